@@ -1,0 +1,27 @@
+"""Errors about event samples: which file, dataset, process or setting is at fault, and the remedy."""
+
+from __future__ import annotations
+
+
+class SampleError(ValueError):
+    """Base of all errors that the samples room raises."""
+
+
+class FilesetError(SampleError):
+    """A fileset that cannot be read, or that does not say how to weight its events."""
+
+
+class UnknownProcessError(SampleError):
+    """A process or analysis that the catalogue does not know."""
+
+
+class CardError(SampleError):
+    """A detector card with a missing, unknown or impossible entry."""
+
+
+class GeneratorMissingError(SampleError):
+    """The generator extra is not installed."""
+
+
+class GenerationError(SampleError):
+    """Event generation that failed or could not be written."""

@@ -1,0 +1,524 @@
+"""Filesets: which files make up a sample, and how its events are weighted.
+
+A fileset is coffea's JSON, ``{dataset: {"files": {path: "Events"}, "metadata": {...}}}``. Of the metadata
+this package reads ``process``, ``xsec_fb``, ``sum_weights``, ``is_data``, ``is_signal``, ``sqrt_s_tev``,
+``masses`` (GeV, signals), ``tranche`` (``variable``, ``min``, ``max``, optional ``group``) and ``n_events``;
+any other key passes through. An event weighs ``genWeight * xsec_fb / sum_weights`` in fb; without
+``sum_weights`` the reader takes it from the files. Several datasets (tranches) may share one process.
+
+Every fault is reported with the dataset and the key it stands in. Nothing here opens a ROOT file.
+"""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import itertools
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from massgap.samples.errors import FilesetError
+
+#: Keys that coffea's runner writes into a chunk's metadata itself (coffea 2026.9, processor/executor.py).
+RESERVED_KEYS = frozenset(
+    {
+        "dataset",
+        "filename",
+        "treename",
+        "metadata",
+        "entrystart",
+        "entrystop",
+        "fileuuid",
+        "numentries",
+        "uuid",
+        "clusters",
+        "preload",
+    }
+)
+#: Keys that coffea allows beside "files" and "metadata" in a dataset.
+_DATASET_KEYS = frozenset(
+    {"files", "metadata", "treename", "preload", "form", "format", "compressed_form", "did"}
+)
+DEFAULT_TREE = "Events"
+
+
+def load_fileset(path: str | os.PathLike[str], *, check_files: bool = True) -> dict[str, Any]:
+    """Read and validate a fileset JSON (or ``.json.gz``).
+
+    Relative file paths in it are relative to the JSON; the result holds absolute paths.
+
+    Parameters
+    ----------
+    path : path
+        The JSON file.
+    check_files : bool
+        Whether local files must exist.
+
+    Raises
+    ------
+    FilesetError
+        If the file is missing, is not JSON or is not a valid fileset.
+    """
+    path = Path(path)
+    try:
+        raw = path.read_bytes()
+        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode()
+    except FileNotFoundError:
+        msg = f"fileset {path} does not exist"
+        raise FilesetError(msg) from None
+    except IsADirectoryError:
+        msg = f"fileset {path} is a folder: give the JSON file in it"
+        raise FilesetError(msg) from None
+    except (OSError, EOFError) as error:
+        msg = f"fileset {path} cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise FilesetError(msg) from None
+    except UnicodeDecodeError:
+        msg = f"fileset {path} is not JSON: it is a binary file"
+        raise FilesetError(msg) from None
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        # json keeps the last of two equal keys without a word: a dataset or file would vanish
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                msg = f"fileset {path}: {key!r} stands twice in the same object"
+                raise FilesetError(msg)
+            found[key] = value
+        return found
+
+    try:
+        content = json.loads(text, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        msg = f"fileset {path} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}"
+        raise FilesetError(msg) from None
+    except RecursionError:
+        msg = f"fileset {path} is not a fileset: it is nested too deeply"
+        raise FilesetError(msg) from None
+    return validate_fileset(content, path, base=path.parent, check_files=check_files)
+
+
+def validate_fileset(
+    fileset: Any,
+    source: str | os.PathLike[str] = "fileset",
+    *,
+    base: str | os.PathLike[str] | None = None,
+    check_files: bool = True,
+) -> dict[str, Any]:
+    """Check a fileset and bring it into the one form that the rest of the package reads.
+
+    Accepts coffea's other forms of "files" (a list with "treename", ``{path: {"object_path": tree}}``, a
+    plain list of paths in place of the dataset). Wildcards in paths are expanded.
+
+    Parameters
+    ----------
+    fileset : mapping
+        The fileset.
+    source : path or str
+        Where it came from; appears in the messages.
+    base : path, optional
+        Folder that relative paths start from; default the current one.
+    check_files : bool
+        Whether local files must exist.
+
+    Returns
+    -------
+    dict
+        ``{dataset: {"files": {absolute path or URL: tree name}, "metadata": {...}}}`` with ``process``,
+        ``is_data``, ``is_signal`` and ``sqrt_s_tev`` filled in.
+
+    Raises
+    ------
+    FilesetError
+        Naming the dataset and the key at fault.
+
+    Examples
+    --------
+    >>> fileset = {"zz": {"files": ["root://host//zz.root"], "metadata": {"xsec_fb": 8750.0}}}
+    >>> validate_fileset(fileset)["zz"]["files"]
+    {'root://host//zz.root': 'Events'}
+    >>> validate_fileset({"zz": {"files": ["root://host//zz.root"], "metadata": {}}})
+    Traceback (most recent call last):
+    ...
+    massgap.samples.errors.FilesetError: fileset: dataset 'zz' has no xsec_fb: ...
+    """
+    if not isinstance(fileset, Mapping):
+        msg = f'{source} is not a fileset: expected {{dataset: {{"files": ..., "metadata": ...}}}}'
+        raise FilesetError(msg)
+    if not fileset:
+        msg = f"{source} holds no dataset"
+        raise FilesetError(msg)
+    folder = Path(base) if base is not None else Path()
+    result: dict[str, Any] = {}
+    for name, entry in fileset.items():
+        if not isinstance(name, str) or not name:
+            msg = f"{source}: dataset name {name!r} must be a non-empty text"
+            raise FilesetError(msg)
+        where = f"{source}: dataset {name!r}"
+        spec: Mapping[str, Any] = {"files": entry} if isinstance(entry, list) else entry
+        if not isinstance(spec, Mapping):
+            msg = f'{where} must be an object with "files" and "metadata", not {_kind(entry)}'
+            raise FilesetError(msg)
+        if "files" not in spec:
+            msg = f'{where} has no "files"'
+            raise FilesetError(msg)
+        if unknown := sorted(map(str, set(spec) - _DATASET_KEYS)):
+            msg = f'{where} has the unknown key {unknown[0]!r}: settings belong into its "metadata"'
+            raise FilesetError(msg)
+        result[name] = {
+            "files": _normalise_files(spec["files"], spec.get("treename"), where, folder, check_files),
+            "metadata": _check_metadata(spec.get("metadata"), name, where),
+        }
+        if "preload" in spec:
+            result[name]["preload"] = spec["preload"]
+    _check_duplicates(result, source)
+    _check_processes(result, source)
+    return result
+
+
+def fileset_from_files(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    process: str | None = None,
+    *,
+    dataset: str | None = None,
+    xsec_fb: float | None = None,
+    sum_weights: float | None = None,
+    is_data: bool = False,
+    is_signal: bool = False,
+    sqrt_s_tev: float = 13.0,
+    masses: Mapping[str, float] | None = None,
+    treename: str = DEFAULT_TREE,
+    unnormalised: bool = False,
+) -> dict[str, Any]:
+    """Fileset of one dataset from file names, wildcards, folders or URLs.
+
+    Parameters
+    ----------
+    paths : path or list of paths
+        Files; wildcards (``*``, ``**``) are expanded, a folder means its ``*.root`` files.
+    process : str, optional
+        Process name; default ``data`` for data and the name of the first file otherwise.
+    dataset : str, optional
+        Dataset name; default the process.
+    xsec_fb : float
+        Cross section in fb times the generator's filter efficiency; needed for simulation.
+    sum_weights : float, optional
+        Sum of genWeight over all generated events; read from the files where absent.
+    is_data, is_signal : bool
+        What the events are.
+    sqrt_s_tev : float
+        Centre-of-mass energy in TeV.
+    masses : mapping, optional
+        Signal masses in GeV.
+    treename : str
+        Name of the tree.
+    unnormalised : bool
+        Allow simulation without a cross section: its metadata carry ``"unnormalised": true`` and its yields
+        are plain sums of genWeight, not fb.
+
+    Raises
+    ------
+    FilesetError
+        If nothing matches, a file is missing or given twice, or the weights are undetermined.
+    """
+    given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    if not given:
+        msg = "no input files given"
+        raise FilesetError(msg)
+    files: dict[str, str] = {}
+    for item in [os.fspath(path) for path in given]:
+        if not _is_url(item) and Path(item).is_dir():
+            inside = sorted(map(str, Path(item).glob("*.root")))
+            if not inside:
+                msg = f"folder {item} holds no .root file"
+                raise FilesetError(msg)
+        else:
+            inside = [item]
+        for path in inside:
+            if path in files:
+                msg = f"file {path} is given twice"
+                raise FilesetError(msg)
+            files[path] = treename
+    if process is None:
+        process = (
+            "data" if is_data else Path(next(iter(files))).name.split(".")[0].replace("*", "") or "simulation"
+        )
+    metadata: dict[str, Any] = {
+        "process": process,
+        "is_data": is_data,
+        "is_signal": is_signal,
+        "sqrt_s_tev": sqrt_s_tev,
+    }
+    if xsec_fb is not None:
+        metadata["xsec_fb"] = xsec_fb
+    elif unnormalised and not is_data:
+        metadata["unnormalised"] = True
+    if sum_weights is not None:
+        metadata["sum_weights"] = sum_weights
+    if masses is not None:
+        metadata["masses"] = dict(masses)
+    return validate_fileset({dataset or process: {"files": files, "metadata": metadata}}, "input files")
+
+
+def write_fileset(
+    fileset: Mapping[str, Any], path: str | os.PathLike[str], *, check_files: bool = True
+) -> Path:
+    """Validate a fileset and write it as JSON, complete or not at all.
+
+    Files below the JSON's folder are written relative to it, so that the folder can be moved.
+
+    Raises
+    ------
+    FilesetError
+        If the fileset is invalid or the file cannot be written.
+    """
+    path = Path(path)
+    checked = validate_fileset(fileset, path, check_files=check_files)
+    # normpath, not resolve: a link inside the folder must stay the name that was given
+    folder = Path(os.path.normpath(path.parent.absolute()))
+    for entry in checked.values():
+        entry["files"] = {_relative(file, folder): tree for file, tree in entry["files"].items()}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(checked, indent=1, allow_nan=False) + "\n")
+        temporary.replace(path)
+    except (TypeError, ValueError) as error:
+        msg = f"fileset {path} holds metadata that JSON cannot express: {error}"
+        raise FilesetError(msg) from None
+    except OSError as error:
+        msg = f"fileset {path} cannot be written: {error.strerror}"
+        raise FilesetError(msg) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _kind(value: Any) -> str:
+    names = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a text"}
+    return names.get(type(value), "a list" if isinstance(value, (list, tuple)) else "an object")
+
+
+def _is_url(path: str) -> bool:
+    return "://" in path
+
+
+def _relative(file: str, folder: Path) -> str:
+    if _is_url(file) or not Path(file).is_relative_to(folder):
+        return file
+    return str(Path(file).relative_to(folder))
+
+
+def _normalise_files(files: Any, treename: Any, where: str, folder: Path, check: bool) -> dict[str, str]:
+    """Bring any legal form of "files" to {absolute path or URL: tree name}."""
+    if treename is not None and (not isinstance(treename, str) or not treename):
+        msg = f'{where}: "treename" must be a text, not {_kind(treename)}'
+        raise FilesetError(msg)
+    default = treename or DEFAULT_TREE
+    pairs: list[tuple[Any, Any]]
+    if isinstance(files, Mapping):
+        pairs = list(files.items())
+    elif isinstance(files, (list, tuple)):
+        pairs = [(item, default) for item in files]
+    elif isinstance(files, str):
+        pairs = [(files, default)]
+    else:
+        msg = f'{where}: "files" must be {{path: "Events"}} or a list of paths, not {_kind(files)}'
+        raise FilesetError(msg)
+    if not pairs:
+        msg = f'{where}: "files" is empty'
+        raise FilesetError(msg)
+    result: dict[str, str] = {}
+    for path, tree in pairs:
+        if not isinstance(path, (str, os.PathLike)) or not str(path):
+            msg = f'{where}: a path in "files" must be a text, not {_kind(path)}'
+            raise FilesetError(msg)
+        name = tree
+        if isinstance(tree, Mapping):
+            name = tree.get("object_path")
+        elif tree is None:
+            name = default
+        if not isinstance(name, str) or not name:
+            msg = f"{where}: file {path} has no tree name (expected for example {DEFAULT_TREE!r})"
+            raise FilesetError(msg)
+        for expanded in _expand(os.fspath(path), where, folder, check):
+            if expanded in result:
+                msg = f"{where}: file {expanded} is listed twice"
+                raise FilesetError(msg)
+            result[expanded] = name
+    return result
+
+
+def _expand(path: str, where: str, folder: Path, check: bool) -> list[str]:
+    if _is_url(path):
+        return [path]
+    local = Path(os.path.normpath((folder / Path(path).expanduser()).absolute()))
+    if local.is_file():
+        return [str(local)]
+    if glob.has_magic(path):
+        if found := sorted(match for match in glob.glob(str(local), recursive=True) if Path(match).is_file()):  # noqa: PTH207
+            return found
+        if check:
+            msg = f"{where}: no file matches {path}"
+            raise FilesetError(msg)
+    if local.is_dir():
+        msg = f"{where}: {path} is a folder: list its files, or give {path.rstrip('/')}/*.root"
+        raise FilesetError(msg)
+    if check:
+        msg = f"{where}: file {path} does not exist (looked for {local})"
+        raise FilesetError(msg)
+    return [str(local)]
+
+
+def _check_metadata(metadata: Any, name: str, where: str) -> dict[str, Any]:
+    if metadata is None:
+        metadata = {}
+    if not isinstance(metadata, Mapping):
+        msg = f'{where}: "metadata" must be an object, not {_kind(metadata)}'
+        raise FilesetError(msg)
+    checked = dict(metadata)
+    if reserved := sorted(RESERVED_KEYS & set(checked)):
+        msg = f"{where}: the metadata key {reserved[0]!r} is reserved by coffea: rename it"
+        raise FilesetError(msg)
+    checked.setdefault("process", name)
+    if not isinstance(checked["process"], str) or not checked["process"]:
+        msg = f'{where}: "process" must be a text, not {_kind(checked["process"])}'
+        raise FilesetError(msg)
+    for key in ("is_data", "is_signal", "unnormalised"):
+        if not isinstance(checked.setdefault(key, False), bool):
+            msg = f'{where}: "{key}" must be true or false, not {checked[key]!r}'
+            raise FilesetError(msg)
+    if not checked["unnormalised"]:
+        del checked["unnormalised"]
+    checked["sqrt_s_tev"] = _number(checked.get("sqrt_s_tev", 13.0), "sqrt_s_tev", where, positive=True)
+    _check_weights(checked, where)
+    if "masses" in checked:
+        if not isinstance(checked["masses"], Mapping):
+            msg = f'{where}: "masses" must be an object of masses in GeV'
+            raise FilesetError(msg)
+        checked["masses"] = {key: _number(m, f"masses.{key}", where) for key, m in checked["masses"].items()}
+        if negative := [key for key, m in checked["masses"].items() if m < 0]:
+            msg = f"{where}: the mass {negative[0]!r} is negative"
+            raise FilesetError(msg)
+    if "n_events" in checked and (
+        not isinstance(checked["n_events"], int)
+        or isinstance(checked["n_events"], bool)
+        or checked["n_events"] < 0
+    ):
+        msg = f'{where}: "n_events" must be a whole number, not {checked["n_events"]!r}'
+        raise FilesetError(msg)
+    if checked.get("tranche") is not None:
+        checked["tranche"] = _check_tranche(checked["tranche"], where)
+    else:
+        checked.pop("tranche", None)
+    return checked
+
+
+def _check_weights(checked: dict[str, Any], where: str) -> None:
+    if checked["is_data"]:
+        if checked["is_signal"]:
+            msg = f'{where} is both data and signal: remove "is_data" or "is_signal"'
+            raise FilesetError(msg)
+        if checked.get("xsec_fb") is not None:
+            msg = f'{where} is data but has "xsec_fb": remove it, or set "is_data" to false'
+            raise FilesetError(msg)
+        checked.pop("xsec_fb", None)
+    elif checked.get("xsec_fb") is not None:
+        checked["xsec_fb"] = _number(checked["xsec_fb"], "xsec_fb", where, positive=True)
+    elif not checked.get("unnormalised"):
+        msg = (
+            f"{where} has no xsec_fb: add its cross section in fb to the metadata, "
+            'or "is_data": true if it is collision data'
+        )
+        raise FilesetError(msg)
+    if checked.get("sum_weights") is not None:
+        checked["sum_weights"] = _number(checked["sum_weights"], "sum_weights", where)
+        if checked["sum_weights"] == 0:
+            msg = f'{where}: "sum_weights" is 0: events cannot be normalised'
+            raise FilesetError(msg)
+    else:
+        checked.pop("sum_weights", None)
+
+
+def _number(value: Any, key: str, where: str, *, positive: bool = False) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        msg = f'{where}: "{key}" must be a number, not {_kind(value)}'
+        raise FilesetError(msg)
+    try:
+        value = float(value)
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value):
+        msg = f'{where}: "{key}" is {value}: it must be finite'
+        raise FilesetError(msg)
+    if positive and value <= 0:
+        msg = f'{where}: "{key}" is {value:g}: it must be positive'
+        raise FilesetError(msg)
+    return value
+
+
+def _check_tranche(tranche: Any, where: str) -> dict[str, Any]:
+    if not isinstance(tranche, Mapping) or not isinstance(tranche.get("variable"), str):
+        msg = f'{where}: "tranche" must be an object with "variable", "min" and "max"'
+        raise FilesetError(msg)
+    low = _number(tranche.get("min", 0.0), "tranche.min", where)
+    high = tranche.get("max")
+    if high is not None:
+        high = _number(high, "tranche.max", where)
+        if high <= low:
+            msg = f"{where}: the tranche in {tranche['variable']} ends at {high:g}, below its start {low:g}"
+            raise FilesetError(msg)
+    return {**tranche, "min": low, "max": high}
+
+
+def _check_duplicates(fileset: Mapping[str, Any], source: str | os.PathLike[str]) -> None:
+    """Refuse one file under two names: its events would count twice."""
+    seen: dict[Any, tuple[str, str]] = {}
+    for name, entry in fileset.items():
+        for file in entry["files"]:
+            key: Any = file
+            if not _is_url(file):
+                try:
+                    status = os.stat(file)  # noqa: PTH116  (inode: finds links of both kinds)
+                    key = (status.st_dev, status.st_ino)
+                except OSError:
+                    key = os.path.realpath(file)
+            if key in seen:
+                first, other = seen[key]
+                how = "twice" if file == other else f"twice, also as {other}"
+                place = f"dataset {name!r}" if first == name else f"datasets {first!r} and {name!r}"
+                msg = f"{source}: file {file} is listed {how} ({place}): its events would count twice"
+                raise FilesetError(msg)
+            seen[key] = (name, file)
+
+
+def _check_processes(fileset: Mapping[str, Any], source: str | os.PathLike[str]) -> None:
+    """Refuse processes that are data here and simulation there, and tranches that overlap."""
+    first: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    slices: dict[tuple[str, str, str], list[tuple[float, float, str]]] = {}
+    for name, entry in fileset.items():
+        metadata = entry["metadata"]
+        other, known = first.setdefault(metadata["process"], (name, metadata))
+        for key, what in (
+            ("is_data", "data mixed with simulation"),
+            ("is_signal", "signal mixed with background"),
+        ):
+            if known[key] != metadata[key]:
+                msg = (
+                    f"{source}: process {metadata['process']!r} has {what}: datasets {other!r} and {name!r} "
+                    f'differ in "{key}"'
+                )
+                raise FilesetError(msg)
+        if tranche := metadata.get("tranche"):
+            group = (metadata["process"], tranche["variable"], str(tranche.get("group", "")))
+            high = math.inf if tranche["max"] is None else tranche["max"]
+            slices.setdefault(group, []).append((tranche["min"], high, name))
+    for (process, variable, _), found in slices.items():
+        found.sort()
+        for (_, end, left), (start, _, right) in itertools.pairwise(found):
+            if start < end:
+                msg = f"{source}: the tranches {left!r} and {right!r} of process {process!r} overlap in {variable}"
+                raise FilesetError(msg)
