@@ -1,0 +1,19 @@
+"""Errors about classifiers: which table, file, feature or option is at fault, and the remedy."""
+
+from __future__ import annotations
+
+
+class ModelError(ValueError):
+    """Base of all errors that the models raise."""
+
+
+class TableError(ModelError):
+    """A feature table or run folder that cannot be trained on."""
+
+
+class FeatureError(ModelError):
+    """Features of the model and features at hand differ; the message names both sides."""
+
+
+class ModelFileError(ModelError):
+    """A model file that is damaged, unsupported or lacks its metadata."""

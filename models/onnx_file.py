@@ -1,0 +1,242 @@
+"""What an ONNX file says about itself, checked before it is trusted with events."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from massgap.models.errors import ModelFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import onnx
+
+FORMATS = ("massgap-model/1",)
+DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
+"""Operator domains that every onnxruntime has; others would need libraries on the workers."""
+LOWEST_OPSET = 7  # onnxruntime's own guarantee
+
+
+@dataclass(frozen=True)
+class Description:
+    """Names, shapes and metadata of a model with one float32 input and one score output."""
+
+    input: str
+    output: str
+    width: int | None
+    n_folds: int
+    features: tuple[str, ...] | None
+    properties: dict[str, str]
+
+
+def describe(content: bytes, path: str) -> Description:
+    """Return what the file says about itself.
+
+    Raises
+    ------
+    ModelFileError
+        If it is not a whole ONNX model, needs external data, foreign operators or an unknown
+        opset, or if its input, output or metadata are not those of a classifier.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    if not content:
+        msg = f"The model {path} is empty."
+        raise ModelFileError(msg)
+    try:
+        model = onnx.load_model_from_string(content)
+    except (DecodeError, ValueError, RuntimeError) as error:
+        msg = f"{path} is not an ONNX model, or is truncated ({len(content)} bytes)."
+        raise ModelFileError(msg) from error
+    if not model.graph.node or not model.opset_import:
+        msg = f"{path} is not an ONNX model: it has no operators ({len(content)} bytes)."
+        raise ModelFileError(msg)
+    _check_operators(model, path)
+    _check_tensors(model, path)
+    properties = _properties(model, path)
+    name_in, width = _input(model, path)
+    name_out, n_out = _output(model, path)
+    features, n_folds = _own_metadata(properties, path)
+    if n_folds is None:
+        n_folds = 1
+    if n_out is not None and n_out != n_folds:
+        said = (
+            f"massgap.n_folds is {n_folds}"
+            if "massgap.n_folds" in properties
+            else "its metadata has no folds"
+        )
+        msg = f"The output of the model {path} has {n_out} columns, but {said}: one column per fold is expected."
+        raise ModelFileError(msg)
+    return Description(name_in, name_out, width, n_folds, features, properties)
+
+
+def _check_operators(model: onnx.ModelProto, path: str) -> None:
+    import onnx
+
+    newest = {
+        "": onnx.defs.onnx_opset_version(),
+        "ai.onnx.ml": max(v for domain, v in onnx.helper.OP_SET_ID_VERSION_MAP if domain == "ai.onnx.ml"),
+    }
+    for opset in model.opset_import:
+        if opset.domain not in DOMAINS:
+            msg = (
+                f"The model {path} uses operators of the domain {opset.domain!r}; only the standard domains "
+                "ai.onnx and ai.onnx.ml work on every worker: export it without custom operators."
+            )
+            raise ModelFileError(msg)
+        highest = newest["" if opset.domain == "ai.onnx" else opset.domain]
+        lowest = 1 if opset.domain == "ai.onnx.ml" else LOWEST_OPSET
+        if not lowest <= opset.version <= highest:
+            msg = (
+                f"The model {path} has opset {opset.version} of {opset.domain or 'ai.onnx'}; supported here are "
+                f"{lowest} to {highest}: export it with one of these."
+            )
+            raise ModelFileError(msg)
+    foreign = sorted({node.domain for node in _nodes(model) if node.domain not in DOMAINS})
+    if foreign:
+        msg = f"The model {path} has custom operators of the domain {foreign[0]!r}: export it without them."
+        raise ModelFileError(msg)
+
+
+def _check_tensors(model: onnx.ModelProto, path: str) -> None:
+    """Refuse weights kept in other files: a worker would not have them, or would have others."""
+    import onnx
+
+    external = onnx.TensorProto.EXTERNAL
+    for tensor in _tensors(model):
+        if tensor.data_location == external or tensor.external_data:
+            msg = (
+                f"The model {path} keeps the tensor {tensor.name!r} in another file (external data): "
+                "save it as one file."
+            )
+            raise ModelFileError(msg)
+
+
+def _graphs(model: onnx.ModelProto) -> Iterator[Any]:
+    """Walk over the graph, the graphs inside its operators, and the model's functions."""
+    pending: list[Any] = [model.graph, *model.functions]
+    while pending:
+        graph = pending.pop()
+        yield graph
+        for node in graph.node:
+            for attribute in node.attribute:
+                pending += [attribute.g] if attribute.HasField("g") else []
+                pending += list(attribute.graphs)
+
+
+def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    for graph in _graphs(model):
+        yield from graph.node
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    for graph in _graphs(model):
+        yield from getattr(graph, "initializer", ())
+        for sparse in getattr(graph, "sparse_initializer", ()):
+            yield from (sparse.values, sparse.indices)
+        for node in graph.node:
+            for attribute in node.attribute:
+                if attribute.HasField("t"):
+                    yield attribute.t
+                yield from attribute.tensors
+
+
+def _properties(model: onnx.ModelProto, path: str) -> dict[str, str]:
+    properties: dict[str, str] = {}
+    for entry in model.metadata_props:
+        if entry.key in properties:
+            msg = f"The model {path} has the metadata {entry.key!r} twice."
+            raise ModelFileError(msg)
+        properties[entry.key] = entry.value
+    return properties
+
+
+def _own_metadata(properties: dict[str, str], path: str) -> tuple[tuple[str, ...] | None, int | None]:
+    """Return the features and the number of folds, both None for somebody's own model."""
+    own = sorted(key for key in properties if key.startswith("massgap."))
+    if not own:
+        return None, None
+    needed = ("massgap.format", "massgap.features", "massgap.n_folds", "massgap.training_hash")
+    missing = [key for key in needed if key not in properties]
+    if missing:
+        msg = f"The model {path} lacks the metadata {', '.join(missing)}; it has {', '.join(own)}: export it again."
+        raise ModelFileError(msg)
+    if properties["massgap.format"] not in FORMATS:
+        msg = (
+            f"The model {path} has the format {properties['massgap.format']!r}; "
+            f"this version reads {', '.join(FORMATS)}."
+        )
+        raise ModelFileError(msg)
+    try:
+        features = json.loads(properties["massgap.features"])
+        n_folds = int(properties["massgap.n_folds"])
+    except ValueError as error:
+        msg = f"The metadata massgap.features or massgap.n_folds of the model {path} is damaged: export it again."
+        raise ModelFileError(msg) from error
+    if not isinstance(features, list) or not all(isinstance(f, str) for f in features) or n_folds < 1:
+        msg = f"The metadata massgap.features or massgap.n_folds of the model {path} is damaged: export it again."
+        raise ModelFileError(msg)
+    return tuple(features), n_folds
+
+
+def _input(model: onnx.ModelProto, path: str) -> tuple[str, int | None]:
+    from onnx import TensorProto
+
+    constants = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in constants]
+    if len(inputs) != 1:
+        names = ", ".join(value.name for value in inputs) or "none"
+        msg = f"The model {path} must have one input, a matrix of features; it has {names}."
+        raise ModelFileError(msg)
+    tensor = inputs[0].type.tensor_type
+    if tensor.elem_type != TensorProto.FLOAT:
+        kind = TensorProto.DataType.Name(tensor.elem_type) if tensor.elem_type else "no tensor"
+        msg = (
+            f"The input {inputs[0].name!r} of the model {path} has type {kind}; float32 (FLOAT) is expected."
+        )
+        raise ModelFileError(msg)
+    shape = tensor.shape.dim
+    if tensor.HasField("shape") and len(shape) != 2:
+        msg = f"The input {inputs[0].name!r} of the model {path} has {len(shape)} axes; (events, features) is expected."
+        raise ModelFileError(msg)
+    if not tensor.HasField("shape"):
+        return inputs[0].name, None
+    _check_free_axis(shape[0], inputs[0].name, path)
+    return inputs[0].name, shape[1].dim_value if shape[1].HasField("dim_value") else None
+
+
+def _output(model: onnx.ModelProto, path: str) -> tuple[str, int | None]:
+    from onnx import TensorProto
+
+    outputs = list(model.graph.output)
+    if len(outputs) != 1:
+        names = ", ".join(value.name for value in outputs) or "none"
+        msg = f"The model {path} must have one output, the score; it has {names}."
+        raise ModelFileError(msg)
+    tensor = outputs[0].type.tensor_type
+    if tensor.elem_type != TensorProto.FLOAT:
+        kind = TensorProto.DataType.Name(tensor.elem_type) if tensor.elem_type else "no tensor"
+        msg = f"The output {outputs[0].name!r} of the model {path} has type {kind}; float32 (FLOAT) is expected."
+        raise ModelFileError(msg)
+    if not tensor.HasField("shape"):
+        return outputs[0].name, None
+    shape = tensor.shape.dim
+    if len(shape) not in {1, 2}:
+        msg = f"The output {outputs[0].name!r} of the model {path} has {len(shape)} axes; (events, folds) is expected."
+        raise ModelFileError(msg)
+    _check_free_axis(shape[0], outputs[0].name, path)
+    if len(shape) == 1:
+        return outputs[0].name, 1
+    return outputs[0].name, shape[1].dim_value if shape[1].HasField("dim_value") else None
+
+
+def _check_free_axis(axis: Any, name: str, path: str) -> None:
+    if axis.HasField("dim_value"):
+        msg = (
+            f"The first axis of {name!r} in the model {path} is fixed at {axis.dim_value} events: "
+            "export it with a dynamic first axis."
+        )
+        raise ModelFileError(msg)

@@ -1,0 +1,301 @@
+"""Scoring inside processors: an ONNX model that travels with them and checks its features by name.
+
+onnxruntime takes permuted columns without a word, so a scorer compares names, order, types and
+widths when it is made, before any event is processed. It carries the bytes of the model: a worker
+that cannot see the file scores all the same. The session is made on first use, with one thread on
+the CPU, and is never pickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from massgap.models.errors import FeatureError, ModelError, ModelFileError
+from massgap.models.onnx_file import Description, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+BATCH = 65536
+"""Events per call of the session: bounds the memory, does not change a score."""
+
+
+class OnnxScorer:
+    """Scores events with a model file, each event by the classifier that has not seen it.
+
+    Parameters
+    ----------
+    path
+        An ONNX file, or the model folder that ``massgap train`` wrote.
+    features
+        The names, in order, that the caller can provide. They must equal those in the model's
+        metadata; a model without metadata (somebody's own) needs them.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, truncated, not ONNX, has external data, operators or an opset that
+        are not supported, inputs or outputs of another type or shape, no feature names, or feature
+        names other than `features`. Both sides are named.
+    """
+
+    def __init__(self, path: str | Path, features: Sequence[str] | None = None) -> None:
+        file = _model_file(Path(path))
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            msg = f"Cannot read the model {file}: {error.strerror or error}."
+            raise ModelFileError(msg) from error
+        self._set_up(content, str(file), features)
+
+    @classmethod
+    def from_bytes(cls, content: bytes, name: str, features: Sequence[str] | None = None) -> OnnxScorer:
+        """Make a scorer of a model in memory; `name` is what messages call it."""
+        scorer = cls.__new__(cls)
+        scorer._set_up(content, name, features)
+        return scorer
+
+    def _set_up(self, content: bytes, name: str, features: Sequence[str] | None) -> None:
+        self.path = name
+        self._content = content
+        self._sha256 = hashlib.sha256(content).hexdigest()
+        self._session: Any = None
+        self._description: Description = describe(content, name)
+        self._features = _agreed_features(self._description, features, name)
+        self._open()  # a damaged tree or an unknown operator shows here, not on a worker
+        self.score_all_folds(np.zeros((2, len(self._features)), dtype=np.float32))
+
+    # ---- what it is
+
+    @property
+    def features(self) -> list[str]:
+        """Names of the input columns, in order."""
+        return list(self._features)
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds, 1 for a model without folds."""
+        return self._description.n_folds
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the model file."""
+        return self._sha256
+
+    @property
+    def training_hash(self) -> str | None:
+        """Hash of the training data and settings, None for somebody's own model."""
+        return self._description.properties.get("massgap.training_hash")
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The metadata properties of the file."""
+        return dict(self._description.properties)
+
+    def __repr__(self) -> str:
+        return (
+            f"OnnxScorer({self.path!r}, {len(self._features)} features, "
+            f"{self.n_folds} folds, sha256 {self._sha256[:12]})"
+        )
+
+    # ---- scoring
+
+    def score(
+        self,
+        columns: Mapping[str, ArrayLike] | NDArray[np.float32],
+        fold: ArrayLike | None = None,
+    ) -> NDArray[np.float32]:
+        """Return the cross-fitted score of each event, shape (N,), between 0 and 1.
+
+        Parameters
+        ----------
+        columns
+            Either a mapping of feature name to an array of shape (N,), float32 or float64 (rounded
+            to float32 here), picked by name in the model's order; or a float32 matrix of shape
+            (N, n_features) in the model's order. NaN is missing.
+        fold
+            Integers of shape (N,): the fold in which each event is held out
+            (`massgap.models.folds.held_out_fold`). Needed when the model has several folds.
+
+        Raises
+        ------
+        ModelError
+            If a feature is missing or unexpected, has another type or length, a fold is out of
+            range, or the model gives a score that is not between 0 and 1.
+        """
+        x = self._matrix(columns)
+        scores = self.score_all_folds(x)
+        if fold is None:
+            if self.n_folds > 1:
+                msg = (
+                    f"The model {self.path} has {self.n_folds} folds: give the fold in which each event is "
+                    "held out (massgap.models.folds.held_out_fold)."
+                )
+                raise ModelError(msg)
+            return scores[:, 0].copy()
+        which = np.asarray(fold)
+        if which.shape != (len(x),) or (len(x) and which.dtype.kind not in "iu"):
+            msg = (
+                f"'fold' has shape {which.shape} and type {which.dtype}: one integer for each of the "
+                f"{len(x)} events is needed."
+            )
+            raise ModelError(msg)
+        if self.n_folds == 1:
+            return scores[:, 0].copy()
+        if len(x) and (which.min() < 0 or which.max() >= self.n_folds):
+            msg = f"Folds run from {which.min()} to {which.max()}, but the model {self.path} has {self.n_folds} folds."
+            raise ModelError(msg)
+        return scores[np.arange(len(x)), which.astype(np.intp)]
+
+    def score_all_folds(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the scores of all classifiers for a float32 matrix, shape (N, n_folds)."""
+        x = self._matrix(x)
+        scores = np.empty((len(x), self.n_folds), dtype=np.float32)
+        session = self._open()
+        for start in range(0, len(x), BATCH):
+            part = slice(start, start + BATCH)
+            try:
+                out = session.run([self._description.output], {self._description.input: x[part]})[0]
+            except Exception as error:  # onnxruntime has no common base class
+                msg = f"onnxruntime failed on the model {self.path}: {_first_line(error)}"
+                raise ModelFileError(msg) from error
+            if out.size != scores[part].size:
+                msg = (
+                    f"The model {self.path} gave an output of shape {out.shape} for {len(x[part])} events: "
+                    f"({len(x[part])}, {self.n_folds}) is expected."
+                )
+                raise ModelFileError(msg)
+            scores[part] = out.reshape(-1, self.n_folds)
+        bad = ~((scores >= 0) & (scores <= 1))
+        if bad.any():
+            value = scores[bad][0]
+            msg = (
+                f"The model {self.path} gives the score {value:g} for {int(bad.any(axis=1).sum())} of {len(x)} events: "
+                "a score must lie between 0 and 1 (end the model in a sigmoid, treat NaN features inside it)."
+            )
+            raise ModelError(msg)
+        return scores
+
+    def _matrix(self, columns: Mapping[str, ArrayLike] | NDArray[np.float32]) -> NDArray[np.float32]:
+        n = len(self._features)
+        if isinstance(columns, Mapping):
+            return self._matrix_by_name(columns)
+        x = np.asarray(columns)
+        if x.ndim != 2 or x.shape[1] != n:
+            msg = f"The features have shape {x.shape}, but the model {self.path} takes (events, {n})."
+            raise FeatureError(msg)
+        if x.dtype != np.float32:
+            msg = (
+                f"The feature matrix has type {x.dtype}, but the model {self.path} takes float32: "
+                "convert it with .astype('float32'), or give a mapping of names to arrays."
+            )
+            raise FeatureError(msg)
+        return np.ascontiguousarray(x)
+
+    def _matrix_by_name(self, columns: Mapping[str, ArrayLike]) -> NDArray[np.float32]:
+        missing = [name for name in self._features if name not in columns]
+        extra = [name for name in columns if name not in set(self._features)]
+        if missing or extra:
+            raise FeatureError(_difference(self.path, self._features, list(columns)))
+        arrays = [np.asarray(columns[name]) for name in self._features]
+        n = arrays[0].size
+        x = np.empty((n, len(arrays)), dtype=np.float32)
+        for j, (name, array) in enumerate(zip(self._features, arrays, strict=True)):
+            if array.dtype not in (np.float32, np.float64):
+                msg = f"Feature {name!r} has type {array.dtype}, but the model {self.path} takes float32 or float64 columns."
+                raise FeatureError(msg)
+            if array.shape != (n,):
+                msg = f"Feature {name!r} has shape {array.shape}, but {self._features[0]!r} has {arrays[0].shape}."
+                raise FeatureError(msg)
+            with np.errstate(over="ignore"):  # beyond float32 is infinite, which the model takes as missing
+                x[:, j] = array
+        return x
+
+    # ---- the session and the journey to a worker
+
+    def _open(self) -> Any:
+        if self._session is None:
+            import onnxruntime as ort
+
+            options = ort.SessionOptions()
+            options.intra_op_num_threads = 1  # a worker has one core; the default doubles the CPU time
+            options.inter_op_num_threads = 1
+            options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+            options.log_severity_level = 4
+            try:
+                self._session = ort.InferenceSession(
+                    self._content, sess_options=options, providers=["CPUExecutionProvider"]
+                )
+            except Exception as error:  # onnxruntime has no common base class
+                msg = f"onnxruntime cannot load the model {self.path}: {_first_line(error)}"
+                raise ModelFileError(msg) from error
+        return self._session
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_session": None}
+
+
+def _model_file(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    found = sorted(path.glob("*.onnx"))
+    if len(found) != 1:
+        names = ", ".join(f.name for f in found) or "none"
+        msg = f"The model folder {path} should hold one .onnx file; it holds {names}."
+        raise ModelFileError(msg)
+    return found[0]
+
+
+def _agreed_features(model: Description, wanted: Sequence[str] | None, path: str) -> tuple[str, ...]:
+    """Return the feature names that the model's metadata and the caller agree on."""
+    if isinstance(wanted, str):
+        msg = f"features must be a list of names, not the text {wanted!r}."
+        raise FeatureError(msg)
+    names = model.features if model.features is not None else wanted
+    if names is None:
+        msg = (
+            f"The model {path} has no feature names in its metadata (massgap.features): "
+            f"give features=[...], the {model.width} names in the order of its input."
+        )
+        raise FeatureError(msg)
+    if wanted is not None and list(wanted) != list(names):
+        raise FeatureError(_difference(path, names, wanted))
+    if len(set(names)) != len(names):
+        msg = f"The features of the model {path} are not unique: {', '.join(names)}."
+        raise FeatureError(msg)
+    if model.width is not None and model.width != len(names):
+        source = "its metadata names" if model.features is not None else "features names"
+        msg = f"The input of the model {path} is {model.width} wide, but {source} {len(names)}: {', '.join(names)}."
+        raise FeatureError(msg)
+    return tuple(names)
+
+
+def _difference(path: str, model: Sequence[str], given: Sequence[str]) -> str:
+    """Say in which way two lists of features differ, and show both."""
+    missing = [name for name in model if name not in given]
+    extra = [name for name in given if name not in model]
+    what = []
+    if missing:
+        what.append(f"missing: {', '.join(missing)}")
+    if extra:
+        what.append(f"not in the model: {', '.join(extra)}")
+    if not what and len(model) != len(given):
+        what.append(f"{len(given)} names instead of {len(model)}")
+    if not what:
+        i = next(i for i, (a, b) in enumerate(zip(model, given, strict=True)) if a != b)
+        what.append(f"another order, first at position {i}: {model[i]} in the model, {given[i]} given")
+    return (
+        f"The features given differ from those of the model {path} ({'; '.join(what)}). "
+        f"The model takes {', '.join(model)}; given are {', '.join(given)}."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__

@@ -1,0 +1,249 @@
+"""From a feature table to checked arrays: which rows, which columns, which weights."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from massgap.models.errors import FeatureError, TableError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+BOOKKEEPING = ("weight", "process", "dataset", "channel", "fold_key", "precuts", "score")
+"""Columns of a feature table that are not features."""
+
+
+@dataclass(frozen=True)
+class TrainingTable:
+    """Arrays of the events to train on, sorted by process and stable key.
+
+    ``weight`` (fb) is the signed weight, ``train_weight`` the one the trees are grown with.
+    """
+
+    x: NDArray[np.float32] = field(repr=False)
+    label: NDArray[np.float32] = field(repr=False)
+    weight: NDArray[np.float64] = field(repr=False)
+    train_weight: NDArray[np.float64] = field(repr=False)
+    fold_key: NDArray[np.uint64] = field(repr=False)
+    process: NDArray[np.object_] = field(repr=False)
+    features: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def of_classes(self, backgrounds: Sequence[str]) -> TrainingTable:
+        """Return the signal and these backgrounds only."""
+        keep = (self.label > 0.5) | np.isin(self.process.astype(str), list(backgrounds))
+        return TrainingTable(
+            self.x[keep],
+            self.label[keep],
+            self.weight[keep],
+            self.train_weight[keep],
+            self.fold_key[keep],
+            self.process[keep],
+            self.features,
+        )
+
+    def counts(self) -> dict[str, dict[str, float]]:
+        """Return raw events, weight sum in fb and effective events (sum w)^2 / sum w^2 per process."""
+        table: dict[str, dict[str, float]] = {}
+        for name in sorted(set(self.process)):
+            w = self.weight[self.process == name]
+            square = float((w**2).sum())
+            table[name] = {
+                "raw": len(w),
+                "weight_fb": float(w.sum()),
+                "effective": float(w.sum()) ** 2 / square if square > 0 else 0.0,
+            }
+        return table
+
+    def digest(self) -> bytes:
+        """Return the SHA-256 of the data, independent of the order of the rows in the table."""
+        digest = hashlib.sha256(repr(self.features).encode())
+        missing = np.isnan(self.x)
+        digest.update(np.packbits(missing).tobytes())
+        for array in (
+            np.where(missing, 0.0, self.x).astype("<f4"),
+            self.label,
+            self.weight,
+            self.train_weight,
+        ):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(self.fold_key.astype("<u8").tobytes())
+        digest.update("\n".join(self.process).encode())
+        return digest.digest()
+
+
+def training_table(
+    table: pd.DataFrame,
+    signal: Sequence[str],
+    backgrounds: Sequence[str],
+    features: Sequence[str] | None = None,
+    *,
+    precuts: bool = True,
+    negative_weights: Literal["error", "absolute"] = "error",
+) -> TrainingTable:
+    """Return the checked arrays that `massgap.models.training.train` works on.
+
+    Raises
+    ------
+    TableError
+        If a class is empty, a process unknown, a weight NaN, infinite or (unless allowed)
+        negative, a feature infinite or not a number.
+    FeatureError
+        If the table lacks a feature; the message names what is wanted and what there is.
+    """
+    _check_columns(table, precuts=precuts)
+    names = _feature_names(table, features)
+    _check_processes(table, signal, backgrounds)
+    notes = []
+    process = table["process"].astype(str).to_numpy(dtype=object)
+    is_signal = np.isin(process.astype(str), list(signal))
+    used = is_signal | np.isin(process.astype(str), list(backgrounds))
+    if precuts:
+        used &= table["precuts"].to_numpy(dtype=bool)
+    chosen = table.loc[used]
+    process, is_signal = process[used], is_signal[used]
+    where = "after the pre-cuts" if precuts else "in the feature table"
+    for name, count, of in (
+        ("signal", is_signal.sum(), signal),
+        ("background", (~is_signal).sum(), backgrounds),
+    ):
+        if count == 0:
+            msg = f"No {name} rows ({', '.join(of)}) {where}: generate more events."
+            raise TableError(msg)
+    present = set(process)
+    notes += [f"{p} has no events {where}" for p in (*signal, *backgrounds) if p not in present]
+
+    weight = chosen["weight"].to_numpy(dtype=np.float64)
+    key = chosen["fold_key"].to_numpy()
+    if key.dtype.kind not in "iu":
+        msg = f"Column 'fold_key' has type {key.dtype}: it must hold the integers of massgap.models.folds.fold_key."
+        raise TableError(msg)
+    key = key.astype(np.uint64)
+    x = _matrix(chosen, names)
+    train_weight = _training_weights(weight, process, negative_weights)
+
+    # The trees must not depend on the order in which chunks arrived: sort by process and key, then by
+    # content for the rare equal keys (datasets of one process that number their events alike).
+    _, code = np.unique(process.astype(str), return_inverse=True)
+    order = np.lexsort((*(np.nan_to_num(x[:, j], nan=-np.inf) for j in range(len(names))), weight, key, code))
+    return TrainingTable(
+        np.ascontiguousarray(x[order]),
+        is_signal[order].astype(np.float32),
+        weight[order],
+        train_weight[order],
+        key[order],
+        process[order],
+        tuple(names),
+        tuple(notes),
+    )
+
+
+def _check_columns(table: pd.DataFrame, *, precuts: bool) -> None:
+    needed = ["weight", "process", "fold_key", *(["precuts"] if precuts else [])]
+    missing = [name for name in needed if name not in table.columns]
+    if missing:
+        hint = " (precuts=False trains without the pre-cuts)" if missing == ["precuts"] else ""
+        msg = f"The feature table lacks the column {missing[0]!r}{hint}; it has {_listed(table.columns)}."
+        raise TableError(msg)
+    repeated = [str(name) for name in table.columns[table.columns.duplicated()]]
+    if repeated:
+        msg = f"The feature table has the column {repeated[0]!r} twice."
+        raise TableError(msg)
+
+
+def _feature_names(table: pd.DataFrame, features: Sequence[str] | None) -> list[str]:
+    names = [str(c) for c in table.columns if c not in BOOKKEEPING] if features is None else list(features)
+    if not names:
+        msg = "No features to train on: name at least one column."
+        raise FeatureError(msg)
+    if len(set(names)) != len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
+        msg = f"Feature {repeated!r} is listed twice."
+        raise FeatureError(msg)
+    missing = [name for name in names if name not in table.columns]
+    if missing:
+        has = [str(c) for c in table.columns if c not in BOOKKEEPING]
+        msg = (
+            f"The feature table lacks {_listed(missing)}. "
+            f"Training wants {_listed(names)}; the table has {_listed(has)}."
+        )
+        raise FeatureError(msg)
+    return names
+
+
+def _check_processes(table: pd.DataFrame, signal: Sequence[str], backgrounds: Sequence[str]) -> None:
+    for given, role in ((signal, "signal"), (backgrounds, "backgrounds")):
+        if isinstance(given, str) or not len(given):
+            msg = f"{role} must be a list of at least one process name, not {given!r}."
+            raise TableError(msg)
+    both = sorted(set(signal) & set(backgrounds))
+    if both:
+        msg = f"Process {both[0]!r} is listed as signal and as background."
+        raise TableError(msg)
+    known = sorted({str(p) for p in table["process"].unique()})
+    unknown = [p for p in (*signal, *backgrounds) if p not in known]
+    if unknown:
+        msg = f"The feature table has no rows of process {unknown[0]!r}; its processes are {_listed(known)}."
+        raise TableError(msg)
+
+
+def _matrix(chosen: pd.DataFrame, names: list[str]) -> NDArray[np.float32]:
+    x = np.empty((len(chosen), len(names)), dtype=np.float32)
+    for j, name in enumerate(names):
+        column = chosen[name]
+        if column.dtype.kind not in "fiu":
+            msg = f"Feature {name!r} has type {column.dtype}: features must be numbers."
+            raise TableError(msg)
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which is reported below
+            x[:, j] = values
+        infinite = np.isinf(x[:, j])
+        if infinite.any():
+            row = int(np.flatnonzero(infinite)[0])
+            msg = (
+                f"Feature {name!r} is infinite in {int(infinite.sum())} of {len(x)} rows "
+                f"(first: process {chosen['process'].iloc[row]}): undefined values must be NaN."
+            )
+            raise TableError(msg)
+    return x
+
+
+def _training_weights(
+    weight: NDArray[np.float64], process: NDArray[np.object_], policy: str
+) -> NDArray[np.float64]:
+    bad = ~np.isfinite(weight)
+    if bad.any():
+        first = process[np.flatnonzero(bad)[0]]
+        msg = f"Column 'weight' is NaN or infinite in {int(bad.sum())} of {len(weight)} rows (first: process {first})."
+        raise TableError(msg)
+    if policy not in {"error", "absolute"}:
+        msg = f"negative_weights is {policy!r}: choose 'error' or 'absolute'."
+        raise TableError(msg)
+    train_weight = weight.copy()
+    for name in sorted(set(process)):
+        rows = process == name
+        w = weight[rows]
+        if w.sum() <= 0:
+            msg = f"The weights of process {name!r} sum to {w.sum():g} fb: the sum must be positive."
+            raise TableError(msg)
+        if (w < 0).any():
+            if policy == "error":
+                msg = (
+                    f"Process {name!r} has {int((w < 0).sum())} negative weights of {len(w)}, which boosted trees "
+                    "cannot be grown with: negative_weights='absolute' trains on absolute values."
+                )
+                raise TableError(msg)
+            train_weight[rows] = np.abs(w) * (w.sum() / np.abs(w).sum())
+    return train_weight
+
+
+def _listed(names: object, limit: int = 40) -> str:
+    listed = [str(n) for n in names]  # type: ignore[attr-defined]
+    return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")
