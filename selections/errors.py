@@ -2,6 +2,64 @@
 
 from __future__ import annotations
 
+__all__ = ["MissingBranchError", "NonFiniteError", "SelectionError", "UnknownFormatError"]
+
 
 class SelectionError(ValueError):
     """Base of all errors that the selections raise."""
+
+
+class UnknownFormatError(SelectionError):
+    """The tree is in no format that can be read."""
+
+
+class MissingBranchError(SelectionError):
+    """A branch that the analysis needs is not in the file.
+
+    Parameters
+    ----------
+    branch
+        Name of the branch.
+    where
+        The file (and entries).
+    remedy
+        What the user can do about it.
+    """
+
+    def __init__(self, branch: str, where: str = "", remedy: str = "") -> None:
+        self.branch = branch
+        self.where = where
+        self.remedy = remedy
+        place = f"{where}: " if where else ""
+        text = f"{place}the file lacks the branch {branch}, which the analysis needs"
+        super().__init__(f"{text}. {remedy}".strip() if remedy else f"{text}.")
+
+    def __reduce__(self) -> tuple[type[MissingBranchError], tuple[str, str, str]]:
+        return type(self), (self.branch, self.where, self.remedy)
+
+
+class NonFiniteError(SelectionError):
+    """A column holds NaN or infinite values.
+
+    Parameters
+    ----------
+    branch
+        Name of the branch.
+    count
+        How many values are not finite.
+    where
+        The file (and entries).
+    """
+
+    def __init__(self, branch: str, count: int, where: str = "") -> None:
+        self.branch = branch
+        self.count = count
+        self.where = where
+        place = f"{where}: " if where else ""
+        super().__init__(
+            f"{place}branch {branch} has {count} NaN or infinite value{'s' if count != 1 else ''}: the file is damaged or "
+            "was written wrongly. Make or copy it again, or leave it out of the fileset."
+        )
+
+    def __reduce__(self) -> tuple[type[NonFiniteError], tuple[str, int, str]]:
+        return type(self), (self.branch, self.count, self.where)

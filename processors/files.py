@@ -1,0 +1,138 @@
+"""Look into an event file before it is processed: is it whole, which tree, which format, how much weight."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from massgap.processors.errors import FileProblem
+from massgap.selections.errors import SelectionError
+from massgap.selections.sources import event_format
+
+__all__ = ["FileInfo", "inspect_file"]
+
+_KNOWN_TREES = ("Events", "Delphes")
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """What is known of a file before its events are read.
+
+    Attributes
+    ----------
+    path, tree
+        Where the events are.
+    entries
+        Number of events.
+    format
+        ``NanoAOD`` or ``Delphes``.
+    uuid, size
+        Identity of the content: ROOT's UUID of the file and its size in bytes (-1 for remote files).
+    runs_sum_weights
+        Sum of generator weights in the tree ``Runs``, which covers events that a skim removed; None if absent.
+    """
+
+    path: str
+    tree: str
+    entries: int
+    format: str
+    uuid: str
+    size: int
+    runs_sum_weights: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for the ledger."""
+        return asdict(self)
+
+
+def inspect_file(path: str, tree: str | None = None) -> FileInfo:
+    """Open a file and find its events.
+
+    Parameters
+    ----------
+    path
+        Local path or URL.
+    tree
+        Name of the tree; None, or "Events" where the file has only a Delphes tree, finds it.
+
+    Returns
+    -------
+    FileInfo
+
+    Raises
+    ------
+    FileProblem
+        If the file is missing, is a folder, is not ROOT, is truncated or damaged, or has no such tree or
+        no known format.  The message names the file and what to do.
+    """
+    import uproot
+
+    remote = "://" in path
+    size = -1
+    if not remote:
+        if not os.path.exists(path):
+            msg = f"{path}: no such file"
+            raise FileProblem(msg)
+        if os.path.isdir(path):
+            msg = f"{path}: is a folder, not a file; give the files in it ({os.path.join(path, '*.root')})"
+            raise FileProblem(msg)
+        size = os.path.getsize(path)
+        try:
+            with open(path, "rb") as stream:
+                magic = stream.read(4)
+        except OSError as error:
+            msg = f"{path}: cannot be read ({error.strerror})"
+            raise FileProblem(msg) from error
+        if size == 0:
+            msg = f"{path}: is empty (0 bytes); copy or make it again"
+            raise FileProblem(msg)
+        if magic != b"root":
+            msg = f"{path}: is not a ROOT file (it starts with {magic!r}); massgap reads NanoAOD and Delphes ROOT files"
+            raise FileProblem(msg)
+    try:
+        with uproot.open(path) as file:
+            end = file.file.fEND
+            if size >= 0 and size < end:
+                msg = f"{path}: is truncated ({size} of {end} bytes); copy it again"
+                raise FileProblem(msg)
+            return _inspect_open(path, tree, file, size)
+    except (FileProblem, SelectionError):
+        raise
+    except Exception as error:
+        # uproot raises many types on damaged bytes (struct.error, zlib.error, DeserializationError, ...).
+        what = str(error).strip().splitlines()
+        first = what[0] if what else ""
+        msg = f"{path}: cannot be opened, the file is damaged or truncated ({type(error).__name__}: {first})"
+        raise FileProblem(msg) from error
+
+
+def _inspect_open(path: str, tree: str | None, file: Any, size: int) -> FileInfo:
+    trees = {
+        name.split(";")[0]: kind
+        for name, kind in file.classnames(recursive=True).items()
+        if kind.startswith(("TTree", "TNtuple", "ROOT::RNTuple", "ROOT::Experimental::RNTuple"))
+    }
+    if not trees:
+        msg = f"{path}: holds no event tree (it is empty or was not closed when written)"
+        raise FileProblem(msg)
+    name = tree if tree in trees else None
+    if name is None and tree in (None, "Events"):
+        name = next((known for known in _KNOWN_TREES if known in trees), None)
+    if name is None:
+        wanted = f"tree {tree!r}" if tree else "tree named Events or Delphes"
+        msg = f"{path}: has no {wanted}; it has {', '.join(sorted(trees))}. Name the tree with --tree or in the fileset"
+        raise FileProblem(msg)
+    events = file[name]
+    try:
+        kind = event_format(list(events.keys(recursive=False)))
+    except SelectionError as error:
+        msg = f"{path}: {error}"
+        raise FileProblem(msg) from error
+    runs = None
+    if "Runs" in trees:
+        keys = set(file["Runs"].keys())
+        for branch in ("genEventSumw", "genEventSumw_"):
+            if branch in keys:
+                runs = float(file["Runs"][branch].array(library="np").sum())
+    return FileInfo(path, name, int(events.num_entries), kind, str(file.file.uuid), size, runs)

@@ -1,0 +1,146 @@
+"""How events flow through an analysis: cuts that are counted, histograms and rows that are filled.
+
+A :class:`Flow` goes with one pass over a chunk: the nominal one, which may carry several weight variations
+at once, or one shifted version of the objects.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from massgap.processors.errors import ProcessorError
+from massgap.processors.exact import ExactSum
+from massgap.processors.layout import Layout
+from massgap.processors.tally import CutCount, DatasetTally
+from massgap.selections.objects import Event
+
+__all__ = ["Flow"]
+
+
+class Flow:
+    """One pass of a chunk of events through an analysis.
+
+    Parameters
+    ----------
+    part
+        Where the results are added.
+    layout
+        The histograms.
+    weights
+        Variation -> weight of each event; the first one counts in the cutflow if ``nominal``.
+    source
+        File and first entry of the chunk: rows of features are sorted by it at the end.
+    nominal
+        Whether this pass has unshifted objects: only then cutflow, undefined values and rows count.
+    """
+
+    def __init__(
+        self,
+        part: DatasetTally,
+        layout: Layout,
+        weights: dict[str, npt.NDArray[np.float64]],
+        *,
+        source: tuple[str, int] = ("", 0),
+        nominal: bool = True,
+    ) -> None:
+        self.part = part
+        self.layout = layout
+        self.weights = weights
+        self.source = source
+        self.nominal = nominal
+        self._bins: list[npt.NDArray[np.int64]] = []
+        self._rows: list[npt.NDArray[np.int64]] = []
+
+    @property
+    def weight(self) -> npt.NDArray[np.float64]:
+        """The nominal weight of the events that are left."""
+        return next(iter(self.weights.values()))
+
+    def count(self, step: str, mask: npt.NDArray[np.bool_] | None = None) -> None:
+        """Count the events that are left (or those where ``mask`` is true) as a step of the cutflow."""
+        if not self.nominal:
+            return
+        if step not in self.part.steps:
+            self.part.steps = (*self.part.steps, step)
+            self.part.cutflow[step] = CutCount()
+        self.part.cutflow[step].fill(self.weight if mask is None else self.weight[mask])
+
+    def keep(self, event: Event, step: str, mask: Any) -> Event:
+        """Keep the events where ``mask`` is true and count them under the name ``step``.
+
+        Returns
+        -------
+        Event
+            The events that are left.
+
+        Raises
+        ------
+        ProcessorError
+            If the mask has not one entry per event, or if histograms were filled before the cut.
+        """
+        mask = np.asarray(mask, dtype=bool)
+        if mask.shape != (len(event),):
+            msg = f"step {step!r}: the mask has shape {mask.shape}, but there are {len(event)} events"
+            raise ProcessorError(msg)
+        if self._bins:
+            msg = f"step {step!r}: cut before filling; use count() for steps that follow the first fill()"
+            raise ProcessorError(msg)
+        self.weights = {name: w[mask] for name, w in self.weights.items()}
+        self.count(step)
+        return event[mask]
+
+    def fill(
+        self,
+        name: str,
+        values: npt.NDArray[np.float64],
+        mask: npt.NDArray[np.bool_] | None = None,
+        classes: npt.NDArray[np.int64] | int = 0,
+    ) -> None:
+        """Fill a histogram with one value per event that is left.
+
+        Parameters
+        ----------
+        name
+            Name of the histogram.
+        values
+            One value per event; NaN (undefined) is left out and counted.
+        mask
+            Fill only events where it is true.
+        classes
+            Class number of each event (or of all) for histograms with an axis of classes.
+        """
+        rows = np.arange(len(values)) if mask is None else np.flatnonzero(mask)
+        values = np.asarray(values, dtype=np.float64)[rows]
+        classes = np.broadcast_to(np.asarray(classes, dtype=np.int64), (len(self.weight),))[rows]
+        undefined = np.isnan(values)
+        if undefined.any():
+            if self.nominal:
+                self.part.undefined[name] = self.part.undefined.get(name, 0) + int(undefined.sum())
+            values, rows, classes = values[~undefined], rows[~undefined], classes[~undefined]
+        self._bins.append(self.layout.specs[name].index(values, classes) + self.layout.start[name])
+        self._rows.append(rows)
+
+    def write_rows(self, columns: dict[str, npt.NDArray[Any]]) -> None:
+        """Keep one row per event that is left for the feature table (nominal pass only).
+
+        Parameters
+        ----------
+        columns
+            Column name -> values; the generator weight is added as ``weight``.
+        """
+        if self.nominal:
+            self.part.features[self.source] = {**columns, "weight": self.weight.copy()}
+
+    def finish(self) -> None:
+        """Add what was filled to the tally, once for every variation."""
+        bins = np.concatenate(self._bins) if self._bins else np.zeros(0, dtype=np.int64)
+        rows = np.concatenate(self._rows) if self._rows else np.zeros(0, dtype=np.int64)
+        for variation, weights in self.weights.items():
+            sumw, sumw2 = self.part.histograms.setdefault(
+                variation, (ExactSum(self.layout.size), ExactSum(self.layout.size))
+            )
+            sumw.fill(bins, weights[rows])
+            sumw2.fill(bins, weights[rows] ** 2)

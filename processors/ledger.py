@@ -1,0 +1,138 @@
+"""The ledger of a run: every file and chunk with what became of it, and whether all weight is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from massgap.processors.work import Chunk
+
+__all__ = ["ChunkEntry", "Ledger"]
+
+_TOLERANCE = 1e-6
+
+
+@dataclass
+class ChunkEntry:
+    """What became of a chunk: ``processed``, ``failed`` (with the error) or ``missing`` (never run)."""
+
+    chunk: Chunk
+    status: str = "missing"
+    error: str | None = None
+    from_checkpoint: bool = False
+    seconds: float = 0.0
+
+
+@dataclass
+class Ledger:
+    """Files and chunks of a run, and the sums that must agree.
+
+    Attributes
+    ----------
+    expected
+        Dataset -> sum of generator weights that its files must hold, or None where nothing says so.
+    skimmed
+        Datasets whose files hold only selected events: their sum is not expected to agree.
+    bad_files
+        Files that could not be opened: dataset, path, error.
+    chunks
+        All chunks.
+    processed_weights
+        Dataset -> sum of generator weights read; filled at the end.
+    accepted_loss
+        The user accepts what is lost.
+    """
+
+    expected: dict[str, float | None] = field(default_factory=dict)
+    skimmed: set[str] = field(default_factory=set)
+    files: list[dict[str, Any]] = field(default_factory=list)
+    bad_files: list[dict[str, Any]] = field(default_factory=list)
+    chunks: list[ChunkEntry] = field(default_factory=list)
+    processed_weights: dict[str, float] = field(default_factory=dict)
+    accepted_loss: bool = False
+
+    def count(self, status: str, dataset: str | None = None) -> int:
+        """Number of events in chunks of a status."""
+        return sum(
+            entry.chunk.stop - entry.chunk.start
+            for entry in self.chunks
+            if entry.status == status and dataset in (None, entry.chunk.dataset)
+        )
+
+    def lost_weights(self) -> dict[str, tuple[float, float]]:
+        """Datasets whose sum of weights read is not the expected one: (read, expected)."""
+        out = {}
+        for dataset, expected in self.expected.items():
+            read = self.processed_weights.get(dataset, 0.0)
+            if expected is None or dataset in self.skimmed:
+                continue
+            if abs(read - expected) > _TOLERANCE * max(abs(expected), 1e-300):
+                out[dataset] = (read, expected)
+        return out
+
+    @property
+    def complete(self) -> bool:
+        """Whether every file was opened, every chunk processed and no weight is missing."""
+        return (
+            not self.bad_files
+            and all(entry.status == "processed" for entry in self.chunks)
+            and not self.lost_weights()
+        )
+
+    def problems(self) -> list[str]:
+        """What is wrong, one sentence per cause, without repeating the same for each chunk of a file."""
+        out = [bad["error"] for bad in self.bad_files]
+        by_file: dict[tuple[str, str], list[ChunkEntry]] = {}
+        for entry in self.chunks:
+            if entry.status == "failed":
+                text = (entry.error or "").replace(f" (entries {entry.chunk.start} to {entry.chunk.stop})", "")
+                by_file.setdefault((entry.chunk.path, text), []).append(entry)
+        for (_, text), entries in by_file.items():
+            events = sum(e.chunk.stop - e.chunk.start for e in entries)
+            out.append(f"{text} [{len(entries)} chunk{'s' if len(entries) > 1 else ''}, {events} events lost]")
+        missing = [entry for entry in self.chunks if entry.status == "missing"]
+        if missing:
+            events = sum(e.chunk.stop - e.chunk.start for e in missing)
+            out.append(f"{len(missing)} chunk{'s' if len(missing) > 1 else ''} ({events} events) were not reached")
+        if not out:
+            out.extend(
+                f"dataset {name!r}: the files hold a sum of generator weights of {read:.8g}, but sum_weights says {expected:.8g}. "
+                "A file is missing from the fileset, or, if the files are a skim, say \"skimmed\": true in its metadata"
+                for name, (read, expected) in self.lost_weights().items()
+            )
+        return out
+
+    def as_dict(self) -> dict[str, Any]:
+        """Contents of ``ledger.json``."""
+        datasets = {}
+        for dataset, expected in sorted(self.expected.items()):
+            read = self.processed_weights.get(dataset, 0.0)
+            datasets[dataset] = {
+                "events_expected": sum(e.chunk.stop - e.chunk.start for e in self.chunks if e.chunk.dataset == dataset),
+                "events_processed": self.count("processed", dataset),
+                "events_failed": self.count("failed", dataset),
+                "events_missing": self.count("missing", dataset),
+                "files_failed": sum(bad["dataset"] == dataset for bad in self.bad_files),
+                "weights_expected": expected,
+                "weights_processed": read,
+                "skimmed": dataset in self.skimmed,
+            }
+        return {
+            "format": "massgap-ledger/1",
+            "complete": self.complete,
+            "accepted_loss": self.accepted_loss,
+            "problems": self.problems(),
+            "datasets": datasets,
+            "files": self.files + [{**bad, "status": "failed"} for bad in self.bad_files],
+            "chunks": [
+                {
+                    "dataset": e.chunk.dataset,
+                    "file": e.chunk.path,
+                    "start": e.chunk.start,
+                    "stop": e.chunk.stop,
+                    "status": e.status,
+                    "error": e.error,
+                }
+                for e in sorted(self.chunks, key=lambda e: e.chunk)
+            ],
+        }

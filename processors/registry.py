@@ -1,0 +1,122 @@
+"""Analyses by name: the shipped ones, and classes in a user's own file."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from pathlib import Path
+from typing import Any
+
+from massgap.processors.errors import ProcessorError
+
+__all__ = ["ANALYSES", "find_processor", "make_processor"]
+
+ANALYSES = {
+    "slepton": ("massgap.processors.slepton:Slepton", "two muons, one hard jet and MET: slepton pairs, small gaps"),
+}
+"""Name -> (module:class, one line for the help)."""
+
+
+def find_processor(name: str) -> type:
+    """The class of an analysis.
+
+    Parameters
+    ----------
+    name
+        A name in :data:`ANALYSES`, ``package.module:Class``, or ``path/to/file.py:Class``.
+
+    Returns
+    -------
+    type
+
+    Raises
+    ------
+    ProcessorError
+        If there is no such analysis, file or class, or the file cannot be imported.
+
+    Examples
+    --------
+    >>> find_processor("slepton").__name__
+    'Slepton'
+    """
+    target = ANALYSES[name][0] if name in ANALYSES else name
+    module_name, _, class_name = target.rpartition(":")
+    if not module_name:
+        msg = (
+            f"unknown analysis {name!r}; known are {', '.join(sorted(ANALYSES))}. "
+            "For your own processor give path/to/file.py:ClassName"
+        )
+        raise ProcessorError(msg)
+    module = _load_file(Path(module_name)) if module_name.endswith(".py") else _load_module(module_name)
+    found = getattr(module, class_name, None)
+    if not inspect.isclass(found):
+        classes = [k for k, v in vars(module).items() if inspect.isclass(v) and v.__module__ == module.__name__]
+        msg = f"{module_name} has no class {class_name!r}; it has {', '.join(classes) or 'none'}"
+        raise ProcessorError(msg)
+    return found
+
+
+def _load_file(path: Path) -> Any:
+    if not path.is_file():
+        msg = f"{path}: no such file"
+        raise ProcessorError(msg)
+    name = f"massgap_user_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        msg = f"{path} cannot be imported ({type(error).__name__}: {error})"
+        raise ProcessorError(msg) from error
+    # Workers do not have the file: the class travels with its code.
+    import cloudpickle
+
+    cloudpickle.register_pickle_by_value(module)
+    return module
+
+
+def _load_module(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        msg = f"{name} cannot be imported ({error})"
+        raise ProcessorError(msg) from error
+
+
+def make_processor(name: str, **options: Any) -> Any:
+    """An instance of an analysis with options, which are checked against what it accepts.
+
+    Raises
+    ------
+    ProcessorError
+        If an option is unknown or its value is refused.
+    """
+    cls = find_processor(name)
+    accepted = _accepted(cls)
+    unknown = sorted(set(options) - set(accepted))
+    if unknown:
+        msg = f"{name} has no option {', '.join(map(repr, unknown))}; it has {', '.join(accepted) or 'none'}"
+        raise ProcessorError(msg)
+    try:
+        return cls(**options)
+    except TypeError as error:
+        msg = f"{name}: {error}"
+        raise ProcessorError(msg) from error
+
+
+def _accepted(cls: type) -> list[str]:
+    """Names of the options of a class; those of its bases count where it passes ``**options`` on."""
+    names: list[str] = []
+    for base in cls.__mro__:
+        if "__init__" not in vars(base) or base is object:
+            continue
+        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]  # type: ignore[misc]
+        names += [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name not in names]
+        if not any(p.kind == p.VAR_KEYWORD for p in parameters):
+            break
+    return names

@@ -1,0 +1,192 @@
+"""What a run leaves behind: manifest, histograms, cutflow, ledger and feature tables.
+
+The folder is the contract with the later stages; it is plain JSON and parquet, and no part of it is a pickle.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from massgap.processors.errors import ProcessorError
+from massgap.processors.fingerprint import digest
+from massgap.processors.runner import RunResult
+from massgap.processors.storage import write_atomically
+
+__all__ = ["find_histograms", "prepare_folder", "write_run_folder"]
+
+_VERSIONED = ("massgap", "coffea", "awkward", "uproot", "hist", "numpy", "numba", "onnxruntime", "vector")
+
+
+def prepare_folder(folder: str | os.PathLike[str]) -> Path:
+    """Make an output folder and check that it can be written, before any work is done.
+
+    Raises
+    ------
+    ProcessorError
+        If it is a file, or cannot be made or written.
+    """
+    path = Path(folder)
+    probe = path / f".write-test-{os.getpid()}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"massgap")
+        probe.unlink()
+    except (FileExistsError, NotADirectoryError) as error:
+        msg = f"the output folder {path} is, or lies below, a file; choose another with --out"
+        raise ProcessorError(msg) from error
+    except OSError as error:
+        msg = f"the output folder {path} cannot be written ({error.strerror}); choose another with --out"
+        raise ProcessorError(msg) from error
+    return path
+
+
+def find_histograms(output: Any, prefix: str = "") -> dict[str, Any]:
+    """All ``hist.Hist`` objects in a nested result, under their joined names."""
+    if hasattr(output, "axes") and hasattr(output, "storage_type"):
+        return {prefix or "histogram": output}
+    found: dict[str, Any] = {}
+    if isinstance(output, dict):
+        for key, value in output.items():
+            name = str(key) if not prefix or prefix == "histograms" else f"{prefix}/{key}"
+            found.update(find_histograms(value, name))
+    return found
+
+
+def write_run_folder(
+    result: RunResult,
+    folder: str | os.PathLike[str],
+    *,
+    analysis: str,
+    command: str = "",
+    chunksize: int | None = None,
+    tags: dict[str, Any] | None = None,
+) -> Path:
+    """Write a run folder.
+
+    Parameters
+    ----------
+    result
+        What :func:`massgap.processors.runner.run` returned.
+    folder
+        Where; made if needed.  Files of an earlier run are replaced.
+    analysis
+        Name of the analysis.
+    command
+        The command line, for the record.
+    chunksize
+        For the record.
+    tags
+        Further plain data for the manifest, for instance the seed of the samples.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    ProcessorError
+        If the disk is full or the folder cannot be written.
+    """
+    path = prepare_folder(folder)
+    try:
+        _write(result, path, analysis, command, chunksize, tags or {})
+    except OSError as error:
+        msg = f"{path}: could not write the results ({error.strerror or error}); make room or choose another folder and run again, finished chunks are kept"
+        raise ProcessorError(msg) from error
+    return path
+
+
+def _write(
+    result: RunResult, path: Path, analysis: str, command: str, chunksize: int | None, tags: dict[str, Any]
+) -> None:
+    import uhi.io.json
+
+    output = result.output if isinstance(result.output, dict) else {}
+    identity = result.identity
+    scorer_model = identity.get("model")
+    manifest = {
+        "format": "massgap-run/1",
+        "analysis": analysis,
+        "processor": identity["processor"],
+        "options": identity["options"],
+        "model": None if scorer_model is None else {"sha256": scorer_model, **(tags.pop("model", {}) or {})},
+        "fileset_hash": digest(result.fileset),
+        "code_hash": digest([identity["code"], identity["source"]]),
+        "versions": versions(),
+        "command": command,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "chunksize": chunksize,
+        "datasets": output.get("datasets", {}) or {name: entry["metadata"] for name, entry in result.fileset.items()},
+        "undefined": output.get("undefined", {}),
+        "notes": result.notes,
+        "complete": result.ledger.complete and not result.interrupted,
+        **tags,
+    }
+    histograms = find_histograms(output)
+    text = json.dumps(
+        {"format": "massgap-histograms/1", "unit": "fb", "histograms": histograms}, default=uhi.io.json.default
+    )
+    write_atomically(path / "histograms.json", text.encode())
+    if "cutflow" in output:
+        write_json(path / "cutflow.json", output["cutflow"])
+    _write_features(path / "features", output.get("features") or {})
+    write_json(path / "ledger.json", {**result.ledger.as_dict(), "interrupted": result.interrupted})
+    write_json(path / "fileset.json", result.fileset)
+    # Last: a folder with a manifest is a folder with everything else.
+    write_json(path / "manifest.json", manifest)
+
+
+def _write_features(folder: Path, tables: dict[str, Any]) -> None:
+    import io
+
+    if folder.exists():
+        for old in folder.glob("*.parquet"):
+            old.unlink()
+    if not tables:
+        return
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from massgap.selections.slepton_features import FEATURES
+
+    units = {f.name: f.unit for f in FEATURES}
+    folder.mkdir(exist_ok=True)
+    for dataset, table in sorted(tables.items()):
+        if not len(table.columns):
+            continue
+        arrow = pa.Table.from_pandas(table, preserve_index=False)
+        names = [name for name in table.columns if name in units]
+        about = {"format": "massgap-features/1", "features": names, "units": {n: units[n] for n in names}}
+        arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), b"massgap": json.dumps(about).encode()})
+        buffer = io.BytesIO()
+        pq.write_table(arrow, buffer, compression="zstd")
+        write_atomically(folder / f"{_file_name(dataset)}.parquet", buffer.getvalue())
+
+
+def _file_name(dataset: str) -> str:
+    safe = "".join(c if c.isalnum() or c in "-_.+" else "_" for c in dataset)
+    # Two datasets must not share a file after replacing characters.
+    return safe if safe == dataset else f"{safe}-{digest(dataset)[:8]}"
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write plain data as indented JSON, atomically."""
+    write_atomically(path, (json.dumps(content, indent=1, sort_keys=False, default=str) + "\n").encode())
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that can change a number."""
+    out = {"python": platform.python_version()}
+    for name in _VERSIONED:
+        try:
+            out[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return out

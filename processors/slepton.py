@@ -1,0 +1,202 @@
+"""Slepton pairs with intermediate mass gaps: two muons, one hard jet and MET.
+
+The analysis of B. Dutta et al., "Applying machine learning techniques to searches for
+lepton-partner pair-production with intermediate mass gaps at the Large Hadron Collider" (the slepton-bdt
+paper): section IV.A for the topology, Table II for the 27 observables, section IV.C for the
+pre-cuts and the classifier.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import awkward as ak
+import numpy as np
+
+from massgap.models.folds import fold_key, held_out_fold
+from massgap.processors.analysis import Analysis
+from massgap.processors.errors import ProcessorError
+from massgap.processors.flow import Flow
+from massgap.processors.layout import HistogramSpec
+from massgap.selections.definitions import (
+    away_from,
+    select_electrons,
+    select_jets,
+    select_muons,
+    select_taus,
+)
+from massgap.selections.dilepton import opposite_sign_pair
+from massgap.selections.objects import Event
+from massgap.selections.slepton_features import FEATURES, Kinematics, slepton_features
+from massgap.selections.precuts import cos_theta_star_cut, met_cut, z_window_veto
+
+__all__ = ["Slepton"]
+
+
+class Slepton(Analysis):
+    """The slepton analysis as a coffea processor.
+
+    The paper prints neither the thresholds of leptons and jets nor the MET requirement of the
+    topology: they are those of the authors' public card (jets pT > 20 and abs(eta) < 4.5, exactly one
+    above 30 and that one within 2.5, b and tau vetoes, MET > 30, muons within 2.5), with muons
+    above 10 GeV as in the CMS card of Delphes that the paper used.
+
+    Parameters
+    ----------
+    model
+        Path of an ONNX model made by ``massgap train``; its score is then filled and kept, each
+        event scored by the classifier that has not seen it.  Checked when the processor is made.
+    precuts
+        Names of the pre-cuts, in order: any of ``z_window`` (veto 81 <= m_ll <= 101), ``met`` (> 110),
+        ``cos_theta_star`` (abs < 0.5), ``mt2_100`` (< 130, the paper's Table III), ``m_tautau`` (veto
+        0 to 125) and ``met_125`` (> 125; both of the earlier cut-based study).
+    without
+        Names of topology steps to switch off: ``no_electron``, ``no_b_jet``, ``no_tau``, ``met_30``.
+    muon_pt, jet_pt, hard_jet_pt, topology_met
+        Thresholds in GeV.
+    variations, features, taggers
+        See :class:`massgap.processors.analysis.Analysis`.
+
+    Raises
+    ------
+    ProcessorError
+        If a pre-cut or step is unknown.
+    massgap.models.errors.ModelError
+        If the model does not fit the 27 observables.
+
+    Examples
+    --------
+    >>> Slepton().precuts
+    ('z_window', 'met', 'cos_theta_star')
+    """
+
+    name: ClassVar[str] = "slepton"
+    channel: ClassVar[str] = "mumu1j"
+    PRECUTS: ClassVar[dict[str, tuple[str, Any]]] = {
+        "z_window": ("m_ll", z_window_veto),
+        "met": ("met", met_cut),
+        "cos_theta_star": ("cos_theta_star", cos_theta_star_cut),
+        "mt2_100": ("mt2_100", lambda x: x < 130.0),
+        "m_tautau": ("m_tautau", lambda x: ~((x >= 0.0) & (x < 125.0))),
+        "met_125": ("met", lambda x: x > 125.0),
+    }
+    STEPS: ClassVar[tuple[str, ...]] = ("no_electron", "no_b_jet", "no_tau", "met_30")
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        precuts: tuple[str, ...] | list[str] = ("z_window", "met", "cos_theta_star"),
+        without: tuple[str, ...] | list[str] = (),
+        muon_pt: float = 10.0,
+        jet_pt: float = 20.0,
+        hard_jet_pt: float = 30.0,
+        topology_met: float = 30.0,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        for given, known, what in ((precuts, self.PRECUTS, "pre-cut"), (without, self.STEPS, "step")):
+            unknown = sorted(set(given) - set(known))
+            if unknown:
+                msg = f"unknown {what} {', '.join(map(repr, unknown))}; known are {', '.join(known)}"
+                raise ProcessorError(msg)
+        self.precuts = tuple(dict.fromkeys(precuts))
+        self.without = tuple(sorted(set(without)))
+        self.muon_pt, self.jet_pt = float(muon_pt), float(jet_pt)
+        self.hard_jet_pt, self.topology_met = float(hard_jet_pt), float(topology_met)
+        self.scorer = None
+        if model is not None:
+            from massgap.models.scorer import OnnxScorer
+
+            self.scorer = OnnxScorer(model, [feature.name for feature in FEATURES])
+
+    def options(self) -> dict[str, Any]:
+        """The options as plain data, for manifest and checkpoint keys."""
+        return {
+            **super().options(),
+            "precuts": list(self.precuts),
+            "without": list(self.without),
+            "muon_pt": self.muon_pt,
+            "jet_pt": self.jet_pt,
+            "hard_jet_pt": self.hard_jet_pt,
+            "topology_met": self.topology_met,
+        }
+
+    def histograms(self) -> tuple[HistogramSpec, ...]:
+        """All observables before and after the pre-cuts, N-1 distributions, and the score."""
+        specs = []
+        for f in FEATURES:
+            label = f"{f.label} [{f.unit}]" if f.unit else f.label
+            specs.append(
+                HistogramSpec(f.name, f.name, label, f.bins, f.low, f.high, ("topology", "precuts"), "selection")
+            )
+            specs.extend(
+                HistogramSpec(f"nminus1_{cut}", f.name, label, f.bins, f.low, f.high)
+                for cut in self.precuts
+                if self.PRECUTS[cut][0] == f.name
+            )
+        if self.scorer is not None:
+            folds = tuple(range(self.scorer.n_folds))
+            specs.append(HistogramSpec("score", "score", "BDT score", 400, 0.0, 1.0, folds, "fold"))
+        return tuple(specs)
+
+    def select(self, event: Event, flow: Flow) -> None:
+        """The paper's topology, observables and pre-cuts."""
+        muons = select_muons(event.muons, pt=self.muon_pt)
+        event = flow.keep(
+            event.with_(muons=muons), "two opposite-sign muons", opposite_sign_pair(muons)
+        )
+        electrons = select_electrons(event.electrons)
+        jets = away_from(away_from(select_jets(event.jets, pt=self.jet_pt), event.muons), electrons)
+        event = event.with_(electrons=electrons, jets=jets)
+        if "no_electron" not in self.without:
+            event = flow.keep(event, "no electron", ak.num(event.electrons) == 0)
+
+        hard = event.jets[event.jets.pt > self.hard_jet_pt]
+        event = flow.keep(
+            event,
+            "exactly one hard jet",
+            (ak.num(hard) == 1) & ak.all(abs(hard.eta) < 2.5, axis=1),
+        )
+        central = event.jets[abs(event.jets.eta) < 2.5]
+        if "no_b_jet" not in self.without:
+            keep = ~ak.any(central.b_tagged, axis=1)
+            event = flow.keep(event, "no b jet", keep)
+        if "no_tau" not in self.without:
+            taus = away_from(select_taus(event.taus), event.muons)
+            event = flow.keep(event, "no hadronic tau", ak.num(taus) == 0)
+        if "met_30" not in self.without:
+            event = flow.keep(event, f"MET > {self.topology_met:g}", event.met.pt > self.topology_met)
+
+        x = slepton_features(
+            Kinematics.from_records(event.muons[:, 0]),
+            Kinematics.from_records(event.muons[:, 1]),
+            Kinematics.from_records(event.jets[:, 0]),
+            met=np.asarray(event.met.pt),
+            met_phi=np.asarray(event.met.phi),
+            ht=np.asarray(ak.sum(event.jets.pt, axis=1)),
+        )
+        passes = {cut: self.PRECUTS[cut][1](x[self.PRECUTS[cut][0]]) for cut in self.precuts}
+        selected = np.ones(len(event), dtype=bool)
+        for cut, mask in passes.items():
+            selected &= mask
+            flow.count(cut, selected)
+
+        for feature in FEATURES:
+            flow.fill(feature.name, x[feature.name], classes=0)
+            flow.fill(feature.name, x[feature.name], mask=selected, classes=1)
+        for cut in self.precuts:
+            others = np.ones(len(event), dtype=bool)
+            for name, mask in passes.items():
+                if name != cut:
+                    others &= mask
+            flow.fill(f"nminus1_{cut}", x[self.PRECUTS[cut][0]], mask=others)
+
+        key = fold_key(*event.identifiers.T)
+        rows = {**x, "fold_key": key, "precuts": selected}
+        if self.scorer is not None:
+            fold = held_out_fold(key, self.scorer.n_folds)
+            rows["score"] = self.scorer.score(x, fold)
+            flow.fill("score", rows["score"].astype(np.float64), mask=selected, classes=fold)
+        if self.features:
+            flow.write_rows(rows)

@@ -1,0 +1,257 @@
+"""What a chunk of events adds up to: histograms, cutflow, weights and feature rows.
+
+A :class:`Tally` is the accumulator that an analysis returns from ``process``.  Tallies add with ``+`` in any
+order and give the same bits (see :mod:`massgap.processors.exact`); :meth:`Tally.result` turns the sum
+into histograms, cutflow and tables in fb.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from massgap.processors.errors import ProcessorError
+from massgap.processors.exact import ExactSum
+from massgap.processors.layout import Layout
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["CutCount", "DatasetTally", "Tally", "normalisation"]
+
+
+@dataclass
+class CutCount:
+    """Events that reach a step of the cutflow: number, sum of weights, sum of squared weights."""
+
+    raw: int = 0
+    sums: ExactSum = field(default_factory=lambda: ExactSum(2))
+
+    def fill(self, weights: np.ndarray) -> None:
+        """Count events with these generator weights."""
+        self.raw += len(weights)
+        bins = np.zeros(len(weights), dtype=np.int64)
+        self.sums.fill(bins, weights)
+        self.sums.fill(bins + 1, weights * weights)
+
+    def __iadd__(self, other: CutCount) -> CutCount:
+        self.raw += other.raw
+        self.sums += other.sums
+        return self
+
+
+@dataclass
+class DatasetTally:
+    """The part of a tally that belongs to one dataset.  Weights are generator weights throughout."""
+
+    metadata: dict[str, Any]
+    steps: tuple[str, ...]
+    total: CutCount = field(default_factory=CutCount)
+    cutflow: dict[str, CutCount] = field(default_factory=dict)
+    histograms: dict[str, tuple[ExactSum, ExactSum]] = field(default_factory=dict)
+    undefined: dict[str, int] = field(default_factory=dict)
+    features: dict[tuple[str, int], dict[str, np.ndarray]] = field(default_factory=dict)
+
+    def __iadd__(self, other: DatasetTally) -> DatasetTally:
+        if self.metadata != other.metadata or self.steps != other.steps:
+            name = self.metadata.get("dataset", "?")
+            msg = f"dataset {name!r}: its chunks were processed with different metadata or options and cannot be added"
+            raise ProcessorError(msg)
+        self.total += other.total
+        for step, count in other.cutflow.items():
+            self.cutflow.setdefault(step, CutCount())
+            self.cutflow[step] += count
+        for key, (sumw, sumw2) in other.histograms.items():
+            mine = self.histograms.get(key)
+            if mine is None:
+                self.histograms[key] = (sumw.copy(), sumw2.copy())
+            else:
+                mine[0].__iadd__(sumw)
+                mine[1].__iadd__(sumw2)
+        for key, n in other.undefined.items():
+            self.undefined[key] = self.undefined.get(key, 0) + n
+        self.features.update(other.features)
+        return self
+
+
+def normalisation(metadata: dict[str, Any], processed: float) -> float:
+    """Factor from generator weight to fb: cross section over the sum of weights (1 for data).
+
+    Parameters
+    ----------
+    metadata
+        Metadata of the dataset: ``xsec_fb``, ``sum_weights`` (optional), ``is_data``.
+    processed
+        Sum of generator weights read, used where the metadata has no ``sum_weights``.
+
+    Returns
+    -------
+    float
+        The factor; 1 for data and for datasets without a cross section.
+
+    Raises
+    ------
+    ProcessorError
+        If the sum of weights is not positive.
+    """
+    if metadata.get("is_data") or metadata.get("xsec_fb") is None:
+        return 1.0
+    total = metadata.get("sum_weights")
+    total = processed if total is None else float(total)
+    if total <= 0.0:
+        if processed == 0.0 and metadata.get("sum_weights") is None:
+            return 0.0
+        name = metadata.get("dataset", "?")
+        msg = f"dataset {name!r}: the sum of generator weights is {total:g}; it must be positive to normalise to {metadata['xsec_fb']} fb"
+        raise ProcessorError(msg)
+    return float(metadata["xsec_fb"]) / total
+
+
+class Tally:
+    """The sum over chunks of events; add with ``+``.
+
+    Parameters
+    ----------
+    layout
+        The histograms of the analysis.
+    channel
+        Name of the channel.
+    """
+
+    def __init__(self, layout: Layout, channel: str) -> None:
+        self.layout = layout
+        self.channel = channel
+        self.datasets: dict[str, DatasetTally] = {}
+
+    def __iadd__(self, other: Tally) -> Tally:
+        if self.layout != other.layout or self.channel != other.channel:
+            msg = "results of different analyses or options cannot be added: their histograms differ"
+            raise ProcessorError(msg)
+        for name, part in other.datasets.items():
+            if name not in self.datasets:
+                self.datasets[name] = DatasetTally(dict(part.metadata), part.steps)
+            self.datasets[name] += part
+        return self
+
+    def __add__(self, other: Tally) -> Tally:
+        out = Tally(self.layout, self.channel)
+        out += self
+        out += other
+        return out
+
+    def scales(self) -> dict[str, float]:
+        """Factor from generator weight to fb for each dataset."""
+        return {
+            name: normalisation(part.metadata, float(part.total.sums.values()[0]))
+            for name, part in sorted(self.datasets.items())
+        }
+
+    def result(self) -> dict[str, Any]:
+        """Histograms, cutflow and tables of the sum, in fb.
+
+        Returns
+        -------
+        dict
+            ``histograms`` {name: hist.Hist}, ``cutflow`` (contents of ``cutflow.json``), ``datasets``
+            {dataset: metadata with ``scale``, ``events``, ``sum_weights_processed``}, ``undefined``
+            {feature: number of undefined values left out of histograms}, ``features``
+            {dataset: pandas.DataFrame} where features were kept.
+        """
+        scales = self.scales()
+        out: dict[str, Any] = {
+            "histograms": self._histograms(scales),
+            "cutflow": self._cutflow(scales),
+            "datasets": {},
+            "undefined": {},
+        }
+        for name, part in sorted(self.datasets.items()):
+            sums = part.total.sums.values()
+            out["datasets"][name] = {
+                **part.metadata,
+                "scale": scales[name],
+                "events": part.total.raw,
+                "sum_weights_processed": float(sums[0]),
+                "sum_weights2_processed": float(sums[1]),
+            }
+            for key, n in sorted(part.undefined.items()):
+                out["undefined"][key] = out["undefined"].get(key, 0) + n
+        if any(part.features for part in self.datasets.values()):
+            out["features"] = {name: self._features(name, scales[name]) for name in sorted(self.datasets)}
+        return out
+
+    def _processes(self) -> dict[str, list[str]]:
+        out: dict[str, list[str]] = {}
+        for name, part in sorted(self.datasets.items()):
+            out.setdefault(str(part.metadata.get("process", name)), []).append(name)
+        return dict(sorted(out.items()))
+
+    def _histograms(self, scales: dict[str, float]) -> dict[str, Any]:
+        processes = self._processes()
+        variations = sorted({key for part in self.datasets.values() for key in part.histograms})
+        contents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
+        for process, names in processes.items():
+            for name in names:
+                for variation, (sumw, sumw2) in self.datasets[name].histograms.items():
+                    w = sumw.values() * scales[name]
+                    w2 = sumw2.values() * scales[name] ** 2
+                    old = contents.get((process, variation))
+                    contents[process, variation] = (w, w2) if old is None else (old[0] + w, old[1] + w2)
+        out = {}
+        for spec in self.layout.specs.values():
+            histogram = spec.empty(list(processes), self.channel, variations)
+            view = histogram.view(flow=True)
+            block = self.layout.block(spec.name)
+            shape = (max(len(spec.classes), 1), spec.bins + 2)
+            for (process, variation), (w, w2) in contents.items():
+                p, v = list(processes).index(process), variations.index(variation)
+                value, variance = w[block].reshape(shape), w2[block].reshape(shape)
+                if not spec.classes:
+                    place: tuple[Any, ...] = (p, 0, v)
+                    value, variance = value[0], variance[0]
+                elif isinstance(spec.classes[0], str):
+                    place = (p, 0, slice(None), v)
+                else:
+                    place = (p, 0, v)
+                view["value"][place] = value
+                view["variance"][place] = variance
+            out[spec.name] = histogram
+        return out
+
+    def _cutflow(self, scales: dict[str, float]) -> dict[str, Any]:
+        processes: dict[str, list[dict[str, Any]]] = {}
+        steps: list[str] = []
+        for process, names in self._processes().items():
+            rows: dict[str, dict[str, Any]] = {}
+            for name in names:
+                part = self.datasets[name]
+                for step in part.steps:
+                    if step not in steps:
+                        steps.append(step)
+                    row = rows.setdefault(step, {"step": step, "raw": 0, "weighted": 0.0, "variance": 0.0})
+                    count = part.cutflow.get(step)
+                    if count is not None:
+                        sums = count.sums.values()
+                        row["raw"] += count.raw
+                        row["weighted"] += float(sums[0]) * scales[name]
+                        row["variance"] += float(sums[1]) * scales[name] ** 2
+            processes[process] = list(rows.values())
+        unit = "fb" if all(
+            part.metadata.get("xsec_fb") is not None or part.metadata.get("is_data") for part in self.datasets.values()
+        ) else "sum of generator weights"
+        return {"format": "massgap-cutflow/1", "unit": unit, "channel": self.channel, "steps": steps, "processes": processes}
+
+    def _features(self, name: str, scale: float) -> pd.DataFrame:
+        import pandas as pd
+
+        part = self.datasets[name]
+        blocks = [block for _, block in sorted(part.features.items()) if block]
+        if not blocks:
+            return pd.DataFrame()
+        table = pd.DataFrame({column: np.concatenate([b[column] for b in blocks]) for column in blocks[0]})
+        table["weight"] *= scale
+        table.insert(len(table.columns), "process", str(part.metadata.get("process", name)))
+        table.insert(len(table.columns), "dataset", name)
+        table.insert(len(table.columns), "channel", self.channel)
+        return table

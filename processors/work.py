@@ -1,0 +1,147 @@
+"""What a worker does with one chunk: open, process, and report success or the reason of failure."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+from massgap.processors.errors import ProcessorError
+from massgap.processors.files import FileInfo, inspect_file
+from massgap.processors.schemas import schema_for
+from massgap.selections.errors import SelectionError
+
+__all__ = ["Chunk", "Outcome", "inspect_work", "process_work"]
+
+_MAX_OPEN = 4
+_open_files: OrderedDict[tuple[str, str], Any] = OrderedDict()
+_processors: OrderedDict[str, Any] = OrderedDict()
+
+
+@dataclass(frozen=True, order=True)
+class Chunk:
+    """A range of entries of one file.
+
+    Attributes
+    ----------
+    dataset, path, start, stop
+        What to process: entries ``start`` to ``stop`` (exclusive).
+    tree, format, uuid
+        How to open it, and the identity of the file.
+    """
+
+    dataset: str
+    path: str
+    start: int
+    stop: int
+    tree: str = "Events"
+    format: str = "NanoAOD"
+    uuid: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path} (entries {self.start} to {self.stop})"
+
+
+@dataclass
+class Outcome:
+    """What became of a chunk or an inspection: a value, or an error with its traceback."""
+
+    value: Any = None
+    error: str | None = None
+    traceback: str = ""
+    seconds: float = 0.0
+
+
+def inspect_work(item: tuple[str, str | None]) -> Outcome:
+    """Inspect a file on a worker."""
+    path, tree = item
+    try:
+        return Outcome(inspect_file(path, tree))
+    except ProcessorError as error:
+        return Outcome(error=str(error), traceback=traceback.format_exc())
+
+
+def process_work(item: tuple[str, bytes, Chunk, dict[str, Any]]) -> Outcome:
+    """Process a chunk on a worker; never raises, so that one bad chunk cannot end a run."""
+    key, pickled, chunk, metadata = item
+    start = time.perf_counter()
+    try:
+        processor = _processor(key, pickled)
+        events = open_events(chunk, metadata)
+    except (ProcessorError, SelectionError) as error:
+        return Outcome(error=str(error), traceback=traceback.format_exc())
+    except Exception as error:
+        return Outcome(error=_explain(chunk, error), traceback=traceback.format_exc())
+    try:
+        value = processor.process(events)
+    except (ProcessorError, SelectionError) as error:
+        return Outcome(error=str(error), traceback=traceback.format_exc())
+    except Exception as error:
+        return Outcome(error=_explain(chunk, error), traceback=traceback.format_exc())
+    if value is None:
+        return Outcome(error=f"{type(processor).__name__}.process returned None; it must return an accumulator")
+    return Outcome(value, seconds=time.perf_counter() - start)
+
+
+def _explain(chunk: Chunk, error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    first = lines[0] if lines else ""
+    reading = {"uproot", "zlib", "cramjam", "awkward", "struct"}
+    origin = set()
+    trace = error.__traceback__
+    while trace is not None:
+        origin.add(trace.tb_frame.f_globals.get("__name__", "").split(".")[0])
+        trace = trace.tb_next
+    damaged = isinstance(error, OSError) or type(error).__module__.split(".")[0] in reading or "uproot" in origin
+    if damaged:
+        return f"{chunk}: cannot be read, the file is damaged or truncated ({type(error).__name__}: {first})"
+    return f"{chunk}: {type(error).__name__}: {first}"
+
+
+def _processor(key: str, pickled: bytes) -> Any:
+    if key not in _processors:
+        import cloudpickle
+
+        _processors[key] = cloudpickle.loads(pickled)
+        while len(_processors) > 2:
+            _processors.popitem(last=False)
+    return _processors[key]
+
+
+def open_events(chunk: Chunk, metadata: dict[str, Any]) -> Any:
+    """coffea NanoEvents of a chunk, read lazily; files stay open between chunks of one worker."""
+    import uproot
+    from coffea.nanoevents import NanoEventsFactory
+
+    key = (chunk.path, chunk.uuid)
+    if key not in _open_files:
+        _open_files[key] = uproot.open(chunk.path)
+        while len(_open_files) > _MAX_OPEN:
+            _open_files.popitem(last=False)[1].close()
+    else:
+        _open_files.move_to_end(key)
+    return NanoEventsFactory.from_root(
+        _open_files[key],
+        treepath=chunk.tree,
+        entry_start=chunk.start,
+        entry_stop=chunk.stop,
+        schemaclass=schema_for(chunk.format),
+        metadata={
+            **metadata,
+            "dataset": chunk.dataset,
+            "filename": chunk.path,
+            "treename": chunk.tree,
+            "entrystart": chunk.start,
+            "entrystop": chunk.stop,
+            "fileuuid": chunk.uuid,
+        },
+        mode="virtual",
+    ).events()
+
+
+def close_files() -> None:
+    """Close the files that this process keeps open."""
+    while _open_files:
+        _open_files.popitem()[1].close()

@@ -1,0 +1,364 @@
+"""Canonical physics objects from NanoAOD and Delphes: the one place where formats differ.
+
+An :class:`Event` holds a chunk of events.  Its collections (``muons``, ``electrons``, ``taus``, ``jets``,
+``fat_jets``, ``met``) are read on first use, in double precision, in GeV and radians, ordered by
+falling pT, with the same fields for every format:
+
+========== ==================================================================
+muons      pt, eta, phi, mass, charge, isolation (relative), identified (bool)
+electrons  pt, eta, phi, mass, charge, isolation, identified
+taus       pt, eta, phi, mass, charge, identified (hadronic decays)
+jets       pt, eta, phi, mass, b_tagged, tau_tagged (bool), identified
+fat_jets   pt, eta, phi, mass
+met        pt, phi (one per event)
+========== ==================================================================
+
+Sources: CMS NanoAOD documentation of versions 5 to 15; Delphes ``modules/TreeWriter``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import numpy.typing as npt
+
+from massgap.selections.errors import MissingBranchError, NonFiniteError, SelectionError
+from massgap.selections.sources import DELPHES, Columns
+
+__all__ = ["B_TAGGERS", "ELECTRON_MASS", "MUON_MASS", "Event", "TaggerOptions"]
+
+MUON_MASS = 0.1056583755
+ELECTRON_MASS = 0.00051099895
+
+B_TAGGERS: dict[str, float] = {
+    "btagDeepFlavB": 0.2783,
+    "btagPNetB": 0.245,
+    "btagUParTAK4B": 0.1272,
+    "btagDeepB": 0.4168,
+    "btagCSVV2": 0.8484,
+}
+"""Medium working points of the CMS b taggers, in the order of preference (CMS BTV recommendations of
+2016 to 2024; DeepFlavB and DeepB as for 2018 UL).  Pass your own with :class:`TaggerOptions`."""
+
+_TAU_IDS = ("idDeepTau2018v2p5VSjet", "idDeepTau2017v2p1VSjet", "idMVAoldDM2017v2", "idMVAoldDM", "idMVAnewDM")
+
+
+@dataclass(frozen=True)
+class TaggerOptions:
+    """Which tagger and MET to read where a format offers several.
+
+    Attributes
+    ----------
+    b_tagger
+        NanoAOD jet branch without ``Jet_``, or None for the first of :data:`B_TAGGERS` in the file.
+    b_threshold
+        Its threshold; None for the medium working point in :data:`B_TAGGERS`.
+    met
+        NanoAOD MET collection, or None for the first of MET, PFMET, PuppiMET in the file.
+    muon_id
+        NanoAOD muon identification without ``Muon_``, or None for mediumId (tightId, looseId where a
+        file has no mediumId).  Some open-data samples store mediumId as false throughout: use isPFcand there.
+    b_tag_bit
+        Bit of ``Jet.BTag`` in Delphes.
+    """
+
+    b_tagger: str | None = None
+    b_threshold: float | None = None
+    met: str | None = None
+    muon_id: str | None = None
+    b_tag_bit: int = 0
+
+
+class Event:
+    """A chunk of events as canonical objects, read on first use.
+
+    Slicing with a boolean mask (``event[mask]``) keeps the events where it is true; collections
+    can be replaced by selected or shifted ones with :meth:`with_`.
+
+    Parameters
+    ----------
+    events
+        coffea NanoEvents or an awkward record array of the same shape.
+    is_data
+        True for collision data, False for simulation, None to tell by the presence of weights.
+    taggers
+        Choice of taggers.
+    """
+
+    def __init__(
+        self, events: Any, *, is_data: bool | None = None, taggers: TaggerOptions | None = None
+    ) -> None:
+        self.columns = events if isinstance(events, Columns) else Columns(events)
+        self.taggers = taggers or TaggerOptions()
+        self._is_data = is_data
+        self._index: npt.NDArray[np.int64] | None = None
+        self._cache: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.columns) if self._index is None else len(self._index)
+
+    def __getitem__(self, mask: Any) -> Event:
+        """The events where ``mask`` (boolean, one per event) is true."""
+        keep = np.flatnonzero(np.asarray(mask, dtype=bool))
+        out = Event.__new__(Event)
+        out.columns, out.taggers, out._is_data = self.columns, self.taggers, self._is_data
+        out._index = keep if self._index is None else self._index[keep]
+        out._cache = {name: value[keep] for name, value in self._cache.items()}
+        return out
+
+    def with_(self, **collections: Any) -> Event:
+        """The same events with some collections replaced, e.g. ``event.with_(jets=good_jets)``."""
+        out = Event.__new__(Event)
+        out.columns, out.taggers, out._is_data, out._index = (
+            self.columns, self.taggers, self._is_data, self._index,
+        )
+        out._cache = {**self._cache, **collections}
+        return out
+
+    def _get(self, name: str, build: Callable[[], Any]) -> Any:
+        if name not in self._cache:
+            value = build()
+            self._cache[name] = value if self._index is None else value[self._index]
+        return self._cache[name]
+
+    @property
+    def is_data(self) -> bool:
+        """Collision data: stated, or the file has no generator weight."""
+        if self._is_data is not None:
+            return self._is_data
+        return not (self.columns.has("", "genWeight") or self.columns.format == DELPHES)
+
+    @property
+    def weights(self) -> npt.NDArray[np.float64]:
+        """Generator weight of each event (1 for data), shape (n,).
+
+        Raises
+        ------
+        MissingBranchError
+            If simulation has no weight branch.
+        NonFiniteError
+            If a weight is NaN or infinite.
+        """
+        return self._get("weights", self._read_weights)
+
+    def _read_weights(self) -> npt.NDArray[np.float64]:
+        columns = self.columns
+        if self.is_data:
+            return np.ones(len(columns))
+        if columns.format == DELPHES:
+            if columns.has("Event", "Weight"):
+                return np.asarray(_one_per_event(columns, "Event", "Weight"), dtype=np.float64)
+            return np.ones(len(columns))
+        if not columns.has("", "genWeight"):
+            raise MissingBranchError(
+                "genWeight", columns.where,
+                'Declare the dataset as collision data ("is_data": true), or write the weights into the file.',
+            )
+        return np.asarray(columns.floats("", "genWeight"), dtype=np.float64)
+
+    @property
+    def identifiers(self) -> npt.NDArray[np.uint64]:
+        """Run, luminosity block and event number, shape (n, 3); Delphes trees have only the last."""
+        return self._get("identifiers", self._read_identifiers)
+
+    def _read_identifiers(self) -> npt.NDArray[np.uint64]:
+        columns = self.columns
+        out = np.zeros((len(columns), 3), dtype=np.uint64)
+        if columns.format == DELPHES:
+            out[:, 2] = np.asarray(_one_per_event(columns, "Event", "Number")).astype(np.uint64)
+            return out
+        for i, name in enumerate(("run", "luminosityBlock", "event")):
+            out[:, i] = np.asarray(columns.read("", name)).astype(np.uint64)
+        return out
+
+    def weight_vector(self, branch: str) -> ak.Array | None:
+        """A per-event list of variation weights such as ``PSWeight``, or None where there is none."""
+        if self.columns.format == DELPHES or not self.columns.has("", branch):
+            return None
+        return self._get(branch, lambda: self.columns.floats("", branch))
+
+    @property
+    def muons(self) -> ak.Array:
+        """Muons; masses are the particle's own (0.10566 GeV) where the format stores none."""
+        return self._get("muons", lambda: self._muons())
+
+    def _muons(self) -> ak.Array:
+        return _leptons(
+            self.columns, "Muon", MUON_MASS, lambda columns: _muon_id(columns, self.taggers.muon_id)
+        )
+
+    @property
+    def electrons(self) -> ak.Array:
+        """Electrons; masses are the particle's own (0.000511 GeV) where the format stores none."""
+        return self._get("electrons", lambda: _leptons(self.columns, "Electron", ELECTRON_MASS, _electron_id))
+
+    @property
+    def taus(self) -> ak.Array:
+        """Hadronic tau candidates (Delphes: the jets with a tau tag)."""
+        return self._get("taus", lambda: _taus(self.columns))
+
+    @property
+    def jets(self) -> ak.Array:
+        """Jets with b tag; ``tau_tagged`` is Delphes' tag (NanoAOD has candidates in ``taus`` instead)."""
+        return self._get("jets", lambda: _jets(self.columns, self.taggers))
+
+    @property
+    def fat_jets(self) -> ak.Array:
+        """Large-radius jets."""
+        return self._get("fat_jets", lambda: _by_pt(ak.zip(_kinematics(self.columns, "FatJet", None))))
+
+    @property
+    def met(self) -> ak.Array:
+        """Missing transverse momentum: pt, phi."""
+        return self._get("met", lambda: _met(self.columns, self.taggers))
+
+
+def _one_per_event(columns: Columns, collection: str, field: str) -> npt.NDArray[np.float64]:
+    """A Delphes column that has exactly one entry per event, stored as lists of length one."""
+    values = columns.floats(collection, field) if field != "Number" else columns.read(collection, field)
+    if values.ndim == 1:
+        return np.asarray(values)
+    if len(values) and not ak.all(ak.num(values) == 1):
+        msg = f"{columns.where}: {columns.branch_name(collection, field)} has not exactly one entry in every event; the file is damaged."
+        raise SelectionError(msg)
+    return np.asarray(ak.flatten(values))
+
+
+def _by_pt(objects: ak.Array) -> ak.Array:
+    """Falling pT, equal ones in the order of the file."""
+    return objects[ak.argsort(objects.pt, ascending=False, stable=True)]
+
+
+def _kinematics(columns: Columns, collection: str, mass: float | None) -> dict[str, ak.Array]:
+    if columns.format == DELPHES:
+        names = {"pt": "PT", "eta": "Eta", "phi": "Phi", "mass": "Mass"}
+    else:
+        names = {"pt": "pt", "eta": "eta", "phi": "phi", "mass": "mass"}
+    out = {key: columns.floats(collection, names[key]) for key in ("pt", "eta", "phi")}
+    if mass is not None and not columns.has(collection, names["mass"]):
+        out["mass"] = ak.full_like(out["pt"], mass)
+    else:
+        out["mass"] = columns.floats(collection, names["mass"])
+    return out
+
+
+def _leptons(
+    columns: Columns, collection: str, mass: float, identify: Callable[[Columns], ak.Array | None]
+) -> ak.Array:
+    out = _kinematics(columns, collection, mass)
+    delphes = columns.format == DELPHES
+    out["charge"] = ak.values_astype(columns.read(collection, "Charge" if delphes else "charge"), np.int64)
+    if delphes:
+        # Delphes' standard cards store isolated leptons only; IsolationVar came with version 3.1.
+        isolation: tuple[str, ...] = ("IsolationVar",)
+    else:
+        isolation = ("pfRelIso04_all", "pfRelIso03_all", "miniPFRelIso_all")
+    name = columns.first(collection, isolation)
+    if name is not None:
+        # An infinite isolation is legal: it marks a lepton without any estimate.
+        out["isolation"] = ak.values_astype(columns.read(collection, name), np.float64)
+    elif delphes:
+        out["isolation"] = ak.zeros_like(out["pt"])
+    else:
+        raise MissingBranchError(f"{collection}_{isolation[0]}", columns.where)
+    identified = ak.ones_like(out["pt"], dtype=bool) if delphes else identify(columns)
+    out["identified"] = identified
+    return _by_pt(ak.zip(out))
+
+
+def _muon_id(columns: Columns, wanted: str | None) -> ak.Array:
+    """Medium identification (CMS MUO); the tight one where medium is not stored."""
+    names = (wanted,) if wanted else ("mediumId", "tightId", "looseId")
+    name = columns.first("Muon", names)
+    if name is None:
+        raise MissingBranchError(f"Muon_{names[0]}", columns.where)
+    return ak.values_astype(columns.read("Muon", name), bool)
+
+
+def _electron_id(columns: Columns) -> ak.Array:
+    """Veto-purpose identification: cut-based working point 2 (loose) or better, else the MVA's loose one."""
+    name = columns.first("Electron", ("cutBased", "cutBased_Fall17_V1", "cutBased_Sum16"))
+    if name is not None:
+        return columns.read("Electron", name) >= 2
+    name = columns.first("Electron", ("mvaNoIso_WPL", "mvaFall17V2noIso_WPL", "mvaNoIso_WP90", "mvaFall17V2noIso_WP90"))
+    if name is None:
+        raise MissingBranchError("Electron_cutBased", columns.where)
+    return ak.values_astype(columns.read("Electron", name), bool)
+
+
+def _taus(columns: Columns) -> ak.Array:
+    if columns.format == DELPHES:
+        out = _kinematics(columns, "Jet", None)
+        tagged = columns.read("Jet", "TauTag") > 0
+        out["charge"] = ak.values_astype(columns.read("Jet", "Charge"), np.int64)
+        out["identified"] = tagged
+        return _by_pt(ak.zip(out)[tagged])
+    out = _kinematics(columns, "Tau", None)
+    out["charge"] = ak.values_astype(columns.read("Tau", "charge"), np.int64)
+    name = columns.first("Tau", _TAU_IDS)
+    if name is None:
+        raise MissingBranchError("Tau_idDeepTau2018v2p5VSjet", columns.where)
+    out["identified"] = _tau_medium(columns, name)
+    return _by_pt(ak.zip(out))
+
+
+def _tau_medium(columns: Columns, name: str) -> ak.Array:
+    """The medium working point of a tau discriminator.
+
+    NanoAOD up to version 9 stores a bit mask and says so in the branch title; later versions store
+    the number of the tightest working point passed (1 = VVVLoose ... 5 = Medium ... 8 = VVTight).
+    The older MVA discriminators are bit masks in every version, with "Medium" on the bit that the
+    title gives.
+    """
+    values = ak.values_astype(columns.read("Tau", name), np.int64)
+    title = columns.title("Tau", name)
+    medium = next((part.split("=")[0].split()[-1] for part in title.split(",") if part.strip().endswith("= Medium")), None)
+    if medium is not None:
+        return (values & int(medium)) != 0 if "bitmask" in title else values >= int(medium)
+    # Titles are lost in skims and RNTuples.  Files with the 2017 training alone are of version 9 or older.
+    masks = {"idDeepTau2017v2p1VSjet": 16, "idMVAoldDM2017v2": 8, "idMVAoldDM": 4, "idMVAnewDM": 4}
+    return (values & masks[name]) != 0 if name in masks else values >= 5
+
+
+def _jets(columns: Columns, taggers: TaggerOptions) -> ak.Array:
+    out = _kinematics(columns, "Jet", None)
+    if columns.format == DELPHES:
+        out["b_tagged"] = (columns.read("Jet", "BTag") & (1 << taggers.b_tag_bit)) != 0
+        out["tau_tagged"] = columns.read("Jet", "TauTag") > 0
+        out["identified"] = ak.ones_like(out["pt"], dtype=bool)
+        return _by_pt(ak.zip(out))
+    tagger = taggers.b_tagger or columns.first("Jet", tuple(B_TAGGERS))
+    if tagger is None:
+        raise MissingBranchError("Jet_btagDeepFlavB", columns.where)
+    threshold = taggers.b_threshold if taggers.b_threshold is not None else B_TAGGERS.get(tagger)
+    if threshold is None:
+        msg = f"No working point is known for the b tagger Jet_{tagger}: give b_threshold. Known: {', '.join(B_TAGGERS)}."
+        raise SelectionError(msg)
+    # A NaN or a negative value is the tagger's own mark for "no answer": not tagged.
+    out["b_tagged"] = columns.read("Jet", tagger) > threshold
+    out["tau_tagged"] = ak.zeros_like(out["pt"], dtype=bool)
+    identified = ak.ones_like(out["pt"], dtype=bool)
+    if columns.has("Jet", "jetId"):
+        # Bit 2 is the tight identification of all years; version 15 stores no jetId any more.
+        identified = (columns.read("Jet", "jetId") & 2) != 0
+    if columns.has("Jet", "puId"):
+        # Loose pile-up identification below 50 GeV, as recommended for Run 2 (bit 4).
+        identified = identified & ((out["pt"] > 50) | ((columns.read("Jet", "puId") & 4) != 0))
+    out["identified"] = identified
+    return _by_pt(ak.zip(out))
+
+
+def _met(columns: Columns, taggers: TaggerOptions) -> ak.Array:
+    if columns.format == DELPHES:
+        return ak.zip(
+            {"pt": _one_per_event(columns, "MissingET", "MET"), "phi": _one_per_event(columns, "MissingET", "Phi")}
+        )
+    names = (taggers.met,) if taggers.met else ("MET", "PFMET", "PuppiMET")
+    name = next((n for n in names if columns.has(n, "pt")), None)
+    if name is None:
+        raise MissingBranchError(f"{names[0]}_pt", columns.where)
+    return ak.zip({"pt": columns.floats(name, "pt"), "phi": columns.floats(name, "phi")})

@@ -1,0 +1,174 @@
+"""Columns of an event file by name, whatever schema opened it.
+
+The same analysis runs on NanoAOD and on Delphes trees, under coffea's ``NanoAODSchema``,
+``DelphesSchema`` or plain ``BaseSchema``.  They differ in how a column is reached
+(``events.Muon.pt``, ``events["Muon_pt"]``, ``events["Muon/Muon.PT"]``); :class:`Columns` hides that
+and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+from massgap.selections.errors import MissingBranchError, NonFiniteError, UnknownFormatError
+
+__all__ = ["DELPHES", "NANOAOD", "Columns", "event_format"]
+
+NANOAOD = "NanoAOD"
+DELPHES = "Delphes"
+
+
+def event_format(fields: list[str] | set[str]) -> str:
+    """Tell the format of an event tree from its branch (or coffea field) names.
+
+    Parameters
+    ----------
+    fields
+        Names of the branches of the tree, or the fields of coffea's events.
+
+    Returns
+    -------
+    str
+        ``"NanoAOD"`` or ``"Delphes"``.
+
+    Raises
+    ------
+    UnknownFormatError
+        If the names belong to neither; ATLAS PHYSLITE and DAOD names are named as such.
+
+    Examples
+    --------
+    >>> event_format(["nMuon", "Muon_pt", "MET_pt"])
+    'NanoAOD'
+    >>> event_format(["Event", "MissingET", "Muon"])
+    'Delphes'
+    """
+    names = {name.split("/")[0].split(".")[0] for name in fields}
+    if "MissingET" in names or any("MissingET" in name for name in fields):
+        return DELPHES
+    collections = {name.split("_")[0].removeprefix("n") for name in names}
+    if {"run", "event"} & names or {"Muon", "Electron", "Jet"} & {n for n in collections if n in ("Muon", "Electron", "Jet")}:
+        # A flat tree with other conventions (px, py, pz) also has a "Muon..." branch: ask for pt.
+        if any(name.endswith("_pt") for name in names) or {"Muon", "Jet", "Electron"} & names:
+            return NANOAOD
+    if any("AuxDyn" in name for name in fields) or "AnalysisMuons" in names or "AnalysisJets" in names:
+        msg = (
+            "This is an ATLAS PHYSLITE file; massgap reads CMS NanoAOD and Delphes trees so far. "
+            "Convert it to the NanoAOD layout first."
+        )
+        raise UnknownFormatError(msg)
+    shown = ", ".join(sorted(names)[:8]) or "none"
+    msg = (
+        f"The tree is neither NanoAOD nor Delphes (its first branches: {shown}). massgap needs NanoAOD branches "
+        "such as Muon_pt, Jet_pt, MET_pt, or a Delphes tree with Muon, Jet and MissingET."
+    )
+    raise UnknownFormatError(msg)
+
+
+class Columns:
+    """The columns of one chunk of events, reached by collection and field.
+
+    Parameters
+    ----------
+    events
+        coffea NanoEvents (``NanoAODSchema``, ``DelphesSchema`` or ``BaseSchema``), or any awkward
+        record array with the same fields.
+    where
+        Text that names the file and entries in error messages.
+    """
+
+    def __init__(self, events: Any, where: str = "") -> None:
+        self._events = events
+        self._fields = set(ak.fields(events))
+        self.where = where or _where(events)
+        self.format = event_format(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def _locate(self, collection: str, field: str) -> Any | None:
+        fields = self._fields
+        if not collection:
+            return self._events[field] if field in fields else None
+        for flat in (f"{collection}_{field}", f"{collection}/{collection}.{field}", f"{collection}.{field}"):
+            if flat in fields:
+                return self._events[flat]
+        if collection in fields:
+            inner = self._events[collection]
+            if field in ak.fields(inner):
+                return inner[field]
+        return None
+
+    def has(self, collection: str, field: str) -> bool:
+        """Whether the column exists (an empty ``collection`` means an event-level column)."""
+        fields = self._fields
+        if not collection:
+            return field in fields
+        if {f"{collection}_{field}", f"{collection}/{collection}.{field}", f"{collection}.{field}"} & fields:
+            return True
+        return collection in fields and field in ak.fields(self._events[collection])
+
+    def first(self, collection: str, candidates: tuple[str, ...]) -> str | None:
+        """The first of the candidate fields that the file has, or None."""
+        return next((field for field in candidates if self.has(collection, field)), None)
+
+    def read(self, collection: str, field: str) -> ak.Array:
+        """The column as it is stored.
+
+        Raises
+        ------
+        MissingBranchError
+            If the file lacks the column; the message names file and branch.
+        """
+        column = self._locate(collection, field)
+        if column is None:
+            name = self.branch_name(collection, field)
+            raise MissingBranchError(name, self.where)
+        return ak.without_parameters(ak.materialize(column))
+
+    def floats(self, collection: str, field: str) -> ak.Array:
+        """The column in double precision, checked to be finite.
+
+        Raises
+        ------
+        MissingBranchError
+            If the file lacks the column.
+        NonFiniteError
+            If a value is NaN or infinite: flipped bits in compressed baskets come back like that
+            without any other sign.
+        """
+        column = ak.values_astype(self.read(collection, field), np.float64)
+        flat = ak.to_numpy(ak.flatten(column, axis=None))
+        bad = ~np.isfinite(flat)
+        if bad.any():
+            raise NonFiniteError(self.branch_name(collection, field), int(bad.sum()), self.where)
+        return column
+
+    def title(self, collection: str, field: str) -> str:
+        """The branch title that coffea keeps as documentation, empty where there is none."""
+        column = self._locate(collection, field)
+        layout = getattr(column, "layout", None)
+        while layout is not None:
+            text = layout.parameters.get("__doc__")
+            if text:
+                return str(text)
+            layout = getattr(layout, "content", None)
+        return ""
+
+    def branch_name(self, collection: str, field: str) -> str:
+        """The name of the branch in the file, as a user would look for it."""
+        if not collection:
+            return field
+        return f"{collection}.{field}" if self.format == DELPHES else f"{collection}_{field}"
+
+
+def _where(events: Any) -> str:
+    metadata = getattr(events, "metadata", None) or {}
+    name = metadata.get("filename", "")
+    if not name:
+        return ""
+    start, stop = metadata.get("entrystart"), metadata.get("entrystop")
+    return f"{name} (entries {start} to {stop})" if start is not None else str(name)
