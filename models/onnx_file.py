@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from massgap.models.errors import ModelFileError
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     import onnx
 
 FORMATS = ("massgap-model/1",)
+DIGEST = "massgap.content_sha256"
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 """Operator domains that every onnxruntime has; others would need libraries on the workers."""
 LOWEST_OPSET = 7  # onnxruntime's own guarantee
@@ -60,6 +64,12 @@ def describe(content: bytes, path: str) -> Description:
     name_in, width = _input(model, path)
     name_out, n_out = _output(model, path)
     features, n_folds = _own_metadata(properties, path)
+    if features is not None and (found := content_digest(model)) != properties[DIGEST]:
+        msg = (
+            f"The model {path} is damaged or was changed after its export: its content has the digest "
+            f"{found[:12]}, its metadata say {properties[DIGEST][:12]}. Export it again."
+        )
+        raise ModelFileError(msg)
     if n_folds is None:
         n_folds = 1
     if n_out is not None and n_out != n_folds:
@@ -71,6 +81,37 @@ def describe(content: bytes, path: str) -> Description:
         msg = f"The output of the model {path} has {n_out} columns, but {said}: one column per fold is expected."
         raise ModelFileError(msg)
     return Description(name_in, name_out, width, n_folds, features, properties)
+
+
+def content_digest(model: onnx.ModelProto) -> str:
+    """Return the SHA-256 of operators, numbers and metadata, whatever library serialised them.
+
+    A flipped bit in a threshold leaves a valid file that scores wrongly; this digest in the
+    metadata shows it.
+    """
+    from onnx import numpy_helper
+
+    digest = hashlib.sha256()
+
+    def add(*parts: object) -> None:
+        for part in parts:
+            data = part if isinstance(part, bytes) else str(part).encode()
+            digest.update(len(data).to_bytes(8, "little") + data)
+
+    for graph in _graphs(model):
+        for node in graph.node:
+            add(node.op_type, node.domain, *node.input, "->", *node.output)
+            for a in sorted(node.attribute, key=lambda a: a.name):
+                add(a.name, a.type, a.s, *a.strings, np.array([a.f, *a.floats], "<f4").tobytes())
+                add(np.array([a.i, *a.ints], "<i8").tobytes())
+    for tensor in _tensors(model):
+        add(tensor.name, tensor.data_type, *tensor.dims, numpy_helper.to_array(tensor).tobytes())
+    for value in (*model.graph.input, *model.graph.output):
+        add(value.name, value.type.tensor_type.elem_type)
+    for entry in sorted(model.metadata_props, key=lambda entry: entry.key):
+        if entry.key != DIGEST:
+            add(entry.key, entry.value)
+    return digest.hexdigest()
 
 
 def _check_operators(model: onnx.ModelProto, path: str) -> None:
@@ -159,7 +200,7 @@ def _own_metadata(properties: dict[str, str], path: str) -> tuple[tuple[str, ...
     own = sorted(key for key in properties if key.startswith("massgap."))
     if not own:
         return None, None
-    needed = ("massgap.format", "massgap.features", "massgap.n_folds", "massgap.training_hash")
+    needed = ("massgap.format", "massgap.features", "massgap.n_folds", "massgap.training_hash", DIGEST)
     missing = [key for key in needed if key not in properties]
     if missing:
         msg = f"The model {path} lacks the metadata {', '.join(missing)}; it has {', '.join(own)}: export it again."

@@ -9,6 +9,7 @@ the CPU, and is never pickled.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,7 @@ class OnnxScorer:
         except OSError as error:
             msg = f"Cannot read the model {file}: {error.strerror or error}."
             raise ModelFileError(msg) from error
+        _check_against_training(file, content)
         self._set_up(content, str(file), features)
 
     @classmethod
@@ -251,6 +253,22 @@ def _model_file(path: Path) -> Path:
         msg = f"The model folder {path} should hold one .onnx file; it holds {names}."
         raise ModelFileError(msg)
     return found[0]
+
+
+def _check_against_training(file: Path, content: bytes) -> None:
+    """Refuse a model file other than the one that ``training.json`` beside it describes."""
+    try:
+        training = json.loads((file.parent / "training.json").read_text())
+        described, wanted = training["model_file"], training["model_sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # a file that stands alone
+    found = hashlib.sha256(content).hexdigest()
+    if described == file.name and found != wanted:
+        msg = (
+            f"The model {file} has the SHA-256 {found[:12]}..., but training.json beside it describes "
+            f"{wanted[:12]}...: the file was changed or the training was interrupted; train again."
+        )
+        raise ModelFileError(msg)
 
 
 def _agreed_features(model: Description, wanted: Sequence[str] | None, path: str) -> tuple[str, ...]:

@@ -122,7 +122,7 @@ def training_table(
 
     weight = chosen["weight"].to_numpy(dtype=np.float64)
     key = chosen["fold_key"].to_numpy()
-    if key.dtype.kind not in "iu":
+    if key.dtype.kind not in "iu" or key.min() < 0:
         msg = f"Column 'fold_key' has type {key.dtype}: it must hold the integers of massgap.models.folds.fold_key."
         raise TableError(msg)
     key = key.astype(np.uint64)
@@ -151,6 +151,9 @@ def _check_columns(table: pd.DataFrame, *, precuts: bool) -> None:
     if missing:
         hint = " (precuts=False trains without the pre-cuts)" if missing == ["precuts"] else ""
         msg = f"The feature table lacks the column {missing[0]!r}{hint}; it has {_listed(table.columns)}."
+        raise TableError(msg)
+    if precuts and table["precuts"].dtype.kind != "b":
+        msg = f"Column 'precuts' has type {table['precuts'].dtype}: it must hold True or False."
         raise TableError(msg)
     repeated = [str(name) for name in table.columns[table.columns.duplicated()]]
     if repeated:

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from massgap.models.errors import FeatureError, ModelError, TableError
+from massgap.models.training_table import training_table
+
+
+@pytest.fixture
+def make(table, signal, backgrounds, features):
+    def make(**changes):
+        arguments = {"table": table, "signal": signal, "backgrounds": backgrounds, "features": features}
+        return training_table(**{**arguments, **changes})
+
+    return make
+
+
+def test_rows_pass_the_precuts_and_keep_their_weights(make, table):
+    data = make()
+    passed = table[table["precuts"]]
+    assert len(data.x) == len(passed)
+    assert data.weight.sum() == pytest.approx(passed["weight"].sum())
+    assert data.label.sum() == (passed["process"] == "slepton_110_80").sum()
+    assert np.isnan(data.x).sum() == passed[list(data.features)].isna().sum().sum()
+    assert len(make(precuts=False).x) == len(table)
+
+
+def test_every_row_stays_together(make, table):
+    data = make()
+    reference = table.set_index(["process", "fold_key"])
+    for i in np.random.default_rng(0).integers(0, len(data.x), 50):
+        row = reference.loc[(data.process[i], data.fold_key[i])]
+        assert row["weight"] == data.weight[i]
+        np.testing.assert_array_equal(row[list(data.features)].to_numpy(dtype=np.float32), data.x[i])
+
+
+def test_order_of_rows_does_not_matter(make, table):
+    shuffled = table.sample(frac=1, random_state=3)
+    assert make().digest() == make(table=shuffled).digest()
+
+
+@pytest.mark.parametrize("column", ["weight", "mt2_100", "fold_key"])
+def test_digest_sees_every_column(make, table, column):
+    before = make().digest()
+    row = table.index[table["precuts"]][17]
+    table.loc[row, column] = table.loc[row, column] + (1 if column == "fold_key" else 1e-3)
+    assert make(table=table).digest() != before
+
+
+def test_default_features_are_all_but_the_bookkeeping(make, features):
+    assert list(make(features=None).features) == features
+
+
+def test_counts(make, table):
+    counts = make().counts()
+    w = table.loc[table["precuts"] & (table["process"] == "tt"), "weight"]
+    assert counts["tt"]["raw"] == len(w)
+    assert counts["tt"]["weight_fb"] == pytest.approx(w.sum())
+    assert counts["tt"]["effective"] == pytest.approx(w.sum() ** 2 / (w**2).sum())
+
+
+def test_absolute_weights_keep_the_signed_total(make, table):
+    rng = np.random.default_rng(1)
+    table["weight"] = np.where(rng.random(len(table)) < 0.1, -0.3, 1.0) * table["weight"]
+    data = make(negative_weights="absolute")
+    assert (data.train_weight >= 0).all()
+    for process in set(data.process):
+        rows = data.process == process
+        assert data.train_weight[rows].sum() == pytest.approx(data.weight[rows].sum())
+    assert (data.weight < 0).any()
+
+
+def test_process_without_events_after_the_precuts_is_noted(make, table):
+    table.loc[table["process"] == "ZZ", "precuts"] = False
+    assert make(table=table).notes == ("ZZ has no events after the pre-cuts",)
+
+
+def spoiled(table: pd.DataFrame, what: str) -> pd.DataFrame:
+    row = table.index[table["precuts"]][5]
+    if what == "nan weight":
+        table.loc[row, "weight"] = np.nan
+    elif what == "infinite weight":
+        table.loc[row, "weight"] = np.inf
+    elif what == "negative weight":
+        table.loc[row, "weight"] *= -1e-6
+    elif what == "negative total":
+        table["weight"] = np.where(table["process"] == "tt", -1.0, 1.0) * table["weight"]
+    elif what == "infinite feature":
+        table.loc[row, "mt2_100"] = -np.inf
+    elif what == "beyond float32":
+        table.loc[row, "mt2_100"] = 1e300
+    elif what == "text feature":
+        table["mt2_100"] = "x"
+    elif what == "no precuts":
+        table = table.drop(columns="precuts")
+    elif what == "float precuts":
+        table["precuts"] = np.nan
+    elif what == "float key":
+        table["fold_key"] = table["fold_key"].astype(float)
+    elif what == "no weight":
+        table = table.drop(columns="weight")
+    elif what == "no signal left":
+        table.loc[table["process"] == "slepton_110_80", "precuts"] = False
+    elif what == "no background left":
+        table.loc[table["process"] != "slepton_110_80", "precuts"] = False
+    elif what == "twice":
+        table = pd.concat([table, table["met"]], axis=1)
+    return table
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("nan weight", "'weight' is NaN or infinite in 1 of"),
+        ("infinite weight", "'weight' is NaN or infinite in 1 of"),
+        ("negative weight", "1 negative weights of .*negative_weights='absolute'"),
+        ("negative total", "weights of process 'tt' sum to -"),
+        ("infinite feature", "'mt2_100' is infinite in 1 of .*must be NaN"),
+        ("beyond float32", "'mt2_100' is infinite in 1 of"),
+        ("text feature", "'mt2_100' has type .*must be numbers"),
+        ("no precuts", "lacks the column 'precuts' .*precuts=False"),
+        ("float precuts", "'precuts' has type float64"),
+        ("float key", "'fold_key' has type float64"),
+        ("no weight", "lacks the column 'weight'"),
+        ("no signal left", r"No signal rows \(slepton_110_80\) after the pre-cuts"),
+        ("no background left", r"No background rows \(mumu, .*\) after the pre-cuts"),
+        ("twice", "column 'met' twice"),
+    ],
+)
+def test_bad_tables(make, table, what, words):
+    with pytest.raises(TableError, match=words):
+        make(table=spoiled(table, what))
+
+
+def test_missing_feature_names_both_sides(make, table, features):
+    with pytest.raises(FeatureError) as caught:
+        make(table=table.drop(columns="mt2_100"))
+    message = str(caught.value)
+    assert message.startswith("The feature table lacks mt2_100.")
+    wants, has = message.split("the table has")
+    assert "mt2_100" in wants.split("Training wants")[1]
+    assert "mt2_0" in has
+    assert "mt2_100" not in has
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"signal": ["nonesuch"]}, "no rows of process 'nonesuch'; its processes are WW, WZ"),
+        ({"signal": "slepton_110_80"}, "must be a list"),
+        ({"backgrounds": []}, "backgrounds must be a list of at least one"),
+        ({"signal": ["tt"]}, "'tt' is listed as signal and as background"),
+        ({"features": ["met", "met"]}, "'met' is listed twice"),
+        ({"features": []}, "No features"),
+        ({"negative_weights": "drop"}, "choose 'error' or 'absolute'"),
+    ],
+)
+def test_bad_arguments(make, changes, words):
+    with pytest.raises(ModelError, match=words):
+        make(**changes)
