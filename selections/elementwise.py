@@ -1,0 +1,109 @@
+"""Array functions made from compiled scalar loops.
+
+Each observable has a scalar kernel and a loop over flat arrays, both compiled by numba on the first
+call and cached on disk (in numba's user cache where the package is installed read-only).
+:func:`elementwise` hands such a loop the flattened, broadcast inputs and gives the results the shape
+of the inputs: numbers, NumPy arrays of any dimension, or awkward arrays, jagged ones included.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from massgap.selections.errors import SelectionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+__all__ = ["elementwise"]
+
+
+def elementwise(loop: Callable[..., None], *inputs: Any, outputs: int = 1) -> Any:
+    """Apply a compiled loop to inputs that broadcast against each other.
+
+    Parameters
+    ----------
+    loop
+        Function of as many one-dimensional contiguous float64 arrays as there are inputs and outputs;
+        it fills the last ``outputs`` of them.
+    *inputs
+        Numbers, array-likes or awkward arrays, broadcast by the rules of NumPy or awkward.
+    outputs
+        Number of results.
+
+    Returns
+    -------
+    float, numpy.ndarray, awkward.Array or a tuple of them
+        Always in double precision; a ``numpy.float64`` if all inputs are scalars, a tuple if there is
+        more than one output.
+
+    Raises
+    ------
+    SelectionError
+        If an input is not numeric, or the shapes do not broadcast.
+    """
+    if any(_is_awkward(value) for value in inputs):
+        results = _on_awkward(loop, inputs, outputs)
+    else:
+        results = _on_numpy(loop, inputs, outputs)
+    return results if outputs > 1 else results[0]
+
+
+def _is_awkward(value: Any) -> bool:
+    # Asked by name, so that plain NumPy users do not pay for importing awkward.
+    return any(cls.__module__.startswith("awkward.") for cls in type(value).__mro__)
+
+
+def _as_float64(value: Any) -> npt.NDArray[np.float64]:
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiub":
+            raise TypeError
+        return array.astype(np.float64, copy=False)
+    except (TypeError, ValueError) as error:
+        msg = (
+            f"An observable needs real numbers, but one input is {type(value).__name__} "
+            f"({value!r:.60}). Give numbers, NumPy arrays or awkward arrays."
+        )
+        raise SelectionError(msg) from error
+
+
+def _on_numpy(loop: Callable[..., None], inputs: tuple[Any, ...], outputs: int) -> tuple[Any, ...]:
+    arrays = [_as_float64(value) for value in inputs]
+    try:
+        shape = np.broadcast_shapes(*(array.shape for array in arrays))
+    except ValueError as error:
+        shapes = ", ".join(str(array.shape) for array in arrays)
+        msg = f"The inputs of an observable do not fit together: their shapes are {shapes}. Give one value per event each."
+        raise SelectionError(msg) from error
+    flat = [np.ascontiguousarray(np.broadcast_to(array, shape)).reshape(-1) for array in arrays]
+    results = [np.empty(flat[0].size) for _ in range(outputs)]
+    loop(*flat, *results)
+    return tuple(result.reshape(shape)[()] for result in results)
+
+
+def _on_awkward(loop: Callable[..., None], inputs: tuple[Any, ...], outputs: int) -> tuple[Any, ...]:
+    import awkward as ak  # noqa: PLC0415 (awkward takes long to import, and only its users need it)
+
+    def action(layouts: tuple[Any, ...], **_: Any) -> tuple[Any, ...] | None:
+        if not all(layout.is_numpy for layout in layouts):
+            return None
+        return tuple(
+            ak.contents.NumpyArray(result)
+            for result in map(np.atleast_1d, _on_numpy(loop, tuple(layout.data for layout in layouts), outputs))
+        )
+
+    arrays = [value if _is_awkward(value) else _as_float64(value) for value in inputs]
+    try:
+        results = ak.transform(action, *arrays)
+    except SelectionError:
+        raise
+    except ValueError as error:
+        reason = str(error).strip().splitlines()[0]
+        msg = f"The inputs of an observable do not fit together: {reason}. Give arrays with the same numbers of objects."
+        raise SelectionError(msg) from error
+    return results if outputs > 1 else (results,)

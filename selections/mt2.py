@@ -1,0 +1,333 @@
+r"""Stransverse mass M_T2 of two visible systems and missing transverse momentum.
+
+.. math:: M_{T2} = \min_{\vec q_1 + \vec q_2 = \vec p_T^{miss}} \max\{m_T(\vec p_1, \vec q_1), m_T(\vec p_2, \vec q_2)\}
+
+Lester and Summers, hep-ph/9906349; with two different trial masses, Barr, Gripaios and Lester,
+arXiv:0908.3779.
+
+How it is computed.  The splittings q1 with m_T <= M form a convex set (the inside of an ellipse, or of
+a parabola for a massless visible system), and so do those for the other leg.  M is reached when the two
+sets touch, which convex sets do where their support functions add up: for every unit vector n
+
+    G(n, M) = h1(n, M) + h2(n, M) - n.pmiss >= 0,    h_i(n, M) = max {n.q : m_T(p_i, q) <= M}.
+
+Hence M_T2 is the largest M at which G(n, M) = 0, over all directions n: every direction gives a rigorous
+lower bound, and an error in n enters M squared.  With a = n.p, s = sqrt(m^2 + a^2),
+D = (M^2 - m^2 - chi^2) / 2 and R = sqrt(D^2 - m^2 chi^2) the support function is
+
+    h = (a D + s R) / m^2 = (R^2 - chi^2 a^2) / (s R - a D)
+
+whose second form has no cancellation for a < 0 and holds for m = 0.  G is concave and rising in M^2, so
+that Newton steps from below never overshoot; the directions with G < 0 form one arc that shrinks around
+the best one, so that the search over n is bracketed throughout.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from numba import njit
+
+from massgap.selections.elementwise import elementwise
+
+__all__ = ["mt2"]
+
+# Masses below this fraction of the largest input are zero: their squares would underflow in ratios.
+_TINY_MASS = 1e-30
+# The search ends when the expected gain in M^2 is below this fraction of it.
+_TOLERANCE = 1e-14
+_MAX_STEPS = 200
+
+
+@njit(cache=True)
+def _support(ax, m, chi, delta):  # type: ignore[no-untyped-def]
+    """h, e, s, R of one leg: delta = D - m chi, e = sqrt(chi^2 + h^2); h is inf if n.q is not bounded."""
+    s = math.sqrt(m * m + ax * ax)
+    dd = delta + m * chi
+    r = math.sqrt(delta * (delta + 2.0 * m * chi))
+    if ax < 0.0:
+        t = -chi * ax
+        h = (r - t) * (r + t) / (s * r - ax * dd)
+        e = (dd * dd + t * t) / (s * dd - ax * r)
+    elif m > 0.0:
+        h = (ax * dd + s * r) / (m * m)
+        e = (s * dd + ax * r) / (m * m)
+    else:
+        h = math.inf
+        e = math.inf
+    return h, e, s, r
+
+
+@njit(cache=True)
+def _gap(nx, ny, delta, leg1, leg2, px, py):  # type: ignore[no-untyped-def]
+    """G, dG/dphi, d2G/dphi2 at G = 0, dG/dDelta, d2G/dphi dDelta; Delta = M^2 - M_low^2."""
+    m1, x1, y1, chi1, low1 = leg1
+    m2, x2, y2, chi2, low2 = leg2
+    a1, a2 = nx * x1 + ny * y1, nx * x2 + ny * y2
+    h1, e1, s1, r1 = _support(a1, m1, chi1, 0.5 * delta + low1)
+    h2, e2, s2, r2 = _support(a2, m2, chi2, 0.5 * delta + low2)
+    gap = h1 + h2 - (nx * px + ny * py)
+    if not gap < math.inf:
+        return math.inf, 0.0, 1.0, 1.0, 0.0
+    b1, b2 = nx * y1 - ny * x1, nx * y2 - ny * x2
+    slope = b1 * e1 / s1 + b2 * e2 / s2 - (nx * py - ny * px)
+    curvature = r1 / s1 * (1.0 + (b1 / s1) ** 2) + r2 / s2 * (1.0 + (b2 / s2) ** 2)
+    rise = 0.5 * (e1 / r1 + e2 / r2)
+    mixed = 0.5 * (h1 * b1 / (s1 * r1) + h2 * b2 / (s2 * r2))
+    return gap, slope, curvature, rise, mixed
+
+
+@njit(cache=True)
+def _half_excess(m, qx, qy, x, y, chi, low):  # type: ignore[no-untyped-def]
+    """(m_T^2 - M_low^2) / 2 of one leg, with E e - p.q as a sum of positive terms where p.q > 0."""
+    dot = x * qx + y * qy
+    ee = math.sqrt(m * m + x * x + y * y) * math.sqrt(chi * chi + qx * qx + qy * qy)
+    if dot > 0.0:
+        cross = x * qy - y * qx
+        energy = (
+            (m * chi) ** 2 + m * m * (qx * qx + qy * qy) + chi * chi * (x * x + y * y) + cross * cross
+        ) / (ee + dot)
+    else:
+        energy = ee - dot
+    return energy - m * chi - low
+
+
+@njit(cache=True)
+def _between(ux, uy, vx, vy):  # type: ignore[no-untyped-def]
+    """The unit vector halfway from u to v, counter-clockwise, for angles up to pi."""
+    if ux * vx + uy * vy > 0.0:
+        x, y = ux + vx, uy + vy
+    else:
+        x, y = vy - uy, ux - vx
+    norm = math.hypot(x, y)
+    return x / norm, y / norm
+
+
+@njit(cache=True)
+def _first_direction(leg1, leg2, px, py):  # type: ignore[no-untyped-def]
+    """A direction n with G < 0 just above M_low, if there is one; leg1 sets M_low. (0, 0): there is none."""
+    m1, x1, y1, chi1, _ = leg1
+    m2, x2, y2, chi2, low2 = leg2
+    p1, p2 = math.hypot(x1, y1), math.hypot(x2, y2)
+    if m1 > 0.0:
+        # At M_low leg 1 leaves one point, q1 = chi1 p1 / m1; n is the gradient of m_T of leg 2 there.
+        qx, qy = px - chi1 * x1 / m1, py - chi1 * y1 / m1
+        if _half_excess(m2, qx, qy, x2, y2, chi2, low2) <= 0.0:
+            return 0.0, 0.0
+        if p2 == 0.0:
+            nx, ny = qx, qy
+        else:
+            ux, uy = x2 / p2, y2 / p2
+            along, across = ux * qx + uy * qy, ux * qy - uy * qx
+            e = math.sqrt(chi2 * chi2 + qx * qx + qy * qy)
+            energy = math.hypot(m2, p2)
+            if along > 0.0:
+                par = ((m2 * along) ** 2 - p2 * p2 * (chi2 * chi2 + across * across)) / (
+                    energy * along + p2 * e
+                )
+            else:
+                par = energy * along - p2 * e
+            perp = energy * across
+            nx, ny = ux * par - uy * perp, uy * par + ux * perp
+        norm = math.hypot(nx, ny)
+        if norm == 0.0:
+            return 0.0, 0.0
+        return nx / norm, ny / norm
+    if m2 > 0.0:
+        # Leg 1 is massless: its set comes from infinity, against any n with n.p1 < 0.
+        return -x1 / p1, -y1 / p1
+    # Both are massless: n.p1 < 0 and n.p2 < 0.
+    ux, uy, vx, vy = x1 / p1, y1 / p1, x2 / p2, y2 / p2
+    cross = ux * vy - uy * vx
+    if cross == 0.0 and ux * vx + uy * vy < 0.0:
+        return 0.0, 0.0
+    if cross >= 0.0:
+        nx, ny = _between(-ux, -uy, -vx, -vy)
+    else:
+        nx, ny = _between(-vx, -vy, -ux, -uy)
+    if chi1 > 0.0 or nx * px + ny * py > 0.0:
+        return nx, ny
+    # Trial masses 0: there must be n.pmiss > 0 as well, or pmiss lies between the visible momenta.
+    if cross == 0.0:
+        norm = math.hypot(px, py)
+        if norm == 0.0:
+            return 0.0, 0.0
+        nx, ny = px / norm - ux, py / norm - uy
+    else:
+        share1, share2 = (px * vy - py * vx) / cross, (ux * py - uy * px) / cross
+        if share1 >= 0.0 and share2 >= 0.0:
+            return 0.0, 0.0
+        # n.u = -w1, n.v = -w2 with n.pmiss = -(w1 share1 + w2 share2) > 0.
+        w1 = 2.0 * abs(share2) + abs(share1) if share1 < 0.0 else abs(share2)
+        w2 = abs(share1) if share1 < 0.0 else 2.0 * abs(share1) + abs(share2)
+        if share1 < 0.0 and share2 < 0.0:
+            w1, w2 = 1.0, 1.0
+        nx, ny = (w2 * uy - w1 * vy) / cross, (w1 * vx - w2 * ux) / cross
+    norm = math.hypot(nx, ny)
+    if norm == 0.0:
+        return 0.0, 0.0
+    return nx / norm, ny / norm
+
+
+@njit(cache=True)
+def _root(nx, ny, delta, floor, leg1, leg2, px, py):  # type: ignore[no-untyped-def]
+    """The Delta at which G = 0 in one direction, from below: Newton steps on a concave function."""
+    for _ in range(_MAX_STEPS):
+        gap, _slope, _curvature, rise, _mixed = _gap(nx, ny, delta, leg1, leg2, px, py)
+        step = -gap / rise
+        if not step > 0.0:
+            break
+        delta += step
+        if step <= 0.5 * _TOLERANCE * (floor + delta):
+            break
+    return delta
+
+
+@njit(cache=True)
+def _excess(leg1, leg2, px, py, floor):  # type: ignore[no-untyped-def]
+    """M_T2^2 - M_low^2 for legs (m, px, py, chi, (M_low^2 - (m + chi)^2) / 2), the first with 0 as last."""
+    nx, ny = _first_direction(leg1, leg2, px, py)
+    if nx == 0.0 and ny == 0.0:
+        return 0.0
+    # From an explicit splitting, an upper bound, down to a value with G < 0.
+    delta = 2.0 * max(
+        _half_excess(leg1[0], 0.5 * px, 0.5 * py, leg1[1], leg1[2], leg1[3], leg1[4]),
+        _half_excess(leg2[0], 0.5 * px, 0.5 * py, leg2[1], leg2[2], leg2[3], leg2[4]),
+    )
+    if not delta > 0.0:
+        return 0.0
+    while _gap(nx, ny, delta, leg1, leg2, px, py)[0] >= 0.0:
+        delta *= 0.0625
+        if delta < 1e-40:
+            return 0.0
+    delta = _root(nx, ny, delta, floor, leg1, leg2, px, py)
+
+    # The arc that holds the best direction: half a turn, without directions that a massless leg leaves free.
+    _, slope, curvature, rise, mixed = _gap(nx, ny, delta, leg1, leg2, px, py)
+    if slope < 0.0:
+        lx, ly, rx, ry = nx, ny, -nx, -ny
+    else:
+        lx, ly, rx, ry = -nx, -ny, nx, ny
+    for leg in (leg1, leg2):
+        if leg[0] == 0.0:
+            p = math.hypot(leg[1], leg[2])
+            ux, uy = leg[1] / p, leg[2] / p
+            # Directions with n.u < 0 reach from (-uy, ux) counter-clockwise to (uy, -ux).
+            if slope < 0.0 and _inside(lx, ly, rx, ry, uy, -ux):
+                rx, ry = uy, -ux
+            elif slope >= 0.0 and _inside(lx, ly, rx, ry, -uy, ux):
+                lx, ly = -uy, ux
+
+    stalled = 0
+    for _ in range(_MAX_STEPS):
+        gain = slope * slope / (2.0 * curvature * rise)
+        if gain <= _TOLERANCE * (floor + delta):
+            break
+        effective = curvature - mixed * slope / rise
+        turn = -slope / (effective if effective > 0.0 else curvature)
+        improved = False
+        while True:
+            tx, ty = nx - turn * ny, ny + turn * nx
+            norm = math.hypot(tx, ty)
+            tx, ty = tx / norm, ty / norm
+            if stalled > 8 or not _inside(lx, ly, rx, ry, tx, ty):
+                tx, ty = _between(lx, ly, rx, ry)
+                if not _inside(lx, ly, rx, ry, tx, ty):
+                    break
+                stalled = 0
+            trial = _gap(tx, ty, delta, leg1, leg2, px, py)
+            if trial[0] < 0.0:
+                improved = True
+                break
+            # Not better: the best direction lies between this one and the best so far.
+            if slope < 0.0:
+                rx, ry = tx, ty
+            else:
+                lx, ly = tx, ty
+            turn *= 0.5
+        if not improved:
+            break
+        stalled += 1
+        delta = _root(tx, ty, delta, floor, leg1, leg2, px, py)
+        nx, ny = tx, ty
+        _, slope, curvature, rise, mixed = _gap(nx, ny, delta, leg1, leg2, px, py)
+        if slope < 0.0:
+            lx, ly = nx, ny
+        else:
+            rx, ry = nx, ny
+    return delta
+
+
+@njit(cache=True)
+def _inside(lx, ly, rx, ry, x, y):  # type: ignore[no-untyped-def]
+    """Whether a direction lies strictly between l and r, counter-clockwise, for an arc up to pi."""
+    return lx * y - ly * x > 0.0 and x * ry - y * rx > 0.0
+
+
+@njit(cache=True)
+def mt2_kernel(m1, px1, py1, m2, px2, py2, pxmiss, pymiss, chi1, chi2):  # type: ignore[no-untyped-def]
+    """M_T2 of one event."""
+    m1, m2, chi1, chi2 = max(m1, 0.0), max(m2, 0.0), max(chi1, 0.0), max(chi2, 0.0)
+    bound = max(m1 + chi1, m2 + chi2)
+    total = bound + abs(px1) + abs(py1) + abs(px2) + abs(py2) + abs(pxmiss) + abs(pymiss)
+    if not total < math.inf:
+        return math.nan
+    scale = max(
+        max(max(m1, m2), max(chi1, chi2)),
+        max(max(abs(px1), abs(py1)), max(max(abs(px2), abs(py2)), max(abs(pxmiss), abs(pymiss)))),
+    )
+    # A leg without energy has m_T = chi whatever it is given.
+    empty = (m1 == 0.0 and px1 == 0.0 and py1 == 0.0) or (m2 == 0.0 and px2 == 0.0 and py2 == 0.0)
+    if empty:
+        return bound
+    unit = 1.0 / scale
+    m1, px1, py1, chi1 = m1 * unit, px1 * unit, py1 * unit, chi1 * unit
+    m2, px2, py2, chi2 = m2 * unit, px2 * unit, py2 * unit, chi2 * unit
+    m1 = m1 if m1 > _TINY_MASS else 0.0
+    m2 = m2 if m2 > _TINY_MASS else 0.0
+    if m1 == 0.0 and px1 == 0.0 and py1 == 0.0 or m2 == 0.0 and px2 == 0.0 and py2 == 0.0:
+        return bound
+    if m1 + chi1 < m2 + chi2 or (m1 + chi1 == m2 + chi2 and m1 < m2):
+        m1, px1, py1, chi1, m2, px2, py2, chi2 = m2, px2, py2, chi2, m1, px1, py1, chi1
+    low, low2 = m1 + chi1, m2 + chi2
+    leg1 = (m1, px1, py1, chi1, 0.0)
+    leg2 = (m2, px2, py2, chi2, 0.5 * (low - low2) * (low + low2))
+    excess = _excess(leg1, leg2, pxmiss * unit, pymiss * unit, low * low)
+    return max(bound, math.sqrt(low * low + excess) * scale)
+
+
+@njit(cache=True, nogil=True)
+def _loop(m1, px1, py1, m2, px2, py2, pxmiss, pymiss, chi1, chi2, out):  # type: ignore[no-untyped-def]
+    for i in range(out.size):
+        out[i] = mt2_kernel(
+            m1[i], px1[i], py1[i], m2[i], px2[i], py2[i], pxmiss[i], pymiss[i], chi1[i], chi2[i]
+        )
+
+
+def mt2(
+    m_vis_1: Any,
+    px_vis_1: Any,
+    py_vis_1: Any,
+    m_vis_2: Any,
+    px_vis_2: Any,
+    py_vis_2: Any,
+    px_miss: Any,
+    py_miss: Any,
+    m_invis_1: Any,
+    m_invis_2: Any,
+) -> Any:
+    """x"""
+    return elementwise(
+        _loop,
+        m_vis_1,
+        px_vis_1,
+        py_vis_1,
+        m_vis_2,
+        px_vis_2,
+        py_vis_2,
+        px_miss,
+        py_miss,
+        m_invis_1,
+        m_invis_2,
+    )

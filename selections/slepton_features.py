@@ -1,0 +1,250 @@
+"""The 27 observables of Table II of the slepton paper, in one compiled pass over flat arrays."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from massgap.selections.angles import abs_delta_phi_kernel, tanh_abs_delta_eta_kernel
+from massgap.selections.cos_theta_star import cos_theta_star_kernel
+from massgap.selections.ditau import ditau_mass_squared_kernel, signed_sqrt_kernel
+from massgap.selections.errors import SelectionError
+from massgap.selections.invariant_mass import invariant_mass_squared_kernel
+from massgap.selections.mt2 import mt2_kernel
+from massgap.selections.ratios import over_met_kernel, ratio_mt2_kernel
+from massgap.selections.transverse_sums import effective_mass_kernel
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["FEATURES", "FEATURE_NAMES", "Feature", "FlatMet", "FlatObject", "slepton_features"]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One observable: its name, how a plot labels and bins it, and what it is.
+
+    Parameters
+    ----------
+    name
+        Name in feature tables, histograms and models.
+    label
+        LaTeX label for plots, without the unit.
+    unit
+        "GeV", "rad" or "" for a pure number.
+    low, high, bins
+        Range and number of bins of the histogram.
+    description
+        One sentence in plain words.
+    """
+
+    name: str
+    label: str
+    unit: str
+    low: float
+    high: float
+    bins: int
+    description: str
+
+    @property
+    def axis_label(self) -> str:
+        """Label with unit, as an axis shows it."""
+        return f"{self.label} [{self.unit}]" if self.unit else self.label
+
+
+FEATURES: tuple[Feature, ...] = (
+    Feature("m_ll", r"$m_{\ell\ell}$", "GeV", 0, 500, 50, "Invariant mass of the two leptons"),
+    Feature("m_j", r"$m_{j}$", "GeV", 0, 60, 60, "Mass of the jet"),
+    Feature("mt2_0", r"$M_{T2}^{0}$", "GeV", 0, 200, 50, "Stransverse mass for massless invisible particles"),
+    Feature("mt2_100", r"$M_{T2}^{100}$", "GeV", 100, 250, 75, "Stransverse mass for invisible particles of 100 GeV"),
+    Feature("m_tautau", r"$m_{\tau\tau}$", "GeV", -1000, 1000, 80, "Signed ditau mass with the jet as recoil"),
+    Feature("met", r"$E_{T}^{miss}$", "GeV", 0, 500, 50, "Missing transverse momentum"),
+    Feature("ht", r"$H_{T}$", "GeV", 0, 600, 60, "Scalar sum of the jets' transverse momenta"),
+    Feature("meff", r"$M_{eff}$", "GeV", 0, 1000, 50, "Sum of missing transverse momentum and scalar jet sum"),
+    Feature("pt_l1", r"$p_{T}^{\ell_1}$", "GeV", 0, 300, 60, "Transverse momentum of the leading lepton"),
+    Feature("pt_l2", r"$p_{T}^{\ell_2}$", "GeV", 0, 150, 50, "Transverse momentum of the second lepton"),
+    Feature("pt_j", r"$p_{T}^{j}$", "GeV", 0, 500, 50, "Transverse momentum of the jet"),
+    Feature(
+        "ratio_mt2", r"$(M_{T2}^{100} - 100\,GeV) / M_{T2}^{0}$", "", 0, 20, 50, "Ratio of the two excess masses"
+    ),
+    Feature("pt_l1_over_met", r"$p_{T}^{\ell_1} / E_{T}^{miss}$", "", 0, 5, 50, "Leading lepton over missing momentum"),
+    Feature("pt_l2_over_met", r"$p_{T}^{\ell_2} / E_{T}^{miss}$", "", 0, 3, 50, "Second lepton over missing momentum"),
+    Feature("pt_j_over_met", r"$p_{T}^{j} / E_{T}^{miss}$", "", 0, 5, 50, "Jet over missing momentum"),
+    Feature(
+        "dphi_l1_met", r"$|\Delta\phi(\ell_1, E_{T}^{miss})|$", "rad", 0, math.pi, 32, "Leading lepton to missing momentum"
+    ),
+    Feature(
+        "dphi_l2_met", r"$|\Delta\phi(\ell_2, E_{T}^{miss})|$", "rad", 0, math.pi, 32, "Second lepton to missing momentum"
+    ),
+    Feature("dphi_j_met", r"$|\Delta\phi(j, E_{T}^{miss})|$", "rad", 0, math.pi, 32, "Jet to missing momentum"),
+    Feature("dphi_l1_l2", r"$|\Delta\phi(\ell_1, \ell_2)|$", "rad", 0, math.pi, 32, "Between the leptons"),
+    Feature("dphi_l1_j", r"$|\Delta\phi(\ell_1, j)|$", "rad", 0, math.pi, 32, "Leading lepton to jet"),
+    Feature("dphi_l2_j", r"$|\Delta\phi(\ell_2, j)|$", "rad", 0, math.pi, 32, "Second lepton to jet"),
+    Feature("cos_theta_star", r"$|\cos\theta^{*}|$", "", 0, 1, 50, "Scattering angle of the leptons, boosted along the beam"),
+    Feature("tanh_deta_l1_j", r"$\tanh|\Delta\eta(\ell_1, j)|$", "", 0, 1, 50, "Leading lepton to jet in pseudorapidity"),
+    Feature("tanh_deta_l2_j", r"$\tanh|\Delta\eta(\ell_2, j)|$", "", 0, 1, 50, "Second lepton to jet in pseudorapidity"),
+    Feature("eta_l1", r"$\eta^{\ell_1}$", "", -2.5, 2.5, 50, "Pseudorapidity of the leading lepton"),
+    Feature("eta_l2", r"$\eta^{\ell_2}$", "", -2.5, 2.5, 50, "Pseudorapidity of the second lepton"),
+    Feature("eta_j", r"$\eta^{j}$", "", -2.5, 2.5, 50, "Pseudorapidity of the jet"),
+)
+"""The observables of Table II, in its order; histograms of typical 13 TeV events lie inside the ranges."""
+
+FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
+
+
+class FlatObject(NamedTuple):
+    """One object per event as flat arrays: GeV, radians. An event without it has NaN or zero ``pt``."""
+
+    pt: Any
+    eta: Any
+    phi: Any
+    mass: Any
+
+
+class FlatMet(NamedTuple):
+    """Missing transverse momentum per event as flat arrays: GeV, radians."""
+
+    pt: Any
+    phi: Any
+
+
+@njit(cache=True)
+def slepton_features_kernel(l1, l2, jet, met, phi_met, ht):  # type: ignore[no-untyped-def]
+    """Table II from (pt, eta, phi, mass) of the leptons and the jet; a jet with NaN as pt is no jet."""
+    pt1, eta1, phi1, m1 = l1
+    pt2, eta2, phi2, m2 = l2
+    ptj, etaj, phij, mj = jet
+    if math.isnan(ptj):
+        etaj, phij, mj = math.nan, math.nan, math.nan
+    # Missing transverse momentum of zero length has no direction.
+    phim = phi_met if met != 0.0 else math.nan
+
+    x1, y1 = pt1 * math.cos(phi1), pt1 * math.sin(phi1)
+    x2, y2 = pt2 * math.cos(phi2), pt2 * math.sin(phi2)
+    mx, my = met * math.cos(phi_met), met * math.sin(phi_met)
+
+    m2_ll = invariant_mass_squared_kernel(pt1, eta1, phi1, m1, pt2, eta2, phi2, m2)
+    mt2_0 = mt2_kernel(m1, x1, y1, m2, x2, y2, mx, my, 0.0, 0.0)
+    mt2_100 = mt2_kernel(m1, x1, y1, m2, x2, y2, mx, my, 100.0, 100.0)
+    m2_tautau = ditau_mass_squared_kernel(m2_ll, pt1, phi1, pt2, phi2, ptj, phij)
+    return (
+        math.sqrt(m2_ll),
+        mj,
+        mt2_0,
+        mt2_100,
+        signed_sqrt_kernel(m2_tautau),
+        met,
+        ht,
+        effective_mass_kernel(met, ht),
+        pt1,
+        pt2,
+        ptj,
+        ratio_mt2_kernel(mt2_100, mt2_0, 100.0),
+        over_met_kernel(pt1, met),
+        over_met_kernel(pt2, met),
+        over_met_kernel(ptj, met),
+        abs_delta_phi_kernel(phi1, phim),
+        abs_delta_phi_kernel(phi2, phim),
+        abs_delta_phi_kernel(phij, phim),
+        abs_delta_phi_kernel(phi1, phi2),
+        abs_delta_phi_kernel(phi1, phij),
+        abs_delta_phi_kernel(phi2, phij),
+        abs(cos_theta_star_kernel(eta1, eta2)),
+        tanh_abs_delta_eta_kernel(eta1, etaj),
+        tanh_abs_delta_eta_kernel(eta2, etaj),
+        eta1,
+        eta2,
+        etaj,
+    )
+
+
+@njit(cache=True, nogil=True)
+def _loop(l1, l2, jet, met, ht, out):  # type: ignore[no-untyped-def]
+    for i in range(out.shape[1]):
+        row = slepton_features_kernel(
+            (l1[0, i], l1[1, i], l1[2, i], l1[3, i]),
+            (l2[0, i], l2[1, i], l2[2, i], l2[3, i]),
+            (jet[0, i], jet[1, i], jet[2, i], jet[3, i]),
+            met[0, i],
+            met[1, i],
+            ht[i],
+        )
+        for k in range(out.shape[0]):
+            out[k, i] = row[k]
+
+
+def slepton_features(
+    l1: Any, l2: Any, jet: Any, met: Any, ht: Any, has_jet: Any = None
+) -> dict[str, npt.NDArray[np.float64]]:
+    """All 27 observables of Table II, each computed once per event.
+
+    Parameters
+    ----------
+    l1, l2, jet
+        Leading lepton, second lepton and leading jet, as :class:`FlatObject` or anything else with flat
+        arrays ``pt``, ``eta``, ``phi``, ``mass`` of one length.  GeV, radians.
+    met
+        Missing transverse momentum, as :class:`FlatMet` or anything else with flat ``pt`` and ``phi``.
+    ht
+        Scalar sum of the jets' transverse momenta, GeV, one per event.
+    has_jet
+        Whether the event has a jet at all.  Without this argument, an event has none where ``jet.pt``
+        is NaN.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        The features in the order of :data:`FEATURES`, float64.  NaN means undefined: the features of the
+        jet without one; ratios to MET and angles to MET for MET = 0; m_tautau for parallel leptons;
+        ratio_mt2 where M_T2^0 = 0 (massless leptons only).
+
+    Raises
+    ------
+    SelectionError
+        If the arrays are not flat or differ in length.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> def event(*values): return FlatObject(*(np.array([v]) for v in values))
+    >>> features = slepton_features(
+    ...     event(60.0, 0.3, 0.2, 0.1057), event(40.0, -0.4, 1.2, 0.1057), event(150.0, 1.0, -2.4, 12.0),
+    ...     FlatMet(np.array([130.0]), np.array([1.5])), np.array([150.0]))
+    >>> len(features), round(float(features["m_ll"][0]), 3)
+    (27, 58.578)
+    """
+    names = ("pt", "eta", "phi", "mass")
+    legs = {"l1": l1, "l2": l2, "jet": jet}
+    columns = {f"{key}.{name}": getattr(leg, name) for key, leg in legs.items() for name in names}
+    columns |= {"met.pt": met.pt, "met.phi": met.phi, "ht": ht}
+    flat = {name: _flat(name, values) for name, values in columns.items()}
+    lengths = {name: len(values) for name, values in flat.items()}
+    if len(set(lengths.values())) > 1:
+        msg = f"The features need one value per event in each input, but the lengths differ: {lengths}."
+        raise SelectionError(msg)
+    n_events = lengths["ht"]
+    l1_rows, l2_rows, jet_rows = (
+        np.array([flat[f"{key}.{name}"] for name in names]).reshape(4, n_events) for key in legs
+    )
+    met_rows = np.array([flat["met.pt"], flat["met.phi"]]).reshape(2, n_events)
+    if has_jet is not None:
+        jet_rows[:, ~np.asarray(has_jet, dtype=bool)] = np.nan
+    out = np.empty((len(FEATURES), n_events))
+    _loop(l1_rows, l2_rows, jet_rows, met_rows, flat["ht"], out)
+    return dict(zip(FEATURE_NAMES, out, strict=True))
+
+
+def _flat(name: str, values: Any) -> npt.NDArray[np.float64]:
+    try:
+        array = np.ascontiguousarray(np.asarray(values), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        msg = f"The input {name} of the features is not a flat array of numbers ({error}). Give one value per event."
+        raise SelectionError(msg) from error
+    if np.ndim(values) != 1:
+        msg = f"The input {name} of the features has {np.ndim(values)} dimensions. Give one value per event."
+        raise SelectionError(msg)
+    return array
