@@ -1,0 +1,30 @@
+"""Figures of an analysis: plain functions that return a `matplotlib.figure.Figure`.
+
+They need no run folder and no report: a notebook hands in its histograms and shows what comes
+back. Nothing here touches pyplot's global state.
+"""
+
+from __future__ import annotations
+
+from massgap.reports.figures.distributions import endpoint, nminus1, stacked
+from massgap.reports.figures.fitted import fitted_score, pulls, upper_limit
+from massgap.reports.figures.scores import residual_cross_section, score_density, threshold_scan
+from massgap.reports.figures.style import render, style
+from massgap.reports.figures.training import importances, loss_curves, roc
+
+__all__ = [
+    "endpoint",
+    "fitted_score",
+    "importances",
+    "loss_curves",
+    "nminus1",
+    "pulls",
+    "render",
+    "residual_cross_section",
+    "roc",
+    "score_density",
+    "stacked",
+    "style",
+    "threshold_scan",
+    "upper_limit",
+]

@@ -1,0 +1,148 @@
+"""The look of all figures: mplhep's ROOT style at the size of a page, and how a figure is saved.
+
+A figure is about 4.4 inches wide, so that its text is still 10 pixels high on a phone.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+import mplhep
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from massgap.reports.page import Image
+
+WIDTH = 4.4
+DOTS_PER_INCH = 200
+
+_OVERRIDES: dict[str, Any] = {
+    "font.family": ["TeX Gyre Heros", "DejaVu Sans"],
+    "font.size": 10,
+    "axes.labelsize": 10.5,
+    "axes.linewidth": 0.9,
+    "axes.titlesize": 10,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 8.5,
+    "legend.handlelength": 1.3,
+    "legend.columnspacing": 1.1,
+    "legend.handletextpad": 0.5,
+    "legend.labelspacing": 0.3,
+    "lines.linewidth": 1.4,
+    "xtick.major.size": 5,
+    "xtick.minor.size": 2.5,
+    "xtick.major.pad": 4,
+    "ytick.major.size": 5,
+    "ytick.minor.size": 2.5,
+    "hatch.linewidth": 0.4,
+    # Minor ticks on four sides cost half of the drawing time.
+    "xtick.minor.top": False,
+    "ytick.minor.right": False,
+    "axes.formatter.limits": (-3, 4),
+    "axes.formatter.use_mathtext": True,
+    # The same figure gives the same bytes.
+    "svg.hashsalt": "massgap",
+    "svg.fonttype": "path",
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw in the project's style; what was set before holds again afterwards."""
+    with mpl.rc_context({**mplhep.style.ROOT, **_OVERRIDES}):
+        yield
+
+
+def new_figure(
+    height: float = 3.6, *, rows: Sequence[float] = (1,), width: float = WIDTH, left: float = 0.16
+) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure with panels of the given relative heights above each other.
+
+    The room above the panels, 0.55 inch, is for the legend: it never covers what is drawn.
+    """
+    figure = Figure(figsize=(width, height))
+    figure.subplots_adjust(
+        left=left, right=0.965, bottom=0.5 / height, top=1 - 0.55 / height, hspace=0.1 if len(rows) > 1 else 0
+    )
+    axes = figure.subplots(len(rows), 1, sharex=True, height_ratios=list(rows), squeeze=False)[:, 0]
+    return figure, list(axes)
+
+
+def legend_above(figure: Figure, handles: Sequence[Any], labels: Sequence[str], columns: int = 5) -> None:
+    """Put the legend above the panels and make the room that it needs."""
+    if not handles:
+        return
+    columns = min(columns, len(handles))
+    rows = -(-len(handles) // columns)
+    height = figure.get_figheight()
+    extra = 0.19 * max(0, rows - 2)
+    if extra:
+        figure.set_figheight(height + extra)
+        bottom = figure.subplotpars.bottom * height
+        figure.subplots_adjust(bottom=bottom / (height + extra), top=1 - (0.55 + extra) / (height + extra))
+    top = figure.subplotpars.top
+    figure.legend(
+        handles,
+        labels,
+        loc="lower center",
+        bbox_to_anchor=(0.54, top + 0.05 / figure.get_figheight()),
+        ncols=columns,
+        borderpad=0,
+        borderaxespad=0,
+    )
+
+
+def log_range(arrays: Sequence[np.ndarray], decades: float = 7) -> tuple[float, float] | None:
+    """Return a range for a logarithmic axis that shows every positive number, or None if none is.
+
+    At most `decades` below the largest number, so that one tiny bin does not flatten the rest.
+    """
+    positive = np.concatenate([np.ravel(array)[np.ravel(array) > 0] for array in arrays] or [np.zeros(0)])
+    positive = positive[np.isfinite(positive)]
+    if not len(positive):
+        return None
+    top = float(positive.max())
+    bottom = max(float(positive.min()), top * 10**-decades)
+    return bottom / 2, top * 2.5
+
+
+def thin_log_ticks(axes: Axes) -> None:
+    """Show a handful of powers of ten on a logarithmic y axis, however many it spans."""
+    from matplotlib.ticker import LogLocator, NullLocator  # noqa: PLC0415
+
+    low, high = axes.get_ylim()
+    decades = np.log10(high / low)
+    axes.yaxis.set_major_locator(LogLocator(numticks=7))
+    if decades > 5:
+        axes.yaxis.set_minor_locator(NullLocator())
+
+
+def nothing(figure: Figure, axes: Axes, text: str) -> None:
+    """Say in an empty panel why it is empty."""
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="#56606a")
+    axes.set_yticks([])
+
+
+def render(figure: Figure, kind: str = "svg") -> Image:
+    """Save a figure as bytes; the same figure gives the same bytes.
+
+    Parameters
+    ----------
+    kind
+        ``svg`` or ``png``.
+    """
+    stream = io.BytesIO()
+    metadata = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[kind]
+    with style(), warnings.catch_warnings():
+        # Names in scripts that the fonts do not have are drawn as boxes; the page has the text.
+        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
+        figure.savefig(stream, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
+    width, height = figure.get_size_inches()
+    return Image(stream.getvalue(), kind, round(110 * width), round(110 * height))

@@ -1,0 +1,119 @@
+"""What a training looked like: ROC and loss per fold, and which features it used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from massgap.reports.figures.style import legend_above, log_range, new_figure, nothing, style, thin_log_ticks
+from massgap.reports.labels import feature_label
+
+FOLD_COLOURS = ("#1f6fb5", "#d9730d", "#2a7d3f", "#832db6", "#a96b59", "#56606a")
+
+
+def roc(folds: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw background efficiency against signal efficiency for each fold's held-out events.
+
+    Parameters
+    ----------
+    folds
+        Entries of ``training.json``: ``fold``, ``auc_eval`` and ``roc`` with ``fpr`` and ``tpr``.
+    """
+    with style():
+        figure, (axes,) = new_figure(3.6)
+        handles, labels, curves = [], [], []
+        for index, fold in enumerate(folds):
+            fpr = np.asarray(fold["roc"]["fpr"], dtype=float)
+            tpr = np.asarray(fold["roc"]["tpr"], dtype=float)
+            curves.append(fpr[(fpr > 0) & (tpr > 0.02)])
+            colour = FOLD_COLOURS[index % len(FOLD_COLOURS)]
+            handles.append(axes.plot(tpr, np.where(fpr > 0, fpr, np.nan), color=colour)[0])
+            auc = fold.get("auc_eval")
+            labels.append(f"fold {fold['fold']}" + ("" if auc is None else f": AUC {auc:.4f}"))
+        limits = log_range(curves, decades=5)
+        if limits is None:
+            nothing(figure, axes, "no curve")
+        else:
+            diagonal = np.linspace(0.001, 1, 200)
+            handles.append(axes.plot(diagonal, diagonal, color="#9aa4ad", lw=0.9, ls="--")[0])
+            labels.append("no separation")
+            axes.set_yscale("log")
+            axes.set_ylim(limits[0], 1.3)
+            thin_log_ticks(axes)
+        axes.set_xlim(0, 1)
+        axes.set_xlabel("Signal efficiency")
+        axes.set_ylabel("Background efficiency")
+        legend_above(figure, handles, labels, columns=2)
+    return figure
+
+
+def loss_curves(folds: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw the log loss against the number of trees: training dashed, validation full.
+
+    The dot is the iteration that is used.
+    """
+    with style():
+        figure, (axes,) = new_figure(3.6)
+        handles, labels = [], []
+        for index, fold in enumerate(folds):
+            colour = FOLD_COLOURS[index % len(FOLD_COLOURS)]
+            train = np.asarray(fold["loss_curve"].get("train", ()), dtype=float)
+            valid = np.asarray(fold["loss_curve"].get("valid", ()), dtype=float)
+            axes.plot(np.arange(1, len(train) + 1), train, color=colour, ls="--", lw=1.1)
+            handles.append(axes.plot(np.arange(1, len(valid) + 1), valid, color=colour)[0])
+            labels.append(f"fold {fold['fold']}")
+            best = fold.get("best_iteration")
+            if best is not None and 0 <= int(best) < len(valid):
+                axes.plot([int(best) + 1], [valid[int(best)]], "o", ms=4.5, color=colour)
+        if not axes.lines:
+            nothing(figure, axes, "no curve")
+        axes.set_xlabel("Trees")
+        axes.set_ylabel("Log loss (dashed: training)")
+        legend_above(figure, handles, labels, columns=4)
+    return figure
+
+
+def importances(share: Mapping[str, float], *, title: str = "", most: int = 15) -> Figure:
+    """Draw the share of the total gain that each feature has in a training (the paper's Fig. 4).
+
+    Parameters
+    ----------
+    share
+        Share of the total gain per feature; all add up to one.
+    most
+        Number of features to show; the others are added up in one bar.
+    """
+    ranked = sorted(share.items(), key=lambda item: (-item[1], item[0]))
+    shown = [(feature_label(name).axis.split(" [")[0], part) for name, part in ranked[:most] if part > 0]
+    rest = [part for _, part in ranked if part > 0][len(shown) :]
+    if rest:
+        shown.append((f"{len(rest)} others", sum(rest)))
+    with style():
+        figure, (axes,) = new_figure(0.95 + 0.2 * max(4, len(shown)), left=0.36)
+        figure.subplots_adjust(top=1 - 0.3 / figure.get_figheight())
+        if not shown:
+            nothing(figure, axes, "no split was made")
+        else:
+            names, parts = zip(*shown, strict=True)
+            positions = np.arange(len(shown))[::-1]
+            axes.barh(positions, [100 * part for part in parts], color="#1f6fb5", height=0.72)
+            for position, part in zip(positions, parts, strict=True):
+                axes.annotate(
+                    f"{100 * part:.1f}",
+                    (100 * part, position),
+                    (3, 0),
+                    textcoords="offset points",
+                    va="center",
+                    fontsize=8,
+                )
+            axes.set_yticks(positions, names)
+            axes.set_xlim(0, 118 * max(parts))
+            axes.set_ylim(-0.7, len(shown) - 0.3)
+        axes.tick_params(axis="y", which="both", length=0, right=False)
+        axes.minorticks_off()
+        axes.set_xlabel("Share of the total gain [%]")
+        axes.set_title(title, loc="left")
+    return figure

@@ -1,0 +1,95 @@
+"""The report: one HTML page that needs nothing but itself."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from massgap.reports.errors import ReportError
+from massgap.reports.inputs import read_inputs
+
+
+def write_report(
+    run_folder: str | Path,
+    model_folder: str | Path | None = None,
+    fit_folder: str | Path | None = None,
+    out: str | Path = "report.html",
+    title: str | None = None,
+) -> Path:
+    """Write the report of a run, and of the model and the fit that belong to it.
+
+    Figures and style are inside the page: it can be sent by mail and opened without a network.
+    The same folders give the same bytes; the times in the page are those of the run.
+
+    Parameters
+    ----------
+    run_folder
+        What `massgap run` wrote.
+    model_folder, fit_folder
+        What `massgap train` and `massgap fit` wrote; the chapters of an absent one are left out,
+        with a sentence that says what makes them.
+    out
+        The file to write.
+    title
+        Title of the page; by default the analysis and the run folder.
+
+    Returns
+    -------
+    pathlib.Path
+        The file that was written.
+
+    Raises
+    ------
+    massgap.fits.errors.RunFolderError
+        If the run folder or one of its files is missing, damaged or of another format.
+    MissingInput
+        If the model or fit folder or one of its files is not there.
+    UnreadableInput
+        If one of their files is damaged or of another format.
+    ReportError
+        If the page cannot be written.
+    """
+    inputs = read_inputs(run_folder, model_folder, fit_folder)
+    # matplotlib and mplhep load here, after all that can be wrong with the folders was said.
+    from massgap.reports.page import page  # noqa: PLC0415
+    from massgap.reports.sections import (  # noqa: PLC0415
+        bookkeeping,
+        distributions,
+        fit,
+        score,
+        summary,
+        training,
+        yields,
+    )
+
+    found = [
+        summary.summary(inputs),
+        yields.cutflow_section(inputs),
+        yields.sample_section(inputs),
+        score.score_section(inputs),
+        fit.fit_section(inputs),
+        training.training_section(inputs),
+        distributions.nminus1_plots(inputs),
+        distributions.distributions(inputs),
+        bookkeeping.ledger_section(inputs),
+        bookkeeping.provenance_section(inputs),
+    ]
+    analysis = str(inputs.manifest.get("analysis", "analysis"))
+    text = page(
+        title or f"massgap report: {analysis}",
+        f"Run {inputs.run_name}, made {inputs.manifest.get('created', 'at an unknown time')}",
+        [section for section in found if section is not None],
+    )
+    path = Path(out)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Written beside and moved: an interrupted report never leaves half a page.
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        message = (
+            f"the report cannot be written to {path} ({error.strerror}): choose another file with --out."
+        )
+        raise ReportError(message) from error
+    return path

@@ -1,0 +1,138 @@
+"""The binned fit: yields, significance, limit, signal strength, pulls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from massgap.reports.figures import fitted_score, pulls, render, upper_limit
+from massgap.reports.inputs import Inputs
+from massgap.reports.numbers import measured, number
+from massgap.reports.page import Markup, Section, figure, grid, heading, join, paragraph, table, value
+
+
+def fit_section(inputs: Inputs) -> Section | None:
+    """Return the chapter on the fit, if a fit folder was given."""
+    results = inputs.results
+    if results is None:
+        return None
+    figures = [
+        figure(
+            render(fitted_score(results, masses=inputs.masses)),
+            alt="Expected events per bin of the fit: backgrounds stacked, signal as a line, S/B below.",
+            caption="The score in the bins of the fit, drawn equally wide.",
+        )
+    ]
+    limit = results.get("upper_limit") or {}
+    if limit.get("expected") and all(v is not None and math.isfinite(v) for v in limit["expected"]):
+        figures.append(
+            figure(
+                render(upper_limit(limit)),
+                alt="Upper limit on the signal strength with its one and two sigma bands.",
+                caption="Upper limit on the signal strength (CLs).",
+            )
+        )
+    entries = pull_entries(results.get("pulls"))
+    if entries:
+        figures.append(
+            figure(
+                render(pulls(entries)),
+                alt="Pulls of the nuisance parameters.",
+                caption="Nuisance parameters after the fit.",
+            )
+        )
+    return Section(
+        "fit", "Fit", join(_numbers(results), grid(figures, wide=True), _yields(results), _options(results))
+    )
+
+
+def pull_entries(stored: Any) -> list[tuple[str, float, float]]:
+    """Return name, pull, uncertainty from a dict or a list of entries, leaving out what is neither."""
+    items: list[tuple[str, Any]] = []
+    if isinstance(stored, Mapping):
+        items = [(str(name), entry) for name, entry in stored.items()]
+    elif isinstance(stored, list):
+        items = [(str(e.get("name", e.get("parameter", "?"))), e) for e in stored if isinstance(e, Mapping)]
+    entries = []
+    for name, entry in items:
+        if isinstance(entry, Mapping):
+            pull = entry.get("pull", entry.get("value"))
+            error = entry.get("error", entry.get("uncertainty", 0.0))
+        elif isinstance(entry, list | tuple) and len(entry) == 2:
+            pull, error = entry
+        else:
+            pull, error = entry, 0.0
+        if isinstance(pull, int | float) and isinstance(error, int | float):
+            entries.append((name, float(pull), float(error)))
+    return entries
+
+
+def _numbers(results: Mapping[str, Any]) -> Markup:
+    rows: list[list[object]] = []
+    discovery = results.get("discovery") or {}
+    for key, name in (
+        ("expected_significance", "Expected significance [σ]"),
+        ("observed_significance", "Observed significance [σ]"),
+        ("p_value", "p-value of the background alone"),
+    ):
+        if discovery.get(key) is not None:
+            rows.append([name, value(discovery[key], number(discovery[key], 4))])
+    limit = results.get("upper_limit") or {}
+    if limit.get("observed") is not None:
+        rows.append(
+            [
+                "Observed upper limit on the signal strength",
+                value(limit["observed"], number(limit["observed"])),
+            ]
+        )
+    for label, bound in zip(
+        ("-2σ", "-1σ", "median", "+1σ", "+2σ"), limit.get("expected") or (), strict=False
+    ):
+        rows.append([f"Expected upper limit, {label}", value(bound, number(bound))])
+    strength = results.get("signal_strength") or {}
+    if strength.get("value") is not None:
+        error = strength.get("error")
+        shown = number(strength["value"]) if error is None else measured(strength["value"], error)
+        rows.append(["Signal strength", value(strength["value"], shown)])
+    return table(["Quantity", "Value"], rows, caption=f"Results at {results['lumi_fb']:g} fb⁻¹")
+
+
+def _yields(results: Mapping[str, Any]) -> Markup:
+    edges = results["binning"]
+    header = [
+        "Sample",
+        *[f"{low:.4g} to {high:.4g}" for low, high in zip(edges, edges[1:], strict=False)],
+        "Sum",
+    ]
+    samples = [results["signal"], *[b for b in results["backgrounds"] if b in results["yields"]]]
+    samples += [name for name in results["yields"] if name not in samples]
+    rows: list[list[object]] = []
+    for sample in samples:
+        contents = results["yields"].get(sample)
+        if contents is None:
+            continue
+        errors = (results.get("stat_errors") or {}).get(sample)
+        cells = [value(v, measured(v, errors[i]) if errors else number(v, 4)) for i, v in enumerate(contents)]
+        total = math.fsum(contents)
+        rows.append([sample, *cells, value(total, number(total, 4))])
+    return join(
+        heading("Expected events per bin"),
+        table(header, rows, caption="Events with the uncertainty of the simulation"),
+    )
+
+
+def _options(results: Mapping[str, Any]) -> Markup:
+    options = results.get("options") or {}
+    if not options:
+        return Markup("")
+    return join(
+        heading("Options of the fit"),
+        table(
+            ["Option", "Value"],
+            [[k, str(v)] for k, v in sorted(options.items())],
+            caption="Options",
+            text_columns=(1,),
+        ),
+        paragraph("Every parameter of the likelihood is in the workspace beside the results."),
+    )

@@ -1,0 +1,207 @@
+"""The training: folds, ROC, loss, importances, and the shape of M_T2^100."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from massgap.reports import paper
+from massgap.reports.figures import endpoint, importances, loss_curves, render, roc
+from massgap.reports.inputs import Inputs
+from massgap.reports.numbers import number, percent
+from massgap.reports.page import (
+    Markup,
+    Section,
+    code,
+    figure,
+    fold_away,
+    grid,
+    heading,
+    join,
+    paragraph,
+    table,
+    value,
+)
+from massgap.reports.slices import selections
+
+HARD_BACKGROUNDS = ("tt", "WW")
+
+
+def training_section(inputs: Inputs) -> Section | None:
+    """Return the chapter on the training, if a model folder was given."""
+    training = inputs.training
+    if training is None:
+        return None
+    folds = training.get("folds", [])
+    intro = paragraph(
+        f"Signal: {', '.join(training.get('signal', []))}; backgrounds: {', '.join(training.get('backgrounds', []))}; "
+        f"{len(training.get('features', []))} features, {training.get('n_folds', len(folds))} folds, "
+        f"protocol {training.get('protocol', 'unknown')}."
+    )
+    curves = grid(
+        [
+            figure(
+                render(roc(folds)),
+                alt="Background efficiency against signal efficiency, one curve per held-out fold.",
+                caption="ROC of each held-out fold.",
+            ),
+            figure(
+                render(loss_curves(folds)),
+                alt="Log loss against the number of trees per fold, training and validation.",
+                caption="Log loss: full for validation, dashed for training; the dot is the iteration that is used.",
+            ),
+        ],
+        wide=True,
+    )
+    parts = [intro, _fold_table(folds), curves, _protocols(training.get("protocol_comparison"))]
+    parts.append(_importances(training.get("importance") or {}))
+    parts.append(_endpoint(inputs))
+    options = training.get("hyperparameters") or {}
+    if options:
+        parts.append(
+            table(
+                ["Hyperparameter", "Value"],
+                [[k, str(v)] for k, v in sorted(options.items())],
+                caption="Hyperparameters",
+            )
+        )
+    if inputs.card:
+        parts.append(fold_away("Model card", Markup(f"<pre>{_escaped(inputs.card)}</pre>"), is_open=False))
+    return Section("training", "Training", join(*parts))
+
+
+def _escaped(text: str) -> str:
+    import html  # noqa: PLC0415
+
+    return html.escape(text)
+
+
+def _fold_table(folds: list[Mapping[str, Any]]) -> Markup:
+    columns = {
+        "n_train_signal": "Signal, trained",
+        "n_train_background": "Background, trained",
+        "n_eval_signal": "Signal, evaluated",
+        "n_eval_background": "Background, evaluated",
+        "best_iteration": "Best iteration",
+        "auc_train": "AUC, trained",
+        "auc_eval": "AUC, evaluated",
+        "logloss_eval": "Log loss, evaluated",
+    }
+
+    def cell(entry: Mapping[str, Any], key: str) -> object:
+        exact = entry.get(key)
+        if exact is None:
+            return "-"
+        return value(exact, f"{exact:,}" if isinstance(exact, int) else f"{exact:.4f}")
+
+    return table(
+        ["Held-out fold", *columns.values()],
+        [[str(entry.get("fold")), *[cell(entry, key) for key in columns]] for entry in folds],
+        caption="Events and results per fold",
+    )
+
+
+def _protocols(comparison: Any) -> Markup:
+    """Return the comparison of the clean protocol with the paper's, whatever it contains."""
+    if not isinstance(comparison, Mapping) or not comparison:
+        return Markup("")
+    rows: list[list[object]] = []
+
+    def walk(prefix: str, content: Any) -> None:
+        if isinstance(content, Mapping):
+            for key, inner in content.items():
+                walk(f"{prefix} / {key}" if prefix else str(key), inner)
+        elif isinstance(content, list | tuple):
+            rows.append([prefix, ", ".join(_plain(item) for item in content)])
+        else:
+            rows.append([prefix, _plain(content)])
+
+    walk("", comparison)
+    return join(
+        heading("Early stopping: clean and as in the paper"),
+        paragraph(
+            "In the paper the fold that stops the training is also the one that is evaluated; here a part of "
+            "the training folds stops it."
+        ),
+        table(["Quantity", "Value"], rows, caption="Comparison of the two protocols", text_columns=(1,)),
+    )
+
+
+def _plain(content: Any) -> str:
+    return f"{content:.5g}" if isinstance(content, float) else str(content)
+
+
+def _importances(importance: Mapping[str, Mapping[str, float]]) -> Markup:
+    if not importance:
+        return Markup("")
+    first = [name for name in ("all", "+".join(HARD_BACKGROUNDS)) if name in importance]
+    trainings = [*first, *sorted(set(importance) - set(first))]
+    figures, leaders = [], []
+    for name in trainings:
+        shares = importance[name]
+        against = "all backgrounds" if name == "all" else name
+        best = max(shares, key=lambda feature: (shares[feature], feature)) if shares else None
+        if best is not None and shares[best] > 0:
+            leaders.append(f"{against}: {best} ({percent(shares[best])})")
+        figures.append(
+            figure(
+                render(importances(shares, title=f"against {against}")),
+                alt=f"Shares of the total gain in the training against {against}, largest: {best}.",
+            )
+        )
+    features = sorted(
+        {feature for shares in importance.values() for feature in shares},
+        key=lambda feature: (-importance[trainings[0]].get(feature, 0.0), feature),
+    )
+    rows: list[list[object]] = [
+        [
+            feature,
+            *[value(importance[t].get(feature), percent(importance[t].get(feature, 0.0))) for t in trainings],
+        ]
+        for feature in features
+    ]
+    return join(
+        heading("Importances"),
+        paragraph(
+            "Share of the total gain (the sum of the loss reductions of all splits on a feature) in trainings "
+            "against one background alone, and against all. Leading:",
+            "; ".join(leaders) + ".",
+        ),
+        grid(figures),
+        fold_away(
+            "All importances as numbers",
+            table(["Feature", *trainings], rows, caption="Share of the total gain per training"),
+            is_open=False,
+        ),
+    )
+
+
+def _endpoint(inputs: Inputs) -> Markup:
+    histogram = inputs.histograms.get("mt2_100")
+    if histogram is None or "precuts" not in selections(histogram):
+        return Markup("")
+    if not set(HARD_BACKGROUNDS) & set(inputs.backgrounds) or not inputs.signals:
+        return Markup("")
+    masses = inputs.masses.get(inputs.signals[0]) or {}
+    line = (
+        paper.endpoint_mt2(masses["m_slepton"], masses["m_lsp"])
+        if {"m_slepton", "m_lsp"} <= set(masses)
+        else None
+    )
+    image = render(endpoint(histogram, signals=inputs.signals, line=line, masses=inputs.masses))
+    caption = "After the pre-cuts, each of area one."
+    if line is not None:
+        caption += f" Without initial-state radiation the signal ends at {number(line, 5)} GeV."
+    return join(
+        heading(join(code("mt2_100"), "of signal and of tt + WW", between=" ")),
+        grid(
+            [
+                figure(
+                    image,
+                    alt="Shape of MT2 with a trial mass of 100 GeV: signal and tt + WW.",
+                    caption=caption,
+                )
+            ],
+            wide=True,
+        ),
+    )
