@@ -10,6 +10,7 @@ final rounding to a double is the only error.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numba
@@ -30,7 +31,7 @@ def _limb_range(values):  # type: ignore[no-untyped-def]
     lowest, highest = _N_LIMBS, -1
     for x in values:
         if x != 0.0:
-            mantissa, exponent = np.frexp(x)
+            _, exponent = math.frexp(x)
             first = (exponent - 53 - _BASE_EXPONENT) // _LIMB_BITS
             last = (exponent - 1 - _BASE_EXPONENT) // _LIMB_BITS
             lowest = min(lowest, first)
@@ -46,8 +47,8 @@ def _deposit(limbs, lowest, bins, values):  # type: ignore[no-untyped-def]
         x = values[i]
         if x == 0.0:
             continue
-        mantissa, exponent = np.frexp(abs(x))
-        integer = np.int64(np.ldexp(mantissa, 53))
+        mantissa, exponent = math.frexp(abs(x))
+        integer = np.int64(math.ldexp(mantissa, 53))
         shift = exponent - 53 - _BASE_EXPONENT
         limb = shift // _LIMB_BITS
         offset = shift - limb * _LIMB_BITS

@@ -8,7 +8,7 @@ from typing import Any
 
 from massgap.processors.errors import FileProblem
 from massgap.selections.errors import SelectionError
-from massgap.selections.sources import event_format
+from massgap.selections.sources import DELPHES, event_format
 
 __all__ = ["FileInfo", "inspect_file"]
 
@@ -29,6 +29,8 @@ class FileInfo:
         ``NanoAOD`` or ``Delphes``.
     uuid, size
         Identity of the content: ROOT's UUID of the file and its size in bytes (-1 for remote files).
+    simulated
+        Whether the tree has generator weights or particles.
     runs_sum_weights
         Sum of generator weights in the tree ``Runs``, which covers events that a skim removed; None if absent.
     """
@@ -39,6 +41,7 @@ class FileInfo:
     format: str
     uuid: str
     size: int
+    simulated: bool
     runs_sum_weights: float | None
 
     def as_dict(self) -> dict[str, Any]:
@@ -119,13 +122,20 @@ def _inspect_open(path: str, tree: str | None, file: Any, size: int) -> FileInfo
     name = tree if tree in trees else None
     if name is None and tree in (None, "Events"):
         name = next((known for known in _KNOWN_TREES if known in trees), None)
+    if name is None and "CollectionTree" in trees:
+        msg = (
+            f"{path}: is an ATLAS xAOD or PHYSLITE file; massgap reads CMS NanoAOD and Delphes trees so far. "
+            "Convert it to the NanoAOD layout first"
+        )
+        raise FileProblem(msg)
     if name is None:
         wanted = f"tree {tree!r}" if tree else "tree named Events or Delphes"
         msg = f"{path}: has no {wanted}; it has {', '.join(sorted(trees))}. Name the tree with --tree or in the fileset"
         raise FileProblem(msg)
     events = file[name]
+    branches = list(events.keys(recursive=False))
     try:
-        kind = event_format(list(events.keys(recursive=False)))
+        kind = event_format(branches)
     except SelectionError as error:
         msg = f"{path}: {error}"
         raise FileProblem(msg) from error
@@ -135,4 +145,5 @@ def _inspect_open(path: str, tree: str | None, file: Any, size: int) -> FileInfo
         for branch in ("genEventSumw", "genEventSumw_"):
             if branch in keys:
                 runs = float(file["Runs"][branch].array(library="np").sum())
-    return FileInfo(path, name, int(events.num_entries), kind, str(file.file.uuid), size, runs)
+    simulated = kind == DELPHES or bool({"genWeight", "Generator_weight", "nGenPart", "GenPart_pt"} & set(branches))
+    return FileInfo(path, name, int(events.num_entries), kind, str(file.file.uuid), size, simulated, runs)

@@ -184,7 +184,8 @@ def _complete_metadata(
     out = {}
     for dataset, entry in fileset.items():
         metadata = dict(entry.get("metadata") or {})
-        mine = [info for (name, _), info in infos.items() if name == dataset]
+        mine = [info for (name, _), info in sorted(infos.items()) if name == dataset]
+        _check_kind(dataset, metadata, mine)
         sums = [info.runs_sum_weights for info in mine]
         known = [s for s in sums if s is not None]
         if metadata.get("sum_weights") is None and mine and len(known) == len(sums) and not metadata.get("is_data"):
@@ -196,6 +197,19 @@ def _complete_metadata(
         ledger.expected[dataset] = None if metadata.get("is_data") else metadata.get("sum_weights")
         out[dataset] = {"files": dict(_files(entry)), "metadata": metadata}
     return out
+
+
+def _check_kind(dataset: str, metadata: dict[str, Any], infos: list[FileInfo]) -> None:
+    """Refuse data mixed with simulation: one of them would be weighted as the other."""
+    simulated = [info.path for info in infos if info.simulated]
+    data = [info.path for info in infos if not info.simulated]
+    is_data = metadata.get("is_data")
+    if is_data and simulated:
+        msg = f'dataset {dataset!r} is declared as data, but {simulated[0]} is simulation (it has generator weights); set "is_data" to false'
+        raise ProcessorError(msg)
+    if is_data is None and simulated and data:
+        msg = f"data mixed with simulation in {dataset!r}: {data[0]} has no generator weights, {simulated[0]} has; run them as two datasets"
+        raise ProcessorError(msg)
 
 
 def _chunks(infos: dict[tuple[str, str], FileInfo], chunksize: int) -> list[Chunk]:

@@ -26,9 +26,17 @@ from massgap.selections.definitions import (
     select_taus,
 )
 from massgap.selections.dilepton import opposite_sign_pair
+from massgap.selections.errors import MissingBranchError
 from massgap.selections.objects import Event
-from massgap.selections.slepton_features import FEATURES, Kinematics, slepton_features
-from massgap.selections.precuts import cos_theta_star_cut, met_cut, z_window_veto
+from massgap.selections.slepton_features import FEATURES, slepton_features
+from massgap.selections.precuts import (
+    passes_cos_theta_star,
+    passes_ditau_veto,
+    passes_met,
+    passes_met_veto,
+    passes_mt2_100,
+    passes_z_window,
+)
 
 __all__ = ["Slepton"]
 
@@ -73,12 +81,12 @@ class Slepton(Analysis):
     name: ClassVar[str] = "slepton"
     channel: ClassVar[str] = "mumu1j"
     PRECUTS: ClassVar[dict[str, tuple[str, Any]]] = {
-        "z_window": ("m_ll", z_window_veto),
-        "met": ("met", met_cut),
-        "cos_theta_star": ("cos_theta_star", cos_theta_star_cut),
-        "mt2_100": ("mt2_100", lambda x: x < 130.0),
-        "m_tautau": ("m_tautau", lambda x: ~((x >= 0.0) & (x < 125.0))),
-        "met_125": ("met", lambda x: x > 125.0),
+        "z_window": ("m_ll", passes_z_window),
+        "met": ("met", passes_met),
+        "cos_theta_star": ("cos_theta_star", passes_cos_theta_star),
+        "mt2_100": ("mt2_100", passes_mt2_100),
+        "m_tautau": ("m_tautau", passes_ditau_veto),
+        "met_125": ("met", passes_met_veto),
     }
     STEPS: ClassVar[tuple[str, ...]] = ("no_electron", "no_b_jet", "no_tau", "met_30")
 
@@ -126,7 +134,7 @@ class Slepton(Analysis):
         """All observables before and after the pre-cuts, N-1 distributions, and the score."""
         specs = []
         for f in FEATURES:
-            label = f"{f.label} [{f.unit}]" if f.unit else f.label
+            label = f.axis_label
             specs.append(
                 HistogramSpec(f.name, f.name, label, f.bins, f.low, f.high, ("topology", "precuts"), "selection")
             )
@@ -163,18 +171,21 @@ class Slepton(Analysis):
             keep = ~ak.any(central.b_tagged, axis=1)
             event = flow.keep(event, "no b jet", keep)
         if "no_tau" not in self.without:
-            taus = away_from(select_taus(event.taus), event.muons)
+            try:
+                taus = away_from(select_taus(event.taus), event.muons)
+            except MissingBranchError as error:
+                remedy = "To run without the tau veto, add --without no_tau."
+                raise MissingBranchError(error.branch, error.where, remedy) from error
             event = flow.keep(event, "no hadronic tau", ak.num(taus) == 0)
         if "met_30" not in self.without:
             event = flow.keep(event, f"MET > {self.topology_met:g}", event.met.pt > self.topology_met)
 
         x = slepton_features(
-            Kinematics.from_records(event.muons[:, 0]),
-            Kinematics.from_records(event.muons[:, 1]),
-            Kinematics.from_records(event.jets[:, 0]),
-            met=np.asarray(event.met.pt),
-            met_phi=np.asarray(event.met.phi),
-            ht=np.asarray(ak.sum(event.jets.pt, axis=1)),
+            event.muons[:, 0],
+            event.muons[:, 1],
+            event.jets[:, 0],
+            event.met,
+            ak.sum(event.jets.pt, axis=1),
         )
         passes = {cut: self.PRECUTS[cut][1](x[self.PRECUTS[cut][0]]) for cut in self.precuts}
         selected = np.ones(len(event), dtype=bool)

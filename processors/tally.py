@@ -237,10 +237,17 @@ class Tally:
                         row["weighted"] += float(sums[0]) * scales[name]
                         row["variance"] += float(sums[1]) * scales[name] ** 2
             processes[process] = list(rows.values())
-        unit = "fb" if all(
-            part.metadata.get("xsec_fb") is not None or part.metadata.get("is_data") for part in self.datasets.values()
-        ) else "sum of generator weights"
+        unit = self._unit()
         return {"format": "massgap-cutflow/1", "unit": unit, "channel": self.channel, "steps": steps, "processes": processes}
+
+    def _unit(self) -> str:
+        """Unit of weighted numbers: fb if any dataset has a cross section; data are counted in events beside it."""
+        kinds = [part.metadata for part in self.datasets.values()]
+        if all(meta.get("is_data") for meta in kinds):
+            return "events"
+        if all(meta.get("is_data") or meta.get("xsec_fb") is not None for meta in kinds):
+            return "fb"
+        return "sum of generator weights"
 
     def _features(self, name: str, scale: float) -> pd.DataFrame:
         import pandas as pd

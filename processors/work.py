@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -113,7 +114,6 @@ def _processor(key: str, pickled: bytes) -> Any:
 def open_events(chunk: Chunk, metadata: dict[str, Any]) -> Any:
     """coffea NanoEvents of a chunk, read lazily; files stay open between chunks of one worker."""
     import uproot
-    from coffea.nanoevents import NanoEventsFactory
 
     key = (chunk.path, chunk.uuid)
     if key not in _open_files:
@@ -122,6 +122,17 @@ def open_events(chunk: Chunk, metadata: dict[str, Any]) -> Any:
             _open_files.popitem(last=False)[1].close()
     else:
         _open_files.move_to_end(key)
+    with warnings.catch_warnings():
+        # NanoAOD 12 and older store the photon's mass, which coffea replaces by zero and says so for every chunk.
+        warnings.filterwarnings("ignore", message=r"Branch Photon_(mass|charge) already exists")
+        # A missing identifier is an error of the selection, which names the file.
+        warnings.filterwarnings("ignore", message=r"Missing event_ids")
+        return _from_root(chunk, metadata, key)
+
+
+def _from_root(chunk: Chunk, metadata: dict[str, Any], key: tuple[str, str]) -> Any:
+    from coffea.nanoevents import NanoEventsFactory
+
     return NanoEventsFactory.from_root(
         _open_files[key],
         treepath=chunk.tree,

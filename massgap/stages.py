@@ -1,0 +1,346 @@
+"""The stages of an analysis as plain functions: generate, run, train, fit, report, demo.
+
+``massgap COMMAND`` calls these functions and prints; a notebook calls them directly.  Each reads what the one
+before wrote, and each can be interrupted and called again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["DEMO_EVENTS", "DemoResult", "demo", "fit", "generate", "report", "run", "train"]
+
+DEMO_EVENTS = 150_000
+"""Events of the demo, all processes together: about three minutes of generation on two cores."""
+
+
+def generate(
+    processes: str | list[str] = "slepton",
+    out: str | Path = "samples",
+    *,
+    events: int = 100_000,
+    seed: int = 1,
+    workers: int = 2,
+    **options: Any,
+) -> dict[str, Any]:
+    """Generate event samples; see :func:`massgap.samples.generate.generate`.
+
+    Parameters
+    ----------
+    processes
+        An analysis (all its processes) or names of single processes.
+    out
+        Folder for the files and ``fileset.json``.
+    events
+        Number of events, all processes together.
+    seed, workers
+        The same seed gives the same files for any number of workers.
+
+    Returns
+    -------
+    dict
+        The fileset.
+    """
+    from massgap.samples.generate import generate as generate_samples
+
+    return generate_samples(processes, out, events=events, seed=seed, workers=workers, **options)
+
+
+def input_fileset(
+    files: Iterable[str] = (),
+    fileset: str | Path | dict[str, Any] | None = None,
+    *,
+    tree: str | None = None,
+    process: str | None = None,
+    xsec_fb: float | None = None,
+    is_data: bool | None = None,
+) -> dict[str, Any]:
+    """The fileset to run over: a JSON file or dict, or one made from plain files.
+
+    Parameters
+    ----------
+    files
+        Paths, patterns or URLs.
+    fileset
+        A coffea fileset, as JSON file or dict.
+    tree
+        Name of the tree, if not Events or Delphes.
+    process, xsec_fb
+        Process name and cross section in fb of plain files.  Without cross section the events are
+        counted with their generator weights.
+    is_data
+        Whether plain files are collision data; None to tell by their content.
+
+    Raises
+    ------
+    massgap.samples.errors.FilesetError
+        If both or neither are given, or the fileset is not valid.
+    """
+    from massgap.samples.errors import FilesetError
+    from massgap.samples.fileset import fileset_from_files, load_fileset, validate_fileset
+
+    paths = [str(path) for path in files]
+    if (fileset is None) == (not paths):
+        msg = "give either event files or --fileset FILE, not both" if paths else "no input: give event files, or --fileset FILE"
+        raise FilesetError(msg)
+    if fileset is not None:
+        for name, value in (("--process", process), ("--xsec", xsec_fb), ("--data", is_data)):
+            if value is not None:
+                msg = f"{name} belongs to plain files; a fileset carries it in its metadata"
+                raise FilesetError(msg)
+        loaded = validate_fileset(fileset) if isinstance(fileset, dict) else load_fileset(fileset)
+        if tree is not None:
+            for entry in loaded.values():
+                entry["files"] = dict.fromkeys(entry["files"], tree)
+        return loaded
+    made = fileset_from_files(
+        paths, process, xsec_fb=xsec_fb, is_data=bool(is_data), treename=tree or "Events", unnormalised=xsec_fb is None
+    )
+    if is_data is None:
+        for entry in made.values():
+            del entry["metadata"]["is_data"]
+    return made
+
+
+def run(
+    analysis: str,
+    files: Iterable[str] = (),
+    *,
+    fileset: str | Path | dict[str, Any] | None = None,
+    out: str | Path | None = None,
+    tree: str | None = None,
+    process: str | None = None,
+    xsec_fb: float | None = None,
+    is_data: bool | None = None,
+    executor: str = "futures",
+    workers: int = 2,
+    chunksize: int | None = None,
+    model: str | Path | None = None,
+    options: dict[str, Any] | None = None,
+    accept_loss: bool = False,
+    resume: bool = True,
+    command: str = "",
+    progress: Callable[[Any], None] | None = None,
+) -> Any:
+    """Run an analysis over event files and write the run folder.
+
+    Parameters
+    ----------
+    analysis
+        Name of an analysis (``slepton``), or ``path/to/file.py:Class`` for your own coffea processor.
+    files, fileset, tree, process, xsec_fb, is_data
+        Input, see :func:`input_fileset`.
+    out
+        Run folder; None to write nothing.
+    executor, workers
+        ``iterative``, ``futures``, ``dask`` or a scheduler's address; number of worker processes.
+    chunksize
+        Largest number of events in a chunk.
+    model
+        ONNX model whose score is filled.
+    options
+        Further options of the processor.
+    accept_loss
+        Take the result although something is missing.
+    resume
+        Use the finished chunks of an earlier run in the same folder (same code, options, model, files).
+    command
+        For the manifest.
+    progress
+        Callback, see :class:`massgap.processors.runner.Progress`.
+
+    Returns
+    -------
+    massgap.processors.runner.RunResult
+        Also if something failed: see its ``ledger``.
+    """
+    import shutil
+
+    from massgap.processors.executors import make_executor
+    from massgap.processors.registry import ANALYSES, make_processor
+    from massgap.processors.run_folder import prepare_folder, write_run_folder
+    from massgap.processors.runner import DEFAULT_CHUNKSIZE
+    from massgap.processors.runner import run as run_processor
+
+    options = dict(options or {})
+    tags: dict[str, Any] = {}
+    if model is not None:
+        options["model"] = str(model)
+    if analysis in ANALYSES:
+        options.setdefault("features", True)
+    processor = make_processor(analysis, **options)
+    if model is not None:
+        tags["model"] = {"path": str(model), "training_hash": getattr(processor.scorer, "training_hash", None)}
+    inputs = input_fileset(files, fileset, tree=tree, process=process, xsec_fb=xsec_fb, is_data=is_data)
+    chosen = make_executor(executor, workers)
+    checkpoints = None
+    if out is not None:
+        folder = prepare_folder(out)
+        checkpoints = folder / "checkpoints"
+        if not resume and checkpoints.exists():
+            shutil.rmtree(checkpoints)
+    result = run_processor(
+        processor,
+        inputs,
+        executor=chosen,
+        chunksize=chunksize or DEFAULT_CHUNKSIZE,
+        checkpoints=checkpoints,
+        accept_loss=accept_loss,
+        progress=progress,
+    )
+    if out is not None:
+        write_run_folder(result, out, analysis=analysis, command=command, chunksize=chunksize or DEFAULT_CHUNKSIZE, tags=tags)
+    return result
+
+
+def train(run_folder: str | Path, out: str | Path | None = None, **options: Any) -> Any:
+    """Train the classifier on a run's feature tables; see :func:`massgap.models.train_run.train_run`.
+
+    Parameters
+    ----------
+    run_folder
+        Folder written by ``massgap run``.
+    out
+        Model folder; by default ``model`` in the run folder.
+    """
+    from massgap.models.train_run import train_run
+
+    return train_run(run_folder, Path(run_folder) / "model" if out is None else out, **options)
+
+
+def fit(run_folder: str | Path, out: str | Path | None = None, **options: Any) -> Any:
+    """Fit a run's histograms; see :func:`massgap.fits.fit_run.fit_run`.
+
+    Parameters
+    ----------
+    run_folder
+        Folder written by ``massgap run`` (with a model for the score).
+    out
+        Fit folder; by default ``fit`` in the run folder.
+    """
+    from massgap.fits.fit_run import fit_run
+
+    return fit_run(run_folder, Path(run_folder) / "fit" if out is None else out, **options)
+
+
+def report(
+    run_folder: str | Path,
+    out: str | Path | None = None,
+    *,
+    model_folder: str | Path | None = None,
+    fit_folder: str | Path | None = None,
+    **options: Any,
+) -> Path:
+    """Write the HTML report of a run; see :func:`massgap.reports.report.write_report`.
+
+    Model and fit folders are found by themselves: the model through the run's manifest or in ``model``,
+    the fit in ``fit`` of the run folder.
+    """
+    import json
+
+    from massgap.reports.report import write_report
+
+    folder = Path(run_folder)
+    if model_folder is None:
+        manifest = folder / "manifest.json"
+        used = (json.loads(manifest.read_text()).get("model") or {}).get("path") if manifest.is_file() else None
+        candidates = ([Path(used).parent] if used else []) + [folder / "model"]
+        model_folder = next((c for c in candidates if (c / "training.json").is_file()), None)
+    if fit_folder is None and (folder / "fit" / "results.json").is_file():
+        fit_folder = folder / "fit"
+    return write_report(folder, model_folder, fit_folder, out=folder / "report.html" if out is None else out, **options)
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """Where the demo's results are, and how long each stage took in seconds."""
+
+    folder: Path
+    report: Path
+    seconds: dict[str, float]
+    fit: Any
+
+
+def demo(
+    out: str | Path = "demo",
+    *,
+    events: int = DEMO_EVENTS,
+    seed: int = 1,
+    workers: int = 2,
+    executor: str = "futures",
+    lumi_fb: float = 300.0,
+    command: str = "massgap demo",
+    announce: Callable[[str], None] | None = None,
+    hooks: dict[str, Any] | None = None,
+) -> DemoResult:
+    """The slepton analysis from nothing to a report: generate, run, train, run with score, fit, report.
+
+    Parameters
+    ----------
+    out
+        Folder; what an earlier call finished there is used again.
+    events, seed, workers, executor
+        Size of the sample, seed, and how to run.
+    lumi_fb
+        Luminosity in fb-1.
+    announce
+        Called with a line when a stage starts.
+    hooks
+        Progress callbacks by stage (``generate``, ``run``, ``train``).
+
+    Returns
+    -------
+    DemoResult
+    """
+    folder = Path(out)
+    say = announce or (lambda _: None)
+    hooks = hooks or {}
+    seconds: dict[str, float] = {}
+
+    def timed(stage: str, text: str, function: Callable[[], Any]) -> Any:
+        say(text)
+        start = time.perf_counter()
+        value = function()
+        seconds[stage] = time.perf_counter() - start
+        return value
+
+    timed(
+        "generate",
+        f"1/6  generate {events:,} events with Pythia (kept in {folder / 'samples'})",
+        lambda: generate(
+            "slepton", folder / "samples", events=events, seed=seed, workers=workers, progress=hooks.get("generate")
+        ),
+    )
+    fileset = folder / "samples" / "fileset.json"
+    common = {"fileset": fileset, "executor": executor, "workers": workers, "command": command}
+    systematics = {"variations": ["jes"]}
+
+    def first_run() -> Any:
+        result = run("slepton", out=folder / "run", progress=hooks.get("run"), **common)
+        result.require_complete()
+        return result
+
+    timed("run", "2/6  run the slepton processor", first_run)
+    model = timed(
+        "train",
+        "3/6  train three rotated folds of boosted trees and export them to ONNX",
+        lambda: train(folder / "run", folder / "model", seed=seed, progress=hooks.get("train")),
+    )
+
+    def second_run() -> Any:
+        result = run(
+            "slepton", out=folder / "scored", model=model.model_path, options=systematics, progress=hooks.get("run"), **common
+        )
+        result.require_complete()
+        return result
+
+    timed("score", "4/6  run again with the score inside the processor and the jet energy scale varied", second_run)
+    fitted = timed("fit", "5/6  fit the score", lambda: fit(folder / "scored", lumi_fb=lumi_fb))
+    path = timed(
+        "report", "6/6  write the report", lambda: report(folder / "scored", folder / "report.html", model_folder=folder / "model")
+    )
+    return DemoResult(folder, path, seconds, fitted)
