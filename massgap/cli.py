@@ -321,7 +321,7 @@ def report(run_folder: Path, out: Path | None, **options: Any) -> None:
 
 @main.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder for everything.")
-@click.option("--events", callback=_events, help="Events to generate, all processes together.  [default: 150k]")
+@click.option("--events", callback=_events, help="Events to generate, all processes together.  [default: a few minutes' worth]")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--lumi", "lumi_fb", default=300.0, show_default=True, help="Luminosity in fb-1.")
 @EXECUTOR
@@ -346,7 +346,7 @@ def demo(events: int | None, **options: Any) -> None:
         say(text)
 
     done = stages.demo(
-        events=events or stages.DEMO_EVENTS, hooks=hooks, announce=announce, command=_command(), **options
+        events=events, hooks=hooks, announce=announce, command=_command(), **options
     )
     ticker.close()
     _print_fit(done.fit)

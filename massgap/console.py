@@ -85,6 +85,10 @@ class Ticker:
         """Callback for :func:`massgap.models.train_run.train_run`."""
         self.show(f"{stage}: {done}/{total}", final=done == total)
 
-    def generate(self, *args: Any, **kwargs: Any) -> None:
+    def generate(self, progress: Any) -> None:
         """Callback for :func:`massgap.samples.generate.generate`."""
-        self.show(" ".join(map(str, args)))
+        done = progress.done >= progress.total
+        left = "" if done else f", {duration(progress.eta_s)} left"
+        self.show(
+            f"events {progress.done:,}/{progress.total:,}, {progress.events_per_s:,.0f}/s{left} ({progress.dataset})", final=done
+        )

@@ -12,11 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DEMO_EVENTS", "DemoResult", "demo", "fit", "generate", "report", "run", "train"]
-
-DEMO_EVENTS = 150_000
-"""Events of the demo, all processes together: about three minutes of generation on two cores."""
-
+__all__ = ["DemoResult", "demo", "fit", "generate", "report", "run", "train"]
 
 def generate(
     processes: str | list[str] = "slepton",
@@ -268,7 +264,7 @@ class DemoResult:
 def demo(
     out: str | Path = "demo",
     *,
-    events: int = DEMO_EVENTS,
+    events: int | None = None,
     seed: int = 1,
     workers: int = 2,
     executor: str = "futures",
@@ -284,7 +280,7 @@ def demo(
     out
         Folder; what an earlier call finished there is used again.
     events, seed, workers, executor
-        Size of the sample, seed, and how to run.
+        Size of the sample (None for one that takes a few minutes), seed, and how to run.
     lumi_fb
         Luminosity in fb-1.
     announce
@@ -296,7 +292,10 @@ def demo(
     -------
     DemoResult
     """
+    from massgap.samples.generate import DEMO_EVENTS
+
     folder = Path(out)
+    events = events or DEMO_EVENTS
     say = announce or (lambda _: None)
     hooks = hooks or {}
     seconds: dict[str, float] = {}
@@ -333,7 +332,7 @@ def demo(
 
     def second_run() -> Any:
         result = run(
-            "slepton", out=folder / "scored", model=model.model_path, options=systematics, progress=hooks.get("run"), **common
+            "slepton", out=folder / "scored", model=model.model_file, options=systematics, progress=hooks.get("run"), **common
         )
         result.require_complete()
         return result
