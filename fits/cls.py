@@ -10,13 +10,16 @@ Everything is done with logarithms of the tails, so that ratios of numbers below
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import gammaincc, gammaln, log_ndtr
 
 from massgap.fits.deviance import deviance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["asymptotic", "asymptotic_expected", "exact", "log_poisson_cdf"]
 
@@ -59,11 +62,11 @@ def exact(
     True
     """
     n, s, b, db_rel = _inputs(n, s, b, db_rel)
-    if prior == "poisson":
-        db_rel = np.zeros_like(db_rel)
-    elif prior not in ("gauss", "lnN", "gamma"):
+    if prior not in get_args(Prior):
         message = f"prior {prior!r} is unknown: use poisson, gauss, lnN or gamma"
         raise ValueError(message)
+    if prior == "poisson":
+        db_rel = np.zeros_like(db_rel)
     out = np.full(n.shape, np.nan)
     for index in np.ndindex(n.shape):
         ni, si, bi, ri = float(n[index]), float(s[index]), float(b[index]), float(db_rel[index])
@@ -86,8 +89,6 @@ def log_poisson_cdf(n: ArrayLike, mean: ArrayLike) -> Floats:
     >>> float(log_poisson_cdf(0, 2000.0))
     -2000.0
     """
-    from scipy.special import gammaincc
-
     n, mean = np.broadcast_arrays(np.asarray(n, dtype=np.float64), np.asarray(mean, dtype=np.float64))
     tail = gammaincc(n + 1.0, mean)
     small = (tail < 1e-280) & (mean > n)
@@ -122,14 +123,10 @@ def asymptotic(
     """
     n, s, b, db_rel = _inputs(n, s, b, db_rel)
     root = np.sqrt(_q_tilde(n, s, b, db_rel))
-    if asimov == "nominal":
-        base = b
-    elif asimov == "fitted":
-        weight = _inverse_one_plus_tau(b, db_rel)
-        base = b + (n - b) * weight
-    else:
+    if asimov not in ("nominal", "fitted"):
         message = f"asimov {asimov!r} is unknown: use nominal or fitted"
         raise ValueError(message)
+    base = b if asimov == "nominal" else b + (n - b) * _inverse_one_plus_tau(b, db_rel)
     # The auxiliary count of the Asimov data moves with its background, its tau does not.
     root_asimov = np.sqrt(_q_tilde(base, s, b, db_rel, auxiliary_b=base))
     return _cls_from_roots(root, root_asimov)
@@ -145,8 +142,6 @@ def asymptotic_expected(
     >>> float(asymptotic_expected(0.0, 10.0))
     1.0
     """
-    from scipy.special import log_ndtr
-
     n_sigma = np.asarray(n_sigma, dtype=np.float64)
     _, s, b, db_rel = _inputs(0.0, s, b, db_rel)
     root = np.sqrt(_q_tilde(b, s, b, db_rel))
@@ -171,8 +166,6 @@ def _log_far_tail(n: Floats, mean: Floats) -> Floats:
     The point probability in Loader's saddle-point form times 1 + n/mu + n(n-1)/mu^2 + ..., as Lentz
     evaluates it: the continued fraction of the upper incomplete gamma function.
     """
-    from scipy.special import gammaln
-
     shape = n + 1.0
     tiny = 1e-300
     b = mean + 1.0 - shape
@@ -217,25 +210,26 @@ def _log_average(n: float, s: float, b: float, db_rel: float, prior: str) -> flo
     """
     if prior == "gauss":
         # z = (background - b) / db, truncated where the background is 0
-        def log_f(z: Floats) -> Floats:
+        def log_gauss(z: Floats) -> Floats:
             return log_poisson_cdf(n, s + np.maximum(b + db_rel * b * z, 0.0)) - 0.5 * z * z
 
-        return _log_integral(log_f, lower=-1.0 / db_rel)
+        return _log_integral(log_gauss, lower=-1.0 / db_rel)
     if prior == "lnN":
         width = np.log1p(db_rel)
 
-        def log_f(z: Floats) -> Floats:
+        def log_normal(z: Floats) -> Floats:
             return log_poisson_cdf(n, s + b * np.exp(np.minimum(width * z, 700.0))) - 0.5 * z * z
 
-        return _log_integral(log_f)
+        return _log_integral(log_normal)
 
-    # z = ln(background / b) / db_rel; the Gamma density is exp(a (w - e^w + 1)), w = db_rel z, a = 1 / db_rel^2,
-    # Jacobian included, which is log-concave for any a, also where the density itself diverges at 0.
-    def log_f(z: Floats) -> Floats:
+    # z = ln(background / b) / db_rel; the Gamma density is exp(a (w - e^w + 1)), w = db_rel z,
+    # a = 1 / db_rel^2, Jacobian included: log-concave for any a, also where the density itself
+    # diverges at 0.
+    def log_gamma(z: Floats) -> Floats:
         w = np.minimum(db_rel * z, 700.0)
         return log_poisson_cdf(n, s + b * np.exp(w)) - _expm1_minus(w) / db_rel**2
 
-    return _log_integral(log_f)
+    return _log_integral(log_gamma)
 
 
 def _expm1_minus(w: Floats) -> Floats:
@@ -366,8 +360,6 @@ def _q_tilde(n: Floats, s: Floats, b: Floats, db_rel: Floats, auxiliary_b: Float
 
 def _cls_from_roots(root: Floats, root_asimov: Floats) -> Floats:
     """Equations (66) to (69) of arXiv:1007.1727 from the roots of q~ and of its Asimov value."""
-    from scipy.special import log_ndtr
-
     inside = root <= root_asimov
     safe = np.where(root_asimov > 0.0, root_asimov, 1.0)
     upper = np.where(inside, root, (root * root + root_asimov * root_asimov) / (2.0 * safe))

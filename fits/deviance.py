@@ -8,8 +8,12 @@ All likelihood ratios of counting experiments are sums of
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["deviance", "relative_deviance"]
 

@@ -8,10 +8,14 @@ undefined.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from massgap.fits.deviance import deviance
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "asimov",
@@ -195,7 +199,7 @@ def binned_common_normalisation(s: ArrayLike, b: ArrayLike, rel: ArrayLike) -> N
         penalty = np.where(width2 > 0.0, t * t / width2, 0.0)
     shifted = b * np.exp(t)[..., np.newaxis]
     excess = s - b * np.expm1(t)[..., np.newaxis]
-    return np.sqrt(2.0 * np.sum(deviance(shifted, excess), axis=-1) + penalty)
+    return np.asarray(np.sqrt(2.0 * np.sum(deviance(shifted, excess), axis=-1) + penalty))
 
 
 def _counts(s: ArrayLike, b: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,0 +1,267 @@
+"""Discovery significance, CLs upper limit and signal strength of a workspace.
+
+Asymptotic formulae of arXiv:1007.1727. Without recorded data only expectations are given: the
+discovery significance on Asimov data with mu = 1 and the limit on Asimov data without signal, both
+at the nominal parameters. With data the background of the limit's Asimov data is the
+background-only fit to them, as in pyhf.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import log_ndtr, ndtr, ndtri
+
+from massgap.fits.errors import InferenceError
+from massgap.fits.likelihood import Likelihood
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+__all__ = [
+    "Discovery",
+    "Pull",
+    "SignalStrength",
+    "UpperLimit",
+    "discovery",
+    "signal_strength",
+    "upper_limit",
+]
+
+_LARGEST_MU = 1e9
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """Test of the background-only hypothesis.
+
+    ``p_value`` belongs to the observed significance if there are data, else to the expected one.
+    """
+
+    expected_significance: float
+    observed_significance: float | None
+    p_value: float
+
+
+@dataclass(frozen=True)
+class UpperLimit:
+    """Upper limit on the signal strength; ``expected`` runs from -2 to +2 standard deviations."""
+
+    observed: float | None
+    expected: tuple[float, float, float, float, float]
+    level: float
+
+
+@dataclass(frozen=True)
+class Pull:
+    """A nuisance parameter after the fit; ``pull`` is its shift in units of its prior width."""
+
+    value: float
+    error: float
+    pull: float | None
+    constraint: float | None
+
+
+@dataclass(frozen=True)
+class SignalStrength:
+    """Best-fit signal strength with the interval where twice the log likelihood rises by 1.
+
+    ``error_down`` is None where the interval ends at the smallest signal strength that leaves
+    every bin a positive expectation. ``nll`` is minus the logarithm of the likelihood ratio to the
+    saturated model, so that twice of it measures the goodness of the fit; ``second_start`` tells by
+    how much (in that unit) a fit from another starting point ended elsewhere.
+    """
+
+    value: float
+    error: float
+    error_up: float
+    error_down: float | None
+    nll: float
+    second_start: float | None
+    on_data: bool
+    pulls: Mapping[str, Pull]
+
+
+def discovery(workspace: Mapping[str, Any] | Likelihood, *, observed: bool = False) -> Discovery:
+    """Significance of the signal against background only, from q0.
+
+    Parameters
+    ----------
+    workspace : mapping or Likelihood
+        HistFactory workspace.
+    observed : bool
+        Whether the observations of the workspace are recorded data.
+
+    Returns
+    -------
+    Discovery
+        A downward fluctuation (best fit below 0) has the significance 0.
+
+    Raises
+    ------
+    InferenceError
+        If a fit does not converge.
+    """
+    likelihood = _likelihood(workspace)
+    expected = _root_q0(likelihood, likelihood.expected(likelihood.with_poi(1.0)))
+    seen = _root_q0(likelihood, likelihood.observed) if observed else None
+    return Discovery(expected, seen, float(ndtr(-(expected if seen is None else seen))))
+
+
+def upper_limit(
+    workspace: Mapping[str, Any] | Likelihood, *, level: float = 0.95, observed: bool = False
+) -> UpperLimit:
+    r"""CLs upper limit on the signal strength from :math:`\tilde q_\mu`.
+
+    The expected limits need no scan of CLs: with :math:`CL_s = \Phi(N - \sqrt{q_A}) / \Phi(N)` the
+    limit is where :math:`\sqrt{q_A} = N - \Phi^{-1}(\alpha \Phi(N))`.
+
+    Parameters
+    ----------
+    workspace : mapping or Likelihood
+        HistFactory workspace.
+    level : float
+        Confidence level.
+    observed : bool
+        Whether the observations of the workspace are recorded data.
+
+    Returns
+    -------
+    UpperLimit
+
+    Raises
+    ------
+    InferenceError
+        If a fit does not converge or no signal strength is excluded.
+    """
+    if not 0.0 < level < 1.0:
+        message = f"The confidence level must be between 0 and 1, not {level}."
+        raise InferenceError(message)
+    likelihood = _likelihood(workspace)
+    if observed:
+        background = likelihood.expected(likelihood.fit(likelihood.observed, mu=0.0).pars)
+    else:
+        background = likelihood.expected(likelihood.with_poi(0.0))
+    alpha = 1.0 - level
+    root_asimov = _root_q_tilde(likelihood, background)
+    sigma = float(np.sqrt(likelihood.covariance(likelihood.with_poi(0.0), background)[(likelihood.poi,) * 2]))
+    expected = []
+    for n_sigma in (-2.0, -1.0, 0.0, 1.0, 2.0):
+        target = n_sigma - float(ndtri(alpha * ndtr(n_sigma)))
+        expected.append(_rising_root(root_asimov, sigma * target, target=target))
+    limit = None
+    if observed:
+        root = _root_q_tilde(likelihood, likelihood.observed)
+
+        def excess(mu: float) -> float:
+            return float(np.log(alpha)) - _log_cls(root(mu), root_asimov(mu))
+
+        limit = _rising_root(excess, expected[2])
+    a, b, c, d, e = expected
+    return UpperLimit(limit, (a, b, c, d, e), level)
+
+
+def signal_strength(workspace: Mapping[str, Any] | Likelihood, *, observed: bool = False) -> SignalStrength:
+    """Fit of the signal strength, to the data or to Asimov data with mu = 1.
+
+    Parameters
+    ----------
+    workspace : mapping or Likelihood
+        HistFactory workspace.
+    observed : bool
+        Whether the observations of the workspace are recorded data.
+
+    Returns
+    -------
+    SignalStrength
+
+    Raises
+    ------
+    InferenceError
+        If a fit does not converge.
+    """
+    likelihood = _likelihood(workspace)
+    data = likelihood.observed if observed else likelihood.expected(likelihood.with_poi(1.0))
+    best = likelihood.fit(data)
+    value = float(best.pars[likelihood.poi])
+    covariance = likelihood.covariance(best.pars, data)
+    sigma = float(np.sqrt(covariance[likelihood.poi, likelihood.poi]))
+
+    def rise(mu: float) -> float:
+        return likelihood.fit(data, mu=mu, start=best.pars, check=False).nll2 - best.nll2 - 1.0
+
+    up = _rising_root(lambda d: rise(value + d), sigma)
+    room = value - likelihood.lowest_poi
+    down: float | None = None
+    if room > 0.0 and rise(likelihood.lowest_poi) > 0.0:
+        down = float(brentq(lambda d: rise(value - d), 0.0, room, xtol=1e-7 * max(sigma, 1e-12), rtol=1e-9))
+    pulls = {}
+    for i, name in enumerate(likelihood.names):
+        if i == likelihood.poi:
+            continue
+        error = float(np.sqrt(covariance[i, i]))
+        prior = likelihood.prior(i)
+        central, width = prior if prior is not None else (None, None)
+        pull = (float(best.pars[i]) - central) / width if central is not None and width else None
+        pulls[name] = Pull(float(best.pars[i]), error, pull, error / width if width else None)
+    error = up if down is None else 0.5 * (up + down)
+    return SignalStrength(value, error, up, down, 0.5 * best.nll2, best.second_start, observed, pulls)
+
+
+def _likelihood(workspace: Mapping[str, Any] | Likelihood) -> Likelihood:
+    return workspace if isinstance(workspace, Likelihood) else Likelihood(workspace)
+
+
+def _root_q0(likelihood: Likelihood, data: Floats) -> float:
+    best = likelihood.fit(data)
+    if best.pars[likelihood.poi] <= 0.0:
+        return 0.0
+    null = likelihood.fit(data, mu=0.0)
+    return float(np.sqrt(max(null.nll2 - best.nll2, 0.0)))
+
+
+def _root_q_tilde(likelihood: Likelihood, data: Floats) -> Callable[[float], float]:
+    """Square root of q~ as a function of mu, with the global fit done once."""
+    best = likelihood.fit(data, non_negative=True)
+    at = float(best.pars[likelihood.poi])
+    done = {at: best}
+
+    def root(mu: float) -> float:
+        if mu <= at:
+            return 0.0
+        if mu not in done:  # start from the nearest signal strength that has been fitted
+            nearest = done[min(done, key=lambda x: abs(x - mu))]
+            done[mu] = likelihood.fit(data, mu=mu, start=nearest.pars, check=False)
+        return float(np.sqrt(max(done[mu].nll2 - best.nll2, 0.0)))
+
+    return root
+
+
+def _log_cls(root: float, root_asimov: float) -> float:
+    """Logarithm of CLs from the roots of q~ (equations (66) to (69) of arXiv:1007.1727)."""
+    if root <= root_asimov or root_asimov == 0.0:
+        return float(log_ndtr(-root) - log_ndtr(root_asimov - root))
+    upper = (root**2 + root_asimov**2) / (2.0 * root_asimov)
+    lower = (root_asimov**2 - root**2) / (2.0 * root_asimov)
+    return float(log_ndtr(-upper) - log_ndtr(lower))
+
+
+def _rising_root(f: Callable[[float], float], guess: float, target: float = 0.0) -> float:
+    """Where an increasing function that is below its target at 0 reaches it."""
+    low, high = 0.0, guess if np.isfinite(guess) and guess > 0.0 else 1.0
+    while f(high) <= target:
+        low, high = high, 1.6 * high
+        if high > _LARGEST_MU:
+            message = (
+                f"No signal strength up to {_LARGEST_MU:g} is excluded: the signal hardly changes the expectation. "
+                "Check its cross section and the binning."
+            )
+            raise InferenceError(message)
+    return float(brentq(lambda x: f(x) - target, low, high, xtol=1e-8 * high, rtol=1e-7))

@@ -1,0 +1,320 @@
+"""HistFactory workspaces straight from the histograms of a run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import warnings
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyhf
+from numpy.typing import NDArray
+
+from massgap.fits.errors import BinningError, WorkspaceError
+from massgap.fits.templates import Template, Templates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+__all__ = [
+    "POI",
+    "WorkspaceOptions",
+    "build_workspace",
+    "dump_workspace",
+    "schema_warnings_off",
+    "validate_workspace",
+]
+
+POI = "mu"
+Floats = NDArray[np.float64]
+Normalisation = float | Literal["free"]
+
+
+@dataclass(frozen=True)
+class WorkspaceOptions:
+    """What the likelihood contains besides the yields.
+
+    Attributes
+    ----------
+    lumi_fb : float
+        Luminosity in fb-1 that simulated yields are scaled to.
+    lumi_uncertainty : float
+        Relative, shared by all samples whose rate is predicted; 0 leaves it out.
+    default_normalisation : float or "free"
+        Relative uncertainty of each background's normalisation, log-normal; "free" lets the data
+        decide; 0 leaves it out. The default, 20 %, is the size of missing orders in leading-order
+        cross sections.
+    normalisation : mapping
+        The same for single backgrounds by name.
+    mc_statistics : {"lite", "full", "off"}
+        Finite number of simulated events. "lite": one Gaussian parameter per bin for the sum
+        (Barlow and Beeston's light form, ``staterror``); "full": a Poisson one per bin and sample
+        (``shapesys``).
+    signal_statistics : bool
+        Let the signal share the parameters of "lite". Off by default: pyhf would take the relative
+        error of signal plus background at mu = 1 for every mu, which dilutes that of the background
+        where the background-only hypothesis is tested.
+    systematics : bool
+        Use the variations of the histograms.
+    mu_max : float
+        Upper bound of the signal strength.
+    """
+
+    lumi_fb: float = 300.0
+    lumi_uncertainty: float = 0.025
+    default_normalisation: Normalisation = 0.2
+    normalisation: Mapping[str, Normalisation] = field(default_factory=dict)
+    mc_statistics: Literal["lite", "full", "off"] = "lite"
+    signal_statistics: bool = False
+    systematics: bool = True
+    mu_max: float = 10.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain dictionary for the results file."""
+        return {**asdict(self), "normalisation": dict(self.normalisation)}
+
+
+def build_workspace(
+    channels: Templates | Sequence[Templates],
+    signal: str,
+    backgrounds: Iterable[str],
+    *,
+    options: WorkspaceOptions | None = None,
+    observations: Mapping[str, Sequence[float]] | None = None,
+) -> dict[str, Any]:
+    """Build a HistFactory workspace and check it.
+
+    Parameters
+    ----------
+    channels : Templates or sequence of Templates
+        One or more channels, simulation in fb.
+    signal : str
+        Process scaled by the parameter of interest ``mu``.
+    backgrounds : iterable of str
+        The other processes of the model.
+    options : WorkspaceOptions, optional
+        Luminosity, uncertainties, treatment of the simulation's statistics.
+    observations : mapping, optional
+        Observed events per channel name and bin; default the background expectation.
+
+    Returns
+    -------
+    dict
+        Workspace that validates against pyhf's schema.
+
+    Raises
+    ------
+    WorkspaceError
+        If a process is missing or an option makes no sense.
+    BinningError
+        If a bin expects no background, named with its range.
+    """
+    options = options or WorkspaceOptions()
+    channels = [channels] if isinstance(channels, Templates) else list(channels)
+    backgrounds = sorted(set(backgrounds))
+    _check_request(channels, signal, backgrounds, options, observations)
+    built, observed = [], []
+    for templates in channels:
+        _check_bins(templates, signal, backgrounds)
+        samples = [_sample(templates, signal, options, is_signal=True)]
+        samples += [_sample(templates, name, options, is_signal=False) for name in backgrounds]
+        built.append({"name": templates.channel, "samples": samples})
+        if observations is None:
+            expectation: Sequence[float] = (templates.total(backgrounds)[0] * options.lumi_fb).tolist()
+        else:
+            expectation = [float(x) for x in observations[templates.channel]]
+        observed.append({"name": templates.channel, "data": list(expectation)})
+    workspace = {
+        "channels": built,
+        "observations": observed,
+        "measurements": [
+            {"name": "massgap", "config": {"poi": POI, "parameters": _parameters(backgrounds, options)}}
+        ],
+        "version": "1.0.0",
+    }
+    validate_workspace(workspace)
+    return workspace
+
+
+@contextlib.contextmanager
+def schema_warnings_off() -> Iterator[None]:
+    """Silence one warning: pyhf resolves its schema with a class that jsonschema has deprecated."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="jsonschema.RefResolver", category=DeprecationWarning)
+        yield
+
+
+def validate_workspace(workspace: Mapping[str, Any]) -> None:
+    """Check a workspace against pyhf's schema.
+
+    Raises
+    ------
+    WorkspaceError
+        With the place in the document and what is wrong there.
+    """
+    try:
+        with schema_warnings_off():
+            pyhf.schema.validate(dict(workspace), "workspace.json", version="1.0.0")
+    except pyhf.exceptions.InvalidSpecification as error:
+        first = str(error).strip().splitlines()[0]
+        message = f"The workspace does not follow the HistFactory schema: {first}"
+        raise WorkspaceError(message) from error
+
+
+def dump_workspace(workspace: Mapping[str, Any]) -> str:
+    """Workspace as JSON text, the same for the same workspace."""
+    return json.dumps(workspace, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
+def _check_request(
+    channels: list[Templates],
+    signal: str,
+    backgrounds: list[str],
+    options: WorkspaceOptions,
+    observations: Mapping[str, Sequence[float]] | None,
+) -> None:
+    if not channels or not backgrounds:
+        message = "A workspace needs at least one channel and one background."
+        raise WorkspaceError(message)
+    names = [t.channel for t in channels]
+    if len(set(names)) != len(names):
+        message = f"Channel names must differ: {', '.join(names)}."
+        raise WorkspaceError(message)
+    if signal in backgrounds:
+        message = f"'{signal}' is both signal and background."
+        raise WorkspaceError(message)
+    for templates in channels:
+        for name in (signal, *backgrounds):
+            if name not in templates.processes:
+                present = ", ".join(sorted(templates.processes))
+                message = f"Channel '{templates.channel}' has no process '{name}'; it has: {present}."
+                raise WorkspaceError(message)
+        if observations is not None:
+            seen = observations.get(templates.channel)
+            if seen is None or len(seen) != templates.edges.size - 1:
+                message = f"The observations of channel '{templates.channel}' must be {templates.edges.size - 1} numbers."
+                raise WorkspaceError(message)
+    if not (np.isfinite(options.lumi_fb) and options.lumi_fb > 0.0):
+        message = f"The luminosity must be positive, not {options.lumi_fb} fb-1."
+        raise WorkspaceError(message)
+    if not 0.0 <= options.lumi_uncertainty < 1.0:
+        message = f"The relative luminosity uncertainty must be in [0, 1), not {options.lumi_uncertainty}."
+        raise WorkspaceError(message)
+    if options.mc_statistics not in ("lite", "full", "off"):
+        message = f"mc_statistics must be lite, full or off, not {options.mc_statistics!r}."
+        raise WorkspaceError(message)
+    unknown = sorted(set(options.normalisation) - set(backgrounds))
+    if unknown:
+        message = f"A normalisation is given for '{unknown[0]}', which is no background; these are: {', '.join(backgrounds)}."
+        raise WorkspaceError(message)
+    for name in backgrounds:
+        size = options.normalisation.get(name, options.default_normalisation)
+        if size != "free" and not 0.0 <= _number(size) < np.inf:
+            message = f"The normalisation of '{name}' must be 'free' or a relative uncertainty, not {size!r}."
+            raise WorkspaceError(message)
+
+
+def _number(size: Any) -> float:
+    """The number given, NaN for anything else."""
+    return float(size) if isinstance(size, (int, float)) else float("nan")
+
+
+def _check_bins(templates: Templates, signal: str, backgrounds: list[str]) -> None:
+    """Name a bin without background here, where pyhf would say 'inequality constraints incompatible'."""
+    values, _ = templates.total(backgrounds)
+    totals = [("background", values)]
+    for name in backgrounds:
+        for variation, (up, down) in templates.processes[name].variations.items():
+            rest = values - templates.processes[name].values
+            totals += [(f"background with {variation}_up of {name}", rest + up)]
+            totals += [(f"background with {variation}_down of {name}", rest + down)]
+    for what, total in totals:
+        for i in np.flatnonzero(~(total > 0.0)):
+            low, high = templates.edges[i], templates.edges[i + 1]
+            message = (
+                f"Bin {i} of channel '{templates.channel}' ({templates.observable} from {low:g} to {high:g}) expects "
+                f"{total[i]:g} fb of {what}: a fit needs a positive expectation. Merge it with a neighbour "
+                "(explicit edges, or a larger min_background)."
+            )
+            raise BinningError(message)
+    if not templates.processes[signal].values.sum() > 0.0:
+        message = (
+            f"The signal '{signal}' has no events in channel '{templates.channel}' ({templates.observable})."
+        )
+        raise WorkspaceError(message)
+
+
+def _sample(templates: Templates, name: str, options: WorkspaceOptions, *, is_signal: bool) -> dict[str, Any]:
+    template = templates.processes[name]
+    values = template.values * options.lumi_fb
+    errors = np.sqrt(template.variances) * options.lumi_fb
+    modifiers: list[dict[str, Any]] = []
+    free = False
+    if is_signal:
+        modifiers.append({"name": POI, "type": "normfactor", "data": None})
+    else:
+        size = options.normalisation.get(name, options.default_normalisation)
+        free = size == "free"
+        if size == "free":
+            modifiers.append({"name": f"norm_{name}", "type": "normfactor", "data": None})
+        elif size > 0.0:
+            interval = {"hi": 1.0 + size, "lo": 1.0 / (1.0 + size)}
+            modifiers.append({"name": f"norm_{name}", "type": "normsys", "data": interval})
+    if options.lumi_uncertainty > 0.0 and not free:
+        # A free normalisation absorbs the luminosity: both together would be degenerate.
+        modifiers.append({"name": "lumi", "type": "lumi", "data": None})
+    if options.mc_statistics == "lite" and errors.any() and (options.signal_statistics or not is_signal):
+        modifiers.append(
+            {"name": f"mcstat_{templates.channel}", "type": "staterror", "data": errors.tolist()}
+        )
+    if options.mc_statistics == "full" and errors.any():
+        # shapesys takes the error relative to the content: a bin without content has no parameter.
+        usable = np.where(values > 0.0, errors, 0.0)
+        modifiers.append(
+            {"name": f"mcstat_{templates.channel}_{name}", "type": "shapesys", "data": usable.tolist()}
+        )
+    if options.systematics:
+        modifiers += _systematics(template, name, options.lumi_fb)
+    return {"name": name, "data": values.tolist(), "modifiers": modifiers}
+
+
+def _systematics(template: Template, name: str, lumi_fb: float) -> list[dict[str, Any]]:
+    """Rate in normsys, shape in histosys, both moved by the same parameter."""
+    out: list[dict[str, Any]] = []
+    rate = float(template.values.sum())
+    if rate <= 0.0:
+        return out
+    for variation, (up, down) in sorted(template.variations.items()):
+        up_rate, down_rate = float(up.sum()), float(down.sum())
+        if not (up_rate > 0.0 and down_rate > 0.0):
+            message = (
+                f"The variation '{variation}' leaves '{name}' no events ({up_rate:g} fb up, {down_rate:g} fb down): "
+                "a rate uncertainty cannot be made of it. Leave the variation out or simulate more events."
+            )
+            raise WorkspaceError(message)
+        interval = {"hi": up_rate / rate, "lo": down_rate / rate}
+        if any(abs(x - 1.0) > 1e-12 for x in interval.values()):
+            out.append({"name": variation, "type": "normsys", "data": interval})
+        shapes = {"hi_data": up * (rate / up_rate), "lo_data": down * (rate / down_rate)}
+        scale = 1e-12 * float(np.abs(template.values).max())
+        if any(np.any(np.abs(x - template.values) > scale) for x in shapes.values()):
+            data = {key: (x * lumi_fb).tolist() for key, x in shapes.items()}
+            out.append({"name": variation, "type": "histosys", "data": data})
+    return out
+
+
+def _parameters(backgrounds: list[str], options: WorkspaceOptions) -> list[dict[str, Any]]:
+    parameters: list[dict[str, Any]] = [{"name": POI, "inits": [1.0], "bounds": [[0.0, options.mu_max]]}]
+    sizes = [options.normalisation.get(name, options.default_normalisation) for name in backgrounds]
+    if options.lumi_uncertainty > 0.0:
+        width = options.lumi_uncertainty
+        bounds = [[max(1e-6, 1.0 - 10.0 * width), 1.0 + 10.0 * width]]
+        parameters.append(
+            {"name": "lumi", "auxdata": [1.0], "sigmas": [width], "bounds": bounds, "inits": [1.0]}
+        )
+    for name, size in zip(backgrounds, sizes, strict=True):
+        if size == "free":
+            parameters.append({"name": f"norm_{name}", "inits": [1.0], "bounds": [[0.0, 10.0]]})
+    return parameters
