@@ -201,7 +201,7 @@ def signal_strength(workspace: Mapping[str, Any] | Likelihood, *, observed: bool
     room = value - likelihood.lowest_poi
     down: float | None = None
     if room > 0.0 and rise(likelihood.lowest_poi) > 0.0:
-        down = float(brentq(lambda d: rise(value - d), 0.0, room, xtol=1e-7 * max(sigma, 1e-12), rtol=1e-9))
+        down = _rising_root(lambda d: rise(value - min(d, room)), min(sigma, room))
     pulls = {}
     for i, name in enumerate(likelihood.names):
         if i == likelihood.poi:
