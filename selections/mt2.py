@@ -37,10 +37,12 @@ __all__ = ["mt2"]
 _TINY_MASS = 1e-30
 # The search ends when the expected gain in M^2 is below this fraction of it.
 _TOLERANCE = 1e-14
+# Newton steps have settled when the last one changes M^2 - M_low^2 by less than this fraction.
+_SETTLED = 1e-12
 _MAX_STEPS = 200
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _support(ax, m, chi, delta):  # type: ignore[no-untyped-def]
     """h, e, s, R of one leg: delta = D - m chi, e = sqrt(chi^2 + h^2); h is inf if n.q is not bounded."""
     s = math.sqrt(m * m + ax * ax)
@@ -59,7 +61,7 @@ def _support(ax, m, chi, delta):  # type: ignore[no-untyped-def]
     return h, e, s, r
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _gap(nx, ny, delta, leg1, leg2, px, py):  # type: ignore[no-untyped-def]
     """G, dG/dphi, d2G/dphi2 at G = 0, dG/dDelta, d2G/dphi dDelta; Delta = M^2 - M_low^2."""
     m1, x1, y1, chi1, low1 = leg1
@@ -78,7 +80,7 @@ def _gap(nx, ny, delta, leg1, leg2, px, py):  # type: ignore[no-untyped-def]
     return gap, slope, curvature, rise, mixed
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _half_excess(m, qx, qy, x, y, chi, low):  # type: ignore[no-untyped-def]
     """(m_T^2 - M_low^2) / 2 of one leg, with E e - p.q as a sum of positive terms where p.q > 0."""
     dot = x * qx + y * qy
@@ -93,7 +95,7 @@ def _half_excess(m, qx, qy, x, y, chi, low):  # type: ignore[no-untyped-def]
     return energy - m * chi - low
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _between(ux, uy, vx, vy):  # type: ignore[no-untyped-def]
     """The unit vector halfway from u to v, counter-clockwise, for angles up to pi."""
     if ux * vx + uy * vy > 0.0:
@@ -104,7 +106,7 @@ def _between(ux, uy, vx, vy):  # type: ignore[no-untyped-def]
     return x / norm, y / norm
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _first_direction(leg1, leg2, px, py):  # type: ignore[no-untyped-def]
     """A direction n with G < 0 just above M_low, if there is one; leg1 sets M_low. (0, 0): there is none."""
     m1, x1, y1, chi1, _ = leg1
@@ -170,7 +172,7 @@ def _first_direction(leg1, leg2, px, py):  # type: ignore[no-untyped-def]
     return nx / norm, ny / norm
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _root(nx, ny, delta, floor, leg1, leg2, px, py):  # type: ignore[no-untyped-def]
     """The Delta at which G = 0 in one direction, from below: Newton steps on a concave function."""
     for _ in range(_MAX_STEPS):
@@ -184,19 +186,98 @@ def _root(nx, ny, delta, floor, leg1, leg2, px, py):  # type: ignore[no-untyped-
     return delta
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
+def _guess(nx, ny, leg1, leg2, px, py):  # type: ignore[no-untyped-def]
+    """A better direction to start Newton steps from, if both trial masses are zero."""
+    m1, x1, y1, chi1, _ = leg1
+    m2, x2, y2, chi2, _ = leg2
+    cross = x1 * y2 - y1 * x2
+    if chi1 > 0.0 or chi2 > 0.0 or cross == 0.0:
+        return nx, ny
+    share1, share2 = (px * y2 - py * x2) / cross, (x1 * py - y1 * px) / cross
+    if share1 > 0.0 and share2 > 0.0:
+        # pmiss between the visible momenta: only their masses matter, and the larger share decides.
+        if m1 * m1 * share1 > m2 * m2 * share2:
+            norm = math.copysign(math.sqrt(x2 * x2 + y2 * y2), cross)
+            return y2 / norm, -x2 / norm
+        norm = math.copysign(math.sqrt(x1 * x1 + y1 * y1), -cross)
+        return y1 / norm, -x1 / norm
+    p1, p2 = math.sqrt(x1 * x1 + y1 * y1), math.sqrt(x2 * x2 + y2 * y2)
+    bx, by = -(x1 / p1 + x2 / p2), -(y1 / p1 + y2 / p2)
+    norm = math.sqrt(bx * bx + by * by)
+    if bx * px + by * py > 0.0:
+        return bx / norm, by / norm
+    return nx, ny
+
+
+@njit(cache=True, error_model="numpy")
+def _estimate(nx, ny, leg1, leg2, px, py):  # type: ignore[no-untyped-def]
+    """A lower bound of the root in one direction, near it for light legs: h <= D / (s - a) - s chi^2 / (2 D)."""
+    m1, x1, y1, chi1, low1 = leg1
+    m2, x2, y2, chi2, low2 = leg2
+    a1, a2 = nx * x1 + ny * y1, nx * x2 + ny * y2
+    s1, s2 = math.sqrt(m1 * m1 + a1 * a1), math.sqrt(m2 * m2 + a2 * a2)
+    rate = 1.0 / (s1 - a1) + 1.0 / (s2 - a2)
+    inverse = 2.0 * (s1 * chi1 * chi1 + s2 * chi2 * chi2)
+    push = nx * px + ny * py
+    root = math.sqrt(push * push + rate * inverse)
+    d = 0.5 * (push + root) / rate if push > 0.0 else 0.5 * inverse / (root - push)
+    return 2.0 * (d - max(m1 * chi1 + low1, m2 * chi2 + low2))
+
+
+@njit(cache=True, error_model="numpy")
+def _newton(nx, ny, delta, floor, leg1, leg2, px, py):  # type: ignore[no-untyped-def]
+    """Newton steps in Delta and direction together on G = dG/dphi = 0; 0 if they do not settle.
+
+    There is only one such point, and it is the maximum: the gradient of a support function vanishes only
+    where the sets touch.  So whatever the steps settle on is right.
+    """
+    for _ in range(12):
+        gap, slope, curvature, rise, mixed = _gap(nx, ny, delta, leg1, leg2, px, py)
+        bend = curvature - gap
+        det = bend * rise - mixed * slope
+        if not det > 0.0 or not gap < math.inf:
+            return 0.0
+        turn = (mixed * gap - slope * rise) / det
+        step = (slope * slope - bend * gap) / det
+        allowed = _SETTLED * delta + _TOLERANCE * floor
+        if abs(step) <= allowed and slope * slope <= 2.0 * curvature * rise * allowed:
+            return delta + step
+        delta = max(delta + step, 0.1 * delta)
+        turn = min(max(turn, -1.0), 1.0)
+        nx, ny = nx - turn * ny, ny + turn * nx
+        norm = math.sqrt(nx * nx + ny * ny)
+        nx, ny = nx / norm, ny / norm
+    return 0.0
+
+
+@njit(cache=True, error_model="numpy")
 def _excess(leg1, leg2, px, py, floor):  # type: ignore[no-untyped-def]
     """M_T2^2 - M_low^2 for legs (m, px, py, chi, (M_low^2 - (m + chi)^2) / 2), the first with 0 as last."""
     nx, ny = _first_direction(leg1, leg2, px, py)
     if nx == 0.0 and ny == 0.0:
         return 0.0
-    # From an explicit splitting, an upper bound, down to a value with G < 0.
-    delta = 2.0 * max(
-        _half_excess(leg1[0], 0.5 * px, 0.5 * py, leg1[1], leg1[2], leg1[3], leg1[4]),
-        _half_excess(leg2[0], 0.5 * px, 0.5 * py, leg2[1], leg2[2], leg2[3], leg2[4]),
-    )
-    if not delta > 0.0:
-        return 0.0
+    gx, gy = _guess(nx, ny, leg1, leg2, px, py)
+    delta = _estimate(gx, gy, leg1, leg2, px, py)
+    if delta > 0.0:
+        quick = _newton(gx, gy, delta, floor, leg1, leg2, px, py)
+        if quick > 0.0:
+            return quick
+    else:
+        # From an explicit splitting, an upper bound.
+        delta = 2.0 * max(
+            _half_excess(leg1[0], 0.5 * px, 0.5 * py, leg1[1], leg1[2], leg1[3], leg1[4]),
+            _half_excess(leg2[0], 0.5 * px, 0.5 * py, leg2[1], leg2[2], leg2[3], leg2[4]),
+        )
+        if not delta > 0.0:
+            return 0.0
+    return _search(nx, ny, delta, floor, leg1, leg2, px, py)
+
+
+@njit(cache=True, error_model="numpy")
+def _search(nx, ny, delta, floor, leg1, leg2, px, py):  # type: ignore[no-untyped-def]
+    """The largest root over all directions, by a search that is bracketed throughout and cannot fail."""
+    # Down to a value with G < 0, from which Newton steps climb.
     while _gap(nx, ny, delta, leg1, leg2, px, py)[0] >= 0.0:
         delta *= 0.0625
         if delta < 1e-40:
@@ -259,13 +340,13 @@ def _excess(leg1, leg2, px, py, floor):  # type: ignore[no-untyped-def]
     return delta
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _inside(lx, ly, rx, ry, x, y):  # type: ignore[no-untyped-def]
     """Whether a direction lies strictly between l and r, counter-clockwise, for an arc up to pi."""
     return lx * y - ly * x > 0.0 and x * ry - y * rx > 0.0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def mt2_kernel(m1, px1, py1, m2, px2, py2, pxmiss, pymiss, chi1, chi2):  # type: ignore[no-untyped-def]
     """M_T2 of one event."""
     m1, m2, chi1, chi2 = max(m1, 0.0), max(m2, 0.0), max(chi1, 0.0), max(chi2, 0.0)
@@ -297,7 +378,7 @@ def mt2_kernel(m1, px1, py1, m2, px2, py2, pxmiss, pymiss, chi1, chi2):  # type:
     return max(bound, math.sqrt(low * low + excess) * scale)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _loop(m1, px1, py1, m2, px2, py2, pxmiss, pymiss, chi1, chi2, out):  # type: ignore[no-untyped-def]
     for i in range(out.size):
         out[i] = mt2_kernel(
