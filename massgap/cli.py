@@ -34,7 +34,7 @@ class _Group(click.Group):
         except BrokenPipeError:
             sys.stderr.close()
             ctx.exit(1)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the last place where a person can be told
             if ctx.params.get("debug"):
                 traceback.print_exc()
             elif isinstance(error, _known_errors()):
@@ -43,7 +43,9 @@ class _Group(click.Group):
                 name = f"{error.filename}: " if error.filename else ""
                 say(f"Error: {name}{error.strerror or error}")
             else:
-                say(f"Error: {type(error).__name__}: {error}\n(This looks like a fault of massgap. Run again as 'massgap --debug ...' for the details.)")
+                say(
+                    f"Error: {type(error).__name__}: {error}\n(This looks like a fault of massgap. Run again as 'massgap --debug ...' for the details.)"
+                )
             ctx.exit(1)
 
 
@@ -115,18 +117,33 @@ def _command() -> str:
 
 WORKERS = click.option("--workers", default=2, show_default=True, help="Worker processes.")
 EXECUTOR = click.option(
-    "--executor", default="futures", show_default=True, help="iterative, futures, dask, or a scheduler's address (tcp://...)."
+    "--executor",
+    default="futures",
+    show_default=True,
+    help="iterative, futures, dask, or a scheduler's address (tcp://...).",
 )
 
 
 @main.command()
 @click.argument("processes", nargs=-1)
-@click.option("--events", default="100k", callback=_events, show_default=True, help="Events, all processes together.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("samples"), show_default=True, help="Folder for the files.")
-@click.option("--seed", default=1, show_default=True, help="The same seed gives the same events for any --workers.")
+@click.option(
+    "--events", default="100k", callback=_events, show_default=True, help="Events, all processes together."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("samples"),
+    show_default=True,
+    help="Folder for the files.",
+)
+@click.option(
+    "--seed", default=1, show_default=True, help="The same seed gives the same events for any --workers."
+)
 @WORKERS
 @click.option("--list", "list_only", is_flag=True, help="List the processes and stop.")
-def generate(processes: tuple[str, ...], events: int, out: Path, seed: int, workers: int, list_only: bool) -> None:
+def generate(
+    processes: tuple[str, ...], events: int, out: Path, seed: int, workers: int, list_only: bool
+) -> None:
     """Generate event samples with Pythia and a parametrised detector, as NanoAOD files.
 
     PROCESSES is an analysis (all its processes) or names of single processes; default slepton.
@@ -163,7 +180,9 @@ def generate(processes: tuple[str, ...], events: int, out: Path, seed: int, work
 @click.option("--tree", help="Name of the tree, if not Events or Delphes.")
 @click.option("--process", help="Process name of FILES.")
 @click.option("--xsec", "xsec_fb", type=float, help="Cross section of FILES in fb.")
-@click.option("--data/--simulation", "is_data", default=None, help="What FILES are.  [default: told by their weights]")
+@click.option(
+    "--data/--simulation", "is_data", default=None, help="What FILES are.  [default: told by their weights]"
+)
 @EXECUTOR
 @WORKERS
 @click.option("--chunksize", callback=_events, help="Largest number of events in a chunk.  [default: 100k]")
@@ -171,8 +190,17 @@ def generate(processes: tuple[str, ...], events: int, out: Path, seed: int, work
 @click.option("--variations", callback=_names, help="Systematics, e.g. jes,muon_scale,isr,fsr.")
 @click.option("--precuts", callback=_names, help="Pre-cuts to apply, by name.")
 @click.option("--without", callback=_names, help="Topology steps to switch off, by name.")
-@click.option("--set", "options", multiple=True, callback=_option_pair, metavar="NAME=VALUE", help="Any other option of the processor.")
-@click.option("--accept-loss", is_flag=True, help="Take the result although files, chunks or weights are missing.")
+@click.option(
+    "--set",
+    "options",
+    multiple=True,
+    callback=_option_pair,
+    metavar="NAME=VALUE",
+    help="Any other option of the processor.",
+)
+@click.option(
+    "--accept-loss", is_flag=True, help="Take the result although files, chunks or weights are missing."
+)
 @click.option("--fresh", is_flag=True, help="Do not use finished chunks of an earlier run.")
 def run(
     analysis: str,
@@ -199,12 +227,18 @@ def run(
 
     if out is None:
         out = Path("runs") / (Path(analysis.partition(":")[0]).stem)
-    for name, value in (("variations", variations), ("precuts", precuts), ("without", without)):
-        if value is not None:
-            options[name] = value
+    named = {"variations": variations, "precuts": precuts, "without": without}
+    options |= {name: value for name, value in named.items() if value is not None}
     ticker = Ticker()
     result = stages.run(
-        analysis, files, out=out, options=options, resume=not fresh, command=_command(), progress=ticker.run, **settings
+        analysis,
+        files,
+        out=out,
+        options=options,
+        resume=not fresh,
+        command=_command(),
+        progress=ticker.run,
+        **settings,
     )
     ticker.close()
     _print_run(result, out)
@@ -222,11 +256,15 @@ def _print_run(result: Any, out: Path) -> None:
         say(f"note: {note}")
     kept = sum(entry.from_checkpoint for entry in ledger.chunks)
     if kept:
-        say(f"note: {kept} of {len(ledger.chunks)} chunks were already finished and are taken from {out / 'checkpoints'}")
+        say(
+            f"note: {kept} of {len(ledger.chunks)} chunks were already finished and are taken from {out / 'checkpoints'}"
+        )
     problems = ledger.problems()
     if result.interrupted:
         done = ledger.count("processed")
-        say(f"Interrupted after {done:,} events. Finished chunks are kept in {out}: the same command goes on from there.")
+        say(
+            f"Interrupted after {done:,} events. Finished chunks are kept in {out}: the same command goes on from there."
+        )
         raise click.exceptions.Exit(130)
     if problems:
         word = "Accepted loss" if ledger.accepted_loss else "Error"
@@ -242,7 +280,9 @@ def _print_run(result: Any, out: Path) -> None:
         raise click.exceptions.Exit(1)
     click.echo(f"run folder: {out}")
     if not (ledger.complete or ledger.accepted_loss):
-        say("The run is not complete: it cannot be scaled to a luminosity. Mend the input and run again, or add --accept-loss.")
+        say(
+            "The run is not complete: it cannot be scaled to a luminosity. Mend the input and run again, or add --accept-loss."
+        )
         raise click.exceptions.Exit(1)
 
 
@@ -251,10 +291,18 @@ def _print_run(result: Any, out: Path) -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Model folder.  [default: RUN_FOLDER/model]")
 @click.option("--signal", callback=_names, help="Signal processes.  [default: as the samples say]")
 @click.option("--backgrounds", callback=_names, help="Background processes.  [default: all others]")
-@click.option("--protocol", type=click.Choice(["nested", "paper"]), default="nested", show_default=True,
-              help="Early stopping on a nested split, or on the held-out fold as in the paper.")
+@click.option(
+    "--protocol",
+    type=click.Choice(["nested", "paper"]),
+    default="nested",
+    show_default=True,
+    help="Early stopping on a nested split, or on the held-out fold as in the paper.",
+)
 @click.option("--folds", "n_folds", default=3, show_default=True, help="Number of rotated folds.")
 @click.option("--seed", default=1, show_default=True)
+@click.option(
+    "--precuts/--no-precuts", default=True, show_default=True, help="Train on events after the pre-cuts only."
+)
 @click.option("--accept-loss", is_flag=True, help="Train although the run lost events.")
 def train(run_folder: Path, out: Path | None, **options: Any) -> None:
     """Train boosted trees on a run's feature tables and export them to ONNX.
@@ -274,8 +322,20 @@ def train(run_folder: Path, out: Path | None, **options: Any) -> None:
 def _print_model(made: Any) -> None:
     if made.reused:
         say("note: the folder already holds this training; nothing was done")
-    click.echo("area under the ROC curve per held-out fold: " + ", ".join(f"{auc:.4f}" for auc in made.auc_eval))
+    click.echo(
+        "area under the ROC curve per held-out fold: " + ", ".join(f"{auc:.4f}" for auc in made.auc_eval)
+    )
     click.echo(f"model: {made.model_file}")
+
+
+def _edges(_: click.Context, __: click.Parameter, value: str | None) -> list[float] | None:
+    if value is None:
+        return None
+    try:
+        return [float(edge) for edge in value.split(",")]
+    except ValueError as error:
+        msg = f"{value!r}: write increasing numbers with commas, for instance 0,0.5,0.9,1"
+        raise click.BadParameter(msg) from error
 
 
 @main.command()
@@ -283,28 +343,92 @@ def _print_model(made: Any) -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Fit folder.  [default: RUN_FOLDER/fit]")
 @click.option("--lumi", "lumi_fb", default=300.0, show_default=True, help="Luminosity in fb-1.")
 @click.option("--signal", help="Signal process.  [default: as the samples say]")
+@click.option(
+    "--histogram", default="score", show_default=True, help="What is fitted: score or an observable."
+)
+@click.option("--selection", help="topology or precuts, for an observable.")
+@click.option(
+    "--edges", callback=_edges, help="Bin edges, e.g. 0,0.5,0.9,1.  [default: chosen by statistics]"
+)
+@click.option("--lumi-uncertainty", default=0.025, show_default=True, help="Relative; 0 leaves it out.")
+@click.option(
+    "--background-uncertainty",
+    "normalisation",
+    multiple=True,
+    callback=_option_pair,
+    metavar="NAME=SIZE",
+    help="Normalisation of a background: relative size, 0, or free. NAME can be all.  [default: all=0.2]",
+)
+@click.option(
+    "--mc-statistics", type=click.Choice(["lite", "full", "off"]), default="lite", show_default=True
+)
+@click.option(
+    "--systematics/--no-systematics", default=True, show_default=True, help="Use the variations of the run."
+)
+@click.option("--level", default=0.95, show_default=True, help="Confidence level of the limit.")
 @click.option("--accept-loss", is_flag=True, help="Fit although the run lost events.")
-def fit(run_folder: Path, out: Path | None, **options: Any) -> None:
+def fit(
+    run_folder: Path,
+    out: Path | None,
+    lumi_fb: float,
+    signal: str | None,
+    histogram: str,
+    selection: str | None,
+    edges: list[float] | None,
+    lumi_uncertainty: float,
+    normalisation: dict[str, Any],
+    mc_statistics: Any,
+    systematics: bool,
+    level: float,
+    accept_loss: bool,
+) -> None:
     """Fit the score of a run: significance, upper limit, signal strength, threshold scan.
 
     \b
-    Example:
+    Examples:
       massgap fit runs/scored --lumi 300
+      massgap fit runs/scored --background-uncertainty tt=0.1 --background-uncertainty WW=free
     """
     from massgap import stages
+    from massgap.fits.fit_run import FitOptions
+    from massgap.fits.workspace import WorkspaceOptions
 
-    _print_fit(stages.fit(run_folder, out, **options))
+    common = normalisation.pop("all", WorkspaceOptions.default_normalisation)
+    model = WorkspaceOptions(
+        lumi_uncertainty=lumi_uncertainty,
+        default_normalisation=common,
+        normalisation=normalisation,
+        mc_statistics=mc_statistics,
+        systematics=systematics,
+    )
+    options = FitOptions(histogram=histogram, selection=selection, edges=edges, level=level, model=model)
+    _print_fit(
+        stages.fit(run_folder, out, lumi_fb=lumi_fb, signal=signal, options=options, accept_loss=accept_loss)
+    )
 
 
 def _print_fit(fitted: Any) -> None:
-    click.echo(fitted.summary_text())
+    rows = fitted.summary()
+    width = max(len(what) for what, _ in rows)
+    for what, value in rows:
+        click.echo(f"{what:{width}s}  {value}")
+    for warning in fitted.warnings:
+        say(f"note: {warning}")
+    click.echo(f"fit folder: {fitted.out}")
 
 
 @main.command()
 @click.argument("run_folder", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="HTML file.  [default: RUN_FOLDER/report.html]")
-@click.option("--model", "model_folder", type=click.Path(path_type=Path), help="Model folder.  [default: as the run says]")
-@click.option("--fit", "fit_folder", type=click.Path(path_type=Path), help="Fit folder.  [default: RUN_FOLDER/fit]")
+@click.option(
+    "--model",
+    "model_folder",
+    type=click.Path(path_type=Path),
+    help="Model folder.  [default: as the run says]",
+)
+@click.option(
+    "--fit", "fit_folder", type=click.Path(path_type=Path), help="Fit folder.  [default: RUN_FOLDER/fit]"
+)
 @click.option("--title", help="Title of the page.")
 def report(run_folder: Path, out: Path | None, **options: Any) -> None:
     """Write a run's report: one HTML page with tables, plots, fit and provenance.
@@ -320,8 +444,18 @@ def report(run_folder: Path, out: Path | None, **options: Any) -> None:
 
 
 @main.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder for everything.")
-@click.option("--events", callback=_events, help="Events to generate, all processes together.  [default: a few minutes' worth]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("demo"),
+    show_default=True,
+    help="Folder for everything.",
+)
+@click.option(
+    "--events",
+    callback=_events,
+    help="Events to generate, all processes together.  [default: a few minutes' worth]",
+)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--lumi", "lumi_fb", default=300.0, show_default=True, help="Luminosity in fb-1.")
 @EXECUTOR
@@ -345,9 +479,7 @@ def demo(events: int | None, **options: Any) -> None:
         ticker.close()
         say(text)
 
-    done = stages.demo(
-        events=events, hooks=hooks, announce=announce, command=_command(), **options
-    )
+    done = stages.demo(events=events, hooks=hooks, announce=announce, command=_command(), **options)
     ticker.close()
     _print_fit(done.fit)
     say("time: " + ", ".join(f"{stage} {duration(s)}" for stage, s in done.seconds.items()))

@@ -78,7 +78,8 @@ class Ticker:
         failed = f", {progress.failed} failed" if progress.failed else ""
         eta = "" if done else f", {duration(left)} left"
         self.show(
-            f"chunks {progress.done}/{progress.total}{failed}, {progress.events:,} events, {rate:,.0f}/s{eta}", final=done
+            f"chunks {progress.done}/{progress.total}{failed}, {progress.events:,} events, {rate:,.0f}/s{eta}",
+            final=done,
         )
 
     def train(self, stage: str, done: int, total: int) -> None:
@@ -90,5 +91,6 @@ class Ticker:
         done = progress.done >= progress.total
         left = "" if done else f", {duration(progress.eta_s)} left"
         self.show(
-            f"events {progress.done:,}/{progress.total:,}, {progress.events_per_s:,.0f}/s{left} ({progress.dataset})", final=done
+            f"events {progress.done:,}/{progress.total:,}, {progress.events_per_s:,.0f}/s{left} ({progress.dataset})",
+            final=done,
         )

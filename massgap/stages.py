@@ -7,12 +7,15 @@ before wrote, and each can be interrupted and called again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 __all__ = ["DemoResult", "demo", "fit", "generate", "report", "run", "train"]
+
 
 def generate(
     processes: str | list[str] = "slepton",
@@ -81,7 +84,11 @@ def input_fileset(
 
     paths = [str(path) for path in files]
     if (fileset is None) == (not paths):
-        msg = "give either event files or --fileset FILE, not both" if paths else "no input: give event files, or --fileset FILE"
+        msg = (
+            "give either event files or --fileset FILE, not both"
+            if paths
+            else "no input: give event files, or --fileset FILE"
+        )
         raise FilesetError(msg)
     if fileset is not None:
         for name, value in (("--process", process), ("--xsec", xsec_fb), ("--data", is_data)):
@@ -94,7 +101,12 @@ def input_fileset(
                 entry["files"] = dict.fromkeys(entry["files"], tree)
         return loaded
     made = fileset_from_files(
-        paths, process, xsec_fb=xsec_fb, is_data=bool(is_data), treename=tree or "Events", unnormalised=xsec_fb is None
+        paths,
+        process,
+        xsec_fb=xsec_fb,
+        is_data=bool(is_data),
+        treename=tree or "Events",
+        unnormalised=xsec_fb is None,
     )
     if is_data is None:
         for entry in made.values():
@@ -170,7 +182,10 @@ def run(
         options.setdefault("features", True)
     processor = make_processor(analysis, **options)
     if model is not None:
-        tags["model"] = {"path": str(model), "training_hash": getattr(processor.scorer, "training_hash", None)}
+        tags["model"] = {
+            "path": str(model),
+            "training_hash": getattr(processor.scorer, "training_hash", None),
+        }
     inputs = input_fileset(files, fileset, tree=tree, process=process, xsec_fb=xsec_fb, is_data=is_data)
     chosen = make_executor(executor, workers)
     checkpoints = None
@@ -189,7 +204,14 @@ def run(
         progress=progress,
     )
     if out is not None:
-        write_run_folder(result, out, analysis=analysis, command=command, chunksize=chunksize or DEFAULT_CHUNKSIZE, tags=tags)
+        write_run_folder(
+            result,
+            out,
+            analysis=analysis,
+            command=command,
+            chunksize=chunksize or DEFAULT_CHUNKSIZE,
+            tags=tags,
+        )
     return result
 
 
@@ -243,12 +265,16 @@ def report(
     folder = Path(run_folder)
     if model_folder is None:
         manifest = folder / "manifest.json"
-        used = (json.loads(manifest.read_text()).get("model") or {}).get("path") if manifest.is_file() else None
+        used = (
+            (json.loads(manifest.read_text()).get("model") or {}).get("path") if manifest.is_file() else None
+        )
         candidates = ([Path(used).parent] if used else []) + [folder / "model"]
         model_folder = next((c for c in candidates if (c / "training.json").is_file()), None)
     if fit_folder is None and (folder / "fit" / "results.json").is_file():
         fit_folder = folder / "fit"
-    return write_report(folder, model_folder, fit_folder, out=folder / "report.html" if out is None else out, **options)
+    return write_report(
+        folder, model_folder, fit_folder, out=folder / "report.html" if out is None else out, **options
+    )
 
 
 @dataclass(frozen=True)
@@ -311,11 +337,21 @@ def demo(
         "generate",
         f"1/6  generate {events:,} events with Pythia (kept in {folder / 'samples'})",
         lambda: generate(
-            "slepton", folder / "samples", events=events, seed=seed, workers=workers, progress=hooks.get("generate")
+            "slepton",
+            folder / "samples",
+            events=events,
+            seed=seed,
+            workers=workers,
+            progress=hooks.get("generate"),
         ),
     )
     fileset = folder / "samples" / "fileset.json"
-    common = {"fileset": fileset, "executor": executor, "workers": workers, "command": command}
+    common: dict[str, Any] = {
+        "fileset": fileset,
+        "executor": executor,
+        "workers": workers,
+        "command": command,
+    }
     systematics = {"variations": ["jes"]}
 
     def first_run() -> Any:
@@ -332,14 +368,25 @@ def demo(
 
     def second_run() -> Any:
         result = run(
-            "slepton", out=folder / "scored", model=model.model_file, options=systematics, progress=hooks.get("run"), **common
+            "slepton",
+            out=folder / "scored",
+            model=model.model_file,
+            options=systematics,
+            progress=hooks.get("run"),
+            **common,
         )
         result.require_complete()
         return result
 
-    timed("score", "4/6  run again with the score inside the processor and the jet energy scale varied", second_run)
+    timed(
+        "score",
+        "4/6  run again with the score inside the processor and the jet energy scale varied",
+        second_run,
+    )
     fitted = timed("fit", "5/6  fit the score", lambda: fit(folder / "scored", lumi_fb=lumi_fb))
     path = timed(
-        "report", "6/6  write the report", lambda: report(folder / "scored", folder / "report.html", model_folder=folder / "model")
+        "report",
+        "6/6  write the report",
+        lambda: report(folder / "scored", folder / "report.html", model_folder=folder / "model"),
     )
     return DemoResult(folder, path, seconds, fitted)
