@@ -52,11 +52,18 @@ def describe(content: bytes, path: str) -> Description:
         raise ModelFileError(msg)
     try:
         model = onnx.load_model_from_string(content)
-    except (DecodeError, ValueError, RuntimeError) as error:
-        msg = f"{path} is not an ONNX model, or is truncated ({len(content)} bytes)."
+        return _describe(model, path)
+    except ModelFileError:
+        raise
+    # The reader accepts much that is not a model; what it then holds can have any type.
+    except (DecodeError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+        msg = f"{path} is not an ONNX model, or is truncated or damaged ({len(content)} bytes)."
         raise ModelFileError(msg) from error
+
+
+def _describe(model: onnx.ModelProto, path: str) -> Description:
     if not model.graph.node or not model.opset_import:
-        msg = f"{path} is not an ONNX model: it has no operators ({len(content)} bytes)."
+        msg = f"{path} is not an ONNX model, or is truncated: it has no operators."
         raise ModelFileError(msg)
     _check_operators(model, path)
     _check_tensors(model, path)
@@ -70,8 +77,7 @@ def describe(content: bytes, path: str) -> Description:
             f"{found[:12]}, its metadata say {properties[DIGEST][:12]}. Export it again."
         )
         raise ModelFileError(msg)
-    if n_folds is None:
-        n_folds = 1
+    n_folds = n_folds or 1
     if n_out is not None and n_out != n_folds:
         said = (
             f"massgap.n_folds is {n_folds}"

@@ -36,11 +36,10 @@ def nasty_rows(folds, n, seed=0):
         x[:, j] = rng.uniform(values.min() - span / 5, values.max() + span / 5, n)
         at = rng.random(n) < 0.33
         picked = rng.choice(values, at.sum())
-        step = rng.integers(-1, 2, at.sum())
-        moved = np.nextafter(
-            picked, np.float32(np.inf) * step.astype(np.float32), dtype=np.float32, where=step != 0
+        neighbours = np.stack(
+            [np.nextafter(picked, np.float32(-np.inf)), picked, np.nextafter(picked, np.float32(np.inf))]
         )
-        x[at, j] = np.where(step == 0, picked, moved)
+        x[at, j] = neighbours[rng.integers(0, 3, at.sum()), np.arange(at.sum())]
         x[rng.random(n) < 0.1, j] = np.nan
         x[rng.random(n) < 0.01, j] = rng.choice(np.array([0.0, -0.0, 1e-45, 3e38], dtype=np.float32))
     return x

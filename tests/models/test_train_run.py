@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from massgap.models.errors import ModelError, TableError
+from massgap.models.folds import held_out_fold
+from massgap.models.scorer import OnnxScorer
+from massgap.models.train_run import read_run_features, train_run
+
+
+def write_run(folder, table, features, is_signal=lambda process: process.startswith("slepton")):
+    """A run folder as the processors write it."""
+    (folder / "features").mkdir(parents=True)
+    datasets = {}
+    header = {"format": "massgap-features/1", "features": features, "units": {"mt2_100": "GeV"}}
+    for dataset, part in table.groupby("dataset"):
+        process = part["process"].iloc[0]
+        datasets[dataset] = {
+            "process": process,
+            "is_data": False,
+            "is_signal": is_signal(process),
+            "scale": 1.0,
+        }
+        write_table(folder / "features" / f"{dataset}.parquet", part, header)
+    datasets["data_2018"] = {"process": "data", "is_data": True, "is_signal": False}
+    manifest = {"format": "massgap-run/1", "analysis": "slepton", "fileset_hash": "f00", "datasets": datasets}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "ledger.json").write_text(
+        json.dumps({"format": "massgap-ledger/1", "complete": True, "accepted_loss": False})
+    )
+    return folder
+
+
+def write_table(path, part, header):
+    arrow = pa.Table.from_pandas(part, preserve_index=False)
+    pq.write_table(arrow.replace_schema_metadata({b"massgap": json.dumps(header).encode()}), path)
+
+
+@pytest.fixture
+def run(tmp_path, table, features):
+    return write_run(tmp_path / "run", table, features)
+
+
+QUICK = {"importances": False, "compare_protocols": False}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, full_table, features):
+    folder = tmp_path_factory.mktemp("whole")
+    run = write_run(folder / "run", full_table, features)
+    return train_run(run, folder / "model")
+
+
+def test_writes_what_the_next_stages_read(made, features, backgrounds):
+    assert sorted(p.name for p in made.folder.iterdir()) == ["card.md", "slepton.onnx", "training.json"]
+    training = json.loads(made.training_file.read_text())
+    assert training == made.training
+    assert training["format"] == "massgap-training/1"
+    assert training["features"] == features
+    assert training["signal"] == ["slepton_110_80"]
+    assert sorted(training["backgrounds"]) == sorted(backgrounds)
+    assert training["units"]["mt2_100"] == "GeV"
+    assert training["model_sha256"] == hashlib.sha256(made.model_file.read_bytes()).hexdigest()
+    assert training["onnx_difference"] <= 1e-6
+    assert len(training["folds"]) == training["n_folds"] == 3
+    assert set(training["importance"]) == {"all", "tt+WW", *backgrounds}
+    assert made.auc_eval == [fold["auc_eval"] for fold in training["folds"]]
+    assert training["source"]["fileset_hash"] == "f00"
+
+
+def test_the_score_of_the_folder_is_the_one_evaluated(made, full_table, features):
+    """AUC of fold 0 again, from the ONNX file and the table."""
+    scorer = OnnxScorer(made.folder, features)
+    chosen = full_table[full_table["precuts"] & (held_out_fold(full_table["fold_key"].to_numpy()) == 0)]
+    score = scorer.score({n: chosen[n].to_numpy() for n in features}, np.zeros(len(chosen), dtype=int))
+    y, w = (chosen["process"] == "slepton_110_80").to_numpy(), chosen["weight"].to_numpy()
+    above = np.sign(score[y][:, None] - score[~y]) / 2 + 0.5
+    expected = w[y] @ above @ w[~y] / w[y].sum() / w[~y].sum()
+    assert made.auc_eval[0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_same_run_same_bytes_and_resume(tmp_path, run):
+    first = train_run(run, tmp_path / "a", **QUICK)
+    elsewhere = train_run(run, tmp_path / "b", **QUICK)
+    assert first.model_file.read_bytes() == elsewhere.model_file.read_bytes()
+    assert first.training_file.read_text() == elsewhere.training_file.read_text()
+    again = train_run(run, tmp_path / "a", **QUICK)
+    assert (first.reused, again.reused) == (False, True)
+    assert again.training == first.training
+    assert not train_run(run, tmp_path / "a", **QUICK, hyperparameters={"n_trees": 5}).reused
+
+
+@pytest.mark.parametrize("spoil", ["cut", "lost", "other", "json", "card"])
+def test_a_spoiled_folder_is_made_again(tmp_path, run, spoil):
+    made = train_run(run, tmp_path / "a", **QUICK)
+    content = made.model_file.read_bytes()
+    if spoil == "cut":
+        made.model_file.write_bytes(content[:-5])
+    elif spoil == "lost":
+        made.model_file.unlink()
+    elif spoil == "other":
+        made.model_file.write_bytes(b"x" * len(content))
+    elif spoil == "json":
+        made.training_file.write_text("{")
+    else:
+        made.card_file.unlink()
+    again = train_run(run, tmp_path / "a", **QUICK)
+    assert not again.reused
+    assert again.model_file.read_bytes() == content
+
+
+def test_a_replaced_model_file_is_refused(made, tmp_path, model_bytes):
+    (tmp_path / "training.json").write_text(made.training_file.read_text())
+    (tmp_path / "slepton.onnx").write_bytes(model_bytes)
+    with pytest.raises(ModelError, match=r"training.json beside it describes"):
+        OnnxScorer(tmp_path / "slepton.onnx")
+
+
+def test_interrupted_while_writing(tmp_path, run, monkeypatch):
+    import massgap.models.train_run as module
+
+    made = train_run(run, tmp_path / "a", **QUICK)
+    whole = module.write_atomically
+
+    def interrupted(path, content):
+        if path.name == "training.json":
+            raise KeyboardInterrupt
+        whole(path, content)
+
+    monkeypatch.setattr(module, "write_atomically", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_run(run, tmp_path / "a", **QUICK, hyperparameters={"n_trees": 2})
+    monkeypatch.undo()
+    with pytest.raises(ModelError, match="training was interrupted"):
+        OnnxScorer(tmp_path / "a")
+    again = train_run(run, tmp_path / "a", **QUICK)
+    assert not again.reused
+    assert again.model_file.read_bytes() == OnnxScorer(made.model_file)._content
+
+
+def test_write_atomically_leaves_nothing_behind(tmp_path, monkeypatch):
+    from pathlib import Path
+
+    from massgap.models.train_run import write_atomically
+
+    write_atomically(tmp_path / "x", b"old")
+
+    def full(self, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(tmp_path / "x", b"new")
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("x", b"old")]
+
+
+def test_unwritable_folder(tmp_path, run):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelError, match=r"Cannot write the model folder .*file"):
+        train_run(run, tmp_path / "file", **QUICK)
+
+
+def test_background_without_selected_events_is_noted(tmp_path, table, features):
+    run = write_run(tmp_path / "run", table, features)
+    for path in (run / "features").glob("ZZ*.parquet"):
+        part = pq.read_table(path)
+        pq.write_table(part.slice(0, 0), path)
+    made = train_run(run, tmp_path / "model", **QUICK)
+    assert "ZZ" not in made.training["backgrounds"]
+    assert made.training["notes"] == ["ZZ has no selected events and is not trained against"]
+    assert "- ZZ has no selected events" in made.card_file.read_text()
+
+
+def test_card(made):
+    card = made.card_file.read_text()
+    assert card.startswith("# Model card: slepton.onnx\n")
+    for words in (
+        "separate `slepton_110_80` from `WW`, `WZ`",
+        "| tt | background | ",
+        "| 3 | `mt2_100` | GeV |",
+        "n_trees 50, max_depth 5, eta 0.5, lambda 0.01",
+        "protocol `nested`",
+        f"| {made.auc_eval[0]:.4f} |",
+        "Mean held-out AUC: nested",
+        "## Limits of use",
+        made.training["model_sha256"],
+        made.training["training_hash"],
+        "xgboost ",
+    ):
+        assert words in card
+    counts = made.training["processes"]["tt"]
+    assert f"| tt | background | {counts['raw']:,} | {counts['weight_fb']:.5g} |" in card
+
+
+# ---- run folders that cannot be used
+
+
+def change(path, **values):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_lost_events_are_not_trained_on_unless_accepted(run, tmp_path):
+    change(run / "ledger.json", complete=False)
+    with pytest.raises(TableError, match=r"lost events .* finish the run, or accept the loss"):
+        read_run_features(run)
+    assert len(read_run_features(run, accept_loss=True).table)
+    change(run / "ledger.json", accepted_loss=True)
+    assert len(read_run_features(run).table)
+
+
+def test_not_a_run_folder(tmp_path):
+    with pytest.raises(TableError, match=r"nowhere is not a run folder: manifest.json cannot be read"):
+        read_run_features(tmp_path / "nowhere")
+
+
+def test_damaged_manifest(run):
+    (run / "manifest.json").write_text('{"format": "massgap-run/1", ')
+    with pytest.raises(TableError, match=r"manifest.json is damaged: it is not JSON"):
+        read_run_features(run)
+    (run / "manifest.json").write_text('{"format": "massgap-run/7"}')
+    with pytest.raises(TableError, match="format 'massgap-run/7'; 'massgap-run/1' is expected"):
+        read_run_features(run)
+
+
+def test_only_data(run):
+    change(run / "manifest.json", datasets={"data": {"is_data": True}})
+    with pytest.raises(TableError, match="no simulated dataset"):
+        read_run_features(run)
+
+
+def test_missing_table(run):
+    (run / "features" / "tt_0.parquet").unlink()
+    with pytest.raises(TableError, match="no feature table for the dataset 'tt_0'"):
+        read_run_features(run)
+
+
+def test_truncated_table(run):
+    path = run / "features" / "tt_0.parquet"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(TableError, match=r"tt_0.parquet cannot be read"):
+        read_run_features(run)
+
+
+def test_somebody_elses_parquet(run):
+    pd.DataFrame({"met": [1.0]}).to_parquet(run / "features" / "tt_0.parquet")
+    with pytest.raises(TableError, match=r"tt_0.parquet is not a feature table"):
+        read_run_features(run)
+
+
+def test_tables_that_disagree(run, table, features):
+    part = table[table["dataset"] == "tt_0"]
+    header = {"format": "massgap-features/1", "features": features, "units": {"mt2_100": "MeV"}}
+    write_table(run / "features" / "tt_0.parquet", part, header)
+    with pytest.raises(TableError, match=r"tt_0.parquet differ: .*GeV.* against .*MeV"):
+        read_run_features(run)
+
+
+def test_no_signal_in_the_run(tmp_path, table, features):
+    run = write_run(tmp_path / "run", table, features, is_signal=lambda process: False)
+    with pytest.raises(
+        TableError, match=r"no selected signal events: its processes are WW.*\(signal: none\)"
+    ):
+        train_run(run, tmp_path / "model")
+
+
+def test_bad_name(run, tmp_path):
+    with pytest.raises(ModelError, match=r"'../x' cannot be a file name"):
+        train_run(run, tmp_path / "model", name="../x")
