@@ -158,7 +158,7 @@ def validate_fileset(
             msg = f"{source}: dataset name {name!r} must be a non-empty text"
             raise FilesetError(msg)
         where = f"{source}: dataset {name!r}"
-        spec: Mapping[str, Any] = {"files": entry} if isinstance(entry, list) else entry
+        spec: Any = {"files": entry} if isinstance(entry, list) else entry
         if not isinstance(spec, Mapping):
             msg = f'{where} must be an object with "files" and "metadata", not {_kind(entry)}'
             raise FilesetError(msg)

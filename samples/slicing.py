@@ -1,0 +1,306 @@
+"""Decide early, inside Pythia, which generated events are wanted.
+
+Two decisions are taken long before the costly parts of an event (the full shower, hadrons, the detector):
+
+* after the hard process: does the event hold two muons or taus of opposite charge that a detector could see?
+  When exactly two such leptons exist, every tau among them must become a muon: the decay is forced, and the event is
+  kept with the probability of the branching ratio, so that weights stay equal;
+* after the hardest emission of the shower: which missing momentum is the event heading for? ``met_hard`` is the
+  vector sum of what will escape, carried along with the recoil against that emission. It is set to 0 where the
+  event cannot reach a dilepton search with one hard jet anyway: leptons outside the acceptance, far apart in
+  pseudorapidity (|cos theta*| = tanh(|delta eta| / 2) > 0.588), a dimuon at the Z mass, no hard jet, or several.
+
+Slices in met_hard (tranches) do not overlap and add up to the process, whatever the variable does: an event belongs
+to exactly one slice. Its margins are wide against the cuts of an analysis, so that few selected events come from a
+slice with large weights.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Momentum = tuple[float, float, float, float]  # px, py, pz, E
+_INVISIBLE = frozenset({12, 14, 16, 1000022, 1000023, 1000039})
+_Z_MASS = 91.19
+
+
+@dataclass(frozen=True)
+class HardLepton:
+    """A charged lepton (mu or tau) or an invisible particle of the hard process."""
+
+    pdg: int
+    momentum: Momentum
+
+
+@dataclass
+class Counters:
+    """How many events each decision saw: the ingredients of a tranche's cross section."""
+
+    tried: int = 0
+    dropped: int = 0
+    slices: list[int] = field(default_factory=list)
+
+
+def boost_along(p: Momentum, old: Momentum, new: Momentum) -> Momentum:
+    """Carry a decay product from its ancestor's old momentum to the new one (both GeV, same mass)."""
+    return _boost(_boost(p, old, -1.0), new, 1.0)
+
+
+def _boost(p: Momentum, frame: Momentum, sign: float) -> Momentum:
+    e = frame[3]
+    m = math.sqrt(max(e * e - frame[0] ** 2 - frame[1] ** 2 - frame[2] ** 2, 1e-12))
+    bx, by, bz, gamma = sign * frame[0] / e, sign * frame[1] / e, sign * frame[2] / e, e / m
+    bp = bx * p[0] + by * p[1] + bz * p[2]
+    k = gamma * (gamma * bp / (1.0 + gamma) + p[3])
+    return (p[0] + k * bx, p[1] + k * by, p[2] + k * bz, gamma * (p[3] + bp))
+
+
+def _pt_eta(p: Momentum) -> tuple[float, float]:
+    pt = math.hypot(p[0], p[1])
+    return pt, math.asinh(p[2] / max(pt, 1e-9))
+
+
+def met_hard(
+    leptons: list[HardLepton],
+    invisible: list[Momentum],
+    jets: list[float],
+    *,
+    hard_jet: float = 20.0,
+    second: float = 1e9,
+) -> float:
+    """Missing pt that the event is heading for, in GeV; 0 where a dilepton + one jet search cannot see it.
+
+    Parameters
+    ----------
+    leptons : list
+        Muons and taus. A pair of opposite charge is searched for among them; what is left over may get lost.
+    invisible : list
+        Momenta of neutrinos and other invisible particles.
+    jets : list
+        pt of the partons that may become hard jets.
+    hard_jet, second : float
+        The hardest parton must exceed the one, the second hardest must not exceed the other (GeV).
+    """
+    ordered = sorted(jets, reverse=True)
+    if not ordered or ordered[0] < hard_jet or (len(ordered) > 1 and ordered[1] > second):
+        return 0.0
+    sx, sy = sum(p[0] for p in invisible), sum(p[1] for p in invisible)
+    best = 0.0
+    for i, j in itertools.combinations(range(len(leptons)), 2):
+        a, b = leptons[i], leptons[j]
+        if a.pdg * b.pdg > 0:
+            continue
+        (pt_a, eta_a), (pt_b, eta_b) = _pt_eta(a.momentum), _pt_eta(b.momentum)
+        if min(pt_a, pt_b) < 8.0 or max(abs(eta_a), abs(eta_b)) > 2.6 or abs(eta_a - eta_b) > 1.35:
+            continue
+        taus = (abs(a.pdg) == 15, abs(b.pdg) == 15)
+        if not any(taus) and abs(_mass(a.momentum, b.momentum) - _Z_MASS) < 6.0:
+            continue
+        others = [leptons[k] for k in range(len(leptons)) if k not in (i, j)]
+        if any(abs(lepton.pdg) == 13 and _is_third(lepton.momentum) for lepton in others):
+            continue
+        # leptons beside the pair may be lost or, as taus, seen: take what gives more missing momentum
+        rest = [lepton.momentum for lepton in others]
+        lost = [(0.0, 0.0)] + ([(sum(p[0] for p in rest), sum(p[1] for p in rest))] if rest else [])
+        # a tau's muon carries an unknown share of it
+        shares = [(0.7, 0.3, 0.0) if tau else (0.0,) for tau in taus]
+        for (lx, ly), fa, fb in itertools.product(lost, *shares):
+            x = sx + lx + fa * a.momentum[0] + fb * b.momentum[0]
+            y = sy + ly + fa * a.momentum[1] + fb * b.momentum[1]
+            best = max(best, math.hypot(x, y))
+    return best
+
+
+def make_hook(
+    edges: tuple[float, ...] | None,
+    wanted: int | None,
+    *,
+    top: bool,
+    drop_leptonic: bool,
+    tau_to_mu: float,
+    force_taus: Callable[[bool], None],
+    uniform: Callable[[], float],
+) -> tuple[Any, Counters]:
+    """Pythia user hook that keeps the events of one slice.
+
+    Parameters
+    ----------
+    edges : tuple of float or None
+        Edges of all slices in met_hard (GeV), the last one open; None for no slicing.
+    wanted : int or None
+        The slice to keep.
+    top : bool
+        The jets are those of a top pair: two b quarks beside the emission.
+    drop_leptonic : bool
+        Drop events of nothing but muons, taus and neutrinos.
+    tau_to_mu : float
+        Branching ratio.
+    force_taus : callable
+        Called with True or False before an event whose taus must, or need not, decay to muons.
+    uniform : callable
+        Random numbers in [0, 1).
+
+    Returns
+    -------
+    hook, counters
+        Keep a reference to the hook as long as Pythia uses it.
+    """
+    import pythia8mc
+
+    counters = Counters(slices=[0] * (len(edges) if edges else 1))
+
+    class Hook(pythia8mc.UserHooks):  # type: ignore[misc, name-defined, unused-ignore]
+        def __init__(self) -> None:
+            super().__init__()
+            self.pending = False
+            self.forced = False
+
+        def canVetoProcessLevel(self) -> bool:
+            return True
+
+        def canVetoStep(self) -> bool:
+            return edges is not None
+
+        def numberVetoStep(self) -> int:
+            return 1
+
+        def canVetoPartonLevelEarly(self) -> bool:
+            return edges is not None
+
+        def doVetoProcessLevel(self, event: Any) -> bool:
+            counters.tried += 1
+            self.pending = False
+            particles = [event[i] for i in range(5, event.size())]
+            kinds = [particle.id() for particle in particles]
+            charged = [
+                k for k, kind in enumerate(kinds) if abs(kind) in (13, 15) and particles[k].status() > 0
+            ]
+            if drop_leptonic and not any(abs(kind) < 12 for kind in kinds):
+                counters.dropped += 1
+                return True
+            wanted_, decided = self._two_leptons([(kinds[k], particles[k]) for k in charged])
+            if not wanted_:
+                counters.dropped += 1
+                return True
+            if edges is None:
+                counters.slices[0] += 1
+                return False
+            if decided:
+                counters.slices[0] += 1
+                return wanted != 0
+            self.leptons = [(kinds[k], _momentum(particles[k]), _ancestor(event, k + 5)) for k in charged]
+            self.invisible = [
+                (kind, _momentum(particles[k]), _ancestor(event, k + 5))
+                for k, kind in enumerate(kinds)
+                if abs(kind) in _INVISIBLE
+            ]
+            self.jets = [
+                (kind, _momentum(particles[k]), _ancestor(event, k + 5))
+                for k, kind in enumerate(kinds)
+                if top and abs(kind) == 5
+            ]
+            ancestors = {found[2] for found in (*self.leptons, *self.invisible, *self.jets)}
+            self.old: dict[int, Momentum] = {i: _momentum(event[i]) for i in ancestors}
+            self.pending = True
+            return False
+
+        def _two_leptons(self, leptons: list[tuple[int, Any]]) -> tuple[bool, bool]:
+            """Whether the event is wanted at all, and whether it is in the lowest slice whatever the shower does."""
+            plus = [particle for pdg, particle in leptons if pdg < 0]
+            minus = [particle for pdg, particle in leptons if pdg > 0]
+            if not plus or not minus:
+                return False, False
+            taus = sum(abs(pdg) == 15 for pdg, _ in leptons)
+            forced = len(leptons) == 2 and taus > 0
+            if forced and uniform() >= tau_to_mu**taus:
+                return False, False
+            if edges is None:
+                plus, minus = (
+                    [p for p in side if p.pT() > 4.0 and abs(p.eta()) < 3.0] for side in (plus, minus)
+                )
+                if not plus or not minus:
+                    return False, False
+            if forced != self.forced:
+                force_taus(forced)
+                self.forced = forced
+            near = edges is not None and any(_may_be_seen(p, q) for p in plus for q in minus)
+            return True, edges is not None and not near
+
+        def doVetoStep(self, i_pos: int, n_isr: int, n_fsr: int, event: Any) -> bool:  # noqa: ARG002
+            return self._classify(event)
+
+        def doVetoPartonLevelEarly(self, event: Any) -> bool:
+            return self._classify(event)
+
+        def _classify(self, event: Any) -> bool:
+            if not self.pending:
+                return False
+            self.pending = False
+            new: dict[int, Momentum] = {}
+            emitted = 0.0
+            for i in range(5, event.size()):
+                particle = event[i]
+                if i in self.old:
+                    new[i] = _momentum(event[particle.iBotCopyId()])
+                elif particle.status() > 0 and (abs(particle.id()) < 6 or particle.id() == 21):
+                    emitted = max(emitted, particle.pT())
+
+            def now(found: tuple[int, Momentum, int]) -> Momentum:
+                _, p, ancestor = found
+                if ancestor not in new:
+                    return p
+                if p == self.old[ancestor]:
+                    return new[ancestor]
+                return boost_along(p, self.old[ancestor], new[ancestor])
+
+            jets = [_pt_eta(now(found))[0] for found in self.jets] + [emitted]
+            value = met_hard(
+                [HardLepton(found[0], now(found)) for found in self.leptons],
+                [now(found) for found in self.invisible],
+                jets,
+                second=55.0 if top else 1e9,
+            )
+            assert edges is not None
+            index = max(k for k, edge in enumerate(edges) if value >= edge)
+            counters.slices[index] += 1
+            return index != wanted
+
+    return Hook(), counters
+
+
+def _may_be_seen(p: Any, q: Any) -> bool:
+    """Whether a pair of the hard process may still satisfy met_hard's conditions after the recoil."""
+    eta_p, eta_q = p.eta(), q.eta()
+    if abs(eta_p - eta_q) > 2.0 or abs(eta_p + eta_q) > 6.0:
+        return False
+    if abs(p.id()) != 13 or abs(q.id()) != 13:
+        return True
+    return abs(_mass(_momentum(p), _momentum(q)) - _Z_MASS) > 6.0
+
+
+def _mass(a: Momentum, b: Momentum) -> float:
+    e, x, y, z = (a[k] + b[k] for k in (3, 0, 1, 2))
+    return math.sqrt(max(e * e - x * x - y * y - z * z, 0.0))
+
+
+def _is_third(p: Momentum) -> bool:
+    """Whether a third muon would certainly be seen."""
+    pt, eta = _pt_eta(p)
+    return pt > 14.0 and abs(eta) < 2.2
+
+
+def _momentum(particle: Any) -> Momentum:
+    return (particle.px(), particle.py(), particle.pz(), particle.e())
+
+
+def _ancestor(event: Any, i: int) -> int:
+    """Row of the hard process' own outgoing particle that row i descends from."""
+    while event[i].mother1() > 4:
+        i = event[i].mother1()
+    return i
