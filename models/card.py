@@ -32,7 +32,7 @@ def _data(t: Mapping[str, Any]) -> list[str]:
     lines = ["## Data", ""]
     lines += [
         f"- {key.replace('_', ' ')}: `{t['source'][key]}`"
-        for key in ("run_folder", "manifest_sha256", "fileset_hash", "code_hash", "processor")
+        for key in ("run_folder", "fileset_hash", "code_hash", "processor")
         if t["source"].get(key)
     ]
     rows = [

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 FORMAT = "massgap-training/1"
 RUN_FORMAT, FEATURES_FORMAT = "massgap-run/1", "massgap-features/1"
+# What a manifest says about where its events come from; its date and command do not matter here.
+_ORIGIN = ("analysis", "processor", "fileset_hash", "code_hash", "options")
 _SOURCES = (
     "folds.py",
     "training_table.py",
@@ -67,7 +69,6 @@ class RunFeatures:
     features: list[str]
     units: dict[str, str]
     manifest: dict[str, Any] = field(repr=False)
-    manifest_sha256: str
 
 
 def train_run(
@@ -187,8 +188,7 @@ def train_run(
         "versions": _versions(),
         "source": {
             "run_folder": Path(run_folder).resolve().name,
-            "manifest_sha256": run.manifest_sha256,
-            **{k: run.manifest.get(k) for k in ("analysis", "processor", "fileset_hash", "code_hash")},
+            **{key: run.manifest.get(key) for key in _ORIGIN},
         },
     }
     card = model_card(training)
@@ -238,10 +238,10 @@ def read_run_features(run_folder: str | Path, *, accept_loss: bool = False) -> R
     import pyarrow.parquet as pq
 
     folder = Path(run_folder)
-    content, manifest = _json(folder / "manifest.json", RUN_FORMAT)
+    manifest = _json(folder / "manifest.json", RUN_FORMAT)
     ledger_file = folder / "ledger.json"
     if ledger_file.exists() and not accept_loss:
-        _, ledger = _json(ledger_file, "massgap-ledger/1")
+        ledger = _json(ledger_file, "massgap-ledger/1")
         if not ledger.get("complete", True) and not ledger.get("accepted_loss", False):
             msg = (
                 f"The run {folder} lost events ({ledger_file.name} says complete: false), so its weights are not "
@@ -283,7 +283,6 @@ def read_run_features(run_folder: str | Path, *, accept_loss: bool = False) -> R
         first[1]["features"],
         first[1]["units"],
         manifest,
-        hashlib.sha256(content).hexdigest(),
     )
 
 
@@ -334,7 +333,7 @@ def _processes(
     return list(signal), list(backgrounds), notes
 
 
-def _json(path: Path, wanted: str) -> tuple[bytes, dict[str, Any]]:
+def _json(path: Path, wanted: str) -> dict[str, Any]:
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -349,7 +348,7 @@ def _json(path: Path, wanted: str) -> tuple[bytes, dict[str, Any]]:
     if found != wanted:
         msg = f"{path} has the format {found!r}; {wanted!r} is expected."
         raise TableError(msg)
-    return content, parsed
+    return parsed
 
 
 def _description(metadata: dict[bytes, bytes] | None, path: Path) -> dict[str, Any]:
@@ -375,8 +374,8 @@ def _request_hash(request: dict[str, Any], run: RunFeatures) -> str:
     digest = hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode())
     for source in _SOURCES:
         digest.update((Path(__file__).parent / source).read_bytes())
-    digest.update(run.manifest_sha256.encode())
-    digest.update(json.dumps([list(run.table.columns), run.units], sort_keys=True).encode())
+    origin = {key: run.manifest.get(key) for key in _ORIGIN}
+    digest.update(json.dumps([list(run.table.columns), run.units, origin], sort_keys=True).encode())
     digest.update(pd.util.hash_pandas_object(run.table, index=False).to_numpy().tobytes())
     return digest.hexdigest()
 

@@ -94,6 +94,10 @@ def test_same_run_same_bytes_and_resume(tmp_path, run):
     again = train_run(run, tmp_path / "a", **QUICK)
     assert (first.reused, again.reused) == (False, True)
     assert again.training == first.training
+    change(run / "manifest.json", created="another day", command="another way to say it")
+    assert train_run(run, tmp_path / "a", **QUICK).reused
+    change(run / "manifest.json", code_hash="another selection")
+    assert not train_run(run, tmp_path / "a", **QUICK).reused
     assert not train_run(run, tmp_path / "a", **QUICK, hyperparameters={"n_trees": 5}).reused
 
 
