@@ -226,8 +226,9 @@ def _log_average(n: float, s: float, b: float, db_rel: float, prior: str) -> flo
     # a = 1 / db_rel^2, Jacobian included: log-concave for any a, also where the density itself
     # diverges at 0.
     def log_gamma(z: Floats) -> Floats:
-        w = np.minimum(db_rel * z, 700.0)
-        return log_poisson_cdf(n, s + b * np.exp(w)) - _expm1_minus(w) / db_rel**2
+        w = np.minimum(db_rel * z, 600.0)  # beyond, e^w overflows: go on falling in a straight line
+        beyond = (db_rel * z - w) * 1e250
+        return log_poisson_cdf(n, s + b * np.exp(w)) - _expm1_minus(w) / db_rel**2 - beyond
 
     return _log_integral(log_gamma)
 
@@ -255,7 +256,9 @@ def _log_integral(log_f: Callable[[Floats], Floats], lower: float = -np.inf) -> 
         values = np.exp(log_f(points.ravel()) - top).reshape(points.shape)
         return np.asarray(half * (values @ _WEIGHTS))
 
-    edges = np.concatenate([np.linspace(left, peak, 5), np.linspace(peak, right, 5)[1:]])
+    # Graded towards the peak: a wide prior can have a slow side and a sudden one.
+    grades = 0.5 ** np.arange(21)
+    edges = np.concatenate([peak - (peak - left) * grades, [peak], (peak + (right - peak) * grades)[::-1]])
     start, stop = edges[:-1], edges[1:]
     start, stop = start[stop > start], stop[stop > start]
     coarse = panel_sums(start, stop)

@@ -43,7 +43,7 @@ def numpy_backend() -> Iterator[None]:
     tensorlib, optimizer = pyhf.get_backend()
     with contextlib.ExitStack() as stack:
         try:
-            from threadpoolctl import threadpool_limits  # noqa: PLC0415
+            from threadpoolctl import threadpool_limits
         except ImportError:  # it comes with scikit-learn; without it OMP_NUM_THREADS does the same
             pass
         else:
