@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from numba import njit
 
+from massgap.selections.compiled import compiled
 from massgap.selections.elementwise import elementwise
+
+if TYPE_CHECKING:
+    from massgap.selections.elementwise import Floats
 
 __all__ = [
     "abs_delta_eta",
@@ -20,76 +23,76 @@ __all__ = [
 ]
 
 
-@njit(cache=True)
-def wrap_phi_kernel(phi):  # type: ignore[no-untyped-def]
+@compiled
+def wrap_phi_kernel(phi: float) -> float:
     """The same angle in (-pi, pi]."""
     if phi > math.pi or phi < -math.pi:
         phi -= 2.0 * math.pi * round(phi / (2.0 * math.pi))
     return math.pi if phi == -math.pi else phi
 
 
-@njit(cache=True)
-def delta_phi_kernel(phi_a, phi_b):  # type: ignore[no-untyped-def]
+@compiled
+def delta_phi_kernel(phi_a: float, phi_b: float) -> float:
     """phi_a - phi_b in (-pi, pi]."""
     return wrap_phi_kernel(phi_a - phi_b)
 
 
-@njit(cache=True)
-def abs_delta_phi_kernel(phi_a, phi_b):  # type: ignore[no-untyped-def]
+@compiled
+def abs_delta_phi_kernel(phi_a: float, phi_b: float) -> float:
     """|phi_a - phi_b| in [0, pi]."""
     return abs(wrap_phi_kernel(phi_a - phi_b))
 
 
-@njit(cache=True)
-def delta_r_kernel(eta_a, phi_a, eta_b, phi_b):  # type: ignore[no-untyped-def]
+@compiled
+def delta_r_kernel(eta_a: float, phi_a: float, eta_b: float, phi_b: float) -> float:
     """sqrt(delta eta^2 + delta phi^2)."""
     return math.hypot(eta_a - eta_b, wrap_phi_kernel(phi_a - phi_b))
 
 
-@njit(cache=True)
-def tanh_abs_delta_eta_kernel(eta_a, eta_b):  # type: ignore[no-untyped-def]
+@compiled
+def tanh_abs_delta_eta_kernel(eta_a: float, eta_b: float) -> float:
     """tanh |eta_a - eta_b|."""
     return math.tanh(abs(eta_a - eta_b))
 
 
-@njit(cache=True, nogil=True)
-def _wrap_phi_loop(phi, out):  # type: ignore[no-untyped-def]
+@compiled
+def _wrap_phi_loop(phi: Floats, out: Floats) -> None:
     for i in range(out.size):
         out[i] = wrap_phi_kernel(phi[i])
 
 
-@njit(cache=True, nogil=True)
-def _delta_phi_loop(phi_a, phi_b, out):  # type: ignore[no-untyped-def]
+@compiled
+def _delta_phi_loop(phi_a: Floats, phi_b: Floats, out: Floats) -> None:
     for i in range(out.size):
         out[i] = delta_phi_kernel(phi_a[i], phi_b[i])
 
 
-@njit(cache=True, nogil=True)
-def _abs_delta_phi_loop(phi_a, phi_b, out):  # type: ignore[no-untyped-def]
+@compiled
+def _abs_delta_phi_loop(phi_a: Floats, phi_b: Floats, out: Floats) -> None:
     for i in range(out.size):
         out[i] = abs_delta_phi_kernel(phi_a[i], phi_b[i])
 
 
-@njit(cache=True, nogil=True)
-def _delta_eta_loop(eta_a, eta_b, out):  # type: ignore[no-untyped-def]
+@compiled
+def _delta_eta_loop(eta_a: Floats, eta_b: Floats, out: Floats) -> None:
     for i in range(out.size):
         out[i] = eta_a[i] - eta_b[i]
 
 
-@njit(cache=True, nogil=True)
-def _abs_delta_eta_loop(eta_a, eta_b, out):  # type: ignore[no-untyped-def]
+@compiled
+def _abs_delta_eta_loop(eta_a: Floats, eta_b: Floats, out: Floats) -> None:
     for i in range(out.size):
         out[i] = abs(eta_a[i] - eta_b[i])
 
 
-@njit(cache=True, nogil=True)
-def _tanh_abs_delta_eta_loop(eta_a, eta_b, out):  # type: ignore[no-untyped-def]
+@compiled
+def _tanh_abs_delta_eta_loop(eta_a: Floats, eta_b: Floats, out: Floats) -> None:
     for i in range(out.size):
         out[i] = tanh_abs_delta_eta_kernel(eta_a[i], eta_b[i])
 
 
-@njit(cache=True, nogil=True)
-def _delta_r_loop(eta_a, phi_a, eta_b, phi_b, out):  # type: ignore[no-untyped-def]
+@compiled
+def _delta_r_loop(eta_a: Floats, phi_a: Floats, eta_b: Floats, phi_b: Floats, out: Floats) -> None:
     for i in range(out.size):
         out[i] = delta_r_kernel(eta_a[i], phi_a[i], eta_b[i], phi_b[i])
 

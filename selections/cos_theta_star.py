@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from numba import njit
 
+from massgap.selections.compiled import compiled
 from massgap.selections.elementwise import elementwise
+
+if TYPE_CHECKING:
+    from massgap.selections.elementwise import Floats
 
 __all__ = ["abs_cos_theta_star", "cos_theta_star"]
 
 
-@njit(cache=True)
-def cos_theta_star_kernel(eta_a, eta_b):  # type: ignore[no-untyped-def]
+@compiled
+def cos_theta_star_kernel(eta_a: float, eta_b: float) -> float:
     """tanh(delta eta / 2)."""
     return math.tanh(0.5 * (eta_a - eta_b))
 
 
-@njit(cache=True, nogil=True)
-def _signed_loop(eta_a, eta_b, out):  # type: ignore[no-untyped-def]
+@compiled
+def _signed_loop(eta_a: Floats, eta_b: Floats, out: Floats) -> None:
     for i in range(out.size):
         out[i] = cos_theta_star_kernel(eta_a[i], eta_b[i])
 
 
-@njit(cache=True, nogil=True)
-def _abs_loop(eta_a, eta_b, out):  # type: ignore[no-untyped-def]
+@compiled
+def _abs_loop(eta_a: Floats, eta_b: Floats, out: Floats) -> None:
     for i in range(out.size):
         out[i] = abs(cos_theta_star_kernel(eta_a[i], eta_b[i]))
 

@@ -7,12 +7,15 @@ momenta then fix the neutrinos' share: ``pT(neutrinos of tau i) = xi_i pT(lepton
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from numba import njit
 
+from massgap.selections.compiled import compiled
 from massgap.selections.elementwise import elementwise
 from massgap.selections.invariant_mass import invariant_mass_squared_kernel
+
+if TYPE_CHECKING:
+    from massgap.selections.elementwise import Floats
 
 __all__ = ["DitauFromMet", "DitauMass", "ditau_from_met", "ditau_mass", "ditau_mass_squared"]
 
@@ -36,14 +39,16 @@ class DitauFromMet(NamedTuple):
     physical: Any
 
 
-@njit(cache=True)
-def signed_sqrt_kernel(m2):  # type: ignore[no-untyped-def]
+@compiled
+def signed_sqrt_kernel(m2: float) -> float:
     """sign(m2) sqrt|m2|."""
     return math.copysign(math.sqrt(abs(m2)), m2)
 
 
-@njit(cache=True)
-def ditau_mass_squared_kernel(m2_ll, pt1, phi1, pt2, phi2, pt_jet, phi_jet):  # type: ignore[no-untyped-def]
+@compiled
+def ditau_mass_squared_kernel(
+    m2_ll: float, pt1: float, phi1: float, pt2: float, phi2: float, pt_jet: float, phi_jet: float
+) -> float:
     """Equation (1): -m_ll^2 (p1 x pj) (p2 x pj) / (p1 x p2)^2."""
     # Divided by the lengths first: a product of two tiny momenta must not underflow.
     sine = math.sin(phi2 - phi1)
@@ -54,8 +59,10 @@ def ditau_mass_squared_kernel(m2_ll, pt1, phi1, pt2, phi2, pt_jet, phi_jet):  # 
     return 0.0 - m2_ll * cross1 * cross2
 
 
-@njit(cache=True)
-def neutrino_shares_kernel(pt1, phi1, pt2, phi2, met, phi_met):  # type: ignore[no-untyped-def]
+@compiled
+def neutrino_shares_kernel(
+    pt1: float, phi1: float, pt2: float, phi2: float, met: float, phi_met: float
+) -> tuple[float, float]:
     """xi1 and xi2 with MET = xi1 pT1 + xi2 pT2."""
     sine = math.sin(phi2 - phi1)
     if sine == 0.0 or pt1 == 0.0 or pt2 == 0.0:
@@ -63,18 +70,53 @@ def neutrino_shares_kernel(pt1, phi1, pt2, phi2, met, phi_met):  # type: ignore[
     return (met / pt1) * math.sin(phi2 - phi_met) / sine, (met / pt2) * math.sin(phi_met - phi1) / sine
 
 
-@njit(cache=True, nogil=True)
-def _jet_loop(pt1, eta1, phi1, m1, pt2, eta2, phi2, m2, pt_jet, phi_jet, squared, signed):  # type: ignore[no-untyped-def]
+@compiled
+def _jet_loop(
+    pt1: Floats,
+    eta1: Floats,
+    phi1: Floats,
+    m1: Floats,
+    pt2: Floats,
+    eta2: Floats,
+    phi2: Floats,
+    m2: Floats,
+    pt_jet: Floats,
+    phi_jet: Floats,
+    squared: Floats,
+    signed: Floats,
+) -> None:
     for i in range(squared.size):
-        m2_ll = invariant_mass_squared_kernel(pt1[i], eta1[i], phi1[i], m1[i], pt2[i], eta2[i], phi2[i], m2[i])
+        m2_ll = invariant_mass_squared_kernel(
+            pt1[i], eta1[i], phi1[i], m1[i], pt2[i], eta2[i], phi2[i], m2[i]
+        )
         squared[i] = ditau_mass_squared_kernel(m2_ll, pt1[i], phi1[i], pt2[i], phi2[i], pt_jet[i], phi_jet[i])
         signed[i] = signed_sqrt_kernel(squared[i])
 
 
-@njit(cache=True, nogil=True)
-def _met_loop(pt1, eta1, phi1, m1, pt2, eta2, phi2, m2, met, phi_met, squared, signed, xi1, xi2, x1, x2, physical):  # type: ignore[no-untyped-def]
+@compiled
+def _met_loop(
+    pt1: Floats,
+    eta1: Floats,
+    phi1: Floats,
+    m1: Floats,
+    pt2: Floats,
+    eta2: Floats,
+    phi2: Floats,
+    m2: Floats,
+    met: Floats,
+    phi_met: Floats,
+    squared: Floats,
+    signed: Floats,
+    xi1: Floats,
+    xi2: Floats,
+    x1: Floats,
+    x2: Floats,
+    physical: Floats,
+) -> None:
     for i in range(squared.size):
-        m2_ll = invariant_mass_squared_kernel(pt1[i], eta1[i], phi1[i], m1[i], pt2[i], eta2[i], phi2[i], m2[i])
+        m2_ll = invariant_mass_squared_kernel(
+            pt1[i], eta1[i], phi1[i], m1[i], pt2[i], eta2[i], phi2[i], m2[i]
+        )
         xi1[i], xi2[i] = neutrino_shares_kernel(pt1[i], phi1[i], pt2[i], phi2[i], met[i], phi_met[i])
         squared[i] = m2_ll * (1.0 + xi1[i]) * (1.0 + xi2[i])
         signed[i] = signed_sqrt_kernel(squared[i])
@@ -87,7 +129,16 @@ def _met_loop(pt1, eta1, phi1, m1, pt2, eta2, phi2, m2, met, phi_met, squared, s
 
 
 def ditau_mass_squared(
-    pt1: Any, eta1: Any, phi1: Any, m1: Any, pt2: Any, eta2: Any, phi2: Any, m2: Any, pt_jet: Any, phi_jet: Any
+    pt1: Any,
+    eta1: Any,
+    phi1: Any,
+    m1: Any,
+    pt2: Any,
+    eta2: Any,
+    phi2: Any,
+    m2: Any,
+    pt_jet: Any,
+    phi_jet: Any,
 ) -> DitauMass:
     r"""Ditau mass with the jet as recoil, squared and as signed root.
 
@@ -125,7 +176,16 @@ def ditau_mass_squared(
 
 
 def ditau_mass(
-    pt1: Any, eta1: Any, phi1: Any, m1: Any, pt2: Any, eta2: Any, phi2: Any, m2: Any, pt_jet: Any, phi_jet: Any
+    pt1: Any,
+    eta1: Any,
+    phi1: Any,
+    m1: Any,
+    pt2: Any,
+    eta2: Any,
+    phi2: Any,
+    m2: Any,
+    pt_jet: Any,
+    phi_jet: Any,
 ) -> Any:
     """Signed ditau mass with the jet as recoil (M_tautau of Table II of the slepton paper, equation (1)).
 

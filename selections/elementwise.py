@@ -8,18 +8,20 @@ of the inputs: numbers, NumPy arrays of any dimension, or awkward arrays, jagged
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from massgap.selections.errors import SelectionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy.typing as npt
+__all__ = ["Floats", "elementwise"]
 
-__all__ = ["elementwise"]
+Floats: TypeAlias = npt.NDArray[np.float64]
+"""Double precision array, of any shape."""
 
 
 def elementwise(loop: Callable[..., None], *inputs: Any, outputs: int = 1) -> Any:
@@ -58,18 +60,18 @@ def _is_awkward(value: Any) -> bool:
     return any(cls.__module__.startswith("awkward.") for cls in type(value).__mro__)
 
 
-def _as_float64(value: Any) -> npt.NDArray[np.float64]:
+def _as_float64(value: Any) -> Floats:
     try:
         array = np.asarray(value)
-        if array.dtype.kind not in "fiub":
-            raise TypeError
-        return array.astype(np.float64, copy=False)
-    except (TypeError, ValueError) as error:
+    except ValueError:
+        array = np.empty(0, dtype=object)
+    if array.dtype.kind not in "fiub":
         msg = (
             f"An observable needs real numbers, but one input is {type(value).__name__} "
             f"({value!r:.60}). Give numbers, NumPy arrays or awkward arrays."
         )
-        raise SelectionError(msg) from error
+        raise SelectionError(msg)
+    return array.astype(np.float64, copy=False)
 
 
 def _on_numpy(loop: Callable[..., None], inputs: tuple[Any, ...], outputs: int) -> tuple[Any, ...]:
@@ -89,17 +91,23 @@ def _on_numpy(loop: Callable[..., None], inputs: tuple[Any, ...], outputs: int) 
 def _on_awkward(loop: Callable[..., None], inputs: tuple[Any, ...], outputs: int) -> tuple[Any, ...]:
     import awkward as ak  # noqa: PLC0415 (awkward takes long to import, and only its users need it)
 
-    def action(layouts: tuple[Any, ...], **_: Any) -> tuple[Any, ...] | None:
-        if not all(layout.is_numpy for layout in layouts):
-            return None
-        return tuple(
-            ak.contents.NumpyArray(result)
-            for result in map(np.atleast_1d, _on_numpy(loop, tuple(layout.data for layout in layouts), outputs))
-        )
+    values = [value if _is_awkward(value) else _as_float64(value) for value in inputs]
+    # Numbers go around awkward, which broadcasts arrays only.
+    places = [i for i, value in enumerate(values) if _is_awkward(value) or value.ndim > 0]
+    if len(places) == 1:
+        # For one array alone ak.transform has another interface; the same array twice keeps to the common one.
+        places *= 2
 
-    arrays = [value if _is_awkward(value) else _as_float64(value) for value in inputs]
+    def action(layouts: tuple[Any, ...], **_: Any) -> tuple[Any, ...] | None:
+        if not all(layout.is_numpy or layout.is_unknown for layout in layouts):
+            return None
+        flat = list(values)
+        for place, layout in zip(places, layouts, strict=True):
+            flat[place] = layout.to_NumpyArray(np.float64).data if layout.is_unknown else layout.data
+        return tuple(ak.contents.NumpyArray(result) for result in _on_numpy(loop, tuple(flat), outputs))
+
     try:
-        results = ak.transform(action, *arrays)
+        results = ak.transform(action, *(values[i] for i in places))
     except SelectionError:
         raise
     except ValueError as error:

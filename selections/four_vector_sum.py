@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from numba import njit
 
+from massgap.selections.compiled import compiled
 from massgap.selections.elementwise import elementwise
 from massgap.selections.invariant_mass import invariant_mass_kernel
+
+if TYPE_CHECKING:
+    from massgap.selections.elementwise import Floats
 
 __all__ = ["FourVector", "four_vector_sum"]
 
@@ -26,8 +29,10 @@ class FourVector(NamedTuple):
     energy: Any
 
 
-@njit(cache=True)
-def four_vector_sum_kernel(pt1, eta1, phi1, m1, pt2, eta2, phi2, m2):  # type: ignore[no-untyped-def]
+@compiled
+def four_vector_sum_kernel(
+    pt1: float, eta1: float, phi1: float, m1: float, pt2: float, eta2: float, phi2: float, m2: float
+) -> tuple[float, float, float, float, float, float, float, float]:
     """pt, eta, phi, mass, px, py, pz, E of the sum."""
     px = pt1 * math.cos(phi1) + pt2 * math.cos(phi2)
     py = pt1 * math.sin(phi1) + pt2 * math.sin(phi2)
@@ -45,8 +50,25 @@ def four_vector_sum_kernel(pt1, eta1, phi1, m1, pt2, eta2, phi2, m2):  # type: i
     return pt, eta, phi, mass, px, py, pz, energy
 
 
-@njit(cache=True, nogil=True)
-def _loop(pt1, eta1, phi1, m1, pt2, eta2, phi2, m2, pt, eta, phi, mass, px, py, pz, energy):  # type: ignore[no-untyped-def]
+@compiled
+def _loop(
+    pt1: Floats,
+    eta1: Floats,
+    phi1: Floats,
+    m1: Floats,
+    pt2: Floats,
+    eta2: Floats,
+    phi2: Floats,
+    m2: Floats,
+    pt: Floats,
+    eta: Floats,
+    phi: Floats,
+    mass: Floats,
+    px: Floats,
+    py: Floats,
+    pz: Floats,
+    energy: Floats,
+) -> None:
     for i in range(pt.size):
         pt[i], eta[i], phi[i], mass[i], px[i], py[i], pz[i], energy[i] = four_vector_sum_kernel(
             pt1[i], eta1[i], phi1[i], m1[i], pt2[i], eta2[i], phi2[i], m2[i]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from numba import njit
 
+from massgap.selections.compiled import compiled
 from massgap.selections.elementwise import elementwise
+
+if TYPE_CHECKING:
+    from massgap.selections.elementwise import Floats
 
 __all__ = ["invariant_mass"]
 
 
-@njit(cache=True)
-def energy_excess_kernel(p1, m1, p2, m2):  # type: ignore[no-untyped-def]
+@compiled
+def energy_excess_kernel(p1: float, m1: float, p2: float, m2: float) -> float:
     """E1 E2 - p1 p2 for two momenta (lengths) with masses; a sum of positive terms only."""
     product = p1 * p2
     energies = math.hypot(p1, m1) * math.hypot(p2, m2)
@@ -22,8 +25,10 @@ def energy_excess_kernel(p1, m1, p2, m2):  # type: ignore[no-untyped-def]
     return ((m1 * m2) ** 2 + (m1 * p2) ** 2 + (m2 * p1) ** 2) / (energies + product)
 
 
-@njit(cache=True)
-def invariant_mass_squared_kernel(pt1, eta1, phi1, m1, pt2, eta2, phi2, m2):  # type: ignore[no-untyped-def]
+@compiled
+def invariant_mass_squared_kernel(
+    pt1: float, eta1: float, phi1: float, m1: float, pt2: float, eta2: float, phi2: float, m2: float
+) -> float:
     """m1^2 + m2^2 + 2 (E1 E2 - |p1||p2|) + 2 (|p1||p2| - p1.p2)."""
     m1, m2 = max(m1, 0.0), max(m2, 0.0)
     # An object without transverse momentum has no direction: whatever eta says, it is at rest.
@@ -36,21 +41,31 @@ def invariant_mass_squared_kernel(pt1, eta1, phi1, m1, pt2, eta2, phi2, m2):  # 
     return m1 * m1 + m2 * m2 + 2.0 * (energy_excess_kernel(p1, m1, p2, m2) + pt1 * pt2 * angular)
 
 
-@njit(cache=True)
-def invariant_mass_kernel(pt1, eta1, phi1, m1, pt2, eta2, phi2, m2):  # type: ignore[no-untyped-def]
+@compiled
+def invariant_mass_kernel(
+    pt1: float, eta1: float, phi1: float, m1: float, pt2: float, eta2: float, phi2: float, m2: float
+) -> float:
     """The invariant mass of the sum of two four-vectors."""
     return math.sqrt(invariant_mass_squared_kernel(pt1, eta1, phi1, m1, pt2, eta2, phi2, m2))
 
 
-@njit(cache=True, nogil=True)
-def _loop(pt1, eta1, phi1, m1, pt2, eta2, phi2, m2, out):  # type: ignore[no-untyped-def]
+@compiled
+def _loop(
+    pt1: Floats,
+    eta1: Floats,
+    phi1: Floats,
+    m1: Floats,
+    pt2: Floats,
+    eta2: Floats,
+    phi2: Floats,
+    m2: Floats,
+    out: Floats,
+) -> None:
     for i in range(out.size):
         out[i] = invariant_mass_kernel(pt1[i], eta1[i], phi1[i], m1[i], pt2[i], eta2[i], phi2[i], m2[i])
 
 
-def invariant_mass(
-    pt1: Any, eta1: Any, phi1: Any, m1: Any, pt2: Any, eta2: Any, phi2: Any, m2: Any
-) -> Any:
+def invariant_mass(pt1: Any, eta1: Any, phi1: Any, m1: Any, pt2: Any, eta2: Any, phi2: Any, m2: Any) -> Any:
     r"""Invariant mass of two objects (M_ll of Table II of the slepton paper).
 
     .. math:: m^2 = m_1^2 + m_2^2 + 2 (E_1 E_2 - \vec p_1 \cdot \vec p_2)

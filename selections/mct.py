@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from numba import njit
 
+from massgap.selections.compiled import compiled
 from massgap.selections.elementwise import elementwise
 from massgap.selections.invariant_mass import energy_excess_kernel
+
+if TYPE_CHECKING:
+    from massgap.selections.elementwise import Floats
 
 __all__ = ["mct"]
 
 
-@njit(cache=True)
-def mct_kernel(pt1, phi1, m1, pt2, phi2, m2):  # type: ignore[no-untyped-def]
+@compiled
+def mct_kernel(pt1: float, phi1: float, m1: float, pt2: float, phi2: float, m2: float) -> float:
     """sqrt(m1^2 + m2^2 + 2 (ET1 ET2 + pT1.pT2)), as a sum of positive terms."""
     m1, m2 = max(m1, 0.0), max(m2, 0.0)
     # 1 + cos(delta phi) = 2 cos^2(delta phi / 2)
@@ -22,8 +25,8 @@ def mct_kernel(pt1, phi1, m1, pt2, phi2, m2):  # type: ignore[no-untyped-def]
     return math.sqrt(m1 * m1 + m2 * m2 + 2.0 * (energy_excess_kernel(pt1, m1, pt2, m2) + pt1 * pt2 * angular))
 
 
-@njit(cache=True, nogil=True)
-def _loop(pt1, phi1, m1, pt2, phi2, m2, out):  # type: ignore[no-untyped-def]
+@compiled
+def _loop(pt1: Floats, phi1: Floats, m1: Floats, pt2: Floats, phi2: Floats, m2: Floats, out: Floats) -> None:
     for i in range(out.size):
         out[i] = mct_kernel(pt1[i], phi1[i], m1[i], pt2[i], phi2[i], m2[i])
 

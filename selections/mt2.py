@@ -17,21 +17,31 @@ D = (M^2 - m^2 - chi^2) / 2 and R = sqrt(D^2 - m^2 chi^2) the support function i
 
     h = (a D + s R) / m^2 = (R^2 - chi^2 a^2) / (s R - a D)
 
-whose second form has no cancellation for a < 0 and holds for m = 0.  G is concave and rising in M^2, so
-that Newton steps from below never overshoot; the directions with G < 0 form one arc that shrinks around
-the best one, so that the search over n is bracketed throughout.
+whose second form has no cancellation for a < 0 and holds for m = 0.  The maximum is the only point where
+G and its derivative along the unit circle both vanish, and Newton steps in M^2 and n together find it,
+mostly in five.  Where they do not settle a slower search takes over that cannot fail: G is concave and
+rising in M^2, so that Newton steps in M^2 alone never overshoot from below, and the directions with G < 0
+form one arc that shrinks around the best one, so that the search over n is bracketed throughout.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from numba import njit
+import numpy as np
 
+from massgap.selections.compiled import compiled
 from massgap.selections.elementwise import elementwise
+from massgap.selections.errors import SelectionError
+
+if TYPE_CHECKING:
+    from massgap.selections.elementwise import Floats
 
 __all__ = ["mt2"]
+
+Leg: TypeAlias = tuple[float, float, float, float, float]
+"""Mass, px, py and trial mass of one leg, and (M_low^2 - (mass + trial mass)^2) / 2."""
 
 # Masses below this fraction of the largest input are zero: their squares would underflow in ratios.
 _TINY_MASS = 1e-30
@@ -42,8 +52,8 @@ _SETTLED = 1e-12
 _MAX_STEPS = 200
 
 
-@njit(cache=True, error_model="numpy")
-def _support(ax, m, chi, delta):  # type: ignore[no-untyped-def]
+@compiled
+def _support(ax: float, m: float, chi: float, delta: float) -> tuple[float, float, float, float]:
     """h, e, s, R of one leg: delta = D - m chi, e = sqrt(chi^2 + h^2); h is inf if n.q is not bounded."""
     s = math.sqrt(m * m + ax * ax)
     dd = delta + m * chi
@@ -61,8 +71,10 @@ def _support(ax, m, chi, delta):  # type: ignore[no-untyped-def]
     return h, e, s, r
 
 
-@njit(cache=True, error_model="numpy")
-def _gap(nx, ny, delta, leg1, leg2, px, py):  # type: ignore[no-untyped-def]
+@compiled
+def _gap(
+    nx: float, ny: float, delta: float, leg1: Leg, leg2: Leg, px: float, py: float
+) -> tuple[float, float, float, float, float]:
     """G, dG/dphi, d2G/dphi2 at G = 0, dG/dDelta, d2G/dphi dDelta; Delta = M^2 - M_low^2."""
     m1, x1, y1, chi1, low1 = leg1
     m2, x2, y2, chi2, low2 = leg2
@@ -80,8 +92,8 @@ def _gap(nx, ny, delta, leg1, leg2, px, py):  # type: ignore[no-untyped-def]
     return gap, slope, curvature, rise, mixed
 
 
-@njit(cache=True, error_model="numpy")
-def _half_excess(m, qx, qy, x, y, chi, low):  # type: ignore[no-untyped-def]
+@compiled
+def _half_excess(m: float, qx: float, qy: float, x: float, y: float, chi: float, low: float) -> float:
     """(m_T^2 - M_low^2) / 2 of one leg, with E e - p.q as a sum of positive terms where p.q > 0."""
     dot = x * qx + y * qy
     ee = math.sqrt(m * m + x * x + y * y) * math.sqrt(chi * chi + qx * qx + qy * qy)
@@ -95,8 +107,8 @@ def _half_excess(m, qx, qy, x, y, chi, low):  # type: ignore[no-untyped-def]
     return energy - m * chi - low
 
 
-@njit(cache=True, error_model="numpy")
-def _between(ux, uy, vx, vy):  # type: ignore[no-untyped-def]
+@compiled
+def _between(ux: float, uy: float, vx: float, vy: float) -> tuple[float, float]:
     """The unit vector halfway from u to v, counter-clockwise, for angles up to pi."""
     if ux * vx + uy * vy > 0.0:
         x, y = ux + vx, uy + vy
@@ -106,8 +118,8 @@ def _between(ux, uy, vx, vy):  # type: ignore[no-untyped-def]
     return x / norm, y / norm
 
 
-@njit(cache=True, error_model="numpy")
-def _first_direction(leg1, leg2, px, py):  # type: ignore[no-untyped-def]
+@compiled
+def _first_direction(leg1: Leg, leg2: Leg, px: float, py: float) -> tuple[float, float]:
     """A direction n with G < 0 just above M_low, if there is one; leg1 sets M_low. (0, 0): there is none."""
     m1, x1, y1, chi1, _ = leg1
     m2, x2, y2, chi2, low2 = leg2
@@ -172,8 +184,10 @@ def _first_direction(leg1, leg2, px, py):  # type: ignore[no-untyped-def]
     return nx / norm, ny / norm
 
 
-@njit(cache=True, error_model="numpy")
-def _root(nx, ny, delta, floor, leg1, leg2, px, py):  # type: ignore[no-untyped-def]
+@compiled
+def _root(
+    nx: float, ny: float, delta: float, floor: float, leg1: Leg, leg2: Leg, px: float, py: float
+) -> float:
     """The Delta at which G = 0 in one direction, from below: Newton steps on a concave function."""
     for _ in range(_MAX_STEPS):
         gap, _slope, _curvature, rise, _mixed = _gap(nx, ny, delta, leg1, leg2, px, py)
@@ -186,8 +200,8 @@ def _root(nx, ny, delta, floor, leg1, leg2, px, py):  # type: ignore[no-untyped-
     return delta
 
 
-@njit(cache=True, error_model="numpy")
-def _guess(nx, ny, leg1, leg2, px, py):  # type: ignore[no-untyped-def]
+@compiled
+def _guess(nx: float, ny: float, leg1: Leg, leg2: Leg, px: float, py: float) -> tuple[float, float]:
     """A better direction to start Newton steps from, if both trial masses are zero."""
     m1, x1, y1, chi1, _ = leg1
     m2, x2, y2, chi2, _ = leg2
@@ -210,8 +224,8 @@ def _guess(nx, ny, leg1, leg2, px, py):  # type: ignore[no-untyped-def]
     return nx, ny
 
 
-@njit(cache=True, error_model="numpy")
-def _estimate(nx, ny, leg1, leg2, px, py):  # type: ignore[no-untyped-def]
+@compiled
+def _estimate(nx: float, ny: float, leg1: Leg, leg2: Leg, px: float, py: float) -> float:
     """A lower bound of the root in one direction, near it for light legs: h <= D / (s - a) - s chi^2 / (2 D)."""
     m1, x1, y1, chi1, low1 = leg1
     m2, x2, y2, chi2, low2 = leg2
@@ -225,8 +239,10 @@ def _estimate(nx, ny, leg1, leg2, px, py):  # type: ignore[no-untyped-def]
     return 2.0 * (d - max(m1 * chi1 + low1, m2 * chi2 + low2))
 
 
-@njit(cache=True, error_model="numpy")
-def _newton(nx, ny, delta, floor, leg1, leg2, px, py):  # type: ignore[no-untyped-def]
+@compiled
+def _newton(
+    nx: float, ny: float, delta: float, floor: float, leg1: Leg, leg2: Leg, px: float, py: float
+) -> float:
     """Newton steps in Delta and direction together on G = dG/dphi = 0; 0 if they do not settle.
 
     There is only one such point, and it is the maximum: the gradient of a support function vanishes only
@@ -251,8 +267,8 @@ def _newton(nx, ny, delta, floor, leg1, leg2, px, py):  # type: ignore[no-untype
     return 0.0
 
 
-@njit(cache=True, error_model="numpy")
-def _excess(leg1, leg2, px, py, floor):  # type: ignore[no-untyped-def]
+@compiled
+def _excess(leg1: Leg, leg2: Leg, px: float, py: float, floor: float) -> float:
     """M_T2^2 - M_low^2 for legs (m, px, py, chi, (M_low^2 - (m + chi)^2) / 2), the first with 0 as last."""
     nx, ny = _first_direction(leg1, leg2, px, py)
     if nx == 0.0 and ny == 0.0:
@@ -274,8 +290,10 @@ def _excess(leg1, leg2, px, py, floor):  # type: ignore[no-untyped-def]
     return _search(nx, ny, delta, floor, leg1, leg2, px, py)
 
 
-@njit(cache=True, error_model="numpy")
-def _search(nx, ny, delta, floor, leg1, leg2, px, py):  # type: ignore[no-untyped-def]
+@compiled
+def _search(
+    nx: float, ny: float, delta: float, floor: float, leg1: Leg, leg2: Leg, px: float, py: float
+) -> float:
     """The largest root over all directions, by a search that is bracketed throughout and cannot fail."""
     # Down to a value with G < 0, from which Newton steps climb.
     while _gap(nx, ny, delta, leg1, leg2, px, py)[0] >= 0.0:
@@ -340,46 +358,65 @@ def _search(nx, ny, delta, floor, leg1, leg2, px, py):  # type: ignore[no-untype
     return delta
 
 
-@njit(cache=True, error_model="numpy")
-def _inside(lx, ly, rx, ry, x, y):  # type: ignore[no-untyped-def]
+@compiled
+def _inside(lx: float, ly: float, rx: float, ry: float, x: float, y: float) -> bool:
     """Whether a direction lies strictly between l and r, counter-clockwise, for an arc up to pi."""
     return lx * y - ly * x > 0.0 and x * ry - y * rx > 0.0
 
 
-@njit(cache=True, error_model="numpy")
-def mt2_kernel(m1, px1, py1, m2, px2, py2, pxmiss, pymiss, chi1, chi2):  # type: ignore[no-untyped-def]
+@compiled
+def mt2_kernel(
+    m1: float,
+    px1: float,
+    py1: float,
+    m2: float,
+    px2: float,
+    py2: float,
+    pxmiss: float,
+    pymiss: float,
+    chi1: float,
+    chi2: float,
+) -> float:
     """M_T2 of one event."""
+    inputs = m1 + px1 + py1 + m2 + px2 + py2 + pxmiss + pymiss + chi1 + chi2
+    if not math.isfinite(inputs):
+        return math.nan
     m1, m2, chi1, chi2 = max(m1, 0.0), max(m2, 0.0), max(chi1, 0.0), max(chi2, 0.0)
     bound = max(m1 + chi1, m2 + chi2)
-    total = bound + abs(px1) + abs(py1) + abs(px2) + abs(py2) + abs(pxmiss) + abs(pymiss)
-    if not total < math.inf:
-        return math.nan
-    scale = max(
-        max(max(m1, m2), max(chi1, chi2)),
-        max(max(abs(px1), abs(py1)), max(max(abs(px2), abs(py2)), max(abs(pxmiss), abs(pymiss)))),
-    )
+    scale = max(m1, m2, chi1, chi2, abs(px1), abs(py1), abs(px2), abs(py2), abs(pxmiss), abs(pymiss))
     # A leg without energy has m_T = chi whatever it is given.
     empty = (m1 == 0.0 and px1 == 0.0 and py1 == 0.0) or (m2 == 0.0 and px2 == 0.0 and py2 == 0.0)
     if empty:
         return bound
-    unit = 1.0 / scale
-    m1, px1, py1, chi1 = m1 * unit, px1 * unit, py1 * unit, chi1 * unit
-    m2, px2, py2, chi2 = m2 * unit, px2 * unit, py2 * unit, chi2 * unit
+    m1, px1, py1, chi1 = m1 / scale, px1 / scale, py1 / scale, chi1 / scale
+    m2, px2, py2, chi2 = m2 / scale, px2 / scale, py2 / scale, chi2 / scale
     m1 = m1 if m1 > _TINY_MASS else 0.0
     m2 = m2 if m2 > _TINY_MASS else 0.0
-    if m1 == 0.0 and px1 == 0.0 and py1 == 0.0 or m2 == 0.0 and px2 == 0.0 and py2 == 0.0:
+    if (m1 == 0.0 and px1 == 0.0 and py1 == 0.0) or (m2 == 0.0 and px2 == 0.0 and py2 == 0.0):
         return bound
     if m1 + chi1 < m2 + chi2 or (m1 + chi1 == m2 + chi2 and m1 < m2):
         m1, px1, py1, chi1, m2, px2, py2, chi2 = m2, px2, py2, chi2, m1, px1, py1, chi1
     low, low2 = m1 + chi1, m2 + chi2
     leg1 = (m1, px1, py1, chi1, 0.0)
     leg2 = (m2, px2, py2, chi2, 0.5 * (low - low2) * (low + low2))
-    excess = _excess(leg1, leg2, pxmiss * unit, pymiss * unit, low * low)
+    excess = _excess(leg1, leg2, pxmiss / scale, pymiss / scale, low * low)
     return max(bound, math.sqrt(low * low + excess) * scale)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _loop(m1, px1, py1, m2, px2, py2, pxmiss, pymiss, chi1, chi2, out):  # type: ignore[no-untyped-def]
+@compiled
+def _loop(
+    m1: Floats,
+    px1: Floats,
+    py1: Floats,
+    m2: Floats,
+    px2: Floats,
+    py2: Floats,
+    pxmiss: Floats,
+    pymiss: Floats,
+    chi1: Floats,
+    chi2: Floats,
+    out: Floats,
+) -> None:
     for i in range(out.size):
         out[i] = mt2_kernel(
             m1[i], px1[i], py1[i], m2[i], px2[i], py2[i], pxmiss[i], pymiss[i], chi1[i], chi2[i]
@@ -397,9 +434,56 @@ def mt2(
     py_miss: Any,
     m_invis_1: Any,
     m_invis_2: Any,
+    desired_precision_on_mt2: Any = 0.0,  # noqa: ARG001 (kept so that calls to the package mt2 work unchanged)
+    *,
+    out: Floats | None = None,
 ) -> Any:
-    """x"""
-    return elementwise(
+    r"""Stransverse mass of two visible systems and missing transverse momentum.
+
+    .. math::
+        M_{T2} = \min_{\vec q_1 + \vec q_2 = \vec p_T^{miss}}
+        \max\{m_T(\vec p_1, \vec q_1; \chi_1), m_T(\vec p_2, \vec q_2; \chi_2)\}, \quad
+        m_T^2 = m^2 + \chi^2 + 2 (E_T e_T - \vec p \cdot \vec q)
+
+    Lester and Summers, hep-ph/9906349; M_T2^0 and M_T2^100 of Table II of the slepton paper have trial
+    masses of 0 and 100 GeV.  Takes the arguments of the function of this name in the package ``mt2``, so
+    that it replaces it.  The minimum is an infimum: for exactly antiparallel massless visible systems it is
+    approached at infinity.
+
+    Parameters
+    ----------
+    m_vis_1, px_vis_1, py_vis_1
+        Mass and transverse momentum of the first visible system, GeV.
+    m_vis_2, px_vis_2, py_vis_2
+        Those of the second.
+    px_miss, py_miss
+        Missing transverse momentum, GeV.
+    m_invis_1, m_invis_2
+        Trial masses of the invisible particles, GeV.  All inputs broadcast; negative masses count as zero.
+    desired_precision_on_mt2
+        Ignored: the result has full precision (about 1e-12 relative) at all times.
+    out
+        NumPy array of the resulting shape to write to.
+
+    Returns
+    -------
+    float or array
+        GeV.  At least max(m_vis_1 + m_invis_1, m_vis_2 + m_invis_2), and exactly this in unbalanced
+        configurations; always defined for finite input, NaN if any input is NaN or infinite.
+
+    Raises
+    ------
+    SelectionError
+        If an input is not numeric, or the shapes do not broadcast.
+
+    Examples
+    --------
+    >>> print(round(mt2(100, 410, 20, 150, -210, -300, -200, 280, 100, 100), 6))
+    412.627668
+    >>> mt2(0.0, 10.0, 0.0, 0.0, [20.0, -20.0], 0.0, -5.0, 3.0, 0.0, 0.0).round(6).tolist()
+    [12.017183, 0.0]
+    """
+    result = elementwise(
         _loop,
         m_vis_1,
         px_vis_1,
@@ -412,3 +496,10 @@ def mt2(
         m_invis_1,
         m_invis_2,
     )
+    if out is None:
+        return result
+    if np.shape(out) != np.shape(result):
+        msg = f"The array for the results has the shape {np.shape(out)}, but the results have {np.shape(result)}."
+        raise SelectionError(msg)
+    out[...] = result
+    return out

@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from numba import njit
 
+from massgap.selections.compiled import compiled
 from massgap.selections.elementwise import elementwise
+
+if TYPE_CHECKING:
+    from massgap.selections.elementwise import Floats
 
 __all__ = ["over_met", "ratio_mt2"]
 
 
-@njit(cache=True)
-def over_met_kernel(value, met):  # type: ignore[no-untyped-def]
+@compiled
+def over_met_kernel(value: float, met: float) -> float:
     """value / MET, NaN for MET = 0."""
     return value / met if met != 0.0 else math.nan
 
 
-@njit(cache=True)
-def ratio_mt2_kernel(mt2_trial, mt2_0, trial_mass):  # type: ignore[no-untyped-def]
+@compiled
+def ratio_mt2_kernel(mt2_trial: float, mt2_0: float, trial_mass: float) -> float:
     """(MT2(trial) - trial) / MT2(0), NaN for MT2(0) = 0."""
     return (mt2_trial - trial_mass) / mt2_0 if mt2_0 != 0.0 else math.nan
 
 
-@njit(cache=True, nogil=True)
-def _over_met_loop(value, met, out):  # type: ignore[no-untyped-def]
+@compiled
+def _over_met_loop(value: Floats, met: Floats, out: Floats) -> None:
     for i in range(out.size):
         out[i] = over_met_kernel(value[i], met[i])
 
 
-@njit(cache=True, nogil=True)
-def _ratio_mt2_loop(mt2_trial, mt2_0, trial_mass, out):  # type: ignore[no-untyped-def]
+@compiled
+def _ratio_mt2_loop(mt2_trial: Floats, mt2_0: Floats, trial_mass: Floats, out: Floats) -> None:
     for i in range(out.size):
         out[i] = ratio_mt2_kernel(mt2_trial[i], mt2_0[i], trial_mass[i])
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from massgap.selections.angles import abs_delta_phi_kernel, tanh_abs_delta_eta_kernel
+from massgap.selections.compiled import compiled
 from massgap.selections.cos_theta_star import cos_theta_star_kernel
 from massgap.selections.ditau import ditau_mass_squared_kernel, signed_sqrt_kernel
 from massgap.selections.errors import SelectionError
@@ -19,7 +19,7 @@ from massgap.selections.ratios import over_met_kernel, ratio_mt2_kernel
 from massgap.selections.transverse_sums import effective_mass_kernel
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
+    from massgap.selections.elementwise import Floats
 
 __all__ = ["FEATURES", "FEATURE_NAMES", "Feature", "FlatMet", "FlatObject", "slepton_features"]
 
@@ -60,33 +60,105 @@ FEATURES: tuple[Feature, ...] = (
     Feature("m_ll", r"$m_{\ell\ell}$", "GeV", 0, 500, 50, "Invariant mass of the two leptons"),
     Feature("m_j", r"$m_{j}$", "GeV", 0, 60, 60, "Mass of the jet"),
     Feature("mt2_0", r"$M_{T2}^{0}$", "GeV", 0, 200, 50, "Stransverse mass for massless invisible particles"),
-    Feature("mt2_100", r"$M_{T2}^{100}$", "GeV", 100, 250, 75, "Stransverse mass for invisible particles of 100 GeV"),
-    Feature("m_tautau", r"$m_{\tau\tau}$", "GeV", -1000, 1000, 80, "Signed ditau mass with the jet as recoil"),
+    Feature(
+        "mt2_100",
+        r"$M_{T2}^{100}$",
+        "GeV",
+        100,
+        250,
+        75,
+        "Stransverse mass for invisible particles of 100 GeV",
+    ),
+    Feature(
+        "m_tautau", r"$m_{\tau\tau}$", "GeV", -1000, 1000, 80, "Signed ditau mass with the jet as recoil"
+    ),
     Feature("met", r"$E_{T}^{miss}$", "GeV", 0, 500, 50, "Missing transverse momentum"),
     Feature("ht", r"$H_{T}$", "GeV", 0, 600, 60, "Scalar sum of the jets' transverse momenta"),
-    Feature("meff", r"$M_{eff}$", "GeV", 0, 1000, 50, "Sum of missing transverse momentum and scalar jet sum"),
+    Feature(
+        "meff", r"$M_{eff}$", "GeV", 0, 1000, 50, "Sum of missing transverse momentum and scalar jet sum"
+    ),
     Feature("pt_l1", r"$p_{T}^{\ell_1}$", "GeV", 0, 300, 60, "Transverse momentum of the leading lepton"),
     Feature("pt_l2", r"$p_{T}^{\ell_2}$", "GeV", 0, 150, 50, "Transverse momentum of the second lepton"),
     Feature("pt_j", r"$p_{T}^{j}$", "GeV", 0, 500, 50, "Transverse momentum of the jet"),
     Feature(
-        "ratio_mt2", r"$(M_{T2}^{100} - 100\,GeV) / M_{T2}^{0}$", "", 0, 20, 50, "Ratio of the two excess masses"
+        "ratio_mt2",
+        r"$(M_{T2}^{100} - 100\,GeV) / M_{T2}^{0}$",
+        "",
+        0,
+        20,
+        50,
+        "Ratio of the two excess masses",
     ),
-    Feature("pt_l1_over_met", r"$p_{T}^{\ell_1} / E_{T}^{miss}$", "", 0, 5, 50, "Leading lepton over missing momentum"),
-    Feature("pt_l2_over_met", r"$p_{T}^{\ell_2} / E_{T}^{miss}$", "", 0, 3, 50, "Second lepton over missing momentum"),
+    Feature(
+        "pt_l1_over_met",
+        r"$p_{T}^{\ell_1} / E_{T}^{miss}$",
+        "",
+        0,
+        5,
+        50,
+        "Leading lepton over missing momentum",
+    ),
+    Feature(
+        "pt_l2_over_met",
+        r"$p_{T}^{\ell_2} / E_{T}^{miss}$",
+        "",
+        0,
+        3,
+        50,
+        "Second lepton over missing momentum",
+    ),
     Feature("pt_j_over_met", r"$p_{T}^{j} / E_{T}^{miss}$", "", 0, 5, 50, "Jet over missing momentum"),
     Feature(
-        "dphi_l1_met", r"$|\Delta\phi(\ell_1, E_{T}^{miss})|$", "rad", 0, math.pi, 32, "Leading lepton to missing momentum"
+        "dphi_l1_met",
+        r"$|\Delta\phi(\ell_1, E_{T}^{miss})|$",
+        "rad",
+        0,
+        math.pi,
+        32,
+        "Leading lepton to missing momentum",
     ),
     Feature(
-        "dphi_l2_met", r"$|\Delta\phi(\ell_2, E_{T}^{miss})|$", "rad", 0, math.pi, 32, "Second lepton to missing momentum"
+        "dphi_l2_met",
+        r"$|\Delta\phi(\ell_2, E_{T}^{miss})|$",
+        "rad",
+        0,
+        math.pi,
+        32,
+        "Second lepton to missing momentum",
     ),
-    Feature("dphi_j_met", r"$|\Delta\phi(j, E_{T}^{miss})|$", "rad", 0, math.pi, 32, "Jet to missing momentum"),
+    Feature(
+        "dphi_j_met", r"$|\Delta\phi(j, E_{T}^{miss})|$", "rad", 0, math.pi, 32, "Jet to missing momentum"
+    ),
     Feature("dphi_l1_l2", r"$|\Delta\phi(\ell_1, \ell_2)|$", "rad", 0, math.pi, 32, "Between the leptons"),
     Feature("dphi_l1_j", r"$|\Delta\phi(\ell_1, j)|$", "rad", 0, math.pi, 32, "Leading lepton to jet"),
     Feature("dphi_l2_j", r"$|\Delta\phi(\ell_2, j)|$", "rad", 0, math.pi, 32, "Second lepton to jet"),
-    Feature("cos_theta_star", r"$|\cos\theta^{*}|$", "", 0, 1, 50, "Scattering angle of the leptons, boosted along the beam"),
-    Feature("tanh_deta_l1_j", r"$\tanh|\Delta\eta(\ell_1, j)|$", "", 0, 1, 50, "Leading lepton to jet in pseudorapidity"),
-    Feature("tanh_deta_l2_j", r"$\tanh|\Delta\eta(\ell_2, j)|$", "", 0, 1, 50, "Second lepton to jet in pseudorapidity"),
+    Feature(
+        "cos_theta_star",
+        r"$|\cos\theta^{*}|$",
+        "",
+        0,
+        1,
+        50,
+        "Scattering angle of the leptons, boosted along the beam",
+    ),
+    Feature(
+        "tanh_deta_l1_j",
+        r"$\tanh|\Delta\eta(\ell_1, j)|$",
+        "",
+        0,
+        1,
+        50,
+        "Leading lepton to jet in pseudorapidity",
+    ),
+    Feature(
+        "tanh_deta_l2_j",
+        r"$\tanh|\Delta\eta(\ell_2, j)|$",
+        "",
+        0,
+        1,
+        50,
+        "Second lepton to jet in pseudorapidity",
+    ),
     Feature("eta_l1", r"$\eta^{\ell_1}$", "", -2.5, 2.5, 50, "Pseudorapidity of the leading lepton"),
     Feature("eta_l2", r"$\eta^{\ell_2}$", "", -2.5, 2.5, 50, "Pseudorapidity of the second lepton"),
     Feature("eta_j", r"$\eta^{j}$", "", -2.5, 2.5, 50, "Pseudorapidity of the jet"),
@@ -112,8 +184,15 @@ class FlatMet(NamedTuple):
     phi: Any
 
 
-@njit(cache=True)
-def slepton_features_kernel(l1, l2, jet, met, phi_met, ht):  # type: ignore[no-untyped-def]
+@compiled
+def slepton_features_kernel(
+    l1: tuple[float, float, float, float],
+    l2: tuple[float, float, float, float],
+    jet: tuple[float, float, float, float],
+    met: float,
+    phi_met: float,
+    ht: float,
+) -> tuple[float, ...]:
     """Table II from (pt, eta, phi, mass) of the leptons and the jet; a jet with NaN as pt is no jet."""
     pt1, eta1, phi1, m1 = l1
     pt2, eta2, phi2, m2 = l2
@@ -162,8 +241,8 @@ def slepton_features_kernel(l1, l2, jet, met, phi_met, ht):  # type: ignore[no-u
     )
 
 
-@njit(cache=True, nogil=True)
-def _loop(l1, l2, jet, met, ht, out):  # type: ignore[no-untyped-def]
+@compiled
+def _loop(l1: Floats, l2: Floats, jet: Floats, met: Floats, ht: Floats, out: Floats) -> None:
     for i in range(out.shape[1]):
         row = slepton_features_kernel(
             (l1[0, i], l1[1, i], l1[2, i], l1[3, i]),
@@ -177,9 +256,7 @@ def _loop(l1, l2, jet, met, ht, out):  # type: ignore[no-untyped-def]
             out[k, i] = row[k]
 
 
-def slepton_features(
-    l1: Any, l2: Any, jet: Any, met: Any, ht: Any, has_jet: Any = None
-) -> dict[str, npt.NDArray[np.float64]]:
+def slepton_features(l1: Any, l2: Any, jet: Any, met: Any, ht: Any, has_jet: Any = None) -> dict[str, Floats]:
     """All 27 observables of Table II, each computed once per event.
 
     Parameters
@@ -238,7 +315,7 @@ def slepton_features(
     return dict(zip(FEATURE_NAMES, out, strict=True))
 
 
-def _flat(name: str, values: Any) -> npt.NDArray[np.float64]:
+def _flat(name: str, values: Any) -> Floats:
     try:
         array = np.ascontiguousarray(np.asarray(values), dtype=np.float64)
     except (TypeError, ValueError) as error:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 
+from massgap.selections.compiled import compiled
 from massgap.selections.elementwise import elementwise
 from massgap.selections.errors import SelectionError
+
+if TYPE_CHECKING:
+    from massgap.selections.elementwise import Floats
 
 __all__ = ["effective_mass", "ht", "scalar_sum", "st"]
 
 
-@njit(cache=True)
-def effective_mass_kernel(met, ht):  # type: ignore[no-untyped-def]
+@compiled
+def effective_mass_kernel(met: float, ht: float) -> float:
     """MET + HT."""
     return met + ht
 
 
-@njit(cache=True, nogil=True)
-def _effective_mass_loop(met, ht, out):  # type: ignore[no-untyped-def]
+@compiled
+def _effective_mass_loop(met: Floats, ht: Floats, out: Floats) -> None:
     for i in range(out.size):
         out[i] = effective_mass_kernel(met[i], ht[i])
 
@@ -50,14 +53,16 @@ def scalar_sum(pt: Any) -> Any:
     """
     import awkward as ak  # noqa: PLC0415 (awkward takes long to import)
 
-    if np.ndim(pt) == 0 if not isinstance(pt, ak.Array | list) else False:
-        msg = "A sum over objects needs a list of transverse momenta per event, but got a single number."
-        raise SelectionError(msg)
     try:
-        values = ak.values_astype(ak.Array(pt), np.float64)
+        values = ak.Array(pt)
+        if "string" in str(values.type) or values.ndim == 0:
+            raise TypeError
+        values = ak.values_astype(values, np.float64)
         total = ak.sum(values, axis=-1)
     except (TypeError, ValueError) as error:
-        msg = f"A sum over objects needs lists of numbers, but got {type(pt).__name__} ({pt!r:.60})."
+        msg = (
+            f"A sum over objects needs a list of numbers per event, but got {type(pt).__name__} ({pt!r:.60})."
+        )
         raise SelectionError(msg) from error
     if values.ndim == 1:
         return np.float64(total)

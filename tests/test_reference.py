@@ -78,7 +78,12 @@ def rules(name: str, text: str) -> Any:
         return rule
     # "MT2 as in mt2.json; ratio_MT2 inherits the MT2_0 error"
     mt2 = tolerance(relative=1e-9, noise=1e4, zero=2e-7)
-    return {"": rule, "MT2_0": mt2, "MT2_100": mt2, "ratio_MT2": tolerance(relative=2e-9, noise=1e4, zero=2e-7)}
+    return {
+        "": rule,
+        "MT2_0": mt2,
+        "MT2_100": mt2,
+        "ratio_MT2": tolerance(relative=2e-9, noise=1e4, zero=2e-7),
+    }
 
 
 def parameters() -> list[Any]:

@@ -23,11 +23,11 @@ def vector(length: float, angle: float) -> tuple[float, float]:
     return length * math.cos(angle), length * math.sin(angle)
 
 
-def cases() -> list[dict[str, object]]:  # noqa: C901 (a plain list of kinds)
+def cases() -> list[dict[str, object]]:
     rng = random.Random(20240)
     out: list[dict[str, object]] = []
 
-    def add(kind: str, m1, p1, m2, p2, miss, chi1, chi2) -> None:  # noqa: ANN001
+    def add(kind: str, m1, p1, m2, p2, miss, chi1, chi2) -> None:
         out.append({"kind": kind, "in": dict(zip(NAMES, (m1, *p1, m2, *p2, *miss, chi1, chi2), strict=True))})
 
     def angle() -> float:
@@ -41,7 +41,16 @@ def cases() -> list[dict[str, object]]:  # noqa: C901 (a plain list of kinds)
 
     for _ in range(20):
         p1, p2, miss = (vector(rng.uniform(5, 500), angle()) for _ in range(3))
-        add("massive", rng.uniform(0, 200), p1, rng.uniform(0, 200), p2, miss, rng.uniform(0, 300), rng.uniform(0, 300))
+        add(
+            "massive",
+            rng.uniform(0, 200),
+            p1,
+            rng.uniform(0, 200),
+            p2,
+            miss,
+            rng.uniform(0, 300),
+            rng.uniform(0, 300),
+        )
         add("massless, trial 0", 0.0, p1, 0.0, p2, miss, 0.0, 0.0)
         add("massless, trial 100", 0.0, p1, 0.0, p2, miss, 100.0, 100.0)
         add("muons, trial 0", MUON, p1, MUON, p2, miss, 0.0, 0.0)
@@ -70,8 +79,26 @@ def cases() -> list[dict[str, object]]:  # noqa: C901 (a plain list of kinds)
         add("zero missing momentum", pick(0.0, MUON, 50.0), p1, mass, p2, (0.0, 0.0), pick(0.0, 80.0), chi)
     for _ in range(16):
         p1, p2, miss = (vector(log(1, 1e5), angle()) for _ in range(3))
-        add("fast and light", log(1e-4, 1), p1, log(1e-4, 1), p2, miss, pick(0.0, log(1, 1e3)), pick(0.0, log(1, 1e3)))
-        add("one leg at rest", log(1, 100), (0.0, 0.0), pick(0.0, MUON, 20.0), p2, miss, pick(0.0, 50.0), pick(0.0, 50.0))
+        add(
+            "fast and light",
+            log(1e-4, 1),
+            p1,
+            log(1e-4, 1),
+            p2,
+            miss,
+            pick(0.0, log(1, 1e3)),
+            pick(0.0, log(1, 1e3)),
+        )
+        add(
+            "one leg at rest",
+            log(1, 100),
+            (0.0, 0.0),
+            pick(0.0, MUON, 20.0),
+            p2,
+            miss,
+            pick(0.0, 50.0),
+            pick(0.0, 50.0),
+        )
         add("heavy trial", 0.0, vector(log(1e-3, 10), angle()), pick(0.0, MUON), vector(log(1e-3, 10), angle()),
             vector(log(1e-3, 10), angle()), 1e4, pick(0.0, 1e4))  # fmt: skip
     for _ in range(12):
@@ -96,7 +123,7 @@ def solve(case: dict[str, object]) -> dict[str, object]:
     low1, low2, sq1, sq2 = m1**2 + chi1**2, m2**2 + chi2**2, chi1**2, chi2**2
     sqrt, sinh = mp.sqrt, mp.sinh
 
-    def worst(qx, qy):  # noqa: ANN001, ANN202
+    def worst(qx, qy):
         rx, ry = px - qx, py - qy
         t1 = low1 + 2 * (energy1 * sqrt(sq1 + qx * qx + qy * qy) - x1 * qx - y1 * qy)
         t2 = low2 + 2 * (energy2 * sqrt(sq2 + rx * rx + ry * ry) - x2 * rx - y2 * ry)
@@ -104,7 +131,7 @@ def solve(case: dict[str, object]) -> dict[str, object]:
 
     ratio = (sqrt(mp.mpf(5)) - 1) / 2
 
-    def golden(function, low, high, width):  # noqa: ANN001, ANN202
+    def golden(function, low, high, width):
         a, b = low, high
         c, d = b - ratio * (b - a), a + ratio * (b - a)
         fc, fd = function(c), function(d)
@@ -121,7 +148,7 @@ def solve(case: dict[str, object]) -> dict[str, object]:
 
     reach, width = mp.mpf(30), mp.mpf(10) ** -24
 
-    def best_over_y(u):  # noqa: ANN001, ANN202
+    def best_over_y(u):
         qx = scale * sinh(u)
         return golden(lambda v: worst(qx, scale * sinh(v)), -reach, reach, width)
 

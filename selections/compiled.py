@@ -1,0 +1,70 @@
+"""The decorator of all kernels and loops: compiled by numba on the first call, cached on disk.
+
+numba looks for a changed source in the file of the function alone.  A kernel is compiled into its callers
+in other files, though, so that a changed formula would go on giving the old result there.  Here the cache
+is valid for one content of all files with compiled functions in this folder.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from numba import njit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["compiled"]
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+def compiled(function: F) -> F:
+    """Compile a function when it is first called, and keep the machine code on disk.
+
+    The cache is in ``__pycache__`` beside the file, or in the user's cache folder where that is not
+    writable.  Division by zero gives inf or NaN, and the interpreter's lock is released.
+
+    Parameters
+    ----------
+    function
+        A function of numbers, tuples of numbers or arrays, in the subset of Python that numba knows.
+
+    Returns
+    -------
+    callable
+        To be called from Python and from other compiled functions alike.
+
+    Examples
+    --------
+    >>> @compiled
+    ... def half(x: float) -> float:
+    ...     return 0.5 * x
+    >>> half.__name__
+    'half'
+    """
+    dispatcher: Any = njit(cache=True, nogil=True, error_model="numpy")(function)
+    # Not part of numba's public interface: without it the cache still works, with numba's own rule.
+    cache_file: Any = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
+    if hasattr(cache_file, "_source_stamp"):
+        cache_file._source_stamp = (cache_file._source_stamp, _digest(_folder(function)))
+    result: F = dispatcher
+    return result
+
+
+def _folder(function: Callable[..., Any]) -> Path:
+    return Path(function.__code__.co_filename).parent
+
+
+@functools.cache
+def _digest(folder: Path) -> str:
+    """Digest of the Python files of a folder that define compiled functions."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        source = path.read_bytes()
+        if b"@compiled" in source:
+            digest.update(path.name.encode() + b"\0" + source + b"\0")
+    return digest.hexdigest()

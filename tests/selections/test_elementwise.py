@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import awkward as ak
+import numpy as np
+import pytest
+
+from massgap.selections.angles import delta_phi
+from massgap.selections.elementwise import elementwise
+from massgap.selections.errors import SelectionError
+from massgap.selections.invariant_mass import invariant_mass
+from massgap.selections.mt2 import mt2
+from massgap.selections.ratios import over_met
+
+
+def halve_loop(x, out):
+    out[:] = 0.5 * x
+
+
+def sum_and_difference_loop(x, y, total, difference):
+    total[:] = x + y
+    difference[:] = x - y
+
+
+def test_scalars_give_a_float():
+    result = over_met(1, 4)
+    assert isinstance(result, float)
+    assert result == 0.25
+
+
+def test_lists_and_higher_dimensions_broadcast():
+    result = over_met([[1.0, 2.0, 3.0]], [[2.0], [4.0]])
+    assert isinstance(result, np.ndarray)
+    np.testing.assert_array_equal(result, [[0.5, 1.0, 1.5], [0.25, 0.5, 0.75]])
+
+
+def test_strided_and_reversed_input():
+    values = np.arange(12.0).reshape(3, 4)
+    np.testing.assert_array_equal(over_met(values.T[::-1], 2.0), values.T[::-1] / 2.0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32, np.uint8, bool])
+def test_every_number_type_gives_double_precision(dtype):
+    result = elementwise(halve_loop, np.array([0, 1], dtype=dtype))
+    assert result.dtype == np.float64
+    np.testing.assert_array_equal(result, [0.0, 0.5])
+
+
+def test_single_precision_is_widened_before_the_calculation():
+    # cosh - cos of nearly collinear leptons loses everything in single precision.
+    args = np.array([[50.0, 1.0, 1.0, 0.0], [50.0, 1.0001, 1.0001, 0.0]], dtype=np.float32)
+    expected = invariant_mass(*args[0].astype(np.float64), *args[1].astype(np.float64))
+    np.testing.assert_allclose(invariant_mass(*args[0], *args[1]), expected, rtol=1e-14)
+
+
+def test_empty_arrays():
+    assert over_met(np.array([]), 1.0).shape == (0,)
+    assert over_met(ak.Array([[], []])[:0], 1.0).to_list() == []
+    assert over_met(ak.Array([[], [1.0]])[:1], 1.0).to_list() == [[]]
+
+
+def test_jagged_arrays_broadcast_with_one_value_per_event():
+    pt = ak.Array([[10.0, 20.0], [], [30.0]])
+    met = np.array([5.0, 1.0, 0.0])
+    result = over_met(pt, met)
+    assert result[:2].to_list() == [[2.0, 4.0], []]
+    assert np.isnan(result[2, 0])
+
+
+def test_missing_values_stay_missing():
+    assert over_met(ak.Array([1.0, None, 3.0]), 2.0).to_list() == [0.5, None, 1.5]
+
+
+def test_single_precision_jagged_arrays():
+    result = over_met(ak.values_astype(ak.Array([[1.0], [2.0, 3.0]]), np.float32), 2)
+    assert str(result.type) == "2 * var * float64"
+
+
+def test_sliced_and_indexed_awkward_arrays():
+    pt = ak.Array([[1.0, 2.0, 3.0], [4.0], [5.0, 6.0]])
+    assert over_met(pt[[2, 0]][:, ::-1], 1.0).to_list() == [[6.0, 5.0], [3.0, 2.0, 1.0]]
+
+
+def test_several_outputs():
+    total, difference = elementwise(sum_and_difference_loop, 3.0, np.array([1.0, 2.0]), outputs=2)
+    np.testing.assert_array_equal(total, [4.0, 5.0])
+    np.testing.assert_array_equal(difference, [2.0, 1.0])
+    total, difference = elementwise(sum_and_difference_loop, 3.0, ak.Array([[1.0], []]), outputs=2)
+    assert total.to_list() == [[4.0], []]
+    assert difference.to_list() == [[2.0], []]
+
+
+def test_inputs_are_not_changed():
+    values = np.array([1.0, 2.0])
+    values.flags.writeable = False
+    over_met(values, values)
+    np.testing.assert_array_equal(values, [1.0, 2.0])
+
+
+@pytest.mark.parametrize("wrong", ["text", None, [1.0, "x"], [[1.0], [1.0, 2.0]], 1j, np.array(["a"])])
+def test_input_that_is_not_a_number(wrong):
+    with pytest.raises(SelectionError, match="real numbers"):
+        over_met(wrong, 1.0)
+
+
+def test_shapes_that_do_not_fit_are_named():
+    with pytest.raises(SelectionError, match=r"\(2,\), \(3,\)"):
+        over_met([1.0, 2.0], [1.0, 2.0, 3.0])
+
+
+def test_jagged_arrays_that_do_not_fit():
+    with pytest.raises(SelectionError, match="same numbers of objects"):
+        over_met(ak.Array([[1.0, 2.0], [3.0]]), ak.Array([[1.0], [3.0]]))
+
+
+@pytest.mark.parametrize("function", [mt2, delta_phi, invariant_mass])
+def test_functions_pickle(function):
+    assert pickle.loads(pickle.dumps(function)) is function
+
+
+def test_kernels_work_in_a_spawned_worker():
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        assert pool.submit(over_met, 1.0, 4.0).result() == 0.25

@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import awkward as ak
+import mt2 as package
+import numpy as np
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from massgap.selections.errors import SelectionError
+from massgap.selections.mt2 import mt2
+
+NAMES = ("m1", "px1", "py1", "m2", "px2", "py2", "pxmiss", "pymiss", "chi1", "chi2")
+HARD_CASES = json.loads((Path(__file__).parent / "data" / "mt2_mpmath.json").read_text())
+MUON = 0.1056583755
+
+scales = st.floats(-3, 5).map(lambda x: 10.0**x)
+masses = st.one_of(st.just(0.0), st.just(MUON), st.just(100.0), scales)
+vectors = st.one_of(
+    st.tuples(scales, st.floats(-math.pi, math.pi)).map(
+        lambda v: (v[0] * math.cos(v[1]), v[0] * math.sin(v[1]))
+    ),
+    st.just((0.0, 0.0)),
+    st.just((50.0, 0.0)),
+    st.just((-30.0, 0.0)),
+    st.just((0.0, 20.0)),
+)
+events = st.tuples(masses, vectors, masses, vectors, vectors, masses, masses).map(
+    lambda e: (e[0], *e[1], e[2], *e[3], *e[4], e[5], e[6])
+)
+quick = settings(deadline=None, max_examples=300)
+
+
+def size(event) -> float:
+    return max(map(abs, event))
+
+
+def near(value: float, expected: float, event) -> bool:
+    """The agreement that the conventions ask for, with the rounding of the input itself on top."""
+    rounding = 1e-13 * size(event) ** 2 / max(value, expected, 1e-300)
+    return abs(value - expected) <= 1e-9 * expected + min(2e-7 * size(event), rounding)
+
+
+def transverse_mass(m, p, chi, q) -> float:
+    """sqrt(m^2 + chi^2 + 2 (E e - p.q)) with E e - p.q in extended precision."""
+    m, chi, px, py, qx, qy = map(np.longdouble, (m, chi, *p, *q))
+    energies = np.sqrt(m**2 + px**2 + py**2) * np.sqrt(chi**2 + qx**2 + qy**2)
+    return float(np.sqrt(max(m**2 + chi**2 + 2 * (energies - px * qx - py * qy), np.longdouble(0))))
+
+
+@pytest.mark.parametrize("case", [pytest.param(c, id=f"{c['id']} {c['kind']}") for c in HARD_CASES])
+def test_hard_cases_in_45_digits(case):
+    event = [case["in"][name] for name in NAMES]
+    # Where the true value is 0, the search of the reference stops a little above.
+    if case["mt2"] < 1e-9 * size(event):
+        assert mt2(*event) == pytest.approx(case["mt2"], abs=2e-7 * size(event))
+    else:
+        assert mt2(*event) == pytest.approx(case["mt2"], rel=1e-10)
+    assert mt2(*event) >= case["lower_bound"]
+
+
+@quick
+@given(events)
+@example((0.0,) * 10)
+@example((0.0, 10.0, 0.0, 0.0, -20.0, 0.0, -5.0, 3.0, 100.0, 100.0))
+def test_always_defined_and_at_least_the_bound(event):
+    m1, m2, chi1, chi2 = event[0], event[3], event[8], event[9]
+    value = mt2(*event)
+    assert math.isfinite(value)
+    assert value >= max(m1 + chi1, m2 + chi2)
+
+
+@quick
+@given(events, vectors)
+def test_no_splitting_does_better(event, q1):
+    m1, x1, y1, m2, x2, y2, px, py, chi1, chi2 = event
+    q2 = (px - q1[0], py - q1[1])
+    worst = max(transverse_mass(m1, (x1, y1), chi1, q1), transverse_mass(m2, (x2, y2), chi2, q2))
+    assert mt2(*event) <= worst * (1 + 1e-9) + 2e-7 * max(size(event), *map(abs, q1))
+
+
+@quick
+@given(events)
+def test_exchange_of_the_legs(event):
+    m1, x1, y1, m2, x2, y2, px, py, chi1, chi2 = event
+    assert near(mt2(m2, x2, y2, m1, x1, y1, px, py, chi2, chi1), mt2(*event), event)
+
+
+@quick
+@given(events)
+def test_reflection_and_right_angles(event):
+    m1, x1, y1, m2, x2, y2, px, py, chi1, chi2 = event
+    value = mt2(*event)
+    assert near(mt2(m1, x1, -y1, m2, x2, -y2, px, -py, chi1, chi2), value, event)
+    assert near(mt2(m1, -y1, x1, m2, -y2, x2, -py, px, chi1, chi2), value, event)
+
+
+def test_rotation():
+    rng = np.random.default_rng(1)
+    size, angle = 2000, rng.uniform(-np.pi, np.pi, 2000)
+    m1, m2, chi1, chi2 = rng.uniform(0, 100, (4, size))
+    x, y = rng.normal(0, 100, (2, 3, size))
+    u, v = x * np.cos(angle) - y * np.sin(angle), x * np.sin(angle) + y * np.cos(angle)
+    plain = mt2(m1, x[0], y[0], m2, x[1], y[1], x[2], y[2], chi1, chi2)
+    turned = mt2(m1, u[0], v[0], m2, u[1], v[1], u[2], v[2], chi1, chi2)
+    np.testing.assert_allclose(turned, plain, rtol=1e-10)
+
+
+@quick
+@given(events, st.integers(-60, 60))
+def test_scaling(event, power):
+    factor = 2.0**power
+    assert near(mt2(*(factor * v for v in event)), factor * mt2(*event), [factor * v for v in event])
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1e-200, 1e200, 1e300])
+def test_units_far_from_one(factor):
+    event = np.array([MUON, 60.0, 10.0, MUON, -20.0, 35.0, 30.0, -80.0, 50.0, 50.0])
+    assert mt2(*(factor * event)) == pytest.approx(factor * mt2(*event), rel=1e-10)
+
+
+@quick
+@given(events, st.floats(0, 100))
+def test_rises_with_the_trial_mass(event, more):
+    heavier = (*event[:8], event[8] + more, event[9] + more)
+    assert mt2(*heavier) >= mt2(*event) * (1 - 1e-9) - 2e-7 * size(heavier)
+
+
+@quick
+@given(vectors, vectors, st.sampled_from([0.0, MUON, 5.0]), st.sampled_from([0.0, 1.0, 80.0, 1000.0]))
+def test_closed_form_without_recoil(p1, p2, mass, chi):
+    # Equal masses, and missing momentum that balances the visible one (Lester, arXiv:1103.5682):
+    # MT2^2 = chi^2 + A + sqrt((1 + 2 chi^2 / (A - m^2)) (A^2 - m^4)) with A = E1 E2 + p1.p2.
+    e1, e2 = math.hypot(mass, *p1), math.hypot(mass, *p2)
+    a = e1 * e2 + p1[0] * p2[0] + p1[1] * p2[1]
+    event = (mass, *p1, mass, *p2, -p1[0] - p2[0], -p1[1] - p2[1], chi, chi)
+    assume(a > mass**2 * (1 + 1e-4) + 1e-6 * e1 * e2)
+    expected = math.sqrt(chi**2 + a + math.sqrt((1 + 2 * chi**2 / (a - mass**2)) * (a**2 - mass**4)))
+    assert mt2(*event) == pytest.approx(expected, rel=1e-7)
+
+
+def decays(rng, size, m_parent, m_invisible, recoil):
+    """Pairs of parents that decay to a massless lepton and an invisible particle: transverse momenta."""
+    momentum = (m_parent**2 - m_invisible**2) / (2 * m_parent)
+    out = []
+    common = rng.normal(0, 1, (3, size))
+    for sign in (1, -1):
+        cos, phi = rng.uniform(-1, 1, size), rng.uniform(-np.pi, np.pi, size)
+        sin = np.sqrt(1 - cos**2)
+        lepton = momentum * np.array([sin * np.cos(phi), sin * np.sin(phi), cos])
+        # The parent's velocity: opposite ones without recoil, an additional common push with it.
+        parent = rng.normal(0, 100, (3, size)) if not out else -out[0][2]
+        parent_momentum = parent
+        pushed = parent_momentum + recoil * common
+        energy = np.sqrt(m_parent**2 + (pushed**2).sum(0))
+        gamma, beta_gamma = energy / m_parent, pushed / m_parent
+        along = (lepton * beta_gamma).sum(0)
+        boosted = lepton + beta_gamma * (momentum + along / (gamma + 1))
+        out.append((boosted[:2], (pushed - boosted)[:2], parent, sign))
+    (l1, q1, *_), (l2, q2, *_) = out
+    return l1, l2, q1 + q2
+
+
+@pytest.mark.parametrize("recoil", [0.0, 300.0])
+def test_the_parents_mass_is_an_endpoint_for_the_true_trial_mass(recoil):
+    l1, l2, miss = decays(np.random.default_rng(3), 20000, 110.0, 80.0, recoil)
+    values = mt2(0.0, *l1, 0.0, *l2, *miss, 80.0, 80.0)
+    assert values.max() <= 110.0 * (1 + 1e-12)
+    assert values.max() > 109.0
+
+
+def test_endpoint_of_the_benchmark_without_recoil():
+    # mu + sqrt(mu^2 + 100^2) with mu = (110^2 - 80^2) / (2 110): 129.21 GeV.
+    l1, l2, miss = decays(np.random.default_rng(4), 20000, 110.0, 80.0, 0.0)
+    values = mt2(0.0, *l1, 0.0, *l2, *miss, 100.0, 100.0)
+    mu = (110.0**2 - 80.0**2) / 220.0
+    assert values.max() <= mu + math.hypot(mu, 100.0)
+    assert mu + math.hypot(mu, 100.0) == pytest.approx(129.21, abs=0.005)
+    assert values.max() > 128.0
+
+
+@pytest.mark.parametrize(("mass", "chi"), [(None, None), (MUON, 100.0), (0.0, 100.0), (20.0, 0.0)])
+def test_agrees_with_the_package_where_that_is_right(mass, chi):
+    # Heavy trial or visible masses and momenta of one scale; elsewhere bisection loses digits.
+    rng = np.random.default_rng(5)
+    shape = 20000
+    x, y = rng.normal(0, 80, (2, 3, shape))
+    m1, m2 = (rng.uniform(1, 100, (2, shape))) if mass is None else (mass, mass)
+    chi1, chi2 = (rng.uniform(0, 200, (2, shape))) if chi is None else (chi, chi)
+    args = (m1, x[0], y[0], m2, x[1], y[1], x[2], y[2], chi1, chi2)
+    np.testing.assert_allclose(mt2(*args), package.mt2(*args), rtol=2e-7)
+
+
+def test_drops_in_for_the_package():
+    positional = (100, 410, 20, 150, -210, -300, -200, 280, 100, 100)
+    names = "m_vis_1 px_vis_1 py_vis_1 m_vis_2 px_vis_2 py_vis_2 px_miss py_miss m_invis_1 m_invis_2".split()
+    named = dict(zip(names, positional, strict=True)) | {"desired_precision_on_mt2": 0.01}
+    assert mt2(*positional) == pytest.approx(package.mt2(*positional), rel=1e-12)
+    assert mt2(**named) == mt2(*positional)
+    out = np.empty(2)
+    assert mt2(*positional[:8], [100, 120], 100, out=out) is out
+    np.testing.assert_allclose(out, package.mt2(*positional[:8], [100, 120], 100), rtol=1e-12)
+    with pytest.raises(SelectionError, match="shape"):
+        mt2(*positional, out=out)
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ((0, 10, 0, 0, 20, 0, -5, 3, 0, 0), 12.017183194545662),  # parallel, where bisection fails
+        ((0, 10, 0, 0, -20, 0, -5, 3, 100, 100), 100.0),  # antiparallel: an infimum at infinity
+        ((0, 10, 0, 0, 0, 20, 30, 7, 0, 0), 0.0),  # missing momentum between the visible ones
+        ((0, 0, 0, 5, 30, 0, 10, 10, 70, 20), 70.0),  # a leg without energy
+        ((150, 0, 0, 1, 2, 0, 3, 4, 100, 3), 250.0),  # unbalanced
+        ((-1.0, 10, 0, -2.0, 20, 0, -5, 3, -3.0, -4.0), 12.017183194545662),  # negative masses are zero
+    ],
+)
+def test_special_cases(event, expected):
+    assert mt2(*event) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("index", range(10))
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_input_that_is_not_finite(index, bad):
+    event = [1.0] * 10
+    event[index] = bad
+    assert math.isnan(mt2(*event))
+
+
+def test_jagged_arrays():
+    px = ak.Array([[10.0, 20.0], [], [0.0]])
+    got = mt2(0.0, px, 0.0, 0.0, 20.0, 0.0, -5.0, 3.0, 0.0, 0.0)
+    assert ak.num(got).to_list() == [2, 0, 1]
+    assert got[0, 0] == pytest.approx(12.017183194545662, rel=1e-12)
