@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-
 from massgap.selections.compiled import compiled
 from massgap.selections.elementwise import elementwise
 

@@ -89,7 +89,7 @@ def _on_numpy(loop: Callable[..., None], inputs: tuple[Any, ...], outputs: int) 
 
 
 def _on_awkward(loop: Callable[..., None], inputs: tuple[Any, ...], outputs: int) -> tuple[Any, ...]:
-    import awkward as ak  # noqa: PLC0415 (awkward takes long to import, and only its users need it)
+    import awkward as ak
 
     values = [value if _is_awkward(value) else _as_float64(value) for value in inputs]
     # Numbers go around awkward, which broadcasts arrays only.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-
 from massgap.selections.compiled import compiled
 from massgap.selections.elementwise import elementwise
 from massgap.selections.invariant_mass import invariant_mass_kernel

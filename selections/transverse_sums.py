@@ -51,19 +51,19 @@ def scalar_sum(pt: Any) -> Any:
     >>> print(scalar_sum([30.0, 20.0]))
     50.0
     """
-    import awkward as ak  # noqa: PLC0415 (awkward takes long to import)
+    import awkward as ak
 
-    try:
+    total = None
+    if not isinstance(pt, str) and (isinstance(pt, ak.Array | list | tuple) or np.ndim(pt) != 0):
         values = ak.Array(pt)
-        if "string" in str(values.type) or values.ndim == 0:
-            raise TypeError
-        values = ak.values_astype(values, np.float64)
-        total = ak.sum(values, axis=-1)
-    except (TypeError, ValueError) as error:
+        if "string" not in str(values.type):
+            values = ak.values_astype(values, np.float64)
+            total = ak.sum(values, axis=-1)
+    if total is None:
         msg = (
             f"A sum over objects needs a list of numbers per event, but got {type(pt).__name__} ({pt!r:.60})."
         )
-        raise SelectionError(msg) from error
+        raise SelectionError(msg)
     if values.ndim == 1:
         return np.float64(total)
     return total if isinstance(pt, ak.Array) else ak.to_numpy(total)

@@ -197,7 +197,10 @@ def test_agrees_with_the_package_where_that_is_right(mass, chi):
 
 def test_drops_in_for_the_package():
     positional = (100, 410, 20, 150, -210, -300, -200, 280, 100, 100)
-    names = "m_vis_1 px_vis_1 py_vis_1 m_vis_2 px_vis_2 py_vis_2 px_miss py_miss m_invis_1 m_invis_2".split()
+    names = [
+        *("m_vis_1", "px_vis_1", "py_vis_1", "m_vis_2", "px_vis_2", "py_vis_2"),
+        *("px_miss", "py_miss", "m_invis_1", "m_invis_2"),
+    ]
     named = dict(zip(names, positional, strict=True)) | {"desired_precision_on_mt2": 0.01}
     assert mt2(*positional) == pytest.approx(package.mt2(*positional), rel=1e-12)
     assert mt2(**named) == mt2(*positional)
