@@ -54,6 +54,8 @@ class Process:
     top: bool = False
     #: Every event has exactly two taus: both are made to decay to muons, with the branching ratio in the weight.
     ditau: bool = False
+    #: The settings and xsec_fb count taus as the muons they are made to decay to.
+    taus_in_xsec: bool = False
     #: Leave out events that hold nothing but muons, taus and neutrinos: another part of the process has them.
     drop_leptonic: bool = False
     #: Name of the process in filesets, where a process has several parts.
@@ -96,7 +98,16 @@ def _pthat_slices(*slices: tuple[float, float, float]) -> tuple[Tranche, ...]:
 
 
 _LO = "Pythia 8.317, internal leading-order process"
-_W_LEPTONS = ("24:onMode = off", "24:onIfAny = 13 15")
+#: Branching ratio of tau to mu in Pythia 8.317.
+TAU_TO_MU = 0.1731
+# W to mu, and to tau as often as a tau becomes a muon: mode 103 keeps the given ratios, the width stays that of all
+# decays. sigma(Pythia, W to mu or tau) times ((1 + TAU_TO_MU) / 2)^2 is then the cross section.
+_W_LEPTONS = (
+    "24:doForceWidth = on",
+    f"24:oneChannel = 1 {1 / (1 + TAU_TO_MU):.6f} 103 -13 14",
+    f"24:addChannel = 1 {TAU_TO_MU / (1 + TAU_TO_MU):.6f} 103 -15 16",
+)
+_TWO_W = ((1 + TAU_TO_MU) / 2) ** 2
 _ZZ = ("WeakDoubleBoson:ffbar2gmZgmZ = on", "23:mMin = 50.")
 _DRELL_YAN = (
     "WeakBosonAndParton:qqbar2gmZg = on",
@@ -120,13 +131,13 @@ def smuon_pair(m_slepton: float, m_lsp: float, xsec_fb: float, generator_xsec_fb
             "SUSY:idVecA = 1000013",
             "SUSY:idVecB = 1000013",
         ),
-        tranches=_met_slices((0.0, 6.0), (40.0, 5.0), (75.0, 11.0)),
+        tranches=_met_slices((0.0, 6.0), (40.0, 5.0), (95.0, 11.0)),
         xsec_fb=xsec_fb,
         generator_xsec_fb=generator_xsec_fb,
         is_signal=True,
         masses={"m_slepton": float(m_slepton), "m_lsp": float(m_lsp)},
         slha=smuon_slha(m_slepton, m_lsp, "left"),
-        edges=(0.0, 40.0, 75.0),
+        edges=(0.0, 40.0, 95.0),
     )
 
 
@@ -161,9 +172,10 @@ _PROCESSES = (
         description="top pairs, both W to a muon (tau -> mu included)",
         source=_LO,
         settings=("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *_W_LEPTONS),
-        tranches=_met_slices((0.0, 8.0), (40.0, 6.0), (75.0, 22.0)),
-        xsec_fb=23.76e3,
-        edges=(0.0, 40.0, 75.0),
+        tranches=_met_slices((0.0, 8.0), (40.0, 6.0), (95.0, 22.0)),
+        xsec_fb=23.76e3 * _TWO_W,
+        taus_in_xsec=True,
+        edges=(0.0, 40.0, 95.0),
         top=True,
     ),
     Process(
@@ -171,9 +183,10 @@ _PROCESSES = (
         description="W pairs, both to a muon (tau -> mu included)",
         source=_LO,
         settings=("WeakDoubleBoson:ffbar2WW = on", *_W_LEPTONS),
-        tranches=_met_slices((0.0, 6.0), (40.0, 5.0), (75.0, 11.0)),
-        xsec_fb=3008.0,
-        edges=(0.0, 40.0, 75.0),
+        tranches=_met_slices((0.0, 6.0), (40.0, 5.0), (95.0, 11.0)),
+        xsec_fb=3008.0 * _TWO_W,
+        taus_in_xsec=True,
+        edges=(0.0, 40.0, 95.0),
     ),
     Process(
         name="ZZ_leptons",
@@ -181,9 +194,9 @@ _PROCESSES = (
         description="pairs of Z/gamma* (m > 50 GeV), both to muons, taus or neutrinos",
         source=_LO,
         settings=(*_ZZ, "23:onMode = off", "23:onIfAny = 12 13 14 15 16"),
-        tranches=_met_slices((0.0, 2.0), (40.0, 1.0), (75.0, 3.0)),
+        tranches=_met_slices((0.0, 2.0), (40.0, 1.0), (95.0, 3.0)),
         xsec_fb=660.8,
-        edges=(0.0, 40.0, 75.0),
+        edges=(0.0, 40.0, 95.0),
     ),
     Process(
         name="ZZ_other",
@@ -200,9 +213,9 @@ _PROCESSES = (
         description="W with Z (m > 50 GeV), Z to muons or taus",
         source=_LO,
         settings=("WeakDoubleBoson:ffbar2ZW = on", "23:mMin = 50.", "23:onMode = off", "23:onIfAny = 13 15"),
-        tranches=_met_slices((0.0, 4.0), (40.0, 2.0), (75.0, 4.0)),
+        tranches=_met_slices((0.0, 4.0), (40.0, 2.0), (95.0, 4.0)),
         xsec_fb=1569.0,
-        edges=(0.0, 40.0, 75.0),
+        edges=(0.0, 40.0, 95.0),
     ),
 )
 

@@ -174,25 +174,21 @@ def _plan(chosen: list[Process], out: Path, events: int, seed: int, card: str, m
             for block, first in enumerate(range(0, wanted, BLOCK)):
                 n = min(BLOCK, wanted - first)
                 path = out / f"{process.name}_{tranche.name}" / f"block_{block:04d}.root"
-                key = [
-                    common,
-                    process.name,
-                    settings_of(process, tranche, mpi=mpi),
-                    process.slha,
-                    process.dimuon,
-                ]
-                key += [
-                    process.edges,
-                    process.top,
-                    process.ditau,
-                    process.drop_leptonic,
-                    index,
-                    block,
-                    n,
-                    seed,
-                    MUON_PT_MIN,
-                    MUON_ETA_MAX,
-                ]
+                key = {
+                    "common": common,
+                    "process": process.name,
+                    "settings": settings_of(process, tranche, mpi=mpi),
+                    "slha": process.slha,
+                    "filters": [
+                        process.dimuon,
+                        process.edges,
+                        process.top,
+                        process.ditau,
+                        process.drop_leptonic,
+                    ],
+                    "muons": [MUON_PT_MIN, MUON_ETA_MAX],
+                    "block": [index, block, n, seed],
+                }
                 digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
                 tasks.append(_Task(process.name, index, block, n, seed, card, mpi, str(path), digest))
     # one block of each tranche first: an interrupted run then has all tranches soonest
@@ -355,22 +351,16 @@ def _fileset(
         done = [task for task in planned if task.path in summaries]
         if len({task.tranche for task in done}) < len(process.tranches):
             continue  # without a tranche the rest does not add up to the process
-        everything = [summaries[task.path] for task in done]
-        tried = sum(found["counters"]["tried"] for found in everything)
         for index, tranche in enumerate(process.tranches):
             own = [task for task in done if task.tranche == index]
             blocks = [summaries[task.path] for task in own]
             sum_weights = sum(found["sum_weights"] for found in blocks)
             if not sum_weights:
                 continue  # nothing passed: the best estimate of its cross section is 0
-            if not process.dimuon:
-                fraction = 1.0
-            elif process.edges:
-                # each run counts the events of all slices: pooling them makes the slices add up exactly
-                fraction = sum(found["counters"]["slices"][index] for found in everything) / tried
-            else:
-                here = sum(found["counters"]["tried"] for found in blocks)
-                fraction = sum(found["counters"]["slices"][0] for found in blocks) / here
+            fraction = 1.0
+            if process.dimuon:
+                tried = sum(found["counters"]["tried"] for found in blocks)
+                fraction = sum(found["counters"]["accepted"] for found in blocks) / tried
             passed = sum_weights / sum(found["generated_weights"] for found in blocks)
             hard = process.hard_xsec_fb(tranche)
             efficiency = fraction * blocks[0]["tau_factor"] * passed

@@ -16,14 +16,13 @@ from massgap.samples.record import Record, is_heavy_hadron, last_copies
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_announced = False
+_announced: set[str] = set()
 
 
 @contextlib.contextmanager
-def without_banner() -> Iterator[None]:
-    """Hold back what fastjet's first call prints to the terminal from C++."""
-    global _announced  # noqa: PLW0603  (the banner comes once per process)
-    if _announced:
+def without_banner(library: str) -> Iterator[None]:
+    """Hold back what the first call of a jet library prints to the terminal from C++."""
+    if library in _announced:
         yield
         return
     sys.stdout.flush()
@@ -31,7 +30,7 @@ def without_banner() -> Iterator[None]:
     try:
         os.dup2(null, 1)
         yield
-        _announced = True
+        _announced.add(library)
     finally:
         os.dup2(saved, 1)
         os.close(saved)
@@ -85,7 +84,7 @@ def cluster(
     particles = ak.unflatten(
         ak.zip({"px": px, "py": py, "pz": pz, "E": energy}, with_name="Momentum4D"), counts
     )
-    with without_banner():
+    with without_banner("fastjet"):
         sequence = fastjet.ClusterSequence(particles, fastjet.JetDefinition(fastjet.antikt_algorithm, radius))
         jets = sequence.inclusive_jets(min_pt=pt_min)
         inside = sequence.constituent_index(min_pt=pt_min)

@@ -181,8 +181,10 @@ def event_content(
     """
     n = record.n_events
     stable = np.flatnonzero(record.final)
-    pick = [getattr(record, name)[stable] for name in ("event", "pdg", "charge", "px", "py", "pz", "energy")]
-    seen = reconstruct(*pick, card, rng)  # type: ignore[arg-type]
+    pick = {
+        name: getattr(record, name)[stable] for name in ("event", "pdg", "charge", "px", "py", "pz", "energy")
+    }
+    seen = reconstruct(**pick, card=card, rng=rng)
     rows = stable[seen.index]  # rows of the record that the candidates come from
     px, py = seen.pt * np.cos(seen.phi), seen.pt * np.sin(seen.phi)
     pz = seen.pt * np.sinh(seen.eta)
@@ -394,8 +396,9 @@ def _jets(
 
 def _gen_jets(record: Record, card: dict[str, Any]) -> dict[str, Any]:
     rows = np.flatnonzero(record.final & ~np.isin(np.abs(record.pdg), INVISIBLE))
-    columns = (getattr(record, name)[rows] for name in ("event", "px", "py", "pz", "energy"))
-    jets = cluster(*columns, record.n_events, card["jet"]["radius"], card["jet"]["gen_pt_min"])
+    columns = {name: getattr(record, name)[rows] for name in ("event", "px", "py", "pz", "energy")}
+    table = card["jet"]
+    jets = cluster(**columns, n_events=record.n_events, radius=table["radius"], pt_min=table["gen_pt_min"])
     flavour = hadron_flavour(record, jets, card["btag"]["match_radius"], card["btag"]["hadron_pt_min"])
     return {
         "_event": jets["event"],
@@ -505,13 +508,12 @@ def _gen_particles(record: Record) -> tuple[np.ndarray, dict[str, Any]]:
     start = _starts(record.event[rows], record.n_events)[record.event[rows]]
     new_row = np.cumsum(keep) - 1
     from_tau = nearest_ancestor(record, rows, kind == 15) >= 0
-    same = np.zeros(len(record.pdg), dtype=bool)
     with_mother = mother >= 0
-    same_kind = rows[with_mother][record.pdg[mother[with_mother]] == record.pdg[rows[with_mother]]]
-    same[mother[with_mother][record.pdg[mother[with_mother]] == record.pdg[rows[with_mother]]]] = True
-    del same_kind
+    copied = np.zeros(len(record.pdg), dtype=bool)
+    alike = with_mother & (record.pdg[mother] == record.pdg[rows])
+    copied[mother[alike]] = True
     flags = np.where(from_tau, _TAU_PRODUCT, _PROMPT) | _FROM_HARD
-    flags = flags | np.where(hard[rows], _HARD, 0) | np.where(same[rows], 0, _LAST)
+    flags = flags | np.where(hard[rows], _HARD, 0) | np.where(copied[rows], 0, _LAST)
     return rows, {
         "_event": record.event[rows],
         **{name: getattr(record, name)[rows] for name in ("pt", "eta", "phi", "mass")},

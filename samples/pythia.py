@@ -167,7 +167,7 @@ def generate_block(
             tranche_index if process.edges else None,
             top=process.top,
             drop_leptonic=process.drop_leptonic,
-            tau_to_mu=1.0 if process.ditau else tau_to_mu,
+            tau_to_mu=1.0 if process.ditau or process.taus_in_xsec else tau_to_mu,
             force_taus=lambda on: _force_taus(pythia, on),
             uniform=random.random,
         )

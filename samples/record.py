@@ -13,6 +13,8 @@ import numpy as np
 
 from massgap.samples.detector import INVISIBLE
 
+_COLUMNS = ("pdg", "status", "px", "py", "pz", "energy", "mass", "charge")
+
 
 @dataclass
 class Record:
@@ -63,10 +65,9 @@ class Record:
         return Record(
             int(keep.sum()),
             (np.cumsum(keep) - 1)[self.event[rows]],
-            *(getattr(self, name)[rows] for name in ("pdg", "status")),
-            np.where(mother >= 0, new_row[mother], -1),
-            *(getattr(self, name)[rows] for name in ("px", "py", "pz", "energy", "mass", "charge")),
-            {name: values[keep] for name, values in self.info.items()},
+            mother=np.where(mother >= 0, new_row[mother], -1),
+            info={name: values[keep] for name, values in self.info.items()},
+            **{name: getattr(self, name)[rows] for name in _COLUMNS},
         )
 
 
@@ -103,16 +104,20 @@ def from_batch(batch: Any, charge_of: dict[int, float], lookup: Any) -> Record:
         for name in ("id1", "id2", "x1", "x2", "pdf1", "pdf2", "Q2Fac", "alphaS", "pT2Hat", "mHat")
     }
     info["weight"] = np.asarray(ak.to_numpy(batch.info.weights[:, 0]), dtype=np.float64)
+    momenta = {
+        name: flat(particles.p[key]).astype(np.float64)
+        for name, key in (("px", "px"), ("py", "py"), ("pz", "pz"), ("energy", "e"))
+    }
     return Record(
-        len(counts),
-        event,
-        pdg,
-        flat(particles.status).astype(np.int64),
-        np.where(mother > 0, mother + starts[event], -1),
-        *(flat(particles.p[name]).astype(np.float64) for name in ("px", "py", "pz", "e")),
-        flat(particles.m).astype(np.float64),
-        np.array([charge_of[kind] for kind in kinds.tolist()])[where],
-        info,
+        n_events=len(counts),
+        event=event,
+        pdg=pdg,
+        status=flat(particles.status).astype(np.int64),
+        mother=np.where(mother > 0, mother + starts[event], -1),
+        mass=flat(particles.m).astype(np.float64),
+        charge=np.array([charge_of[kind] for kind in kinds.tolist()])[where],
+        info=info,
+        **momenta,
     )
 
 

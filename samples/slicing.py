@@ -5,10 +5,10 @@ Two decisions are taken long before the costly parts of an event (the full showe
 * after the hard process: does the event hold two muons or taus of opposite charge that a detector could see?
   When exactly two such leptons exist, every tau among them must become a muon: the decay is forced, and the event is
   kept with the probability of the branching ratio, so that weights stay equal;
-* after the hardest emission of the shower: which missing momentum is the event heading for? ``met_hard`` is the
+* after the hardest emission of the shower (and again when all partons are there): which missing momentum is the event heading for? ``met_hard`` is the
   vector sum of what will escape, carried along with the recoil against that emission. It is set to 0 where the
   event cannot reach a dilepton search with one hard jet anyway: leptons outside the acceptance, far apart in
-  pseudorapidity (|cos theta*| = tanh(|delta eta| / 2) > 0.588), a dimuon at the Z mass, no hard jet, or several.
+  pseudorapidity (|cos theta*| = tanh(|delta eta| / 2) > 0.635), a dimuon at the Z mass, no hard jet, or several.
 
 Slices in met_hard (tranches) do not overlap and add up to the process, whatever the variable does: an event belongs
 to exactly one slice. Its margins are wide against the cuts of an analysis, so that few selected events come from a
@@ -19,15 +19,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+from massgap.samples.jets import without_banner
+
 Momentum = tuple[float, float, float, float]  # px, py, pz, E
 _INVISIBLE = frozenset({12, 14, 16, 1000022, 1000023, 1000039})
 _Z_MASS = 91.19
+#: Parton-level jets above this pt (GeV) count as hard ones.
+_SECOND_JET = 40.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Counters:
 
     tried: int = 0
     dropped: int = 0
-    slices: list[int] = field(default_factory=list)
+    accepted: int = 0
 
 
 def boost_along(p: Momentum, old: Momentum, new: Momentum) -> Momentum:
@@ -97,7 +101,7 @@ def met_hard(
         if a.pdg * b.pdg > 0:
             continue
         (pt_a, eta_a), (pt_b, eta_b) = _pt_eta(a.momentum), _pt_eta(b.momentum)
-        if min(pt_a, pt_b) < 8.0 or max(abs(eta_a), abs(eta_b)) > 2.6 or abs(eta_a - eta_b) > 1.35:
+        if min(pt_a, pt_b) < 7.0 or max(abs(eta_a), abs(eta_b)) > 2.6 or abs(eta_a - eta_b) > 1.5:
             continue
         taus = (abs(a.pdg) == 15, abs(b.pdg) == 15)
         if not any(taus) and abs(_mass(a.momentum, b.momentum) - _Z_MASS) < 6.0:
@@ -107,10 +111,12 @@ def met_hard(
             continue
         # leptons beside the pair may be lost or, as taus, seen: take what gives more missing momentum
         rest = [lepton.momentum for lepton in others]
-        lost = [(0.0, 0.0)] + ([(sum(p[0] for p in rest), sum(p[1] for p in rest))] if rest else [])
+        lost: list[tuple[float, float]] = [(0.0, 0.0)]
+        if rest:
+            lost.append((sum(p[0] for p in rest), sum(p[1] for p in rest)))
         # a tau's muon carries an unknown share of it
         shares = [(0.7, 0.3, 0.0) if tau else (0.0,) for tau in taus]
-        for (lx, ly), fa, fb in itertools.product(lost, *shares):
+        for (lx, ly), fa, fb in itertools.product(lost, shares[0], shares[1]):
             x = sx + lx + fa * a.momentum[0] + fb * b.momentum[0]
             y = sy + ly + fa * a.momentum[1] + fb * b.momentum[1]
             best = max(best, math.hypot(x, y))
@@ -153,7 +159,9 @@ def make_hook(
     """
     import pythia8mc
 
-    counters = Counters(slices=[0] * (len(edges) if edges else 1))
+    counters = Counters()
+    # 2: visible particles only; hadron-level jets end up softer than parton-level ones, rarely harder
+    slow_jet = pythia8mc.SlowJet(-1, 0.4, _SECOND_JET, 4.4, 2, 1)
 
     class Hook(pythia8mc.UserHooks):  # type: ignore[misc, name-defined, unused-ignore]
         def __init__(self) -> None:
@@ -168,9 +176,12 @@ def make_hook(
             return edges is not None
 
         def numberVetoStep(self) -> int:
-            return 1
+            return 3
 
         def canVetoPartonLevelEarly(self) -> bool:
+            return edges is not None
+
+        def canVetoPartonLevel(self) -> bool:
             return edges is not None
 
         def doVetoProcessLevel(self, event: Any) -> bool:
@@ -188,12 +199,12 @@ def make_hook(
             if not wanted_:
                 counters.dropped += 1
                 return True
+            self.index = 0
             if edges is None:
-                counters.slices[0] += 1
+                counters.accepted += 1
                 return False
-            if decided:
-                counters.slices[0] += 1
-                return wanted != 0
+            if decided and wanted != 0:
+                return True
             self.leptons = [(kinds[k], _momentum(particles[k]), _ancestor(event, k + 5)) for k in charged]
             self.invisible = [
                 (kind, _momentum(particles[k]), _ancestor(event, k + 5))
@@ -207,7 +218,7 @@ def make_hook(
             ]
             ancestors = {found[2] for found in (*self.leptons, *self.invisible, *self.jets)}
             self.old: dict[int, Momentum] = {i: _momentum(event[i]) for i in ancestors}
-            self.pending = True
+            self.pending = not decided
             return False
 
         def _two_leptons(self, leptons: list[tuple[int, Any]]) -> tuple[bool, bool]:
@@ -229,11 +240,18 @@ def make_hook(
             if forced != self.forced:
                 force_taus(forced)
                 self.forced = forced
-            near = edges is not None and any(_may_be_seen(p, q) for p in plus for q in minus)
+            muons = [particle for pdg, particle in leptons if abs(pdg) == 13]
+            near = edges is not None and any(
+                _may_be_seen(p, q)
+                and not any(_is_third(_momentum(r), 6.0) for r in muons if r is not p and r is not q)
+                for p in plus
+                for q in minus
+            )
             return True, edges is not None and not near
 
         def doVetoStep(self, i_pos: int, n_isr: int, n_fsr: int, event: Any) -> bool:  # noqa: ARG002
-            return self._classify(event)
+            # a photon off a lepton may come first: wait for the first emission off the beams
+            return n_isr > 0 and self._classify(event)
 
         def doVetoPartonLevelEarly(self, event: Any) -> bool:
             return self._classify(event)
@@ -248,7 +266,7 @@ def make_hook(
                 particle = event[i]
                 if i in self.old:
                     new[i] = _momentum(event[particle.iBotCopyId()])
-                elif particle.status() > 0 and (abs(particle.id()) < 6 or particle.id() == 21):
+                elif particle.status() > 0 and (abs(particle.id()) < 6 or particle.id() in (21, 22)):
                     emitted = max(emitted, particle.pT())
 
             def now(found: tuple[int, Momentum, int]) -> Momentum:
@@ -264,12 +282,35 @@ def make_hook(
                 [HardLepton(found[0], now(found)) for found in self.leptons],
                 [now(found) for found in self.invisible],
                 jets,
-                second=55.0 if top else 1e9,
+                second=50.0 if top else 1e9,
             )
             assert edges is not None
-            index = max(k for k, edge in enumerate(edges) if value >= edge)
-            counters.slices[index] += 1
-            return index != wanted
+            self.index = max(k for k, edge in enumerate(edges) if value >= edge)
+            # an event above the lowest slice falls into it yet if it turns out to hold several jets
+            return wanted not in (0, self.index)
+
+        def doVetoPartonLevel(self, event: Any) -> bool:
+            if self.index > 0 and self._several_jets(event):
+                self.index = 0
+            if self.index == wanted:
+                counters.accepted += 1
+                return False
+            return True
+
+        def _several_jets(self, event: Any) -> bool:
+            """Whether the partons make two jets that no dilepton + one jet search would let pass."""
+            with without_banner("SlowJet"):
+                if not slow_jet.analyze(event):
+                    return False
+            found = 0
+            for i in range(slow_jet.sizeJet()):
+                eta, phi = slow_jet.p(i).eta(), slow_jet.phi(i)
+                apart = True
+                for _, p, _ in self.leptons:
+                    dphi = abs(phi - math.atan2(p[1], p[0]))
+                    apart &= math.hypot(eta - _pt_eta(p)[1], min(dphi, 2 * math.pi - dphi)) > 0.6
+                found += apart
+            return found > 1
 
     return Hook(), counters
 
@@ -277,7 +318,7 @@ def make_hook(
 def _may_be_seen(p: Any, q: Any) -> bool:
     """Whether a pair of the hard process may still satisfy met_hard's conditions after the recoil."""
     eta_p, eta_q = p.eta(), q.eta()
-    if abs(eta_p - eta_q) > 2.0 or abs(eta_p + eta_q) > 6.0:
+    if abs(eta_p - eta_q) > 2.2 or abs(eta_p + eta_q) > 6.0:
         return False
     if abs(p.id()) != 13 or abs(q.id()) != 13:
         return True
@@ -289,10 +330,10 @@ def _mass(a: Momentum, b: Momentum) -> float:
     return math.sqrt(max(e * e - x * x - y * y - z * z, 0.0))
 
 
-def _is_third(p: Momentum) -> bool:
-    """Whether a third muon would certainly be seen."""
+def _is_third(p: Momentum, margin: float = 0.0) -> bool:
+    """Whether a third muon would certainly be seen (margin in GeV)."""
     pt, eta = _pt_eta(p)
-    return pt > 14.0 and abs(eta) < 2.2
+    return pt > 14.0 + margin and abs(eta) < 2.2 - margin / 20.0
 
 
 def _momentum(particle: Any) -> Momentum:
