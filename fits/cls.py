@@ -57,7 +57,7 @@ def exact(
     Examples
     --------
     >>> round(float(exact(3, 3.0, 1.0)), 6)
-    0.441764
+    0.44186
     >>> float(exact(0, 3.0, 1.0)) == float(exact(0, 3.0, 1.0, 0.5, prior="gamma"))
     True
     """

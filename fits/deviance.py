@@ -41,7 +41,7 @@ def relative_deviance(x: ArrayLike) -> NDArray[np.float64]:
     Examples
     --------
     >>> float(relative_deviance(1e-9))
-    5e-19
+    4.999999998333334e-19
     >>> float(relative_deviance(-1.0))
     1.0
     """

@@ -74,7 +74,8 @@ class SignalStrength:
     """Best-fit signal strength with the interval where twice the log likelihood rises by 1.
 
     ``error_down`` is None where the interval ends at the smallest signal strength that leaves
-    every bin a positive expectation. ``nll`` is minus the logarithm of the likelihood ratio to the
+    every bin a positive expectation. Where no minimum with positive expectations exists the fit is
+    repeated with a signal strength of at least 0. ``nll`` is minus the logarithm of the likelihood ratio to the
     saturated model, so that twice of it measures the goodness of the fit; ``second_start`` tells by
     how much (in that unit) a fit from another starting point ended elsewhere.
     """
@@ -189,7 +190,14 @@ def signal_strength(workspace: Mapping[str, Any] | Likelihood, *, observed: bool
     """
     likelihood = _likelihood(workspace)
     data = likelihood.observed if observed else likelihood.expected(likelihood.with_poi(1.0))
-    best = likelihood.fit(data)
+    lowest = likelihood.lowest_poi
+    try:
+        best = likelihood.fit(data)
+    except InferenceError:
+        # Data far below the background can pull a bin's expectation to 0, which is no minimum but an
+        # edge: the best physical signal strength is quoted then.
+        lowest = 0.0
+        best = likelihood.fit(data, non_negative=True)
     value = float(best.pars[likelihood.poi])
     covariance = likelihood.covariance(best.pars, data)
     sigma = float(np.sqrt(covariance[likelihood.poi, likelihood.poi]))
@@ -198,9 +206,9 @@ def signal_strength(workspace: Mapping[str, Any] | Likelihood, *, observed: bool
         return likelihood.fit(data, mu=mu, start=best.pars, check=False).nll2 - best.nll2 - 1.0
 
     up = _rising_root(lambda d: rise(value + d), sigma)
-    room = value - likelihood.lowest_poi
+    room = value - lowest
     down: float | None = None
-    if room > 0.0 and rise(likelihood.lowest_poi) > 0.0:
+    if room > 0.0 and rise(lowest) > 0.0:
         down = _rising_root(lambda d: rise(value - min(d, room)), min(sigma, room))
     pulls = {}
     for i, name in enumerate(likelihood.names):
@@ -220,7 +228,7 @@ def _likelihood(workspace: Mapping[str, Any] | Likelihood) -> Likelihood:
 
 
 def _root_q0(likelihood: Likelihood, data: Floats) -> float:
-    best = likelihood.fit(data)
+    best = likelihood.fit(data, non_negative=True)
     if best.pars[likelihood.poi] <= 0.0:
         return 0.0
     null = likelihood.fit(data, mu=0.0)

@@ -113,6 +113,9 @@ class Likelihood:
             self._batched = document.model(batch_size=2 * self._free_all.size, validate=False)
         self._low, self._high = self._bounds[:, 0].copy(), self._bounds[:, 1].copy()
         self._high[self.poi] = np.inf
+        for name in config.par_order:
+            if not config.param_set(name).is_scalar:  # factors per bin: pyhf would stop them at 10
+                self._high[config.par_slice(name)] = np.inf
         self._low[self.poi] = self._lowest_poi()
         self.steps = 0
 
@@ -299,10 +302,10 @@ class Likelihood:
             if move.size == 0:
                 return value, pars
             g = gradient[move]
-            step, distance = _newton_step(g, (information + rest)[np.ix_(move, move)], damping)
-            if distance <= 0.0:  # the secant estimate is no use here
-                rest[:] = 0.0
-                step, distance = _newton_step(g, information[np.ix_(move, move)], damping)
+            box = np.ix_(move, move)
+            if not _is_positive((information + rest)[box]):
+                rest[:] = 0.0  # the secant estimate is no use here
+            step, distance = _newton_step(g, (information + rest)[box], damping)
             if damping == 0.0 and distance < _TOLERANCE:
                 return value, pars
             index = active[move]
@@ -313,7 +316,7 @@ class Likelihood:
             if not (np.isfinite(trial_value) and trial_value < value):
                 if damping > 1e8 or distance < 1e-15 * max(1.0, abs(value)):
                     # No descent left: a minimum to the precision of the likelihood, or none at all.
-                    _, flat = _newton_step(g, information[np.ix_(move, move)], 0.0)
+                    _, flat = _newton_step(g, information[box], 0.0)
                     return (value, pars) if flat < 1e-8 * max(1.0, abs(value)) else None
                 damping = max(10.0 * damping, 1e-3)
                 rest *= 0.5
@@ -328,6 +331,19 @@ class Likelihood:
                 rest += np.outer(missing, missing) / overlap
             damping = 0.0 if damping <= 1e-3 else damping * 0.1
         return None
+
+
+def _is_positive(matrix: Floats) -> bool:
+    """Whether a Hessian is positive definite, after scaling by its diagonal."""
+    diagonal = np.diag(matrix)
+    if not np.all(diagonal > 0.0):
+        return False
+    scale = np.sqrt(diagonal)
+    try:
+        np.linalg.cholesky(matrix / np.outer(scale, scale) - 1e-10 * np.eye(scale.size))
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def _newton_step(gradient: Floats, hessian: Floats, damping: float) -> tuple[Floats, float]:

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from massgap.fits.errors import BinningError, FitError, HistogramError, IncompleteRunError
+from massgap.fits.fit_run import FitOptions, fit_run
+from massgap.fits.workspace import WorkspaceOptions, validate_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+QUICK = FitOptions(max_bins=4)
+
+
+@pytest.fixture(scope="module")
+def run(
+    tmp_path_factory: pytest.TempPathFactory,
+    make_run: Callable[..., Path],
+    make_score: Callable[..., Any],
+    make_feature: Callable[..., Any],
+) -> Path:
+    folder = tmp_path_factory.mktemp("fit") / "run"
+    return make_run(folder, {"score": make_score(), "met": make_feature()})
+
+
+def test_writes_the_fit_folder(run: Path, tmp_path: Path, signal: str, backgrounds: tuple[str, ...]) -> None:
+    steps: list[str] = []
+    result = fit_run(run, tmp_path / "a" / "fit", 300.0, options=QUICK, progress=steps.append)
+    folder = tmp_path / "a" / "fit"
+    assert sorted(p.name for p in folder.iterdir()) == ["results.json", "scan.json", "workspace.json"]
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    assert results == result.results
+    assert json.loads((folder / "scan.json").read_text(encoding="utf-8")) == result.scan
+    validate_workspace(json.loads((folder / "workspace.json").read_text(encoding="utf-8")))
+    assert results["format"] == "massgap-fit/1"
+    assert results["signal"] == signal
+    assert results["backgrounds"] == list(backgrounds)
+    assert len(results["binning"]) - 1 == len(results["yields"]["tt"]) <= 4
+    assert sum(results["yields"][signal]) == pytest.approx(414.0)
+    assert results["discovery"]["observed_significance"] is None
+    assert results["upper_limit"]["observed"] is None
+    expected = results["upper_limit"]["expected"]
+    assert expected == sorted(expected)
+    assert results["signal_strength"]["value"] == pytest.approx(1.0, abs=1e-5)
+    assert "norm_tt" in results["pulls"]
+    assert steps[0] == "Reading the run"
+    assert len(steps) >= 6
+    rows = dict(result.summary())
+    assert rows["signal"] == signal
+    assert "sigma" in rows["expected significance"]
+
+
+def test_the_same_run_gives_the_same_files(run: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        fit_run(run, tmp_path / name, options=QUICK)
+    for file in ("workspace.json", "results.json", "scan.json"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_more_luminosity_is_more_significance(run: Path, tmp_path: Path) -> None:
+    bare = replace(
+        QUICK, model=WorkspaceOptions(mc_statistics="off", default_normalisation=0.0, lumi_uncertainty=0.0)
+    )
+    bare = replace(bare, edges=(0.0, 0.5, 0.75, 1.0))
+    once, four = (
+        fit_run(run, tmp_path, lumi, options=bare).results["discovery"]["expected_significance"]
+        for lumi in (100.0, 400.0)
+    )
+    assert four == pytest.approx(2.0 * once, rel=1e-6)
+
+
+def test_another_histogram(run: Path, tmp_path: Path, signal: str) -> None:
+    options = replace(QUICK, histogram="met", edges=(0.0, 200.0, 400.0))
+    after = fit_run(run, tmp_path, 10.0, options=options)
+    assert after.results["yields"][signal] == [10.0, 10.0]
+    before = fit_run(run, tmp_path, 10.0, options=replace(options, selection="topology"))
+    assert before.results["yields"][signal] == [20.0, 20.0]
+
+
+def test_no_score_no_scan(
+    tmp_path: Path, make_run: Callable[..., Path], make_feature: Callable[..., Any]
+) -> None:
+    run = make_run(tmp_path / "run", {"met": make_feature()})
+    out = tmp_path / "fit"
+    out.mkdir()
+    (out / "scan.json").write_text("from an earlier fit", encoding="utf-8")
+    result = fit_run(run, out, 10.0, options=replace(QUICK, histogram="met"))
+    assert result.scan is None
+    assert not (out / "scan.json").exists()
+    with pytest.raises(HistogramError, match="no histogram 'score'"):
+        fit_run(run, out)
+
+
+def test_data_are_observed(
+    tmp_path: Path, make_run: Callable[..., Path], make_score: Callable[..., Any]
+) -> None:
+    run = make_run(tmp_path / "run", {"score": make_score(data_events=9200)}, data=True)
+    result = fit_run(run, tmp_path / "fit", options=QUICK)
+    assert sum(result.results["observations"]) == 9200
+    assert result.results["discovery"]["observed_significance"] is not None
+    assert result.results["upper_limit"]["observed"] > 0.0
+    assert result.results["signal_strength"]["on_data"] is True
+    assert any(label.startswith("observed 95 % CLs") for label, _ in result.summary())
+    # These data fall far below the expected background at high scores.
+    assert result.results["discovery"]["observed_significance"] == 0.0
+    assert result.results["signal_strength"]["value"] <= 0.0
+    blind = fit_run(run, tmp_path / "fit", options=replace(QUICK, use_data=False))
+    assert blind.results["upper_limit"]["observed"] is None
+
+
+def test_weighted_data_are_refused(
+    tmp_path: Path, make_run: Callable[..., Path], make_score: Callable[..., Any]
+) -> None:
+    score = make_score(data_events=50)
+    score.fill(process="data", channel="mumu1j", variation="nominal", fold=0, score=[0.5], weight=[0.3])
+    run = make_run(tmp_path / "run", {"score": score}, data=True)
+    with pytest.raises(HistogramError, match="are no counts"):
+        fit_run(run, tmp_path / "fit", options=QUICK)
+
+
+def test_incomplete_run(
+    tmp_path: Path, make_run: Callable[..., Path], make_feature: Callable[..., Any]
+) -> None:
+    run = make_run(tmp_path / "run", {"met": make_feature()}, complete=False)
+    options = replace(QUICK, histogram="met")
+    with pytest.raises(IncompleteRunError, match="'tt_0' lost 40 of 100 events"):
+        fit_run(run, tmp_path / "fit", options=options)
+    assert not (tmp_path / "fit").exists()
+    result = fit_run(run, tmp_path / "fit", options=options, accept_loss=True)
+    assert "loss was accepted" in result.warnings[0]
+    assert result.results["warnings"] == list(result.warnings)
+
+
+def test_bad_requests(run: Path, tmp_path: Path, signal: str) -> None:
+    with pytest.raises(FitError, match=f"no signal 'stau'; it has: {signal}"):
+        fit_run(run, tmp_path / "fit", signal="stau")
+    with pytest.raises(BinningError, match="No binning of 'score'"):
+        fit_run(run, tmp_path / "fit", options=replace(QUICK, min_background=1e9))
+    assert not (tmp_path / "fit").exists()
+    blocked = tmp_path / "file"
+    blocked.write_text("", encoding="utf-8")
+    with pytest.raises(FitError, match="cannot be written"):
+        fit_run(run, blocked, options=QUICK)
+
+
+def test_several_signals_must_be_chosen(run: Path, tmp_path: Path, signal: str) -> None:
+    manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    manifest["datasets"]["WZ_0"]["is_signal"] = True
+    other = tmp_path / "run"
+    other.mkdir()
+    for file in run.iterdir():
+        (other / file.name).write_bytes(file.read_bytes())
+    (other / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(FitError, match=r"has these signals: WZ, slepton_110_80\. Choose one"):
+        fit_run(other, tmp_path / "fit", options=QUICK)
+    result = fit_run(other, tmp_path / "fit", signal=signal, options=QUICK)
+    assert "WZ" not in result.results["backgrounds"]
