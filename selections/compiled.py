@@ -7,6 +7,7 @@ is valid for one content of all files with compiled functions in this folder.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 from pathlib import Path
@@ -46,7 +47,10 @@ def compiled(function: F) -> F:
     >>> half.__name__
     'half'
     """
-    dispatcher: Any = njit(cache=True, nogil=True, error_model="numpy")(function)
+    dispatcher: Any = njit(nogil=True, error_model="numpy")(function)
+    # NUMBA_DISABLE_JIT leaves the plain function; a function typed in at a prompt has no file to cache for.
+    with contextlib.suppress(AttributeError, RuntimeError):
+        dispatcher.enable_caching()
     # Not part of numba's public interface: without it the cache still works, with numba's own rule.
     cache_file: Any = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if hasattr(cache_file, "_source_stamp"):

@@ -124,7 +124,7 @@ def _met_loop(
         if math.isnan(xi1[i]):
             physical[i] = math.nan
         else:
-            physical[i] = 1.0 if xi1[i] >= 0.0 and xi2[i] >= 0.0 else 0.0
+            physical[i] = 1.0 if xi1[i] > 0.0 and xi2[i] > 0.0 else 0.0
 
 
 def ditau_mass_squared(
@@ -229,7 +229,7 @@ def ditau_from_met(
     -------
     DitauFromMet
         m2 (GeV^2), m = sign(m2) sqrt|m2| (GeV), xi1, xi2, x1, x2, and physical (1 where both neutrino
-        systems fly along their lepton, xi >= 0, else 0).  All are NaN where the leptons' transverse momenta
+        systems fly along their lepton, xi > 0 or 0 < x < 1, else 0).  All are NaN where the leptons' transverse momenta
         are parallel, antiparallel or zero; x_i alone is NaN where xi_i = -1.
 
     Examples

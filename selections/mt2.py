@@ -50,6 +50,8 @@ _TOLERANCE = 1e-14
 # Newton steps have settled when the last one changes M^2 - M_low^2 by less than this fraction.
 _SETTLED = 1e-12
 _MAX_STEPS = 200
+# Directions nearer than this (radians) are the same.
+_ROUNDING = 4e-16
 
 
 @compiled
@@ -162,16 +164,19 @@ def _first_direction(leg1: Leg, leg2: Leg, px: float, py: float) -> tuple[float,
         nx, ny = _between(-vx, -vy, -ux, -uy)
     if chi1 > 0.0 or nx * px + ny * py > 0.0:
         return nx, ny
-    # Trial masses 0: there must be n.pmiss > 0 as well, or pmiss lies between the visible momenta.
+    # Trial masses 0: there must be n.pmiss > 0 as well, or pmiss lies between the visible momenta (where
+    # "between" includes its edges up to the rounding of pmiss itself).
+    length = math.hypot(px, py)
+    margin = -_ROUNDING * length
     if cross == 0.0:
-        norm = math.hypot(px, py)
-        if norm == 0.0:
+        if abs(px * uy - py * ux) <= -margin and px * ux + py * uy >= 0.0:
             return 0.0, 0.0
-        nx, ny = px / norm - ux, py / norm - uy
+        nx, ny = px / length - ux, py / length - uy
     else:
-        share1, share2 = (px * vy - py * vx) / cross, (ux * py - uy * px) / cross
-        if share1 >= 0.0 and share2 >= 0.0:
+        side = math.copysign(1.0, cross)
+        if side * (px * vy - py * vx) >= margin and side * (ux * py - uy * px) >= margin:
             return 0.0, 0.0
+        share1, share2 = (px * vy - py * vx) / cross, (ux * py - uy * px) / cross
         # n.u = -w1, n.v = -w2 with n.pmiss = -(w1 share1 + w2 share2) > 0.
         w1 = 2.0 * abs(share2) + abs(share1) if share1 < 0.0 else abs(share2)
         w2 = abs(share1) if share1 < 0.0 else 2.0 * abs(share1) + abs(share2)

@@ -105,4 +105,4 @@ def test_no_missing_momentum_gives_the_leptons_alone():
     leptons = (20, 0.5, 0.3, 0, 30, -0.5, 1.3, 0)
     got = ditau_from_met(*leptons, 0.0, 1.0)
     assert got.m == pytest.approx(invariant_mass(*leptons), rel=1e-14)
-    assert (got.x1, got.x2, got.physical) == (1.0, 1.0, 1.0)
+    assert (got.x1, got.x2, got.physical) == (1.0, 1.0, 0.0)

@@ -134,19 +134,14 @@ def test_parallel_massless_leptons():
     def one(*values: float) -> FlatObject:
         return FlatObject(*(np.array([value]) for value in values))
 
-    met = FlatMet(np.array([10.0]), np.array([0.5]))
-    got = slepton_features(
-        one(40, 0.5, 0.5, 0), one(30, -0.5, 0.5, 0), one(150, 1, -2, 12), met, np.array([150.0])
-    )
-    assert np.isnan(got["m_tautau"])[0]
-    assert got["mt2_0"][0] == pytest.approx(0.0, abs=1e-6)
-    # Missing momentum exactly along both: M_T2^0 = 0 and the ratio is undefined.
-    met = FlatMet(np.array([10.0]), np.array([0.0]))
-    got = slepton_features(
-        one(40, 0.5, 0, 0), one(30, -0.5, 0, 0), one(150, 1, -2, 12), met, np.array([150.0])
-    )
-    assert got["mt2_0"][0] == 0.0
-    assert np.isnan(got["ratio_mt2"])[0]
+    # Missing momentum along both: M_T2^0 = 0, whatever cos and sin round to, and the ratio is undefined.
+    for phi in (0.0, 0.5, -2.3, 3.0):
+        met = FlatMet(np.array([10.0]), np.array([phi]))
+        leptons = one(40, 0.5, phi, 0), one(30, -0.5, phi, 0)
+        got = slepton_features(*leptons, one(150, 1, -2, 12), met, np.array([150.0]))
+        assert np.isnan(got["m_tautau"])[0]
+        assert got["mt2_0"][0] == 0.0
+        assert np.isnan(got["ratio_mt2"])[0]
 
 
 def test_no_events_and_single_precision():
