@@ -246,7 +246,11 @@ def run(
 
 def _print_run(result: Any, out: Path) -> None:
     ledger = result.ledger
-    if result.cutflow:
+    empty = not ledger.problems() and not any(entry.chunk.stop > entry.chunk.start for entry in ledger.chunks)
+    if empty and not result.interrupted:
+        say("Error: there are no events in the input; nothing was processed")
+        raise click.exceptions.Exit(1)
+    if result.cutflow and "steps" in result.cutflow:
         from massgap.reports.tables import cutflow_text
 
         click.echo(cutflow_text(result.cutflow))
@@ -272,9 +276,6 @@ def _print_run(result: Any, out: Path) -> None:
             say(f"{word}: {problem}")
         if len(problems) > 10:
             say(f"... and {len(problems) - 10} more in {out / 'ledger.json'}")
-    elif not ledger.chunks:
-        say("Error: there are no events in the input; nothing was processed")
-        raise click.exceptions.Exit(1)
     if not ledger.count("processed") and not ledger.complete:
         say("Nothing was processed.")
         raise click.exceptions.Exit(1)

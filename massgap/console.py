@@ -44,6 +44,10 @@ class Ticker:
         self.started = time.monotonic()
         self.last = 0.0
         self.open_line = False
+        context = click.get_current_context(silent=True)
+        if context is not None:
+            # A message of an error must not be appended to the live line.
+            context.call_on_close(self.close)
 
     def show(self, text: str, *, final: bool = False) -> None:
         """Show the state: replaces the last one on a terminal, else prints at most every few seconds."""

@@ -108,7 +108,7 @@ def input_fileset(
         treename=tree or "Events",
         unnormalised=xsec_fb is None,
     )
-    if is_data is None:
+    if is_data is None and xsec_fb is None:
         for entry in made.values():
             del entry["metadata"]["is_data"]
     return made

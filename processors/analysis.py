@@ -41,7 +41,8 @@ class Analysis(ProcessorABC):
     features
         Keep one row of features per selected event in the result.
     taggers
-        Choice of b tagger, MET and muon identification.
+        Choice of b tagger, MET and muon identification: options of
+        :class:`massgap.selections.objects.TaggerOptions`, also as a dict of them.
 
     Raises
     ------
@@ -55,17 +56,19 @@ class Analysis(ProcessorABC):
     def __init__(
         self,
         *,
-        variations: tuple[str, ...] | list[str] = (),
+        variations: tuple[str, ...] | list[str] | str = (),
         features: bool = False,
-        taggers: TaggerOptions | None = None,
+        taggers: TaggerOptions | dict[str, Any] | None = None,
     ) -> None:
+        if isinstance(variations, str):
+            variations = (variations,)
         unknown = sorted(set(variations) - set(known_variations()))
         if unknown:
             msg = f"unknown variation {', '.join(map(repr, unknown))}; known are {', '.join(known_variations())}"
             raise ProcessorError(msg)
         self.variations = tuple(sorted(set(variations)))
         self.features = features
-        self.taggers = taggers or TaggerOptions()
+        self.taggers = TaggerOptions(**taggers) if isinstance(taggers, dict) else taggers or TaggerOptions()
 
     def histograms(self) -> tuple[HistogramSpec, ...]:
         """The histograms that :meth:`select` fills."""

@@ -9,7 +9,7 @@ class ProcessorError(ValueError):
     """Base of all errors that the processors and the runner raise."""
 
 
-class FileProblem(ProcessorError):  # noqa: N818 - it is also kept in the ledger as a finding
+class FileProblem(ProcessorError):
     """A file that cannot be processed: missing, damaged, of an unknown format, or without a needed branch."""
 
 

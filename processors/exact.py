@@ -11,7 +11,7 @@ final rounding to a double is the only error.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Self
 
 import numba
 import numpy as np
@@ -26,7 +26,7 @@ _CARRY_EVERY = 1 << 29  # one term adds less than 2**33 to a limb
 
 
 @numba.njit(cache=True, nogil=True)
-def _limb_range(values):  # type: ignore[no-untyped-def]
+def _limb_range(values):
     """Lowest and highest limb that any of the values touches."""
     lowest, highest = _N_LIMBS, -1
     for x in values:
@@ -40,7 +40,7 @@ def _limb_range(values):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _deposit(limbs, lowest, bins, values):  # type: ignore[no-untyped-def]
+def _deposit(limbs, lowest, bins, values):
     """Add each value to the sum in its bin: 53 bits of mantissa fall into two or three limbs."""
     mask = (1 << _LIMB_BITS) - 1
     for i in range(len(values)):
@@ -145,7 +145,7 @@ class ExactSum:
             self.limbs, self.lowest = self.limbs[:0], 0
         self.terms = 1
 
-    def __iadd__(self, other: ExactSum) -> ExactSum:
+    def __iadd__(self, other: ExactSum) -> Self:
         if self.size != other.size:
             msg = f"ExactSum: cannot add {other.size} sums to {self.size}"
             raise ValueError(msg)

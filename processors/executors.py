@@ -12,9 +12,22 @@ from typing import Any
 
 from massgap.processors.errors import ProcessorError
 
-__all__ = ["DaskExecutor", "Executor", "FuturesExecutor", "IterativeExecutor", "WorkerLostError", "make_executor"]
+__all__ = [
+    "DaskExecutor",
+    "Executor",
+    "FuturesExecutor",
+    "IterativeExecutor",
+    "WorkerLostError",
+    "make_executor",
+]
 
 Executor = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[tuple[int, Any]]]
+
+
+_LOST = (
+    "a worker process ended without a result, most likely for lack of memory; use fewer --workers or a smaller "
+    "--chunksize. Finished chunks are kept"
+)
 
 
 class WorkerLostError(ProcessorError):
@@ -55,7 +68,9 @@ class FuturesExecutor:
 
         if not items:
             return
-        pool = loky.ProcessPoolExecutor(max_workers=min(self.workers, len(items)), initializer=_ignore_interrupts)
+        pool = loky.ProcessPoolExecutor(
+            max_workers=min(self.workers, len(items)), initializer=_ignore_interrupts
+        )
         waiting: dict[Any, int] = {}
         remaining = iter(enumerate(items))
         try:
@@ -72,11 +87,7 @@ class FuturesExecutor:
                     try:
                         result = future.result()
                     except loky.process_executor.TerminatedWorkerError as error:
-                        msg = (
-                            "a worker process ended without a result, most likely for lack of memory; use fewer "
-                            "--workers or a smaller --chunksize. Finished chunks are kept."
-                        )
-                        raise WorkerLostError(msg) from error
+                        raise WorkerLostError(_LOST) from error
                     yield waiting.pop(future), result
         finally:
             pool.shutdown(wait=True, kill_workers=bool(waiting))
@@ -100,7 +111,10 @@ class DaskExecutor:
     def __call__(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """Yield ``(number, result)`` as they arrive."""
         try:
+            from concurrent.futures import CancelledError
+
             from distributed import Client, LocalCluster, as_completed
+            from distributed.scheduler import KilledWorker
         except ImportError as error:
             msg = 'the dask executor needs dask and distributed: pip install "massgap[dask]"'
             raise ProcessorError(msg) from error
@@ -110,13 +124,20 @@ class DaskExecutor:
             cluster = LocalCluster(n_workers=self.workers, threads_per_worker=1, dashboard_address=None)
             client = Client(cluster)
         elif isinstance(client, str):
-            client = Client(client)
+            try:
+                client = Client(client, timeout=20)
+            except (OSError, ValueError) as error:
+                msg = f"no dask scheduler answers at {client} ({str(error).splitlines()[0]})"
+                raise ProcessorError(msg) from error
         futures: list[Any] = []
         try:
             futures = client.map(function, items, pure=False, retries=1)
             numbers = {future.key: i for i, future in enumerate(futures)}
             for future in as_completed(futures):
-                result = future.result()
+                try:
+                    result = future.result()
+                except (KilledWorker, CancelledError) as error:
+                    raise WorkerLostError(_LOST) from error
                 number = numbers[future.key]
                 future.release()
                 yield number, result

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from massgap.processors.errors import FileProblem
@@ -27,8 +28,9 @@ class FileInfo:
         Number of events.
     format
         ``NanoAOD`` or ``Delphes``.
-    uuid, size
-        Identity of the content: ROOT's UUID of the file and its size in bytes (-1 for remote files).
+    uuid, size, changed
+        Identity of the content: ROOT's UUID of the file, its size in bytes (-1 for remote files), and the
+        times of its last change (of content and of inode, in ns; a copy that keeps the first has another second).
     simulated
         Whether the tree has generator weights or particles.
     runs_sum_weights
@@ -41,6 +43,7 @@ class FileInfo:
     format: str
     uuid: str
     size: int
+    changed: tuple[int, int]
     simulated: bool
     runs_sum_weights: float | None
 
@@ -72,17 +75,18 @@ def inspect_file(path: str, tree: str | None = None) -> FileInfo:
     import uproot
 
     remote = "://" in path
-    size = -1
+    size, changed = -1, (0, 0)
     if not remote:
-        if not os.path.exists(path):
+        if not Path(path).exists():
             msg = f"{path}: no such file"
             raise FileProblem(msg)
-        if os.path.isdir(path):
-            msg = f"{path}: is a folder, not a file; give the files in it ({os.path.join(path, '*.root')})"
+        if Path(path).is_dir():
+            msg = f"{path}: is a folder, not a file; give the files in it ({Path(path) / '*.root'})"
             raise FileProblem(msg)
-        size = os.path.getsize(path)
+        status = Path(path).stat()
+        size, changed = status.st_size, (status.st_mtime_ns, status.st_ctime_ns)
         try:
-            with open(path, "rb") as stream:
+            with Path(path).open("rb") as stream:
                 magic = stream.read(4)
         except OSError as error:
             msg = f"{path}: cannot be read ({error.strerror})"
@@ -96,10 +100,8 @@ def inspect_file(path: str, tree: str | None = None) -> FileInfo:
     try:
         with uproot.open(path) as file:
             end = file.file.fEND
-            if size >= 0 and size < end:
-                msg = f"{path}: is truncated ({size} of {end} bytes); copy it again"
-                raise FileProblem(msg)
-            return _inspect_open(path, tree, file, size)
+            if not 0 <= size < end:
+                return replace(_inspect_open(path, tree, file), size=size, changed=changed)
     except (FileProblem, SelectionError):
         raise
     except Exception as error:
@@ -108,9 +110,11 @@ def inspect_file(path: str, tree: str | None = None) -> FileInfo:
         first = what[0] if what else ""
         msg = f"{path}: cannot be opened, the file is damaged or truncated ({type(error).__name__}: {first})"
         raise FileProblem(msg) from error
+    msg = f"{path}: is truncated ({size} of {end} bytes); copy it again"
+    raise FileProblem(msg)
 
 
-def _inspect_open(path: str, tree: str | None, file: Any, size: int) -> FileInfo:
+def _inspect_open(path: str, tree: str | None, file: Any) -> FileInfo:
     trees = {
         name.split(";")[0]: kind
         for name, kind in file.classnames(recursive=True).items()
@@ -145,5 +149,12 @@ def _inspect_open(path: str, tree: str | None, file: Any, size: int) -> FileInfo
         for branch in ("genEventSumw", "genEventSumw_"):
             if branch in keys:
                 runs = float(file["Runs"][branch].array(library="np").sum())
-    simulated = kind == DELPHES or bool({"genWeight", "Generator_weight", "nGenPart", "GenPart_pt"} & set(branches))
-    return FileInfo(path, name, int(events.num_entries), kind, str(file.file.uuid), size, simulated, runs)
+                if not math.isfinite(runs):
+                    msg = f"{path}: the sum of generator weights in the tree Runs is {runs}; make or copy the file again"
+                    raise FileProblem(msg)
+    simulated = kind == DELPHES or bool(
+        {"genWeight", "Generator_weight", "nGenPart", "GenPart_pt"} & set(branches)
+    )
+    return FileInfo(
+        path, name, int(events.num_entries), kind, str(file.file.uuid), -1, (0, 0), simulated, runs
+    )

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import inspect
 import json
+import sys
+import sysconfig
+import types
+import uuid
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 __all__ = ["code_hash", "digest", "processor_identity"]
 
@@ -26,43 +32,128 @@ def digest(value: Any) -> str:
 
 @cache
 def code_hash() -> str:
-    """Digest of the source of all modules that can change a result: selections, models, processors."""
+    """Digest of the source of all modules that can change a result: selections, models, processors.
+
+    Read when this module is imported: a source that is edited later is not the code that runs.
+    """
     import massgap
 
     root = Path(massgap.__file__).parent
     out = hashlib.sha256(massgap.__version__.encode())
     for room in ("selections", "models", "processors"):
         for path in sorted((root / room).rglob("*.py")):
-            out.update(path.name.encode())
+            out.update(path.relative_to(root).as_posix().encode())
             out.update(path.read_bytes())
     return out.hexdigest()
 
 
 def processor_identity(processor: Any) -> dict[str, Any]:
-    """Class, source, options and model of a processor, as plain data.
+    """Class, source, options, state and model of a processor, as plain data.
 
     Parameters
     ----------
     processor
-        An analysis of massgap, or any coffea processor: its attributes then count as options.
+        An analysis of massgap, or any coffea processor.
+
+    Returns
+    -------
+    dict
+        ``options`` is what the processor says of itself, ``state`` a digest of all its attributes and of its
+        class as loaded, so that a subclass with an attribute of its own is told apart too; ``source`` a digest
+        of the files of the user's own modules.
     """
     cls = type(processor)
-    options = processor.options() if hasattr(processor, "options") else {
-        key: repr(value) for key, value in sorted(vars(processor).items())
-    }
+    attributes = vars(processor)
+    shown = {key: repr(value) for key, value in sorted(attributes.items())}
     scorer = getattr(processor, "scorer", None)
-    try:
-        source = hashlib.sha256(Path(inspect.getfile(cls)).read_bytes()).hexdigest()
-    except (OSError, TypeError):
-        # A class defined in a notebook: its methods' source is what there is.
-        try:
-            source = hashlib.sha256(inspect.getsource(cls).encode()).hexdigest()
-        except (OSError, TypeError):
-            source = hashlib.sha256(repr(sorted((k, getattr(v, "__code__", v)) for k, v in vars(cls).items())).encode()).hexdigest()
+    bases = [base for base in cls.__mro__ if not _is_library(base.__module__)]
     return {
         "processor": f"{cls.__module__}:{cls.__qualname__}",
-        "source": source,
+        "source": _own_source(bases),
         "code": code_hash(),
-        "options": options,
+        "options": processor.options() if hasattr(processor, "options") else shown,
+        "state": digest([_plain(attributes), [_plain_class(base) for base in bases]]),
         "model": getattr(scorer, "sha256", None),
     }
+
+
+def _is_library(module: str) -> bool:
+    return module.split(".", maxsplit=1)[0] in ("builtins", "coffea", "abc", "typing")
+
+
+def _own_source(bases: list[type]) -> str:
+    """Digest of all loaded modules that belong neither to massgap nor to an installed package."""
+    out = hashlib.sha256()
+    if all(base.__module__.startswith("massgap.") for base in bases):
+        return out.hexdigest()
+    library = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")}
+    library.add(Path(__file__).resolve().parent.parent)
+    for name, module in sorted(sys.modules.items()):
+        place = getattr(module, "__file__", None)
+        if not place or not place.endswith(".py"):
+            continue
+        path = Path(place).resolve()
+        if path.is_file() and not any(path.is_relative_to(folder) for folder in library):
+            out.update(name.encode())
+            out.update(path.read_bytes())
+    return out.hexdigest()
+
+
+def _plain_class(cls: type) -> Any:
+    # What ABCMeta keeps for itself changes from call to call.
+    own = {k: v for k, v in vars(cls).items() if not k.startswith(("__", "_abc_"))}
+    return [cls.__module__, cls.__qualname__, _plain({**own, "__init__": vars(cls).get("__init__")})]
+
+
+def _plain(value: Any) -> Any:
+    """Plain data that differs when the value does, and is the same in every process when it does not."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return repr(value)
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        raw = np.ascontiguousarray(value).tobytes()
+        return ["array", str(value.dtype), list(value.shape), hashlib.sha256(raw).hexdigest()]
+    if isinstance(value, dict):
+        return ["dict", sorted(([_plain(k), _plain(v)] for k, v in value.items()), key=str)]
+    if isinstance(value, set | frozenset):
+        return ["set", sorted((_plain(item) for item in value), key=str)]
+    if isinstance(value, list | tuple):
+        return [type(value).__name__, *(_plain(item) for item in value)]
+    if isinstance(value, types.CodeType):
+        return [
+            "code",
+            value.co_code.hex(),
+            _plain(value.co_consts),
+            list(value.co_names),
+            list(value.co_varnames),
+        ]
+    if isinstance(value, types.FunctionType):
+        closure = [cell.cell_contents for cell in value.__closure__ or ()]
+        return [
+            "function",
+            _plain(value.__code__),
+            _plain(value.__defaults__),
+            _plain(value.__kwdefaults__),
+            _plain(closure),
+        ]
+    if isinstance(value, staticmethod | classmethod):
+        return _plain(value.__func__)
+    if isinstance(value, property):
+        return _plain([value.fget, value.fset])
+    if isinstance(value, type | types.ModuleType | types.BuiltinFunctionType):
+        return ["name", getattr(value, "__module__", ""), getattr(value, "__qualname__", value.__name__)]
+    if isinstance(getattr(value, "sha256", None), str):
+        return ["sha256", value.sha256]
+    if dataclasses.is_dataclass(value):
+        return [
+            type(value).__qualname__,
+            _plain({f.name: getattr(value, f.name) for f in dataclasses.fields(value)}),
+        ]
+    import cloudpickle
+
+    try:
+        return ["pickle", hashlib.sha256(cloudpickle.dumps(value)).hexdigest()]
+    except Exception:  # noqa: BLE001 - anything may refuse; then nothing stored is ever taken for it
+        return ["unique", uuid.uuid4().hex]
+
+
+_AT_IMPORT = code_hash()

@@ -6,16 +6,18 @@ at once, or one shifted version of the objects.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from massgap.processors.errors import ProcessorError
 from massgap.processors.exact import ExactSum
-from massgap.processors.layout import Layout
 from massgap.processors.tally import CutCount, DatasetTally
-from massgap.selections.objects import Event
+
+if TYPE_CHECKING:
+    from massgap.processors.layout import Layout
+    from massgap.selections.objects import Event
 
 __all__ = ["Flow"]
 
@@ -53,6 +55,7 @@ class Flow:
         self.nominal = nominal
         self._bins: list[npt.NDArray[np.int64]] = []
         self._rows: list[npt.NDArray[np.int64]] = []
+        self._undefined: dict[str, npt.NDArray[np.bool_]] = {}
 
     @property
     def weight(self) -> npt.NDArray[np.float64]:
@@ -117,8 +120,9 @@ class Flow:
         classes = np.broadcast_to(np.asarray(classes, dtype=np.int64), (len(self.weight),))[rows]
         undefined = np.isnan(values)
         if undefined.any():
-            if self.nominal:
-                self.part.undefined[name] = self.part.undefined.get(name, 0) + int(undefined.sum())
+            # An event may be filled several times, before and after cuts: it counts once.
+            seen = self._undefined.setdefault(name, np.zeros(len(self.weight), dtype=bool))
+            seen[rows[undefined]] = True
             values, rows, classes = values[~undefined], rows[~undefined], classes[~undefined]
         self._bins.append(self.layout.specs[name].index(values, classes) + self.layout.start[name])
         self._rows.append(rows)
@@ -138,6 +142,9 @@ class Flow:
         """Add what was filled to the tally, once for every variation."""
         bins = np.concatenate(self._bins) if self._bins else np.zeros(0, dtype=np.int64)
         rows = np.concatenate(self._rows) if self._rows else np.zeros(0, dtype=np.int64)
+        if self.nominal:
+            for name, seen in self._undefined.items():
+                self.part.undefined[name] = self.part.undefined.get(name, 0) + int(seen.sum())
         for variation, weights in self.weights.items():
             sumw, sumw2 = self.part.histograms.setdefault(
                 variation, (ExactSum(self.layout.size), ExactSum(self.layout.size))

@@ -8,7 +8,7 @@ at the end of a run.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,24 +61,33 @@ class HistogramSpec:
         inside = np.clip(np.floor(z), -1, self.bins).astype(np.int64) + 1
         return inside + np.asarray(classes, dtype=np.int64) * (self.bins + 2)
 
-    def empty(self, processes: list[str], channel: str, variations: list[str]) -> hist.Hist:
+    def empty(self, processes: list[str], channel: str, variations: list[str]) -> hist.Hist[Any]:
         """An empty histogram with the axes process, channel, [classes], variation, observable."""
         import hist
 
-        axes: list[object] = [
+        axes: list[Any] = [
             hist.axis.StrCategory(processes, name="process", label="Process", overflow=False),
             hist.axis.StrCategory([channel], name="channel", label="Channel", overflow=False),
         ]
         if self.classes and isinstance(self.classes[0], str):
             axes.append(
-                hist.axis.StrCategory(list(self.classes), name=self.class_axis, label=self.class_axis.capitalize(), overflow=False)
+                hist.axis.StrCategory(
+                    list(self.classes),
+                    name=self.class_axis,
+                    label=self.class_axis.capitalize(),
+                    overflow=False,
+                )
             )
         axes.append(hist.axis.StrCategory(variations, name="variation", label="Variation", overflow=False))
         if self.classes and not isinstance(self.classes[0], str):
             axes.append(
                 hist.axis.Integer(
-                    int(self.classes[0]), int(self.classes[-1]) + 1, name=self.class_axis,
-                    label=self.class_axis.capitalize(), underflow=False, overflow=False,
+                    int(self.classes[0]),
+                    int(self.classes[-1]) + 1,
+                    name=self.class_axis,
+                    label=self.class_axis.capitalize(),
+                    underflow=False,
+                    overflow=False,
                 )
             )
         axes.append(hist.axis.Regular(self.bins, self.low, self.high, name=self.axis, label=self.label))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from massgap.processors.work import Chunk
+if TYPE_CHECKING:
+    from massgap.processors.work import Chunk
 
 __all__ = ["ChunkEntry", "Ledger"]
 
@@ -41,6 +42,8 @@ class Ledger:
         Dataset -> sum of generator weights read; filled at the end.
     accepted_loss
         The user accepts what is lost.
+    errors
+        What went wrong beside files and chunks, for instance a full disk.
     """
 
     expected: dict[str, float | None] = field(default_factory=dict)
@@ -50,6 +53,7 @@ class Ledger:
     chunks: list[ChunkEntry] = field(default_factory=list)
     processed_weights: dict[str, float] = field(default_factory=dict)
     accepted_loss: bool = False
+    errors: list[str] = field(default_factory=list)
 
     def count(self, status: str, dataset: str | None = None) -> int:
         """Number of events in chunks of a status."""
@@ -74,30 +78,37 @@ class Ledger:
     def complete(self) -> bool:
         """Whether every file was opened, every chunk processed and no weight is missing."""
         return (
-            not self.bad_files
+            not self.errors
+            and not self.bad_files
             and all(entry.status == "processed" for entry in self.chunks)
             and not self.lost_weights()
         )
 
     def problems(self) -> list[str]:
         """What is wrong, one sentence per cause, without repeating the same for each chunk of a file."""
-        out = [bad["error"] for bad in self.bad_files]
+        out = [*self.errors, *(bad["error"] for bad in self.bad_files)]
         by_file: dict[tuple[str, str], list[ChunkEntry]] = {}
         for entry in self.chunks:
             if entry.status == "failed":
-                text = (entry.error or "").replace(f" (entries {entry.chunk.start} to {entry.chunk.stop})", "")
+                text = (entry.error or "").replace(
+                    f" (entries {entry.chunk.start} to {entry.chunk.stop})", ""
+                )
                 by_file.setdefault((entry.chunk.path, text), []).append(entry)
         for (_, text), entries in by_file.items():
             events = sum(e.chunk.stop - e.chunk.start for e in entries)
-            out.append(f"{text} [{len(entries)} chunk{'s' if len(entries) > 1 else ''}, {events} events lost]")
+            out.append(
+                f"{text} [{len(entries)} chunk{'s' if len(entries) > 1 else ''}, {events} events lost]"
+            )
         missing = [entry for entry in self.chunks if entry.status == "missing"]
         if missing:
             events = sum(e.chunk.stop - e.chunk.start for e in missing)
-            out.append(f"{len(missing)} chunk{'s' if len(missing) > 1 else ''} ({events} events) were not reached")
+            out.append(
+                f"{len(missing)} chunk{'s' if len(missing) > 1 else ''} ({events} events) were not reached"
+            )
         if not out:
             out.extend(
                 f"dataset {name!r}: the files hold a sum of generator weights of {read:.8g}, but sum_weights says {expected:.8g}. "
-                "A file is missing from the fileset, or, if the files are a skim, say \"skimmed\": true in its metadata"
+                'A file is missing from the fileset, or, if the files are a skim, say "skimmed": true in its metadata'
                 for name, (read, expected) in self.lost_weights().items()
             )
         return out
@@ -108,7 +119,9 @@ class Ledger:
         for dataset, expected in sorted(self.expected.items()):
             read = self.processed_weights.get(dataset, 0.0)
             datasets[dataset] = {
-                "events_expected": sum(e.chunk.stop - e.chunk.start for e in self.chunks if e.chunk.dataset == dataset),
+                "events_expected": sum(
+                    e.chunk.stop - e.chunk.start for e in self.chunks if e.chunk.dataset == dataset
+                ),
                 "events_processed": self.count("processed", dataset),
                 "events_failed": self.count("failed", dataset),
                 "events_missing": self.count("missing", dataset),

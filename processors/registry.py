@@ -9,12 +9,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from massgap.models.errors import ModelError
 from massgap.processors.errors import ProcessorError
+from massgap.selections.errors import SelectionError
 
 __all__ = ["ANALYSES", "find_processor", "make_processor"]
 
 ANALYSES = {
-    "slepton": ("massgap.processors.slepton:Slepton", "two muons, one hard jet and MET: slepton pairs, small gaps"),
+    "slepton": (
+        "massgap.processors.slepton:Slepton",
+        "two muons, one hard jet and MET: slepton pairs, small gaps",
+    ),
 }
 """Name -> (module:class, one line for the help)."""
 
@@ -52,7 +57,9 @@ def find_processor(name: str) -> type:
     module = _load_file(Path(module_name)) if module_name.endswith(".py") else _load_module(module_name)
     found = getattr(module, class_name, None)
     if not inspect.isclass(found):
-        classes = [k for k, v in vars(module).items() if inspect.isclass(v) and v.__module__ == module.__name__]
+        classes = [
+            k for k, v in vars(module).items() if inspect.isclass(v) and v.__module__ == module.__name__
+        ]
         msg = f"{module_name} has no class {class_name!r}; it has {', '.join(classes) or 'none'}"
         raise ProcessorError(msg)
     return found
@@ -64,7 +71,8 @@ def _load_file(path: Path) -> Any:
         raise ProcessorError(msg)
     name = f"massgap_user_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -104,8 +112,10 @@ def make_processor(name: str, **options: Any) -> Any:
         raise ProcessorError(msg)
     try:
         return cls(**options)
-    except TypeError as error:
-        msg = f"{name}: {error}"
+    except (ProcessorError, SelectionError, ModelError):
+        raise
+    except (TypeError, ValueError) as error:
+        msg = f"{name}: an option has a value that it cannot take ({error})"
         raise ProcessorError(msg) from error
 
 
@@ -116,7 +126,11 @@ def _accepted(cls: type) -> list[str]:
         if "__init__" not in vars(base) or base is object:
             continue
         parameters = list(inspect.signature(base.__init__).parameters.values())[1:]  # type: ignore[misc]
-        names += [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name not in names]
+        names += [
+            p.name
+            for p in parameters
+            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name not in names
+        ]
         if not any(p.kind == p.VAR_KEYWORD for p in parameters):
             break
     return names

@@ -5,18 +5,20 @@ The folder is the contract with the later stages; it is plain JSON and parquet, 
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from massgap.processors.errors import ProcessorError
 from massgap.processors.fingerprint import digest
-from massgap.processors.runner import RunResult
 from massgap.processors.storage import write_atomically
+
+if TYPE_CHECKING:
+    from massgap.processors.runner import RunResult
 
 __all__ = ["find_histograms", "prepare_folder", "write_run_folder"]
 
@@ -108,6 +110,8 @@ def _write(
 ) -> None:
     import uhi.io.json
 
+    # A folder with a manifest is a folder with everything else: it goes first and comes last.
+    (path / "manifest.json").unlink(missing_ok=True)
     output = result.output if isinstance(result.output, dict) else {}
     identity = result.identity
     scorer_model = identity.get("model")
@@ -121,25 +125,28 @@ def _write(
         "code_hash": digest([identity["code"], identity["source"]]),
         "versions": versions(),
         "command": command,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "chunksize": chunksize,
-        "datasets": output.get("datasets", {}) or {name: entry["metadata"] for name, entry in result.fileset.items()},
+        "datasets": output.get("datasets", {})
+        or {name: entry["metadata"] for name, entry in result.fileset.items()},
         "undefined": output.get("undefined", {}),
         "notes": result.notes,
         "complete": result.ledger.complete and not result.interrupted,
         **tags,
     }
-    histograms = find_histograms(output)
-    text = json.dumps(
-        {"format": "massgap-histograms/1", "unit": "fb", "histograms": histograms}, default=uhi.io.json.default
-    )
-    write_atomically(path / "histograms.json", text.encode())
+    content = {
+        "format": "massgap-histograms/1",
+        "unit": output.get("unit", "fb") if "cutflow" in output else "as filled",
+        "histograms": find_histograms(result.output),
+    }
+    write_atomically(path / "histograms.json", json.dumps(content, default=uhi.io.json.default).encode())
     if "cutflow" in output:
         write_json(path / "cutflow.json", output["cutflow"])
+    else:
+        (path / "cutflow.json").unlink(missing_ok=True)
     _write_features(path / "features", output.get("features") or {})
     write_json(path / "ledger.json", {**result.ledger.as_dict(), "interrupted": result.interrupted})
     write_json(path / "fileset.json", result.fileset)
-    # Last: a folder with a manifest is a folder with everything else.
     write_json(path / "manifest.json", manifest)
 
 
@@ -164,7 +171,9 @@ def _write_features(folder: Path, tables: dict[str, Any]) -> None:
         arrow = pa.Table.from_pandas(table, preserve_index=False)
         names = [name for name in table.columns if name in units]
         about = {"format": "massgap-features/1", "features": names, "units": {n: units[n] for n in names}}
-        arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), b"massgap": json.dumps(about).encode()})
+        arrow = arrow.replace_schema_metadata(
+            {**(arrow.schema.metadata or {}), b"massgap": json.dumps(about).encode()}
+        )
         buffer = io.BytesIO()
         pq.write_table(arrow, buffer, compression="zstd")
         write_atomically(folder / f"{_file_name(dataset)}.parquet", buffer.getvalue())

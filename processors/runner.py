@@ -8,19 +8,24 @@ key of code, options, model and file, and a ledger says what is missing.
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from massgap.processors.errors import IncompleteRunError, ProcessorError
 from massgap.processors.executors import Executor, IterativeExecutor, WorkerLostError
-from massgap.processors.files import FileInfo
 from massgap.processors.fingerprint import digest, processor_identity
 from massgap.processors.ledger import ChunkEntry, Ledger
 from massgap.processors.storage import NotStorableError, load, save
+from massgap.processors.tally import normalisation
 from massgap.processors.work import Chunk, close_files, inspect_work, process_work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from massgap.processors.files import FileInfo
 
 __all__ = ["Progress", "RunResult", "run"]
 
@@ -67,7 +72,8 @@ class RunResult:
 
     def __getattr__(self, name: str) -> Any:
         if name in ("histograms", "cutflow", "datasets", "features", "undefined"):
-            return (self.output or {}).get(name, {})
+            found = self.output.get(name) if isinstance(self.output, dict) else None
+            return {} if found is None else found
         raise AttributeError(name)
 
     def require_complete(self) -> None:
@@ -136,10 +142,11 @@ def run(
         infos = _inspect(fileset, executor, ledger, report)
         fileset = result.fileset = _complete_metadata(fileset, infos, ledger)
         ledger.chunks = [ChunkEntry(chunk) for chunk in _chunks(infos, chunksize)]
-        if not ledger.chunks:
-            result.notes.extend(f"{path}: has no events" for _, path in sorted(infos))
-            return result
-        _process(processor, fileset, executor, result, checkpoints, report)
+        result.notes.extend(
+            f"{path}: has no events" for _, path in sorted(infos) if not infos[_, path].entries
+        )
+        if ledger.chunks:
+            _process(processor, fileset, infos, executor, result, checkpoints, report)
     except KeyboardInterrupt:
         result.interrupted = True
     finally:
@@ -150,7 +157,9 @@ def run(
 def _inspect(
     fileset: dict[str, Any], executor: Executor, ledger: Ledger, report: Callable[[Progress], None]
 ) -> dict[tuple[str, str], FileInfo]:
-    wanted = sorted((dataset, path, tree) for dataset, entry in fileset.items() for path, tree in _files(entry))
+    wanted = sorted(
+        (dataset, path, tree) for dataset, entry in fileset.items() for path, tree in _files(entry)
+    )
     infos: dict[tuple[str, str], FileInfo] = {}
     start = time.perf_counter()
     # Starting worker processes takes longer than looking into a few files.
@@ -188,13 +197,23 @@ def _complete_metadata(
         _check_kind(dataset, metadata, mine)
         sums = [info.runs_sum_weights for info in mine]
         known = [s for s in sums if s is not None]
-        if metadata.get("sum_weights") is None and mine and len(known) == len(sums) and not metadata.get("is_data"):
+        if (
+            metadata.get("sum_weights") is None
+            and mine
+            and len(known) == len(sums)
+            and not metadata.get("is_data")
+        ):
             metadata["sum_weights"] = sum(sorted(known))
             # The Runs tree counts events that a skim has dropped: nothing is lost if it says more.
             ledger.skimmed.add(dataset)
         if metadata.get("skimmed"):
             ledger.skimmed.add(dataset)
-        ledger.expected[dataset] = None if metadata.get("is_data") else metadata.get("sum_weights")
+        if metadata.get("is_data") is None and mine:
+            metadata["is_data"] = not any(info.simulated for info in mine)
+        total = metadata.get("sum_weights")
+        if total is not None and metadata.get("xsec_fb") is not None:
+            normalisation({**metadata, "dataset": dataset}, float(total))
+        ledger.expected[dataset] = None if metadata.get("is_data") else total
         out[dataset] = {"files": dict(_files(entry)), "metadata": metadata}
     return out
 
@@ -213,13 +232,15 @@ def _check_kind(dataset: str, metadata: dict[str, Any], infos: list[FileInfo]) -
 
 
 def _chunks(infos: dict[tuple[str, str], FileInfo], chunksize: int) -> list[Chunk]:
-    chunks = []
+    chunks: list[Chunk] = []
     for (dataset, path), info in sorted(infos.items()):
         # Equal parts: a file of 110k events is read in two halves, not in 100k and 10k.
-        parts = -(-info.entries // chunksize)
-        edges = [info.entries * i // parts for i in range(parts + 1)] if parts else []
+        # A file without events is one empty chunk, so that its process appears in the results.
+        parts = max(-(-info.entries // chunksize), 1)
+        edges = [info.entries * i // parts for i in range(parts + 1)]
         chunks.extend(
-            Chunk(dataset, path, a, b, info.tree, info.format, info.uuid) for a, b in zip(edges, edges[1:], strict=False)
+            Chunk(dataset, path, a, b, info.tree, info.format, info.uuid)
+            for a, b in itertools.pairwise(edges)
         )
     return chunks
 
@@ -227,6 +248,7 @@ def _chunks(infos: dict[tuple[str, str], FileInfo], chunksize: int) -> list[Chun
 def _process(
     processor: Any,
     fileset: dict[str, Any],
+    infos: dict[tuple[str, str], FileInfo],
     executor: Executor,
     result: RunResult,
     checkpoints: str | Path | None,
@@ -239,7 +261,7 @@ def _process(
     state = Progress("process", 0, len(entries))
     start = time.perf_counter()
     merger = _Merger(len(entries))
-    store = _Checkpoints(checkpoints, result.identity, fileset)
+    store = _Checkpoints(checkpoints, result.identity, fileset, infos)
     pickled = cloudpickle.dumps(processor)
     key = digest(result.identity) + digest(pickled.hex())
 
@@ -275,13 +297,22 @@ def _process(
             advance(entry)
     except KeyboardInterrupt:
         result.interrupted = True
-    except WorkerLostError as error:
-        result.notes.append(str(error))
+    except (WorkerLostError, _CheckpointError) as error:
+        ledger.errors.append(str(error))
     result.notes.extend(store.notes)
-    accumulator = merger.finish()
-    if accumulator is None:
+    try:
+        accumulator = merger.finish()
+        if accumulator is None:
+            return
+        output = processor.postprocess(accumulator)
+    except Exception as error:  # noqa: BLE001 - of any processor; the finished chunks and the ledger must survive it
+        known = isinstance(error, ProcessorError)
+        ledger.errors.append(
+            str(error)
+            if known
+            else f"the results could not be put together ({type(error).__name__}: {error})"
+        )
         return
-    output = processor.postprocess(accumulator)
     result.output = accumulator if output is None else output
     if isinstance(result.output, dict):
         for dataset, summary in (result.output.get("datasets") or {}).items():
@@ -329,13 +360,24 @@ class _Merger:
         return self.sum
 
 
+class _CheckpointError(ProcessorError):
+    """The result of a finished chunk could not be written."""
+
+
 class _Checkpoints:
     """Results of finished chunks, under a key of everything that can change them."""
 
-    def __init__(self, folder: str | Path | None, identity: dict[str, Any], fileset: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: str | Path | None,
+        identity: dict[str, Any],
+        fileset: dict[str, Any],
+        infos: dict[tuple[str, str], FileInfo],
+    ) -> None:
         self.folder = None if folder is None else Path(folder)
         self.identity = identity
         self.fileset = fileset
+        self.infos = infos
         self.notes: list[str] = []
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -346,7 +388,8 @@ class _Checkpoints:
             **self.identity,
             "metadata": self.fileset[chunk.dataset]["metadata"],
             "chunk": vars(chunk),
-            "file": _file_identity(chunk),
+            # As it was when the run began: a file that changes during the run must not lend its new name to old results.
+            "file": self.infos[chunk.dataset, chunk.path].as_dict(),
         }
         return self.folder / f"{digest(what)}.npz"
 
@@ -361,10 +404,10 @@ class _Checkpoints:
         except NotStorableError as error:
             self.folder = None
             self.notes.append(f"finished chunks are not kept for a restart: {error}")
-
-
-def _file_identity(chunk: Chunk) -> list[Any]:
-    if "://" in chunk.path:
-        return [chunk.uuid]
-    stat = Path(chunk.path).stat()
-    return [chunk.uuid, stat.st_size, stat.st_mtime_ns]
+        except OSError as error:
+            # Going on would lose hours of work at the end, when there is no room for the result either.
+            msg = (
+                f"{self.folder}: the result of a chunk could not be written ({error.strerror or error}). Make room or "
+                "choose another folder with --out; the same command goes on from the chunks that are kept"
+            )
+            raise _CheckpointError(msg) from error

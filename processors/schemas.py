@@ -26,7 +26,8 @@ class Delphes(DelphesSchema):
 
     warn_missing_crossrefs = False
     mixins: ClassVar[dict[str, str]] = {
-        name: "MasslessParticle" if mixin == "Track" else mixin for name, mixin in DelphesSchema.mixins.items()
+        name: "MasslessParticle" if mixin == "Track" else mixin
+        for name, mixin in DelphesSchema.mixins.items()
     }
 
 

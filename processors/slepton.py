@@ -8,7 +8,8 @@ pre-cuts and the classifier.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import awkward as ak
 import numpy as np
@@ -16,7 +17,6 @@ import numpy as np
 from massgap.models.folds import fold_key, held_out_fold
 from massgap.processors.analysis import Analysis
 from massgap.processors.errors import ProcessorError
-from massgap.processors.flow import Flow
 from massgap.processors.layout import HistogramSpec
 from massgap.selections.definitions import (
     away_from,
@@ -27,8 +27,6 @@ from massgap.selections.definitions import (
 )
 from massgap.selections.dilepton import opposite_sign_pair
 from massgap.selections.errors import MissingBranchError
-from massgap.selections.objects import Event
-from massgap.selections.slepton_features import FEATURES, slepton_features
 from massgap.selections.precuts import (
     passes_cos_theta_star,
     passes_ditau_veto,
@@ -37,6 +35,11 @@ from massgap.selections.precuts import (
     passes_mt2_100,
     passes_z_window,
 )
+from massgap.selections.slepton_features import FEATURES, slepton_features
+
+if TYPE_CHECKING:
+    from massgap.processors.flow import Flow
+    from massgap.selections.objects import Event
 
 __all__ = ["Slepton"]
 
@@ -94,8 +97,8 @@ class Slepton(Analysis):
         self,
         model: str | None = None,
         *,
-        precuts: tuple[str, ...] | list[str] = ("z_window", "met", "cos_theta_star"),
-        without: tuple[str, ...] | list[str] = (),
+        precuts: tuple[str, ...] | list[str] | str = ("z_window", "met", "cos_theta_star"),
+        without: tuple[str, ...] | list[str] | str = (),
         muon_pt: float = 10.0,
         jet_pt: float = 20.0,
         hard_jet_pt: float = 30.0,
@@ -103,6 +106,8 @@ class Slepton(Analysis):
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        precuts = (precuts,) if isinstance(precuts, str) else precuts
+        without = (without,) if isinstance(without, str) else without
         for given, known, what in ((precuts, self.PRECUTS, "pre-cut"), (without, self.STEPS, "step")):
             unknown = sorted(set(given) - set(known))
             if unknown:
@@ -112,6 +117,10 @@ class Slepton(Analysis):
         self.without = tuple(sorted(set(without)))
         self.muon_pt, self.jet_pt = float(muon_pt), float(jet_pt)
         self.hard_jet_pt, self.topology_met = float(hard_jet_pt), float(topology_met)
+        for threshold in ("muon_pt", "jet_pt", "hard_jet_pt", "topology_met"):
+            if not 0.0 <= getattr(self, threshold) < math.inf:
+                msg = f"{threshold} is {getattr(self, threshold)}: a threshold in GeV, 0 or more, is needed"
+                raise ProcessorError(msg)
         self.scorer = None
         if model is not None:
             from massgap.models.scorer import OnnxScorer
@@ -136,7 +145,9 @@ class Slepton(Analysis):
         for f in FEATURES:
             label = f.axis_label
             specs.append(
-                HistogramSpec(f.name, f.name, label, f.bins, f.low, f.high, ("topology", "precuts"), "selection")
+                HistogramSpec(
+                    f.name, f.name, label, f.bins, f.low, f.high, ("topology", "precuts"), "selection"
+                )
             )
             specs.extend(
                 HistogramSpec(f"nminus1_{cut}", f.name, label, f.bins, f.low, f.high)
@@ -151,9 +162,7 @@ class Slepton(Analysis):
     def select(self, event: Event, flow: Flow) -> None:
         """The paper's topology, observables and pre-cuts."""
         muons = select_muons(event.muons, pt=self.muon_pt)
-        event = flow.keep(
-            event.with_(muons=muons), "two opposite-sign muons", opposite_sign_pair(muons)
-        )
+        event = flow.keep(event.with_(muons=muons), "two opposite-sign muons", opposite_sign_pair(muons))
         electrons = select_electrons(event.electrons)
         jets = away_from(away_from(select_jets(event.jets, pt=self.jet_pt), event.muons), electrons)
         event = event.with_(electrons=electrons, jets=jets)

@@ -11,14 +11,16 @@ import io
 import json
 import os
 import zipfile
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from massgap.processors.exact import ExactSum
 from massgap.processors.layout import HistogramSpec, Layout
 from massgap.processors.tally import CutCount, DatasetTally, Tally
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["NotStorableError", "load", "save", "write_atomically"]
 
@@ -51,7 +53,8 @@ def save(path: Path, result: Any) -> None:
     arrays: list[np.ndarray] = []
     text = json.dumps(_encode(result, arrays))
     buffer = io.BytesIO()
-    np.savez(buffer, description=np.frombuffer(text.encode(), dtype=np.uint8), **{f"a{i}": a for i, a in enumerate(arrays)})
+    named: dict[str, Any] = {f"a{i}": a for i, a in enumerate(arrays)}
+    np.savez(buffer, description=np.frombuffer(text.encode(), dtype=np.uint8), **named)
     write_atomically(path, buffer.getvalue())
 
 
@@ -82,7 +85,9 @@ def _encode(value: Any, arrays: list[np.ndarray]) -> Any:
     if isinstance(value, ExactSum):
         return {"ExactSum": _encode((value.size, value.lowest, value.limbs, value.terms), arrays)}
     if isinstance(value, HistogramSpec | CutCount | DatasetTally):
-        return {type(value).__name__: _encode({k: getattr(value, k) for k in value.__dataclass_fields__}, arrays)}
+        return {
+            type(value).__name__: _encode({k: getattr(value, k) for k in value.__dataclass_fields__}, arrays)
+        }
     if isinstance(value, Layout):
         return {"Layout": _encode(tuple(value.specs.values()), arrays)}
     if isinstance(value, Tally):
@@ -96,7 +101,7 @@ def _encode(value: Any, arrays: list[np.ndarray]) -> Any:
 
 
 def _decode(node: Any, arrays: Any) -> Any:
-    (kind, content), = node.items()
+    ((kind, content),) = node.items()
     if kind == "v":
         return content
     if kind == "array":

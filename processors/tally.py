@@ -7,17 +7,19 @@ into histograms, cutflow and tables in fb.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from massgap.processors.errors import ProcessorError
 from massgap.processors.exact import ExactSum
-from massgap.processors.layout import Layout
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from massgap.processors.layout import Layout
 
 __all__ = ["CutCount", "DatasetTally", "Tally", "normalisation"]
 
@@ -36,7 +38,7 @@ class CutCount:
         self.sums.fill(bins, weights)
         self.sums.fill(bins + 1, weights * weights)
 
-    def __iadd__(self, other: CutCount) -> CutCount:
+    def __iadd__(self, other: CutCount) -> Self:
         self.raw += other.raw
         self.sums += other.sums
         return self
@@ -54,26 +56,40 @@ class DatasetTally:
     undefined: dict[str, int] = field(default_factory=dict)
     features: dict[tuple[str, int], dict[str, np.ndarray]] = field(default_factory=dict)
 
-    def __iadd__(self, other: DatasetTally) -> DatasetTally:
-        if self.metadata != other.metadata or self.steps != other.steps:
-            name = self.metadata.get("dataset", "?")
+    def __iadd__(self, other: DatasetTally) -> Self:
+        name = self.metadata.get("dataset", "?")
+        if (
+            self.metadata != other.metadata
+            or self.steps != other.steps
+            or self.histograms.keys() != other.histograms.keys()
+        ):
             msg = f"dataset {name!r}: its chunks were processed with different metadata or options and cannot be added"
+            raise ProcessorError(msg)
+        for path, start in self.features.keys() & other.features.keys():
+            msg = (
+                f"dataset {name!r}: the events of {path or 'a chunk without a file name'} from entry {start} on were "
+                'added twice. Events made by hand need "filename" and "entrystart" in their metadata to keep features'
+            )
             raise ProcessorError(msg)
         self.total += other.total
         for step, count in other.cutflow.items():
             self.cutflow.setdefault(step, CutCount())
             self.cutflow[step] += count
         for key, (sumw, sumw2) in other.histograms.items():
-            mine = self.histograms.get(key)
-            if mine is None:
-                self.histograms[key] = (sumw.copy(), sumw2.copy())
-            else:
-                mine[0].__iadd__(sumw)
-                mine[1].__iadd__(sumw2)
+            mine = self.histograms[key]
+            mine[0].__iadd__(sumw)
+            mine[1].__iadd__(sumw2)
         for key, n in other.undefined.items():
             self.undefined[key] = self.undefined.get(key, 0) + n
         self.features.update(other.features)
         return self
+
+    def copy(self) -> DatasetTally:
+        """A copy that can be added to without changing this one."""
+        empty = {key: (ExactSum(a.size), ExactSum(b.size)) for key, (a, b) in self.histograms.items()}
+        out = DatasetTally(dict(self.metadata), self.steps, histograms=empty)
+        out += self
+        return out
 
 
 def normalisation(metadata: dict[str, Any], processed: float) -> float:
@@ -94,13 +110,13 @@ def normalisation(metadata: dict[str, Any], processed: float) -> float:
     Raises
     ------
     ProcessorError
-        If the sum of weights is not positive.
+        If the sum of weights is not a positive, finite number.
     """
     if metadata.get("is_data") or metadata.get("xsec_fb") is None:
         return 1.0
     total = metadata.get("sum_weights")
     total = processed if total is None else float(total)
-    if total <= 0.0:
+    if not 0.0 < total < math.inf:
         if processed == 0.0 and metadata.get("sum_weights") is None:
             return 0.0
         name = metadata.get("dataset", "?")
@@ -125,14 +141,15 @@ class Tally:
         self.channel = channel
         self.datasets: dict[str, DatasetTally] = {}
 
-    def __iadd__(self, other: Tally) -> Tally:
+    def __iadd__(self, other: Tally) -> Self:
         if self.layout != other.layout or self.channel != other.channel:
             msg = "results of different analyses or options cannot be added: their histograms differ"
             raise ProcessorError(msg)
         for name, part in other.datasets.items():
-            if name not in self.datasets:
-                self.datasets[name] = DatasetTally(dict(part.metadata), part.steps)
-            self.datasets[name] += part
+            if name in self.datasets:
+                self.datasets[name] += part
+            else:
+                self.datasets[name] = part.copy()
         return self
 
     def __add__(self, other: Tally) -> Tally:
@@ -154,13 +171,14 @@ class Tally:
         Returns
         -------
         dict
-            ``histograms`` {name: hist.Hist}, ``cutflow`` (contents of ``cutflow.json``), ``datasets``
+            ``unit`` of all weighted numbers, ``histograms`` {name: hist.Hist}, ``cutflow`` (contents of ``cutflow.json``), ``datasets``
             {dataset: metadata with ``scale``, ``events``, ``sum_weights_processed``}, ``undefined``
             {feature: number of undefined values left out of histograms}, ``features``
             {dataset: pandas.DataFrame} where features were kept.
         """
         scales = self.scales()
         out: dict[str, Any] = {
+            "unit": self.unit(),
             "histograms": self._histograms(scales),
             "cutflow": self._cutflow(scales),
             "datasets": {},
@@ -201,7 +219,7 @@ class Tally:
         out = {}
         for spec in self.layout.specs.values():
             histogram = spec.empty(list(processes), self.channel, variations)
-            view = histogram.view(flow=True)
+            view: Any = histogram.view(flow=True)
             block = self.layout.block(spec.name)
             shape = (max(len(spec.classes), 1), spec.bins + 2)
             for (process, variation), (w, w2) in contents.items():
@@ -237,10 +255,16 @@ class Tally:
                         row["weighted"] += float(sums[0]) * scales[name]
                         row["variance"] += float(sums[1]) * scales[name] ** 2
             processes[process] = list(rows.values())
-        unit = self._unit()
-        return {"format": "massgap-cutflow/1", "unit": unit, "channel": self.channel, "steps": steps, "processes": processes}
+        unit = self.unit()
+        return {
+            "format": "massgap-cutflow/1",
+            "unit": unit,
+            "channel": self.channel,
+            "steps": steps,
+            "processes": processes,
+        }
 
-    def _unit(self) -> str:
+    def unit(self) -> str:
         """Unit of weighted numbers: fb if any dataset has a cross section; data are counted in events beside it."""
         kinds = [part.metadata for part in self.datasets.values()]
         if all(meta.get("is_data") for meta in kinds):

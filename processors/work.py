@@ -9,8 +9,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
-from massgap.processors.errors import ProcessorError
-from massgap.processors.files import FileInfo, inspect_file
+from massgap.processors.errors import FileProblem, ProcessorError
+from massgap.processors.files import inspect_file
 from massgap.processors.schemas import schema_for
 from massgap.selections.errors import SelectionError
 
@@ -73,32 +73,34 @@ def process_work(item: tuple[str, bytes, Chunk, dict[str, Any]]) -> Outcome:
         events = open_events(chunk, metadata)
     except (ProcessorError, SelectionError) as error:
         return Outcome(error=str(error), traceback=traceback.format_exc())
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - one bad chunk must not end a run
         return Outcome(error=_explain(chunk, error), traceback=traceback.format_exc())
     try:
         value = processor.process(events)
     except (ProcessorError, SelectionError) as error:
         return Outcome(error=str(error), traceback=traceback.format_exc())
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - one bad chunk must not end a run
         return Outcome(error=_explain(chunk, error), traceback=traceback.format_exc())
     if value is None:
-        return Outcome(error=f"{type(processor).__name__}.process returned None; it must return an accumulator")
+        return Outcome(
+            error=f"{type(processor).__name__}.process returned None; it must return an accumulator"
+        )
     return Outcome(value, seconds=time.perf_counter() - start)
 
 
 def _explain(chunk: Chunk, error: Exception) -> str:
     lines = str(error).strip().splitlines()
     first = lines[0] if lines else ""
-    reading = {"uproot", "zlib", "cramjam", "awkward", "struct"}
     origin = set()
     trace = error.__traceback__
     while trace is not None:
         origin.add(trace.tb_frame.f_globals.get("__name__", "").split(".")[0])
         trace = trace.tb_next
-    damaged = isinstance(error, OSError) or type(error).__module__.split(".")[0] in reading or "uproot" in origin
-    if damaged:
+    # All bytes of a file come through uproot, which raises many types on damaged ones, also KeyError and
+    # AssertionError.  An error that did not pass through it is the processor's own.
+    if "uproot" in origin:
         return f"{chunk}: cannot be read, the file is damaged or truncated ({type(error).__name__}: {first})"
-    return f"{chunk}: {type(error).__name__}: {first}"
+    return f"{chunk}: the processor failed ({type(error).__name__}: {first})"
 
 
 def _processor(key: str, pickled: bytes) -> Any:
@@ -117,7 +119,12 @@ def open_events(chunk: Chunk, metadata: dict[str, Any]) -> Any:
 
     key = (chunk.path, chunk.uuid)
     if key not in _open_files:
-        _open_files[key] = uproot.open(chunk.path)
+        file = uproot.open(chunk.path)
+        if chunk.uuid and str(file.file.uuid) != chunk.uuid:
+            file.close()
+            msg = f"{chunk.path}: was replaced by another file while the run was going on; run again"
+            raise FileProblem(msg)
+        _open_files[key] = file
         while len(_open_files) > _MAX_OPEN:
             _open_files.popitem(last=False)[1].close()
     else:

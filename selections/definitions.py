@@ -38,9 +38,7 @@ def select_leptons(leptons: ak.Array, *, pt: float, eta: float, isolation: float
     return leptons[keep]
 
 
-def select_muons(
-    muons: ak.Array, *, pt: float = 10.0, eta: float = 2.5, isolation: float = 0.25
-) -> ak.Array:
+def select_muons(muons: ak.Array, *, pt: float = 10.0, eta: float = 2.5, isolation: float = 0.25) -> ak.Array:
     """Muons: by default pT > 10, abs(eta) < 2.5 (the slepton paper's public card), isolation < 0.25 (Delphes' CMS card)."""
     return select_leptons(muons, pt=pt, eta=eta, isolation=isolation)
 
@@ -86,7 +84,10 @@ def away_from(objects: ak.Array, others: ak.Array, delta_r: float = 0.4) -> ak.A
     """
     left, right = ak.unzip(
         ak.cartesian(
-            [ak.zip({"eta": objects.eta, "phi": objects.phi}), ak.zip({"eta": others.eta, "phi": others.phi})],
+            [
+                ak.zip({"eta": objects.eta, "phi": objects.phi}),
+                ak.zip({"eta": others.eta, "phi": others.phi}),
+            ],
             nested=True,
         )
     )

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["MissingBranchError", "NonFiniteError", "SelectionError", "UnknownFormatError"]
+__all__ = [
+    "ImpossibleValueError",
+    "MissingBranchError",
+    "NonFiniteError",
+    "SelectionError",
+    "UnknownFormatError",
+]
 
 
 class SelectionError(ValueError):
@@ -63,3 +69,33 @@ class NonFiniteError(SelectionError):
 
     def __reduce__(self) -> tuple[type[NonFiniteError], tuple[str, int, str]]:
         return type(self), (self.branch, self.count, self.where)
+
+
+class ImpossibleValueError(SelectionError):
+    """A column holds a value that no event can have, such as a negative pT.
+
+    Parameters
+    ----------
+    branch
+        Name of the branch.
+    value
+        The first such value.
+    limits
+        Smallest and largest possible value.
+    where
+        The file (and entries).
+    """
+
+    def __init__(self, branch: str, value: float, limits: tuple[float, float], where: str = "") -> None:
+        self.branch = branch
+        self.value = value
+        self.limits = limits
+        self.where = where
+        place = f"{where}: " if where else ""
+        super().__init__(
+            f"{place}branch {branch} holds the value {value:g}, possible are {limits[0]:g} to {limits[1]:g}: the file is "
+            "damaged or was written wrongly. Make or copy it again, or leave it out of the fileset."
+        )
+
+    def __reduce__(self) -> tuple[type[ImpossibleValueError], tuple[str, float, tuple[float, float], str]]:
+        return type(self), (self.branch, self.value, self.limits, self.where)

@@ -18,9 +18,8 @@ Sources: CMS NanoAOD documentation of versions 5 to 15; Delphes ``modules/TreeWr
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 import numpy as np
@@ -28,6 +27,9 @@ import numpy.typing as npt
 
 from massgap.selections.errors import MissingBranchError, NonFiniteError, SelectionError
 from massgap.selections.sources import DELPHES, Columns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["B_TAGGERS", "ELECTRON_MASS", "MUON_MASS", "Event", "TaggerOptions"]
 
@@ -44,7 +46,17 @@ B_TAGGERS: dict[str, float] = {
 """Medium working points of the CMS b taggers, in the order of preference (CMS BTV recommendations of
 2016 to 2024; DeepFlavB and DeepB as for 2018 UL).  Pass your own with :class:`TaggerOptions`."""
 
-_TAU_IDS = ("idDeepTau2018v2p5VSjet", "idDeepTau2017v2p1VSjet", "idMVAoldDM2017v2", "idMVAoldDM", "idMVAnewDM")
+_POSSIBLE = {"pt": (0.0, 2e5), "eta": (-20.0, 20.0), "phi": (-6.3, 6.3), "mass": (-2e5, 2e5)}
+"""What a detector can measure, with a wide margin (100 TeV colliders; azimuths from -pi or from 0; the small
+negative masses of cleaned jets).  Flipped bits in a basket mostly end far outside."""
+
+_TAU_IDS = (
+    "idDeepTau2018v2p5VSjet",
+    "idDeepTau2017v2p1VSjet",
+    "idMVAoldDM2017v2",
+    "idMVAoldDM",
+    "idMVAnewDM",
+)
 
 
 @dataclass(frozen=True)
@@ -114,7 +126,10 @@ class Event:
         """The same events with some collections replaced, e.g. ``event.with_(jets=good_jets)``."""
         out = Event.__new__(Event)
         out.columns, out.taggers, out._is_data, out._index = (
-            self.columns, self.taggers, self._is_data, self._index,
+            self.columns,
+            self.taggers,
+            self._is_data,
+            self._index,
         )
         out._cache = {**self._cache, **collections}
         return out
@@ -127,10 +142,12 @@ class Event:
 
     @property
     def is_data(self) -> bool:
-        """Collision data: stated, or the file has no generator weight."""
+        """Collision data: stated, or the file has neither generator weights nor particles."""
         if self._is_data is not None:
             return self._is_data
-        return not (self.columns.has("", "genWeight") or self.columns.format == DELPHES)
+        columns = self.columns
+        marks = (("", "genWeight"), ("Generator", "weight"), ("GenPart", "pt"))
+        return columns.format != DELPHES and not any(columns.has(*mark) for mark in marks)
 
     @property
     def weights(self) -> npt.NDArray[np.float64]:
@@ -143,7 +160,8 @@ class Event:
         NonFiniteError
             If a weight is NaN or infinite.
         """
-        return self._get("weights", self._read_weights)
+        weights: npt.NDArray[np.float64] = self._get("weights", self._read_weights)
+        return weights
 
     def _read_weights(self) -> npt.NDArray[np.float64]:
         columns = self.columns
@@ -154,8 +172,10 @@ class Event:
                 return np.asarray(_one_per_event(columns, "Event", "Weight"), dtype=np.float64)
             return np.ones(len(columns))
         if not columns.has("", "genWeight"):
+            msg = "genWeight"
             raise MissingBranchError(
-                "genWeight", columns.where,
+                msg,
+                columns.where,
                 'Declare the dataset as collision data ("is_data": true), or write the weights into the file.',
             )
         return np.asarray(columns.floats("", "genWeight"), dtype=np.float64)
@@ -163,7 +183,8 @@ class Event:
     @property
     def identifiers(self) -> npt.NDArray[np.uint64]:
         """Run, luminosity block and event number, shape (n, 3); Delphes trees have only the last."""
-        return self._get("identifiers", self._read_identifiers)
+        identifiers: npt.NDArray[np.uint64] = self._get("identifiers", self._read_identifiers)
+        return identifiers
 
     def _read_identifiers(self) -> npt.NDArray[np.uint64]:
         columns = self.columns
@@ -184,7 +205,7 @@ class Event:
     @property
     def muons(self) -> ak.Array:
         """Muons; masses are the particle's own (0.10566 GeV) where the format stores none."""
-        return self._get("muons", lambda: self._muons())
+        return self._get("muons", self._muons)
 
     def _muons(self) -> ak.Array:
         return _leptons(
@@ -217,9 +238,12 @@ class Event:
         return self._get("met", lambda: _met(self.columns, self.taggers))
 
 
-def _one_per_event(columns: Columns, collection: str, field: str) -> npt.NDArray[np.float64]:
+def _one_per_event(
+    columns: Columns, collection: str, field: str, low: float = -np.inf, high: float = np.inf
+) -> npt.NDArray[np.float64]:
     """A Delphes column that has exactly one entry per event, stored as lists of length one."""
-    values = columns.floats(collection, field) if field != "Number" else columns.read(collection, field)
+    exact = field == "Number"  # 64 bits do not fit into a double
+    values = columns.read(collection, field) if exact else columns.floats(collection, field, low, high)
     if values.ndim == 1:
         return np.asarray(values)
     if len(values) and not ak.all(ak.num(values) == 1):
@@ -238,11 +262,11 @@ def _kinematics(columns: Columns, collection: str, mass: float | None) -> dict[s
         names = {"pt": "PT", "eta": "Eta", "phi": "Phi", "mass": "Mass"}
     else:
         names = {"pt": "pt", "eta": "eta", "phi": "phi", "mass": "mass"}
-    out = {key: columns.floats(collection, names[key]) for key in ("pt", "eta", "phi")}
+    out = {key: columns.floats(collection, names[key], *_POSSIBLE[key]) for key in ("pt", "eta", "phi")}
     if mass is not None and not columns.has(collection, names["mass"]):
         out["mass"] = ak.full_like(out["pt"], mass)
     else:
-        out["mass"] = columns.floats(collection, names["mass"])
+        out["mass"] = columns.floats(collection, names["mass"], *_POSSIBLE["mass"])
     return out
 
 
@@ -251,7 +275,7 @@ def _leptons(
 ) -> ak.Array:
     out = _kinematics(columns, collection, mass)
     delphes = columns.format == DELPHES
-    out["charge"] = ak.values_astype(columns.read(collection, "Charge" if delphes else "charge"), np.int64)
+    out["charge"] = columns.charges(collection, "Charge" if delphes else "charge", 1)
     if delphes:
         # Delphes' standard cards store isolated leptons only; IsolationVar came with version 3.1.
         isolation: tuple[str, ...] = ("IsolationVar",)
@@ -261,10 +285,14 @@ def _leptons(
     if name is not None:
         # An infinite isolation is legal: it marks a lepton without any estimate.
         out["isolation"] = ak.values_astype(columns.read(collection, name), np.float64)
+        missing = int(ak.sum(np.isnan(out["isolation"]), axis=None))
+        if missing:
+            raise NonFiniteError(columns.branch_name(collection, name), missing, columns.where)
     elif delphes:
         out["isolation"] = ak.zeros_like(out["pt"])
     else:
-        raise MissingBranchError(f"{collection}_{isolation[0]}", columns.where)
+        msg = f"{collection}_{isolation[0]}"
+        raise MissingBranchError(msg, columns.where)
     identified = ak.ones_like(out["pt"], dtype=bool) if delphes else identify(columns)
     out["identified"] = identified
     return _by_pt(ak.zip(out))
@@ -275,7 +303,8 @@ def _muon_id(columns: Columns, wanted: str | None) -> ak.Array:
     names = (wanted,) if wanted else ("mediumId", "tightId", "looseId")
     name = columns.first("Muon", names)
     if name is None:
-        raise MissingBranchError(f"Muon_{names[0]}", columns.where)
+        msg = f"Muon_{names[0]}"
+        raise MissingBranchError(msg, columns.where)
     return ak.values_astype(columns.read("Muon", name), bool)
 
 
@@ -284,9 +313,12 @@ def _electron_id(columns: Columns) -> ak.Array:
     name = columns.first("Electron", ("cutBased", "cutBased_Fall17_V1", "cutBased_Sum16"))
     if name is not None:
         return columns.read("Electron", name) >= 2
-    name = columns.first("Electron", ("mvaNoIso_WPL", "mvaFall17V2noIso_WPL", "mvaNoIso_WP90", "mvaFall17V2noIso_WP90"))
+    name = columns.first(
+        "Electron", ("mvaNoIso_WPL", "mvaFall17V2noIso_WPL", "mvaNoIso_WP90", "mvaFall17V2noIso_WP90")
+    )
     if name is None:
-        raise MissingBranchError("Electron_cutBased", columns.where)
+        msg = "Electron_cutBased"
+        raise MissingBranchError(msg, columns.where)
     return ak.values_astype(columns.read("Electron", name), bool)
 
 
@@ -294,14 +326,15 @@ def _taus(columns: Columns) -> ak.Array:
     if columns.format == DELPHES:
         out = _kinematics(columns, "Jet", None)
         tagged = columns.read("Jet", "TauTag") > 0
-        out["charge"] = ak.values_astype(columns.read("Jet", "Charge"), np.int64)
+        out["charge"] = columns.charges("Jet", "Charge", 100)
         out["identified"] = tagged
         return _by_pt(ak.zip(out)[tagged])
     out = _kinematics(columns, "Tau", None)
-    out["charge"] = ak.values_astype(columns.read("Tau", "charge"), np.int64)
+    out["charge"] = columns.charges("Tau", "charge", 100)
     name = columns.first("Tau", _TAU_IDS)
     if name is None:
-        raise MissingBranchError("Tau_idDeepTau2018v2p5VSjet", columns.where)
+        msg = "Tau_idDeepTau2018v2p5VSjet"
+        raise MissingBranchError(msg, columns.where)
     out["identified"] = _tau_medium(columns, name)
     return _by_pt(ak.zip(out))
 
@@ -316,7 +349,10 @@ def _tau_medium(columns: Columns, name: str) -> ak.Array:
     """
     values = ak.values_astype(columns.read("Tau", name), np.int64)
     title = columns.title("Tau", name)
-    medium = next((part.split("=")[0].split()[-1] for part in title.split(",") if part.strip().endswith("= Medium")), None)
+    medium = next(
+        (part.split("=")[0].split()[-1] for part in title.split(",") if part.strip().endswith("= Medium")),
+        None,
+    )
     if medium is not None:
         return (values & int(medium)) != 0 if "bitmask" in title else values >= int(medium)
     # Titles are lost in skims and RNTuples.  Files with the 2017 training alone are of version 9 or older.
@@ -333,7 +369,8 @@ def _jets(columns: Columns, taggers: TaggerOptions) -> ak.Array:
         return _by_pt(ak.zip(out))
     tagger = taggers.b_tagger or columns.first("Jet", tuple(B_TAGGERS))
     if tagger is None:
-        raise MissingBranchError("Jet_btagDeepFlavB", columns.where)
+        msg = "Jet_btagDeepFlavB"
+        raise MissingBranchError(msg, columns.where)
     threshold = taggers.b_threshold if taggers.b_threshold is not None else B_TAGGERS.get(tagger)
     if threshold is None:
         msg = f"No working point is known for the b tagger Jet_{tagger}: give b_threshold. Known: {', '.join(B_TAGGERS)}."
@@ -355,10 +392,14 @@ def _jets(columns: Columns, taggers: TaggerOptions) -> ak.Array:
 def _met(columns: Columns, taggers: TaggerOptions) -> ak.Array:
     if columns.format == DELPHES:
         return ak.zip(
-            {"pt": _one_per_event(columns, "MissingET", "MET"), "phi": _one_per_event(columns, "MissingET", "Phi")}
+            {
+                "pt": _one_per_event(columns, "MissingET", "MET", *_POSSIBLE["pt"]),
+                "phi": _one_per_event(columns, "MissingET", "Phi", *_POSSIBLE["phi"]),
+            }
         )
     names = (taggers.met,) if taggers.met else ("MET", "PFMET", "PuppiMET")
     name = next((n for n in names if columns.has(n, "pt")), None)
     if name is None:
-        raise MissingBranchError(f"{names[0]}_pt", columns.where)
-    return ak.zip({"pt": columns.floats(name, "pt"), "phi": columns.floats(name, "phi")})
+        msg = f"{names[0]}_pt"
+        raise MissingBranchError(msg, columns.where)
+    return ak.zip({key: columns.floats(name, key, *_POSSIBLE[key]) for key in ("pt", "phi")})

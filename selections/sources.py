@@ -13,7 +13,12 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from massgap.selections.errors import MissingBranchError, NonFiniteError, UnknownFormatError
+from massgap.selections.errors import (
+    ImpossibleValueError,
+    MissingBranchError,
+    NonFiniteError,
+    UnknownFormatError,
+)
 
 __all__ = ["DELPHES", "NANOAOD", "Columns", "event_format"]
 
@@ -49,11 +54,11 @@ def event_format(fields: list[str] | set[str]) -> str:
     names = {name.split("/")[0].split(".")[0] for name in fields}
     if "MissingET" in names or any("MissingET" in name for name in fields):
         return DELPHES
-    collections = {name.split("_")[0].removeprefix("n") for name in names}
-    if {"run", "event"} & names or {"Muon", "Electron", "Jet"} & {n for n in collections if n in ("Muon", "Electron", "Jet")}:
-        # A flat tree with other conventions (px, py, pz) also has a "Muon..." branch: ask for pt.
-        if any(name.endswith("_pt") for name in names) or {"Muon", "Jet", "Electron"} & names:
-            return NANOAOD
+    known = {name.split("_")[0].removeprefix("n") for name in names} & {"Muon", "Electron", "Jet"}
+    # A flat tree with other conventions (px, py, pz) also has a "Muon..." branch: ask for pt.
+    has_pt = any(name.endswith("_pt") for name in names) or bool({"Muon", "Jet", "Electron"} & names)
+    if has_pt and (known or {"run", "event"} & names):
+        return NANOAOD
     if any("AuxDyn" in name for name in fields) or "AnalysisMuons" in names or "AnalysisJets" in names:
         msg = (
             "This is an ATLAS PHYSLITE file; massgap reads CMS NanoAOD and Delphes trees so far. "
@@ -129,8 +134,8 @@ class Columns:
             raise MissingBranchError(name, self.where)
         return ak.without_parameters(ak.materialize(column))
 
-    def floats(self, collection: str, field: str) -> ak.Array:
-        """The column in double precision, checked to be finite.
+    def floats(self, collection: str, field: str, low: float = -np.inf, high: float = np.inf) -> ak.Array:
+        """The column in double precision, checked to be finite and within ``low`` to ``high``.
 
         Raises
         ------
@@ -139,13 +144,30 @@ class Columns:
         NonFiniteError
             If a value is NaN or infinite: flipped bits in compressed baskets come back like that
             without any other sign.
+        ImpossibleValueError
+            If a value is outside of what is possible, the other trace of flipped bits.
         """
         column = ak.values_astype(self.read(collection, field), np.float64)
         flat = ak.to_numpy(ak.flatten(column, axis=None))
         bad = ~np.isfinite(flat)
         if bad.any():
             raise NonFiniteError(self.branch_name(collection, field), int(bad.sum()), self.where)
+        outside = (flat < low) | (flat > high)
+        if outside.any():
+            raise ImpossibleValueError(
+                self.branch_name(collection, field), float(flat[outside][0]), (low, high), self.where
+            )
         return column
+
+    def charges(self, collection: str, field: str, largest: int) -> ak.Array:
+        """A column of charges in units of e, as integers.
+
+        Raises
+        ------
+        MissingBranchError, NonFiniteError, ImpossibleValueError
+            As :meth:`floats`; no charge may be beyond ``largest``.
+        """
+        return ak.values_astype(self.floats(collection, field, -largest, largest), np.int64)
 
     def title(self, collection: str, field: str) -> str:
         """The branch title that coffea keeps as documentation, empty where there is none."""

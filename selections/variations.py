@@ -7,16 +7,27 @@ selection runs once for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
 from massgap.selections.errors import MissingBranchError, SelectionError
-from massgap.selections.objects import Event
 
-__all__ = ["OBJECT_VARIATIONS", "WEIGHT_VARIATIONS", "known_variations", "scale_jets", "scale_muons", "weight_variation"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from massgap.selections.objects import Event
+
+__all__ = [
+    "OBJECT_VARIATIONS",
+    "WEIGHT_VARIATIONS",
+    "known_variations",
+    "scale_jets",
+    "scale_muons",
+    "weight_variation",
+]
 
 JET_ENERGY_SCALE = 0.03
 """Relative uncertainty of the jet energy scale where no calibration is given: 3 %, the size that ATLAS and CMS
