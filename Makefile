@@ -42,7 +42,7 @@ demo: $(VENV)/.demo$(NAMED)
 	$(RUN) -m massgap demo --out "$(OUT)" --executor "$(EXECUTOR)" --workers $(WORKERS) $(if $(EVENTS),--events $(EVENTS))
 
 test: $(VENV)/.test$(NAMED)
-	$(RUN) -m pytest $(if $(filter-out 0 1,$(TEST_WORKERS)),-n $(TEST_WORKERS) --dist loadgroup) $(TESTS)
+	$(RUN) -m pytest $(if $(filter-out 0 1,$(TEST_WORKERS)),-n $(TEST_WORKERS) --dist loadfile) $(TESTS)
 
 lint: $(VENV)/.dev$(NAMED)
 	$(VENV)/bin/ruff check .

@@ -14,8 +14,6 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = ["samples", "selections", "models", "processors", "fits", "condor", "reports"]
 
-pytestmark = pytest.mark.xdist_group("packaging")
-
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
