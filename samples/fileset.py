@@ -11,6 +11,7 @@ Every fault is reported with the dataset and the key it stands in. Nothing here 
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import gzip
 import itertools
@@ -293,7 +294,8 @@ def write_fileset(
         msg = f"fileset {path} cannot be written: {error.strerror}"
         raise FilesetError(msg) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return path
 
 
