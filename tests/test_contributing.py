@@ -1,9 +1,10 @@
-"""CONTRIBUTING shows an analysis of one's own: it is the file in examples, and it works on files."""
+"""What README and CONTRIBUTING promise: commands that exist, and an analysis of one's own that works on files."""
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -95,11 +96,58 @@ def nanoaod(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def blocks(page: str, language: str) -> list[str]:
+    """The blocks of code in a page of the repository."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
+def commands() -> list[str]:
+    pages = ("README.md", "CONTRIBUTING.md")
+    lines = [line for page in pages for block in blocks(page, "sh") for line in block.splitlines()]
+    return [line for line in lines if line.startswith("massgap ")]
+
+
+@pytest.mark.parametrize("line", commands())
+def test_commands_shown_are_understood(line: str) -> None:
+    """Every command line in the pages parses: command and options exist, values have the right form."""
+    from massgap.cli import main
+
+    _, name, *arguments = shlex.split(line, comments=True)
+    context = main.commands[name].make_context(name, arguments)
+    assert context.info_name == name
+
+
+def test_commands_are_found() -> None:
+    assert len(commands()) >= 10
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_python_shown_compiles(page: str) -> None:
+    shown = blocks(page, "python")
+    assert shown
+    for code in shown:
+        compile(code, page, "exec")
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_links_to_files_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    targets = {link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link}
+    assert targets
+    assert [link for link in sorted(targets) if not (ROOT / link).exists()] == []
+
+
+def test_fileset_shown_is_valid() -> None:
+    from massgap.samples.fileset import validate_fileset
+
+    (text,) = blocks("README.md", "json")
+    fileset = validate_fileset(json.loads(text), check_files=False)
+    assert {entry["metadata"]["process"] for entry in fileset.values()} == {"tt", "slepton_110_80", "data"}
+
+
 def test_contributing_shows_the_example_verbatim() -> None:
-    blocks = re.findall(
-        r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), flags=re.DOTALL
-    )
-    assert EXAMPLE.read_text(encoding="utf-8") in blocks
+    assert EXAMPLE.read_text(encoding="utf-8") in blocks("CONTRIBUTING.md", "python")
 
 
 def test_example_is_short() -> None:

@@ -133,3 +133,10 @@ def test_command_works_in_a_folder_with_such_names(installed: Path, elsewhere: P
     assert done.returncode == 1
     assert "none.root" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_citation_names_the_version() -> None:
+    import massgap
+
+    lines = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
+    assert f"version: {massgap.__version__}" in lines
