@@ -1,0 +1,50 @@
+"""What tests of several rooms share: modules beside the tests, importable by name."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# The first call of a compiled function takes seconds, which is no failure.
+settings.register_profile("massgap", deadline=None)
+settings.load_profile("massgap")
+
+HERE = Path(__file__).parent
+
+
+def _register(name: str, path: Path) -> None:
+    # With --import-mode=importlib the tests are in no package: what they share is loaded by its path.
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+
+
+_register("eventfiles", HERE / "eventfiles.py")
+_register("slepton_reference", HERE / "processors" / "slepton_reference.py")
+
+
+@pytest.fixture(scope="session")
+def real_files() -> Path:
+    """Folder of real event files, which the repository does not hold."""
+    folder = Path(os.environ.get("MASSGAP_REAL_FILES", HERE.parent.parent / "shared" / "real"))
+    if not folder.is_dir():
+        pytest.skip("no real event files: set MASSGAP_REAL_FILES to their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def nano_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One synthetic NanoAOD file of 900 events per version."""
+    import eventfiles
+
+    folder = tmp_path_factory.mktemp("nano")
+    events = eventfiles.make_events(900, seed=3)
+    return {v: eventfiles.write_nano(folder / f"{v}.root", events, v) for v in eventfiles.VERSIONS}

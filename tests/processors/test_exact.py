@@ -1,0 +1,182 @@
+"""Exact sums against rational arithmetic."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from massgap.processors import exact
+from massgap.processors.exact import ExactSum
+
+finite = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e300, max_value=1e300)
+tricky = st.sampled_from(
+    [
+        0.0,
+        -0.0,
+        5e-324,
+        -5e-324,
+        2.2250738585072014e-308,
+        1e300,
+        -1e300,
+        2.0**32,
+        2.0**-32,
+        1.0 - 2.0**-53,
+        1e16,
+    ]
+)
+terms = st.lists(st.tuples(st.integers(0, 3), st.one_of(finite, tricky)), max_size=60)
+
+
+def filled(pairs, size: int = 4) -> ExactSum:
+    out = ExactSum(size)
+    out.fill(
+        np.array([b for b, _ in pairs], dtype=np.int64), np.array([x for _, x in pairs], dtype=np.float64)
+    )
+    return out
+
+
+def true_sums(pairs, size: int = 4) -> list[Fraction]:
+    out = [Fraction(0)] * size
+    for b, x in pairs:
+        out[b] += Fraction(x)
+    return out
+
+
+def fraction_of(total: ExactSum, b: int) -> Fraction:
+    """The number that the limbs hold, read without the class's own arithmetic."""
+    limbs = [int(limb[b]) for limb in total.limbs]
+    return sum(
+        (Fraction(limb) * Fraction(2) ** (32 * (total.lowest + j) - 1088) for j, limb in enumerate(limbs)),
+        Fraction(0),
+    )
+
+
+@given(terms)
+def test_holds_the_exact_sum(pairs) -> None:
+    total = filled(pairs)
+    assert [fraction_of(total, b) for b in range(4)] == true_sums(pairs)
+
+
+@given(terms)
+def test_values_are_within_one_unit_in_the_last_place(pairs) -> None:
+    for value, true in zip(filled(pairs).values(), true_sums(pairs), strict=True):
+        nearest = float(true)
+        assert abs(Fraction(float(value)) - true) <= Fraction(math.ulp(nearest))
+        assert (value == 0.0) == (true == 0)
+        assert value * true >= 0
+
+
+@given(terms, st.randoms(use_true_random=False), st.integers(1, 5))
+def test_any_order_and_any_split_give_the_same_bits(pairs, rng, parts) -> None:
+    whole = filled(pairs).values().tobytes()
+    shuffled = list(pairs)
+    rng.shuffle(shuffled)
+    pieces = [filled(shuffled[i::parts]) for i in range(parts)]
+    rng.shuffle(pieces)
+    total = ExactSum(4)
+    for piece in pieces:
+        total += piece
+    assert total.values().tobytes() == whole
+
+
+@given(terms)
+@settings(max_examples=40)
+def test_carries_change_nothing(pairs) -> None:
+    """The carry that protects against overflow of the limbs, forced to happen at nearly every step."""
+    expected = true_sums(pairs)
+    old = exact._CARRY_EVERY
+    exact._CARRY_EVERY = 3
+    try:
+        total = ExactSum(4)
+        for pair in pairs:
+            total += filled([pair])
+            assert total.terms <= 3
+        assert [fraction_of(total, b) for b in range(4)] == expected
+        assert total.values().tobytes() == filled(pairs).values().tobytes()
+    finally:
+        exact._CARRY_EVERY = old
+
+
+def test_the_carry_comes_before_a_limb_can_overflow() -> None:
+    # A term adds less than 2**33 to a limb, a limb holds less than 2**63.
+    assert exact._CARRY_EVERY * 2**33 <= 2**63 - 2**33
+    # Largest possible terms: all bits of the mantissa set, shifted to straddle limbs.
+    for power in range(40):
+        total = filled([(0, math.ldexp(2.0**53 - 1, power))], 1)
+        assert int(np.abs(total.limbs).max()) < 2**33
+
+
+def test_doubling_up_to_more_than_2_to_the_29_terms() -> None:
+    x = math.ldexp(2.0**53 - 1, -57)
+    total = filled([(0, x), (1, -x)], 2)
+    for _ in range(40):
+        total += total.copy()
+    assert total.values().tolist() == [x * 2.0**40, -x * 2.0**40]
+
+
+def test_cancellation_to_zero_and_to_a_rest() -> None:
+    assert filled([(0, 1e300), (0, -1e300)]).values()[0] == 0.0
+    assert filled([(0, 1e300), (0, 5e-324), (0, -1e300)]).values()[0] == 5e-324
+    assert filled([(0, -1e16), (0, -1.0), (0, 1e16)]).values()[0] == -1.0
+
+
+def test_agrees_with_fsum() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=20_000) * 10.0 ** rng.integers(-8, 9, 20_000)
+    total = ExactSum(1)
+    total.fill(np.zeros(len(x), dtype=np.int64), x)
+    assert abs(total.values()[0] - math.fsum(x)) <= math.ulp(math.fsum(x))
+
+
+@given(terms)
+@settings(max_examples=20)
+def test_pickles_and_copies(pairs) -> None:
+    total = filled(pairs)
+    for other in (pickle.loads(pickle.dumps(total)), copy.deepcopy(total), total.copy()):
+        other += filled([(0, 1.0)])
+        assert other.values()[0] == filled([*pairs, (0, 1.0)]).values()[0]
+    assert [fraction_of(total, b) for b in range(4)] == true_sums(pairs)
+
+
+def test_adding_keeps_the_operands() -> None:
+    a, b = filled([(0, 1.0)]), filled([(0, 1e-200)])
+    assert (a + b).values()[0] == 1.0
+    assert (a.values()[0], b.values()[0]) == (1.0, 1e-200)
+
+
+def test_other_types_are_taken_as_doubles() -> None:
+    total = ExactSum(2)
+    total.fill(np.array([0, 1], dtype=np.int32), np.array([0.1, 3], dtype=np.float32))
+    total.fill([1], [2])
+    assert total.values().tolist() == [float(np.float32(0.1)), 5.0]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_refuses_what_is_not_finite(bad: float) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        filled([(0, 1.0), (1, bad)])
+
+
+@pytest.mark.parametrize("bins", [[4], [-1], [0, 1]])
+def test_refuses_bins_outside(bins) -> None:
+    with pytest.raises(ValueError, match="bins"):
+        ExactSum(4).fill(np.array(bins), np.array([1.0]))
+
+
+def test_refuses_other_sizes() -> None:
+    with pytest.raises(ValueError, match="cannot add 3 sums to 4"):
+        filled([(0, 1.0)]).__iadd__(ExactSum(3))
+
+
+def test_a_sum_beyond_the_largest_double_is_infinite() -> None:
+    big = 1.7e308
+    with np.errstate(over="ignore"):
+        assert filled([(0, big), (0, big)]).values()[0] == math.inf
+    assert filled([(0, big), (0, big), (0, -big)]).values()[0] == big
