@@ -144,20 +144,22 @@ def _write(
         write_json(path / "cutflow.json", output["cutflow"])
     else:
         (path / "cutflow.json").unlink(missing_ok=True)
-    _write_features(path / "features", output.get("features") or {})
+    manifest["features"] = _write_features(path / "features", output.get("features") or {})
     write_json(path / "ledger.json", {**result.ledger.as_dict(), "interrupted": result.interrupted})
     write_json(path / "fileset.json", result.fileset)
     write_json(path / "manifest.json", manifest)
 
 
-def _write_features(folder: Path, tables: dict[str, Any]) -> None:
+def _write_features(folder: Path, tables: dict[str, Any]) -> dict[str, str]:
+    """Write one parquet file per dataset; the answer says which, as names of datasets may hold slashes."""
     import io
 
     if folder.exists():
         for old in folder.glob("*.parquet"):
             old.unlink()
+    written: dict[str, str] = {}
     if not tables:
-        return
+        return written
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -176,7 +178,9 @@ def _write_features(folder: Path, tables: dict[str, Any]) -> None:
         )
         buffer = io.BytesIO()
         pq.write_table(arrow, buffer, compression="zstd")
-        write_atomically(folder / f"{_file_name(dataset)}.parquet", buffer.getvalue())
+        written[dataset] = f"features/{_file_name(dataset)}.parquet"
+        write_atomically(folder.parent / written[dataset], buffer.getvalue())
+    return written
 
 
 def _file_name(dataset: str) -> str:
