@@ -100,7 +100,7 @@ class Ledger:
                 f"{text} [{len(entries)} chunk{'s' if len(entries) > 1 else ''}, {events} events lost]"
             )
         missing = [entry for entry in self.chunks if entry.status == "missing"]
-        if missing:
+        if missing and not self.errors:
             events = sum(e.chunk.stop - e.chunk.start for e in missing)
             out.append(
                 f"{len(missing)} chunk{'s' if len(missing) > 1 else ''} ({events} events) were not reached"

@@ -86,25 +86,25 @@ class Columns:
     """
 
     def __init__(self, events: Any, where: str = "") -> None:
-        self._events = events
-        self._fields = set(ak.fields(events))
+        # coffea's and vector's records refuse to be made where a field is missing, without naming the file or the
+        # branch: columns are taken from the layout below them.
+        self._layout = ak.to_layout(events)
+        self._fields = set(self._layout.fields)
         self.where = where or _where(events)
         self.format = event_format(self._fields)
 
     def __len__(self) -> int:
-        return len(self._events)
+        return int(self._layout.length)
 
     def _locate(self, collection: str, field: str) -> Any | None:
         fields = self._fields
         if not collection:
-            return self._events[field] if field in fields else None
+            return ak.Array(self._layout[field]) if field in fields else None
         for flat in (f"{collection}_{field}", f"{collection}/{collection}.{field}", f"{collection}.{field}"):
             if flat in fields:
-                return self._events[flat]
-        if collection in fields:
-            inner = self._events[collection]
-            if field in ak.fields(inner):
-                return inner[field]
+                return ak.Array(self._layout[flat])
+        if collection in fields and field in self._layout[collection].fields:
+            return ak.Array(self._layout[collection][field])
         return None
 
     def has(self, collection: str, field: str) -> bool:
@@ -114,7 +114,7 @@ class Columns:
             return field in fields
         if {f"{collection}_{field}", f"{collection}/{collection}.{field}", f"{collection}.{field}"} & fields:
             return True
-        return collection in fields and field in ak.fields(self._events[collection])
+        return collection in fields and field in self._layout[collection].fields
 
     def first(self, collection: str, candidates: tuple[str, ...]) -> str | None:
         """The first of the candidate fields that the file has, or None."""
