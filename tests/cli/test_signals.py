@@ -1,0 +1,130 @@
+"""Ctrl-C and killed workers: one message, finished chunks kept, nobody left behind, the same bits in the end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import eventfiles
+import pytest
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+
+SLOW = """
+import time
+from massgap.processors import Slepton
+
+class Slow(Slepton):
+    def process(self, events):
+        time.sleep(0.4)
+        return super().process(events)
+"""
+CHUNKS = 12
+
+
+def session(leader: int) -> dict[int, str]:
+    """Processes of a session: pid -> command line."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, IndexError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                if int(fields[3]) == leader and fields[0] != "Z":
+                    found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return found
+
+
+def wait_for(condition, seconds: float = 90.0) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("signals")
+    eventfiles.write_nano(folder / "tt.root", eventfiles.make_events(240, seed=6), "v12")
+    (folder / "slow.py").write_text(SLOW)
+    return folder
+
+
+def start(place: Path, out: str, executor: str) -> subprocess.Popen[str]:
+    words = [sys.executable, "-m", "massgap", "run", "./slow.py:Slow", "tt.root", "--xsec", "10", "--chunksize", "20"]
+    words += ["--out", out, "--executor", executor]
+    return subprocess.Popen(
+        words, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    try:
+        out, err = process.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    assert wait_for(lambda: not session(process.pid), 15), session(process.pid)
+    assert "Traceback" not in err
+    return process.returncode, out, err
+
+
+def kept(folder: Path) -> int:
+    return len(list((folder / "checkpoints").glob("*.npz")))
+
+
+def statuses(folder: Path) -> dict[str, int]:
+    chunks = json.loads((folder / "ledger.json").read_text())["chunks"]
+    assert len(chunks) == CHUNKS
+    return {s: sum(c["status"] == s for c in chunks) for s in ("processed", "failed", "missing")}
+
+
+def test_killed_worker_then_ctrl_c_then_the_end(place) -> None:
+    run = place / "run"
+    # 1. A worker is killed, as by the kernel when memory runs out.
+    process = start(place, "run", "futures")
+    assert wait_for(lambda: kept(run) >= 2), finish(process)
+    workers = [pid for pid, line in session(process.pid).items() if "popen_loky" in line]
+    assert len(workers) == 2
+    os.kill(workers[0], signal.SIGKILL)
+    code, _, err = finish(process)
+    assert code == 1
+    assert err.count("Error: ") == 1
+    assert "Error: a worker process ended without a result" in err
+    first = statuses(run)
+    assert first["processed"] == kept(run) >= 2
+    assert first["missing"] > 0
+    assert not list(run.rglob("*.part"))
+
+    # 2. The same command goes on; Ctrl-C reaches the whole process group.
+    process = start(place, "run", "futures")
+    assert wait_for(lambda: kept(run) > first["processed"]), finish(process)
+    os.killpg(process.pid, signal.SIGINT)
+    code, _, err = finish(process)
+    assert code == 130
+    assert "Interrupted after" in err
+    second = statuses(run)
+    assert first["processed"] < second["processed"] == kept(run)
+    assert second["missing"] > 0
+    assert not list(run.rglob("*.part"))
+    ledger = json.loads((run / "ledger.json").read_text())
+    assert ledger["interrupted"] is True
+    assert ledger["complete"] is False
+
+    # 3. The same command once more comes to the end, with the numbers of a run that nobody disturbed.
+    code, out, err = finish(start(place, "run", "iterative"))
+    assert code == 0, err
+    assert f"{second['processed']} of {CHUNKS} chunks were already finished" in err
+    code, whole, err = finish(start(place, "undisturbed", "iterative"))
+    assert code == 0, err
+    assert out.splitlines()[:-1] == whole.splitlines()[:-1]
+    for name in ("histograms.json", "cutflow.json"):
+        assert (run / name).read_bytes() == (place / "undisturbed" / name).read_bytes()
+    assert statuses(run) == {"processed": CHUNKS, "failed": 0, "missing": 0}
