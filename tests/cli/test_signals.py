@@ -58,7 +58,18 @@ def place(tmp_path_factory) -> Path:
 
 
 def start(place: Path, out: str, executor: str) -> subprocess.Popen[str]:
-    words = [sys.executable, "-m", "massgap", "run", "./slow.py:Slow", "tt.root", "--xsec", "10", "--chunksize", "20"]
+    words = [
+        sys.executable,
+        "-m",
+        "massgap",
+        "run",
+        "./slow.py:Slow",
+        "tt.root",
+        "--xsec",
+        "10",
+        "--chunksize",
+        "20",
+    ]
     words += ["--out", out, "--executor", executor]
     return subprocess.Popen(
         words, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True

@@ -1,0 +1,188 @@
+"""Canonical objects from NanoAOD of several versions and from Delphes."""
+
+from __future__ import annotations
+
+import math
+
+import awkward as ak
+import eventfiles
+import numpy as np
+import pytest
+
+from massgap.selections.errors import ImpossibleValueError, MissingBranchError, NonFiniteError, SelectionError
+from massgap.selections.objects import MUON_MASS, Event, TaggerOptions
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return eventfiles.make_events(120, seed=7)
+
+
+def nano(plain, version="v12", **changes):
+    arrays = {**eventfiles.columns(plain, version), **changes}
+    return ak.zip({k: v for k, v in arrays.items() if v is not None}, depth_limit=1)
+
+
+def ordered(objects, key):
+    return [[x[key] for x in sorted(xs, key=lambda x: -np.float32(x["pt"]))] for xs in objects]
+
+
+@pytest.mark.parametrize("version", eventfiles.VERSIONS)
+def test_nanoaod(plain, version) -> None:
+    event = Event(nano(plain, version))
+    assert event.is_data == (version == "data")
+    assert event.weights.tolist() == [
+        1.0 if version == "data" else float(np.float32(e["weight"])) for e in plain
+    ]
+    assert event.identifiers.tolist() == [[e["run"], e["lumi"], e["number"]] for e in plain]
+    muons = [e["muons"] for e in plain]
+    assert event.muons.charge.tolist() == ordered(muons, "charge")
+    assert event.muons.identified.tolist() == ordered(muons, "good")
+    assert event.electrons.identified.tolist() == ordered([e["electrons"] for e in plain], "good")
+    assert event.taus.identified.tolist() == ordered([e["taus"] for e in plain], "good")
+    jets = [e["jets"] for e in plain]
+    assert event.jets.b_tagged.tolist() == ordered(jets, "b")
+    if version != "v15":
+        quality = [[{**j, "ok": j["tight"]} for j in js] for js in jets]
+        if version in ("v9", "data"):
+            quality = [
+                [{**j, "ok": j["tight"] and (j["pt"] > 50 or not j["pileup"])} for j in js] for js in jets
+            ]
+        assert event.jets.identified.tolist() == ordered(quality, "ok")
+    assert ak.all(event.jets.pt[:, :-1] >= event.jets.pt[:, 1:])
+    assert event.met.pt.tolist() == [float(np.float32(e["met"][0])) for e in plain]
+
+
+def test_equal_pt_keeps_the_order_of_the_file() -> None:
+    (event,) = eventfiles.make_events(1, seed=1)
+    lepton = {"eta": 0.0, "phi": 0.0, "mass": 0.1, "charge": 1, "iso": 0.0, "good": True}
+    event["muons"] = [{**lepton, "pt": p, "phi": float(i)} for i, p in enumerate((20.0, 40.0, 20.0, 40.0))]
+    assert Event(nano([event])).muons.phi.tolist() == [[1.0, 3.0, 0.0, 2.0]]
+
+
+def test_delphes(plain) -> None:
+    columns = eventfiles.delphes_columns(plain)
+    event = Event(ak.zip(columns, depth_limit=1))
+    assert event.is_data is False
+    assert event.weights.tolist() == [float(np.float32(e["weight"])) for e in plain]
+    assert event.identifiers[:, 2].tolist() == [e["number"] for e in plain]
+    assert set(ak.to_numpy(ak.flatten(event.muons.mass))) == {MUON_MASS}
+    assert event.taus.pt.tolist() == ordered(
+        [[{**t, "pt": float(np.float32(t["pt"]))} for t in e["taus"] if t["good"]] for e in plain], "pt"
+    )
+    assert ak.all(event.muons.identified)
+    del columns["Muon.IsolationVar"], columns["Event.Weight"]
+    old = Event(ak.zip(columns, depth_limit=1))
+    assert ak.all(old.muons.isolation == 0)
+    assert old.weights.tolist() == [1.0] * len(plain)
+
+
+def test_delphes_bits_and_single_entries(plain) -> None:
+    columns = eventfiles.delphes_columns(plain)
+    columns["Jet.BTag"] = columns["Jet.BTag"] * 2
+    event = Event(ak.zip(columns, depth_limit=1))
+    assert not ak.any(event.jets.b_tagged)
+    second = Event(ak.zip(columns, depth_limit=1), taggers=TaggerOptions(b_tag_bit=1))
+    assert ak.any(second.jets.b_tagged)
+    columns["MissingET.MET"] = ak.Array([[1.0, 2.0]] * len(plain))
+    with pytest.raises(SelectionError, match=r"MissingET.MET has not exactly one entry"):
+        Event(ak.zip(columns, depth_limit=1)).met  # noqa: B018
+
+
+def test_masks_and_replaced_collections(plain) -> None:
+    event = Event(nano(plain))
+    mask = np.arange(len(plain)) % 3 == 0
+    part = event[mask]
+    assert part.muons.pt.tolist() == event.muons.pt[mask].tolist()  # read before and after the cut
+    assert (
+        part[part.met.pt > 50].weights.tolist()
+        == event.weights[mask & np.asarray(event.met.pt > 50)].tolist()
+    )
+    other = part.with_(muons=part.muons[:, :1])
+    assert ak.max(ak.num(other.muons)) == 1
+    assert part.muons.pt.tolist() == event.muons.pt[mask].tolist()
+    again = other[np.ones(len(other), dtype=bool)]
+    assert ak.max(ak.num(again.muons)) == 1
+    assert again.jets.pt.tolist() == event.jets.pt[mask].tolist()
+
+
+def test_simulation_without_weights_is_not_taken_for_data(plain) -> None:
+    arrays = nano(plain, genWeight=None, GenPart_pt=ak.Array([[1.0]] * len(plain)))
+    event = Event(arrays)
+    assert event.is_data is False
+    with pytest.raises(MissingBranchError, match='genWeight.*"is_data": true'):
+        event.weights  # noqa: B018
+    assert Event(arrays, is_data=True).weights.tolist() == [1.0] * len(plain)
+
+
+def test_taggers(plain) -> None:
+    tight = Event(nano(plain), taggers=TaggerOptions(b_threshold=0.95))
+    assert not ak.any(tight.jets.b_tagged)
+    assert ak.any(Event(nano(plain, "v15"), taggers=TaggerOptions(b_tagger="btagUParTAK4B")).jets.b_tagged)
+    with pytest.raises(SelectionError, match="No working point is known for the b tagger Jet_btagMine"):
+        Event(nano(plain), taggers=TaggerOptions(b_tagger="btagMine")).jets  # noqa: B018
+    with pytest.raises(MissingBranchError, match="Jet_btagMine"):
+        Event(nano(plain), taggers=TaggerOptions(b_tagger="btagMine", b_threshold=0.1)).jets  # noqa: B018
+    with pytest.raises(MissingBranchError, match="PuppiMET_pt"):
+        Event(nano(plain), taggers=TaggerOptions(met="PuppiMET")).met  # noqa: B018
+    with pytest.raises(MissingBranchError, match="Muon_softId"):
+        Event(nano(plain), taggers=TaggerOptions(muon_id="softId")).muons  # noqa: B018
+
+
+def changed(plain, branch, value):
+    array = eventfiles.columns(plain)["Muon"]
+    parts = {f: array[f] for f in ak.fields(array)}
+    flat = ak.to_numpy(ak.flatten(parts[branch])).copy()
+    flat[5] = value
+    parts[branch] = ak.unflatten(flat, ak.num(array))
+    return Event(nano(plain, Muon=ak.zip(parts)))
+
+
+@pytest.mark.parametrize(
+    ("branch", "value", "error"),
+    [
+        ("pt", math.nan, NonFiniteError),
+        ("pt", math.inf, NonFiniteError),
+        ("pt", -1.0, ImpossibleValueError),
+        ("pt", 1e7, ImpossibleValueError),
+        ("eta", 400.0, ImpossibleValueError),
+        ("phi", 7.0, ImpossibleValueError),
+        ("mass", -1e20, ImpossibleValueError),
+        ("charge", 2, ImpossibleValueError),
+        ("pfRelIso04_all", math.nan, NonFiniteError),
+    ],
+)
+def test_values_that_cannot_be(plain, branch, value, error) -> None:
+    with pytest.raises(error, match=f"Muon_{branch}"):
+        changed(plain, branch, value).muons  # noqa: B018
+
+
+def test_infinite_isolation_is_legal(plain) -> None:
+    assert ak.any(np.isinf(changed(plain, "pfRelIso04_all", math.inf).muons.isolation))
+
+
+@pytest.mark.parametrize(
+    ("name", "branch", "passes"),
+    [
+        # NanoAOD up to version 9 stores bit masks and says so in the title of the branch.
+        ("nano_dy", "Tau_idDeepTau2017v2p1VSjet", lambda raw: (raw & 16) > 0),
+        ("nanoAOD_2015_CMS_Open_Data_ttbar", "Tau_idMVAoldDM", lambda raw: (raw & 4) > 0),
+        # Later versions store the number of the working point; this file lost its titles.
+        ("nano_tt_v15", "Tau_idDeepTau2018v2p5VSjet", lambda raw: raw >= 5),
+    ],
+)
+def test_medium_taus_of_real_files(real_files, name, branch, passes) -> None:
+    import uproot
+    from coffea.nanoevents import BaseSchema, NanoEventsFactory
+
+    path = real_files / f"{name}.root"
+    if not path.is_file():
+        pytest.skip(f"no {path.name}")
+    with uproot.open(path) as file:
+        raw = file["Events"][branch].array()
+        pt = file["Events"]["Tau_pt"].array()
+    events = NanoEventsFactory.from_root({str(path): "Events"}, schemaclass=BaseSchema).events()
+    order = ak.argsort(pt, ascending=False, stable=True)
+    assert Event(events).taus.identified.tolist() == passes(raw)[order].tolist()
+    assert ak.any(passes(raw))
+    assert not ak.all(passes(raw))

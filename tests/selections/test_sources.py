@@ -1,0 +1,137 @@
+"""Columns by name under every schema, and how formats are told apart."""
+
+from __future__ import annotations
+
+import math
+import pickle
+
+import awkward as ak
+import eventfiles
+import numpy as np
+import pytest
+
+from massgap.selections.errors import (
+    ImpossibleValueError,
+    MissingBranchError,
+    NonFiniteError,
+    SelectionError,
+    UnknownFormatError,
+)
+from massgap.selections.sources import DELPHES, NANOAOD, Columns, event_format
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["nMuon", "Muon_pt", "MET_pt"], NANOAOD),
+        (["run", "event", "Jet_pt"], NANOAOD),
+        (["Muon", "Jet", "run", "MET"], NANOAOD),
+        (["Event", "MissingET", "Muon"], DELPHES),
+        (["Event.Number", "MissingET.MET"], DELPHES),
+        (["Muon/Muon.PT", "MissingET/MissingET.MET"], DELPHES),
+    ],
+)
+def test_formats(names, expected) -> None:
+    assert event_format(names) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["px", "py"], "neither NanoAOD nor Delphes"),
+        (["NMuon", "Muon_Px", "Muon_Py", "Jet_Px"], "neither NanoAOD nor Delphes"),
+        (["AnalysisMuonsAuxDyn.pt", "AnalysisJets"], "PHYSLITE"),
+        ([], "its first branches: none"),
+    ],
+)
+def test_unknown_formats(names, words) -> None:
+    with pytest.raises(UnknownFormatError, match=words):
+        event_format(names)
+
+
+@pytest.fixture(scope="module")
+def events():
+    return eventfiles.make_events(60, seed=2)
+
+
+@pytest.fixture(scope="module")
+def by_schema(tmp_path_factory, events):
+    from coffea.nanoevents import BaseSchema, NanoEventsFactory
+
+    from massgap.processors.schemas import NanoAOD
+
+    path = eventfiles.write_nano(tmp_path_factory.mktemp("sources") / "nano.root", events, "v12")
+    place = {"filename": "nano.root", "entrystart": 10, "entrystop": 20}
+    out = {
+        schema.__name__: NanoEventsFactory.from_root(
+            {str(path): "Events"}, schemaclass=schema, metadata=place
+        ).events()
+        for schema in (NanoAOD, BaseSchema)
+    }
+    out["records"] = ak.zip(eventfiles.columns(events, "v12"), depth_limit=1)
+    return out
+
+
+@pytest.mark.parametrize("schema", ["NanoAOD", "BaseSchema", "records"])
+def test_the_same_columns_under_every_schema(by_schema, events, schema) -> None:
+    columns = Columns(by_schema[schema])
+    assert (len(columns), columns.format) == (60, NANOAOD)
+    expected = [[float(np.float32(m["pt"])) for m in e["muons"]] for e in events]
+    assert columns.floats("Muon", "pt").tolist() == expected
+    assert str(columns.floats("Muon", "pt").type.content.content) == "float64"
+    assert columns.read("", "event").tolist() == [e["number"] for e in events]
+    assert columns.floats("MET", "pt").tolist() == [float(np.float32(e["met"][0])) for e in events]
+    assert columns.charges("Muon", "charge", 1).tolist() == [
+        [m["charge"] for m in e["muons"]] for e in events
+    ]
+    assert columns.has("Jet", "jetId")
+    assert not columns.has("Jet", "puId")
+    assert not columns.has("Photon", "pt")
+    assert not columns.has("", "LHEWeight")
+    assert columns.first("Jet", ("btagPNetB", "btagDeepFlavB")) == "btagDeepFlavB"
+    assert columns.first("Jet", ("x", "y")) is None
+
+
+@pytest.mark.parametrize("schema", ["NanoAOD", "BaseSchema", "records"])
+def test_missing_columns_are_named(by_schema, schema) -> None:
+    columns = Columns(by_schema[schema], where="nano.root")
+    with pytest.raises(
+        MissingBranchError, match=r"^nano.root: the file lacks the branch Jet_puId, which"
+    ) as caught:
+        columns.read("Jet", "puId")
+    assert caught.value.branch == "Jet_puId"
+    with pytest.raises(MissingBranchError, match="branch genWeigth,"):
+        columns.read("", "genWeigth")
+
+
+def test_place_in_the_file_is_named(by_schema) -> None:
+    columns = Columns(by_schema["BaseSchema"])
+    assert columns.where == "nano.root (entries 10 to 20)"
+    array = ak.Array([{"run": 1, "MET_pt": math.nan}, {"run": 1, "MET_pt": 5.0}])
+    with pytest.raises(NonFiniteError, match=r"a.root \(entries 10 to 20\): branch MET_pt has 1 NaN"):
+        Columns(array, "a.root (entries 10 to 20)").floats("MET", "pt")
+
+
+def test_impossible_values_are_named() -> None:
+    columns = Columns(ak.Array([{"run": 1, "Muon_pt": [5.0, -1.0], "Muon_charge": [1, 3]}]), where="x.root")
+    with pytest.raises(
+        ImpossibleValueError, match="x.root: branch Muon_pt holds the value -1, possible are 0 to 10"
+    ):
+        columns.floats("Muon", "pt", 0.0, 10.0)
+    with pytest.raises(ImpossibleValueError, match="Muon_charge holds the value 3"):
+        columns.charges("Muon", "charge", 1)
+    assert columns.floats("Muon", "pt", -1.0, 5.0).tolist() == [[5.0, -1.0]]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MissingBranchError("Jet_pt", "a.root", "Do this."),
+        NonFiniteError("Jet_pt", 3, "a.root"),
+        ImpossibleValueError("Jet_pt", -1.0, (0.0, 5.0), "a.root"),
+    ],
+)
+def test_errors_pickle(error) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again)) == (type(error), str(error))
+    assert isinstance(error, SelectionError)
