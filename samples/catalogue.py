@@ -56,6 +56,8 @@ class Process:
     ditau: bool = False
     #: The settings and xsec_fb count taus as the muons they are made to decay to.
     taus_in_xsec: bool = False
+    #: Keep dimuons near the Z mass (True) or away from it (False) only.
+    on_peak: bool | None = None
     #: Leave out events that hold nothing but muons, taus and neutrinos: another part of the process has them.
     drop_leptonic: bool = False
     #: Name of the process in filesets, where a process has several parts.
@@ -131,7 +133,7 @@ def smuon_pair(m_slepton: float, m_lsp: float, xsec_fb: float, generator_xsec_fb
             "SUSY:idVecA = 1000013",
             "SUSY:idVecB = 1000013",
         ),
-        tranches=_met_slices((0.0, 6.0), (40.0, 5.0), (95.0, 11.0)),
+        tranches=_met_slices((0.0, 4.0), (40.0, 4.0), (95.0, 13.5)),
         xsec_fb=xsec_fb,
         generator_xsec_fb=generator_xsec_fb,
         is_signal=True,
@@ -141,22 +143,29 @@ def smuon_pair(m_slepton: float, m_lsp: float, xsec_fb: float, generator_xsec_fb
     )
 
 
-_PROCESSES = (
-    smuon_pair(110, 80, 147.0, 55.40),
-    Process(
-        name="mumu",
-        description="Z/gamma* + jet -> mu mu, m > 10 GeV, pT of the recoil above 20 GeV",
+def _dimuon(on_peak: bool) -> Process:
+    """Z/gamma* + jet to muons, near the Z mass or away from it, where the search looks."""
+    # low recoil on the peak and high recoil off it
+    shares = (1.5, 3.0, 3.0, 1.5, 0.7, 0.3) if on_peak else (1.0, 1.0, 3.0, 4.0, 4.0, 2.0)
+    edges = (20, 50, 100, 200, 400, 800)
+    xsec = (488.4e3, 102.7e3, 20.07e3, 2012.0, 113.5, 3.403)
+    return Process(
+        name=f"mumu_{'peak' if on_peak else 'offpeak'}",
+        process="mumu",
+        description=(
+            "Z/gamma* + jet -> mu mu, m > 10 GeV, pT of the recoil above 20 GeV, "
+            f"{'within' if on_peak else 'beyond'} 8 GeV of the Z mass"
+        ),
         source=_LO,
         settings=(*_DRELL_YAN, "23:onIfAny = 13"),
-        tranches=_pthat_slices(
-            (20, 5, 488.4e3),
-            (50, 5, 102.7e3),
-            (100, 6, 20.07e3),
-            (200, 6, 2012.0),
-            (400, 4, 113.5),
-            (800, 2, 3.403),
-        ),
-    ),
+        tranches=_pthat_slices(*zip(edges, shares, xsec, strict=True)),
+        on_peak=on_peak,
+    )
+
+
+_PROCESSES = (
+    smuon_pair(110, 80, 147.0, 55.40),
+    *(_dimuon(on_peak) for on_peak in (True, False)),
     Process(
         name="tautau",
         description="Z/gamma* + jet -> tau tau -> mu mu, m > 10 GeV, pT of the recoil above 20 GeV",
@@ -164,7 +173,7 @@ _PROCESSES = (
         settings=(*_DRELL_YAN, "23:onIfAny = 15"),
         ditau=True,
         tranches=_pthat_slices(
-            (20, 4, 487.6e3), (50, 4, 102.5e3), (100, 8, 20.04e3), (200, 8, 2008.0), (400, 4, 116.5)
+            (20, 2.0, 487.6e3), (50, 2.5, 102.5e3), (100, 10, 20.04e3), (200, 13, 2008.0), (400, 2.0, 116.5)
         ),
     ),
     Process(
@@ -172,7 +181,7 @@ _PROCESSES = (
         description="top pairs, both W to a muon (tau -> mu included)",
         source=_LO,
         settings=("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *_W_LEPTONS),
-        tranches=_met_slices((0.0, 8.0), (40.0, 6.0), (95.0, 22.0)),
+        tranches=_met_slices((0.0, 4.0), (40.0, 4.0), (95.0, 44.0)),
         xsec_fb=23.76e3 * _TWO_W,
         taus_in_xsec=True,
         edges=(0.0, 40.0, 95.0),
@@ -183,7 +192,7 @@ _PROCESSES = (
         description="W pairs, both to a muon (tau -> mu included)",
         source=_LO,
         settings=("WeakDoubleBoson:ffbar2WW = on", *_W_LEPTONS),
-        tranches=_met_slices((0.0, 6.0), (40.0, 5.0), (95.0, 11.0)),
+        tranches=_met_slices((0.0, 3.0), (40.0, 4.0), (95.0, 12.5)),
         xsec_fb=3008.0 * _TWO_W,
         taus_in_xsec=True,
         edges=(0.0, 40.0, 95.0),
@@ -194,7 +203,7 @@ _PROCESSES = (
         description="pairs of Z/gamma* (m > 50 GeV), both to muons, taus or neutrinos",
         source=_LO,
         settings=(*_ZZ, "23:onMode = off", "23:onIfAny = 12 13 14 15 16"),
-        tranches=_met_slices((0.0, 2.0), (40.0, 1.0), (95.0, 3.0)),
+        tranches=_met_slices((0.0, 0.6), (40.0, 0.3), (95.0, 1.2)),
         xsec_fb=660.8,
         edges=(0.0, 40.0, 95.0),
     ),
@@ -204,7 +213,7 @@ _PROCESSES = (
         description="pairs of Z/gamma* (m > 50 GeV), one to muons or taus, the other to quarks or electrons",
         source=_LO,
         settings=_ZZ,
-        tranches=(Tranche("all", "all", 0.0, None, 2.0),),
+        tranches=(Tranche("all", "all", 0.0, None, 0.6),),
         xsec_fb=9229.0,
         drop_leptonic=True,
     ),
@@ -213,7 +222,7 @@ _PROCESSES = (
         description="W with Z (m > 50 GeV), Z to muons or taus",
         source=_LO,
         settings=("WeakDoubleBoson:ffbar2ZW = on", "23:mMin = 50.", "23:onMode = off", "23:onIfAny = 13 15"),
-        tranches=_met_slices((0.0, 4.0), (40.0, 2.0), (95.0, 4.0)),
+        tranches=_met_slices((0.0, 1.0), (40.0, 0.5), (95.0, 1.5)),
         xsec_fb=1569.0,
         edges=(0.0, 40.0, 95.0),
     ),

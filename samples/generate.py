@@ -35,10 +35,11 @@ if TYPE_CHECKING:
 __all__ = ["DEMO_EVENTS", "Progress", "generate", "list_processes"]
 
 #: Events (before the detector) of a demonstration: about five minutes on two cores.
-DEMO_EVENTS = 60_000
+DEMO_EVENTS = 120_000
 BLOCK = 2000
 #: Generated muons of both charges that an event must have to be worth the detector.
 MUON_PT_MIN, MUON_ETA_MAX = 8.0, 2.5
+_NO_CONTENT = ("description", "source", "xsec_fb", "generator_xsec_fb", "tranches")
 _SOURCES = ("slicing", "record", "detector", "jets", "nanoaod", "pythia")
 
 
@@ -68,7 +69,7 @@ class _Task:
 
 def generate(
     processes: str | Iterable[str] = "slepton",
-    out: str | os.PathLike[str] = "samples",
+    out: str | os.PathLike[str] = "data",
     *,
     events: int = DEMO_EVENTS,
     seed: int = 1,
@@ -176,16 +177,9 @@ def _plan(chosen: list[Process], out: Path, events: int, seed: int, card: str, m
                 path = out / f"{process.name}_{tranche.name}" / f"block_{block:04d}.root"
                 key = {
                     "common": common,
-                    "process": process.name,
+                    # all fields but those that change no event; a share may change, and blocks still fit
+                    "process": {k: v for k, v in asdict(process).items() if k not in _NO_CONTENT},
                     "settings": settings_of(process, tranche, mpi=mpi),
-                    "slha": process.slha,
-                    "filters": [
-                        process.dimuon,
-                        process.edges,
-                        process.top,
-                        process.ditau,
-                        process.drop_leptonic,
-                    ],
                     "muons": [MUON_PT_MIN, MUON_ETA_MAX],
                     "block": [index, block, n, seed],
                 }

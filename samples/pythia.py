@@ -167,6 +167,7 @@ def generate_block(
             tranche_index if process.edges else None,
             top=process.top,
             drop_leptonic=process.drop_leptonic,
+            on_peak=process.on_peak,
             tau_to_mu=1.0 if process.ditau or process.taus_in_xsec else tau_to_mu,
             force_taus=lambda on: _force_taus(pythia, on),
             uniform=random.random,

@@ -30,6 +30,8 @@ from massgap.samples.jets import without_banner
 Momentum = tuple[float, float, float, float]  # px, py, pz, E
 _INVISIBLE = frozenset({12, 14, 16, 1000022, 1000023, 1000039})
 _Z_MASS = 91.19
+#: Half width (GeV) of what counts as the Z peak.
+_PEAK = 8.0
 #: Parton-level jets above this pt (GeV) count as hard ones.
 _SECOND_JET = 40.0
 
@@ -129,6 +131,7 @@ def make_hook(
     *,
     top: bool,
     drop_leptonic: bool,
+    on_peak: bool | None,
     tau_to_mu: float,
     force_taus: Callable[[bool], None],
     uniform: Callable[[], float],
@@ -145,6 +148,8 @@ def make_hook(
         The jets are those of a top pair: two b quarks beside the emission.
     drop_leptonic : bool
         Drop events of nothing but muons, taus and neutrinos.
+    on_peak : bool or None
+        Keep only dimuons of the hard process near the Z mass (True) or away from it (False).
     tau_to_mu : float
         Branching ratio.
     force_taus : callable
@@ -237,6 +242,10 @@ def make_hook(
                 )
                 if not plus or not minus:
                     return False, False
+            if on_peak is not None:
+                near_z = abs(_mass(_momentum(plus[0]), _momentum(minus[0])) - _Z_MASS) < _PEAK
+                if near_z != on_peak:
+                    return False, False
             if forced != self.forced:
                 force_taus(forced)
                 self.forced = forced
@@ -278,8 +287,9 @@ def make_hook(
                 return boost_along(p, self.old[ancestor], new[ancestor])
 
             jets = [_pt_eta(now(found))[0] for found in self.jets] + [emitted]
+            self.recoiled = [HardLepton(found[0], now(found)) for found in self.leptons]
             value = met_hard(
-                [HardLepton(found[0], now(found)) for found in self.leptons],
+                self.recoiled,
                 [now(found) for found in self.invisible],
                 jets,
                 second=50.0 if top else 1e9,
@@ -306,7 +316,8 @@ def make_hook(
             for i in range(slow_jet.sizeJet()):
                 eta, phi = slow_jet.p(i).eta(), slow_jet.phi(i)
                 apart = True
-                for _, p, _ in self.leptons:
+                for lepton in self.recoiled:
+                    p = lepton.momentum
                     dphi = abs(phi - math.atan2(p[1], p[0]))
                     apart &= math.hypot(eta - _pt_eta(p)[1], min(dphi, 2 * math.pi - dphi)) > 0.6
                 found += apart

@@ -61,7 +61,9 @@ def test_a_tau_pair_at_the_z_mass_counts_and_its_neutrinos_add():
         HardLepton(15, particle(45.6, 0.2, 0.0)),
         HardLepton(-15, particle(45.6, 0.2, 1.0)),
     ]
-    assert met_hard(taus, [], [100.0]) == pytest.approx(0.7 * math.hypot(45.6 * (1 + math.cos(1)), 45.6 * math.sin(1)))
+    assert met_hard(taus, [], [100.0]) == pytest.approx(
+        0.7 * math.hypot(45.6 * (1 + math.cos(1)), 45.6 * math.sin(1))
+    )
 
 
 def test_the_second_jet_of_a_top_pair():
