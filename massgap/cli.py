@@ -92,10 +92,10 @@ def main(debug: bool) -> None:
 
     \b
     The stages, each reading what the one before wrote:
-      massgap generate slepton --events 100k --out samples
-      massgap run slepton --fileset samples/fileset.json --out runs/slepton
-      massgap train runs/slepton --out models/slepton
-      massgap run slepton --fileset samples/fileset.json --model models/slepton/slepton.onnx --out runs/scored
+      massgap generate slepton --events 100k --out data
+      massgap run slepton --fileset data/fileset.json --out runs/slepton
+      massgap train runs/slepton --out runs/model
+      massgap run slepton --fileset data/fileset.json --model runs/model/slepton.onnx --out runs/scored
       massgap fit runs/scored
       massgap report runs/scored
     Or all of them at once: massgap demo
@@ -156,7 +156,7 @@ EXECUTOR = click.option(
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    default=Path("samples"),
+    default=Path("data"),
     show_default=True,
     help="Folder for the files.",
 )
@@ -175,7 +175,7 @@ def generate(
 
     \b
     Example:
-      massgap generate slepton --events 100k --out samples
+      massgap generate slepton --events 100k --out data
     """
     from massgap import stages
 
@@ -244,7 +244,7 @@ def run(
     \b
     Examples:
       massgap run slepton ttbar_*.root --process tt --xsec 832000 --out runs/tt
-      massgap run slepton --fileset samples/fileset.json --out runs/slepton
+      massgap run slepton --fileset data/fileset.json --out runs/slepton
       massgap run ./my_analysis.py:MyProcessor events.root
     """
     from massgap import stages
@@ -334,7 +334,7 @@ def train(run_folder: Path, out: Path | None, **options: Any) -> None:
 
     \b
     Example:
-      massgap train runs/slepton --out models/slepton
+      massgap train runs/slepton --out runs/model
     """
     from massgap import stages
 

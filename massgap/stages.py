@@ -19,7 +19,7 @@ __all__ = ["DemoResult", "demo", "fit", "generate", "report", "run", "train"]
 
 def generate(
     processes: str | list[str] = "slepton",
-    out: str | Path = "samples",
+    out: str | Path = "data",
     *,
     events: int = 100_000,
     seed: int = 1,

@@ -255,7 +255,7 @@ def read_run_features(run_folder: str | Path, *, accept_loss: bool = False) -> R
         raise TableError(msg)
     tables, first = [], None
     for dataset in simulated:
-        path = folder / "features" / f"{dataset}.parquet"
+        path = folder / (manifest.get("features") or {}).get(dataset, f"features/{dataset}.parquet")
         try:
             arrow = pq.read_table(path)
         except FileNotFoundError as error:

@@ -52,6 +52,8 @@ class Analysis(ProcessorABC):
 
     name: ClassVar[str] = ""
     channel: ClassVar[str] = ""
+    units: ClassVar[dict[str, str]] = {}
+    """Unit of each column that :meth:`Flow.write_rows` gets as a feature: "GeV", "rad", or "" for a pure number."""
 
     def __init__(
         self,
@@ -120,4 +122,4 @@ class Analysis(ProcessorABC):
 
     def postprocess(self, accumulator: dict[str, Tally]) -> dict[str, Any]:
         """Turn the sum of all chunks into histograms, cutflow and tables in fb."""
-        return accumulator["tally"].result()
+        return {**accumulator["tally"].result(), "units": dict(self.units)}

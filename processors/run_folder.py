@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["find_histograms", "prepare_folder", "write_run_folder"]
 
+_NOT_FEATURES = ("weight", "process", "dataset", "channel", "fold_key", "precuts", "score")
 _VERSIONED = ("massgap", "coffea", "awkward", "uproot", "hist", "numpy", "numba", "onnxruntime", "vector")
 
 
@@ -144,13 +145,15 @@ def _write(
         write_json(path / "cutflow.json", output["cutflow"])
     else:
         (path / "cutflow.json").unlink(missing_ok=True)
-    manifest["features"] = _write_features(path / "features", output.get("features") or {})
+    manifest["features"] = _write_features(
+        path / "features", output.get("features") or {}, output.get("units") or {}
+    )
     write_json(path / "ledger.json", {**result.ledger.as_dict(), "interrupted": result.interrupted})
     write_json(path / "fileset.json", result.fileset)
     write_json(path / "manifest.json", manifest)
 
 
-def _write_features(folder: Path, tables: dict[str, Any]) -> dict[str, str]:
+def _write_features(folder: Path, tables: dict[str, Any], units: dict[str, str]) -> dict[str, str]:
     """Write one parquet file per dataset; the answer says which, as names of datasets may hold slashes."""
     import io
 
@@ -163,16 +166,17 @@ def _write_features(folder: Path, tables: dict[str, Any]) -> dict[str, str]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from massgap.selections.slepton_features import FEATURES
-
-    units = {f.name: f.unit for f in FEATURES}
     folder.mkdir(exist_ok=True)
     for dataset, table in sorted(tables.items()):
         if not len(table.columns):
             continue
         arrow = pa.Table.from_pandas(table, preserve_index=False)
-        names = [name for name in table.columns if name in units]
-        about = {"format": "massgap-features/1", "features": names, "units": {n: units[n] for n in names}}
+        names = [name for name in table.columns if name not in _NOT_FEATURES]
+        about = {
+            "format": "massgap-features/1",
+            "features": names,
+            "units": {n: units.get(n, "") for n in names},
+        }
         arrow = arrow.replace_schema_metadata(
             {**(arrow.schema.metadata or {}), b"massgap": json.dumps(about).encode()}
         )

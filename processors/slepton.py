@@ -83,6 +83,7 @@ class Slepton(Analysis):
 
     name: ClassVar[str] = "slepton"
     channel: ClassVar[str] = "mumu1j"
+    units: ClassVar[dict[str, str]] = {feature.name: feature.unit for feature in FEATURES}
     PRECUTS: ClassVar[dict[str, tuple[str, Any]]] = {
         "z_window": ("m_ll", passes_z_window),
         "met": ("met", passes_met),
@@ -183,7 +184,7 @@ class Slepton(Analysis):
             try:
                 taus = away_from(select_taus(event.taus), event.muons)
             except MissingBranchError as error:
-                remedy = "To run without the tau veto, add --without no_tau."
+                remedy = "To run without the tau veto: --without no_tau, or Slepton(without=['no_tau'])."
                 raise MissingBranchError(error.branch, error.where, remedy) from error
             event = flow.keep(event, "no hadronic tau", ak.num(taus) == 0)
         if "met_30" not in self.without:
