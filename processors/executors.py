@@ -6,7 +6,10 @@ generator, so that results can be kept one by one and an interruption loses noth
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -43,9 +46,21 @@ class IterativeExecutor:
             yield i, function(item)
 
 
-def _ignore_interrupts() -> None:
-    # Ctrl-C reaches the whole process group; the driver decides what happens to the work.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Ignore Ctrl-C for the moment in which processes are started: they inherit that, from their first instruction.
+
+    Ctrl-C reaches the whole process group, but only the driver decides what happens to the work.  (A blocked
+    signal would not do: multiprocessing unblocks it when it starts its resource tracker.)
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class FuturesExecutor:
@@ -68,9 +83,7 @@ class FuturesExecutor:
 
         if not items:
             return
-        pool = loky.ProcessPoolExecutor(
-            max_workers=min(self.workers, len(items)), initializer=_ignore_interrupts
-        )
+        pool = loky.ProcessPoolExecutor(max_workers=min(self.workers, len(items)))
         waiting: dict[Any, int] = {}
         remaining = iter(enumerate(items))
         try:
@@ -79,7 +92,8 @@ class FuturesExecutor:
                     number, item = next(remaining, (None, None))
                     if number is None:
                         break
-                    waiting[pool.submit(function, item)] = number
+                    with _deaf_to_interrupts():
+                        waiting[pool.submit(function, item)] = number
                 if not waiting:
                     return
                 done, _ = wait(waiting, return_when=FIRST_COMPLETED)
@@ -121,7 +135,13 @@ class DaskExecutor:
         cluster = None
         client = self.client
         if client is None:
-            cluster = LocalCluster(n_workers=self.workers, threads_per_worker=1, dashboard_address=None)
+            with _deaf_to_interrupts():
+                cluster = LocalCluster(
+                    n_workers=self.workers,
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                    silence_logs=logging.ERROR,
+                )
             client = Client(cluster)
         elif isinstance(client, str):
             try:
