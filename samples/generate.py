@@ -370,7 +370,6 @@ def _fileset(
                     **({"masses": dict(process.masses)} if process.masses else {}),
                     "tranche": {
                         "name": tranche.name,
-                        # tranches of different definitions of a process (on and off the Z peak) may share an interval
                         "group": process.name,
                         "variable": tranche.variable,
                         "min": tranche.min,
