@@ -7,6 +7,7 @@ exactly 30 GeV, MET at exactly 110 GeV, azimuths at the seam, same-sign pairs, t
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from typing import TYPE_CHECKING, Any
@@ -200,7 +201,7 @@ def write_columns(
         types = {name: a.type.content if isinstance(a, ak.Array) else a.dtype for name, a in arrays.items()}
         made = file.mktree(tree, types)
         edges = [n * i // baskets for i in range(baskets + 1)]
-        for a, b in zip(edges, edges[1:], strict=False):
+        for a, b in itertools.pairwise(edges):
             if b > a:
                 made.extend({name: array[a:b] for name, array in arrays.items()})
         if runs is not None:

@@ -6,7 +6,7 @@ import json
 import os
 import random
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import eventfiles
 import numpy as np
@@ -14,6 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 from massgap.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Command:
@@ -42,7 +45,7 @@ class Command:
         assert done.exit_code == 1, done.output
         errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
         assert len(errors) == 1, done.stderr
-        leftovers = [p for p in self.out.rglob("*.part")] if self.out.is_dir() else []
+        leftovers = list(self.out.rglob("*.part")) if self.out.is_dir() else []
         assert leftovers == []
         return errors[0]
 

@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import eventfiles
 import numpy as np
@@ -16,6 +16,9 @@ from massgap.processors import Slepton, run, runner
 from massgap.processors.errors import IncompleteRunError, ProcessorError
 from massgap.processors.registry import make_processor
 from massgap.processors.run_folder import write_run_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def bits(result) -> dict[str, bytes]:
@@ -384,7 +387,7 @@ def test_results_that_cannot_be_written_leave_no_run(sample, tmp_path, monkeypat
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(run_folder, "write_atomically", full)
-    with pytest.raises(ProcessorError, match="could not write the results .No space left on device"):
+    with pytest.raises(ProcessorError, match=r"could not write the results .No space left on device"):
         write_run_folder(result, tmp_path / "run", analysis="slepton")
     # Half of the old run and half of the new one are not a run.
     assert not (out / "manifest.json").exists()

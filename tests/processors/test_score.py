@@ -95,5 +95,5 @@ def test_another_model_of_the_same_name_is_not_confused(trained, tmp_path) -> No
 def test_a_damaged_model_is_refused_before_any_event(trained, tmp_path) -> None:
     path = tmp_path / "slepton.onnx"
     path.write_bytes(trained[1].read_bytes()[:-100])
-    with pytest.raises(ModelError, match="slepton.onnx"):
+    with pytest.raises(ModelError, match=r"slepton.onnx"):
         Slepton(str(path))

@@ -156,7 +156,7 @@ def test_other_layouts_are_refused() -> None:
 
 @pytest.mark.parametrize("total", [0.0, -5.0, math.nan, math.inf])
 def test_a_sum_of_weights_that_cannot_normalise_is_refused(total: float) -> None:
-    with pytest.raises(ProcessorError, match="'tt'.*sum of generator weights"):
+    with pytest.raises(ProcessorError, match=r"'tt'.*sum of generator weights"):
         normalisation({"dataset": "tt", "xsec_fb": 1.0, "sum_weights": total}, 1.0)
 
 

@@ -110,7 +110,7 @@ def test_simulation_without_weights_is_not_taken_for_data(plain) -> None:
     arrays = nano(plain, genWeight=None, GenPart_pt=ak.Array([[1.0]] * len(plain)))
     event = Event(arrays)
     assert event.is_data is False
-    with pytest.raises(MissingBranchError, match='genWeight.*"is_data": true'):
+    with pytest.raises(MissingBranchError, match=r'genWeight.*"is_data": true'):
         event.weights  # noqa: B018
     assert Event(arrays, is_data=True).weights.tolist() == [1.0] * len(plain)
 

@@ -115,7 +115,7 @@ def test_place_in_the_file_is_named(by_schema) -> None:
 def test_impossible_values_are_named() -> None:
     columns = Columns(ak.Array([{"run": 1, "Muon_pt": [5.0, -1.0], "Muon_charge": [1, 3]}]), where="x.root")
     with pytest.raises(
-        ImpossibleValueError, match="x.root: branch Muon_pt holds the value -1, possible are 0 to 10"
+        ImpossibleValueError, match=r"x.root: branch Muon_pt holds the value -1, possible are 0 to 10"
     ):
         columns.floats("Muon", "pt", 0.0, 10.0)
     with pytest.raises(ImpossibleValueError, match="Muon_charge holds the value 3"):

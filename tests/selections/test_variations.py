@@ -88,11 +88,11 @@ def test_scale_weights(plain) -> None:
 
 
 def test_weights_that_are_missing_or_of_another_kind(plain) -> None:
-    with pytest.raises(MissingBranchError, match="LHEScaleWeight.*Leave 'mur' out"):
+    with pytest.raises(MissingBranchError, match=r"LHEScaleWeight.*Leave 'mur' out"):
         weight_variation(event_of(plain), "mur")
-    with pytest.raises(SelectionError, match="PSWeight has not 4 entries in every event"):
+    with pytest.raises(SelectionError, match=r"PSWeight has not 4 entries in every event"):
         weight_variation(event_of(plain, PSWeight=vector(80, [1.0])), "isr")
-    with pytest.raises(MissingBranchError, match="PSWeight"):
+    with pytest.raises(MissingBranchError, match=r"PSWeight"):
         weight_variation(Event(ak.zip(eventfiles.delphes_columns(plain), depth_limit=1)), "isr")
     empty = event_of(plain, PSWeight=vector(80, [1.0, 1, 1, 1]))[np.zeros(80, dtype=bool)]
     assert weight_variation(empty, "isr")["isr_up"].tolist() == []
