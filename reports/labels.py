@@ -83,7 +83,7 @@ def plottable(text: str) -> str:
     """Return `text` as matplotlib can draw it: mathematics stays, broken mathematics is quoted.
 
     >>> plottable("$m_{T2}$"), plottable("price $x_{$"), plottable("_hidden")
-    ('$m_{T2}$', 'price \\\\$x_{$', ' _hidden')
+    ('$m_{T2}$', 'price \\\\$x_{\\\\$', ' _hidden')
     """
     from matplotlib.mathtext import MathTextParser  # noqa: PLC0415 - matplotlib is loaded late
 

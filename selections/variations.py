@@ -103,7 +103,7 @@ def known_variations() -> tuple[str, ...]:
     Examples
     --------
     >>> known_variations()
-    ('fsr', 'isr', 'jes', 'muf', 'mur', 'muon_scale')
+    ('fsr', 'isr', 'jes', 'muf', 'muon_scale', 'mur')
     """
     return tuple(sorted({*OBJECT_VARIATIONS, *WEIGHT_VARIATIONS}))
 

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import mplhep
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from massgap.reports.page import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from matplotlib.axes import Axes
 
 WIDTH = 4.4
 DOTS_PER_INCH = 200

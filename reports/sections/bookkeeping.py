@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from massgap.reports.inputs import Inputs
 from massgap.reports.numbers import number
 from massgap.reports.page import Section, heading, join, paragraph, table, value
+
+if TYPE_CHECKING:
+    from massgap.reports.inputs import Inputs
 
 MOST_CHUNKS = 200
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from massgap.reports.figures import nminus1, render, stacked
 from massgap.reports.figures.distributions import Cut
-from massgap.reports.inputs import Inputs
 from massgap.reports.labels import SELECTION_LABELS, feature_label, grouped_features
 from massgap.reports.numbers import percent
 from massgap.reports.page import (
@@ -22,6 +21,9 @@ from massgap.reports.page import (
     paragraph,
 )
 from massgap.reports.slices import CHOOSING_AXES, Spectra, selections, spectra
+
+if TYPE_CHECKING:
+    from massgap.reports.inputs import Inputs
 
 PREFIX = "nminus1_"
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from massgap.reports.figures import fitted_score, pulls, render, upper_limit
-from massgap.reports.inputs import Inputs
 from massgap.reports.numbers import measured, number
 from massgap.reports.page import Markup, Section, figure, grid, heading, join, paragraph, table, value
+
+if TYPE_CHECKING:
+    from massgap.reports.inputs import Inputs
 
 
 def fit_section(inputs: Inputs) -> Section | None:
@@ -102,7 +105,7 @@ def _yields(results: Mapping[str, Any]) -> Markup:
     edges = results["binning"]
     header = [
         "Sample",
-        *[f"{low:.4g} to {high:.4g}" for low, high in zip(edges, edges[1:], strict=False)],
+        *[f"{low:.4g} to {high:.4g}" for low, high in itertools.pairwise(edges)],
         "Sum",
     ]
     samples = [results["signal"], *[b for b in results["backgrounds"] if b in results["yields"]]]

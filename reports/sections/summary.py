@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from massgap.reports.inputs import Inputs
 from massgap.reports.numbers import number, percent
 from massgap.reports.page import Markup, Section, banner, code, escape, join, paragraph, value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from massgap.reports.inputs import Inputs
 
 MOST_PROBLEMS = 12
 
@@ -128,8 +131,10 @@ def summary(inputs: Inputs) -> Section:
     manifest = inputs.manifest
     named = ", ".join(inputs.signals) or "none"
     parts = [
-        f"Analysis {manifest.get('analysis', 'unknown')}; signal: {named}; "
-        f"backgrounds: {', '.join(inputs.backgrounds) or 'none'}."
+        (
+            f"Analysis {manifest.get('analysis', 'unknown')}; signal: {named}; "
+            f"backgrounds: {', '.join(inputs.backgrounds) or 'none'}."
+        )
     ]
     if inputs.data:
         parts.append(

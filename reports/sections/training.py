@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from massgap.reports import paper
 from massgap.reports.figures import endpoint, importances, loss_curves, render, roc
-from massgap.reports.inputs import Inputs
 from massgap.reports.numbers import number, percent
 from massgap.reports.page import (
     Markup,
@@ -23,6 +22,9 @@ from massgap.reports.page import (
     value,
 )
 from massgap.reports.slices import selections
+
+if TYPE_CHECKING:
+    from massgap.reports.inputs import Inputs
 
 HARD_BACKGROUNDS = ("tt", "WW")
 

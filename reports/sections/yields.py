@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from massgap.reports import paper
 from massgap.reports.errors import UnreadableInput
-from massgap.reports.inputs import Inputs
 from massgap.reports.numbers import measured, number, percent
 from massgap.reports.page import Markup, Section, join, lines, paragraph, table, value
 from massgap.reports.slices import selections, spectra
 from massgap.reports.tables import cutflow_rows
+
+if TYPE_CHECKING:
+    from massgap.reports.inputs import Inputs
 
 
 def cutflow_section(inputs: Inputs) -> Section:

@@ -135,7 +135,8 @@ def test_deviance_of_extremes() -> None:
 
 @settings(deadline=None)
 @given(
-    st.lists(st.tuples(st.floats(0.0, 1e6), st.floats(1e-3, 1e6)), min_size=1, max_size=8),
+    # Below 1e-9 events the reference's 70 digits no longer hold the square of the signal beside the background.
+    st.lists(st.tuples(st.just(0.0) | st.floats(1e-9, 1e6), st.floats(1e-3, 1e6)), min_size=1, max_size=8),
     st.floats(1e-4, 3.0),
 )
 def test_common_normalisation_is_exact(bins: list[tuple[float, float]], rel: float) -> None:

@@ -6,14 +6,17 @@ bin whose weights add up to less than zero.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FEATURES: dict[str, tuple[float, float]] = {
     "m_ll": (0, 400),
@@ -330,7 +333,7 @@ def _results(score: Any, rng: np.random.Generator) -> dict[str, Any]:
     content = score.values()[:, 0, 0].sum(axis=1)
     starts = [round(edge * 400) for edge in EDGES]
     yields = {
-        process: [float(LUMI * content[row, a:b].sum()) for a, b in zip(starts, starts[1:], strict=False)]
+        process: [float(LUMI * content[row, a:b].sum()) for a, b in itertools.pairwise(starts)]
         for row, process in enumerate(score.axes["process"])
     }
     return {
