@@ -63,6 +63,18 @@ def style() -> Iterator[None]:
         yield
 
 
+class StyledFigure(Figure):
+    """A figure that is also drawn in the project's style, whenever a notebook or `savefig` draws it.
+
+    Fonts of formulas are looked up at that time, outside of the functions that made the figure.
+    """
+
+    def draw(self, renderer: Any) -> None:
+        """Draw all that is in the figure."""
+        with style():
+            super().draw(renderer)
+
+
 def new_figure(
     height: float = 3.6, *, rows: Sequence[float] = (1,), width: float = WIDTH, left: float = 0.16
 ) -> tuple[Figure, list[Axes]]:
@@ -70,7 +82,7 @@ def new_figure(
 
     The room above the panels, 0.55 inch, is for the legend: it never covers what is drawn.
     """
-    figure = Figure(figsize=(width, height))
+    figure = StyledFigure(figsize=(width, height))
     figure.subplots_adjust(
         left=left, right=0.965, bottom=0.5 / height, top=1 - 0.55 / height, hspace=0.1 if len(rows) > 1 else 0
     )
