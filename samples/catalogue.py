@@ -133,7 +133,7 @@ def smuon_pair(m_slepton: float, m_lsp: float, xsec_fb: float, generator_xsec_fb
             "SUSY:idVecA = 1000013",
             "SUSY:idVecB = 1000013",
         ),
-        tranches=_met_slices((0.0, 4.0), (40.0, 4.0), (95.0, 13.5)),
+        tranches=_met_slices((0.0, 4.0), (40.0, 4.0), (95.0, 13.0)),
         xsec_fb=xsec_fb,
         generator_xsec_fb=generator_xsec_fb,
         is_signal=True,
@@ -146,7 +146,7 @@ def smuon_pair(m_slepton: float, m_lsp: float, xsec_fb: float, generator_xsec_fb
 def _dimuon(on_peak: bool) -> Process:
     """Z/gamma* + jet to muons, near the Z mass or away from it, where the search looks."""
     # low recoil on the peak and high recoil off it
-    shares = (1.5, 3.0, 3.0, 1.5, 0.7, 0.3) if on_peak else (1.0, 1.0, 3.0, 4.0, 4.0, 2.0)
+    shares = (1.5, 2.5, 2.0, 1.0, 0.7, 0.3) if on_peak else (1.0, 1.0, 2.5, 3.5, 3.0, 1.0)
     edges = (20, 50, 100, 200, 400, 800)
     xsec = (488.4e3, 102.7e3, 20.07e3, 2012.0, 113.5, 3.403)
     return Process(
@@ -173,7 +173,11 @@ _PROCESSES = (
         settings=(*_DRELL_YAN, "23:onIfAny = 15"),
         ditau=True,
         tranches=_pthat_slices(
-            (20, 2.0, 487.6e3), (50, 2.5, 102.5e3), (100, 10, 20.04e3), (200, 13, 2008.0), (400, 2.0, 116.5)
+            (20, 1.5, 487.6e3),
+            (50, 2.0, 102.5e3),
+            (100, 8.0, 20.04e3),
+            (200, 13.0, 2008.0),
+            (400, 1.5, 116.5),
         ),
     ),
     Process(
@@ -181,7 +185,7 @@ _PROCESSES = (
         description="top pairs, both W to a muon (tau -> mu included)",
         source=_LO,
         settings=("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *_W_LEPTONS),
-        tranches=_met_slices((0.0, 4.0), (40.0, 4.0), (95.0, 44.0)),
+        tranches=_met_slices((0.0, 3.0), (40.0, 3.0), (95.0, 38.0)),
         xsec_fb=23.76e3 * _TWO_W,
         taus_in_xsec=True,
         edges=(0.0, 40.0, 95.0),
@@ -192,7 +196,7 @@ _PROCESSES = (
         description="W pairs, both to a muon (tau -> mu included)",
         source=_LO,
         settings=("WeakDoubleBoson:ffbar2WW = on", *_W_LEPTONS),
-        tranches=_met_slices((0.0, 3.0), (40.0, 4.0), (95.0, 12.5)),
+        tranches=_met_slices((0.0, 2.5), (40.0, 3.0), (95.0, 12.5)),
         xsec_fb=3008.0 * _TWO_W,
         taus_in_xsec=True,
         edges=(0.0, 40.0, 95.0),
@@ -203,7 +207,7 @@ _PROCESSES = (
         description="pairs of Z/gamma* (m > 50 GeV), both to muons, taus or neutrinos",
         source=_LO,
         settings=(*_ZZ, "23:onMode = off", "23:onIfAny = 12 13 14 15 16"),
-        tranches=_met_slices((0.0, 0.6), (40.0, 0.3), (95.0, 1.2)),
+        tranches=_met_slices((0.0, 0.5), (40.0, 0.2), (95.0, 0.6)),
         xsec_fb=660.8,
         edges=(0.0, 40.0, 95.0),
     ),
@@ -213,7 +217,7 @@ _PROCESSES = (
         description="pairs of Z/gamma* (m > 50 GeV), one to muons or taus, the other to quarks or electrons",
         source=_LO,
         settings=_ZZ,
-        tranches=(Tranche("all", "all", 0.0, None, 0.6),),
+        tranches=(Tranche("all", "all", 0.0, None, 0.4),),
         xsec_fb=9229.0,
         drop_leptonic=True,
     ),
@@ -222,7 +226,7 @@ _PROCESSES = (
         description="W with Z (m > 50 GeV), Z to muons or taus",
         source=_LO,
         settings=("WeakDoubleBoson:ffbar2ZW = on", "23:mMin = 50.", "23:onMode = off", "23:onIfAny = 13 15"),
-        tranches=_met_slices((0.0, 1.0), (40.0, 0.5), (95.0, 1.5)),
+        tranches=_met_slices((0.0, 0.8), (40.0, 0.3), (95.0, 1.0)),
         xsec_fb=1569.0,
         edges=(0.0, 40.0, 95.0),
     ),

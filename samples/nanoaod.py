@@ -38,6 +38,8 @@ _LEPTON: dict[str, Any] = {
     "dz": _F,
 }
 _MATCH: dict[str, Any] = {"genPartIdx": _I16, "genPartFlav": _U8, "jetIdx": _I16}
+_JET: dict[str, Any] = {"pt": _F, "eta": _F, "phi": _F, "mass": _F}
+_FLAVOUR: dict[str, Any] = {"hadronFlavour": _U8, "partonFlavour": _I16}
 COLLECTIONS: dict[str, dict[str, Any]] = {
     "Muon": {
         **_LEPTON,
@@ -51,6 +53,7 @@ COLLECTIONS: dict[str, dict[str, Any]] = {
         "isGlobal": _B,
         "isTracker": _B,
         "pfIsoId": _U8,
+        "fsrPhotonIdx": _I16,
     },
     "Electron": {
         **_LEPTON,
@@ -62,6 +65,7 @@ COLLECTIONS: dict[str, dict[str, Any]] = {
         "deltaEtaSC": _F,
         "convVeto": _B,
         "lostHits": _U8,
+        "photonIdx": _I16,
     },
     "Photon": {
         "pt": _F,
@@ -74,6 +78,7 @@ COLLECTIONS: dict[str, dict[str, Any]] = {
         "mvaID_WP90": _B,
         "electronVeto": _B,
         "pixelSeed": _B,
+        "electronIdx": _I16,
     },
     "Tau": {
         **_LEPTON,
@@ -110,8 +115,18 @@ COLLECTIONS: dict[str, dict[str, Any]] = {
         "neEmEF": _F,
         "muEF": _F,
     },
-    "FatJet": {"pt": _F, "eta": _F, "phi": _F, "mass": _F, "area": _F, "jetId": _U8, "nConstituents": _U8},
-    "GenJet": {"pt": _F, "eta": _F, "phi": _F, "mass": _F, "hadronFlavour": _U8, "partonFlavour": _I16},
+    "FatJet": {
+        **_JET,
+        "area": _F,
+        "jetId": _U8,
+        "nConstituents": _U8,
+        "genJetAK8Idx": _I16,
+        "subJetIdx1": _I16,
+        "subJetIdx2": _I16,
+    },
+    "GenJet": {**_JET, **_FLAVOUR},
+    "GenJetAK8": {**_JET, **_FLAVOUR},
+    "GenVisTau": {**_JET, "charge": _I16, "status": _U8, "genPartIdxMother": _I16},
     "GenPart": {
         "pt": _F,
         "eta": _F,
@@ -122,7 +137,12 @@ COLLECTIONS: dict[str, dict[str, Any]] = {
         "statusFlags": np.uint16,
         "genPartIdxMother": _I16,
     },
+    # always empty: readers look for them because other collections may point there
+    "SubJet": _JET,
+    "FsrPhoton": {"pt": _F, "eta": _F, "phi": _F, "muonIdx": _I16},
+    "LowPtElectron": {**_JET, "electronIdx": _I16, "photonIdx": _I16, "genPartIdx": _I16},
 }
+_EMPTY = ("SubJet", "FsrPhoton", "LowPtElectron")
 SCALARS: dict[str, Any] = {
     "run": np.uint32,
     "luminosityBlock": np.uint32,
@@ -217,7 +237,15 @@ def event_content(
     )
     gen_local = np.append(_local(gen_jets["_event"], n), -1)
     jet["genJetIdx"] = np.where(distance < jet_card["radius"], gen_local[match], -1)
-    taus = _taus(record, jets, jet, muons, electrons, card, rng, jet_local, gen_index)
+    decays = tau_decays(record)
+    taus = _taus(decays, record, jets, jet, muons, electrons, card, rng, jet_local, gen_index)
+
+    gen_fat = _gen_jets(record, card, fat=True)
+    fat_match, fat_distance = nearest(
+        fat["event"], fat["eta"], fat["phi"], gen_fat["_event"], gen_fat["eta"], gen_fat["phi"], n
+    )
+    fat_local = np.append(_local(gen_fat["_event"], n), -1)
+    nothing = np.full(len(fat["pt"]), -1)
 
     content: dict[str, Any] = {
         "Muon": muons,
@@ -233,8 +261,16 @@ def event_content(
             "area": np.full(len(fat["pt"]), np.pi * jet_card["fat_radius"] ** 2),
             "jetId": np.full(len(fat["pt"]), 6),
             "nConstituents": np.minimum(fat["n"], 255),
+            "genJetAK8Idx": np.where(fat_distance < jet_card["fat_radius"], fat_local[fat_match], -1),
+            "subJetIdx1": nothing,
+            "subJetIdx2": nothing,
         },
+        "GenJetAK8": gen_fat,
+        "GenVisTau": _visible_taus(record, decays, gen_index),
+        **{name: {"_event": np.zeros(0, np.int64)} for name in _EMPTY},
     }
+    for name in _EMPTY:
+        content[name] |= {column: np.zeros(0) for column in COLLECTIONS[name]}
     for objects in content.values():
         objects["_counts"] = np.bincount(objects["_event"], minlength=n)
     content |= _scalars(record, seen, px, py, card, rng)
@@ -290,6 +326,7 @@ def _muons(
     always = np.ones(len(which), dtype=bool)
     muons |= dict.fromkeys(("looseId", "isPFcand", "isTracker"), always)
     muons |= dict.fromkeys(("mediumId", "tightId", "isGlobal"), good)
+    muons["fsrPhotonIdx"] = np.full(len(which), -1)
     # PFIso working points: very loose 0.40, loose 0.25, medium 0.20, tight 0.15, very tight 0.10, 0.05
     points = (0.05, 0.10, 0.15, 0.20, 0.25, 0.40)
     muons["pfIsoId"] = sum((muons["pfRelIso04_all"] < point).astype(np.int64) for point in points)
@@ -310,6 +347,7 @@ def _electrons(
     electrons |= dict.fromkeys(("mvaIso_WP80", "mvaIso_WP90"), good)
     electrons |= {"deltaEtaSC": np.zeros(len(which)), "convVeto": np.ones(len(which), dtype=bool)}
     electrons["lostHits"] = np.zeros(len(which))
+    electrons["photonIdx"] = np.full(len(which), -1)
     return _order(electrons)
 
 
@@ -334,6 +372,7 @@ def _photons(
         "mvaID_WP90": good,
         "electronVeto": np.ones(len(which), dtype=bool),
         "pixelSeed": kind == 11,
+        "electronIdx": np.full(len(which), -1),
         "genPartFlav": np.where(kind == 11, 11, origin),
     }
     keep = isolation < 1.0
@@ -394,11 +433,21 @@ def _jets(
     return columns
 
 
-def _gen_jets(record: Record, card: dict[str, Any]) -> dict[str, Any]:
-    rows = np.flatnonzero(record.final & ~np.isin(np.abs(record.pdg), INVISIBLE))
-    columns = {name: getattr(record, name)[rows] for name in ("event", "px", "py", "pz", "energy")}
+def _gen_jets(record: Record, card: dict[str, Any], *, fat: bool = False) -> dict[str, Any]:
     table = card["jet"]
-    jets = cluster(**columns, n_events=record.n_events, radius=table["radius"], pt_min=table["gen_pt_min"])
+    visible = record.final & ~np.isin(np.abs(record.pdg), INVISIBLE)
+    radius, pt_min = (
+        (table["fat_radius"], table["gen_fat_pt_min"]) if fat else (table["radius"], table["gen_pt_min"])
+    )
+    if fat:
+        # most events hold no fat jet: skip those whose whole transverse momentum would not make one
+        total = np.bincount(
+            record.event, weights=np.where(visible, record.pt, 0.0), minlength=record.n_events
+        )
+        visible &= (total > pt_min)[record.event]
+    rows = np.flatnonzero(visible)
+    columns = {name: getattr(record, name)[rows] for name in ("event", "px", "py", "pz", "energy")}
+    jets = cluster(**columns, n_events=record.n_events, radius=radius, pt_min=pt_min)
     flavour = hadron_flavour(record, jets, card["btag"]["match_radius"], card["btag"]["hadron_pt_min"])
     return {
         "_event": jets["event"],
@@ -408,7 +457,28 @@ def _gen_jets(record: Record, card: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _visible_taus(record: Record, decays: dict[str, np.ndarray], gen_index: np.ndarray) -> dict[str, Any]:
+    """Visible parts of hadronic tau decays; status is the decay mode."""
+    real = np.flatnonzero(decays["hadronic"] & (decays["pt"] > 10.0))
+    rows = decays["row"][real]
+    return _order(
+        {
+            "_event": record.event[rows],
+            **{name: decays[name][real] for name in ("pt", "eta", "phi", "mass")},
+            "charge": -np.sign(record.pdg[rows]),
+            "status": _decay_mode(decays, real),
+            "genPartIdxMother": gen_index[rows],
+        }
+    )
+
+
+def _decay_mode(decays: dict[str, np.ndarray], which: np.ndarray) -> np.ndarray:
+    """NanoAOD's decay mode: 0, 1 (one prong without, with photons), 10, 11 (three prongs)."""
+    return np.where(decays["prongs"][which] > 1, 10, 0) + (decays["neutral"][which] > 0)
+
+
 def _taus(
+    decays: dict[str, np.ndarray],
     record: Record,
     jets: dict[str, Any],
     jet: dict[str, Any],
@@ -421,7 +491,6 @@ def _taus(
 ) -> dict[str, Any]:
     """Jets that pass as hadronic taus: true ones with the efficiency, others with the misidentification."""
     table, n = card["tautag"], record.n_events
-    decays = tau_decays(record)
     real = np.flatnonzero(decays["hadronic"] & (decays["pt"] > table["visible_pt_min"]))
     match, distance = nearest(
         jets["event"],
@@ -467,8 +536,7 @@ def _tau_columns(
     if truth is not None:
         decays, which, pdg = truth
         charge = np.where(genuine, -np.sign(pdg), charge)
-        neutral = (decays["neutral"][which] > 0).astype(np.int64)
-        mode = np.where(genuine, np.where(decays["prongs"][which] > 1, 10, 0) + neutral, 0)
+        mode = np.where(genuine, _decay_mode(decays, which), 0)
         mass = np.where(genuine, decays["mass"][which], mass)
     full = np.ones(n)
     return {
