@@ -85,7 +85,7 @@ def plottable(text: str) -> str:
     >>> plottable("$m_{T2}$"), plottable("price $x_{$"), plottable("_hidden")
     ('$m_{T2}$', 'price \\\\$x_{\\\\$', ' _hidden')
     """
-    from matplotlib.mathtext import MathTextParser  # noqa: PLC0415 - matplotlib is loaded late
+    from matplotlib.mathtext import MathTextParser
 
     text = re.sub(r"[\x00-\x1f\x7f]", " ", text)
     if text.startswith("_"):

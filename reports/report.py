@@ -51,8 +51,8 @@ def write_report(
     """
     inputs = read_inputs(run_folder, model_folder, fit_folder)
     # matplotlib and mplhep load here, after all that can be wrong with the folders was said.
-    from massgap.reports.page import page  # noqa: PLC0415
-    from massgap.reports.sections import (  # noqa: PLC0415
+    from massgap.reports.page import page
+    from massgap.reports.sections import (
         bookkeeping,
         distributions,
         fit,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import mplhep
 import numpy as np
+from matplotlib.patches import Patch
 
 from massgap.reports.figures.style import legend_above, log_range, new_figure, nothing, style, thin_log_ticks
 from massgap.reports.labels import feature_label, process_colours, process_label
@@ -66,7 +67,7 @@ def _draw_panels(
     handles: list[Any] = []
     labels: list[str] = []
     if order:
-        artists = mplhep.histplot(
+        mplhep.histplot(
             [drawn.values[name] for name in order],
             edges,
             stack=True,
@@ -75,8 +76,9 @@ def _draw_panels(
             ax=main,
             flow="none",
         )
-        for name, artist in reversed(list(zip(order, artists, strict=True))):
-            handles.append(artist.stairs)
+        for name in reversed(order):
+            # Not the artists that were drawn: mplhep returns those of a stack in reverse.
+            handles.append(Patch(facecolor=colours[name]))
             labels.append(process_label(name))
         band = main.stairs(
             total + error,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import mplhep
 import numpy as np
+from matplotlib.patches import Patch
 
 from massgap.reports.figures.style import legend_above, log_range, new_figure, nothing, style, thin_log_ticks
 from massgap.reports.labels import plottable, process_colours, process_label
@@ -45,7 +46,7 @@ def fitted_score(
         figure, (main, ratio) = new_figure(3.9, rows=(3, 1))
         handles, labels = [], []
         if backgrounds:
-            artists = mplhep.histplot(
+            mplhep.histplot(
                 [yields[b] for b in backgrounds],
                 bins,
                 stack=True,
@@ -54,8 +55,9 @@ def fitted_score(
                 ax=main,
                 flow="none",
             )
-            for name, artist in reversed(list(zip(backgrounds, artists, strict=True))):
-                handles.append(artist.stairs)
+            for name in reversed(backgrounds):
+                # Not the artists that were drawn: mplhep returns those of a stack in reverse.
+                handles.append(Patch(facecolor=colours[name]))
                 labels.append(process_label(name))
             handles.append(
                 main.stairs(

@@ -74,6 +74,11 @@ class StyledFigure(Figure):
         with style():
             super().draw(renderer)
 
+    def get_tightbbox(self, *args: Any, **kwargs: Any) -> Any:
+        """Find the room that all that is in the figure takes."""
+        with style():
+            return super().get_tightbbox(*args, **kwargs)
+
 
 def new_figure(
     height: float = 3.6, *, rows: Sequence[float] = (1,), width: float = WIDTH, left: float = 0.16
@@ -130,7 +135,7 @@ def log_range(arrays: Sequence[np.ndarray], decades: float = 7) -> tuple[float, 
 
 def thin_log_ticks(axes: Axes) -> None:
     """Show a handful of powers of ten on a logarithmic y axis, however many it spans."""
-    from matplotlib.ticker import LogLocator, NullLocator  # noqa: PLC0415
+    from matplotlib.ticker import LogLocator, NullLocator
 
     low, high = axes.get_ylim()
     decades = np.log10(high / low)

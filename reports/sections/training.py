@@ -73,7 +73,7 @@ def training_section(inputs: Inputs) -> Section | None:
 
 
 def _escaped(text: str) -> str:
-    import html  # noqa: PLC0415
+    import html
 
     return html.escape(text)
 

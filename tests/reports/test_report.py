@@ -1,0 +1,136 @@
+"""The page as a whole: well-formed, self-contained, complete, deterministic, safe."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import pytest
+
+from massgap.fits.errors import FitError
+from massgap.reports.report import write_report
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VOID = {"meta", "br", "img", "link", "hr", "input", "col", "wbr"}
+
+
+class Page(HTMLParser):
+    """Checks nesting and collects what matters."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.sources: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.scripts = 0
+        self.text = ""
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        known = dict(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+        if "id" in known:
+            self.ids.append(known["id"])
+        if tag == "a":
+            self.links.append(known.get("href") or "")
+        if tag == "img":
+            self.images.append(known)
+        if tag == "script":
+            self.scripts += 1
+        self.sources += [v for k, v in attrs if k in ("src", "srcset", "data", "poster") and v]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def written(folders, tmp_path_factory) -> tuple[Path, Page]:
+    path = write_report(
+        folders.run, folders.model, folders.fit, out=tmp_path_factory.mktemp("page") / "report.html"
+    )
+    return path, Page(path.read_text(encoding="utf-8"))
+
+
+def test_page_is_well_formed_and_self_contained(written) -> None:
+    path, page = written
+    assert len(page.ids) == len(set(page.ids))
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+    assert all(source.startswith("data:") for source in page.sources)
+    assert not re.search(r"url\((?!['\"]?data:)", path.read_text())
+    assert all(image.get("alt") for image in page.images)
+    assert len(page.images) > 30
+    assert path.stat().st_size < 9_000_000
+
+
+def test_page_shows_the_numbers_of_its_input(written, folders) -> None:
+    _, page = written
+    manifest = json.loads((folders.run / "manifest.json").read_text())
+    for dataset in manifest["datasets"]:
+        assert dataset in page.text
+    assert manifest["code_hash"][:12] in page.text
+    cutflow = json.loads((folders.run / "cutflow.json").read_text())
+    for rows in cutflow["processes"].values():
+        for row in rows:
+            assert f"{row['raw']:,}" in page.text
+
+
+def test_same_input_gives_the_same_bytes(written, folders, tmp_path: Path) -> None:
+    path, _ = written
+    again = write_report(folders.run, folders.model, folders.fit, out=tmp_path / "again.html")
+    assert again.read_bytes() == path.read_bytes()
+
+
+def copy(source: Path, target: Path) -> Path:
+    """The run with two histograms only: drawing all of them takes a while."""
+    shutil.copytree(source, target)
+    path = target / "histograms.json"
+    content = json.loads(path.read_text())
+    content["histograms"] = {name: content["histograms"][name] for name in ("met", "nminus1_met")}
+    path.write_text(json.dumps(content))
+    return target
+
+
+def test_parts_without_input_are_left_out_with_a_word(folders, tmp_path: Path) -> None:
+    run = copy(folders.run, tmp_path / "run")
+    page = Page(write_report(run, None, None, out=tmp_path / "bare.html").read_text())
+    assert "massgap train" in page.text
+    assert "massgap fit" in page.text
+
+
+def test_hostile_names_are_shown_as_text(folders, tmp_path: Path) -> None:
+    run = copy(folders.run, tmp_path / "run")
+    manifest = json.loads((run / "manifest.json").read_text())
+    name = next(iter(manifest["datasets"]))
+    manifest["datasets"]['<script>alert("x")</script>'] = manifest["datasets"].pop(name)
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    page = Page(write_report(run, None, None, out=tmp_path / "hostile.html").read_text())
+    assert page.scripts == 0
+    assert '<script>alert("x")</script>' in page.text
+
+
+def test_an_incomplete_run_says_what_is_lost(folders, tmp_path: Path) -> None:
+    run = copy(folders.run, tmp_path / "run")
+    ledger = json.loads((run / "ledger.json").read_text())
+    ledger["complete"] = False
+    ledger["chunks"][0].update(status="failed", error="broken.root: is truncated")
+    (run / "ledger.json").write_text(json.dumps(ledger))
+    page = Page(write_report(run, None, None, out=tmp_path / "lost.html").read_text())
+    assert "broken.root: is truncated" in page.text
+    assert "Complete: all" not in page.text
+
+
+def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FitError, match=str(tmp_path)):
+        write_report(tmp_path, None, None, out=tmp_path / "report.html")
