@@ -143,15 +143,15 @@ def spectra(
         values, variances = values.T, variances.T
     axis = histogram.axes[drawn[0]]
     first = 1 if axis.traits.underflow else 0
-    inside = slice(first, first + len(axis))
+    shown = slice(first, first + len(axis))
     rows = dict(enumerate(histogram.axes["process"]))
     return Spectra(
         name=drawn[0],
         axis_label=str(axis.label or drawn[0]),
         edges=np.asarray(axis.edges, dtype=float),
-        values={process: values[row, inside] for row, process in rows.items()},
-        variances={process: variances[row, inside] for row, process in rows.items()},
+        values={process: values[row, shown] for row, process in rows.items()},
+        variances={process: variances[row, shown] for row, process in rows.items()},
         outside={
-            process: float(values[row].sum() - values[row, inside].sum()) for row, process in rows.items()
+            process: float(values[row].sum() - values[row, shown].sum()) for row, process in rows.items()
         },
     )

@@ -112,7 +112,7 @@ def _draw_panels(
         _draw_ratio(ratio, edges, drawn, name, total, variance, colours[name])
     limits = log_range([total, *[drawn.values[name] for name in lines]])
     if limits is None:
-        nothing(figure, main, "no events")
+        nothing(main, "no events")
     elif log:
         main.set_yscale("log")
         main.set_ylim(*limits)
@@ -140,7 +140,7 @@ def _draw_ratio(
     usable = (total > 0) & (signal > 0)
     if not usable.any():
         if not axes.has_data():
-            nothing(axes.figure, axes, "no bin with signal and background")
+            nothing(axes, "no bin with signal and background")
         return
     ratio = np.full_like(signal, np.nan)
     ratio[usable] = signal[usable] / total[usable]
@@ -265,7 +265,8 @@ def endpoint(
     ]
     with style():
         figure, (axes,) = new_figure(3.4)
-        handles, labels = [], []
+        handles: list[Any] = []
+        labels: list[str] = []
         for label, content, squared, colour, filled in curves:
             area = content.sum()
             if area <= 0:
@@ -281,7 +282,7 @@ def endpoint(
             handles.append(handle)
             labels.append(label)
         if not handles:
-            nothing(figure, axes, "no events")
+            nothing(axes, "no events")
         else:
             axes.set_ylim(bottom=0)
         if line is not None:

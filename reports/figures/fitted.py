@@ -83,7 +83,7 @@ def fitted_score(
             )
         limits = log_range([total, yields.get(signal, zero)])
         if limits is None:
-            nothing(figure, main, "no events")
+            nothing(main, "no events")
         else:
             main.set_yscale("log")
             main.set_ylim(*limits)

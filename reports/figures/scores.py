@@ -63,7 +63,7 @@ def score_density(
             labels.append(process_label(process, (masses or {}).get(process)))
         limits = log_range(densities, decades=4)
         if limits is None:
-            nothing(figure, axes, "no events with a score")
+            nothing(axes, "no events with a score")
         else:
             axes.set_yscale("log")
             axes.set_ylim(*limits)
@@ -115,7 +115,7 @@ def residual_cross_section(
             labels.append(process_label(process, (masses or {}).get(process)))
         limits = log_range(curves, decades=5)
         if limits is None:
-            nothing(figure, axes, "no events with a score")
+            nothing(axes, "no events with a score")
         else:
             axes.set_yscale("log")
             axes.set_ylim(*limits)

@@ -59,7 +59,8 @@ _OVERRIDES: dict[str, Any] = {
 @contextmanager
 def style() -> Iterator[None]:
     """Draw in the project's style; what was set before holds again afterwards."""
-    with mpl.rc_context({**mplhep.style.ROOT, **_OVERRIDES}):
+    settings: dict[Any, Any] = {**mplhep.style.ROOT, **_OVERRIDES}
+    with mpl.rc_context(settings):
         yield
 
 
@@ -144,7 +145,7 @@ def thin_log_ticks(axes: Axes) -> None:
         axes.yaxis.set_minor_locator(NullLocator())
 
 
-def nothing(figure: Figure, axes: Axes, text: str) -> None:
+def nothing(axes: Axes, text: str) -> None:
     """Say in an empty panel why it is empty."""
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="#56606a")
     axes.set_yticks([])

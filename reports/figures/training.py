@@ -38,7 +38,7 @@ def roc(folds: Sequence[Mapping[str, Any]]) -> Figure:
             labels.append(f"fold {fold['fold']}" + ("" if auc is None else f": AUC {auc:.4f}"))
         limits = log_range(curves, decades=5)
         if limits is None:
-            nothing(figure, axes, "no curve")
+            nothing(axes, "no curve")
         else:
             diagonal = np.linspace(0.001, 1, 200)
             handles.append(axes.plot(diagonal, diagonal, color="#9aa4ad", lw=0.9, ls="--")[0])
@@ -72,7 +72,7 @@ def loss_curves(folds: Sequence[Mapping[str, Any]]) -> Figure:
             if best is not None and 0 <= int(best) < len(valid):
                 axes.plot([int(best) + 1], [valid[int(best)]], "o", ms=4.5, color=colour)
         if not axes.lines:
-            nothing(figure, axes, "no curve")
+            nothing(axes, "no curve")
         axes.set_xlabel("Trees")
         axes.set_ylabel("Log loss (dashed: training)")
         legend_above(figure, handles, labels, columns=4)
@@ -98,7 +98,7 @@ def importances(share: Mapping[str, float], *, title: str = "", most: int = 15) 
         figure, (axes,) = new_figure(0.95 + 0.2 * max(4, len(shown)), left=0.36)
         figure.subplots_adjust(top=1 - 0.3 / figure.get_figheight())
         if not shown:
-            nothing(figure, axes, "no split was made")
+            nothing(axes, "no split was made")
         else:
             names, parts = zip(*shown, strict=True)
             positions = np.arange(len(shown))[::-1]

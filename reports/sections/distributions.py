@@ -73,7 +73,7 @@ def _notes(drawn: Spectra, inputs: Inputs) -> list[str]:
     return notes
 
 
-def _alt(what: str, inputs: Inputs, drawn: Spectra, options: dict[str, Any]) -> str:
+def _alt(what: str, drawn: Spectra, options: dict[str, Any]) -> str:
     names = [p for p in options.get("backgrounds", ()) if p in drawn.values]
     ranked = sorted(names, key=lambda p: -float(drawn.values[p].sum()))
     text = f"{what}. Stacked: {', '.join(ranked) or 'nothing'}, largest first"
@@ -101,7 +101,8 @@ def distributions(inputs: Inputs) -> Section | None:
             histogram = inputs.histograms[name]
             figures = []
             description = ""
-            for selection in selections(histogram) or [None]:
+            steps: list[str | None] = [*selections(histogram)] or [None]
+            for selection in steps:
                 drawn = spectra(histogram, selection=selection)
                 description = feature_label(name, drawn.axis_label).description
                 where = SELECTION_LABELS.get(selection or "", selection or "")
@@ -110,9 +111,7 @@ def distributions(inputs: Inputs) -> Section | None:
                     f"{where[:1].upper()}{where[1:]}." if where else "", *_notes(drawn, inputs), between=" "
                 )
                 figures.append(
-                    figure(
-                        image, alt=_alt(f"{name} {where}".strip(), inputs, drawn, options), caption=caption
-                    )
+                    figure(image, alt=_alt(f"{name} {where}".strip(), drawn, options), caption=caption)
                 )
             title = join(code(name), escape(description), between=" ") if description else code(name)
             body += [heading(title), grid(figures, wide=True)]
@@ -142,7 +141,7 @@ def nminus1_plots(inputs: Inputs) -> Section | None:
             *_notes(drawn, inputs),
             between=" ",
         )
-        figures.append(figure(image, alt=_alt(what, inputs, drawn, options), caption=caption))
+        figures.append(figure(image, alt=_alt(what, drawn, options), caption=caption))
     text = paragraph(
         "All pre-cuts are applied but the one on the quantity itself; what that one removes is shaded."
     )
