@@ -182,13 +182,11 @@ def generate(
     if list_only:
         from massgap.samples.generate import list_processes
 
-        for name, text in list_processes():
-            click.echo(f"{name:16s} {text}")
+        for row in list_processes():
+            click.echo(f"{row['name']:16s} {row['xsec_fb']:10.4g} fb  {row['description']}")
         return
     ticker = Ticker()
-    wanted: Any = list(processes) or "slepton"
-    if wanted == ["slepton"]:
-        wanted = "slepton"
+    wanted = list(processes) if len(processes) > 1 else (processes or ("slepton",))[0]
     made = stages.generate(wanted, out, events=events, seed=seed, workers=workers, progress=ticker.generate)
     ticker.close()
     total = sum(entry["metadata"].get("n_events", 0) for entry in made.values())

@@ -1,0 +1,71 @@
+"""Every command explains itself, and lists what there is."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from massgap import __version__
+from massgap.cli import main
+
+COMMANDS = ("generate", "run", "train", "fit", "report", "demo")
+
+
+def invoke(*arguments: str):
+    return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
+
+
+def test_help_names_all_commands() -> None:
+    result = invoke("--help")
+    assert result.exit_code == 0
+    assert all(f"\n  {name} " in result.output for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_each_command_has_an_example(command: str) -> None:
+    result = invoke(command, "--help")
+    assert result.exit_code == 0
+    assert "Example" in result.output
+    assert f"massgap {command} " in result.output
+
+
+def test_version() -> None:
+    assert __version__ in invoke("--version").output
+
+
+def test_list_of_processes_has_a_line_each_with_cross_section() -> None:
+    from massgap.samples.catalogue import PROCESSES
+
+    lines = invoke("generate", "--list").output.splitlines()
+    assert {line.split()[0] for line in lines} == set(PROCESSES)
+    assert all(float(line.split()[1]) > 0 and line.split()[2] == "fb" for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("generate", "nosuch", "--out", "out"), ("nosuch", "slepton_110_80")),
+        (("generate", "--events", "many"), ("many", "100k")),
+        (("run", "nosuch", "file.root"), ("nosuch", "slepton")),
+        (("run", "slepton"), ("no input", "--fileset")),
+        (("run", "slepton", "x.root", "--set", "muon_pt"), ("muon_pt", "NAME=VALUE")),
+        (("run", "slepton", "x.root", "--set", "nosuch=1"), ("nosuch", "muon_pt")),
+        (("run", "slepton", "x.root", "--precuts", "nosuch"), ("nosuch", "z_window")),
+        (("run", "slepton", "x.root", "--variations", "nosuch"), ("nosuch", "jes")),
+        (("run", "slepton", "x.root", "--model", "nosuch.onnx"), ("nosuch.onnx",)),
+        (("run", "./nosuch.py:Mine", "x.root"), ("nosuch.py",)),
+        (("train", "nosuch"), ("nosuch",)),
+        (("fit", "nosuch"), ("nosuch",)),
+        (("fit", "nosuch", "--edges", "a,b"), ("a,b", "0,0.5,0.9,1")),
+        (("report", "nosuch"), ("nosuch",)),
+    ],
+)
+def test_wrong_arguments_get_one_message_that_names_them(
+    arguments: tuple[str, ...], words: tuple[str, ...], tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = invoke(*arguments)
+    assert result.exit_code not in (0, None)
+    assert all(word in result.output for word in words)
+    assert "Traceback" not in result.output
+    assert "fault of massgap" not in result.output
