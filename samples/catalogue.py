@@ -265,10 +265,15 @@ def processes_of(names: str | Iterable[str]) -> list[Process]:
 
 
 def list_processes() -> list[dict[str, object]]:
-    """One row per process: name, description, cross section in fb, tranches, analyses, source."""
+    """One row per process or part of one, for display.
+
+    Keys: ``name`` (accepted by ``generate``), ``process`` (its name in filesets), ``description``, ``xsec_fb`` (of the
+    hard process, before the filters), ``tranches``, ``analyses``, ``source``.
+    """
     return [
         {
             "name": process.name,
+            "process": process.label,
             "description": process.description,
             "xsec_fb": process.xsec_fb
             if process.xsec_fb is not None
