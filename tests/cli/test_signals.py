@@ -17,15 +17,17 @@ import pytest
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 
 SLOW = """
+import os
 import time
 from massgap.processors import Slepton
 
 class Slow(Slepton):
     def process(self, events):
-        time.sleep(0.4)
+        time.sleep(float(os.environ["PAUSE"]))
         return super().process(events)
 """
-CHUNKS = 12
+# Many and slow enough that a busy machine cannot finish them between a look and a signal.
+CHUNKS = 48
 
 
 def session(leader: int) -> dict[int, str]:
@@ -68,11 +70,18 @@ def start(place: Path, out: str, executor: str) -> subprocess.Popen[str]:
         "--xsec",
         "10",
         "--chunksize",
-        "20",
+        "5",
     ]
     words += ["--out", out, "--executor", executor]
+    pause = {"PAUSE": "0.4" if executor == "futures" else "0"}
     return subprocess.Popen(
-        words, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        words,
+        env=os.environ | pause,
+        cwd=place,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
 
 
