@@ -100,7 +100,7 @@ def table(
         body.append(f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>')
     return Markup(
         f'<div class="table" tabindex="0" role="region" aria-label="{escape(re.sub("<[^>]*>", "", caption) if isinstance(caption, Markup) else caption)}">'
-        f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>"
+        f"<table><caption><span>{escape(caption)}</span></caption><thead><tr>{head}</tr></thead>"
         f"<tbody>\n{chr(10).join(body)}\n</tbody></table></div>"
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import mplhep
 import numpy as np
 from matplotlib.patches import Patch
+from matplotlib.ticker import NullLocator
 
 from massgap.reports.figures.style import legend_above, log_range, new_figure, nothing, style, thin_log_ticks
 from massgap.reports.labels import feature_label, process_colours, process_label
@@ -121,6 +122,8 @@ def _draw_panels(
         main.set_ylim(0, 1.1 * max([float(np.max(total + error)), *[drawn.values[n].max() for n in lines]]))
     main.set_xlim(edges[0], edges[-1])
     main.set_ylabel(f"Cross section per bin [{unit}]" if unit == "fb" else "Events per bin")
+    # The panels share this axis; its minor ticks alone would take a sixth of the time.
+    ratio.xaxis.set_minor_locator(NullLocator())
     ratio.set_xlabel(feature_label(drawn.name, drawn.axis_label).axis)
     ratio.set_ylabel("S / B", loc="center")
     return figure, axes, handles, labels
@@ -158,7 +161,7 @@ def _draw_ratio(
     if limits is not None:
         axes.set_ylim(min(low, limits[0]), max(high, limits[1]))
         axes.axhline(1, color="#9aa4ad", lw=0.7, zorder=0)
-        thin_log_ticks(axes)
+        thin_log_ticks(axes, minor=False)
 
 
 def stacked(
@@ -274,7 +277,7 @@ def endpoint(
             if filled:
                 handle = axes.stairs(content / area, drawn.edges, fill=True, color=colour, alpha=0.45)
             else:
-                handle = axes.stairs(content / area, drawn.edges, color=colour, lw=1.9)
+                handle = axes.stairs(content / area, drawn.edges, baseline=None, color=colour, lw=1.9)
             centres = 0.5 * (drawn.edges[1:] + drawn.edges[:-1])
             axes.errorbar(
                 centres, content / area, np.sqrt(squared) / area, fmt="none", ecolor=colour, elinewidth=0.8
@@ -288,7 +291,10 @@ def endpoint(
         if line is not None:
             handles.append(axes.axvline(line, color="#1c2126", ls="--", lw=1.1))
             labels.append(f"endpoint {line:.1f} GeV")
-        axes.set_xlim(drawn.edges[0], drawn.edges[-1])
+        # Most of the axis may be empty: show what holds all but a thousandth of any curve.
+        reached = [np.searchsorted(c.cumsum() / c.sum(), 0.999) for _, c, *_ in curves if c.sum() > 0]
+        last = min(len(drawn.edges) - 1, max(reached, default=len(drawn.edges)) + 3)
+        axes.set_xlim(drawn.edges[0], drawn.edges[last])
         axes.set_xlabel(feature_label(drawn.name, drawn.axis_label).axis)
         axes.set_ylabel("Fraction of events per bin")
         legend_above(figure, handles, labels, columns=3)

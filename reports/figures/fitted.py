@@ -131,7 +131,7 @@ def upper_limit(limit: Mapping[str, Any]) -> Figure:
         axes.set_yticks([])
         axes.tick_params(axis="y", which="both", left=False, right=False)
         axes.set_xlabel(rf"Upper limit on the signal strength, {100 * float(limit['level']):g} % CL")
-        legend_above(figure, handles, labels, columns=3)
+        legend_above(figure, handles, labels, columns=4 if observed is None else 3)
     return figure
 
 

@@ -21,7 +21,7 @@ def score_density(
     *,
     signals: Sequence[str] = (),
     fold: int | None = None,
-    bins: int = 40,
+    bins: int = 25,
     masses: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Figure:
     """Draw the score of every process, each normalised to the area one (the paper's Fig. 2).
@@ -53,8 +53,10 @@ def score_density(
             is_signal = process in signals
             handles.append(
                 axes.stairs(
-                    density,
+                    # Empty bins are gaps: on a logarithmic axis they would be lines to the bottom.
+                    np.where(density > 0, density, np.nan),
                     drawn.edges,
+                    baseline=None,
                     color=colours[process],
                     lw=2.1 if is_signal else 1.3,
                     zorder=3 if is_signal else 2,

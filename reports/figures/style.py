@@ -134,14 +134,14 @@ def log_range(arrays: Sequence[np.ndarray], decades: float = 7) -> tuple[float, 
     return bottom / 2, top * 2.5
 
 
-def thin_log_ticks(axes: Axes) -> None:
+def thin_log_ticks(axes: Axes, *, minor: bool = True) -> None:
     """Show a handful of powers of ten on a logarithmic y axis, however many it spans."""
     from matplotlib.ticker import LogLocator, NullLocator
 
     low, high = axes.get_ylim()
     decades = np.log10(high / low)
     axes.yaxis.set_major_locator(LogLocator(numticks=7))
-    if decades > 5:
+    if decades > 5 or not minor:
         axes.yaxis.set_minor_locator(NullLocator())
 
 

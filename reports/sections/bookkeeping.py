@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.reports.numbers import number
 from massgap.reports.page import Section, heading, join, paragraph, table, value
+from massgap.reports.sections.settings import plain_rows
 
 if TYPE_CHECKING:
     from massgap.reports.inputs import Inputs
@@ -101,7 +102,7 @@ def provenance_section(inputs: Inputs) -> Section:
         parts.append(
             table(
                 ["Option", "Value"],
-                [[key, _text(options[key])] for key in sorted(options)],
+                plain_rows(options),
                 caption="Options of the processor",
                 text_columns=(1,),
             )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from massgap.reports.figures import fitted_score, pulls, render, upper_limit
 from massgap.reports.numbers import measured, number
 from massgap.reports.page import Markup, Section, figure, grid, heading, join, paragraph, table, value
+from massgap.reports.sections.settings import plain_rows
 
 if TYPE_CHECKING:
     from massgap.reports.inputs import Inputs
@@ -133,7 +134,7 @@ def _options(results: Mapping[str, Any]) -> Markup:
         heading("Options of the fit"),
         table(
             ["Option", "Value"],
-            [[k, str(v)] for k, v in sorted(options.items())],
+            plain_rows(options),
             caption="Options",
             text_columns=(1,),
         ),

@@ -100,13 +100,13 @@ def _table_three(inputs: Inputs) -> Markup:
         exact = precuts.get(key)
         row: list[object] = [f"Pre-cuts: {names[key]}", value(exact, number(exact))]
         if compared:
-            row.append(number(paper.TABLE_III_PRECUTS[key]))
+            row.append(f"{paper.TABLE_III_PRECUTS[key]:g}")
         body.append(row)
     for key, name in names.items():
         row = [f"With the score: {name}", _range(bdt.get(key))]
         if compared:
             low, high = paper.TABLE_III_BDT[key]
-            row.append(f"{number(low)} to {number(high)}")
+            row.append(f"{low:g} to {high:g}")
         body.append(row)
     lumi = (inputs.scan or {}).get("lumi_fb")
     header = ["Quantity", f"This run, {lumi:g} fb⁻¹" if lumi else "This run"]

@@ -94,7 +94,14 @@ def headline_cards(inputs: Inputs) -> Markup:
         discovery = results.get("discovery") or {}
         expected = discovery.get("expected_significance")
         if expected is not None:
-            cards.append(_card("Expected significance, binned fit", f"{expected:.2f} σ", expected))
+            cards.append(
+                _card(
+                    "Expected significance, binned fit",
+                    f"{expected:.2f} σ",
+                    expected,
+                    "with all uncertainties",
+                )
+            )
         observed = discovery.get("observed_significance")
         if observed is not None:
             cards.append(_card("Observed significance", f"{observed:.2f} σ", observed))
@@ -116,7 +123,7 @@ def headline_cards(inputs: Inputs) -> Markup:
     asimov = (table.get("bdt") or {}).get("asimov")
     if asimov and asimov[1] is not None:
         before = (table.get("precuts") or {}).get("asimov")
-        note = "" if before is None else f"without the score: {before:.2f} σ"
+        note = "Asimov, no uncertainties" + ("" if before is None else f"; without the score {before:.2f} σ")
         cards.append(_card("Best significance, one score threshold", f"{asimov[1]:.2f} σ", asimov[1], note))
     lumi = (results or {}).get("lumi_fb") or (scan or {}).get("lumi_fb")
     if lumi is not None:

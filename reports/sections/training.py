@@ -21,6 +21,7 @@ from massgap.reports.page import (
     table,
     value,
 )
+from massgap.reports.sections.settings import plain_rows
 from massgap.reports.slices import selections
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def training_section(inputs: Inputs) -> Section | None:
         parts.append(
             table(
                 ["Hyperparameter", "Value"],
-                [[k, str(v)] for k, v in sorted(options.items())],
+                plain_rows(options),
                 caption="Hyperparameters",
             )
         )
@@ -107,18 +108,7 @@ def _protocols(comparison: Any) -> Markup:
     """Return the comparison of the clean protocol with the paper's, whatever it contains."""
     if not isinstance(comparison, Mapping) or not comparison:
         return Markup("")
-    rows: list[list[object]] = []
-
-    def walk(prefix: str, content: Any) -> None:
-        if isinstance(content, Mapping):
-            for key, inner in content.items():
-                walk(f"{prefix} / {key}" if prefix else str(key), inner)
-        elif isinstance(content, list | tuple):
-            rows.append([prefix, ", ".join(_plain(item) for item in content)])
-        else:
-            rows.append([prefix, _plain(content)])
-
-    walk("", comparison)
+    rows = plain_rows(comparison)
     return join(
         heading("Early stopping: clean and as in the paper"),
         paragraph(
@@ -127,10 +117,6 @@ def _protocols(comparison: Any) -> Markup:
         ),
         table(["Quantity", "Value"], rows, caption="Comparison of the two protocols", text_columns=(1,)),
     )
-
-
-def _plain(content: Any) -> str:
-    return f"{content:.5g}" if isinstance(content, float) else str(content)
 
 
 def _importances(importance: Mapping[str, Mapping[str, float]]) -> Markup:
@@ -169,7 +155,7 @@ def _importances(importance: Mapping[str, Mapping[str, float]]) -> Markup:
             "against one background alone, and against all. Leading:",
             "; ".join(leaders) + ".",
         ),
-        grid(figures),
+        grid(figures, wide=True),
         fold_away(
             "All importances as numbers",
             table(["Feature", *trainings], rows, caption="Share of the total gain per training"),

@@ -72,9 +72,9 @@ def _table_one(inputs: Inputs) -> Markup:
             [
                 process,
                 value(first, number(first)),
-                number(printed[0]),
+                f"{printed[0]:,g}",
                 value(last, measured(last, error)),
-                number(printed[1]),
+                f"{printed[1]:g}",
                 value(efficiency, percent(efficiency)),
                 percent(printed[1] / printed[0]),
             ]
