@@ -9,6 +9,8 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import StepPatch
 
 from massgap.reports import figures
+from massgap.reports.figures.distributions import Cut
+from massgap.reports.figures.scores import residual_from_histogram
 from massgap.reports.labels import process_label
 
 
@@ -76,3 +78,61 @@ def test_figures_are_drawn_with_their_own_fonts(histogram: hist.Hist, capfd, tmp
     figure.savefig(tmp_path / "plain.png")
     figure.savefig(tmp_path / "tight.png", bbox_inches="tight")
     assert "findfont" not in capfd.readouterr().err
+
+
+def test_ratio_panel_is_signal_over_background(histogram: hist.Hist) -> None:
+    figure = figures.stacked(histogram, signals=["sig"], selection="precuts")
+    points = figure.axes[1].containers[0].lines[0]
+    np.testing.assert_allclose(points.get_ydata(), 0.1 / 11)
+
+
+def test_the_band_is_the_statistical_uncertainty(histogram: hist.Hist) -> None:
+    figure = figures.stacked(histogram, signals=["sig"], selection="precuts")
+    (band,) = (p for p in figure.axes[0].patches if p.get_hatch())
+    top, _, bottom = band.get_data()
+    total, error = np.array([11.0, 22.0, 33.0]), np.sqrt(101.0) * np.array([1.0, 2.0, 3.0])
+    np.testing.assert_allclose(top, total + error)
+    np.testing.assert_allclose(bottom, total - error)
+
+
+def test_the_removed_side_of_a_cut_is_shaded() -> None:
+    assert Cut(110.0, None).removed(0.0, 500.0) == [(0.0, 110.0)]
+    assert Cut(-0.5, 0.5).removed(-1.0, 1.0) == [(-1.0, -0.5), (0.5, 1.0)]
+    assert Cut(None, 0.5).removed(0.0, 1.0) == [(0.5, 1.0)]
+    assert Cut(81.0, 101.0, keep="outside").removed(0.0, 500.0) == [(81.0, 101.0)]
+
+
+@pytest.mark.parametrize("content", [0.0, -1.0])
+def test_nothing_to_show_is_said_without_a_warning(content: float) -> None:
+    h = hist.new.StrCat(["a", "sig"], name="process").Reg(3, 0, 3, name="x").Weight()
+    h.view().value[:] = content
+    figure = figures.stacked(h, signals=["sig"])
+    assert "no events" in {text.get_text() for text in figure.axes[0].texts}
+    assert figures.render(figure).data
+
+
+def test_residual_cross_section_adds_up_from_above() -> None:
+    h = hist.new.StrCat(["a"], name="process").Int(0, 2, name="fold").Reg(4, 0, 1, name="score").Weight()
+    h.fill("a", [0, 0, 1], [0.1, 0.6, 0.9], weight=[1.0, 2.0, 4.0])
+    threshold, above = residual_from_histogram(h)
+    assert threshold == [0.0, 0.25, 0.5, 0.75]
+    assert above["a"] == [7.0, 6.0, 6.0, 4.0]
+    assert residual_from_histogram(h, fold=0)[1]["a"] == [3.0, 2.0, 2.0, 0.0]
+
+
+def test_importances_are_ranked_and_the_rest_is_added_up() -> None:
+    share = {f"f{index:02d}": value for index, value in enumerate([0.1, 0.5, 0.25, 0.1, 0.05])}
+    figure = figures.importances(share, most=3)
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["f01", "f02", "f00", "2 others"]
+    np.testing.assert_allclose([bar.get_width() for bar in axes.patches], [50, 25, 10, 15])
+
+
+@pytest.mark.parametrize("name", ["_hidden", "50$ $x_{", "<b>&", "\u540d\u524d", "line\nbreak", "a_b^c"])
+def test_any_name_can_be_drawn(name: str) -> None:
+    h = hist.new.StrCat([name, "tt"], name="process").Reg(3, 0, 3, name="x", label=name).Weight()
+    h.fill(name, [0.5, 1.5])
+    h.fill("tt", [0.5, 1.5])
+    figure = figures.stacked(h)
+    assert len(figure.legends[0].get_texts()) == 3
+    assert figures.render(figure, "svg").data == figures.render(figures.stacked(h), "svg").data

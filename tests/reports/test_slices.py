@@ -1,0 +1,67 @@
+"""Arrays cut out of histograms by the names of the axes."""
+
+from __future__ import annotations
+
+import hist
+import numpy as np
+import pytest
+
+from massgap.reports.errors import UnreadableInput
+from massgap.reports.slices import folds, selections, spectra
+
+
+@pytest.fixture
+def histogram() -> hist.Hist:
+    """Two processes; axes in another order than that of a run; contents inside and outside the range."""
+    h = hist.Hist(
+        hist.axis.Regular(4, 0, 4, name="x", label="x [GeV]"),
+        hist.axis.StrCategory(["precuts", "topology"], name="selection"),
+        hist.axis.StrCategory(["a", "b"], name="process"),
+        hist.axis.StrCategory(["nominal", "up"], name="variation"),
+        hist.axis.StrCategory(["one", "two"], name="channel"),
+        storage=hist.storage.Weight(),
+    )
+    h.fill([0.5, 3.5], "topology", "a", "nominal", "one", weight=[2.0, 3.0])
+    h.fill([0.5, 9.0, -1.0], "topology", "a", "nominal", "two", weight=[1.0, 7.0, 0.5])
+    h.fill([1.5], "precuts", "a", "nominal", "one", weight=[100.0])
+    h.fill([1.5], "topology", "b", "up", "one", weight=[1000.0])
+    return h
+
+
+def test_channels_are_added_and_the_rest_is_chosen(histogram: hist.Hist) -> None:
+    drawn = spectra(histogram, selection="topology")
+    np.testing.assert_array_equal(drawn.values["a"], [3, 0, 0, 3])
+    np.testing.assert_array_equal(drawn.variances["a"], [5, 0, 0, 9])
+    np.testing.assert_array_equal(drawn.values["b"], 0)
+    assert drawn.outside["a"] == 7.5
+    assert (drawn.name, drawn.axis_label) == ("x", "x [GeV]")
+    one = spectra(histogram, selection="topology", channel="one")
+    np.testing.assert_array_equal(one.values["a"], [2, 0, 0, 3])
+    up = spectra(histogram, selection="topology", variation="up")
+    np.testing.assert_array_equal(up.values["b"], [0, 1000, 0, 0])
+
+
+def test_unknown_categories_are_named(histogram: hist.Hist) -> None:
+    with pytest.raises(UnreadableInput, match=r"selection has no 'nothing', only precuts, topology"):
+        spectra(histogram, selection="nothing")
+
+
+def test_two_axes_of_values_cannot_be_drawn() -> None:
+    h = hist.new.StrCat(["a"], name="process").Reg(2, 0, 1, name="x").Reg(2, 0, 1, name="y").Weight()
+    with pytest.raises(UnreadableInput, match="exactly one axis of values"):
+        spectra(h)
+
+
+def test_selections_come_in_the_order_of_the_analysis(histogram: hist.Hist) -> None:
+    assert selections(histogram) == ["topology", "precuts"]
+
+
+def test_a_fold_is_one_slice_and_all_folds_are_the_sum() -> None:
+    h = hist.new.StrCat(["a"], name="process").Int(0, 3, name="fold").Reg(8, 0, 1, name="score").Weight()
+    h.fill("a", [0, 1, 2, 2], [0.05, 0.05, 0.05, 0.95], weight=[1.0, 10.0, 100.0, 5.0])
+    assert folds(h) == [0, 1, 2]
+    assert spectra(h, fold=1).values["a"][0] == 10
+    assert spectra(h).values["a"][0] == 111
+    merged = spectra(h).merged(4)
+    np.testing.assert_array_equal(merged.values["a"], [111, 5])
+    np.testing.assert_array_equal(merged.edges, [0, 0.5, 1])

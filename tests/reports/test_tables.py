@@ -1,0 +1,81 @@
+"""The text cutflow and the numbers in it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from massgap.reports.errors import UnreadableInput
+from massgap.reports.numbers import measured, number
+from massgap.reports.tables import cutflow_rows, cutflow_text
+
+CUTFLOW = {
+    "unit": "fb",
+    "steps": ["all", "met", "none"],
+    "processes": {
+        "tt": [
+            {"step": "all", "raw": 1000, "weighted": 50.0, "variance": 4.0},
+            {"step": "met", "raw": 10, "weighted": 12.5, "variance": 0.25},
+            {"step": "none", "raw": 0, "weighted": 0.0, "variance": 0.0},
+        ],
+        "empty": [
+            {"step": step, "raw": 0, "weighted": 0.0, "variance": 0.0} for step in ("all", "met", "none")
+        ],
+    },
+}
+
+
+def test_rows_hold_efficiencies_of_the_step_before_and_of_all() -> None:
+    rows = cutflow_rows(CUTFLOW)["tt"]
+    assert [row.error for row in rows] == [2.0, 0.5, 0.0]
+    assert [row.efficiency for row in rows] == [None, 0.25, 0.0]
+    assert [row.cumulative for row in rows] == [None, 0.25, 0.0]
+
+
+def test_a_process_without_events_has_no_efficiency() -> None:
+    assert [row.efficiency for row in cutflow_rows(CUTFLOW)["empty"]] == [None, None, None]
+
+
+def test_text_shows_raw_weighted_and_efficiency_in_line() -> None:
+    block = cutflow_text(CUTFLOW).split("\n\n")[1].splitlines()
+    assert block[0].split() == [
+        "tt",
+        "raw",
+        "weighted",
+        "[fb]",
+        "of",
+        "step",
+        "before",
+        "of",
+        "first",
+        "step",
+    ]
+    assert block[2].split() == ["all", "1,000", "50.0", "±", "2.0", "-", "-"]
+    assert block[3].split() == ["met", "10", "12.50", "±", "0.50", "25.0", "%", "25.0", "%"]
+    ends = {line.index("±") for line in block[2:]}
+    assert len(block) == 5
+    assert max(ends) - min(ends) <= 3
+
+
+def test_a_lacking_step_is_named() -> None:
+    broken = {**CUTFLOW, "processes": {"tt": CUTFLOW["processes"]["tt"][:2]}}
+    with pytest.raises(UnreadableInput, match="tt lacks the step 'none'"):
+        cutflow_rows(broken)
+
+
+@given(st.floats(1e-300, 1e300), st.integers(2, 6))
+def test_numbers_keep_their_digits(value: float, digits: int) -> None:
+    written = float(number(value, digits).replace(",", ""))
+    assert math.isclose(written, value, rel_tol=0.51 * 10 ** (1 - digits))
+
+
+@given(st.floats(1e-3, 1e7), st.floats(1e-3, 1.0))
+def test_uncertainties_are_written_to_their_second_digit(value: float, relative: float) -> None:
+    error = value * relative
+    shown, uncertainty = measured(value, error).replace(",", "").split(" ± ")
+    # Half a unit of the second digit of the uncertainty is at most a twentieth of it.
+    assert abs(float(shown) - value) <= 0.051 * error
+    assert abs(float(uncertainty) - error) <= 0.051 * error
