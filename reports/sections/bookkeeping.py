@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from massgap.reports.numbers import number
 from massgap.reports.page import Section, heading, join, paragraph, table, value
 from massgap.reports.sections.settings import plain_rows
 
@@ -25,7 +24,7 @@ def ledger_section(inputs: Inputs) -> Section:
             [
                 dataset,
                 *[value(n, "-" if n is None else f"{n:,}") for n in counts],
-                *[value(w, number(w, 8)) for w in weights],
+                *[value(w, "-" if w is None else f"{w:,.8g}") for w in weights],
             ]
         )
     header = [
@@ -40,11 +39,27 @@ def ledger_section(inputs: Inputs) -> Section:
     parts = [table(header, rows, caption="Events and sums of generator weights per dataset")]
     chunks = ledger.get("chunks", [])
     lost = [chunk for chunk in chunks if chunk.get("status") != "processed"]
+    closed = [file for file in ledger.get("files", []) if file.get("status") == "failed"]
     parts.append(
         paragraph(
             f"{len(chunks) - len(lost):,} of {len(chunks):,} chunks in {len(ledger.get('files', [])):,} files were processed."
         )
     )
+    if closed:
+        parts += [
+            heading("Files that could not be opened"),
+            table(
+                ["Dataset", "File", "Reason"],
+                [
+                    [file.get("dataset", ""), file.get("file", file.get("path", "")), file.get("error") or ""]
+                    for file in closed[:MOST_CHUNKS]
+                ],
+                caption="Files without any chunk",
+                text_columns=(1, 2),
+            ),
+        ]
+        if len(closed) > MOST_CHUNKS:
+            parts.append(paragraph(f"{len(closed) - MOST_CHUNKS:,} more are in ledger.json."))
     if lost:
         parts += [
             heading("Chunks that were not processed"),

@@ -16,7 +16,7 @@ MOST_PROBLEMS = 12
 
 
 def lost_events(ledger: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Return per dataset what was expected and not processed: events, and share of the weights."""
+    """Return per dataset what was expected and not processed: events, files, share of the weights."""
     lost: dict[str, dict[str, float]] = {}
     for dataset, entry in sorted(ledger.get("datasets", {}).items()):
         failed = int(entry.get("events_failed") or 0)
@@ -28,8 +28,9 @@ def lost_events(ledger: Mapping[str, Any]) -> dict[str, dict[str, float]]:
         if expected and processed is not None and not entry.get("skimmed"):
             share = 1 - float(processed) / float(expected)
             share = share if abs(share) > 1e-6 else 0.0
-        if failed or missing or share:
-            lost[str(dataset)] = {"failed": failed, "missing": missing, "weights": share}
+        files = int(entry.get("files_failed") or 0)
+        if failed or missing or share or files:
+            lost[str(dataset)] = {"failed": failed, "missing": missing, "weights": share, "files": files}
     return lost
 
 
@@ -42,7 +43,7 @@ def status(inputs: Inputs) -> Markup:
         return banner("good", f"Complete: all {events:,} events were processed.")
     items = "".join(
         f"<li>{code(dataset)}: {entry['failed']:,.0f} events failed, {entry['missing']:,.0f} missing, "
-        f"{percent(entry['weights'])} of the weights</li>"
+        f"{entry['files']:,.0f} files not opened, {percent(entry['weights'])} of the weights</li>"
         for dataset, entry in lost.items()
     )
     problems = [str(problem) for problem in ledger.get("problems", [])]

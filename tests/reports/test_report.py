@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
 
 from massgap.fits.errors import FitError
+from massgap.reports.errors import ReportError
 from massgap.reports.report import write_report
 
 if TYPE_CHECKING:
@@ -86,20 +90,25 @@ def test_page_shows_the_numbers_of_its_input(written, folders) -> None:
             assert f"{row['raw']:,}" in page.text
 
 
-def test_same_input_gives_the_same_bytes(written, folders, tmp_path: Path) -> None:
-    path, _ = written
-    again = write_report(folders.run, folders.model, folders.fit, out=tmp_path / "again.html")
-    assert again.read_bytes() == path.read_bytes()
-
-
-def copy(source: Path, target: Path) -> Path:
+def copy(source: Path, target: Path, *more: str) -> Path:
     """The run with two histograms only: drawing all of them takes a while."""
     shutil.copytree(source, target)
     path = target / "histograms.json"
     content = json.loads(path.read_text())
-    content["histograms"] = {name: content["histograms"][name] for name in ("met", "nminus1_met")}
+    content["histograms"] = {name: content["histograms"][name] for name in ("met", "nminus1_met", *more)}
     path.write_text(json.dumps(content))
     return target
+
+
+def test_same_input_gives_the_same_bytes_in_another_process(folders, tmp_path: Path) -> None:
+    """With another order of sets and dictionaries of strings, too."""
+    run = copy(folders.run, tmp_path / "run", "score")
+    first = write_report(run, folders.model, folders.fit, out=tmp_path / "first.html")
+    call = "import sys; from massgap.reports.report import write_report; write_report(*sys.argv[1:5])"
+    arguments = [run, folders.model, folders.fit, tmp_path / "again.html"]
+    environment = {**os.environ, "PYTHONHASHSEED": "77", "MPLBACKEND": "Agg"}
+    subprocess.run([sys.executable, "-c", call, *map(str, arguments)], check=True, env=environment)
+    assert (tmp_path / "again.html").read_bytes() == first.read_bytes()
 
 
 def test_parts_without_input_are_left_out_with_a_word(folders, tmp_path: Path) -> None:
@@ -134,3 +143,54 @@ def test_an_incomplete_run_says_what_is_lost(folders, tmp_path: Path) -> None:
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(FitError, match=str(tmp_path)):
         write_report(tmp_path, None, None, out=tmp_path / "report.html")
+
+
+def test_files_that_could_not_be_opened_are_listed(folders, tmp_path: Path) -> None:
+    run = copy(folders.run, tmp_path / "run")
+    ledger = json.loads((run / "ledger.json").read_text())
+    ledger["complete"] = False
+    ledger["datasets"]["tt_0"]["files_failed"] = 1
+    ledger["files"].append(
+        {"dataset": "tt_0", "file": "gone.root", "error": "gone.root does not exist", "status": "failed"}
+    )
+    ledger["problems"] = ["gone.root does not exist"]
+    (run / "ledger.json").write_text(json.dumps(ledger))
+    page = Page(write_report(run, None, None, out=tmp_path / "lost.html").read_text())
+    assert page.text.count("gone.root does not exist") == 2
+    assert "1 files not opened" in page.text
+
+
+def test_numbers_of_fit_scan_and_training_are_those_of_the_input(written, folders) -> None:
+    path, page = written
+    exact = {float(text) for text in re.findall(r'<data value="([^"]+)">', path.read_text(encoding="utf-8"))}
+    fit, scan = folders.results, folders.scan
+    wanted = [fit["discovery"]["expected_significance"], *fit["upper_limit"]["expected"]]
+    wanted += [value for values in fit["yields"].values() for value in values]
+    wanted += [value for pair in scan["table_iii"]["bdt"].values() for value in pair]
+    wanted += [fold["auc_eval"] for fold in folders.training["folds"]]
+    wanted += [value for share in folders.training["importance"].values() for value in share.values()]
+    wanted += [row["weighted"] for rows in folders.cutflow["processes"].values() for row in rows]
+    assert set(wanted) <= exact
+    # The paper's values stand beside them as they are printed.
+    for printed in ("0.47 to 0.9", "107 to 386", "0.15 to 0.36", "5.8 to 8.2"):
+        assert printed in page.text
+
+
+def test_another_model_than_the_one_that_scored_is_reported(folders, tmp_path: Path) -> None:
+    run = copy(folders.run, tmp_path / "run")
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["model"]["training_hash"] = "0ther"
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    page = Page(write_report(run, folders.model, None, out=tmp_path / "mismatch.html").read_text())
+    assert "not the one that scored this run" in page.text
+
+
+def test_a_damaged_fit_is_named(folders, tmp_path: Path) -> None:
+    fit = tmp_path / "fit"
+    fit.mkdir()
+    (fit / "results.json").write_text('{"format": "massgap-fit/1"')
+    with pytest.raises(ReportError, match=r"results\.json cannot be read.*massgap fit"):
+        write_report(folders.run, None, fit, out=tmp_path / "report.html")
+    (fit / "results.json").write_text('{"format": "other/1"}')
+    with pytest.raises(ReportError, match=r"format 'other/1', but 'massgap-fit/1'"):
+        write_report(folders.run, None, fit, out=tmp_path / "report.html")
