@@ -79,6 +79,7 @@ def met_hard(
     *,
     hard_jet: float = 20.0,
     second: float = 1e9,
+    z_veto: bool = True,
 ) -> float:
     """Missing pt that the event is heading for, in GeV; 0 where a dilepton + one jet search cannot see it.
 
@@ -92,6 +93,8 @@ def met_hard(
         pt of the partons that may become hard jets.
     hard_jet, second : float
         The hardest parton must exceed the one, the second hardest must not exceed the other (GeV).
+    z_veto : bool
+        Whether dimuons at the Z mass count as unseen.
     """
     ordered = sorted(jets, reverse=True)
     if not ordered or ordered[0] < hard_jet or (len(ordered) > 1 and ordered[1] > second):
@@ -106,7 +109,7 @@ def met_hard(
         if min(pt_a, pt_b) < 7.0 or max(abs(eta_a), abs(eta_b)) > 2.6 or abs(eta_a - eta_b) > 1.5:
             continue
         taus = (abs(a.pdg) == 15, abs(b.pdg) == 15)
-        if not any(taus) and abs(_mass(a.momentum, b.momentum) - _Z_MASS) < 6.0:
+        if z_veto and not any(taus) and abs(_mass(a.momentum, b.momentum) - _Z_MASS) < 6.0:
             continue
         others = [leptons[k] for k in range(len(leptons)) if k not in (i, j)]
         if any(abs(lepton.pdg) == 13 and _is_third(lepton.momentum) for lepton in others):
@@ -223,7 +226,8 @@ def make_hook(
             ]
             ancestors = {found[2] for found in (*self.leptons, *self.invisible, *self.jets)}
             self.old: dict[int, Momentum] = {i: _momentum(event[i]) for i in ancestors}
-            self.pending = not decided
+            self.sliceable = self.pending = not decided
+            self.steps, self.closed = 0, False
             return False
 
         def _two_leptons(self, leptons: list[tuple[int, Any]]) -> tuple[bool, bool]:
@@ -251,18 +255,29 @@ def make_hook(
                 self.forced = forced
             muons = [particle for pdg, particle in leptons if abs(pdg) == 13]
             near = edges is not None and any(
-                _may_be_seen(p, q)
+                _may_be_seen(p, q, not top)
                 and not any(_is_third(_momentum(r), 6.0) for r in muons if r is not p and r is not q)
                 for p in plus
                 for q in minus
             )
             return True, edges is not None and not near
 
-        def doVetoStep(self, i_pos: int, n_isr: int, n_fsr: int, event: Any) -> bool:  # noqa: ARG002
+        def doVetoStep(self, i_pos: int, n_isr: int, n_fsr: int, event: Any) -> bool:
+            if i_pos < 4:  # not in the showers of decays, which come later
+                self._note_attempt(n_isr + n_fsr)
             # a photon off a lepton may come first: wait for the first emission off the beams
             return n_isr > 0 and self._classify(event)
 
+        def _note_attempt(self, steps: int) -> None:
+            """Classify anew when Pythia, after a failure, showers the same hard process again."""
+            if self.closed or steps <= self.steps:
+                self.pending, self.index = self.sliceable, 0
+            self.steps, self.closed = steps, False
+
         def doVetoPartonLevelEarly(self, event: Any) -> bool:
+            if self.closed:
+                self._note_attempt(0)
+            self.closed = True
             return self._classify(event)
 
         def _classify(self, event: Any) -> bool:
@@ -292,7 +307,9 @@ def make_hook(
                 self.recoiled,
                 [now(found) for found in self.invisible],
                 jets,
-                second=50.0 if top else 1e9,
+                second=65.0 if top else 1e9,
+                # tops radiate before they decay, so that the mass of the two muons is not final yet
+                z_veto=not top,
             )
             assert edges is not None
             self.index = max(k for k, edge in enumerate(edges) if value >= edge)
@@ -326,12 +343,12 @@ def make_hook(
     return Hook(), counters
 
 
-def _may_be_seen(p: Any, q: Any) -> bool:
+def _may_be_seen(p: Any, q: Any, z_veto: bool) -> bool:
     """Whether a pair of the hard process may still satisfy met_hard's conditions after the recoil."""
     eta_p, eta_q = p.eta(), q.eta()
-    if abs(eta_p - eta_q) > 2.2 or abs(eta_p + eta_q) > 6.0:
+    if abs(eta_p - eta_q) > 3.5 or abs(eta_p + eta_q) > 8.0:
         return False
-    if abs(p.id()) != 13 or abs(q.id()) != 13:
+    if not z_veto or abs(p.id()) != 13 or abs(q.id()) != 13:
         return True
     return abs(_mass(_momentum(p), _momentum(q)) - _Z_MASS) > 6.0
 
