@@ -6,14 +6,12 @@ generator, so that results can be kept one by one and an interruption loses noth
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from massgap.processors.errors import ProcessorError
+from massgap.processors.interrupts import deaf_to_interrupts, held_interrupts, ignore_interrupts
 
 __all__ = [
     "DaskExecutor",
@@ -46,23 +44,6 @@ class IterativeExecutor:
             yield i, function(item)
 
 
-@contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Ignore Ctrl-C for the moment in which processes are started: they inherit that, from their first instruction.
-
-    Ctrl-C reaches the whole process group, but only the driver decides what happens to the work.  (A blocked
-    signal would not do: multiprocessing unblocks it when it starts its resource tracker.)
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 class FuturesExecutor:
     """Worker processes on this machine.
 
@@ -83,7 +64,9 @@ class FuturesExecutor:
 
         if not items:
             return
-        pool = loky.ProcessPoolExecutor(max_workers=min(self.workers, len(items)))
+        pool = loky.ProcessPoolExecutor(
+            max_workers=min(self.workers, len(items)), initializer=ignore_interrupts
+        )
         waiting: dict[Any, int] = {}
         remaining = iter(enumerate(items))
         try:
@@ -92,7 +75,8 @@ class FuturesExecutor:
                     number, item = next(remaining, (None, None))
                     if number is None:
                         break
-                    with _deaf_to_interrupts():
+                    # The first one starts the workers.  After that a Ctrl-C must be late, but never lost.
+                    with held_interrupts() if number else deaf_to_interrupts():
                         waiting[pool.submit(function, item)] = number
                 if not waiting:
                     return
@@ -135,7 +119,7 @@ class DaskExecutor:
         cluster = None
         client = self.client
         if client is None:
-            with _deaf_to_interrupts():
+            with deaf_to_interrupts():
                 cluster = LocalCluster(
                     n_workers=self.workers,
                     threads_per_worker=1,

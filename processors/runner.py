@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from massgap.processors.errors import IncompleteRunError, ProcessorError
 from massgap.processors.executors import Executor, IterativeExecutor, WorkerLostError
 from massgap.processors.fingerprint import digest, processor_identity
+from massgap.processors.interrupts import held_interrupts
 from massgap.processors.ledger import ChunkEntry, Ledger
 from massgap.processors.storage import NotStorableError, load, save
 from massgap.processors.tally import normalisation
@@ -273,28 +274,33 @@ def _process(
         report(state)
 
     todo = []
-    for i, entry in enumerate(entries):
-        stored = store.load(entry.chunk)
-        if stored is None:
-            todo.append(i)
-            continue
-        merger.add(i, stored)
-        entry.status, entry.from_checkpoint = "processed", True
-        advance(entry)
-    items = [(key, pickled, entries[i].chunk, fileset[entries[i].chunk.dataset]["metadata"]) for i in todo]
     try:
+        for i, entry in enumerate(entries):
+            stored = store.load(entry.chunk)
+            if stored is None:
+                todo.append(i)
+                continue
+            with held_interrupts():
+                merger.add(i, stored)
+                entry.status, entry.from_checkpoint = "processed", True
+                advance(entry)
+        items = [
+            (key, pickled, entries[i].chunk, fileset[entries[i].chunk.dataset]["metadata"]) for i in todo
+        ]
         for number, outcome in executor(process_work, items):
             i = todo[number]
             entry = entries[i]
-            entry.seconds = outcome.seconds
-            if outcome.error is not None:
-                entry.status, entry.error = "failed", outcome.error
-                merger.skip(i)
-            else:
-                store.save(entry.chunk, outcome.value)
-                merger.add(i, outcome.value)
-                entry.status = "processed"
-            advance(entry)
+            # All or nothing: Ctrl-C between these lines would leave a result that is kept and not on record.
+            with held_interrupts():
+                entry.seconds = outcome.seconds
+                if outcome.error is not None:
+                    entry.status, entry.error = "failed", outcome.error
+                    merger.skip(i)
+                else:
+                    store.save(entry.chunk, outcome.value)
+                    merger.add(i, outcome.value)
+                    entry.status = "processed"
+                advance(entry)
     except KeyboardInterrupt:
         result.interrupted = True
     except (WorkerLostError, _CheckpointError) as error:

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 from typing import TYPE_CHECKING
 
 import eventfiles
@@ -405,6 +406,44 @@ def test_interrupted_in_the_middle(sample, tmp_path) -> None:
     with pytest.raises(IncompleteRunError):
         result.require_complete()
     assert reused(go(sample, tmp_path / "c")) == [True, False, False]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("where", ["save", "add"])
+def test_a_signal_between_a_kept_chunk_and_its_entry_in_the_ledger(
+    sample, tmp_path, monkeypatch, where, number
+) -> None:
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    whole = bits(go(sample, None))
+    folder = tmp_path / "c"
+    owner, name = (runner, "save") if where == "save" else (runner._Merger, "add")
+    step = getattr(owner, name)
+
+    def step_and_signal(*arguments):
+        step(*arguments)
+        os.kill(os.getpid(), number)
+
+    before = {n: signal.signal(n, interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, step_and_signal)
+            for done in (1, 2) if where == "save" else (1, 1):
+                result = go(sample, folder)
+                assert result.interrupted
+                # What is kept is on record, and the sum holds the whole of it.
+                assert [e.status for e in result.ledger.chunks] == ["processed"] * done + ["missing"] * (
+                    3 - done
+                )
+                assert len(list(folder.glob("*.npz"))) == done
+        assert all(signal.getsignal(n) is interrupt for n in before)
+        last = go(sample, folder)
+    finally:
+        for n, handler in before.items():
+            signal.signal(n, handler)
+    assert last.ledger.complete
+    assert bits(last) == whole
 
 
 def test_a_failing_processor_is_not_called_a_damaged_file(sample, tmp_path) -> None:
