@@ -54,8 +54,8 @@ def held_interrupts() -> Iterator[None]:
         for which, handler in before.items():
             signal.signal(which, handler)
         if came:
-            number, frame = came[0]
-            before[signal.Signals(number)](number, frame)
+            first, frame = came[0]
+            before[signal.Signals(first)](first, frame)
 
 
 def ignore_interrupts() -> None:
