@@ -25,3 +25,7 @@ class GeneratorMissingError(SampleError):
 
 class GenerationError(SampleError):
     """Event generation that failed or could not be written."""
+
+
+class LheError(SampleError):
+    """A Les Houches event file that cannot be used as it is."""

@@ -1,0 +1,221 @@
+"""Cut an event file into small ones, so that blocks can be generated side by side.
+
+A plain file is entered at the offsets that reading it has noted. A compressed file cannot be entered in the middle:
+:func:`split` cuts it into all its blocks in one pass, while :func:`extract` decompresses from the start each time.
+Blocks are plain files, about 1 kB per event, to be deleted when they are done.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from massgap.samples.errors import LheError
+from massgap.samples.lhe_stream import CutShortError, is_gzip, pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from massgap.samples.lhe import LheFile
+
+_END = b"</event>"
+_FIRST_LINE = re.compile(rb"<event[^>\n]*>\s*\S+\s+\S+\s+(\S+)")
+
+
+@dataclass(frozen=True)
+class LheBlock:
+    """A file with some consecutive events of another one.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    first, n_events : int
+        Which events of the whole file.
+    sum_weights : float
+        Sum of their XWGTUP.
+    """
+
+    path: Path
+    first: int
+    n_events: int
+    sum_weights: float
+
+
+def extract(
+    lhe: LheFile, first: int, n: int, target: str | os.PathLike[str], *, keep_slha: bool = False
+) -> LheBlock:
+    """Write events ``first`` to ``first + n`` (fewer at the end of the file) as a file that Pythia reads.
+
+    Parameters
+    ----------
+    lhe : LheFile
+        The whole file, as read.
+    first, n : int
+        First event, from 0, and number of events.
+    target : path
+        File to write; it appears when it is complete.
+    keep_slha : bool
+        Keep the spectrum of the header.
+
+    Raises
+    ------
+    LheError
+        If the range is empty, the file has changed since it was read, or the target cannot be written.
+    """
+    if n < 1 or not 0 <= first < lhe.n_events:
+        msg = f"{lhe.path} has {lhe.n_events} events: there are none from {first} to {first + n}"
+        raise LheError(msg)
+    n = min(n, lhe.n_events - first)
+    near = min(first // lhe.stride, len(lhe.offsets) - 1)
+    for text, at, last in _groups(lhe, first, n, near):
+        # one group only, for no limit lies within the range
+        return _write(lhe, text, at, last - at, Path(target), keep_slha)
+    raise _changed(lhe)
+
+
+def split(
+    lhe: LheFile,
+    folder: str | os.PathLike[str],
+    events: int,
+    *,
+    wanted: Collection[int] | None = None,
+    keep_slha: bool = False,
+) -> dict[int, LheBlock]:
+    """Cut the whole file into blocks ``block_0000.lhe``, ... in one pass.
+
+    Parameters
+    ----------
+    lhe : LheFile
+        The whole file, as read.
+    folder : path
+        Where the blocks go; it must exist.
+    events : int
+        Events per block.
+    wanted : collection of int, optional
+        Only these blocks.
+    keep_slha : bool
+        Keep the spectrum of the header.
+
+    Returns
+    -------
+    dict
+        Block by number.
+
+    Raises
+    ------
+    LheError
+        As :func:`extract`.
+    """
+    if events < 1:
+        msg = f"a block needs at least one event, not {events}"
+        raise LheError(msg)
+    n_blocks = -(-lhe.n_events // events)
+    chosen = set(range(n_blocks)) if wanted is None else set(wanted)
+    outside = sorted(block for block in chosen if not 0 <= block < n_blocks)
+    if outside:
+        msg = f"{lhe.path} has {n_blocks} blocks of {events} events: there is no block {outside[0]}"
+        raise LheError(msg)
+    if not is_gzip(Path(lhe.path)):
+        return {
+            k: extract(lhe, k * events, events, _block_path(folder, k), keep_slha=keep_slha)
+            for k in sorted(chosen)
+        }
+    blocks = {}
+    if chosen:
+        n_needed = min(lhe.n_events, (max(chosen) + 1) * events)
+        for text, at, last in _groups(lhe, 0, n_needed, 0, events):
+            k = at // events
+            if k in chosen:
+                blocks[k] = _write(lhe, text, at, last - at, _block_path(folder, k), keep_slha)
+    if len(blocks) != len(chosen):
+        raise _changed(lhe)
+    return blocks
+
+
+def _block_path(folder: str | os.PathLike[str], block: int) -> Path:
+    return Path(folder) / f"block_{block:04d}.lhe"
+
+
+def _changed(lhe: LheFile) -> LheError:
+    return LheError(f"{lhe.path} has changed since it was read: read it again")
+
+
+def _groups(
+    lhe: LheFile, first: int, n: int, near: int, events: int | None = None
+) -> Iterator[tuple[bytes, int, int]]:
+    """Text of consecutive groups of events, with their first and one past their last number."""
+    now = near * lhe.stride
+    begin, stop = first, first + n
+    end = min(stop, begin + (events or n))
+    text, kept = b"", b""
+    try:
+        for piece in pieces(Path(lhe.path), lhe.offsets[near]):
+            text += piece
+            # positions just after each event in the text
+            ends = np.array([found.end() for found in re.finditer(_END, text)], dtype=np.int64)
+            done = 0
+            while len(ends) and now + len(ends) > 0:
+                if now < begin:
+                    skip = min(begin - now, len(ends))
+                    done, ends, now = int(ends[skip - 1]), ends[skip:], now + skip
+                    continue
+                take = min(end - now, len(ends))
+                kept += text[done : int(ends[take - 1])]
+                done, ends, now = int(ends[take - 1]), ends[take:], now + take
+                if now == end:
+                    yield kept.lstrip(), begin, end
+                    kept, begin = b"", end
+                    end = min(stop, begin + (events or n))
+                    if begin >= stop:
+                        return
+            text = text[done:]
+    except CutShortError:
+        return
+
+
+def _write(lhe: LheFile, text: bytes, first: int, n: int, target: Path, keep_slha: bool) -> LheBlock:
+    weights = np.array(
+        [word.lower().replace(b"d", b"e") for word in _FIRST_LINE.findall(text)], dtype=np.bytes_
+    )
+    if len(weights) != n or not text.startswith(b"<event"):
+        raise _changed(lhe)
+    header = lhe.header
+    kept = [block for block in (header.weight_block, header.slha if keep_slha else b"") if block]
+    parts = [
+        b'<LesHouchesEvents version="3.0">\n<header>\n',
+        *(block + b"\n" for block in kept),
+        b"</header>\n<init>\n",
+        _init(header.init),
+        b"</init>\n",
+        text,
+        b"\n</LesHouchesEvents>\n",
+    ]
+    part = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with part.open("wb") as file:
+            file.writelines(parts)
+        part.replace(target)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        msg = f"{target} cannot be written: {error.strerror}"
+        raise LheError(msg) from None
+    return LheBlock(target, first, n, float(weights.astype(np.float64).sum()))
+
+
+def _init(text: bytes) -> bytes:
+    """Init block with IDWTUP = -4: Pythia then takes every event once, with its XWGTUP and sign.
+
+    With 1 and 2 it would throw events away, with 3 their weights; the cross section comes from the whole file anyway.
+    """
+    lines = [line for line in text.splitlines() if line.strip()]
+    words = lines[0].split()
+    words[8] = b"-4"
+    # a generator's name may hold characters that Pythia's reader stumbles on
+    count = int(words[9])
+    return b"\n".join([b" ".join(words), *lines[1 : 1 + count]]) + b"\n"

@@ -1,0 +1,135 @@
+"""Matching of multi-jet samples to the shower (MLM, kT scheme of MadGraph).
+
+A file with 0, 1, ... jets describes the same jets twice once it is showered: by the matrix element with one jet more,
+and by the shower. Matching keeps an event if the jets after the shower are the partons of the matrix element, and the
+highest multiplicity may have softer jets in addition. Sources: 0706.2569, 0810.5350; Pythia's JetMatching page.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from massgap.samples.errors import LheError
+from massgap.samples.pythia import require
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from massgap.samples.lhe import LheFile
+
+
+def default_qcut(xqcut: float) -> float:
+    """Matching scale in GeV for a cut on the matrix element.
+
+    It must lie above the cut, so that the matrix element fills all of phase space above the scale in spite of the
+    shower's recoil: the larger of 1.5 xqcut and xqcut + 5 GeV, as MadGraph's guide to matching and 0706.2569
+    (its equation for the matching scale, max(Emin + 5 GeV, 1.2 Emin)) advise.
+    """
+    return max(1.5 * xqcut, xqcut + 5.0)
+
+
+def mlm_settings(lhe: LheFile, qcut: float | None = None, n_jet_max: int | None = None) -> list[str]:
+    """Pythia settings for the matching of a file.
+
+    Parameters
+    ----------
+    lhe : LheFile
+        The file.
+    qcut : float, optional
+        Matching scale in GeV; by default from the file's own cut, see :func:`default_qcut`.
+    n_jet_max : int, optional
+        Largest number of light partons in the matrix elements; by default the largest one seen.
+
+    Returns
+    -------
+    list of str
+        Settings. ``setMad`` is off: blocks do not carry the run card, and the values here win.
+
+    Raises
+    ------
+    LheError
+        If the sample cannot be matched in this way, or a number makes no sense.
+    """
+    header = lhe.header
+    if header.matching not in ("", "mlm"):
+        name = {"fxfx": "FxFx merging of next-to-leading orders", "ckkw": "CKKW-L merging"}[header.matching]
+        msg = f"{lhe.path} is made for {name}, which is not supported: only MLM matching (ickkw = 1) is"
+        raise LheError(msg)
+    cut = header.xqcut
+    if qcut is None:
+        if not cut > 0:
+            msg = f"{lhe.path} does not tell its matching cut (xqcut in the run card): give qcut"
+            raise LheError(msg)
+        qcut = default_qcut(cut)
+    if not 0 < qcut < 500 * lhe.sqrt_s_tev:
+        msg = f"qcut = {qcut:g} GeV is no matching scale"
+        raise LheError(msg)
+    if qcut < cut:
+        msg = (
+            f"qcut = {qcut:g} GeV lies below the cut of the matrix elements, xqcut = {cut:g} GeV: raise qcut"
+        )
+        raise LheError(msg)
+    jets = lhe.max_light_jets if n_jet_max is None else n_jet_max
+    if jets < lhe.max_light_jets:
+        msg = f"n_jet_max = {jets}, but {lhe.path} has events with {lhe.max_light_jets} light partons: raise n_jet_max"
+        raise LheError(msg)
+    return [
+        "JetMatching:merge = on",
+        "JetMatching:scheme = 1",
+        "JetMatching:setMad = off",
+        f"JetMatching:qCut = {qcut:g}",
+        f"JetMatching:nQmatch = {header.max_jet_flavour}",
+        f"JetMatching:nJetMax = {jets}",
+        f"JetMatching:clFact = {header.run_card.get('alpsfact', '1.0') or '1.0'}",
+        "JetMatching:coneRadius = 1.0",
+        "JetMatching:etaJetMax = 10.",
+        "JetMatching:jetAlgorithm = 2",
+        "JetMatching:slowJetPower = 1",
+        "JetMatching:exclusive = 2",
+    ]
+
+
+def make_matching_hook() -> Any:
+    """Make the hook that refuses events without a match; keep it alive as long as the Pythia object.
+
+    Set the counter of :func:`massgap.samples.lhe_shower.make_counter` first (``setUserHooksPtr``), then add filters
+    of the hard process, then this (``addUserHooksPtr``).
+    """
+    return require().JetMatchingMadgraph()
+
+
+def add_hooks(pythia: Any, hooks: list[Any]) -> None:
+    """Give Pythia several hooks; the first one that refuses an event ends it.
+
+    Raises
+    ------
+    LheError
+        If Pythia refuses one.
+    """
+    for k, hook in enumerate(hooks):
+        if not (pythia.addUserHooksPtr(hook) if k else pythia.setUserHooksPtr(hook)):
+            msg = f"Pythia refuses the hook {type(hook).__name__}"
+            raise LheError(msg)
+
+
+@contextlib.contextmanager
+def no_banner() -> Iterator[None]:
+    """Keep standard output quiet: the matching prints its parameters, whatever Pythia's settings say.
+
+    Wrap ``pythia.init()``, and the deletion of the Pythia object and of the hook.
+    """
+    sys.stdout.flush()
+    saved = os.dup(1)
+    try:
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+            os.dup2(nowhere.fileno(), 1)
+            try:
+                yield
+            finally:
+                sys.stdout.flush()
+                os.dup2(saved, 1)
+    finally:
+        os.close(saved)
