@@ -121,7 +121,7 @@ class Tally:
         bad = np.flatnonzero(counts < 2)
         if len(bad):
             line = lines.line(opened[bad[0]] + 1)
-            raise self._fail(int(bad[0]), f"has no particles: its first line is {line!r}")
+            raise self._fail(int(bad[0]), f"has no particles: its first line is {line[:100]!r}")
         starts = np.cumsum(counts) - counts
         event = np.repeat(np.arange(len(counts)), counts)
         heads, particles = self._numbers(lines, opened, counts, starts)
@@ -157,7 +157,7 @@ class Tally:
                 line = lines.line(start + 1 + k)
                 values = _parse(line.encode())
                 if values.size != columns or not np.isfinite(values).all():
-                    return self._fail(index, f"has {line!r} where {columns} finite numbers should be")
+                    return self._fail(index, f"has {line[:100]!r} where {columns} finite numbers should be")
         return self._fail(0, "or one after it cannot be understood")
 
     def _check(self, heads: np.ndarray, particles: np.ndarray, event: np.ndarray, starts: np.ndarray) -> None:
@@ -275,12 +275,8 @@ class _Lines:
 
     def line(self, number: int) -> str:
         """Text of one line."""
-        return (
-            self.text[self.first[number] : self.end[number]]
-            .tobytes()
-            .decode("utf-8", "replace")
-            .strip()[:100]
-        )
+        text = self.text[self.first[number] : self.end[number]].tobytes()
+        return text.decode("utf-8", "replace").strip()
 
     def join(self, first: np.ndarray, last: np.ndarray) -> bytes:
         """Text of several stretches of lines, each from a first line to a last one, in order."""

@@ -134,8 +134,8 @@ def read_header(path: Path, stream: Iterator[bytes]) -> tuple[LheHeader, bytes, 
     if not text.strip():
         msg = f"{path} is empty"
         raise LheError(msg)
-    end = found.start() if found else len(text)
-    if found is None and b"</LesHouchesEvents>" not in text:
+    end = found.start() if found else text.find(b"</LesHouchesEvents>")
+    if end < 0:
         msg = f"{path} is cut short within its header: get the whole file"
         raise LheError(msg)
     return _parse(path, text[:end]), text[end:], end

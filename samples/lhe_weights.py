@@ -133,9 +133,9 @@ def pdf_weights(weights: tuple[LheWeight, ...], nominal_pdf: int) -> tuple[tuple
     for w in weights:
         if not w.plain or w.pdf is None or (w.mur or 1.0, w.muf or 1.0) != (1.0, 1.0):
             continue
-        if runs and runs[-1][-1].pdf == w.pdf - 1:
+        if runs and runs[-1][-1].pdf == w.pdf - 1 and runs[-1][-1].group == w.group:
             runs[-1].append(w)
-        elif not runs or runs[-1][-1].pdf != w.pdf:
+        elif not runs or (runs[-1][-1].pdf, runs[-1][-1].group) != (w.pdf, w.group):
             runs.append([w])
     runs = [run for run in runs if len(run) >= _MIN_MEMBERS]
     if not runs:

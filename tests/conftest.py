@@ -28,6 +28,7 @@ def _register(name: str, path: Path) -> None:
 
 
 _register("eventfiles", HERE / "eventfiles.py")
+_register("lhefiles", HERE / "samples" / "lhefiles.py")
 _register("slepton_reference", HERE / "processors" / "slepton_reference.py")
 
 
