@@ -17,6 +17,7 @@ from massgap.samples.errors import LheError
 from massgap.samples.lhe_events import Tally
 from massgap.samples.lhe_header import LheHeader, read_header
 from massgap.samples.lhe_stream import pieces
+from massgap.samples.lhe_weights import pythia_order
 
 if TYPE_CHECKING:
     import os
@@ -58,6 +59,8 @@ class LheFile:
     vbf_fraction : float
         Share of events in which two quarks scatter without exchange of colour: two incoming and two outgoing
         quarks, no gluon, both colour lines from an incoming to an outgoing quark.
+    new_masses : dict
+        Mass (GeV) of each particle beyond the Standard Model, by absolute PDG number, where it first appears.
     weight_ids : tuple of str
         Ids of the weights that the events carry besides XWGTUP.
     offsets : tuple of int
@@ -81,6 +84,7 @@ class LheFile:
     events_per_process: dict[int, int]
     events_per_jets: dict[int, int]
     vbf_fraction: float
+    new_masses: dict[int, float]
     weight_ids: tuple[str, ...]
     offsets: tuple[int, ...]
     stride: int
@@ -101,6 +105,11 @@ class LheFile:
     def is_multijet(self) -> bool:
         """Whether the events must be matched to the shower, or jets are counted twice."""
         return self.header.matching != ""
+
+    @property
+    def needs_spectrum(self) -> bool:
+        """Whether Pythia needs a spectrum to decay the particles in the events."""
+        return bool(self.new_masses)
 
     @property
     def is_vbf(self) -> bool:
@@ -149,6 +158,9 @@ def read_lhe(path: str | os.PathLike[str], *, accept_truncated: bool = False) ->
         notes.append(f"the header declares {header.n_declared} events, the file has {tally.n_events}")
     if np.sign(header.idwtup) > 0 and tally.n_negative:
         notes.append(f"{tally.n_negative} events have negative weights although IDWTUP = {header.idwtup}")
+    header, missing = _carried(header, tally.weight_ids)
+    notes += missing
+    notes += _spectrum_notes(header, tally.new_masses)
     xsec, error, rule, more = _cross_section(name, header, tally)
     return LheFile(
         path=str(name),
@@ -164,6 +176,7 @@ def read_lhe(path: str | os.PathLike[str], *, accept_truncated: bool = False) ->
         events_per_process=dict(sorted(tally.per_process.items())),
         events_per_jets=dict(sorted(tally.per_jets.items())),
         vbf_fraction=tally.n_vbf / tally.n_events,
+        new_masses=dict(sorted(tally.new_masses.items())),
         weight_ids=tally.weight_ids,
         offsets=tuple(tally.offsets),
         stride=tally.stride,
@@ -174,6 +187,43 @@ def read_lhe(path: str | os.PathLike[str], *, accept_truncated: bool = False) ->
 def without_index(lhe: LheFile) -> LheFile:
     """Return the same without byte offsets, small enough to send or to store."""
     return replace(lhe, offsets=())
+
+
+def _carried(header: LheHeader, ids: tuple[str, ...]) -> tuple[LheHeader, list[str]]:
+    """The header without sets of weights that do not reach us with the events."""
+    known = {"", *pythia_order(ids)}
+    notes = []
+    scale_ids, pdf_ids = header.scale_ids, header.pdf_ids
+    if missing := sorted(set(scale_ids) - known):
+        notes.append(
+            f"no LHEScaleWeight: the header declares the weight {missing[0]!r}, the events do not carry it"
+        )
+        scale_ids = ()
+    if missing := sorted(set(pdf_ids) - known):
+        notes.append(
+            f"no LHEPdfWeight: the header declares the weight {missing[0]!r}, the events do not carry it"
+        )
+        pdf_ids = ()
+    return replace(header, scale_ids=scale_ids, pdf_ids=pdf_ids), notes
+
+
+def _spectrum_notes(header: LheHeader, masses: dict[int, float]) -> list[str]:
+    """Where the spectrum in the header does not belong to the events."""
+    if not masses:
+        return []
+    if not header.slha_masses:
+        return [
+            "the events have new particles, and the header has no spectrum: their decays need an SLHA file"
+        ]
+    particles = ", ".join(str(pdg) for pdg in sorted(masses))
+    notes = [f"particles {particles} decay as the spectrum in the header says, unless an SLHA file is given"]
+    for pdg, mass in sorted(masses.items()):
+        stated = header.slha_masses.get(pdg)
+        if stated is not None and abs(stated - mass) > 1e-3 * mass + 0.1:
+            notes.append(
+                f"particle {pdg} has {mass:g} GeV in the events, {stated:g} GeV in the header's spectrum"
+            )
+    return notes
 
 
 def _cross_section(path: Path, header: LheHeader, tally: Tally) -> tuple[float, float, str, list[str]]:

@@ -48,7 +48,7 @@ class LheBlock:
 
 
 def extract(
-    lhe: LheFile, first: int, n: int, target: str | os.PathLike[str], *, keep_slha: bool = False
+    lhe: LheFile, first: int, n: int, target: str | os.PathLike[str], *, keep_slha: bool | None = None
 ) -> LheBlock:
     """Write events ``first`` to ``first + n`` (fewer at the end of the file) as a file that Pythia reads.
 
@@ -60,8 +60,8 @@ def extract(
         First event, from 0, and number of events.
     target : path
         File to write; it appears when it is complete.
-    keep_slha : bool
-        Keep the spectrum of the header.
+    keep_slha : bool, optional
+        Keep the spectrum of the header; by default if the events have new particles.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def split(
     events: int,
     *,
     wanted: Collection[int] | None = None,
-    keep_slha: bool = False,
+    keep_slha: bool | None = None,
 ) -> dict[int, LheBlock]:
     """Cut the whole file into blocks ``block_0000.lhe``, ... in one pass.
 
@@ -99,8 +99,8 @@ def split(
         Events per block.
     wanted : collection of int, optional
         Only these blocks.
-    keep_slha : bool
-        Keep the spectrum of the header.
+    keep_slha : bool, optional
+        Keep the spectrum of the header; by default if the events have new particles.
 
     Returns
     -------
@@ -179,14 +179,15 @@ def _groups(
         return
 
 
-def _write(lhe: LheFile, text: bytes, first: int, n: int, target: Path, keep_slha: bool) -> LheBlock:
+def _write(lhe: LheFile, text: bytes, first: int, n: int, target: Path, keep_slha: bool | None) -> LheBlock:
     weights = np.array(
         [word.lower().replace(b"d", b"e") for word in _FIRST_LINE.findall(text)], dtype=np.bytes_
     )
     if len(weights) != n or not text.startswith(b"<event"):
         raise _changed(lhe)
     header = lhe.header
-    kept = [block for block in (header.weight_block, header.slha if keep_slha else b"") if block]
+    keep = lhe.needs_spectrum if keep_slha is None else keep_slha
+    kept = [block for block in (header.weight_block, header.slha if keep else b"") if block]
     parts = [
         b'<LesHouchesEvents version="3.0">\n<header>\n',
         *(block + b"\n" for block in kept),

@@ -23,6 +23,7 @@ EVENT_COLUMNS, PARTICLE_COLUMNS = 6, 13
 STRIDE = 1000
 #: Largest imbalance of energy or momentum, relative to the energy of the collision.
 IMBALANCE = 1e-3
+_WEIGHT_ID = re.compile(rb"<wgt\s[^>]*?\bid\s*=\s*[\"']?\s*([^\"'\s>]+)")
 _EVENT_END = b"</event>"
 _FILE_END = b"</LesHouchesEvents"
 _BLANK = np.zeros(256, dtype=bool)
@@ -38,10 +39,11 @@ class Tally:
         self.sum_weights = self.sum_squares = 0.0
         self.per_process: Counter[int] = Counter()
         self.per_jets: Counter[int] = Counter()
+        self.new_masses: dict[int, float] = {}
         self.offsets: list[int] = []
         self.stride = STRIDE
         self.weight_ids: tuple[str, ...] = ()
-        self.n_weights: int | None = None
+        self._ids: list[bytes] | None = None
         self._smallest, self._largest = np.inf, 0.0
 
     @property
@@ -130,7 +132,7 @@ class Tally:
             i = int(bad[0])
             raise self._fail(i, f"announces {heads[i, 0]:g} particles and has {counts[i]} lines")
         self._check(heads, particles, event, starts)
-        self._note_weights(text, lines, opened, closed)
+        self._note_weights(text, len(opened))
         self._count(heads, particles, event, starts)
         first = -self.n_events % self.stride
         self.offsets += (position + lines.start[opened[first :: self.stride]]).tolist()
@@ -186,17 +188,17 @@ class Tally:
             i = int(bad[0])
             raise self._fail(i, f"belongs to process {heads[i, 1]:g}, which the <init> block does not list")
 
-    def _note_weights(self, text: bytes, lines: _Lines, opened: np.ndarray, closed: np.ndarray) -> None:
-        n_weights, rest = divmod(text.count(b"<wgt"), len(opened))
-        if rest or self.n_weights not in (None, n_weights):
-            raise self._fail(
-                0, "or one after it carries another number of weights (<wgt>) than the first event"
-            )
-        if self.n_weights is None and n_weights:
-            first = text[lines.start[opened[0]] : lines.start[closed[0]]]
-            ids = re.findall(rb"<wgt\s[^>]*?\bid\s*=\s*[\"']?\s*([^\"'\s>]+)", first)
-            self.weight_ids = tuple(name.decode("utf-8", "replace") for name in dict.fromkeys(ids))
-        self.n_weights = n_weights
+    def _note_weights(self, text: bytes, n: int) -> None:
+        # Pythia tells weights by their place in the event
+        ids = _WEIGHT_ID.findall(text) if b"<wgt" in text else []
+        if self._ids is None:
+            self._ids = ids[: len(ids) // n]
+            if len(set(self._ids)) < len(self._ids):
+                raise self._fail(0, "carries two weights (<wgt>) of one id")
+            self.weight_ids = tuple(name.decode("utf-8", "replace") for name in self._ids)
+        if ids != self._ids * n:
+            what = "or one after it carries other weights (<wgt>), or in another order, than the first event"
+            raise self._fail(0, what)
 
     def _count(self, heads: np.ndarray, particles: np.ndarray, event: np.ndarray, starts: np.ndarray) -> None:
         n = len(heads)
@@ -217,6 +219,11 @@ class Tally:
         jets = np.bincount(event, weights=made & (quark | gluon), minlength=n).astype(np.int64)
         sizes, counts = np.unique(jets, return_counts=True)
         self.per_jets.update(dict(zip(sizes.tolist(), counts.tolist(), strict=True)))
+        # quarks and leptons, then bosons of the Standard Model and the gluon: whatever else is new
+        new = np.flatnonzero(~((ids <= 6) | ((ids >= 11) & (ids <= 16)) | ((ids >= 21) & (ids <= 25))))
+        kinds, where = np.unique(ids[new].astype(np.int64), return_index=True)
+        for kind, mass in zip(kinds.tolist(), particles[new[where], 10].tolist(), strict=True):
+            self.new_masses.setdefault(kind, mass)
         self.n_vbf += int(_is_vbf(particles, event, starts, jets, made & quark).sum())
 
 

@@ -60,6 +60,8 @@ class LheHeader:
         MadGraph's matching cut in GeV; 0 without one.
     max_jet_flavour : int
         Heaviest quark that counts as a light jet.
+    slha_masses : dict
+        Masses (GeV) in the header's spectrum by PDG number.
     has_slha : bool
         Whether the header carries a spectrum, which Pythia would read.
     n_declared : int or None
@@ -93,6 +95,7 @@ class LheHeader:
     matching: str
     xqcut: float
     max_jet_flavour: int
+    slha_masses: dict[int, float] = field(repr=False)
     has_slha: bool
     n_declared: int | None
     weights: tuple[LheWeight, ...] = field(repr=False)
@@ -183,6 +186,7 @@ def _parse(path: Path, text: bytes) -> LheHeader:
         matching=matching,
         xqcut=xqcut,
         max_jet_flavour=_integer(card.get("maxjetflavor", "")) or 5,
+        slha_masses=_masses(slha.decode("utf-8", "replace")),
         has_slha=bool(slha) or re.search(r"^\s*BLOCK\s+\w", head, re.MULTILINE | re.IGNORECASE) is not None,
         n_declared=int(declared.group(1)) if declared else None,
         weights=weights,
@@ -252,6 +256,15 @@ def _real(text: str) -> float:
     except ValueError:
         return 0.0
     return value if math.isfinite(value) else 0.0
+
+
+def _masses(slha: str) -> dict[int, float]:
+    block = _first(
+        r"(?ms)^[ \t]*block[ \t]+mass\b[^\n]*\n(.*?)(?=^[ \t]*(?:block|decay)\b|^[ \t]*<|\Z)", slha
+    )
+    rows = re.findall(r"^\s*(\d+)\s+(\S+)", block, re.MULTILINE)
+    # Fermions of a spectrum may have negative masses, a sign that belongs to their mixing.
+    return {int(pdg): abs(_real(value)) for pdg, value in rows}
 
 
 def _run_card(head: str) -> dict[str, str]:

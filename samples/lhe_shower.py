@@ -28,7 +28,8 @@ def lhe_settings(
         Shower with dipole recoil, which quark scattering without exchange of colour needs: with the default recoil
         Pythia radiates into the gap between the jets (1803.07943). By default where the events have that topology.
     own_spectrum : bool
-        Whether an SLHA file is given (``SLHA:file``); the spectrum in the header is then ignored.
+        Whether an SLHA file is given (``SLHA:file``); the spectrum in the header is then ignored. Without it new
+        particles take the header's, which blocks keep for them.
     sqrt_s_tev : float, optional
         Energy that the samples are asked for; the file must agree.
 
@@ -51,11 +52,9 @@ def lhe_settings(
         raise LheError(msg)
     recoil = lhe.is_vbf if vbf is None else vbf
     lines = ["Beams:frameType = 4", f"SpaceShower:dipoleRecoil = {'on' if recoil else 'off'}"]
-    if own_spectrum:
-        lines.append("SLHA:readFrom = 2")
-    elif not lhe.header.has_slha:
-        lines.append("SLHA:readFrom = 0")
-    return lines
+    # Standard Model files of MadGraph carry their parameters in the same form, which Pythia has no use for
+    source = 2 if own_spectrum else 1 if lhe.header.slha and lhe.needs_spectrum else 0
+    return [*lines, f"SLHA:readFrom = {source}"]
 
 
 def block_setting(path: str | os.PathLike[str]) -> str:

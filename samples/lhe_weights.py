@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 #: NanoAOD's order of LHEScaleWeight: muR outer, muF inner.
 SCALES = tuple((mur, muf) for mur in (0.5, 1.0, 2.0) for muf in (0.5, 1.0, 2.0))
 _MIN_MEMBERS = 3
+_SCALE_NAMES = {str(number) for number in range(1001, 1010)}
 _NUMBER = r"\s*[=:]?\s*[\"']?\s*([0-9.]+(?:[ed][+-]?\d+)?)"
 _TOKEN = re.compile(
     r"<weightgroup\b([^>]*)>|(</weightgroup>)|<weight\b([^>]*?)(?:/>|>(.*?)</weight>)",
@@ -152,6 +153,22 @@ def pdf_weights(weights: tuple[LheWeight, ...], nominal_pdf: int) -> tuple[tuple
     return (("", *ids), first - 1) if first % 100 == 1 or nominal_pdf == first - 1 else (ids, first)
 
 
+def pythia_order(ids: tuple[str, ...]) -> list[str]:
+    """Order in which Pythia hands out the weights of an event, after XWGTUP.
+
+    First those whose names have both MUR and MUF, then those that have neither; what has only one is dropped. Names
+    1001 to 1009 are scales to Pythia, of one program's convention, so that names from Pythia mean nothing.
+    """
+    first, rest = [], []
+    for name in ids:
+        mur, muf = (True, True) if name in _SCALE_NAMES else ("MUR" in name, "MUF" in name)
+        if mur and muf:
+            first.append(name)
+        elif not mur and not muf:
+            rest.append(name)
+    return first + rest
+
+
 def lhe_weights(pythia: Any, batch_weights: Any, lhe: LheFile) -> dict[str, np.ndarray]:
     """Weights from the event file, of the events of a batch, by NanoAOD's names.
 
@@ -160,7 +177,7 @@ def lhe_weights(pythia: Any, batch_weights: Any, lhe: LheFile) -> dict[str, np.n
     pythia : Pythia
         The object that made the batch.
     batch_weights : array, shape (n, k)
-        ``batch.info.weights``: XWGTUP, the file's weights sorted by id, then those of the shower.
+        ``batch.info.weights``: XWGTUP, the file's weights as :func:`pythia_order` says, then those of the shower.
     lhe : LheFile
         The file.
 
@@ -173,39 +190,38 @@ def lhe_weights(pythia: Any, batch_weights: Any, lhe: LheFile) -> dict[str, np.n
     Raises
     ------
     LheError
-        If a weight is not a finite number, or the columns cannot be told apart.
+        If a weight is not a finite number, or Pythia hands out others than expected.
     """
-    try:
-        values = np.asarray(batch_weights, dtype=np.float64)
-    except ValueError:
-        msg = f"{lhe.path}: events have different numbers of weights, which cannot be kept"
-        raise LheError(msg) from None
+    values = np.asarray(batch_weights, dtype=np.float64)
+    order = pythia_order(lhe.weight_ids)
+    _check_order(pythia, values.shape[1], order, lhe.path)
     nominal = values[:, 0]
     found = {"LHEWeight_originalXWGTUP": nominal.copy()}
-    header = lhe.header
-    if not (header.scale_ids or header.pdf_ids):
-        return found
-    column = {name: index for index, name in enumerate(_names(pythia, values.shape[1], lhe)) if index}
-    for key, ids in (("LHEScaleWeight", header.scale_ids), ("LHEPdfWeight", header.pdf_ids)):
+    column = {"": 0, **{name: index for index, name in enumerate(order, 1)}}
+    empty = (nominal == 0)[:, None]
+    for key, ids in (("LHEScaleWeight", lhe.header.scale_ids), ("LHEPdfWeight", lhe.header.pdf_ids)):
         if not ids:
             continue
-        missing = [name for name in ids if name and name not in column]
-        if missing:
-            msg = f"{lhe.path}: its header declares the weight {missing[0]!r}, but the events do not carry it"
-            raise LheError(msg)
-        chosen = values[:, [column[name] if name else 0 for name in ids]]
+        # Pythia divides by XWGTUP, which may be zero
+        chosen = np.where(empty, 0.0, values[:, [column[name] for name in ids]])
         bad = np.flatnonzero(~np.isfinite(chosen).all(axis=0))
         if len(bad):
             msg = f"{lhe.path}: the weight {ids[bad[0]]!r} of an event is not a finite number"
             raise LheError(msg)
-        empty = (nominal == 0)[:, None]
         found[key] = np.where(empty, 1.0, chosen / np.where(empty, 1.0, nominal[:, None]))
     return found
 
 
-def _names(pythia: Any, n_columns: int, lhe: LheFile) -> list[str]:
+def _check_order(pythia: Any, n_columns: int, order: list[str], path: str) -> None:
     info = pythia.infoPython()
-    if info.numberOfWeights() == n_columns:
-        return [str(info.weightNameByIndex(index)) for index in range(n_columns)]
-    # after the end of the file Pythia has forgotten the names; it keeps weights in a map sorted by id
-    return ["Weight", *sorted(lhe.weight_ids)]
+    names = [str(info.weightNameByIndex(index)) for index in range(info.numberOfWeights())]
+    good = n_columns > len(order)
+    # after the end of the file Pythia has forgotten the names
+    if len(names) == n_columns:
+        good = good and all(
+            given == name.replace(":", ".") or name in _SCALE_NAMES
+            for given, name in zip(names[1:], order, strict=False)
+        )
+    if not good:
+        msg = f"{path}: Pythia hands out the weights {', '.join(names)} where {', '.join(order)} are expected"
+        raise LheError(msg)

@@ -259,6 +259,20 @@ def test_matching_parameters(tmp_path, events):
     assert read_lhe(lhefiles.write(tmp_path / "e.lhe", events, header=card)).header.matching == "fxfx"
 
 
+def test_new_particles_and_their_spectrum(tmp_path, events):
+    pair = [
+        event.replace("\n 13 1 ", "\n 1000013 1 ").replace("\n -13 1 ", "\n -1000013 1 ") for event in events
+    ]
+    lhe = read_lhe(lhefiles.write(tmp_path / "e.lhe", pair))
+    assert lhe.new_masses == {1000013: 0.0}
+    assert "need an SLHA file" in lhe.notes[0]
+    spectrum = "<slha>\nBLOCK MASS #\n 1000013 -200. # mass\n 1000022 100.\nDECAY 1000013 1.0\n</slha>\n"
+    lhe = read_lhe(lhefiles.write(tmp_path / "e.lhe", pair, header=spectrum))
+    assert lhe.header.slha_masses == {1000013: 200.0, 1000022: 100.0}
+    assert "particle 1000013 has 0 GeV in the events, 200 GeV in the header's spectrum" in lhe.notes
+    assert "BLOCK MASS" in extract(lhe, 0, 2, tmp_path / "b.lhe").path.read_text()
+
+
 @pytest.mark.parametrize("style", ["madgraph", "powheg", "sherpa"])
 def test_weights_in_the_styles_of_programs(style):
     block, (scales, members) = lhefiles.weight_block(style)
@@ -357,4 +371,6 @@ def test_real_files(real_files, name):
     assert lhe.sqrt_s_tev == pytest.approx(13.0)
     assert lhe.is_multijet == ("mlm" in name)
     assert lhe.is_vbf == (name.startswith(("ewk", "vbs")))
-    assert bool(lhe.notes) == name.startswith("ewk")
+    # the second XSECUP of these files is wrong, and new particles need a spectrum
+    assert any("XSECUP" in note for note in lhe.notes) == name.startswith("ewk")
+    assert bool(lhe.new_masses) == name.startswith(("ewk", "smuons"))
