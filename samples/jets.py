@@ -1,22 +1,29 @@
-"""Jets of all events of a batch with fastjet, and their flavour."""
+"""Jets of all events of a batch with fastjet: clustering, extra resolution, flavour."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.samples.detector import nearest
+from massgap.samples.cones import nearest
+from massgap.samples.detector import eta_bin, lognormal
 from massgap.samples.errors import GeneratorMissingError
-from massgap.samples.record import Record, is_heavy_hadron, last_copies
+from massgap.samples.record import Record, last_copies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from massgap.samples.draws import EventRandom
+
 _announced: set[str] = set()
+_KINEMATICS = ("pt", "eta", "phi", "mass")
+#: Noise of a card is that of jets of this radius.
+_NOISE_RADIUS = 0.4
 
 
 @contextlib.contextmanager
@@ -47,7 +54,8 @@ def cluster(
     radius: float,
     pt_min: float,
     *,
-    constituents: bool = False,
+    constituents: bool = True,
+    clock: dict[str, float] | None = None,
 ) -> dict[str, Any]:
     """Anti-kt jets, ordered in pt within each event.
 
@@ -62,12 +70,19 @@ def cluster(
     radius, pt_min : float
         Radius, and smallest jet pt in GeV.
     constituents : bool
-        Also return ``member``: for each particle the row of its jet, or -1.
+        Also return ``member``, for each particle the row of its jet or -1, and ``n``, the number of particles.
+    clock : dict, optional
+        CPU seconds in fastjet are added to its entry ``fastjet``.
 
     Returns
     -------
     dict
-        ``event, pt, eta, phi, mass, n`` of all jets (flat); ``n`` is the number of constituents.
+        ``event, pt, eta, phi, mass`` of all jets (flat).
+
+    Raises
+    ------
+    GeneratorMissingError
+        Without fastjet.
     """
     import awkward as ak
 
@@ -78,48 +93,127 @@ def cluster(
         raise GeneratorMissingError(msg) from None
     counts = np.bincount(event, minlength=n_events)
     member = np.full(len(event), -1)
-    empty = {name: np.zeros(0) for name in ("pt", "eta", "phi", "mass")}
     if not len(event):
-        return {"event": np.zeros(0, np.int64), **empty, "n": np.zeros(0, np.int64), "member": member}
+        nothing = {name: np.zeros(0) for name in _KINEMATICS}
+        return {"event": np.zeros(0, np.int64), **nothing, "n": np.zeros(0, np.int64), "member": member}
     particles = ak.unflatten(
         ak.zip({"px": px, "py": py, "pz": pz, "E": energy}, with_name="Momentum4D"), counts
     )
+    mark = time.process_time()
     with without_banner("fastjet"):
         sequence = fastjet.ClusterSequence(particles, fastjet.JetDefinition(fastjet.antikt_algorithm, radius))
         jets = sequence.inclusive_jets(min_pt=pt_min)
-        inside = sequence.constituent_index(min_pt=pt_min)
-    number = ak.to_numpy(ak.num(jets.px))
+        inside = sequence.constituent_index(min_pt=pt_min) if constituents else None
+    if clock is not None:
+        clock["fastjet"] = clock.get("fastjet", 0.0) + time.process_time() - mark
+    number = np.asarray(ak.to_numpy(ak.num(jets.px)))
     jet_event = np.repeat(np.arange(n_events), number)
     x, y, z, e = (np.asarray(ak.to_numpy(ak.flatten(jets[name]))) for name in ("px", "py", "pz", "E"))
     pt = np.hypot(x, y)
     order = np.lexsort((-pt, jet_event))
     x, y, z, e, pt = (values[order] for values in (x, y, z, e, pt))
-    sizes = np.asarray(ak.to_numpy(ak.num(ak.flatten(inside, axis=1), axis=1)))
-    if constituents and len(pt):
-        starts = np.concatenate(([0], np.cumsum(counts)))[:-1]
-        rank = np.empty(len(order), dtype=np.int64)
-        rank[order] = np.arange(len(order))
-        rows = np.asarray(ak.to_numpy(ak.flatten(inside, axis=None))) + np.repeat(starts[jet_event], sizes)
-        member[rows] = np.repeat(rank, sizes)
-    return {
+    found = {
         "event": jet_event,
         "pt": pt,
         "eta": np.arcsinh(z / pt),
         "phi": np.arctan2(y, x),
         "mass": np.sqrt(np.maximum(e**2 - pt**2 - z**2, 0.0)),
-        "n": sizes[order],
-        "member": member,
     }
+    if inside is None:
+        return found
+    sizes = np.asarray(ak.to_numpy(ak.num(ak.flatten(inside, axis=1), axis=1)))
+    starts = np.concatenate(([0], np.cumsum(counts)))[:-1]
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    rows = np.asarray(ak.to_numpy(ak.flatten(inside, axis=None)), dtype=np.int64)
+    member[rows + np.repeat(starts[jet_event], sizes)] = np.repeat(rank, sizes)
+    return {**found, "n": sizes[order], "member": member}
+
+
+def reconstructed_jets(
+    flow: dict[str, np.ndarray],
+    n_events: int,
+    radius: float,
+    pt_min: float,
+    name: str,
+    card: dict[str, Any],
+    random: EventRandom,
+    clock: dict[str, float] | None = None,
+) -> dict[str, Any]:
+    """Jets of reconstructed particles, with the extra scale and resolution of the card.
+
+    Parameters
+    ----------
+    flow : dict
+        ``event, px, py, pz, energy`` of reconstructed particles.
+    n_events : int
+        Number of events.
+    radius, pt_min : float
+        Radius, and smallest jet pt in GeV after all.
+    name : str
+        Name of the collection, for its random numbers.
+    card : dict
+        Detector card; without ``[jet.smearing]`` jets are the sum of their particles.
+    random : EventRandom
+        Random numbers of the events.
+    clock : dict, optional
+        See :func:`cluster`.
+
+    Returns
+    -------
+    dict
+        As :func:`cluster`, and ``pt_sum``, the pt of the sum of the particles.
+    """
+    table = card["jet"].get("smearing")
+    total = np.bincount(flow["event"], np.sqrt(flow["px"] ** 2 + flow["py"] ** 2), minlength=n_events)
+    # a softer jet may be measured above the threshold
+    lowest = pt_min if table is None else 0.5 * pt_min
+    # events whose whole transverse momentum would not make one jet need no clustering
+    rows = np.flatnonzero((total > lowest)[flow["event"]])
+    some: dict[str, Any] = {key: values[rows] for key, values in flow.items()}
+    jets = cluster(**some, n_events=n_events, radius=radius, pt_min=lowest, clock=clock)
+    member = np.full(len(flow["event"]), -1)
+    member[rows] = jets["member"]
+    jets["member"] = member
+    jets["pt_sum"] = jets["pt"]
+    if table is None:
+        return jets
+    gauss = random.objects(name, jets["event"]).normal("smearing")
+    factor = lognormal(jet_resolution(table, jets["pt"], jets["eta"], radius), gauss)
+    factor *= np.append(table["scale"], 1.0)[eta_bin(table["eta"], jets["eta"])]
+    jets |= {"pt": jets["pt"] * factor, "mass": jets["mass"] * factor}
+    order = np.lexsort((-jets["pt"], jets["event"]))
+    order = order[jets["pt"][order] > pt_min]
+    rank = np.full(len(factor) + 1, -1)
+    rank[order] = np.arange(len(order))
+    measured = {key: values[order] for key, values in jets.items() if key != "member"}
+    return {**measured, "member": rank[member]}
+
+
+def jet_resolution(table: dict[str, Any], pt: np.ndarray, eta: np.ndarray, radius: float) -> np.ndarray:
+    """Relative pt resolution that a card adds to jets; the noise grows with the root of the jet's area."""
+    where = eta_bin(table["eta"], eta)
+    noise, stochastic, constant = (
+        np.append(np.square(table[name]), 0.0)[where] for name in ("noise", "stochastic", "constant")
+    )
+    return np.sqrt(noise * (radius / _NOISE_RADIUS) ** 2 / pt**2 + stochastic / pt + constant)
 
 
 def hadron_flavour(record: Record, jets: dict[str, Any], radius: float, pt_min: float) -> np.ndarray:
     """5, 4 or 0: whether a b or c hadron (last copy, above pt_min in GeV) lies within the radius."""
     flavour = np.zeros(len(jets["pt"]), dtype=np.uint8)
-    pt, eta, phi = record.pt, record.eta, record.phi
     for number in (4, 5):
-        rows = last_copies(record, is_heavy_hadron(record.pdg, number) & (pt > pt_min))
+        rows = last_copies(record, record.heaviest_quark == number)
+        pt, eta, phi = record.pt_eta_phi(rows)
+        hard = pt > pt_min
         _, distance = nearest(
-            jets["event"], jets["eta"], jets["phi"], record.event[rows], eta[rows], phi[rows], record.n_events
+            jets["event"],
+            jets["eta"],
+            jets["phi"],
+            record.event[rows[hard]],
+            eta[hard],
+            phi[hard],
+            record.n_events,
         )
         flavour[distance < radius] = number
     return flavour

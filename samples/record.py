@@ -7,18 +7,31 @@ event a row belongs to, ``mother`` is the row of the first mother (-1 without on
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from massgap.samples.detector import INVISIBLE
-
+#: Particles that no detector sees: neutrinos, sneutrinos, neutralino, gravitino.
+INVISIBLE = (12, 14, 16, 1000012, 1000014, 1000016, 1000022, 1000039)
 _COLUMNS = ("pdg", "status", "px", "py", "pz", "energy", "mass", "charge")
+_INFO = ("id1", "id2", "x1", "x2", "pdf1", "pdf2", "Q2Fac", "Q2Ren", "alphaS", "pT2Hat", "mHat")
+#: PDG numbers up to here have their charge in a table.
+_TABLE = 6000
+
+
+def invisible(pdg: np.ndarray) -> np.ndarray:
+    """Whether PDG numbers are of particles that no detector sees."""
+    kind = np.abs(pdg)
+    found = (kind == 12) | (kind == 14) | (kind == 16)
+    heavy = np.flatnonzero(kind > 1000000)
+    found[heavy] = np.isin(kind[heavy], INVISIBLE)
+    return found
 
 
 @dataclass
 class Record:
-    """Particles of a batch of generated events (GeV), and the events' own numbers."""
+    """Particles of a batch of generated events (GeV), and the events' own numbers. Not to be changed."""
 
     n_events: int
     event: np.ndarray
@@ -33,17 +46,18 @@ class Record:
     charge: np.ndarray
     info: dict[str, np.ndarray]
 
-    @property
+    @cached_property
     def pt(self) -> np.ndarray:
         """Transverse momentum in GeV."""
-        return np.hypot(self.px, self.py)
+        return np.sqrt(self.px**2 + self.py**2)
 
-    @property
+    @cached_property
     def eta(self) -> np.ndarray:
         """Pseudorapidity; +-20000 along the beam, as in NanoAOD a large number."""
-        pt = self.pt
-        on_beam = pt < 1e-6
-        return np.where(on_beam, np.sign(self.pz) * 2e4, np.arcsinh(self.pz / np.where(on_beam, 1.0, pt)))
+        on_beam = self.pt < 1e-6
+        return np.where(
+            on_beam, np.sign(self.pz) * 2e4, np.arcsinh(self.pz / np.where(on_beam, 1.0, self.pt))
+        )
 
     @property
     def phi(self) -> np.ndarray:
@@ -54,6 +68,34 @@ class Record:
     def final(self) -> np.ndarray:
         """Mask of stable particles."""
         return self.status > 0
+
+    @cached_property
+    def visible(self) -> np.ndarray:
+        """Rows of stable particles that a detector may see."""
+        rows = np.flatnonzero(self.final)
+        return rows[~invisible(self.pdg[rows])]
+
+    @cached_property
+    def heaviest_quark(self) -> np.ndarray:
+        """Heaviest quark of each hadron (1 to 5); 0 for what is not a hadron."""
+        return _heaviest_quark(self.pdg)
+
+    @cached_property
+    def repeated(self) -> np.ndarray:
+        """Mask of particles with a direct descendant of the same PDG number: not their last copy."""
+        child = np.flatnonzero(self.mother >= 0)
+        mother = self.mother[child]
+        found = np.zeros(len(self.pdg), dtype=bool)
+        found[mother[self.pdg[mother] == self.pdg[child]]] = True
+        return found
+
+    def pt_eta_phi(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Momenta of some rows."""
+        px, py, pz = self.px[rows], self.py[rows], self.pz[rows]
+        pt = np.sqrt(px**2 + py**2)
+        on_beam = pt < 1e-6
+        eta = np.where(on_beam, np.sign(pz) * 2e4, np.arcsinh(pz / np.where(on_beam, 1.0, pt)))
+        return pt, eta, np.arctan2(py, px)
 
     def select(self, keep: np.ndarray) -> Record:
         """Only the events of a mask, renumbered."""
@@ -86,47 +128,64 @@ def from_batch(batch: Any, charge_of: dict[int, float], lookup: Any) -> Record:
     import awkward as ak
 
     particles = batch.prt
-    counts = ak.to_numpy(ak.num(particles.id))
+    counts = np.asarray(ak.to_numpy(ak.num(particles.id)))
     starts = np.concatenate(([0], np.cumsum(counts)))[:-1]
 
-    def flat(values: Any) -> np.ndarray:
-        return np.asarray(ak.to_numpy(ak.flatten(values)))
+    def flat(values: Any, kind: type) -> np.ndarray:
+        return np.asarray(ak.to_numpy(ak.flatten(values)), dtype=kind)
 
-    pdg = flat(particles.id).astype(np.int64)
-    kinds, where = np.unique(pdg, return_inverse=True)
-    for kind in kinds.tolist():
-        if kind not in charge_of:
-            charge_of[kind] = lookup(kind)
+    pdg = flat(particles.id, np.int64)
     event = np.repeat(np.arange(len(counts)), counts)
-    mother = flat(particles.mother1).astype(np.int64)
-    info = {
-        name: np.asarray(ak.to_numpy(batch.info[name]))
-        for name in ("id1", "id2", "x1", "x2", "pdf1", "pdf2", "Q2Fac", "alphaS", "pT2Hat", "mHat")
-    }
+    mother = flat(particles.mother1, np.int64)
+    mother = np.where(mother > 0, mother + starts[event], -1)
+    info = {name: np.asarray(ak.to_numpy(batch.info[name])) for name in _INFO if name in batch.info.fields}
     info["weight"] = np.asarray(ak.to_numpy(batch.info.weights[:, 0]), dtype=np.float64)
-    momenta = {
-        name: flat(particles.p[key]).astype(np.float64)
-        for name, key in (("px", "px"), ("py", "py"), ("pz", "pz"), ("energy", "e"))
-    }
     return Record(
         n_events=len(counts),
         event=event,
         pdg=pdg,
-        status=flat(particles.status).astype(np.int64),
-        mother=np.where(mother > 0, mother + starts[event], -1),
-        mass=flat(particles.m).astype(np.float64),
-        charge=np.array([charge_of[kind] for kind in kinds.tolist()])[where],
+        status=flat(particles.status, np.int64),
+        mother=mother,
+        px=flat(particles.p.px, np.float64),
+        py=flat(particles.p.py, np.float64),
+        pz=flat(particles.p.pz, np.float64),
+        energy=flat(particles.p.e, np.float64),
+        mass=flat(particles.m, np.float64),
+        charge=_charges(pdg, charge_of, lookup),
         info=info,
-        **momenta,
     )
+
+
+def _charges(pdg: np.ndarray, charge_of: dict[int, float], lookup: Any) -> np.ndarray:
+    """Charges by PDG number: from a table for the usual particles, since sorting all numbers takes longer."""
+    usual = np.abs(pdg) <= _TABLE
+    present = np.zeros(2 * _TABLE + 1, dtype=bool)
+    place = np.where(usual, pdg + _TABLE, 0)
+    present[place] = True
+    others, where = np.unique(pdg[~usual], return_inverse=True)
+    kinds = np.flatnonzero(present) - _TABLE
+    for kind in [*kinds.tolist(), *others.tolist()]:
+        if kind not in charge_of:
+            charge_of[kind] = lookup(kind)
+    table = np.zeros(2 * _TABLE + 1)
+    table[kinds + _TABLE] = [charge_of[kind] for kind in kinds.tolist()]
+    charge = table[place]
+    charge[~usual] = np.array([charge_of[kind] for kind in others.tolist()])[where]
+    return charge
+
+
+def _heaviest_quark(pdg: np.ndarray) -> np.ndarray:
+    kind = np.abs(pdg)
+    found = np.zeros(len(kind), dtype=np.int8)
+    rows = np.flatnonzero((kind > 100) & (kind < 1000000))
+    digits = kind[rows].astype(np.int32) % 10000
+    found[rows] = np.where(digits >= 1000, digits // 1000, digits // 100)
+    return found
 
 
 def is_heavy_hadron(pdg: np.ndarray, flavour: int) -> np.ndarray:
     """Whether PDG numbers are hadrons whose heaviest quark is the given one (4 or 5)."""
-    digits = np.abs(pdg) % 10000
-    leading = np.where(digits >= 1000, digits // 1000, digits // 100)
-    hadron = (np.abs(pdg) > 100) & (np.abs(pdg) < 1000000)
-    return hadron & (leading == flavour)
+    return _heaviest_quark(pdg) == flavour
 
 
 def is_hadron(pdg: np.ndarray) -> np.ndarray:
@@ -150,11 +209,7 @@ def nearest_ancestor(record: Record, rows: np.ndarray, wanted: np.ndarray) -> np
 def last_copies(record: Record, wanted: np.ndarray) -> np.ndarray:
     """Rows of wanted particles that no particle of the same PDG number descends from directly."""
     rows = np.flatnonzero(wanted)
-    child = np.flatnonzero(record.mother >= 0)
-    same = child[record.pdg[record.mother[child]] == record.pdg[child]]
-    repeated = np.zeros(len(record.pdg), dtype=bool)
-    repeated[record.mother[same]] = True
-    return rows[~repeated[rows]]
+    return rows[~record.repeated[rows]]
 
 
 def tau_decays(record: Record) -> dict[str, np.ndarray]:
@@ -162,20 +217,21 @@ def tau_decays(record: Record) -> dict[str, np.ndarray]:
     taus = last_copies(record, (np.abs(record.pdg) == 15) & ~record.final)
     position = np.full(len(record.pdg), -1)
     position[taus] = np.arange(len(taus))
-    tau_mask = position >= 0
-    leptons = np.flatnonzero(np.isin(np.abs(record.pdg), (11, 13)) & (record.mother >= 0))
-    from_tau = position[record.mother[leptons]]
+    with_tau = np.zeros(record.n_events, dtype=bool)
+    with_tau[record.event[taus]] = True
+    stable = record.visible[with_tau[record.event[record.visible]]]
+    kind = np.abs(record.pdg)
+    lepton = np.flatnonzero(((kind == 11) | (kind == 13)) & (record.mother >= 0))
+    from_tau = position[record.mother[lepton]]
     hadronic = np.ones(len(taus), dtype=bool)
     hadronic[from_tau[from_tau >= 0]] = False
-    stable = np.flatnonzero(record.final & ~np.isin(np.abs(record.pdg), INVISIBLE))
-    stable = stable[np.isin(record.event[stable], record.event[taus])] if len(taus) else stable[:0]
-    ancestor = nearest_ancestor(record, stable, tau_mask)
+    ancestor = nearest_ancestor(record, stable, position >= 0)
     stable, owner = stable[ancestor >= 0], position[ancestor[ancestor >= 0]]
 
     def total(values: np.ndarray) -> np.ndarray:
-        return np.bincount(owner, weights=values[stable], minlength=len(taus))
+        return np.bincount(owner, weights=values, minlength=len(taus))
 
-    px, py, pz, energy = (total(getattr(record, name)) for name in ("px", "py", "pz", "energy"))
+    px, py, pz, energy = (total(getattr(record, name)[stable]) for name in ("px", "py", "pz", "energy"))
     return {
         "row": taus,
         "hadronic": hadronic,
@@ -183,19 +239,17 @@ def tau_decays(record: Record) -> dict[str, np.ndarray]:
         "eta": np.arcsinh(pz / np.maximum(np.hypot(px, py), 1e-9)),
         "phi": np.arctan2(py, px),
         "mass": np.sqrt(np.maximum(energy**2 - px**2 - py**2 - pz**2, 0.0)),
-        "prongs": np.bincount(owner, weights=(record.charge[stable] != 0).astype(float), minlength=len(taus)),
-        "neutral": np.bincount(owner, weights=(record.pdg[stable] == 22).astype(float), minlength=len(taus)),
+        "prongs": total((record.charge[stable] != 0).astype(float)),
+        "neutral": total((record.pdg[stable] == 22).astype(float)),
     }
 
 
 def lepton_origin(record: Record, rows: np.ndarray) -> np.ndarray:
     """NanoAOD's genPartFlav of leptons: 1 prompt, 15 from a prompt tau, 5 and 4 from b and c hadrons, 3 other."""
-    hadron = is_hadron(record.pdg)
-    origin = nearest_ancestor(record, rows, hadron)
     found = np.ones(len(rows), dtype=np.uint8)
     found[nearest_ancestor(record, rows, np.abs(record.pdg) == 15) >= 0] = 15
-    inside = origin >= 0
+    inside = np.flatnonzero(nearest_ancestor(record, rows, record.heaviest_quark > 0) >= 0)
     found[inside] = 3
-    found[nearest_ancestor(record, rows, is_heavy_hadron(record.pdg, 4)) >= 0] = 4
-    found[nearest_ancestor(record, rows, is_heavy_hadron(record.pdg, 5)) >= 0] = 5
+    for flavour in (4, 5):
+        found[inside[nearest_ancestor(record, rows[inside], record.heaviest_quark == flavour) >= 0]] = flavour
     return found

@@ -1,0 +1,127 @@
+"""Generated particles, jets and taus as NanoAOD collections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from massgap.samples.jets import cluster, hadron_flavour
+from massgap.samples.record import Record, nearest_ancestor
+
+# bits of GenPart_statusFlags in use
+_PROMPT, _TAU_PRODUCT, _HARD, _FROM_HARD, _LAST = 1 << 0, 1 << 2, 1 << 7, 1 << 8, 1 << 13
+_PHOTON_PT_MIN = 10.0
+
+
+def starts(event: np.ndarray, n: int) -> np.ndarray:
+    """First row of each event, and the number of rows."""
+    return np.concatenate(([0], np.cumsum(np.bincount(event, minlength=n))))
+
+
+def local_index(event: np.ndarray, n: int) -> np.ndarray:
+    """Index of each row within its event."""
+    return np.arange(len(event)) - starts(event, n)[event]
+
+
+def in_order(objects: dict[str, Any]) -> dict[str, Any]:
+    """Sort a collection by event and falling pt."""
+    order = np.lexsort((-objects["pt"], objects["_event"]))
+    return {name: values[order] for name, values in objects.items()}
+
+
+def gen_particles(record: Record, photon_pt_min: float = _PHOTON_PT_MIN) -> tuple[np.ndarray, dict[str, Any]]:
+    """Slim GenPart: the hard process, heavy particles, and leptons and photons outside hadrons.
+
+    Parameters
+    ----------
+    record : Record
+        Generated events.
+    photon_pt_min : float
+        Softer photons (GeV) are left out.
+
+    Returns
+    -------
+    rows, collection
+        Rows of the record, and the collection in the same order.
+    """
+    kind = np.abs(record.pdg)
+    status = np.abs(record.status)
+    hard = (status >= 21) & (status <= 29)
+    heavy = (kind == 6) | ((kind >= 23) & (kind <= 37)) | (kind >= 1000000) & (kind < 9000000)
+    light = ((kind >= 11) & (kind <= 16)) | (kind == 22)
+    rows = np.flatnonzero(light & (record.final | (kind == 15)))
+    rows = rows[(kind[rows] != 22) | (record.pt[rows] > photon_pt_min)]
+    keep = hard | heavy
+    keep[rows[nearest_ancestor(record, rows, record.heaviest_quark > 0) < 0]] = True
+    rows = np.flatnonzero(keep)
+    mother = nearest_ancestor(record, rows, keep)
+    start = starts(record.event[rows], record.n_events)[record.event[rows]]
+    new_row = np.cumsum(keep) - 1
+    from_tau = nearest_ancestor(record, rows, kind == 15) >= 0
+    with_mother = mother >= 0
+    copied = np.zeros(len(record.pdg), dtype=bool)
+    alike = with_mother & (record.pdg[mother] == record.pdg[rows])
+    copied[mother[alike]] = True
+    flags = np.where(from_tau, _TAU_PRODUCT, _PROMPT) | _FROM_HARD
+    flags = flags | np.where(hard[rows], _HARD, 0) | np.where(copied[rows], 0, _LAST)
+    pt, eta, phi = record.pt_eta_phi(rows)
+    return rows, {
+        "_event": record.event[rows],
+        "pt": pt,
+        "eta": eta,
+        "phi": phi,
+        "mass": record.mass[rows],
+        "pdgId": record.pdg[rows],
+        # NanoAOD follows CMS: 1 stable, 2 decayed, hard process kept
+        "status": np.where(record.status[rows] > 0, 1, np.where(hard[rows], status[rows], 2)),
+        "statusFlags": flags,
+        "genPartIdxMother": np.where(with_mother, new_row[np.maximum(mother, 0)] - start, -1),
+    }
+
+
+def gen_jets(
+    record: Record, card: dict[str, Any], *, fat: bool = False, clock: dict[str, float] | None = None
+) -> dict[str, Any]:
+    """Anti-kt jets of all visible particles: GenJet, or GenJetAK8 if ``fat``."""
+    table = card["jet"]
+    prefix = "fat_" if fat else ""
+    rows, pt_min = record.visible, table[f"gen_{prefix}pt_min"]
+    # events whose whole transverse momentum would not make one jet need no clustering
+    total = np.bincount(record.event[rows], record.pt[rows], minlength=record.n_events)
+    rows = rows[(total > pt_min)[record.event[rows]]]
+    jets = cluster(
+        **{name: getattr(record, name)[rows] for name in ("event", "px", "py", "pz", "energy")},
+        n_events=record.n_events,
+        radius=table[f"{prefix}radius"],
+        pt_min=pt_min,
+        constituents=False,
+        clock=clock,
+    )
+    flavour = hadron_flavour(record, jets, card["btag"]["match_radius"], card["btag"]["hadron_pt_min"])
+    return {
+        "_event": jets["event"],
+        **{name: jets[name] for name in ("pt", "eta", "phi", "mass")},
+        "hadronFlavour": flavour,
+        "partonFlavour": flavour,
+    }
+
+
+def visible_taus(record: Record, decays: dict[str, np.ndarray], gen_index: np.ndarray) -> dict[str, Any]:
+    """Visible parts of hadronic tau decays; status is the decay mode."""
+    real = np.flatnonzero(decays["hadronic"] & (decays["pt"] > 10.0))
+    rows = decays["row"][real]
+    return in_order(
+        {
+            "_event": record.event[rows],
+            **{name: decays[name][real] for name in ("pt", "eta", "phi", "mass")},
+            "charge": -np.sign(record.pdg[rows]),
+            "status": decay_mode(decays, real),
+            "genPartIdxMother": gen_index[rows],
+        }
+    )
+
+
+def decay_mode(decays: dict[str, np.ndarray], which: np.ndarray) -> np.ndarray:
+    """NanoAOD's decay mode: 0, 1 (one prong without, with photons), 10, 11 (three prongs)."""
+    return np.where(decays["prongs"][which] > 1, 10, 0) + (decays["neutral"][which] > 0)
