@@ -212,6 +212,24 @@ def lhe_weights(pythia: Any, batch_weights: Any, lhe: LheFile) -> dict[str, np.n
     return found
 
 
+def shower_columns(pythia: Any, batch_weights: Any, lhe: LheFile) -> tuple[list[str], np.ndarray]:
+    """Names and columns of the shower's weights in a batch, XWGTUP first, without those of the file.
+
+    Names must not be asked of Pythia by column: when the last batch has come, it has forgotten the file's, and all
+    others have moved.
+    """
+    values = np.asarray(batch_weights, dtype=np.float64)
+    n_file = len(pythia_order(lhe.weight_ids))
+    info = pythia.infoPython()
+    names = [str(info.weightNameByIndex(index)) for index in range(info.numberOfWeights())]
+    n_shower = values.shape[1] - 1 - n_file
+    if not 0 <= n_shower < len(names):
+        msg = f"{lhe.path}: {values.shape[1]} weights of an event do not fit {n_file} of the file and {names} of Pythia"
+        raise LheError(msg)
+    columns = np.concatenate([values[:, :1], values[:, 1 + n_file :]], axis=1)
+    return ["Weight", *names[len(names) - n_shower :]], columns
+
+
 def _check_order(pythia: Any, n_columns: int, order: list[str], path: str) -> None:
     info = pythia.infoPython()
     names = [str(info.weightNameByIndex(index)) for index in range(info.numberOfWeights())]

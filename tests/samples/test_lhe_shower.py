@@ -10,7 +10,7 @@ from massgap.samples.errors import GenerationError, LheError
 from massgap.samples.lhe import read_lhe
 from massgap.samples.lhe_blocks import extract
 from massgap.samples.lhe_shower import LheAccount, accepted_xsec_fb, block_setting, lhe_settings, make_counter
-from massgap.samples.lhe_weights import lhe_weights
+from massgap.samples.lhe_weights import lhe_weights, shower_columns
 
 pythia8mc = pytest.importorskip("pythia8mc")
 
@@ -134,6 +134,38 @@ def test_weight_that_is_no_number(tmp_path):
     lhe = read_lhe(lhefiles.write(tmp_path / "e.lhe", lhefiles.drell_yan(5, extra=extra), header=block))
     with pytest.raises(LheError, match="not a finite number"):
         shower(lhe, extract(lhe, 0, 5, tmp_path / "b.lhe"))
+
+
+def test_weights_of_the_shower_are_found_behind_those_of_the_file(tmp_path):
+    bands = (
+        "UncertaintyBands:doVariations = on",
+        "UncertaintyBands:List = {up fsr:muRfac=0.5, dn fsr:muRfac=2.0}",
+    )
+
+    def run(extra, block):
+        lhe = read_lhe(lhefiles.write(tmp_path / "e.lhe", lhefiles.drell_yan(12, extra=extra), header=block))
+        pythia = pythia8mc.Pythia("", False)
+        path = extract(lhe, 0, 12, tmp_path / "b.lhe").path
+        for line in (*QUIET, *lhe_settings(lhe), block_setting(path), *bands, "Random:setSeed = on"):
+            assert pythia.readString(line), line
+        assert pythia.init()
+        found = []
+        # the second batch ends with the file
+        for n in (5, 30):
+            events = pythia.nextBatch(n, errorMode="skip")
+            names, columns = shower_columns(pythia, events.info.weights, lhe)
+            assert names == ["Weight", "fsr.murfac=0.5", "fsr.murfac=2.0", "up", "dn"]
+            found.append(columns)
+        return np.concatenate(found)
+
+    block, (scales, members) = lhefiles.weight_block("madgraph")
+    ids = (*scales, *members)
+    with_file = run(
+        lambda *_: ["<rwgt>", *(f"<wgt id='{name}'> 77. </wgt>" for name in ids), "</rwgt>"], block
+    )
+    # the same events and random numbers without weights in the file
+    assert with_file == pytest.approx(run(None, ""))
+    assert with_file[:, 1].std() > 0
 
 
 def test_event_of_no_weight_has_no_variations(tmp_path):
