@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 def default_qcut(xqcut: float) -> float:
     """Matching scale in GeV for a cut on the matrix element.
 
-    It must lie above the cut, so that the matrix element fills all of phase space above the scale in spite of the
-    shower's recoil: the larger of 1.5 xqcut and xqcut + 5 GeV, as MadGraph's guide to matching and 0706.2569
-    (its equation for the matching scale, max(Emin + 5 GeV, 1.2 Emin)) advise.
+    It must lie above the cut, so that the matrix elements fill all of phase space above the scale in spite of the
+    shower's recoil. 1.5 xqcut is what MadGraph itself gives Pythia when its card leaves qCut open; at least 5 GeV
+    more than xqcut keep a low cut from being too near. Compare with other scales before trusting a distribution.
     """
     return max(1.5 * xqcut, xqcut + 5.0)
 
@@ -119,7 +119,8 @@ def add_hooks(pythia: Any, hooks: list[Any]) -> None:
 def no_banner() -> Iterator[None]:
     """Keep standard output quiet: the matching prints its parameters, whatever Pythia's settings say.
 
-    Wrap ``pythia.init()``, and the deletion of the Pythia object and of the hook.
+    Wrap ``pythia.init()``, and the deletion of the Pythia object and of the hook; what ``infoPython()`` and
+    ``nextBatch()`` have returned keeps them alive.
     """
     sys.stdout.flush()
     saved = os.dup(1)
