@@ -95,7 +95,11 @@ class Overview:
             meta, weights = d.metadata, self.weights[d.name]
             efficiency = meta.get("filter_efficiency")
             xsec = float(meta.get("xsec_fb", 0.0))
+            stated = meta.get("filter_efficiency_error")
             relative = _xsec_error(d) / xsec if xsec else 0.0
+            if stated is not None and efficiency:
+                relative = float(stated) / float(efficiency)
+            hard, hard_error = meta.get("hard_xsec_fb"), meta.get("hard_xsec_error_fb")
             tranche = d.tranche
             span = "not sliced"
             if tranche and tranche.get("variable") not in {None, "all"}:
@@ -105,7 +109,7 @@ class Overview:
                 [
                     d.name,
                     span,
-                    number(meta.get("hard_xsec_fb"), 4),
+                    measured(hard, hard_error) if hard and hard_error else number(hard, 4),
                     "-"
                     if efficiency is None
                     else measured(100 * efficiency, 100 * efficiency * relative) + " %",
@@ -241,10 +245,21 @@ def _whole(datasets: Sequence[Dataset], key: str) -> str:
 
 
 def _xsec_error(d: Dataset) -> float:
-    """Statistical error of the cross section (fb): of the share of tried events that was kept."""
+    """Statistical error of the cross section (fb): the stated one, or of the share of tried events that was kept."""
     stated = d.metadata.get("xsec_error_fb")
     if stated is not None:
         return float(stated)
+    efficiency = float(d.metadata.get("filter_efficiency") or 0.0)
+    hard = float(d.metadata.get("hard_xsec_fb") or 0.0)
+    if (
+        efficiency
+        and hard
+        and ("filter_efficiency_error" in d.metadata or "hard_xsec_error_fb" in d.metadata)
+    ):
+        return float(d.metadata.get("xsec_fb", 0.0)) * math.hypot(
+            float(d.metadata.get("filter_efficiency_error") or 0.0) / efficiency,
+            float(d.metadata.get("hard_xsec_error_fb") or 0.0) / hard,
+        )
     tried, events = d.count("tried"), int(d.metadata.get("n_events") or 0)
     if not tried or not events:
         return 0.0

@@ -290,12 +290,12 @@ def _sum_of_slices(group: str, slices: list[Dataset], part: Part) -> list[Check]
         # Without stated errors: those of the catalogue's cross sections, 0.3 %, for the sum and for the whole.
         error = error or 0.0042 * inclusive
         return [judged("slices", name, total / inclusive, error / inclusive, 1.0, words)]
-    if len(set(hard)) > 1 or None in hard:
+    if not _same_process(slices):
         part.absent.append(
             f"{group}: sum of slices against the inclusive cross section: the fileset does not state the latter."
         )
         return []
-    shares, variance = 0.0, 0.0
+    shares, variance, fewest = 0.0, 0.0, ENOUGH
     dropped: list[tuple[int, int]] = []
     for dataset in slices:
         tried, accepted, lost = (dataset.count(key) for key in ("tried", "accepted", "dropped"))
@@ -305,9 +305,27 @@ def _sum_of_slices(group: str, slices: list[Dataset], part: Part) -> list[Check]
             )
             return []
         share = accepted / tried
+        fewest = min(fewest, accepted)
         shares, variance = shares + share, variance + share * (1 - share) / tried
         dropped.append((lost, tried))
     unwanted = sum(d for d, _ in dropped) / sum(t for _, t in dropped)
     variance += unwanted * (1 - unwanted) / sum(t for _, t in dropped)
     words += " From the shares of all tried events that each slice kept, and the share that no slice wants."
-    return [judged("slices", name, shares + unwanted, math.sqrt(variance), 1.0, words)]
+    # Generation stops at a number of accepted events: with few of them, shares come out too large.
+    enough = fewest >= ENOUGH
+    return [judged("slices", name, shares + unwanted, math.sqrt(variance), 1.0, words, enough=enough)]
+
+
+def _same_process(slices: list[Dataset]) -> bool:
+    """Tell whether every slice was cut out of the whole process, rather than generated within its limits.
+
+    Their hard cross sections are then all that of the whole, up to the errors of each one's own measurement
+    (and never differ by a factor 2, as those of neighbours in a falling spectrum do).
+    """
+    hard = [float(d.metadata.get("hard_xsec_fb") or math.nan) for d in slices]
+    errors = [
+        float(d.metadata.get("hard_xsec_error_fb") or 1e-9 * x) for d, x in zip(slices, hard, strict=True)
+    ]
+    return max(hard) < 2 * min(hard) and all(
+        abs(a - b) <= 4 * math.hypot(da, db) for (a, da), (b, db) in pairwise(zip(hard, errors, strict=True))
+    )
