@@ -14,7 +14,7 @@ from massgap.samples.jets import hadron_flavour, reconstructed_jets
 from massgap.samples.leptons import leptons_and_photons
 from massgap.samples.record import Record, invisible, tau_decays
 from massgap.samples.tagging import btag_score, tau_tags
-from massgap.samples.truth import gen_jets, gen_particles, local_index, visible_taus
+from massgap.samples.truth import gen_jets, gen_particles, local_index, visible_flow, visible_taus
 
 _RUN = 1
 _JET = ("pt", "eta", "phi", "mass")
@@ -52,12 +52,16 @@ def event_content(
     """
     n = record.n_events
     random = rng if isinstance(rng, EventRandom) else EventRandom.from_generator(rng, first_event)
-    stable = record.visible
-    columns = ("event", "pdg", "charge", "px", "py", "pz", "energy", "mass")
-    draws = random.objects("particle", record.event[stable])
-    seen = reconstruct(**{name: getattr(record, name)[stable] for name in columns}, card=card, draws=draws)
+    stable, gen_flow = record.visible, visible_flow(record)
+    draws = random.objects("particle", gen_flow["event"])
+    seen = reconstruct(
+        **{name: gen_flow[name] for name in ("event", "px", "py", "pz", "energy")},
+        **{name: getattr(record, name)[stable] for name in ("pdg", "charge", "mass")},
+        card=card,
+        draws=draws,
+    )
     draws, rows = draws.take(seen.index), stable[seen.index]
-    flow = _flow(seen)
+    flow = _flow(seen, n)
 
     gen_rows, gen_part = gen_particles(record, min(card["photon"]["pt_min"], 10.0))
     gen_index = np.full(len(record.pdg), -1)
@@ -81,9 +85,9 @@ def event_content(
     jet = _jets(seen, flow["energy"], jets, table["radius"], n, muons, electrons)
     jet |= {"hadronFlavour": flavour, "partonFlavour": flavour}
     jet["btagDeepFlavB"] = btag_score(flavour, jets, card, jet_draws)
-    gen_jet = gen_jets(record, card, clock=clock)
+    gen_jet = gen_jets(record, gen_flow, card, clock=clock)
     jet["genJetIdx"] = _match(jets, gen_jet, n, table["radius"])
-    gen_fat = gen_jets(record, card, fat=True, clock=clock)
+    gen_fat = gen_jets(record, gen_flow, card, fat=True, clock=clock)
 
     decays = tau_decays(record)
     leptonic = _around_leptons(jets, jet, (muons, electrons), n, card["tautag"]["match_radius"])
@@ -119,10 +123,11 @@ def event_content(
     return content
 
 
-def _flow(seen: Candidates) -> dict[str, np.ndarray]:
+def _flow(seen: Candidates, n: int) -> dict[str, np.ndarray]:
     px, py, pz = seen.pt * np.cos(seen.phi), seen.pt * np.sin(seen.phi), seen.pt * np.sinh(seen.eta)
     energy = np.sqrt(px**2 + py**2 + pz**2 + seen.mass**2)
-    return {"event": seen.event, "px": px, "py": py, "pz": pz, "energy": energy}
+    flow = {"event": seen.event, "px": px, "py": py, "pz": pz, "energy": energy}
+    return {**flow, "scalar_sum": np.bincount(seen.event, seen.pt, minlength=n)}
 
 
 def _match(jets: dict[str, Any], gen: dict[str, Any], n: int, radius: float) -> np.ndarray:
@@ -250,7 +255,7 @@ def _momentum_balance(
     escaped = np.flatnonzero(record.final)
     escaped = escaped[invisible(record.pdg[escaped])]
     gx, gy = (total(record.event[escaped], values[escaped]) for values in (record.px, record.py))
-    met, sum_et = np.hypot(mx, my), total(seen.event, seen.pt)
+    met, sum_et = np.hypot(mx, my), flow["scalar_sum"]
     return {
         "MET_pt": met,
         "MET_phi": np.arctan2(my, mx),

@@ -96,9 +96,11 @@ def cluster(
     if not len(event):
         nothing = {name: np.zeros(0) for name in _KINEMATICS}
         return {"event": np.zeros(0, np.int64), **nothing, "n": np.zeros(0, np.int64), "member": member}
-    particles = ak.unflatten(
-        ak.zip({"px": px, "py": py, "pz": pz, "E": energy}, with_name="Momentum4D"), counts
-    )
+    starts = np.concatenate(([0], np.cumsum(counts)))
+    # built from its buffers: zipping and flattening take as long as clustering small events
+    momenta = [ak.contents.NumpyArray(np.ascontiguousarray(values)) for values in (px, py, pz, energy)]
+    rows = ak.contents.RecordArray(momenta, ["px", "py", "pz", "E"], parameters={"__record__": "Momentum4D"})
+    particles = ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(starts), rows))
     mark = time.process_time()
     with without_banner("fastjet"):
         sequence = fastjet.ClusterSequence(particles, fastjet.JetDefinition(fastjet.antikt_algorithm, radius))
@@ -106,9 +108,9 @@ def cluster(
         inside = sequence.constituent_index(min_pt=pt_min) if constituents else None
     if clock is not None:
         clock["fastjet"] = clock.get("fastjet", 0.0) + time.process_time() - mark
-    number = np.asarray(ak.to_numpy(ak.num(jets.px)))
+    (number,), content = _unpack(jets.layout, 1)
     jet_event = np.repeat(np.arange(n_events), number)
-    x, y, z, e = (np.asarray(ak.to_numpy(ak.flatten(jets[name]))) for name in ("px", "py", "pz", "E"))
+    x, y, z, e = (np.asarray(ak.to_numpy(content[name])) for name in ("px", "py", "pz", "E"))
     pt = np.hypot(x, y)
     order = np.lexsort((-pt, jet_event))
     x, y, z, e, pt = (values[order] for values in (x, y, z, e, pt))
@@ -121,13 +123,59 @@ def cluster(
     }
     if inside is None:
         return found
-    sizes = np.asarray(ak.to_numpy(ak.num(ak.flatten(inside, axis=1), axis=1)))
-    starts = np.concatenate(([0], np.cumsum(counts)))[:-1]
+    (_, sizes), content = _unpack(inside.layout, 2)
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
-    rows = np.asarray(ak.to_numpy(ak.flatten(inside, axis=None)), dtype=np.int64)
-    member[rows + np.repeat(starts[jet_event], sizes)] = np.repeat(rank, sizes)
+    place = np.asarray(ak.to_numpy(content), dtype=np.int64) + np.repeat(starts[jet_event], sizes)
+    member[place] = np.repeat(rank, sizes)
     return {**found, "n": sizes[order], "member": member}
+
+
+def _unpack(layout: Any, depth: int) -> tuple[list[np.ndarray], Any]:
+    """Lengths of the lists of each level of a jagged array, and its innermost content."""
+    lengths = []
+    for _ in range(depth):
+        layout = layout.to_ListOffsetArray64(True)
+        offsets = np.asarray(layout.offsets)
+        lengths.append(np.diff(offsets))
+        layout = layout.content[: int(offsets[-1])]
+    return lengths, layout
+
+
+def cluster_where_possible(
+    flow: dict[str, np.ndarray],
+    n_events: int,
+    radius: float,
+    pt_min: float,
+    *,
+    constituents: bool = True,
+    clock: dict[str, float] | None = None,
+) -> dict[str, Any]:
+    """:func:`cluster`, but for events whose whole transverse momentum would not make one jet.
+
+    Parameters
+    ----------
+    flow : dict
+        ``event, px, py, pz, energy`` of the particles and ``scalar_sum``, the sum of pt of each event.
+    n_events, radius, pt_min, constituents, clock
+        As in :func:`cluster`.
+    """
+    enough = flow["scalar_sum"] > pt_min
+    some: dict[str, Any] = {key: flow[key] for key in ("event", "px", "py", "pz", "energy")}
+    if enough.all():
+        return cluster(
+            **some, n_events=n_events, radius=radius, pt_min=pt_min, constituents=constituents, clock=clock
+        )
+    rows = np.flatnonzero(enough[flow["event"]])
+    some = {key: values[rows] for key, values in some.items()}
+    jets = cluster(
+        **some, n_events=n_events, radius=radius, pt_min=pt_min, constituents=constituents, clock=clock
+    )
+    if constituents:
+        member = np.full(len(flow["event"]), -1)
+        member[rows] = jets["member"]
+        jets["member"] = member
+    return jets
 
 
 def reconstructed_jets(
@@ -145,7 +193,7 @@ def reconstructed_jets(
     Parameters
     ----------
     flow : dict
-        ``event, px, py, pz, energy`` of reconstructed particles.
+        ``event, px, py, pz, energy`` of reconstructed particles and ``scalar_sum`` of each event.
     n_events : int
         Number of events.
     radius, pt_min : float
@@ -165,16 +213,9 @@ def reconstructed_jets(
         As :func:`cluster`, and ``pt_sum``, the pt of the sum of the particles.
     """
     table = card["jet"].get("smearing")
-    total = np.bincount(flow["event"], np.sqrt(flow["px"] ** 2 + flow["py"] ** 2), minlength=n_events)
     # a softer jet may be measured above the threshold
     lowest = pt_min if table is None else 0.5 * pt_min
-    # events whose whole transverse momentum would not make one jet need no clustering
-    rows = np.flatnonzero((total > lowest)[flow["event"]])
-    some: dict[str, Any] = {key: values[rows] for key, values in flow.items()}
-    jets = cluster(**some, n_events=n_events, radius=radius, pt_min=lowest, clock=clock)
-    member = np.full(len(flow["event"]), -1)
-    member[rows] = jets["member"]
-    jets["member"] = member
+    jets = cluster_where_possible(flow, n_events, radius, lowest, clock=clock)
     jets["pt_sum"] = jets["pt"]
     if table is None:
         return jets
@@ -187,7 +228,7 @@ def reconstructed_jets(
     rank = np.full(len(factor) + 1, -1)
     rank[order] = np.arange(len(order))
     measured = {key: values[order] for key, values in jets.items() if key != "member"}
-    return {**measured, "member": rank[member]}
+    return {**measured, "member": rank[jets["member"]]}
 
 
 def jet_resolution(table: dict[str, Any], pt: np.ndarray, eta: np.ndarray, radius: float) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from massgap.samples.jets import cluster, hadron_flavour
+from massgap.samples.jets import cluster_where_possible, hadron_flavour
 from massgap.samples.record import Record, nearest_ancestor
 
 # bits of GenPart_statusFlags in use
@@ -80,21 +80,30 @@ def gen_particles(record: Record, photon_pt_min: float = _PHOTON_PT_MIN) -> tupl
     }
 
 
+def visible_flow(record: Record) -> dict[str, np.ndarray]:
+    """What generated jets are made of: momenta of all visible particles, and their sum of pt in each event."""
+    rows = record.visible
+    flow = {name: getattr(record, name)[rows] for name in ("event", "px", "py", "pz", "energy")}
+    pt = np.sqrt(flow["px"] ** 2 + flow["py"] ** 2)
+    return {**flow, "scalar_sum": np.bincount(flow["event"], pt, minlength=record.n_events)}
+
+
 def gen_jets(
-    record: Record, card: dict[str, Any], *, fat: bool = False, clock: dict[str, float] | None = None
+    record: Record,
+    flow: dict[str, np.ndarray],
+    card: dict[str, Any],
+    *,
+    fat: bool = False,
+    clock: dict[str, float] | None = None,
 ) -> dict[str, Any]:
     """Anti-kt jets of all visible particles: GenJet, or GenJetAK8 if ``fat``."""
     table = card["jet"]
     prefix = "fat_" if fat else ""
-    rows, pt_min = record.visible, table[f"gen_{prefix}pt_min"]
-    # events whose whole transverse momentum would not make one jet need no clustering
-    total = np.bincount(record.event[rows], record.pt[rows], minlength=record.n_events)
-    rows = rows[(total > pt_min)[record.event[rows]]]
-    jets = cluster(
-        **{name: getattr(record, name)[rows] for name in ("event", "px", "py", "pz", "energy")},
-        n_events=record.n_events,
-        radius=table[f"{prefix}radius"],
-        pt_min=pt_min,
+    jets = cluster_where_possible(
+        flow,
+        record.n_events,
+        table[f"{prefix}radius"],
+        table[f"gen_{prefix}pt_min"],
         constituents=False,
         clock=clock,
     )
