@@ -264,7 +264,7 @@ class Masses:
                 caption += f" The first {len(some)} of {len(curves)} processes."
             part.figures.append(
                 Drawn(
-                    shape_with_end(ENDS, some, "Value / endpoint"),
+                    shape_with_end(ENDS, some, f"{name} / endpoint"),
                     f"{name} over its endpoint per process.",
                     caption,
                 )

@@ -67,7 +67,6 @@ class Overview:
             rows.append(
                 [
                     process + (" (signal)" if own[0].metadata.get("is_signal") else ""),
-                    len(own),
                     measured(xsec, self._error(own)) if xsec else "0",
                     _whole(own, "n_generated"),
                     f"{events:,}",
@@ -78,7 +77,7 @@ class Overview:
                 ]
             )
         return table(
-            ["Process", "Datasets", "Cross section [fb]", "Generated", "Written", "Effective",
+            ["Process", "Cross section [fb]", "Generated", "Written", "Effective",
              "Weights span", "Complete", "Negative"],
             rows,
             caption="Per process. The cross section is that of the events in the files, after all filters. Effective: as "

@@ -190,7 +190,8 @@ def _row(check: Check) -> list[object]:
         value(check.value if check.value == check.value else None, _shown(check)),
         _expected(check),
         "-" if check.pull is None else f"{check.pull:+.1f}",
-        check.words,
+        # On a phone the column would otherwise be a dozen lines of two words.
+        Markup(f'<span style="display: inline-block; min-width: 34ch">{escape(check.words)}</span>'),
     ]
 
 

@@ -138,7 +138,7 @@ def shape_with_end(edges: np.ndarray, curves: Mapping[str, np.ndarray], label: s
         handles.append(axes.axvline(1.0, color=INK, ls="--", lw=0.9))
         axes.set_xlim(edges[0], edges[-1])
         axes.set_ylim(bottom=0)
-        axes.set_xlabel(label)
+        axes.set_xlabel(plottable(label))
         axes.set_ylabel("Fraction of events per bin")
         legend_above(figure, handles, [*map(plottable, curves), "endpoint"], columns=3)
     return figure
