@@ -161,7 +161,7 @@ def _charges(pdg: np.ndarray, charge_of: dict[int, float], lookup: Any) -> np.nd
     usual = np.abs(pdg) <= _TABLE
     present = np.zeros(2 * _TABLE + 1, dtype=bool)
     place = np.where(usual, pdg + _TABLE, 0)
-    present[place] = True
+    present[place[usual]] = True
     others, where = np.unique(pdg[~usual], return_inverse=True)
     kinds = np.flatnonzero(present) - _TABLE
     for kind in [*kinds.tolist(), *others.tolist()]:
