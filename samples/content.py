@@ -12,7 +12,8 @@ from massgap.samples.detector import Candidates, reconstruct
 from massgap.samples.draws import EventRandom
 from massgap.samples.jets import hadron_flavour, reconstructed_jets
 from massgap.samples.leptons import leptons_and_photons
-from massgap.samples.record import Record, invisible, tau_decays
+from massgap.samples.missing import missing_momentum
+from massgap.samples.record import Record, tau_decays
 from massgap.samples.tagging import btag_score, tau_tags
 from massgap.samples.truth import gen_jets, gen_particles, local_index, visible_flow, visible_taus
 
@@ -114,7 +115,7 @@ def event_content(
         content[name] = {"_event": np.zeros(0, np.int64)} | {key: np.zeros(0) for key in COLLECTIONS[name]}
     for objects in content.values():
         objects["_counts"] = np.bincount(objects["_event"], minlength=n)
-    content |= _momentum_balance(record, seen, flow, jets, card, random)
+    content |= missing_momentum(record, seen, flow, jets, card, random)
     content |= _generator(record)
     content |= {name: record.info[name] for name in (*VARIATIONS, *OPTIONAL) if name in record.info}
     content["run"] = np.full(n, _RUN)
@@ -227,42 +228,6 @@ def _taus(
         "idDeepTau2018v2p5VSe": np.full(n, 6),
         "idDeepTau2018v2p5VSmu": np.full(n, 4),
         "rawDeepTau2018v2p5VSjet": np.full(n, 0.95),
-    }
-
-
-def _momentum_balance(
-    record: Record,
-    seen: Candidates,
-    flow: dict[str, np.ndarray],
-    jets: dict[str, Any],
-    card: dict[str, Any],
-    random: EventRandom,
-) -> dict[str, np.ndarray]:
-    """MET from all reconstructed particles, the jets' extra smearing and a soft term; GenMET."""
-    n = record.n_events
-
-    def total(event: np.ndarray, values: np.ndarray) -> np.ndarray:
-        return np.bincount(event, weights=values, minlength=n)
-
-    change = jets["pt"] - jets["pt_sum"]
-    soft, draws = card["met"]["soft_sigma"], random.events(n)
-    mx, my = (
-        soft * draws.normal(f"soft {axis}")
-        - total(seen.event, flow[axis])
-        - total(jets["event"], change * direction(jets["phi"]))
-        for axis, direction in (("px", np.cos), ("py", np.sin))
-    )
-    escaped = np.flatnonzero(record.final)
-    escaped = escaped[invisible(record.pdg[escaped])]
-    gx, gy = (total(record.event[escaped], values[escaped]) for values in (record.px, record.py))
-    met, sum_et = np.hypot(mx, my), flow["scalar_sum"]
-    return {
-        "MET_pt": met,
-        "MET_phi": np.arctan2(my, mx),
-        "MET_sumEt": sum_et,
-        "MET_significance": met / np.sqrt(np.maximum(sum_et, 1.0)),
-        "GenMET_pt": np.hypot(gx, gy),
-        "GenMET_phi": np.arctan2(gy, gx),
     }
 
 

@@ -148,7 +148,10 @@ def reconstruct(
     hadron = ~(is_mu | is_e | (kind == 22))
 
     seen = np.zeros(len(rows), dtype=bool)
-    sigma = _calorimeter(card["calorimeter"], kind, hadron, energy, eta)
+    cal = card["calorimeter"]
+    sigma = _calorimeter(cal, kind, hadron, energy, eta)
+    covered = np.abs(eta) < np.where(hadron, cal["hcal"]["eta"][-1], cal["ecal"]["eta"][-1])
+    sigma[~covered] = np.inf
     chance = draws.uniform("tracking")
     for name, mask in (("muon", is_mu), ("electron", is_e), ("hadron", hadron & (charge != 0))):
         some = np.flatnonzero(mask)
@@ -159,11 +162,9 @@ def reconstruct(
         # the better of track and calorimeter; a muon has the track alone
         sigma[some] = track if name == "muon" else np.minimum(track, sigma[some])
 
-    factor = lognormal(sigma, draws.normal("response"))
-    threshold = np.where(
-        hadron, card["calorimeter"]["threshold"]["hcal"], card["calorimeter"]["threshold"]["ecal"]
-    )
-    kept = np.flatnonzero(seen | (~is_mu & (energy * factor > threshold)))
+    factor = lognormal(np.where(seen | covered, sigma, 0.0), draws.normal("response"))
+    threshold = np.where(hadron, cal["threshold"]["hcal"], cal["threshold"]["ecal"])
+    kept = np.flatnonzero(seen | (~is_mu & covered & (energy * factor > threshold)))
     # a lost track makes a photon out of an electron and a neutral deposit out of a hadron
     identity = np.where(hadron, np.where(seen, 211 * np.sign(charge).astype(np.int64), 130), pdg)
     identity[is_e & ~seen] = 22

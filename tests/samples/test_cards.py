@@ -73,6 +73,7 @@ def test_numbers_of_the_published_cards():
         ("soft_sigma = 0.0", "soft_sigma = -1.0", ["[met]", "soft_sigma", "negative"]),
         ("soft_sigma = 0.0", 'soft_sigma = "none"', ["[met]", "soft_sigma", "number"]),
         ("soft_sigma = 0.0", "soft_sigma = true", ["[met]", "soft_sigma", "number"]),
+        ("eta_max = 5.0", "eta_max = 50.0", ["[met]", "eta_max", "at most 20"]),
         ("soft_sigma = 0.0", "soft_sigma = nan", ["[met]", "soft_sigma", "number"]),
         ("radius = 0.4", "radius = 0", ["[jet]", "radius", "above 0"]),
         (

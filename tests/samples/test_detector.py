@@ -133,6 +133,19 @@ def test_soft_deposits_keep_their_mean_energy():
     assert found.std() == pytest.approx(1.1, rel=0.05)
 
 
+def test_nothing_is_measured_beyond_the_calorimeters(guns):
+    card = copy.deepcopy(load_card("cms"))
+    card["met"]["eta_max"] = 8.0
+    card["tracking"]["hadron"] |= {"eta": [0.0, 8.0], "values": [[1.0], [1.0]]}
+    for pdg in (22, 130, 310, -11):
+        assert len(respond(guns, card, pdg, 30.0, 4.9, 100).pt) == 100
+        assert not len(respond(guns, card, pdg, 30.0, 5.1, 100).pt)
+    # but what has a track is measured by that
+    seen = respond(guns, card, 211, 30.0, 5.1)
+    assert seen.track.all()
+    assert (seen.pt / 30.0).std() == pytest.approx(math.hypot(0.25, 3.1e-3 * 30), rel=0.04)
+
+
 def test_deposits_below_threshold_are_lost(guns):
     card = load_card("cms")
     for pdg, threshold in ((22, 0.5), (130, 1.0)):
