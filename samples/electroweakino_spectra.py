@@ -98,19 +98,22 @@ def electroweakino_slha(
     return slha_text(masses, [*lines, f"DECAY {LSP} 0.0"])
 
 
-def electroweakino_settings(channel: str = "N2C1") -> tuple[str, ...]:
+def electroweakino_settings(m: float, dm: float, channel: str = "N2C1", model: str = "WZ") -> tuple[str, ...]:
     """Pythia settings of wino pairs; ``xsec.wino_pair_xsec_fb(m, channel, ...)`` is their cross section.
 
     Parameters
     ----------
+    m, dm, model
+        As for :func:`electroweakino_slha`.
     channel : {"N2C1", "C1C1"}
         Neutralino with a chargino of either charge, or a chargino pair.
 
     Raises
     ------
     ValueError
-        If the channel is unknown.
+        If the channel or the model is unknown, or a mass impossible.
     """
+    check_masses(m=m, dm=dm)
     if channel not in CHANNELS:
         msg = f"channel must be one of {', '.join(CHANNELS)}, not {channel!r}"
         raise ValueError(msg)
@@ -119,7 +122,25 @@ def electroweakino_settings(channel: str = "N2C1") -> tuple[str, ...]:
         f"{process} = on",
         f"SUSY:idVecA = {C1}",
         f"SUSY:idVecB = {N2 if channel == 'N2C1' else C1}",
-        # bosons of reduced mass; without effect where the decays are to three bodies
+        *electroweakino_decay_settings(dm, model),
+    )
+
+
+def electroweakino_decay_settings(dm: float, model: str = "WZ") -> tuple[str, ...]:
+    """Pythia settings that the decays of ``electroweakino_slha`` need, whatever makes the winos.
+
+    Raises
+    ------
+    ValueError
+        If the model is unknown.
+    """
+    if model not in MODELS:
+        msg = f"model must be one of {', '.join(MODELS)}, not {model!r}"
+        raise ValueError(msg)
+    if model != "WZ" or dm < TWO_BODY_FROM:
+        return ()
+    # bosons of reduced mass
+    return (
         "SLHA:allowOnlyOffShell = on",
         f"23:mMin = {BOSON_MASS_MIN:g}",
         f"24:mMin = {BOSON_MASS_MIN:g}",

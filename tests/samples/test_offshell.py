@@ -63,7 +63,7 @@ def only_leptons(slha):
 @pytest.mark.parametrize(("m", "dm"), [(200.0, 20.0), (300.0, 30.0), (300.0, 75.0)], ids=["20", "30", "75"])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_lepton_mass_has_the_analytic_shape(m, dm, sign, tmp_path):
-    slha, lines = electroweakino_slha(m, dm, sign=sign), electroweakino_settings("N2C1")
+    slha, lines = electroweakino_slha(m, dm, sign=sign), electroweakino_settings(m, dm, "N2C1")
     if dm < offshell.TWO_BODY_FROM:
         slha = only_leptons(slha)
     else:
@@ -88,7 +88,7 @@ def test_lepton_mass_has_the_analytic_shape(m, dm, sign, tmp_path):
 @pytest.mark.parametrize(("m", "dm"), [(100.0, 0.5), (1100.0, 3.0), (200.0, 30.0), (400.0, 110.0)])
 @pytest.mark.parametrize("channel", ["N2C1", "C1C1"])
 def test_weights_keep_the_rate(m, dm, channel, tmp_path):
-    record = generate(electroweakino_slha(m, dm), electroweakino_settings(channel), 1000, tmp_path)
+    record = generate(electroweakino_slha(m, dm), electroweakino_settings(m, dm, channel), 1000, tmp_path)
     for sign in (1, -1):
         weights = offshell.offshell_weights(record, sign)
         assert weights.shape == (record.n_events,)

@@ -51,7 +51,10 @@ def test_smuon_pairs(chirality, tmp_path):
 def test_winos_at_the_corners_of_the_plane(m, dm, model, tmp_path):
     for channel in winos.CHANNELS:
         record, _ = _generate(
-            winos.electroweakino_slha(m, dm, model), winos.electroweakino_settings(channel), 100, tmp_path
+            winos.electroweakino_slha(m, dm, model),
+            winos.electroweakino_settings(m, dm, channel, model),
+            100,
+            tmp_path,
         )
         for kind, count, mass in (
             (winos.LSP, 2, m - dm),
@@ -67,7 +70,7 @@ def test_winos_at_the_corners_of_the_plane(m, dm, model, tmp_path):
 def test_branching_ratios_are_those_asked_for(tmp_path):
     m, dm, n = 200.0, 8.0, 2000
     record, _ = _generate(
-        winos.electroweakino_slha(m, dm), winos.electroweakino_settings("N2C1"), n, tmp_path
+        winos.electroweakino_slha(m, dm), winos.electroweakino_settings(m, dm, "N2C1"), n, tmp_path
     )
     for parent, table in (
         (winos.N2, winos.neutralino_branching(m, m - dm)),
@@ -113,7 +116,9 @@ def test_hadrons_change_smoothly_from_pions_to_quarks():
 def test_low_gap_hadrons_hadronise(tmp_path):
     for dm in (0.5, 1.6, 4.0):
         slha = winos.electroweakino_slha(200.0, dm)
-        record, _ = _generate(slha, winos.electroweakino_settings("C1C1"), 200, tmp_path, settings=())
+        record, _ = _generate(
+            slha, winos.electroweakino_settings(200.0, dm, "C1C1"), 200, tmp_path, settings=()
+        )
         assert record.n_events >= 198
 
 
@@ -121,7 +126,7 @@ def test_sleptons_share_flavours_and_keep_the_endpoint(tmp_path):
     m, dm, middle = 300.0, 60.0, 285.0
     record, _ = _generate(
         winos.electroweakino_slha(m, dm, "slepton", m_slepton=middle),
-        winos.electroweakino_settings("N2C1"),
+        winos.electroweakino_settings(m, dm, "N2C1", "slepton"),
         1000,
         tmp_path,
     )
@@ -182,4 +187,6 @@ def test_errors_of_smuons_and_settings():
     with pytest.raises(ValueError, match="m_lsp"):
         smuon_slha(100.0, -1.0)
     with pytest.raises(ValueError, match="channel"):
-        winos.electroweakino_settings("N3C1")
+        winos.electroweakino_settings(200.0, 20.0, "N3C1")
+    with pytest.raises(ValueError, match="model"):
+        winos.electroweakino_settings(200.0, 20.0, model="higgs")
