@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import sys
 import threading
@@ -151,7 +152,9 @@ EXECUTOR = click.option(
 @main.command()
 @click.argument("processes", nargs=-1)
 @click.option(
-    "--events", default="100k", callback=_events, show_default=True, help="Events, all processes together."
+    "--events",
+    callback=_events,
+    help="Events, all processes together.  [default: 100k; with --lhe all of the files]",
 )
 @click.option(
     "--out",
@@ -163,34 +166,123 @@ EXECUTOR = click.option(
 @click.option(
     "--seed", default=1, show_default=True, help="The same seed gives the same events for any --workers."
 )
-@WORKERS
+@click.option("--workers", type=int, help="Worker processes.  [default: one per core]")
+@click.option(
+    "--detector",
+    default="cms",
+    show_default=True,
+    help="Detector response: cms, atlas, hl-lhc, cascade or perfect.",
+)
+@click.option("--card", type=click.Path(path_type=Path), help="Own detector card (TOML) instead.")
+@click.option(
+    "--energy", "sqrt_s_tev", type=float, help="Centre-of-mass energy in TeV.  [default: the analysis']"
+)
+@click.option("--variations", is_flag=True, help="Also weights of scale, PDF and shower variations (slower).")
+@click.option("--mpi", is_flag=True, help="Multiparton interactions (about ten times slower).")
+@click.option("--rntuple", is_flag=True, help="Write RNTuples instead of TTrees.")
+@click.option(
+    "--lhe",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Matrix-element events (.lhe, .lhe.gz) instead of PROCESSES; may be given several times.",
+)
+@click.option("--process", help="With --lhe: process name.  [default: the file's name]")
+@click.option("--signal", is_flag=True, help="With --lhe: the events are a signal.")
+@click.option(
+    "--filter",
+    "filter_name",
+    help="With --lhe: keep events with none, lepton, dimuon, 3l, dimuon-photon or vbf.",
+)
+@click.option("--slha", type=click.Path(path_type=Path), help="With --lhe: spectrum and decays.")
+@click.option(
+    "--decays",
+    help="With --lhe: decay as this signal does, for instance wino_WZ_200_30.",
+)
+@click.option("--matching", type=click.Choice(["auto", "mlm", "none"]), default="auto", show_default=True)
+@click.option("--qcut", type=float, help="With --lhe: matching scale in GeV.  [default: told by the file]")
 @click.option("--list", "list_only", is_flag=True, help="List the processes and stop.")
-def generate(
-    processes: tuple[str, ...], events: int, out: Path, seed: int, workers: int, list_only: bool
-) -> None:
+def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> None:
     """Generate event samples with Pythia and a parametrised detector, as NanoAOD files.
 
-    PROCESSES is an analysis (all its processes) or names of single processes; default slepton.
+    PROCESSES is an analysis (slepton, smuon, vlq, cascade, electroweakino: all its processes), names of single
+    processes, or signals of any mass; default slepton.  With --lhe, matrix-element events are showered instead.
     Needs the extra massgap[generator].  Interrupted, the same command goes on.
 
     \b
-    Example:
-      massgap generate slepton --events 100k --out data
+    Examples:
+      massgap generate slepton --events 100k --out samples
+      massgap generate smuonR_300_100 smuonR_400_50 --events 20k --detector atlas
+      massgap generate --lhe my_events.lhe.gz --process tt --filter dimuon
+      massgap generate --list
     """
     from massgap import stages
 
     if list_only:
-        from massgap.samples.generate import list_processes
-
-        for row in list_processes():
-            click.echo(f"{row['name']:16s} {row['xsec_fb']:10.4g} fb  {row['description']}")
+        _list_processes()
         return
     ticker = Ticker()
-    wanted = list(processes) if len(processes) > 1 else (processes or ("slepton",))[0]
-    made = stages.generate(wanted, out, events=events, seed=seed, workers=workers, progress=ticker.generate)
+    out, lhe = options["out"], options.pop("lhe")
+    card = options.pop("card")
+    detector = options.pop("detector")
+    options["card"] = detector if card is None else card
+    options["form"] = "rntuple" if options.pop("rntuple") else "ttree"
+    options["workers"] = options["workers"] or os.cpu_count() or 1
+    of_files = {
+        name: options.pop(name)
+        for name in ("process", "filter_name", "slha", "decays", "qcut", "matching", "signal")
+    }
+    if lhe:
+        if processes:
+            msg = "give PROCESSES or --lhe files, not both"
+            raise click.UsageError(msg)
+        if options.pop("sqrt_s_tev") is not None:
+            msg = "--energy does not go with --lhe: the file tells the energy"
+            raise click.UsageError(msg)
+        of_files["is_signal"] = of_files.pop("signal")
+        made = stages.generate_lhe(list(lhe), progress=ticker.generate, **of_files, **options)
+    else:
+        if given := [name for name, value in of_files.items() if value and name != "matching"]:
+            msg = f"--{given[0].replace('_name', '')} goes with --lhe"
+            raise click.UsageError(msg)
+        options["events"] = options["events"] or 100_000
+        wanted = list(processes) or ["slepton"]
+        made = stages.generate(wanted, progress=ticker.generate, **options)
     ticker.close()
-    total = sum(entry["metadata"].get("n_events", 0) for entry in made.values())
-    click.echo(f"{total:,} events in {len(made)} datasets")
+    _tell_generation(out, made)
+
+
+def _list_processes() -> None:
+    from massgap.samples.generate import list_processes
+    from massgap.samples.signals import SIGNAL_FORMS
+
+    analysis = None
+    for row in list_processes():
+        heading = ", ".join(row["analyses"]) or "single processes, nothing filtered"
+        if heading != analysis:
+            analysis = heading
+            click.echo(f"{heading} ({row['sqrt_s_tev']:g} TeV)")
+        xsec = "   (measured)" if row["xsec_fb"] is None else f"{row['xsec_fb']:9.4g} fb"
+        click.echo(f"  {row['name']:28s} {xsec}  {row['description']}")
+    click.echo(f"signals of any mass in GeV: {', '.join(SIGNAL_FORMS)}")
+
+
+def _tell_generation(out: Path, made: dict[str, Any]) -> None:
+    """Totals, rates and shares of the time of a generation."""
+    rates = json.loads((out / "generation.json").read_text())["datasets"]
+    for name, row in rates.items():
+        if "note" in row:
+            say(f"note: {name}: {row['note']}")
+    steps: dict[str, float] = {}
+    for row in rates.values():
+        for step, seconds in row["cpu_s"].items():
+            steps[step] = steps.get(step, 0.0) + seconds
+    total = sum(steps.values())
+    generated = sum(row["generated"] for row in rates.values())
+    if total:
+        shares = ", ".join(f"{step} {seconds / total:.0%}" for step, seconds in steps.items())
+        click.echo(f"{generated / total:,.0f} generated events per second and core ({shares})")
+    events = sum(entry["metadata"].get("n_events", 0) for entry in made.values())
+    click.echo(f"{events:,} events in {len(made)} datasets")
     click.echo(f"fileset: {out / 'fileset.json'}")
 
 
@@ -441,8 +533,8 @@ def _print_fit(fitted: Any) -> None:
 
 
 @main.command()
-@click.argument("run_folder", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="HTML file.  [default: RUN_FOLDER/report.html]")
+@click.argument("what", nargs=-1, required=True, metavar="FOLDER")
+@click.option("--out", type=click.Path(path_type=Path), help="HTML file.  [default: FOLDER/report.html]")
 @click.option(
     "--model",
     "model_folder",
@@ -450,20 +542,55 @@ def _print_fit(fitted: Any) -> None:
     help="Model folder.  [default: as the run says]",
 )
 @click.option(
-    "--fit", "fit_folder", type=click.Path(path_type=Path), help="Fit folder.  [default: RUN_FOLDER/fit]"
+    "--fit", "fit_folder", type=click.Path(path_type=Path), help="Fit folder.  [default: FOLDER/fit]"
 )
 @click.option("--title", help="Title of the page.")
-def report(run_folder: Path, out: Path | None, **options: Any) -> None:
-    """Write a run's report: one HTML page with tables, plots, fit and provenance.
+@click.option(
+    "--reference",
+    multiple=True,
+    help="For samples: PROCESS=FILE.root, a NanoAOD file to compare a process with.",
+)
+def report(what: tuple[str, ...], out: Path | None, reference: tuple[str, ...], **options: Any) -> None:
+    """Write a report: one HTML page with tables, plots and provenance.
+
+    FOLDER is a run folder, or a folder of generated samples: then the page shows closure plots.
 
     \b
-    Example:
+    Examples:
       massgap report runs/scored
+      massgap report samples data --reference tt=nano_tt.root
     """
     from massgap import stages
 
-    path = stages.report(run_folder, out, **options)
+    if len(what) > 2 or (len(what) == 2 and what[0] != "samples"):
+        msg = f"give one folder, or 'samples' and a folder, not {' '.join(what)}"
+        raise click.UsageError(msg)
+    folder = Path(what[-1])
+    if what == ("samples",) and not folder.is_dir():
+        folder = Path("data")
+    of_samples = (folder / "fileset.json").is_file() and not (folder / "manifest.json").is_file()
+    if what[0] == "samples" or of_samples:
+        if given := [name for name, value in options.items() if value is not None and name != "title"]:
+            msg = f"--{given[0].replace('_folder', '')} goes with a run folder, not with samples"
+            raise click.UsageError(msg)
+        path = stages.report_samples(folder, out, reference=_pairs(reference), title=options["title"])
+    else:
+        if reference:
+            msg = "--reference goes with samples: massgap report samples FOLDER"
+            raise click.UsageError(msg)
+        path = stages.report(folder, out, **options)
     click.echo(f"report: {path.resolve()}")
+
+
+def _pairs(values: tuple[str, ...]) -> dict[str, Path]:
+    out = {}
+    for value in values:
+        process, sign, path = value.partition("=")
+        if not sign or not process or not path:
+            msg = f"--reference {value!r}: write PROCESS=FILE.root"
+            raise click.UsageError(msg)
+        out[process] = Path(path)
+    return out
 
 
 @main.command()

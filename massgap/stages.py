@@ -49,6 +49,26 @@ def generate(
     return generate_samples(processes, out, events=events, seed=seed, workers=workers, **options)
 
 
+def generate_lhe(files: Iterable[str | Path], out: str | Path = "data", **options: Any) -> dict[str, Any]:
+    """Shower matrix-element events; see :func:`massgap.samples.lhe_generation.generate_lhe`.
+
+    Parameters
+    ----------
+    files
+        Les Houches event files, plain or compressed.
+    out
+        Folder for the files and ``fileset.json``.
+
+    Returns
+    -------
+    dict
+        The fileset.
+    """
+    from massgap.samples.lhe_generation import generate_lhe as generate_samples
+
+    return generate_samples(files, out, **options)
+
+
 def input_fileset(
     files: Iterable[str] = (),
     fileset: str | Path | dict[str, Any] | None = None,
@@ -275,6 +295,22 @@ def report(
     return write_report(
         folder, model_folder, fit_folder, out=folder / "report.html" if out is None else out, **options
     )
+
+
+def report_samples(
+    folder: str | Path,
+    out: str | Path | None = None,
+    *,
+    reference: dict[str, Path] | None = None,
+    title: str | None = None,
+) -> Path:
+    """Write the page of closure plots of generated samples.
+
+    See :func:`massgap.reports.samples_page.write_samples_report`.
+    """
+    from massgap.reports.samples_page import write_samples_report
+
+    return write_samples_report(folder, out, reference=reference, title=title)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.samples.errors import GenerationError, GeneratorMissingError
+from massgap.samples.filters import make_object_hook
+from massgap.samples.process import DimuonFilter, ObjectFilter
 from massgap.samples.record import Record, from_batch
 from massgap.samples.slicing import Counters, make_hook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from massgap.samples.catalogue import Process, Tranche
+    from massgap.samples.process import Process, Tranche
 
 #: Settings of every sample. Particles that live longer than 10 mm reach the detector.
 COMMON = (
@@ -74,17 +77,36 @@ class Generated:
     counters: Counters = field(default_factory=Counters)
     events: int = 0
     sum_weights: float = 0.0
+    #: Weights of the events that the filters saw and kept: their ratio is the filters' efficiency.
+    tried_weights: float = 0.0
+    accepted_weights: float = 0.0
+    #: The generator's own cross section of the accepted events, and its statistical error.
     sigma_gen_fb: float = 0.0
+    sigma_err_fb: float = 0.0
+    #: CPU time of arranging records as arrays, since it was last set to 0.
+    record_s: float = 0.0
+    #: Events that the generator could not handle.
+    failed: int = 0
     #: Branching ratio of decays that were forced in every event.
     tau_factor: float = 1.0
 
 
 def settings_of(
-    process: Process, tranche: Tranche, *, mpi: bool = False, sqrt_s_tev: float = 13.0
+    process: Process, tranche: Tranche, *, mpi: bool = False, variations: bool = False
 ) -> list[str]:
-    """All Pythia settings of a tranche but the seed and the spectrum file."""
-    beam = [f"Beams:eCM = {1000 * sqrt_s_tev:g}", f"PartonLevel:MPI = {'on' if mpi else 'off'}"]
-    return [*COMMON, *beam, *process.settings, *tranche.settings]
+    """All Pythia settings of a tranche but the seed and the spectrum and event files."""
+    beam = [f"Beams:eCM = {1000 * process.sqrt_s_tev:g}", f"PartonLevel:MPI = {'on' if mpi else 'off'}"]
+    taus = ["15:onMode = off", "15:onIfAny = 13"] if _all_taus_to_muons(process) else []
+    shower: tuple[str, ...] = ()
+    if variations:
+        from massgap.samples.reweight import shower_settings
+
+        shower = shower_settings()
+    return [*COMMON, *beam, *taus, *shower, *process.settings, *tranche.settings]
+
+
+def _all_taus_to_muons(process: Process) -> bool:
+    return isinstance(process.filter, ObjectFilter) and process.filter.ditau
 
 
 def start(lines: list[str], seed: int, slha: str | None, hook: Any = None, pythia: Any = None) -> Any:
@@ -129,7 +151,7 @@ def generate_block(
     totals: Generated,
     *,
     mpi: bool = False,
-    sqrt_s_tev: float = 13.0,
+    variations: bool = False,
 ) -> Iterator[Record]:
     """Generate a block in batches; ``totals`` is complete after the last one.
 
@@ -145,8 +167,8 @@ def generate_block(
         Filled while generating.
     mpi : bool
         Simulate multiparton interactions (ten times slower).
-    sqrt_s_tev : float
-        Centre-of-mass energy.
+    variations : bool
+        Also give the weights of scale, PDF and shower variations (three times slower).
 
     Raises
     ------
@@ -156,23 +178,22 @@ def generate_block(
     tranche = process.tranches[tranche_index]
     pythia = new()
     number = block_seed(seed, tranche_index, block)
-    hook = None
     tau_to_mu = _tau_to_mu(pythia)
-    if process.ditau:
+    wanted = process.filter
+    if wanted is not None and wanted.ditau:
         totals.tau_factor = tau_to_mu**2
-    if process.dimuon:
+    if isinstance(wanted, DimuonFilter):
         random = np.random.Generator(np.random.PCG64([number, 7]))
         hook, totals.counters = make_hook(
-            process.edges,
-            tranche_index if process.edges else None,
-            top=process.top,
-            drop_leptonic=process.drop_leptonic,
-            on_peak=process.on_peak,
-            tau_to_mu=1.0 if process.ditau or process.taus_in_xsec else tau_to_mu,
+            wanted,
+            tranche_index if wanted.edges else None,
+            tau_to_mu=1.0 if wanted.ditau or wanted.taus_in_xsec else tau_to_mu,
             force_taus=lambda on: _force_taus(pythia, on),
             uniform=random.random,
         )
-    start(settings_of(process, tranche, mpi=mpi, sqrt_s_tev=sqrt_s_tev), number, process.slha, hook, pythia)
+    else:
+        hook, totals.counters = make_object_hook(wanted)
+    start(settings_of(process, tranche, mpi=mpi, variations=variations), number, process.slha, hook, pythia)
     charges: dict[int, float] = {}
     empty = 0
     while totals.events < n_events and empty < 3:
@@ -181,14 +202,69 @@ def generate_block(
         if not len(batch) or not batch.fields:
             empty += 1
             continue
+        begin = time.process_time()
         record = from_batch(batch, charges, pythia.particleData.charge)
+        totals.record_s += time.process_time() - begin
         totals.events += record.n_events
+        # without the decay weights: their mean is 1 over all decays, not over those that pass a filter
         totals.sum_weights += float(record.info["weight"].sum())
+        record.info["weight"] = record.info["weight"] * decay_weights(process.decay_weight, record)
+        record.info |= _slicing_variable(tranche, record, hook)
+        if variations:
+            record.info |= _variation_weights(process, pythia, batch, record)
         yield record
     if totals.events < n_events:
         msg = f"Pythia produced {totals.events} of {n_events} events of {process.name} {tranche.name}: every event fails"
         raise GenerationError(msg)
+    totals.tried_weights, totals.accepted_weights = totals.counters.tried, totals.counters.accepted
     totals.sigma_gen_fb = pythia.infoPython().sigmaGen() * 1e12
+    totals.sigma_err_fb = pythia.infoPython().sigmaErr() * 1e12
+
+
+def _slicing_variable(tranche: Tranche, record: Record, hook: Any) -> dict[str, np.ndarray]:
+    """Value of the slicing variable of each event, which becomes Generator_binvar."""
+    if tranche.variable == "m_hat":
+        return {"binvar": record.info["mHat"]}
+    if tranche.variable != "met_hard":
+        return {}
+    values, hook.values = hook.values, []
+    if len(values) != record.n_events:
+        msg = f"the filter has seen {len(values)} events come out where there are {record.n_events}"
+        raise GenerationError(msg)
+    return {"binvar": np.array(values)}
+
+
+def decay_weights(name: str, record: Record) -> Any:
+    """Weights of mean 1 for decays whose matrix element Pythia does not have."""
+    if name == "offshell":
+        from massgap.samples.offshell import offshell_weights
+
+        return offshell_weights(record)
+    if name == "cascade_sDM":
+        from massgap.samples.cascade import spin_weights
+
+        return spin_weights(record)
+    return 1.0
+
+
+def _variation_weights(process: Process, pythia: Any, batch: Any, record: Record) -> dict[str, np.ndarray]:
+    """Weights of scale, PDF and shower variations, relative to the nominal, under NanoAOD's names."""
+    import awkward as ak
+
+    from massgap.samples.reweight import pdf_weights, scale_weights
+
+    return {
+        "LHEScaleWeight": scale_weights(record.info, process.qcd_order),
+        "LHEPdfWeight": pdf_weights(record.info),
+        **shower_weights(pythia, np.asarray(ak.to_numpy(batch.info.weights), dtype=np.float64)),
+    }
+
+
+def shower_weights(pythia: Any, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Weights of shower variations of a batch, relative to the nominal, as NanoAOD's PSWeight."""
+    from massgap.samples.reweight import ps_weights, weight_names
+
+    return {"PSWeight": ps_weights(weight_names(pythia, weights.shape[1]), weights)}
 
 
 def measure_xsec(process: Process, tranche_index: int, n_events: int, seed: int = 1) -> tuple[float, float]:

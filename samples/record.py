@@ -29,6 +29,10 @@ def invisible(pdg: np.ndarray) -> np.ndarray:
     return found
 
 
+#: Status of the beams in Pythia's record, but for its sign.
+_BEAM = 12
+
+
 @dataclass
 class Record:
     """Particles of a batch of generated events (GeV), and the events' own numbers. Not to be changed."""
@@ -77,8 +81,9 @@ class Record:
 
     @cached_property
     def heaviest_quark(self) -> np.ndarray:
-        """Heaviest quark of each hadron (1 to 5); 0 for what is not a hadron."""
-        return _heaviest_quark(self.pdg)
+        """Heaviest quark of each hadron (1 to 5); 0 for what is not a hadron, and for the beams."""
+        # everything descends from the beam protons, but nothing was made in them
+        return np.where(np.abs(self.status) == _BEAM, 0, _heaviest_quark(self.pdg)).astype(np.int8)
 
     @cached_property
     def repeated(self) -> np.ndarray:
@@ -186,12 +191,6 @@ def _heaviest_quark(pdg: np.ndarray) -> np.ndarray:
 def is_heavy_hadron(pdg: np.ndarray, flavour: int) -> np.ndarray:
     """Whether PDG numbers are hadrons whose heaviest quark is the given one (4 or 5)."""
     return _heaviest_quark(pdg) == flavour
-
-
-def is_hadron(pdg: np.ndarray) -> np.ndarray:
-    """Whether PDG numbers are hadrons."""
-    kind = np.abs(pdg)
-    return (kind > 100) & (kind < 1000000)
 
 
 def nearest_ancestor(record: Record, rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:

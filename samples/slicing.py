@@ -5,10 +5,11 @@ Two decisions are taken long before the costly parts of an event (the full showe
 * after the hard process: does the event hold two muons or taus of opposite charge that a detector could see?
   When exactly two such leptons exist, every tau among them must become a muon: the decay is forced, and the event is
   kept with the probability of the branching ratio, so that weights stay equal;
-* after the hardest emission of the shower (and again when all partons are there): which missing momentum is the event heading for? ``met_hard`` is the
-  vector sum of what will escape, carried along with the recoil against that emission. It is set to 0 where the
-  event cannot reach a dilepton search with one hard jet anyway: leptons outside the acceptance, far apart in
-  pseudorapidity (|cos theta*| = tanh(|delta eta| / 2) > 0.635), a dimuon at the Z mass, no hard jet, or several.
+* after the hardest emission of the shower (and again when all partons are there): which missing momentum is the
+  event heading for? ``met_hard`` is the vector sum of what will escape, carried along with the recoil against that
+  emission. It is set to 0 where the event cannot reach a dilepton search with one hard jet anyway: leptons outside
+  the acceptance, far apart in pseudorapidity (|cos theta*| = tanh(|delta eta| / 2) > 0.635), a dimuon at the Z mass,
+  no hard jet, or several. For a search that asks for no jet only the acceptance and the Z mass count.
 
 Slices in met_hard (tranches) do not overlap and add up to the process, whatever the variable does: an event belongs
 to exactly one slice. Its margins are wide against the cuts of an analysis, so that few selected events come from a
@@ -24,6 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from massgap.samples.process import DimuonFilter
 
 from massgap.samples.jets import without_banner
 
@@ -77,11 +80,12 @@ def met_hard(
     invisible: list[Momentum],
     jets: list[float],
     *,
+    one_jet: bool = True,
     hard_jet: float = 20.0,
     second: float = 1e9,
-    z_veto: bool = True,
+    z_window: float = 6.0,
 ) -> float:
-    """Missing pt that the event is heading for, in GeV; 0 where a dilepton + one jet search cannot see it.
+    """Missing pt that the event is heading for, in GeV; 0 where a dilepton search cannot see it.
 
     Parameters
     ----------
@@ -91,13 +95,15 @@ def met_hard(
         Momenta of neutrinos and other invisible particles.
     jets : list
         pt of the partons that may become hard jets.
+    one_jet : bool
+        The search asks for one hard jet, and for leptons that are close in pseudorapidity.
     hard_jet, second : float
         The hardest parton must exceed the one, the second hardest must not exceed the other (GeV).
-    z_veto : bool
-        Whether dimuons at the Z mass count as unseen.
+    z_window : float
+        Dimuons closer than this to the Z mass (GeV) count as unseen.
     """
     ordered = sorted(jets, reverse=True)
-    if not ordered or ordered[0] < hard_jet or (len(ordered) > 1 and ordered[1] > second):
+    if one_jet and (not ordered or ordered[0] < hard_jet or (len(ordered) > 1 and ordered[1] > second)):
         return 0.0
     sx, sy = sum(p[0] for p in invisible), sum(p[1] for p in invisible)
     best = 0.0
@@ -106,13 +112,15 @@ def met_hard(
         if a.pdg * b.pdg > 0:
             continue
         (pt_a, eta_a), (pt_b, eta_b) = _pt_eta(a.momentum), _pt_eta(b.momentum)
-        if min(pt_a, pt_b) < 7.0 or max(abs(eta_a), abs(eta_b)) > 2.6 or abs(eta_a - eta_b) > 1.5:
+        if min(pt_a, pt_b) < (7.0 if one_jet else 5.0) or max(abs(eta_a), abs(eta_b)) > 2.6:
+            continue
+        if one_jet and abs(eta_a - eta_b) > 1.5:
             continue
         taus = (abs(a.pdg) == 15, abs(b.pdg) == 15)
-        if z_veto and not any(taus) and abs(_mass(a.momentum, b.momentum) - _Z_MASS) < 6.0:
+        if not any(taus) and abs(_mass(a.momentum, b.momentum) - _Z_MASS) < z_window:
             continue
         others = [leptons[k] for k in range(len(leptons)) if k not in (i, j)]
-        if any(abs(lepton.pdg) == 13 and _is_third(lepton.momentum) for lepton in others):
+        if one_jet and any(abs(lepton.pdg) == 13 and _is_third(lepton.momentum) for lepton in others):
             continue
         # leptons beside the pair may be lost or, as taus, seen: take what gives more missing momentum
         rest = [lepton.momentum for lepton in others]
@@ -129,12 +137,9 @@ def met_hard(
 
 
 def make_hook(
-    edges: tuple[float, ...] | None,
+    dimuon: DimuonFilter,
     wanted: int | None,
     *,
-    top: bool,
-    drop_leptonic: bool,
-    on_peak: bool | None,
     tau_to_mu: float,
     force_taus: Callable[[bool], None],
     uniform: Callable[[], float],
@@ -143,16 +148,10 @@ def make_hook(
 
     Parameters
     ----------
-    edges : tuple of float or None
-        Edges of all slices in met_hard (GeV), the last one open; None for no slicing.
+    dimuon : DimuonFilter
+        Which events are wanted, and the edges of the slices in met_hard.
     wanted : int or None
         The slice to keep.
-    top : bool
-        The jets are those of a top pair: two b quarks beside the emission.
-    drop_leptonic : bool
-        Drop events of nothing but muons, taus and neutrinos.
-    on_peak : bool or None
-        Keep only dimuons of the hard process near the Z mass (True) or away from it (False).
     tau_to_mu : float
         Branching ratio.
     force_taus : callable
@@ -168,6 +167,9 @@ def make_hook(
     import pythia8mc
 
     counters = Counters()
+    edges, top, on_peak = dimuon.edges, dimuon.top, dimuon.on_peak
+    # tops radiate before they decay, so that the mass of the two muons is not final yet
+    z_window = 0.0 if top else dimuon.z_window
     # 2: visible particles only; hadron-level jets end up softer than parton-level ones, rarely harder
     slow_jet = pythia8mc.SlowJet(-1, 0.4, _SECOND_JET, 4.4, 2, 1)
 
@@ -176,6 +178,10 @@ def make_hook(
             super().__init__()
             self.pending = False
             self.forced = False
+            #: met_hard of the events that came out, in their order.
+            self.values: list[float] = []
+            self.value = 0.0
+            self.open = False
 
         def canVetoProcessLevel(self) -> bool:
             return True
@@ -192,15 +198,24 @@ def make_hook(
         def canVetoPartonLevel(self) -> bool:
             return edges is not None
 
+        def onBeginEvent(self) -> None:
+            self.open = True
+
+        def onEndEvent(self, status: Any) -> None:
+            # an event may fail after its last decision
+            if self.open and status == pythia8mc.UserHooks.COMPLETE:
+                self.values.append(self.value)
+            self.open = False
+
         def doVetoProcessLevel(self, event: Any) -> bool:
             counters.tried += 1
-            self.pending = False
+            self.pending, self.sliceable, self.value = False, False, 0.0
             particles = [event[i] for i in range(5, event.size())]
             kinds = [particle.id() for particle in particles]
             charged = [
                 k for k, kind in enumerate(kinds) if abs(kind) in (13, 15) and particles[k].status() > 0
             ]
-            if drop_leptonic and not any(abs(kind) < 12 for kind in kinds):
+            if dimuon.drop_leptonic and not any(abs(kind) < 12 for kind in kinds):
                 counters.dropped += 1
                 return True
             wanted_, decided = self._two_leptons([(kinds[k], particles[k]) for k in charged])
@@ -255,8 +270,11 @@ def make_hook(
                 self.forced = forced
             muons = [particle for pdg, particle in leptons if abs(pdg) == 13]
             near = edges is not None and any(
-                _may_be_seen(p, q, not top)
-                and not any(_is_third(_momentum(r), 6.0) for r in muons if r is not p and r is not q)
+                _may_be_seen(p, q, z_window, dimuon.one_jet)
+                and not (
+                    dimuon.one_jet
+                    and any(_is_third(_momentum(r), 6.0) for r in muons if r is not p and r is not q)
+                )
                 for p in plus
                 for q in minus
             )
@@ -303,22 +321,22 @@ def make_hook(
 
             jets = [_pt_eta(now(found))[0] for found in self.jets] + [emitted]
             self.recoiled = [HardLepton(found[0], now(found)) for found in self.leptons]
-            value = met_hard(
+            self.value = met_hard(
                 self.recoiled,
                 [now(found) for found in self.invisible],
                 jets,
+                one_jet=dimuon.one_jet,
                 second=65.0 if top else 1e9,
-                # tops radiate before they decay, so that the mass of the two muons is not final yet
-                z_veto=not top,
+                z_window=z_window,
             )
             assert edges is not None
-            self.index = max(k for k, edge in enumerate(edges) if value >= edge)
+            self.index = max(k for k, edge in enumerate(edges) if self.value >= edge)
             # an event above the lowest slice falls into it yet if it turns out to hold several jets
             return wanted not in (0, self.index)
 
         def doVetoPartonLevel(self, event: Any) -> bool:
-            if self.index > 0 and self._several_jets(event):
-                self.index = 0
+            if dimuon.one_jet and self.index > 0 and self._several_jets(event):
+                self.index, self.value = 0, 0.0
             if self.index == wanted:
                 counters.accepted += 1
                 return False
@@ -343,14 +361,14 @@ def make_hook(
     return Hook(), counters
 
 
-def _may_be_seen(p: Any, q: Any, z_veto: bool) -> bool:
+def _may_be_seen(p: Any, q: Any, z_window: float, close: bool) -> bool:
     """Whether a pair of the hard process may still satisfy met_hard's conditions after the recoil."""
     eta_p, eta_q = p.eta(), q.eta()
-    if abs(eta_p - eta_q) > 3.5 or abs(eta_p + eta_q) > 8.0:
+    if (close and abs(eta_p - eta_q) > 3.5) or abs(eta_p + eta_q) > 8.0:
         return False
-    if not z_veto or abs(p.id()) != 13 or abs(q.id()) != 13:
+    if abs(p.id()) != 13 or abs(q.id()) != 13:
         return True
-    return abs(_mass(_momentum(p), _momentum(q)) - _Z_MASS) > 6.0
+    return abs(_mass(_momentum(p), _momentum(q)) - _Z_MASS) >= z_window
 
 
 def _mass(a: Momentum, b: Momentum) -> float:

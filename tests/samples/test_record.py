@@ -9,7 +9,6 @@ import pytest
 from massgap.samples.record import (
     from_batch,
     invisible,
-    is_hadron,
     is_heavy_hadron,
     last_copies,
     lepton_origin,
@@ -59,6 +58,23 @@ def test_ancestors(record):
 def test_origin_of_leptons_as_in_nanoaod(record):
     # from a tau, from charm in beauty, from beauty, from a light hadron, prompt
     assert lepton_origin(record, np.array([12, 16, 17, 19, 20])).tolist() == [15, 5, 5, 3, 1]
+
+
+def test_nothing_comes_from_the_beams(guns):
+    """Every particle descends from a beam proton: that does not make it a product of a hadron."""
+    rows = [
+        (0, 2212, -12, -1, 0.0, 0.0, 0.0),
+        (0, 2, -21, 0, 0.0, 0.0, 0.0),
+        (0, 23, -22, 1, 20.0, 0.0, 0.0),
+        (0, -13, 1, 2, 40.0, 0.5, 0.0),
+        (0, 15, -2, 2, 40.0, 0.5, 3.0),
+        (0, 13, 1, 4, 20.0, 0.5, 3.0),
+        (0, 511, -83, 1, 20.0, 0.5, 1.0),
+        (0, 11, 1, 6, 9.0, 0.5, 1.0),
+    ]
+    beams = guns.record_of(1, *(np.array(column) for column in zip(*rows, strict=True)))
+    assert beams.heaviest_quark.tolist() == [0, 0, 0, 0, 0, 0, 5, 0]
+    assert lepton_origin(beams, np.array([3, 5, 7])).tolist() == [1, 15, 5]
 
 
 def test_tau_decays(record):
@@ -116,7 +132,7 @@ def test_what_can_be_seen(record):
 def test_hadrons_and_their_heaviest_quark(guns, pdg, quark, hadron):
     record = guns.shots(pdg, 10.0, 0.0, 1)
     assert record.heaviest_quark.tolist() == [quark]
-    assert is_hadron(np.array([pdg])).tolist() == [hadron]
+    assert (record.heaviest_quark > 0).tolist() == [hadron]
     for flavour in (4, 5):
         assert is_heavy_hadron(np.array([pdg]), flavour).tolist() == [quark == flavour]
 

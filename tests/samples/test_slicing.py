@@ -74,3 +74,11 @@ def test_the_second_jet_of_a_top_pair():
 def test_a_third_muon_that_gets_lost_may_be_missing_momentum():
     lost = HardLepton(13, particle(30.0, 2.4, 3.0))
     assert met_hard([MU, ANTI, lost], ESCAPES, [100.0]) == pytest.approx(140.0)
+
+
+def test_a_search_without_jets_sees_what_the_one_jet_search_does_not():
+    apart = HardLepton(-13, particle(30.0, -1.9, 2.0))
+    assert met_hard([MU, apart], ESCAPES, [], one_jet=False) == pytest.approx(110.0)
+    near_z = HardLepton(-13, particle(91.19**2 / 4 / 40.0, 0.2, math.pi))
+    assert met_hard([MU, near_z], ESCAPES, [], one_jet=False) == 0.0
+    assert met_hard([MU, near_z], ESCAPES, [], one_jet=False, z_window=0.0) == pytest.approx(110.0)

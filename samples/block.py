@@ -1,0 +1,174 @@
+"""Make one block of events: one complete NanoAOD file, or none.
+
+A block is written under a temporary name and renamed when it is complete. Its content depends on its seed and
+settings alone, not on the number of workers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import time
+import zlib
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from massgap.samples.detector import load_card
+from massgap.samples.errors import GenerationError
+from massgap.samples.pythia import Generated, generate_block
+from massgap.samples.shower import shower_block
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from massgap.samples.plan import Task
+    from massgap.samples.record import Record
+
+__all__ = ["read_block", "run_block"]
+
+#: Generated muons that an event must have to be worth the detector, where a process asks for them.
+MUON_ETA_MAX = 2.5
+
+
+def read_block(path: Path) -> dict[str, Any] | None:
+    """Return the summary that a complete block carries; None if the file is missing or not one of ours."""
+    import uproot
+
+    from massgap.samples.nanoaod import METADATA_KEY
+
+    if not path.is_file():
+        return None
+    try:
+        with uproot.open(path) as file:
+            summary = json.loads(str(file[METADATA_KEY]))
+            file["Events"]
+    except Exception:  # noqa: BLE001  (whatever is wrong with it, the block is made anew)
+        return None
+    return summary if isinstance(summary, dict) and "digest" in summary else None
+
+
+def run_block(task: Task) -> dict[str, Any]:
+    """Generate one block and return its summary."""
+    from massgap.samples.nanoaod import NanoWriter, event_content
+
+    process = task.process
+    path = Path(task.path)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp")
+    card = load_card(task.options.card)
+    key = [task.seed, zlib.crc32(process.name.encode()), task.tranche, task.block]
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
+    totals = Generated()
+    # unique over the tranches of a process
+    luminosity_block, number = 10_000 * task.tranche + task.block + 1, 1
+    clock = {"generator": 0.0, "record": 0.0, "fastjet": 0.0, "detector": 0.0, "writing": 0.0}
+    muon_pt = process.filter.muon_pt if process.filter is not None else 0.0
+    try:
+        with NanoWriter(temporary, form=task.options.form, variations=_variations(task)) as writer:
+            mark = time.process_time()
+            for record in _records(task, totals):
+                mark = _lap(clock, "generator", mark)
+                clock["generator"] -= totals.record_s
+                clock["record"] += totals.record_s
+                totals.record_s = 0.0
+                kept = record.select(_two_muons(record, muon_pt)) if muon_pt else record
+                if not kept.n_events:
+                    continue
+                before = clock["fastjet"]
+                content = event_content(kept, card, rng, luminosity_block, number, clock=clock)
+                mark = _lap(clock, "detector", mark)
+                clock["detector"] -= clock["fastjet"] - before
+                writer.extend(content)
+                mark = _lap(clock, "writing", mark)
+                number += kept.n_events
+            writer.flush()
+            _lap(clock, "writing", mark)
+            summary = {
+                "format": "massgap-block/1",
+                "process": process.name,
+                "tranche": process.tranches[task.tranche].name,
+                "digest": task.digest,
+                "seed": task.seed,
+                "block": task.block,
+                "generator": f"Pythia {version('pythia8mc')}",
+                "generated": totals.events,
+                "generated_weights": totals.sum_weights,
+                "counters": asdict(totals.counters),
+                "tried_weights": totals.tried_weights,
+                "accepted_weights": totals.accepted_weights,
+                "tau_factor": totals.tau_factor,
+                "sigma_gen_fb": totals.sigma_gen_fb,
+                "sigma_err_fb": totals.sigma_err_fb,
+                "events": writer.count,
+                "sum_weights": writer.sum_weights,
+                "sum_weights2": writer.sum_weights2,
+                "cpu_s": {name: round(seconds, 3) for name, seconds in clock.items()},
+            }
+            writer.finish(json.dumps(summary))
+        temporary.replace(path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            msg = f"the disk is full: {path} could not be written. Complete blocks are kept; free some space and run again"
+            raise GenerationError(msg) from None
+        msg = f"{path} could not be written: {error.strerror or error}"
+        raise GenerationError(msg) from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return summary
+
+
+def _variations(task: Task) -> tuple[tuple[str, int], ...] | None:
+    """Weights that each file of an internal process must have branches for, also one without events."""
+    if task.source is not None:
+        return None
+    return (("LHEScaleWeight", 9), ("LHEPdfWeight", 7), ("PSWeight", 4)) if task.options.variations else ()
+
+
+def _records(task: Task, totals: Generated) -> Iterator[Record]:
+    options = task.options
+    if task.source is None:
+        return generate_block(
+            task.process,
+            task.tranche,
+            task.events,
+            task.seed,
+            task.block,
+            totals,
+            mpi=options.mpi,
+            variations=options.variations,
+        )
+    assert task.block_file is not None
+    return shower_block(
+        task.process,
+        task.source,
+        task.block_file,
+        task.seed,
+        task.block,
+        totals,
+        mpi=options.mpi,
+        variations=options.variations,
+    )
+
+
+def _lap(clock: dict[str, float], name: str, mark: float) -> float:
+    now = time.process_time()
+    clock[name] += now - mark
+    return now
+
+
+def _two_muons(record: Any, pt_min: float) -> np.ndarray:
+    """Events with stable muons of both charges in the acceptance."""
+    good = record.final & (np.abs(record.pdg) == 13)
+    rows = np.flatnonzero(good)
+    rows = rows[(record.pt[rows] > pt_min) & (np.abs(record.eta[rows]) < MUON_ETA_MAX)]
+    plus, minus = (
+        np.bincount(record.event[rows[record.pdg[rows] == kind]], minlength=record.n_events)
+        for kind in (-13, 13)
+    )
+    return np.asarray((plus > 0) & (minus > 0))

@@ -1,0 +1,220 @@
+"""Generate samples from matrix-element files: the same output as from Pythia's own processes.
+
+The cross section is the file's, times what matching and filter keep of its weights. Blocks are consecutive events of
+the file; they are cut out before they are showered and removed afterwards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from massgap.samples.catalogue import processes_of
+from massgap.samples.errors import GenerationError, LheError
+from massgap.samples.generate import check_numbers, prepare, produce
+from massgap.samples.lhe import read_lhe, without_index
+from massgap.samples.lhe_blocks import split
+from massgap.samples.lhe_shower import lhe_settings
+from massgap.samples.matching import mlm_settings
+from massgap.samples.plan import BLOCK, LheSource, Options, Task, plan_lhe
+from massgap.samples.process import FILTERS, Process
+from massgap.samples.pythia import require
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from massgap.samples.generate import Progress
+    from massgap.samples.lhe import LheFile
+
+__all__ = ["generate_lhe"]
+
+
+def generate_lhe(
+    files: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    out: str | os.PathLike[str] = "data",
+    *,
+    process: str | None = None,
+    filter_name: str | None = None,
+    events: int | None = None,
+    seed: int = 1,
+    workers: int = 2,
+    progress: Callable[[Progress], None] | None = None,
+    resume: bool = True,
+    card: str | os.PathLike[str] = "cms",
+    mpi: bool = False,
+    variations: bool = False,
+    form: str = "ttree",
+    slha: str | os.PathLike[str] | None = None,
+    decays: str | None = None,
+    matching: str = "auto",
+    qcut: float | None = None,
+    vbf: bool | None = None,
+    is_signal: bool = False,
+) -> dict[str, Any]:
+    """Shower matrix-element events and simulate the detector.
+
+    Parameters
+    ----------
+    files : path or list of paths
+        Les Houches event files, plain or gzip-compressed. Several files are several samples (slices) of one process
+        if ``process`` is given, and processes of their own otherwise.
+    out : path
+        Folder for the files and ``fileset.json``.
+    process : str, optional
+        Name of the process; by default each file's name.
+    filter_name : str, optional
+        Keep events with ``none``, ``lepton``, ``dimuon``, ``3l``, ``dimuon-photon`` or ``vbf``.
+    events : int, optional
+        How many events of each file to use, rounded up to whole blocks; by default all.
+    seed, workers, progress, resume, card, mpi, form
+        As for :func:`massgap.samples.generate.generate`.
+    variations : bool
+        Also write the weights of shower variations. Scale and PDF weights of the file are always kept.
+    slha : path, optional
+        Spectrum and decays of new particles.
+    decays : str, optional
+        Take spectrum and decays of a signal of the catalogue (``smuonL_202.9_150``).
+    matching : {"auto", "mlm", "none"}
+        MLM matching; by default where the file's run card says that it is a multi-jet sample.
+    qcut : float, optional
+        Matching scale in GeV; by default the larger of 1.5 xqcut and xqcut + 5.
+    vbf : bool, optional
+        Dipole recoil in the initial-state shower; by default for events with the topology of vector boson fusion.
+    is_signal : bool
+        Whether the events are a signal; always so with ``decays``.
+
+    Returns
+    -------
+    dict
+        The fileset, as written to ``out/fileset.json``.
+
+    Raises
+    ------
+    SampleError
+        For a file that cannot be used, an unknown option, or what :func:`~massgap.samples.generate.generate` raises.
+    """
+    paths = [Path(path) for path in ([files] if isinstance(files, (str, os.PathLike)) else files)]
+    if not paths:
+        msg = "no event file given"
+        raise LheError(msg)
+    if filter_name is not None and filter_name not in FILTERS:
+        msg = f"unknown filter {filter_name!r}: choose from {', '.join(FILTERS)}"
+        raise GenerationError(msg)
+    if matching not in ("auto", "mlm", "none"):
+        msg = f"matching must be auto, mlm or none, not {matching!r}"
+        raise GenerationError(msg)
+    if slha is not None and decays is not None:
+        msg = "give slha or decays, not both"
+        raise GenerationError(msg)
+    check_numbers(events if events is not None else 1, seed, workers)
+    require()
+    model = _model(slha, decays)
+    out = Path(out)
+    options = Options(os.fspath(card), mpi, variations, form)
+    chosen, sources = [], []
+    for path, name in zip(paths, _names(paths), strict=True):
+        lhe = read_lhe(path)
+        matched = matching == "mlm" or (matching == "auto" and lhe.is_multijet)
+        if matching == "none" and lhe.header.matching in ("fxfx", "ckkw"):
+            msg = (
+                f"{path} is made for {lhe.header.matching} merging: without it jets are counted twice. Only MLM matching is "
+                "supported; use a sample of one multiplicity"
+            )
+            raise LheError(msg)
+        settings = lhe_settings(lhe, vbf=vbf, own_spectrum=model.slha is not None)
+        if matched:
+            settings += mlm_settings(lhe, qcut)
+        chosen.append(
+            _process(name, process, lhe, [*settings, *model.settings], model, filter_name, is_signal)
+        )
+        sources.append(LheSource(without_index(lhe), matched))
+    tasks: list[Task] = []
+    scratch = out / ".lhe"
+    for part, source in zip(chosen, sources, strict=True):
+        limit = min(source.lhe.n_events, events or source.lhe.n_events)
+        tasks += plan_lhe(part, source, out, min(BLOCK, limit), limit, seed, options)
+    prepare(out, tasks, options)
+
+    def cut_out(todo: list[Task]) -> list[Task]:
+        ready = []
+        for part, path in zip(chosen, paths, strict=True):
+            own = {task.block: task for task in todo if task.process == part}
+            if not own:
+                continue
+            folder = scratch / part.name
+            folder.mkdir(parents=True, exist_ok=True)
+            lhe = read_lhe(path)
+            blocks = split(lhe, folder, min(BLOCK, lhe.n_events, events or lhe.n_events), wanted=set(own))
+            ready += [replace(task, block_file=blocks[number]) for number, task in own.items()]
+        return ready
+
+    try:
+        return produce(chosen, tasks, out, workers, progress, resume=resume, before=cut_out)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _names(paths: list[Path]) -> list[str]:
+    """A name for each file, from its own; refuse two of one name."""
+    names = [re.sub(r"(\.lhe)?(\.gz)?$", "", path.name) or path.name for path in paths]
+    for name in names:
+        if names.count(name) > 1:
+            msg = f"two event files are named {name}: rename one, the name becomes that of the folder"
+            raise LheError(msg)
+    return [re.sub(r"[^A-Za-z0-9_.+-]", "_", name) for name in names]
+
+
+def _model(slha: str | os.PathLike[str] | None, decays: str | None) -> Process:
+    """Spectrum, decay settings and decay weights of new particles, as a process without production."""
+    nothing = Process(name="", description="", source="", settings=())
+    if slha is not None:
+        try:
+            return replace(nothing, slha=Path(slha).read_text())
+        except (OSError, UnicodeDecodeError) as error:
+            msg = f"the spectrum {slha} cannot be read: {error}"
+            raise GenerationError(msg) from None
+    if decays is None:
+        return nothing
+    signal = processes_of(decays)[0]
+    if signal.slha is None:
+        msg = f"{decays} has no spectrum of its own: give --slha"
+        raise GenerationError(msg)
+    settings = tuple(line for line in signal.settings if not line.startswith("SUSY:"))
+    return replace(signal, settings=settings)
+
+
+def _process(
+    name: str,
+    label: str | None,
+    lhe: LheFile,
+    settings: list[str],
+    model: Process,
+    filter_name: str | None,
+    is_signal: bool,
+) -> Process:
+    wanted = FILTERS[filter_name or "none"]
+    digest = hashlib.sha256()
+    with Path(lhe.path).open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    notes = "".join(f"; {note}" for note in lhe.notes)
+    return Process(
+        name=name,
+        process=label or name,
+        description=f"matrix-element events of {Path(lhe.path).name}",
+        source=f"{lhe.xsec_rule} of {Path(lhe.path).name}{notes}",
+        settings=tuple(settings),
+        xsec_fb=lhe.xsec_fb,
+        is_signal=is_signal or model.is_signal,
+        masses=model.masses,
+        slha=model.slha,
+        sqrt_s_tev=lhe.sqrt_s_tev,
+        filter=wanted,
+        decay_weight=model.decay_weight,
+        lhe=digest.hexdigest(),
+    )

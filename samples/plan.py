@@ -1,0 +1,147 @@
+"""Share the events of a generation among tranches and blocks, each with a key of everything that decides its content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from massgap.samples.detector import load_card
+from massgap.samples.errors import GenerationError
+from massgap.samples.pythia import settings_of
+
+if TYPE_CHECKING:
+    from massgap.samples.lhe import LheFile
+    from massgap.samples.lhe_blocks import LheBlock
+    from massgap.samples.process import Process, Tranche
+
+__all__ = [
+    "BLOCK",
+    "LheSource",
+    "Options",
+    "Task",
+    "at_energy",
+    "plan_lhe",
+    "plan_tasks",
+    "with_cross_section",
+]
+
+#: Events in a block.
+BLOCK = 2000
+_NO_CONTENT = ("description", "source", "xsec_fb", "xsec_rule", "generator_factor", "tranches")
+# Modules that do not decide what an event of given settings looks like; the settings are part of the key.
+_NOT_EVENTS = frozenset(
+    {"catalogue", "errors", "fileset", "generate", "signals", "process", "xsec", "normalisation", "plan"}
+    | {"lhe", "lhe_events", "lhe_generation", "lhe_header", "lhe_stream"}
+    | {"slepton_processes", "other_processes", "spectra", "electroweakino_spectra", "vlq"}
+)
+
+
+@dataclass(frozen=True)
+class LheSource:
+    """Where the events of a task come from, if not from an internal process."""
+
+    lhe: LheFile
+    matched: bool
+
+
+@dataclass(frozen=True)
+class Options:
+    """What holds for all processes."""
+
+    card: str
+    mpi: bool
+    variations: bool
+    form: str
+
+
+@dataclass(frozen=True)
+class Task:
+    process: Process
+    tranche: int
+    block: int
+    events: int
+    seed: int
+    options: Options
+    path: str
+    digest: str
+    source: LheSource | None = None
+    block_file: LheBlock | None = None
+
+
+def at_energy(process: Process, sqrt_s_tev: float | None) -> Process:
+    """The process at another energy: what was measured at the catalogue's is then unknown."""
+    if sqrt_s_tev is None or sqrt_s_tev == process.sqrt_s_tev:
+        return process
+    if not 0.1 <= sqrt_s_tev <= 200.0:
+        msg = f"the centre-of-mass energy must be given in TeV, from 0.1 to 200, not {sqrt_s_tev!r}"
+        raise GenerationError(msg)
+    tranches = tuple(replace(tranche, xsec_fb=None) for tranche in process.tranches)
+    return replace(process, sqrt_s_tev=sqrt_s_tev, xsec_fb=None, tranches=tranches)
+
+
+def with_cross_section(process: Process) -> Process:
+    """Compute the cross section of signals whose normalisation in Pythia cannot be relied on."""
+    if not process.xsec_rule:
+        return process
+    from massgap.samples import xsec
+
+    function, *arguments = process.xsec_rule
+    value = getattr(xsec, str(function))(*arguments, sqrt_s_tev=process.sqrt_s_tev)
+    return replace(process, xsec_fb=float(value))
+
+
+def plan_tasks(chosen: list[Process], out: Path, events: int, seed: int, options: Options) -> list[Task]:
+    """Blocks of all tranches; the total is shared in proportion to the tranches' shares."""
+    total = sum(tranche.share for process in chosen for tranche in process.tranches)
+    common = _digest_of(load_card(options.card))
+    tasks = []
+    for process in chosen:
+        for index, tranche in enumerate(process.tranches):
+            wanted = max(1, round(events * tranche.share / total))
+            for block, first in enumerate(range(0, wanted, BLOCK)):
+                n = min(BLOCK, wanted - first)
+                path = out / f"{process.name}_{tranche.name}" / f"block_{block:04d}.root"
+                digest = _digest(common, process, tranche, [index, block, n, seed], options)
+                tasks.append(Task(process, index, block, n, seed, options, str(path), digest))
+    # one block of each tranche first: an interrupted run then has all tranches soonest
+    return sorted(tasks, key=lambda task: task.block)
+
+
+def plan_lhe(
+    process: Process, source: LheSource, out: Path, size: int, events: int, seed: int, options: Options
+) -> list[Task]:
+    """Blocks of ``size`` consecutive events of a file, until there are ``events``."""
+    common = _digest_of(load_card(options.card))
+    tasks = []
+    for block in range(-(-events // size)):
+        n = min(size, source.lhe.n_events - block * size)
+        path = out / f"{process.name}_all" / f"block_{block:04d}.root"
+        digest = _digest(common, process, process.tranches[0], [0, block, n, size, seed], options)
+        tasks.append(Task(process, 0, block, n, seed, options, str(path), digest, source))
+    return tasks
+
+
+def _digest(common: str, process: Process, tranche: Tranche, block: list[int], options: Options) -> str:
+    key = {
+        "common": common,
+        # all fields but those that change no event; a share may change, and blocks still fit
+        "process": {k: v for k, v in asdict(process).items() if k not in _NO_CONTENT},
+        "settings": settings_of(process, tranche, mpi=options.mpi, variations=options.variations),
+        "form": options.form,
+        "block": block,
+    }
+    return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
+
+
+def _digest_of(card: dict[str, Any]) -> str:
+    """Everything but the settings that decides what an event looks like."""
+    digest = hashlib.sha256(version("pythia8mc").encode())
+    digest.update(json.dumps(card, sort_keys=True).encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        if path.stem not in _NOT_EVENTS:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,119 @@
+"""Shower one block of a matrix-element file, in batches, with the numbers that normalise it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from massgap.samples.errors import GenerationError
+from massgap.samples.filters import make_object_hook
+from massgap.samples.lhe_shower import block_setting, make_counter
+from massgap.samples.lhe_weights import lhe_weights, shower_columns
+from massgap.samples.matching import add_hooks, make_matching_hook, no_banner
+from massgap.samples.process import DimuonFilter
+from massgap.samples.pythia import (
+    BATCH,
+    Generated,
+    block_seed,
+    decay_weights,
+    new,
+    settings_of,
+    start,
+)
+from massgap.samples.record import Record, from_batch
+from massgap.samples.reweight import ps_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from massgap.samples.lhe_blocks import LheBlock
+    from massgap.samples.plan import LheSource
+    from massgap.samples.process import Process
+
+
+def shower_block(
+    process: Process,
+    source: LheSource,
+    block_file: LheBlock,
+    seed: int,
+    block: int,
+    totals: Generated,
+    *,
+    mpi: bool = False,
+    variations: bool = False,
+) -> Iterator[Record]:
+    """Shower all events of a block; ``totals`` is complete after the last one.
+
+    Parameters
+    ----------
+    process : Process
+        Settings, spectrum, filter and decay weights.
+    source : LheSource
+        The file that the block was cut from, and whether it is matched.
+    block_file : LheBlock
+        The events.
+    seed, block : int
+        User seed and number of the block.
+    totals : Generated
+        Filled while generating.
+    mpi, variations : bool
+        As for :func:`massgap.samples.pythia.generate_block`.
+
+    Raises
+    ------
+    GenerationError
+        If Pythia refuses a setting, or can handle none of the events.
+    """
+    if isinstance(process.filter, DimuonFilter):
+        msg = f"{process.name}: events from files cannot be sliced in the missing momentum"
+        raise GenerationError(msg)
+    import awkward as ak
+
+    counter = make_counter()
+    hook, totals.counters = make_object_hook(process.filter)
+    hooks = [counter, hook]
+    if source.matched:
+        hooks.append(make_matching_hook())
+    pythia = new()
+    lines = [
+        *settings_of(process, process.tranches[0], mpi=mpi, variations=variations),
+        block_setting(block_file.path),
+    ]
+    with no_banner():
+        add_hooks(pythia, hooks)
+        start(lines, block_seed(seed, 0, block), process.slha, None, pythia)
+    charges: dict[int, float] = {}
+    returned = 0.0
+    # XWGTUP may be in any unit: genWeight is 1 for an event of mean weight
+    unit = abs(source.lhe.sum_weights) / source.lhe.n_events
+    # an empty batch may be one whose events all failed; infoPython() is a snapshot
+    while not pythia.infoPython().atEndOfFile():
+        batch = pythia.nextBatch(BATCH, errorMode="skip")
+        if not len(batch) or not batch.fields:
+            continue
+        begin = time.process_time()
+        record = from_batch(batch, charges, pythia.particleData.charge)
+        totals.record_s += time.process_time() - begin
+        weights = ak.to_numpy(batch.info.weights)
+        found = lhe_weights(pythia, weights, source.lhe)
+        returned += float(found["LHEWeight_originalXWGTUP"].sum())
+        record.info |= found
+        weight = found["LHEWeight_originalXWGTUP"] / unit
+        record.info["weight"] = weight * decay_weights(process.decay_weight, record)
+        if variations:
+            record.info["PSWeight"] = ps_weights(*shower_columns(pythia, weights, source.lhe))
+        totals.events += record.n_events
+        # without the decay weights, as for internal processes
+        totals.sum_weights += float(weight.sum())
+        yield record
+    account = counter.account(block_file, totals.events, returned)
+    if account.failed == account.tried:
+        msg = f"Pythia can handle none of the events of {source.lhe.path}: is the colour flow complete?"
+        raise GenerationError(msg)
+    totals.tried_weights, totals.accepted_weights = account.sum_usable, account.sum_returned
+    totals.failed = account.failed
+    totals.counters.tried, totals.counters.accepted = account.tried - account.failed, account.returned
+    with no_banner():
+        # what is deleted last prints the matching's statistics
+        batch = None
+        del pythia, hooks, counter, hook

@@ -1,0 +1,106 @@
+"""Names of processes: the sets of the analyses, single ones, signals at any mass, and what must not be mixed."""
+
+from __future__ import annotations
+
+import pytest
+
+from massgap.samples.catalogue import ANALYSES, PROCESSES, list_processes, processes_of
+from massgap.samples.errors import UnknownProcessError
+from massgap.samples.signals import SIGNAL_FORMS, signal_processes
+
+
+def names(*given):
+    return [part.name for part in processes_of(list(given))]
+
+
+def test_each_analysis_has_signal_and_background_of_one_energy():
+    assert set(ANALYSES) == {"slepton", "smuon", "vlq", "cascade", "electroweakino"}
+    for name in ANALYSES:
+        parts = processes_of(name)
+        assert [part.name for part in parts] == list(ANALYSES[name])
+        assert {part.is_signal for part in parts} == {True, False}
+        assert len({part.sqrt_s_tev for part in parts}) == 1
+
+
+def test_tranches_of_a_process_do_not_overlap_and_leave_no_gap():
+    for part in PROCESSES.values():
+        for left, right in zip(part.tranches, part.tranches[1:], strict=False):
+            assert left.max == right.min, part.name
+        assert part.tranches[-1].max is None
+        edges = getattr(part.filter, "edges", None)
+        if edges:
+            assert tuple(tranche.min for tranche in part.tranches) == edges
+        assert len(part.tranches) <= 32  # as many as a seed has room for
+
+
+def test_groups_and_duplicates():
+    assert names("mumu") == ["mumu_peak", "mumu_offpeak"]
+    assert names("ZZ", "ZZ_other", "tt") == ["ZZ_leptons", "ZZ_other", "tt"]
+    assert names("slepton", "slepton_160_120")[-1] == "slepton_160_120"
+
+
+@pytest.mark.parametrize(
+    ("name", "masses", "parts"),
+    [
+        ("slepton_160_120", {"m_slepton": 160.0, "m_lsp": 120.0}, 1),
+        ("smuonL_202.9_150", {"m_slepton": 202.9, "m_lsp": 150.0}, 1),
+        ("smuonR_300_0", {"m_slepton": 300.0, "m_lsp": 0.0}, 1),
+        ("wino_WZ_300_0.5", {"m_wino": 300.0, "m_lsp": 299.5}, 2),
+        ("wino_slepton_300_40", {"m_wino": 300.0, "m_lsp": 260.0}, 2),
+        ("vlq_3200", {"m_T": 3200.0}, 1),
+        ("cascade_sDM_691_660_631_600", {"m_X": 691.0, "m_Y": 660.0, "m_Z": 631.0, "m_chi": 600.0}, 1),
+    ],
+)
+def test_signals_of_any_mass(name, masses, parts):
+    found = processes_of(name)
+    assert len(found) == parts
+    assert all(part.masses == pytest.approx(masses) and part.is_signal for part in found)
+    assert {part.label for part in found} == {name}
+
+
+def test_every_form_of_signal_is_known():
+    for form in SIGNAL_FORMS:
+        words = form.split("_")
+        falling = iter((500, 400, 300, 200))
+        text = "_".join(
+            str(next(falling)) if word in {"M", "LSP", "DM", "X", "Y", "Z", "CHI"} else word for word in words
+        )
+        assert signal_processes(text), form
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("smuonR_100_200", r"smuonR_100_200 \(smuonR_M_LSP\): .*cannot decay"),
+        ("wino_WZ_100_200", r"wino_WZ_100_200 \(wino_WZ_M_DM\)"),
+        ("cascade_fDM_300_330_360_390", r"cascade_fDM_300_330_360_390"),
+        ("smuonR_100", "unknown process 'smuonR_100'.*smuonR_M_LSP"),
+        ("tth", "unknown process 'tth'"),
+    ],
+)
+def test_impossible_signals(name, message):
+    with pytest.raises(UnknownProcessError, match=message):
+        processes_of(name)
+
+
+def test_one_process_with_two_filters_is_refused():
+    with pytest.raises(UnknownProcessError, match="would count events twice"):
+        processes_of(["tt", "tt_2mu"])
+
+
+def test_two_energies_are_refused():
+    with pytest.raises(UnknownProcessError, match="14 TeV and tt at 13 TeV"):
+        processes_of(["tt", "cascade_fDM_390_360_330_300"])
+
+
+def test_no_process():
+    with pytest.raises(UnknownProcessError, match="no process given"):
+        processes_of([])
+
+
+def test_list_has_a_row_for_each():
+    rows = list_processes()
+    assert {row["name"] for row in rows} == set(PROCESSES)
+    assert all(row["description"] and row["source"] for row in rows)
+    # what is not a signal has a cross section from the start
+    assert all(row["xsec_fb"] > 0 for row in rows if not PROCESSES[row["name"]].is_signal)

@@ -1,0 +1,112 @@
+"""The filters: what they keep, and that the cross section of what they keep does not depend on them."""
+
+from __future__ import annotations
+
+import pytest
+
+from massgap.samples.process import FILTERS, ObjectFilter
+
+pytest.importorskip("pythia8mc")
+
+from massgap.samples.filters import make_object_hook
+from massgap.samples.pythia import COMMON, new, start
+
+
+class Particle:
+    """A row of an event record."""
+
+    def __init__(self, pdg, pt=50.0, eta=0.0, status=23):
+        self._values = (pdg, pt, eta, status)
+
+    def id(self):
+        return self._values[0]
+
+    def pT(self):
+        return self._values[1]
+
+    def eta(self):
+        return self._values[2]
+
+    def status(self):
+        return self._values[3]
+
+
+class Event(list):
+    """The five rows that Pythia puts first, then the given ones."""
+
+    def __init__(self, *particles):
+        super().__init__([Particle(90)] * 5 + list(particles))
+
+    def size(self):
+        return len(self)
+
+
+MUONS = (Particle(13), Particle(-13))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "particles", "kept"),
+    [
+        (ObjectFilter(leptons=1), (), False),
+        (ObjectFilter(leptons=1), (Particle(11),), True),
+        (ObjectFilter(leptons=1), (Particle(11, pt=2.9),), False),
+        (ObjectFilter(leptons=1), (Particle(11, eta=-2.9),), False),
+        (ObjectFilter(leptons=1), (Particle(11, status=-23),), False),
+        (ObjectFilter(leptons=1), (Particle(15, pt=1.0, eta=5.0),), True),
+        (ObjectFilter(leptons=1), (Particle(12), Particle(2)), False),
+        (ObjectFilter(leptons=3), (*MUONS, Particle(11)), True),
+        (ObjectFilter(leptons=3), MUONS, False),
+        (ObjectFilter(leptons=2, muon_pair=True), MUONS, True),
+        (ObjectFilter(leptons=2, muon_pair=True), (Particle(13), Particle(13)), False),
+        (ObjectFilter(leptons=2, muon_pair=True), (Particle(13), Particle(-11)), False),
+        (ObjectFilter(leptons=2, muon_pair=True), (Particle(13), Particle(-15)), True),
+    ],
+)
+def test_leptons_of_the_hard_process(wanted, particles, kept):
+    hook, counters = make_object_hook(wanted)
+    assert hook.doVetoProcessLevel(Event(*particles)) is not kept
+    assert (counters.tried, counters.dropped, counters.accepted) == (1, int(not kept), int(kept))
+
+
+@pytest.mark.parametrize(
+    ("photon", "kept"),
+    [
+        (Particle(22, pt=4.0), True),
+        (Particle(22, pt=3.0), False),
+        (Particle(22, eta=2.8), False),
+        (Particle(22, status=-51), False),
+        (Particle(21), False),
+    ],
+)
+def test_photons_after_the_shower(photon, kept):
+    hook, counters = make_object_hook(ObjectFilter(photons=1))
+    assert hook.doVetoProcessLevel(Event()) is False
+    assert counters.accepted == 0
+    assert hook.doVetoPartonLevel(Event(photon)) is not kept
+    assert counters.accepted == int(kept)
+
+
+def run(settings, wanted, n):
+    hook, counters = make_object_hook(wanted)
+    pythia = new()
+    start([*COMMON, "Beams:eCM = 13000", "PartonLevel:MPI = off", *settings], 7, None, hook, pythia)
+    assert len(pythia.nextBatch(n, errorMode="skip")) == n
+    info = pythia.infoPython()
+    return info.sigmaGen() * counters.tried / counters.accepted, info.sigmaErr() / info.sigmaGen(), counters
+
+
+def test_the_cross_section_before_the_filter_is_found_again():
+    """What the generator counts after the filter, divided by the counted efficiency, is what it counts without."""
+    settings = ("WeakDoubleBoson:ffbar2WW = on",)
+    inclusive, error, counters = run(settings, None, 400)
+    assert (counters.tried, counters.dropped) == (400, 0)
+    filtered, other, counters = run(settings, FILTERS["vbf"], 100)
+    assert counters.tried > 3 * counters.accepted
+    assert filtered / inclusive == pytest.approx(1.0, abs=4 * (error**2 + other**2) ** 0.5)
+    # BR(WW to at least one electron, muon or tau) = 1 - 0.676^2; some leave the acceptance
+    assert counters.dropped / counters.tried == pytest.approx(0.51, abs=0.1)
+
+
+def test_every_filter_says_what_it_does():
+    for name, wanted in FILTERS.items():
+        assert wanted is None or ("pT >" in wanted.describe()), name
