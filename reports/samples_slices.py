@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 #: Bins on each side of an edge, and the factor in the variable that they span at most.
 SIDE_BINS, SPAN = 8, 1.6
 #: An event this near (relative) to an edge may be on its other side: Pythia cuts on pT_hat before it gives the
-#: partons their masses, which moves it by up to a few parts in ten thousand, and files are in single precision.
-ROUNDING = 1e-3
+#: partons their masses, which moves it by up to a few parts in a thousand (most at low pT and for b quarks).
+ROUNDING = 5e-3
 SPECTRUM = np.geomspace(2.0, 8000.0, 73)
 #: Shown beside the slicing variable: branch or derived quantity, and the label of its axis.
 OTHERS = {
@@ -250,7 +251,7 @@ class Slices:
                 0,
                 outside == 0,
                 f"Of {total:,} events, how many have a value of the slicing variable that belongs to another "
-                "slice (by more than a thousandth): they would be counted twice or not at all.",
+                "slice (by more than half a per cent): they would be counted twice or not at all.",
                 unit="events",
             )
         ]
@@ -270,5 +271,9 @@ class Slices:
             fitted = step_at_edge(float(edge), pair[0], pair[1])
         if fitted is None:
             return judged("slices", name, math.nan, math.nan, 1.0, words, enough=False)
+        ratio, error = fitted
+        # What the fit finds is the logarithm: its error is that of a normal distribution, that of the ratio is not.
+        relative = error / ratio
         # A step by a factor 2 must show: with larger errors the fit says nothing.
-        return judged("slices", name, *fitted, 1.0, words, enough=fitted[1] < 0.33 * max(fitted[0], 1.0))
+        pull = judged("slices", name, math.log(ratio), relative, 0.0, words, enough=relative < 0.33)
+        return replace(pull, value=ratio, error=error, expected=1.0)

@@ -61,6 +61,7 @@ def fileset_of(
                     "n_generated": sum(found["generated"] for found in blocks),
                     "hard_xsec_fb": hard,
                     **({"hard_xsec_error_fb": error} if error else {}),
+                    **_inclusive(process),
                     "filter_efficiency": efficiency,
                     "filter_efficiency_error": _efficiency_error(efficiency, tried, accepted, blocks),
                     "filter": process.filter.describe() if process.filter is not None else "none",
@@ -77,6 +78,14 @@ def fileset_of(
                 },
             }
     return fileset
+
+
+def _inclusive(process: Process) -> dict[str, float]:
+    """Cross section (fb) of the process in one piece, against which slices of phase space can be checked."""
+    if process.inclusive_xsec_fb is None:
+        return {}
+    value, error = process.inclusive_xsec_fb
+    return {"inclusive_xsec_fb": value, "inclusive_xsec_error_fb": error}
 
 
 def _hard_cross_section(

@@ -50,6 +50,7 @@ VLQ_BACKGROUNDS = (
             (1600, 3.0, 1.257),
             (3200, 2.0, 0.02915),
         ),
+        inclusive_xsec_fb=(763.2, 0.7),
         filter=ObjectFilter(leptons=3, lepton_pt=12.0, lepton_eta=2.8),
     ),
 )
@@ -92,6 +93,7 @@ CASCADE_BACKGROUNDS = (
         ),
         sqrt_s_tev=14.0,
         tranches=phase_space_slices("pT_hat", (4, 1.0, 6249.0), (10, 2.0, 3175.0), (25, 1.5, 1176.0)),
+        inclusive_xsec_fb=(10.604e3, 10.0),
         filter=ObjectFilter(leptons=2, muon_pair=True, photons=1, ditau=True, muon_pt=7.0),
     ),
 )
@@ -133,6 +135,7 @@ ELECTROWEAKINO_BACKGROUNDS = (
         _W_JET,
         qcd_order=1,
         tranches=phase_space_slices("pT_hat", *zip(_EDGES, _SHARES, _W_XSEC, strict=True)),
+        inclusive_xsec_fb=(11.94e6, 0.012e6),
     ),
     *(
         _vbf(
@@ -148,6 +151,7 @@ ELECTROWEAKINO_BACKGROUNDS = (
                     for edge, share, xsec in zip(_EDGES, _SHARES, _Z_XSEC, strict=True)
                 ),
             ),
+            inclusive_xsec_fb=(650.3e3, 0.6e3),
         )
         for flavour, words, pdg in (("ee", "electrons", 11), ("mumu", "muons", 13), ("tautau", "taus", 15))
     ),

@@ -31,7 +31,15 @@ __all__ = [
 
 #: Events in a block.
 BLOCK = 2000
-_NO_CONTENT = ("description", "source", "xsec_fb", "xsec_rule", "generator_factor", "tranches")
+_NO_CONTENT = (
+    "description",
+    "source",
+    "xsec_fb",
+    "inclusive_xsec_fb",
+    "xsec_rule",
+    "generator_factor",
+    "tranches",
+)
 # Modules that do not decide what an event of given settings looks like; the settings are part of the key.
 _NOT_EVENTS = frozenset(
     {"catalogue", "errors", "fileset", "generate", "signals", "process", "xsec", "normalisation", "plan"}
@@ -80,7 +88,7 @@ def at_energy(process: Process, sqrt_s_tev: float | None) -> Process:
         msg = f"the centre-of-mass energy must be given in TeV, from 0.1 to 200, not {sqrt_s_tev!r}"
         raise GenerationError(msg)
     tranches = tuple(replace(tranche, xsec_fb=None) for tranche in process.tranches)
-    return replace(process, sqrt_s_tev=sqrt_s_tev, xsec_fb=None, tranches=tranches)
+    return replace(process, sqrt_s_tev=sqrt_s_tev, xsec_fb=None, inclusive_xsec_fb=None, tranches=tranches)
 
 
 def with_cross_section(process: Process) -> Process:

@@ -126,6 +126,8 @@ class Process:
     tranches: tuple[Tranche, ...] = (ALL,)
     #: Cross section of the hard process; None where the generator's own is taken.
     xsec_fb: float | None = None
+    #: Cross section without slicing and its error, measured apart from those of slices of phase space: a check.
+    inclusive_xsec_fb: tuple[float, float] | None = None
     #: How ``xsec_fb`` of a signal is computed: a function of :mod:`massgap.samples.xsec` and its arguments.
     xsec_rule: tuple[str | float, ...] = ()
     #: What the generator's cross section must be multiplied with where it is taken.

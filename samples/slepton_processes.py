@@ -62,6 +62,7 @@ def _dimuon(on_peak: bool) -> Process:
         source=LO,
         settings=(*_DRELL_YAN, "23:onIfAny = 13"),
         tranches=phase_space_slices("pT_hat", *zip(edges, shares, xsec, strict=True)),
+        inclusive_xsec_fb=(614.8e3, 0.6e3),
         filter=DimuonFilter(on_peak=on_peak),
         qcd_order=1,
     )
@@ -82,6 +83,7 @@ SLEPTON_BACKGROUNDS = (
             (200, 13.0, 2008.0),
             (400, 1.5, 116.5),
         ),
+        inclusive_xsec_fb=(613.6e3, 0.6e3),
         filter=DimuonFilter(ditau=True),
         qcd_order=1,
     ),
