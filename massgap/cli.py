@@ -169,9 +169,7 @@ EXECUTOR = click.option(
 @click.option("--workers", type=int, help="Worker processes.  [default: one per core]")
 @click.option(
     "--detector",
-    default="cms",
-    show_default=True,
-    help="Detector response: cms, atlas, hl-lhc, cascade or perfect.",
+    help="Detector response: cms, atlas, hl-lhc, cascade or perfect.  [default: the analysis' own; cms with --lhe]",
 )
 @click.option("--card", type=click.Path(path_type=Path), help="Own detector card (TOML) instead.")
 @click.option(
@@ -224,7 +222,10 @@ def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> Non
     out, lhe = options["out"], options.pop("lhe")
     card = options.pop("card")
     detector = options.pop("detector")
-    options["card"] = detector if card is None else card
+    if card is not None and detector is not None:
+        msg = "give --detector or --card, not both"
+        raise click.UsageError(msg)
+    options["card"] = card or detector or ("cms" if lhe else None)
     options["form"] = "rntuple" if options.pop("rntuple") else "ttree"
     options["workers"] = options["workers"] or os.cpu_count() or 1
     of_files = {
@@ -261,9 +262,12 @@ def _list_processes() -> None:
         if heading != analysis:
             analysis = heading
             click.echo(f"{heading} ({row['sqrt_s_tev']:g} TeV)")
-        xsec = "   (measured)" if row["xsec_fb"] is None else f"{row['xsec_fb']:9.4g} fb"
+        xsec = f"{'computed':>12s}" if row["xsec_fb"] is None else f"{row['xsec_fb']:9.4g} fb"
         click.echo(f"  {row['name']:28s} {xsec}  {row['description']}")
     click.echo(f"signals of any mass in GeV: {', '.join(SIGNAL_FORMS)}")
+    click.echo(
+        "Cross sections are leading order, before the filters; those of signals are computed when they are made."
+    )
 
 
 def _tell_generation(out: Path, made: dict[str, Any]) -> None:

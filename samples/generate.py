@@ -56,7 +56,7 @@ def generate(
     workers: int = 2,
     progress: Callable[[Progress], None] | None = None,
     resume: bool = True,
-    card: str | os.PathLike[str] = "cms",
+    card: str | os.PathLike[str] | None = None,
     mpi: bool = False,
     variations: bool = False,
     sqrt_s_tev: float | None = None,
@@ -83,7 +83,8 @@ def generate(
     resume : bool
         Keep complete blocks of the same settings; otherwise everything is made anew.
     card : str or path
-        Detector card: ``cms``, ``atlas``, ``hl-lhc``, ``perfect``, or the path of a TOML file.
+        Detector card: ``cms``, ``atlas``, ``hl-lhc``, ``cascade``, ``perfect``, or the path of a TOML file; by default
+        the one that suits the analysis, and ``cms`` for processes of several.
     mpi : bool
         Simulate multiparton interactions (about ten times slower).
     variations : bool
@@ -115,6 +116,9 @@ def generate(
     require()
     chosen = [with_cross_section(at_energy(process, sqrt_s_tev)) for process in chosen]
     out = Path(out)
+    if card is None:
+        suited = {process.card for process in chosen}
+        card = suited.pop() if len(suited) == 1 else "cms"
     options = Options(os.fspath(card), mpi, variations, form)
     tasks = plan_tasks(chosen, out, events, seed, options)
     prepare(out, tasks, options)

@@ -65,6 +65,7 @@ CASCADE_BACKGROUNDS = (
         source=f"{LO}, photon from the QED shower; matrix elements come through --lhe",
         settings=("WeakDoubleBoson:ffbar2WW = on", "24:onMode = off", "24:onIfAny = 13 15"),
         sqrt_s_tev=14.0,
+        card="cascade",
         tranches=(Tranche("all", "all", 0.0, None, 3.0),),
         xsec_fb=3299.0,
         filter=_WITH_PHOTON,
@@ -76,6 +77,7 @@ CASCADE_BACKGROUNDS = (
         source=f"{LO}, photon from the QED shower; matrix elements come through --lhe",
         settings=(*_ZZ, "23:onMode = off", "23:onIfAny = 12 13 14 15 16"),
         sqrt_s_tev=14.0,
+        card="cascade",
         tranches=(Tranche("all", "all", 0.0, None, 1.5),),
         xsec_fb=980.0,
         filter=_WITH_PHOTON,
@@ -92,6 +94,7 @@ CASCADE_BACKGROUNDS = (
             "23:onIfAny = 15",
         ),
         sqrt_s_tev=14.0,
+        card="cascade",
         tranches=phase_space_slices("pT_hat", (4, 1.0, 6249.0), (10, 2.0, 3175.0), (25, 1.5, 1176.0)),
         inclusive_xsec_fb=(10.604e3, 10.0),
         filter=ObjectFilter(leptons=2, muon_pair=True, photons=1, ditau=True, muon_pt=7.0),
@@ -110,6 +113,7 @@ def _vbf(name: str, process: str, description: str, settings: tuple[str, ...], *
         source=f"{LO}, second jet from the shower; matrix elements come through --lhe",
         settings=settings,
         sqrt_s_tev=13.6,
+        card="hl-lhc",
         filter=_VBF,
         **options,  # type: ignore[arg-type]
     )

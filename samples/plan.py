@@ -32,6 +32,7 @@ __all__ = [
 #: Events in a block.
 BLOCK = 2000
 _NO_CONTENT = (
+    "card",
     "description",
     "source",
     "xsec_fb",

@@ -136,6 +136,8 @@ class Process:
     masses: dict[str, float] = field(default_factory=dict)
     slha: str | None = None
     sqrt_s_tev: float = 13.0
+    #: Detector card where none is asked for: the one that suits the analysis.
+    card: str = "cms"
     filter: DimuonFilter | ObjectFilter | None = None
     #: Weight of the decay chain, by name (see :mod:`massgap.samples.cascade`).
     decay_weight: str = ""

@@ -58,6 +58,7 @@ def _smuons(name: str, kind: str, m: float, m_lsp: float) -> tuple[Process, ...]
             is_signal=True,
             masses={"m_slepton": m, "m_lsp": m_lsp},
             slha=smuon_slha(m, m_lsp, chirality),
+            card="cms" if one_jet else "atlas",
             filter=DimuonFilter(
                 edges=tuple(edge for edge, _ in slices),
                 one_jet=one_jet,
@@ -84,6 +85,7 @@ def _winos(name: str, model: str, m: float, dm: float) -> tuple[Process, ...]:
             masses={"m_wino": m, "m_lsp": m - dm},
             slha=electroweakino_slha(m, dm, model),
             sqrt_s_tev=13.6,
+            card="hl-lhc",
             filter=ObjectFilter(leptons=1, vbf=True),
             decay_weight="offshell" if model == "WZ" else "",
         )
@@ -123,6 +125,7 @@ def _cascade(name: str, model: str, *masses: float) -> tuple[Process, ...]:
             masses=dict(zip(("m_X", "m_Y", "m_Z", "m_chi"), masses, strict=True)),
             slha=cascade_slha(masses),
             sqrt_s_tev=14.0,
+            card="cascade",
             filter=ObjectFilter(leptons=2, muon_pair=True, lepton_pt=5.0, photons=1, muon_pt=7.0),
             decay_weight="cascade_sDM" if model == "sDM" else "",
         ),

@@ -151,6 +151,7 @@ SMUON_BACKGROUNDS = (
     Process(
         name="tt_2mu",
         process="tt",
+        card="atlas",
         description="top pairs, both W to a muon (tau -> mu included), any number of jets",
         source=LO,
         settings=_TT,
@@ -163,6 +164,7 @@ SMUON_BACKGROUNDS = (
     Process(
         name="WW_2mu",
         process="mumununu",
+        card="atlas",
         description="W pairs, both to a muon (tau -> mu included), any number of jets",
         source=LO,
         settings=_WW,
@@ -174,6 +176,7 @@ SMUON_BACKGROUNDS = (
     Process(
         name="ZZ_2mu",
         process="mumununu",
+        card="atlas",
         description="pairs of Z/gamma* (m > 50 GeV), to muons, taus or neutrinos, any number of jets",
         source=LO,
         settings=_ZZ_LEPTONS,
@@ -184,6 +187,7 @@ SMUON_BACKGROUNDS = (
     Process(
         name="WZ_2mu",
         process="mumulnu",
+        card="atlas",
         description="W with Z (m > 50 GeV), Z to muons or taus, any number of jets",
         source=LO,
         settings=_WZ,

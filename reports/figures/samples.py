@@ -83,8 +83,14 @@ def merged_spectrum(
         _plain_log_x(axes)
         axes.set_xlabel(plottable(label))
         axes.set_ylabel("Cross section [fb / GeV]")
-        legend_above(figure, handles, [*map(plottable, densities), "sum"], columns=3)
+        _legend(figure, handles, [*map(plottable, densities), "sum"])
     return figure
+
+
+def _legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str], most: int = 3) -> None:
+    """Legend above, in as many columns as the longest name leaves room for."""
+    longest = max(map(len, labels), default=0)
+    legend_above(figure, handles, labels, columns=max(1, min(most, 62 // (longest + 6))))
 
 
 def peak(
@@ -121,7 +127,7 @@ def peak(
         axes.set_ylim(bottom=0)
         axes.set_xlabel(label)
         axes.set_ylabel("Fraction of entries per bin")
-        legend_above(figure, handles, labels, columns=3)
+        _legend(figure, handles, labels)
     return figure
 
 
@@ -140,7 +146,7 @@ def shape_with_end(edges: np.ndarray, curves: Mapping[str, np.ndarray], label: s
         axes.set_ylim(bottom=0)
         axes.set_xlabel(plottable(label))
         axes.set_ylabel("Fraction of events per bin")
-        legend_above(figure, handles, [*map(plottable, curves), "endpoint"], columns=3)
+        _legend(figure, handles, [*map(plottable, curves), "endpoint"])
     return figure
 
 
@@ -203,7 +209,7 @@ def response(
         _plain_log_x(axes[0])
         axes[-1].set_xlabel(label)
         axes[0].set_ylabel(ylabel)
-        legend_above(figure, handles, [plottable(name) for name in found], columns=3)
+        _legend(figure, handles, [plottable(name) for name in found])
     return figure
 
 
@@ -258,5 +264,5 @@ def overlay(
             axes[1].set_ylabel("Ratio", loc="center")
         axes[-1].set_xlabel(label)
         axes[0].set_ylabel("Fraction per unit of x")
-        legend_above(figure, handles, [plottable(name) for name in curves], columns=2)
+        _legend(figure, handles, [plottable(name) for name in curves], most=2)
     return figure

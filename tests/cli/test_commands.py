@@ -37,8 +37,38 @@ def test_list_of_processes_has_a_line_each_with_cross_section() -> None:
     from massgap.samples.catalogue import PROCESSES
 
     lines = invoke("generate", "--list").output.splitlines()
-    assert {line.split()[0] for line in lines} == set(PROCESSES)
-    assert all(float(line.split()[1]) > 0 and line.split()[2] == "fb" for line in lines)
+    rows = {line.split()[0]: line.split()[1:] for line in lines if line.startswith("  ")}
+    assert set(rows) == set(PROCESSES)
+    for name, words in rows.items():
+        if PROCESSES[name].is_signal:
+            assert words[0] == "computed"
+        else:
+            assert float(words[0]) > 0
+            assert words[1] == "fb"
+    assert "smuonR_M_LSP" in lines[-2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("tt", "--lhe", "x.lhe"), ("PROCESSES", "--lhe")),
+        (("--lhe", "x.lhe", "--energy", "13"), ("--energy", "--lhe")),
+        (("--lhe", "nosuch.lhe"), ("nosuch.lhe",)),
+        (("tt", "--qcut", "20"), ("--qcut", "--lhe")),
+        (("tt", "--filter", "vbf"), ("--filter", "--lhe")),
+        (("tt", "--detector", "nosuch"), ("nosuch", "hl-lhc")),
+        (("tt", "--detector", "cms", "--card", "my.toml"), ("--detector", "--card")),
+        (("tt", "--energy", "1000"), ("TeV",)),
+        (("tt", "tt_2mu"), ("tt_2mu", "twice")),
+    ],
+)
+def test_options_of_generate_that_do_not_go_together(arguments, words, tmp_path, monkeypatch) -> None:
+    pytest.importorskip("pythia8mc")
+    monkeypatch.chdir(tmp_path)
+    result = invoke("generate", *arguments)
+    assert result.exit_code not in (0, None)
+    assert all(word in result.output for word in words), result.output
+    assert "Traceback" not in result.output
 
 
 @pytest.mark.parametrize(
@@ -58,6 +88,9 @@ def test_list_of_processes_has_a_line_each_with_cross_section() -> None:
         (("fit", "nosuch"), ("nosuch",)),
         (("fit", "nosuch", "--edges", "a,b"), ("a,b", "0,0.5,0.9,1")),
         (("report", "nosuch"), ("nosuch",)),
+        (("report", "samples", "nosuch"), ("nosuch",)),
+        (("report", "a", "b"), ("samples", "a b")),
+        (("report", "samples", ".", "--reference", "tt"), ("tt", "PROCESS=FILE")),
     ],
 )
 def test_wrong_arguments_get_one_message_that_names_them(
