@@ -8,7 +8,7 @@ Two decisions are taken long before the costly parts of an event (the full showe
 * after the hardest emission of the shower (and again when all partons are there): which missing momentum is the
   event heading for? ``met_hard`` is the vector sum of what will escape, carried along with the recoil against that
   emission. It is set to 0 where the event cannot reach a dilepton search with one hard jet anyway: leptons outside
-  the acceptance, far apart in pseudorapidity (|cos theta*| = tanh(|delta eta| / 2) > 0.635), a dimuon at the Z mass,
+  the acceptance, far apart in pseudorapidity (|cos theta*| = tanh(|delta eta| / 2) > 0.76), a dimuon at the Z mass,
   no hard jet, or several. For a search that asks for no jet only the acceptance and the Z mass count.
 
 Slices in met_hard (tranches) do not overlap and add up to the process, whatever the variable does: an event belongs
@@ -114,7 +114,7 @@ def met_hard(
         (pt_a, eta_a), (pt_b, eta_b) = _pt_eta(a.momentum), _pt_eta(b.momentum)
         if min(pt_a, pt_b) < (7.0 if one_jet else 5.0) or max(abs(eta_a), abs(eta_b)) > 2.6:
             continue
-        if one_jet and abs(eta_a - eta_b) > 1.5:
+        if one_jet and abs(eta_a - eta_b) > 2.0:
             continue
         taus = (abs(a.pdg) == 15, abs(b.pdg) == 15)
         if not any(taus) and abs(_mass(a.momentum, b.momentum) - _Z_MASS) < z_window:
@@ -320,14 +320,15 @@ def make_hook(
                 return boost_along(p, self.old[ancestor], new[ancestor])
 
             jets = [_pt_eta(now(found))[0] for found in self.jets] + [emitted]
-            self.recoiled = [HardLepton(found[0], now(found)) for found in self.leptons]
+            leptons = [HardLepton(found[0], now(found)) for found in self.leptons]
             self.value = met_hard(
-                self.recoiled,
+                leptons,
                 [now(found) for found in self.invisible],
                 jets,
                 one_jet=dimuon.one_jet,
                 second=65.0 if top else 1e9,
-                z_window=z_window,
+                # decided with the momenta of the hard process: the recoil keeps the mass, carrying it along does not
+                z_window=0.0,
             )
             assert edges is not None
             self.index = max(k for k, edge in enumerate(edges) if self.value >= edge)
@@ -347,15 +348,19 @@ def make_hook(
             with without_banner("SlowJet"):
                 if not slow_jet.analyze(event):
                     return False
+            # the leptons as they are now: where the first emission put them may be far away
+            leptons = [
+                (particle.eta(), particle.phi())
+                for particle in (event[i] for i in range(5, event.size()))
+                if abs(particle.id()) in (11, 13, 15) and particle.status() > 0
+            ]
             found = 0
             for i in range(slow_jet.sizeJet()):
                 eta, phi = slow_jet.p(i).eta(), slow_jet.phi(i)
-                apart = True
-                for lepton in self.recoiled:
-                    p = lepton.momentum
-                    dphi = abs(phi - math.atan2(p[1], p[0]))
-                    apart &= math.hypot(eta - _pt_eta(p)[1], min(dphi, 2 * math.pi - dphi)) > 0.6
-                found += apart
+                found += all(
+                    math.hypot(eta - other, math.remainder(phi - angle, 2 * math.pi)) > 0.4
+                    for other, angle in leptons
+                )
             return found > 1
 
     return Hook(), counters
@@ -364,7 +369,7 @@ def make_hook(
 def _may_be_seen(p: Any, q: Any, z_window: float, close: bool) -> bool:
     """Whether a pair of the hard process may still satisfy met_hard's conditions after the recoil."""
     eta_p, eta_q = p.eta(), q.eta()
-    if (close and abs(eta_p - eta_q) > 3.5) or abs(eta_p + eta_q) > 8.0:
+    if (close and abs(eta_p - eta_q) > 5.0) or abs(eta_p + eta_q) > 8.0:
         return False
     if abs(p.id()) != 13 or abs(q.id()) != 13:
         return True
