@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import html
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from massgap.reports.errors import ReportError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,3 +161,24 @@ def page(title: str, subtitle: object, sections: Sequence[Section]) -> str:
         f"<main>\n{body}\n</main>\n"
         '<footer><p><a href="#top">Back to the top</a></p></footer>\n</body>\n</html>\n'
     )
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write a page, whole or not at all.
+
+    Raises
+    ------
+    ReportError
+        If it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Written beside and moved: an interruption never leaves half a page.
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        message = (
+            f"the report cannot be written to {path} ({error.strerror}): choose another file with --out."
+        )
+        raise ReportError(message) from error

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from massgap.reports.errors import ReportError
 from massgap.reports.inputs import read_inputs
 
 
@@ -51,7 +49,7 @@ def write_report(
     """
     inputs = read_inputs(run_folder, model_folder, fit_folder)
     # matplotlib and mplhep load here, after all that can be wrong with the folders was said.
-    from massgap.reports.page import page
+    from massgap.reports.page import page, write_page
     from massgap.reports.sections import (
         bookkeeping,
         distributions,
@@ -81,15 +79,5 @@ def write_report(
         [section for section in found if section is not None],
     )
     path = Path(out)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Written beside and moved: an interrupted report never leaves half a page.
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        message = (
-            f"the report cannot be written to {path} ({error.strerror}): choose another file with --out."
-        )
-        raise ReportError(message) from error
+    write_page(path, text)
     return path

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from massgap.reports.errors import ReportError
 from massgap.reports.numbers import measured, number
 from massgap.reports.page import (
     Markup,
@@ -22,6 +20,7 @@ from massgap.reports.page import (
     paragraph,
     table,
     value,
+    write_page,
 )
 from massgap.reports.samples_checks import FEW, LIMIT, LOOK, OK, Check, Part
 from massgap.reports.samples_inputs import SampleFolder, chunks, read_folder
@@ -111,8 +110,8 @@ def write_samples_report(
         "absent": [text for part in parts.values() for text in part.absent],
         "problems": samples.problems,
     }
-    _write(path, text)
-    _write(path.with_suffix(".json"), json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
+    write_page(path, text)
+    write_page(path.with_suffix(".json"), json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
     return path
 
 
@@ -282,17 +281,3 @@ def _chapter(key: str, part: Part, figures: Sequence[Markup]) -> Section:
         items = "".join(f"<li>{escape(text)}</li>" for text in part.absent)
         parts.append(fold_away("Not available", Markup(f"<ul>{items}</ul>"), is_open=len(part.absent) <= 4))
     return Section(anchor, heading, join(*parts))
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Written beside and moved: an interruption never leaves half a page.
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        message = (
-            f"the report cannot be written to {path} ({error.strerror}): choose another file with --out."
-        )
-        raise ReportError(message) from error

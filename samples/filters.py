@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from massgap.samples.jets import without_banner
+from massgap.samples.quiet import without_banner
 from massgap.samples.slicing import Counters
 
 if TYPE_CHECKING:

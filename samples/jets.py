@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,35 +10,15 @@ import numpy as np
 from massgap.samples.cones import nearest
 from massgap.samples.detector import eta_bin, lognormal
 from massgap.samples.errors import GeneratorMissingError
+from massgap.samples.quiet import without_banner
 from massgap.samples.record import Record, last_copies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from massgap.samples.draws import EventRandom
 
-_announced: set[str] = set()
 _KINEMATICS = ("pt", "eta", "phi", "mass")
 #: Noise of a card is that of jets of this radius.
 _NOISE_RADIUS = 0.4
-
-
-@contextlib.contextmanager
-def without_banner(library: str) -> Iterator[None]:
-    """Hold back what the first call of a jet library prints to the terminal from C++."""
-    if library in _announced:
-        yield
-        return
-    sys.stdout.flush()
-    saved, null = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(null, 1)
-        yield
-        _announced.add(library)
-    finally:
-        os.dup2(saved, 1)
-        os.close(saved)
-        os.close(null)
 
 
 def cluster(

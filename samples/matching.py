@@ -7,17 +7,12 @@ highest multiplicity may have softer jets in addition. Sources: 0706.2569, 0810.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 from massgap.samples.errors import LheError
 from massgap.samples.pythia import require
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from massgap.samples.lhe import LheFile
 
 
@@ -113,24 +108,3 @@ def add_hooks(pythia: Any, hooks: list[Any]) -> None:
         if not (pythia.addUserHooksPtr(hook) if k else pythia.setUserHooksPtr(hook)):
             msg = f"Pythia refuses the hook {type(hook).__name__}"
             raise LheError(msg)
-
-
-@contextlib.contextmanager
-def no_banner() -> Iterator[None]:
-    """Keep standard output quiet: the matching prints its parameters, whatever Pythia's settings say.
-
-    Wrap ``pythia.init()``, and the deletion of the Pythia object and of the hook; what ``infoPython()`` and
-    ``nextBatch()`` have returned keeps them alive.
-    """
-    sys.stdout.flush()
-    saved = os.dup(1)
-    try:
-        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
-            os.dup2(nowhere.fileno(), 1)
-            try:
-                yield
-            finally:
-                sys.stdout.flush()
-                os.dup2(saved, 1)
-    finally:
-        os.close(saved)

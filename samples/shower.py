@@ -9,7 +9,7 @@ from massgap.samples.errors import GenerationError
 from massgap.samples.filters import make_object_hook
 from massgap.samples.lhe_shower import block_setting, make_counter
 from massgap.samples.lhe_weights import lhe_weights, shower_columns
-from massgap.samples.matching import add_hooks, make_matching_hook, no_banner
+from massgap.samples.matching import add_hooks, make_matching_hook
 from massgap.samples.process import DimuonFilter
 from massgap.samples.pythia import (
     BATCH,
@@ -20,6 +20,7 @@ from massgap.samples.pythia import (
     settings_of,
     start,
 )
+from massgap.samples.quiet import no_banner
 from massgap.samples.record import Record, from_batch
 from massgap.samples.reweight import ps_weights
 

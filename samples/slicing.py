@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from massgap.samples.process import DimuonFilter
 
-from massgap.samples.jets import without_banner
+from massgap.samples.quiet import without_banner
 
 Momentum = tuple[float, float, float, float]  # px, py, pz, E
 _INVISIBLE = frozenset({12, 14, 16, 1000022, 1000023, 1000039})

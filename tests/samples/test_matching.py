@@ -10,7 +10,8 @@ from massgap.samples.errors import LheError
 from massgap.samples.lhe import read_lhe
 from massgap.samples.lhe_blocks import extract
 from massgap.samples.lhe_shower import accepted_xsec_fb, block_setting, lhe_settings, make_counter
-from massgap.samples.matching import add_hooks, default_qcut, make_matching_hook, mlm_settings, no_banner
+from massgap.samples.matching import add_hooks, default_qcut, make_matching_hook, mlm_settings
+from massgap.samples.quiet import no_banner
 
 pythia8mc = pytest.importorskip("pythia8mc")
 
