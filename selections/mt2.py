@@ -45,6 +45,9 @@ Leg: TypeAlias = tuple[float, float, float, float, float]
 
 # Masses below this fraction of the largest input are zero: their squares would underflow in ratios.
 _TINY_MASS = 1e-30
+# Trial masses below this fraction are zero, too: they move M_T2 by less than rounding does, but their squares are lost
+# beside momenta, and with them the difference between a leg that can be balanced and one that cannot.
+_TINY_TRIAL_MASS = 1e-13
 # The search ends when the expected gain in M^2 is below this fraction of it.
 _TOLERANCE = 1e-14
 # Newton steps have settled when the last one changes M^2 - M_low^2 by less than this fraction.
@@ -397,6 +400,8 @@ def mt2_kernel(
     m2, px2, py2, chi2 = m2 / scale, px2 / scale, py2 / scale, chi2 / scale
     m1 = m1 if m1 > _TINY_MASS else 0.0
     m2 = m2 if m2 > _TINY_MASS else 0.0
+    chi1 = chi1 if chi1 > _TINY_TRIAL_MASS else 0.0
+    chi2 = chi2 if chi2 > _TINY_TRIAL_MASS else 0.0
     if (m1 == 0.0 and px1 == 0.0 and py1 == 0.0) or (m2 == 0.0 and px2 == 0.0 and py2 == 0.0):
         return bound
     if m1 + chi1 < m2 + chi2 or (m1 + chi1 == m2 + chi2 and m1 < m2):

@@ -239,3 +239,18 @@ def test_jagged_arrays():
     got = mt2(0.0, px, 0.0, 0.0, 20.0, 0.0, -5.0, 3.0, 0.0, 0.0)
     assert ak.num(got).to_list() == [2, 0, 1]
     assert got[0, 0] == pytest.approx(12.017183194545662, rel=1e-12)
+
+
+@pytest.mark.parametrize("more", [1e-300, 2.54e-183, 1e-160, 1e-100, 1e-30, 1e-20, 1e-14])
+@pytest.mark.parametrize("which", [(1.0, 1.0), (1.0, 0.0), (0.0, 1.0)])
+def test_trial_masses_too_small_to_matter(more, which):
+    """The limit of no trial mass is reached continuously, whatever underflows on the way."""
+    event = (0.0, 50.0, 0.0, 0.0, 0.0, 20.0, -0.4161468365471424, 0.9092974268256817)
+    massless = mt2(*event, 0.0, 0.0)
+    # all splittings of the missing momentum on a grid: the smallest of the larger transverse mass
+    x, y = np.meshgrid(np.linspace(-3, 3, 601), np.linspace(-3, 3, 601))
+    first = np.sqrt(2 * np.maximum(50.0 * np.hypot(x, y) - 50.0 * x, 0.0))
+    x, y = event[6] - x, event[7] - y
+    second = np.sqrt(2 * np.maximum(20.0 * np.hypot(x, y) - 20.0 * y, 0.0))
+    assert np.min(np.maximum(first, second)) == pytest.approx(massless, rel=0.02)
+    assert mt2(*event, which[0] * more, which[1] * more) == pytest.approx(massless, rel=1e-9)
