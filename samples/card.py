@@ -38,9 +38,7 @@ def load_card(card: str | Path = "cms") -> dict[str, Any]:
     CardError
         If the card does not exist, is not TOML, or has a missing, unknown or impossible table or key.
     """
-    path = Path(card)
-    if path.suffix != ".toml":
-        path = CARD_FOLDER / f"{card}.toml"
+    path = card_path(card)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -52,6 +50,12 @@ def load_card(card: str | Path = "cms") -> dict[str, Any]:
         raise CardError(msg) from None
     check_card(content, path)
     return content
+
+
+def card_path(card: str | Path) -> Path:
+    """File of a card, given by name or path; it need not exist."""
+    path = Path(card)
+    return path if path.suffix == ".toml" else CARD_FOLDER / f"{card}.toml"
 
 
 def check_card(content: dict[str, Any], path: str | Path) -> None:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.samples.block import read_block, run_block
+from massgap.samples.card import card_path
 from massgap.samples.catalogue import list_processes, processes_of
-from massgap.samples.detector import CARD_FOLDER
 from massgap.samples.errors import GenerationError
 from massgap.samples.fileset import write_fileset
 from massgap.samples.normalisation import fileset_of, write_rates
@@ -190,14 +190,10 @@ def prepare(out: Path, tasks: list[Task], options: Options) -> None:
         probe = out / f".probe.{os.getpid()}"
         probe.write_bytes(b"")
         probe.unlink()
-        (out / "detector.toml").write_text(_card_path(options.card).read_text())
+        (out / "detector.toml").write_text(card_path(options.card).read_text())
     except OSError as error:
         msg = f"output folder {out} cannot be written: {error.strerror}"
         raise GenerationError(msg) from None
-
-
-def _card_path(card: str) -> Path:
-    return Path(card) if card.endswith(".toml") else CARD_FOLDER / f"{card}.toml"
 
 
 def _run(

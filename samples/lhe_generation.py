@@ -116,7 +116,7 @@ def generate_lhe(
     model = _model(slha, decays)
     out = Path(out)
     options = Options(os.fspath(card), mpi, variations, form)
-    chosen, sources = [], []
+    chosen, sources, read = [], [], []
     for path, name in zip(paths, _names(paths), strict=True):
         lhe = read_lhe(path)
         matched = matching == "mlm" or (matching == "auto" and lhe.is_multijet)
@@ -133,6 +133,7 @@ def generate_lhe(
             _process(name, process, lhe, [*settings, *model.settings], model, filter_name, is_signal)
         )
         sources.append(LheSource(without_index(lhe), matched))
+        read.append(lhe)
     tasks: list[Task] = []
     scratch = out / ".lhe"
     for part, source in zip(chosen, sources, strict=True):
@@ -142,13 +143,12 @@ def generate_lhe(
 
     def cut_out(todo: list[Task]) -> list[Task]:
         ready = []
-        for part, path in zip(chosen, paths, strict=True):
+        for part, lhe in zip(chosen, read, strict=True):
             own = {task.block: task for task in todo if task.process == part}
             if not own:
                 continue
             folder = scratch / part.name
             folder.mkdir(parents=True, exist_ok=True)
-            lhe = read_lhe(path)
             blocks = split(lhe, folder, min(BLOCK, lhe.n_events, events or lhe.n_events), wanted=set(own))
             ready += [replace(task, block_file=blocks[number]) for number, task in own.items()]
         return ready
