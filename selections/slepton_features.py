@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from massgap.selections.compiled import compiled
 from massgap.selections.cos_theta_star import cos_theta_star_kernel
 from massgap.selections.ditau import ditau_mass_squared_kernel, signed_sqrt_kernel
 from massgap.selections.errors import SelectionError
+from massgap.selections.feature import Feature
 from massgap.selections.invariant_mass import invariant_mass_squared_kernel
 from massgap.selections.mt2 import mt2_kernel
 from massgap.selections.ratios import over_met_kernel, ratio_mt2_kernel
@@ -22,38 +22,6 @@ if TYPE_CHECKING:
     from massgap.selections.elementwise import Floats
 
 __all__ = ["FEATURES", "FEATURE_NAMES", "Feature", "FlatMet", "FlatObject", "slepton_features"]
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One observable: its name, how a plot labels and bins it, and what it is.
-
-    Parameters
-    ----------
-    name
-        Name in feature tables, histograms and models.
-    label
-        LaTeX label for plots, without the unit.
-    unit
-        "GeV", "rad" or "" for a pure number.
-    low, high, bins
-        Range and number of bins of the histogram.
-    description
-        One sentence in plain words.
-    """
-
-    name: str
-    label: str
-    unit: str
-    low: float
-    high: float
-    bins: int
-    description: str
-
-    @property
-    def axis_label(self) -> str:
-        """Label with unit, as an axis shows it."""
-        return f"{self.label} [{self.unit}]" if self.unit else self.label
 
 
 FEATURES: tuple[Feature, ...] = (

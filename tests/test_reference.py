@@ -48,12 +48,8 @@ NOT_BUILT_YET = {
     "cascade_misc": "cascade",
     "cascade_sb": "cascade",
     "smuon_features": "smuon",
-    "vbf_detector": "electroweakino",
     "vbf_preselection": "electroweakino",
-    "vbf_vbf": "electroweakino",
-    "vlq_neutrino": "vlq",
     "vlq_reconstruct": "vlq",
-    "vlq_z": "vlq",
 }
 """Files of analyses that do not exist yet, skipped by name: file -> analysis."""
 

@@ -1,0 +1,83 @@
+"""Lepton identification with 140 pile-up interactions, as the vbf-electroweakino paper assumes it.
+
+The detector card ``hl-lhc`` of the samples holds the same curves as steps in eta.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from massgap.selections.compiled import compiled
+from massgap.selections.elementwise import elementwise
+
+if TYPE_CHECKING:
+    from massgap.selections.elementwise import Floats
+
+__all__ = ["lepton_efficiency", "lepton_misidentification"]
+
+
+@compiled
+def falling_kernel(pt: float, eta: float, central: float, edge: float) -> float:
+    """central up to |eta| = 1.5, linear to edge at 2.5, 0 beyond or for pT <= 5 GeV."""
+    if math.isnan(pt) or math.isnan(eta):
+        return math.nan
+    if pt <= 5.0 or abs(eta) > 2.5:
+        return 0.0
+    return central + (edge - central) * max(abs(eta) - 1.5, 0.0)
+
+
+@compiled
+def _efficiency_loop(pt: Floats, eta: Floats, out: Floats) -> None:
+    for i in range(out.size):
+        out[i] = falling_kernel(pt[i], eta[i], 0.95, 0.65)
+
+
+@compiled
+def _misidentification_loop(pt: Floats, eta: Floats, out: Floats) -> None:
+    for i in range(out.size):
+        out[i] = falling_kernel(pt[i], eta[i], 0.003, 0.005)
+
+
+def lepton_efficiency(pt: Any, eta: Any) -> Any:
+    """Probability that an electron or a muon is identified (vbf-electroweakino paper, section III).
+
+    Parameters
+    ----------
+    pt, eta
+        Transverse momentum (GeV) and pseudorapidity; they broadcast.
+
+    Returns
+    -------
+    float or array
+        0.95 for |eta| up to 1.5, falling linearly to 0.65 at 2.5; 0 beyond and for pT up to 5 GeV.  NaN
+        only for NaN.
+
+    Examples
+    --------
+    >>> lepton_efficiency(20.0, [0.0, -2.0, 2.5, 2.6]).round(6).tolist()
+    [0.95, 0.8, 0.65, 0.0]
+    """
+    return elementwise(_efficiency_loop, pt, eta)
+
+
+def lepton_misidentification(pt: Any, eta: Any) -> Any:
+    """Probability that something else passes as an electron or a muon (vbf-electroweakino paper, section III).
+
+    Parameters
+    ----------
+    pt, eta
+        Transverse momentum (GeV) and pseudorapidity; they broadcast.
+
+    Returns
+    -------
+    float or array
+        0.003 for |eta| up to 1.5, rising linearly to 0.005 at 2.5; 0 beyond and for pT up to 5 GeV.  NaN
+        only for NaN.
+
+    Examples
+    --------
+    >>> lepton_misidentification([20.0, 20.0, 5.0], [0.0, 2.0, 0.0]).round(6).tolist()
+    [0.003, 0.004, 0.0]
+    """
+    return elementwise(_misidentification_loop, pt, eta)

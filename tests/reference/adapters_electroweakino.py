@@ -1,0 +1,48 @@
+"""The electroweakino observables in the form of the reference files: case["in"] -> case["out"]."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from massgap.selections.interference import expected_events, relative_kinematic_interference
+from massgap.selections.lepton_identification import lepton_efficiency, lepton_misidentification
+from massgap.selections.vbf_pair import largest_mass_pair, vbf_pair
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from massgap.selections.vbf_pair import JetPair
+
+Case = dict[str, Any]
+
+
+def jet(given: Case) -> Case:
+    return {"pt": given["pt"], "eta": given["eta"], "phi": given["phi"], "mass": given["m"]}
+
+
+def pair(result: JetPair) -> Case:
+    return {
+        "i": int(result.i[0]) if result.i[0] >= 0 else None,
+        "j": int(result.j[0]) if result.j[0] >= 0 else None,
+        "m_jj": result.m_jj[0],
+        "abs_deta_jj": result.abs_deta_jj[0],
+        "pT_jj": result.pt_jj[0],
+        "n_candidates": int(result.n_candidates[0]),
+    }
+
+
+def of_detector(given: Case) -> Case:
+    return {
+        "eff": lepton_efficiency(given["pt"], given["eta"]),
+        "misid": lepton_misidentification(given["pt"], given["eta"]),
+        "rki": relative_kinematic_interference(given["incl"], given["ew"], given["qcd"], given["widths"]),
+        "N": expected_events(given["lumi"], given["sigma"], given["eff"]),
+    }
+
+
+def of_vbf(given: Case) -> Case:
+    jets = [[jet(item) for item in given["jets"]]]
+    return {"vbf": pair(vbf_pair(jets)), "maxmjj_pt20": pair(largest_mass_pair(jets))}
+
+
+ADAPTERS: dict[str, Callable[[Case], Case]] = {"vbf_detector": of_detector, "vbf_vbf": of_vbf}
