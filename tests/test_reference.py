@@ -40,13 +40,6 @@ def load(path: Path) -> ModuleType:
 comparison = load(HERE / "reference" / "comparison.py")
 
 NOT_BUILT_YET = {
-    "cascade_ado": "cascade",
-    "cascade_delta4": "cascade",
-    "cascade_endpoints": "cascade",
-    "cascade_ensemble": "cascade",
-    "cascade_hl": "cascade",
-    "cascade_misc": "cascade",
-    "cascade_sb": "cascade",
     "smuon_features": "smuon",
     "vbf_preselection": "electroweakino",
     "vlq_reconstruct": "vlq",
