@@ -2,14 +2,21 @@
 
 onnxruntime takes permuted columns without a word, so a scorer compares names, order, types and
 widths when it is made, before any event is processed. It carries the bytes of the model: a worker
-that cannot see the file scores all the same. The session is made on first use, with one thread on
-the CPU, and is never pickled.
+that cannot see the file scores all the same.
+
+A model made of decision trees, such as ``massgap train`` writes, is scored by compiled trees
+(`massgap.models.trees`), some ten times faster than by onnxruntime; every other model by onnxruntime,
+in a session with one thread on the CPU that is never pickled. The ONNX file stays the contract: when a
+scorer is made, its compiled trees are compared with onnxruntime on rows chosen to be difficult. These rows
+and onnxruntime's scores of them travel along, so that each worker process repeats the comparison before its
+first event in about a millisecond, without loading onnxruntime.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +25,7 @@ import numpy as np
 
 from massgap.models.errors import FeatureError, ModelError, ModelFileError
 from massgap.models.onnx_file import Description, describe
+from massgap.models.trees import TreeModel, UnsupportedTreesError, probes, read_trees
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +34,16 @@ if TYPE_CHECKING:
 
 BATCH = 65536
 """Events per call of the session: bounds the memory, does not change a score."""
+COMPILED, ONNXRUNTIME = "compiled trees", "onnxruntime"
+ENGINES = ("auto", COMPILED, ONNXRUNTIME)
+"""What a caller may ask for; "auto" takes compiled trees where the model allows it."""
+AGREEMENT = 2e-6
+"""Largest accepted difference between the two engines in a score."""
+N_PROBES = 512
+"""Rows on which the two engines are compared."""
+
+_read: dict[str, TreeModel] = {}  # by SHA-256: trees that agreed with onnxruntime in this process
+_verified: set[str] = set()
 
 
 class OnnxScorer:
@@ -38,16 +56,28 @@ class OnnxScorer:
     features
         The names, in order, that the caller can provide. They must equal those in the model's
         metadata; a model without metadata (somebody's own) needs them.
+    engine
+        ``"auto"``: compiled trees if the model is made of trees that they can score and they agree
+        with onnxruntime, else onnxruntime. ``"compiled trees"`` or ``"onnxruntime"``: this one or an error.
+        The attribute `engine` says which one scores.
+
+    Warns
+    -----
+    RuntimeWarning
+        If the compiled trees do not agree with onnxruntime, which then scores.
 
     Raises
     ------
     ModelError
         If the file is missing, truncated, not ONNX, has external data, operators or an opset that
         are not supported, inputs or outputs of another type or shape, no feature names, or feature
-        names other than `features`. Both sides are named.
+        names other than `features`. Both sides are named. If `engine` is "compiled trees" and the
+        model cannot be scored so, or differs from onnxruntime.
     """
 
-    def __init__(self, path: str | Path, features: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, path: str | Path, features: Sequence[str] | None = None, *, engine: str = "auto"
+    ) -> None:
         file = _model_file(Path(path))
         try:
             content = file.read_bytes()
@@ -55,16 +85,21 @@ class OnnxScorer:
             msg = f"Cannot read the model {file}: {error.strerror or error}."
             raise ModelFileError(msg) from error
         _check_against_training(file, content)
-        self._set_up(content, str(file), features)
+        self._set_up(content, str(file), features, engine)
 
     @classmethod
-    def from_bytes(cls, content: bytes, name: str, features: Sequence[str] | None = None) -> OnnxScorer:
+    def from_bytes(
+        cls, content: bytes, name: str, features: Sequence[str] | None = None, *, engine: str = "auto"
+    ) -> OnnxScorer:
         """Make a scorer of a model in memory; `name` is what messages call it."""
         scorer = cls.__new__(cls)
-        scorer._set_up(content, name, features)
+        scorer._set_up(content, name, features, engine)
         return scorer
 
-    def _set_up(self, content: bytes, name: str, features: Sequence[str] | None) -> None:
+    def _set_up(self, content: bytes, name: str, features: Sequence[str] | None, engine: str) -> None:
+        if engine not in ENGINES:
+            msg = f"The engine {engine!r} is not known; known are {', '.join(map(repr, ENGINES))}."
+            raise ModelError(msg)
         self.path = name
         self._content = content
         self._sha256 = hashlib.sha256(content).hexdigest()
@@ -72,7 +107,58 @@ class OnnxScorer:
         self._description: Description = describe(content, name)
         self._features = _agreed_features(self._description, features, name)
         self._open()  # a damaged tree or an unknown operator shows here, not on a worker
-        self.score_all_folds(np.zeros((2, len(self._features)), dtype=np.float32))
+        self._trees: TreeModel | None = None
+        self._probes: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+        self._run(np.zeros((2, len(self._features)), dtype=np.float32))
+        if engine != ONNXRUNTIME:
+            self._take_trees(forced=engine == COMPILED)
+
+    def _take_trees(self, *, forced: bool) -> None:
+        """Score by compiled trees from now on, if the model allows it and onnxruntime agrees."""
+        import onnx
+
+        try:
+            trees = _read.get(self._sha256) or read_trees(
+                onnx.load_model_from_string(self._content), len(self._features), self.n_folds
+            )
+        except UnsupportedTreesError as reason:
+            if forced:
+                msg = (
+                    f"The model {self.path} cannot be scored by compiled trees: {reason}. "
+                    "Use engine='auto', which leaves it to onnxruntime."
+                )
+                raise ModelFileError(msg) from reason
+            return
+        x = probes(trees, len(self._features), N_PROBES)
+        expected = self._run(x)
+        difference = _largest_difference(trees.score_all(x), expected)
+        if not difference <= AGREEMENT:
+            msg = (
+                f"The compiled trees of the model {self.path} differ from onnxruntime by {difference:.2g} in the score, "
+                f"more than {AGREEMENT:g}"
+            )
+            if forced:
+                raise ModelFileError(msg + ": use engine='onnxruntime'.")
+            warnings.warn(msg + ": onnxruntime scores instead.", RuntimeWarning, stacklevel=4)
+            return
+        self._trees, self._probes = trees, (x, expected)
+        _read[self._sha256] = trees
+        _verified.add(self._sha256)
+
+    def _compiled(self) -> TreeModel | None:
+        """Return the compiled trees, None without; compared with the scores brought along in a new process."""
+        if self._trees is not None and self._probes is not None and self._sha256 not in _verified:
+            x, expected = self._probes
+            difference = _largest_difference(self._trees.score_all(x), expected)
+            if not difference <= AGREEMENT:
+                msg = (
+                    f"On this machine the compiled trees of the model {self.path} differ by {difference:.2g} from the "
+                    f"scores of onnxruntime that they were compared with, more than {AGREEMENT:g}: make the scorer "
+                    "with engine='onnxruntime'."
+                )
+                raise ModelError(msg)
+            _verified.add(self._sha256)
+        return self._trees
 
     # ---- what it is
 
@@ -85,6 +171,11 @@ class OnnxScorer:
     def n_folds(self) -> int:
         """Number of folds, 1 for a model without folds."""
         return self._description.n_folds
+
+    @property
+    def engine(self) -> str:
+        """What scores: "compiled trees" or "onnxruntime"."""
+        return ONNXRUNTIME if self._trees is None else COMPILED
 
     @property
     def sha256(self) -> str:
@@ -104,7 +195,7 @@ class OnnxScorer:
     def __repr__(self) -> str:
         return (
             f"OnnxScorer({self.path!r}, {len(self._features)} features, "
-            f"{self.n_folds} folds, sha256 {self._sha256[:12]})"
+            f"{self.n_folds} folds, sha256 {self._sha256[:12]}, {self.engine})"
         )
 
     # ---- scoring
@@ -133,7 +224,14 @@ class OnnxScorer:
             range, or the model gives a score that is not between 0 and 1.
         """
         x = self._matrix(columns)
-        scores = self.score_all_folds(x)
+        which = self._which(fold, len(x))
+        trees = self._compiled()
+        if trees is None:
+            return self.score_all_folds(x)[np.arange(len(x)), which]
+        return self._checked(trees.score(x, which))
+
+    def _which(self, fold: ArrayLike | None, n: int) -> NDArray[np.intp]:
+        """Return the column of the output that scores each of `n` events."""
         if fold is None:
             if self.n_folds > 1:
                 msg = (
@@ -141,30 +239,37 @@ class OnnxScorer:
                     "held out (massgap.models.folds.held_out_fold)."
                 )
                 raise ModelError(msg)
-            return scores[:, 0].copy()
+            return np.zeros(n, dtype=np.intp)
         which = np.asarray(fold)
-        if which.shape != (len(x),) or (len(x) and which.dtype.kind not in "iu"):
+        if which.shape != (n,) or (n and which.dtype.kind not in "iu"):
             msg = (
                 f"'fold' has shape {which.shape} and type {which.dtype}: one integer for each of the "
-                f"{len(x)} events is needed."
+                f"{n} events is needed."
             )
             raise ModelError(msg)
         if self.n_folds == 1:
-            return scores[:, 0].copy()
-        if len(x) and (which.min() < 0 or which.max() >= self.n_folds):
+            return np.zeros(n, dtype=np.intp)
+        if n and (which.min() < 0 or which.max() >= self.n_folds):
             msg = f"Folds run from {which.min()} to {which.max()}, but the model {self.path} has {self.n_folds} folds."
             raise ModelError(msg)
-        return scores[np.arange(len(x)), which.astype(np.intp)]
+        return which.astype(np.intp, copy=False)
 
     def score_all_folds(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the scores of all classifiers for a float32 matrix, shape (N, n_folds)."""
         x = self._matrix(x)
+        trees = self._compiled()
+        return self._checked(self._run(x) if trees is None else trees.score_all(x))
+
+    def _run(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what onnxruntime gives, shape (N, n_folds)."""
         scores = np.empty((len(x), self.n_folds), dtype=np.float32)
         session = self._open()
         for start in range(0, len(x), BATCH):
             part = slice(start, start + BATCH)
             try:
-                out = session.run([self._description.output], {self._description.input: x[part]})[0]
+                out = session.run(
+                    [self._description.output], {self._description.input: np.ascontiguousarray(x[part])}
+                )[0]
             except Exception as error:  # onnxruntime has no common base class
                 msg = f"onnxruntime failed on the model {self.path}: {_first_line(error)}"
                 raise ModelFileError(msg) from error
@@ -175,11 +280,15 @@ class OnnxScorer:
                 )
                 raise ModelFileError(msg)
             scores[part] = out.reshape(-1, self.n_folds)
+        return scores
+
+    def _checked(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         bad = ~((scores >= 0) & (scores <= 1))
         if bad.any():
             value = scores[bad][0]
             msg = (
-                f"The model {self.path} gives the score {value:g} for {int(bad.any(axis=1).sum())} of {len(x)} events: "
+                f"The model {self.path} gives the score {value:g} for {int(bad.reshape(len(bad), -1).any(axis=1).sum())} "
+                f"of {len(bad)} events: "
                 "a score must lie between 0 and 1 (end the model in a sigmoid, treat NaN features inside it)."
             )
             raise ModelError(msg)
@@ -199,7 +308,7 @@ class OnnxScorer:
                 "convert it with .astype('float32'), or give a mapping of names to arrays."
             )
             raise FeatureError(msg)
-        return np.ascontiguousarray(x)
+        return x if x.flags.c_contiguous or x.flags.f_contiguous else np.ascontiguousarray(x)
 
     def _matrix_by_name(self, columns: Mapping[str, ArrayLike]) -> NDArray[np.float32]:
         missing = [name for name in self._features if name not in columns]
@@ -208,7 +317,7 @@ class OnnxScorer:
             raise FeatureError(_difference(self.path, self._features, list(columns)))
         arrays = [np.asarray(columns[name]) for name in self._features]
         n = arrays[0].size
-        x = np.empty((n, len(arrays)), dtype=np.float32)
+        x = np.empty((len(arrays), n), dtype=np.float32).T  # a column after the other, as they come
         for j, (name, array) in enumerate(zip(self._features, arrays, strict=True)):
             if array.dtype not in (np.float32, np.float64):
                 msg = f"Feature {name!r} has type {array.dtype}, but the model {self.path} takes float32 or float64 columns."
@@ -313,6 +422,11 @@ def _difference(path: str, model: Sequence[str], given: Sequence[str]) -> str:
         f"The features given differ from those of the model {path} ({'; '.join(what)}). "
         f"The model takes {', '.join(model)}; given are {', '.join(given)}."
     )
+
+
+def _largest_difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Return the largest difference, NaN if there is one."""
+    return float(np.abs(a.astype(np.float64) - b).max(initial=0.0))
 
 
 def _first_line(error: Exception) -> str:
