@@ -40,9 +40,6 @@ def load(path: Path) -> ModuleType:
 comparison = load(HERE / "reference" / "comparison.py")
 
 NOT_BUILT_YET = {
-    "smuon_features": "smuon",
-    "vbf_preselection": "electroweakino",
-    "vlq_reconstruct": "vlq",
 }
 """Files of analyses that do not exist yet, skipped by name: file -> analysis."""
 

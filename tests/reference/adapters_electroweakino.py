@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from massgap.selections.electroweakino_preselection import channel_names, electroweakino_preselection
 from massgap.selections.interference import expected_events, relative_kinematic_interference
 from massgap.selections.lepton_identification import lepton_efficiency, lepton_misidentification
 from massgap.selections.vbf_pair import largest_mass_pair, vbf_pair
@@ -45,4 +46,25 @@ def of_vbf(given: Case) -> Case:
     return {"vbf": pair(vbf_pair(jets)), "maxmjj_pt20": pair(largest_mass_pair(jets))}
 
 
-ADAPTERS: dict[str, Callable[[Case], Case]] = {"vbf_detector": of_detector, "vbf_vbf": of_vbf}
+def of_preselection(given: Case) -> Case:
+    # A jet with a tau tag is a tau and a jet at once, as in Delphes.
+    jets = [[{**jet(item), "b_tagged": item["btag"]} for item in given["jets"]]]
+    taus = [[jet(item) for item in given["jets"] if item["tautag"]]]
+    leptons = [[jet(item) for item in given["leptons"]]]
+    result = electroweakino_preselection(jets, taus, leptons)
+    return {
+        "N_b": int(result.n_b[0]),
+        "N_tau": int(result.n_tau[0]),
+        "N_j": int(result.n_jets[0]),
+        "N_l": int(result.n_leptons[0]),
+        "vbf": pair(result.vbf),
+        "pass_vbf_veto": bool(result.passes_vetoes_and_vbf[0]),
+        "channel": str(channel_names(result.channel)[0]),
+    }
+
+
+ADAPTERS: dict[str, Callable[[Case], Case]] = {
+    "vbf_detector": of_detector,
+    "vbf_preselection": of_preselection,
+    "vbf_vbf": of_vbf,
+}

@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from massgap.selections.neutrino import neutrino_pz
+from massgap.selections.slepton_features import FlatMet
+from massgap.selections.vlq_features import Masses, vlq_features
 from massgap.selections.z_candidate import z_candidate
 
 if TYPE_CHECKING:
@@ -25,6 +27,10 @@ def lepton(given: Case) -> Case:
         "charge": given["q"],
         "flavour": FLAVOUR[given["fl"]],
     }
+
+
+def jet(given: Case) -> Case:
+    return {"pt": given["pt"], "eta": given["eta"], "phi": given["phi"], "mass": given["m"]}
 
 
 def index(value: Any) -> int | None:
@@ -53,4 +59,46 @@ def of_z(given: Case) -> Case:
     return {"i": index(z.i[0]), "j": index(z.j[0]), "m": z.mass[0], "pT": z.pt[0]}
 
 
-ADAPTERS: dict[str, Callable[[Case], Case]] = {"vlq_neutrino": of_neutrino, "vlq_z": of_z}
+def of_reconstruct(given: Case) -> Case:
+    leptons = [[lepton(item) for item in given["leptons"]]]
+    fat_jets, slim_jets = ([[jet(item) for item in given[name]]] for name in ("fatjets", "slimjets"))
+    met = FlatMet([given["met"]], [given["met_phi"]])
+    masses = Masses(given["mZ"], given["mW"], given["mt"])
+    # The examples reconstruct with all leptons, but preselect with those that pass the first cut.
+    events = vlq_features(leptons, fat_jets, slim_jets, met, select_leptons=False, masses=masses)
+    selected = vlq_features(leptons, fat_jets, slim_jets, met, masses=masses)
+    values = {name: column[0] for name, column in events.quantities.items()}
+    places = {name: index(column[0]) for name, column in events.indices.items()}
+    is_complex = None if math.isnan(values["complex_roots"]) else bool(values["complex_roots"])
+    roots = [values["nu_pz1"]] if is_complex else [values["nu_pz1"], values["nu_pz2"]]
+    cuts = [bool(flag[0]) for name, flag in selected.cutflow.items() if name != "fat_jet_away"]
+    return {
+        "reco": {
+            "z_i": places["z_i"],
+            "z_j": places["z_j"],
+            "l3": places["l3"],
+            "J": places["fat_jet"],
+            "m_Z_rec": values["m_z"],
+            "pT_Z": values["pt_z"],
+            "pT_Zl1": values["pt_z_l1"],
+            "pT_Zl2": values["pt_z_l2"],
+            "disc": values["discriminant"],
+            "complex": is_complex,
+            "nu_pz": values["nu_pz"],
+            "nu_pz_all": None if is_complex is None else roots,
+            "m_t_rec": values["m_top"],
+            "m_T_rec": values["m_t_prime"],
+            "dphi_Z_l3": values["dphi_z_l3"],
+            "dR_Z_J": values["dr_z_j"],
+            "N_fwd": int(values["n_forward"]),
+            "N_slim": int(values["n_slim"]),
+        },
+        "presel": {f"cut{k}": passed for k, passed in enumerate(cuts, start=1)},
+    }
+
+
+ADAPTERS: dict[str, Callable[[Case], Case]] = {
+    "vlq_neutrino": of_neutrino,
+    "vlq_reconstruct": of_reconstruct,
+    "vlq_z": of_z,
+}
