@@ -18,7 +18,7 @@ from numba import njit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["compiled"]
+__all__ = ["compiled", "compiled_inline"]
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -47,7 +47,28 @@ def compiled(function: F) -> F:
     >>> half.__name__
     'half'
     """
-    dispatcher: Any = njit(nogil=True, error_model="numpy")(function)
+    return _compiled(function, forceinline=False)
+
+
+def compiled_inline(function: F) -> F:
+    """Like :func:`compiled`, for arithmetic that must become part of the loops that call it.
+
+    A call stands in the way of vector instructions, and the compiler leaves large functions as calls.
+
+    Parameters
+    ----------
+    function
+        A function of numbers without branches.
+
+    Returns
+    -------
+    callable
+    """
+    return _compiled(function, forceinline=True)
+
+
+def _compiled(function: F, *, forceinline: bool) -> F:
+    dispatcher: Any = njit(nogil=True, error_model="numpy", forceinline=forceinline)(function)
     # NUMBA_DISABLE_JIT leaves the plain function; a function typed in at a prompt has no file to cache for.
     with contextlib.suppress(AttributeError, RuntimeError):
         dispatcher.enable_caching()
