@@ -10,7 +10,6 @@ final rounding to a double is the only error.
 
 from __future__ import annotations
 
-import math
 from typing import Any, Self
 
 import numba
@@ -21,51 +20,83 @@ __all__ = ["ExactSum"]
 
 _LIMB_BITS = 32
 _BASE_EXPONENT = -1088  # below the smallest subnormal double, 2**-1074, and a multiple of 32
-_N_LIMBS = 67  # up to 2**1056: beyond the largest double
+_LIMB_MASK = (1 << _LIMB_BITS) - 1
+_NOT_FINITE = 0x7FF  # exponent field of infinities and NaN
+_MAGNITUDE = (1 << 63) - 1  # all bits but the sign
 _CARRY_EVERY = 1 << 29  # one term adds less than 2**33 to a limb
 
 
+_ALL = np.zeros(0, dtype=np.int64)
+
+
 @numba.njit(cache=True, nogil=True)
-def _limb_range(values):
-    """Lowest and highest limb that any of the values touches."""
-    lowest, highest = _N_LIMBS, -1
-    for x in values:
-        if x != 0.0:
-            _, exponent = math.frexp(x)
-            first = (exponent - 53 - _BASE_EXPONENT) // _LIMB_BITS
-            last = (exponent - 1 - _BASE_EXPONENT) // _LIMB_BITS
-            lowest = min(lowest, first)
-            highest = max(highest, last)
+def _exponents(bits):
+    """Lowest and highest exponent field of the numbers that are not zero, from the bits of doubles."""
+    lowest, highest = _NOT_FINITE, -1
+    for b in bits:
+        exponent = (b >> 52) & _NOT_FINITE
+        zero = (b & _MAGNITUDE) == 0
+        lowest = min(lowest, _NOT_FINITE if zero else exponent)
+        highest = max(highest, -1 if zero else exponent)
     return lowest, highest
 
 
 @numba.njit(cache=True, nogil=True)
-def _deposit(limbs, lowest, bins, values):
-    """Add each value to the sum in its bin: 53 bits of mantissa fall into two or three limbs."""
-    mask = (1 << _LIMB_BITS) - 1
-    for i in range(len(values)):
-        x = values[i]
-        if x == 0.0:
+def _parts(b):
+    """Limb and three parts of the number with these bits: its 53 bits of mantissa fall into two or three limbs."""
+    exponent = (b >> 52) & _NOT_FINITE
+    mantissa = b & ((1 << 52) - 1)
+    if exponent > 0:
+        mantissa |= 1 << 52
+    else:
+        exponent = 1
+    shift = exponent - 1075 - _BASE_EXPONENT
+    offset = shift & (_LIMB_BITS - 1)
+    # mantissa * 2**offset has up to 84 bits: do it in two halves that fit into 64.
+    low = (mantissa & _LIMB_MASK) << offset
+    high = (mantissa >> _LIMB_BITS) << offset
+    sign = 1 if b >= 0 else -1
+    first = sign * (low & _LIMB_MASK)
+    second = sign * ((low >> _LIMB_BITS) + (high & _LIMB_MASK))
+    return shift >> 5, first, second, sign * (high >> _LIMB_BITS)
+
+
+@numba.njit(cache=True, nogil=True)
+def _deposit(limbs, lowest, bins, bits):
+    """Add each number to the sum in its bin."""
+    for i in range(len(bits)):
+        if bits[i] & _MAGNITUDE == 0:
             continue
-        mantissa, exponent = math.frexp(abs(x))
-        integer = np.int64(math.ldexp(mantissa, 53))
-        shift = exponent - 53 - _BASE_EXPONENT
-        limb = shift // _LIMB_BITS
-        offset = shift - limb * _LIMB_BITS
-        # integer * 2**offset has up to 84 bits: do it in two halves that fit into 64.
-        low = (integer & mask) << offset
-        high = (integer >> _LIMB_BITS) << offset
-        first = low & mask
-        second = (low >> _LIMB_BITS) + (high & mask)
-        third = high >> _LIMB_BITS
-        sign = 1 if x > 0.0 else -1
-        j = limb - lowest
-        b = bins[i]
-        limbs[j, b] += sign * first
-        if second:
-            limbs[j + 1, b] += sign * second
-        if third:
-            limbs[j + 2, b] += sign * third
+        limb, first, second, third = _parts(bits[i])
+        j, b = limb - lowest, bins[i]
+        limbs[j, b] += first
+        limbs[j + 1, b] += second
+        limbs[j + 2, b] += third
+
+
+@numba.njit(cache=True, nogil=True)
+def _take_apart(bits, lowest, out):
+    """The parts of each number, for several deposits; those of a zero are zero."""
+    for i in range(len(bits)):
+        out[0, i], out[1, i], out[2, i], out[3, i] = 0, 0, 0, 0
+        if bits[i] & _MAGNITUDE != 0:
+            limb, first, second, third = _parts(bits[i])
+            out[0, i], out[1, i], out[2, i], out[3, i] = limb - lowest, first, second, third
+
+
+@numba.njit(cache=True, nogil=True)
+def _deposit_parts(limbs, parts, bins, rows):
+    """Add the numbers ``rows`` (all of them if there are none) to the sums in their bins; bins below 0 are none."""
+    all_rows = len(rows) == 0
+    for n in range(len(bins)):
+        b = bins[n]
+        if b < 0:
+            continue
+        i = n if all_rows else rows[n]
+        j = parts[0, i]
+        limbs[j, b] += parts[1, i]
+        limbs[j + 1, b] += parts[2, i]
+        limbs[j + 2, b] += parts[3, i]
 
 
 class ExactSum:
@@ -100,20 +131,65 @@ class ExactSum:
         ValueError
             If a value is NaN or infinite, or a bin is outside the array.
         """
-        values = np.ascontiguousarray(values, dtype=np.float64)
         bins = np.ascontiguousarray(bins, dtype=np.int64)
-        if not np.isfinite(values).all():
-            msg = "ExactSum.fill: the values to be added must be finite"
-            raise ValueError(msg)
         if len(bins) != len(values) or (len(bins) and (bins.min() < 0 or bins.max() >= self.size)):
             msg = f"ExactSum.fill: bins must be one per value and within 0 to {self.size - 1}"
             raise ValueError(msg)
-        lowest, highest = _limb_range(values)
-        if highest < 0:
+        bits = self._prepare(values, len(values))
+        if bits is not None:
+            _deposit(self.limbs, self.lowest, bins, bits)
+
+    def fill_each(
+        self,
+        fills: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64] | None]],
+        values: npt.NDArray[np.float64],
+    ) -> None:
+        """Add the same values several times, to different sums.
+
+        Parameters
+        ----------
+        fills
+            Pairs of bins and rows: ``values[rows[i]]`` is added to the sum ``bins[i]``; None for all rows; bins below
+            0 are left out.
+        values
+            What is added.
+
+        Raises
+        ------
+        ValueError
+            If a value is NaN or infinite, or a bin is outside the array.
+        """
+        terms = 0
+        for bins, rows in fills:
+            n = len(values) if rows is None else len(rows)
+            terms += n
+            if len(bins) != n or (n and bins.max() >= self.size):
+                msg = f"ExactSum.fill_each: bins must be one per value and within 0 to {self.size - 1}"
+                raise ValueError(msg)
+        bits = self._prepare(values, terms)
+        if bits is None:
             return
-        self._count(len(values))
-        self._make_room(int(lowest), int(highest) + 1)
-        _deposit(self.limbs, self.lowest, bins, values)
+        parts = np.empty((4, len(bits)), dtype=np.int64)
+        _take_apart(bits, self.lowest, parts)
+        for bins, rows in fills:
+            if rows is None or len(rows):
+                _deposit_parts(self.limbs, parts, bins, _ALL if rows is None else rows)
+
+    def _prepare(self, values: npt.NDArray[np.float64], terms: int) -> npt.NDArray[np.int64] | None:
+        """The bits of the values, with room made for them; None if all of them are zero."""
+        bits = np.ascontiguousarray(values, dtype=np.float64).view(np.int64)
+        lowest, highest = _exponents(bits)
+        if highest == _NOT_FINITE:
+            msg = "ExactSum: the values to be added must be finite"
+            raise ValueError(msg)
+        if highest < 0:
+            return None
+        shift = -1075 - _BASE_EXPONENT
+        self._count(terms)
+        first = (max(int(lowest), 1) + shift) // _LIMB_BITS
+        last = (max(int(highest), 1) + shift) // _LIMB_BITS + 2
+        self._make_room(first, last)
+        return bits
 
     def _make_room(self, lowest: int, highest: int) -> None:
         if not len(self.limbs):
@@ -159,6 +235,13 @@ class ExactSum:
     def __add__(self, other: ExactSum) -> ExactSum:
         out = self.copy()
         out += other
+        return out
+
+    def regrouped(self, groups: npt.NDArray[np.int64]) -> ExactSum:
+        """Sums of these sums: distinct indices of shape (n, any) give n sums."""
+        out = ExactSum(len(groups))
+        # Each term is in one sum only, so that no more than all of them meet.
+        out.terms, out.lowest, out.limbs = self.terms, self.lowest, self.limbs[:, groups].sum(axis=2)
         return out
 
     def copy(self) -> ExactSum:

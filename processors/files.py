@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from massgap.processors.errors import FileProblem
+from massgap.processors.lean_tree import LeanFile
 from massgap.selections.errors import SelectionError
 from massgap.selections.sources import DELPHES, event_format
 
@@ -72,8 +73,6 @@ def inspect_file(path: str, tree: str | None = None) -> FileInfo:
         If the file is missing, is a folder, is not ROOT, is truncated or damaged, or has no such tree or
         no known format.  The message names the file and what to do.
     """
-    import uproot
-
     remote = "://" in path
     size, changed = -1, (0, 0)
     if not remote:
@@ -98,8 +97,8 @@ def inspect_file(path: str, tree: str | None = None) -> FileInfo:
             msg = f"{path}: is not a ROOT file (it starts with {magic!r}); massgap reads NanoAOD and Delphes ROOT files"
             raise FileProblem(msg)
     try:
-        with uproot.open(path) as file:
-            end = file.file.fEND
+        with LeanFile(path) as file:
+            end = file.file.file.fEND
             if not 0 <= size < end:
                 return replace(_inspect_open(path, tree, file), size=size, changed=changed)
     except (FileProblem, SelectionError):
@@ -114,10 +113,10 @@ def inspect_file(path: str, tree: str | None = None) -> FileInfo:
     raise FileProblem(msg)
 
 
-def _inspect_open(path: str, tree: str | None, file: Any) -> FileInfo:
+def _inspect_open(path: str, tree: str | None, file: LeanFile) -> FileInfo:
     trees = {
         name.split(";")[0]: kind
-        for name, kind in file.classnames(recursive=True).items()
+        for name, kind in file.file.classnames(recursive=True).items()
         if kind.startswith(("TTree", "TNtuple", "ROOT::RNTuple", "ROOT::Experimental::RNTuple"))
     }
     if not trees:
@@ -136,8 +135,12 @@ def _inspect_open(path: str, tree: str | None, file: Any) -> FileInfo:
         wanted = f"tree {tree!r}" if tree else "tree named Events or Delphes"
         msg = f"{path}: has no {wanted}; it has {', '.join(sorted(trees))}. Name the tree with --tree or in the fileset"
         raise FileProblem(msg)
-    events = file[name]
-    branches = list(events.keys(recursive=False))
+    events = file.tree(name)
+    if events is None:
+        events = file.whole[name]
+        branches = list(events.keys(recursive=False))
+    else:
+        branches = sorted(events.names)
     try:
         kind = event_format(branches)
     except SelectionError as error:
@@ -145,10 +148,11 @@ def _inspect_open(path: str, tree: str | None, file: Any) -> FileInfo:
         raise FileProblem(msg) from error
     runs = None
     if "Runs" in trees:
-        keys = set(file["Runs"].keys())
+        table = file.tree("Runs")
+        keys = file.whole["Runs"].keys() if table is None else table.names
         for branch in ("genEventSumw", "genEventSumw_"):
             if branch in keys:
-                runs = float(file["Runs"][branch].array(library="np").sum())
+                runs = float((table or file.whole["Runs"])[branch].array(library="np").sum())
                 if not math.isfinite(runs):
                     msg = f"{path}: the sum of generator weights in the tree Runs is {runs}; make or copy the file again"
                     raise FileProblem(msg)
@@ -156,5 +160,5 @@ def _inspect_open(path: str, tree: str | None, file: Any) -> FileInfo:
         {"genWeight", "Generator_weight", "nGenPart", "GenPart_pt"} & set(branches)
     )
     return FileInfo(
-        path, name, int(events.num_entries), kind, str(file.file.uuid), -1, (0, 0), simulated, runs
+        path, name, int(events.num_entries), kind, str(file.file.file.uuid), -1, (0, 0), simulated, runs
     )

@@ -53,8 +53,8 @@ class Flow:
         self.weights = weights
         self.source = source
         self.nominal = nominal
-        self._bins: list[npt.NDArray[np.int64]] = []
-        self._rows: list[npt.NDArray[np.int64]] = []
+        self._fills: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64] | None]] = []
+        self._mask: tuple[Any, npt.NDArray[np.int64]] | None = None
         self._undefined: dict[str, npt.NDArray[np.bool_]] = {}
 
     @property
@@ -66,9 +66,7 @@ class Flow:
         """Count the events that are left (or those where ``mask`` is true) as a step of the cutflow."""
         if not self.nominal:
             return
-        if step not in self.part.steps:
-            self.part.steps = (*self.part.steps, step)
-            self.part.cutflow[step] = CutCount()
+        self._add_step(step)
         self.part.cutflow[step].fill(self.weight if mask is None else self.weight[mask])
 
     def keep(self, event: Event, step: str, mask: Any) -> Event:
@@ -85,15 +83,54 @@ class Flow:
             If the mask has not one entry per event, or if histograms were filled before the cut.
         """
         mask = np.asarray(mask, dtype=bool)
-        if mask.shape != (len(event),):
-            msg = f"step {step!r}: the mask has shape {mask.shape}, but there are {len(event)} events"
-            raise ProcessorError(msg)
-        if self._bins:
-            msg = f"step {step!r}: cut before filling; use count() for steps that follow the first fill()"
-            raise ProcessorError(msg)
+        self._check(step, mask)
         self.weights = {name: w[mask] for name, w in self.weights.items()}
         self.count(step)
         return event[mask]
+
+    def reach(self, steps: tuple[str, ...], reached: npt.NDArray[np.int8]) -> None:
+        """Count steps of a compiled selection, and keep the events that pass all of them.
+
+        Parameters
+        ----------
+        steps
+            Names of the steps in order.
+        reached
+            How many of them each event passes.
+
+        Raises
+        ------
+        ProcessorError
+            As :meth:`keep`.
+        """
+        self._check(steps[-1], reached)
+        if self.nominal:
+            sums = ExactSum(2 * len(steps) + 2)
+            some = np.flatnonzero(reached)
+            bins, weight = reached[some].astype(np.int64), self.weight[some]
+            sums.fill(2 * bins, weight)
+            sums.fill(2 * bins + 1, weight * weight)
+            raw = np.bincount(bins, minlength=len(steps) + 1)
+            for k, step in enumerate(steps, start=1):
+                self._add_step(step)
+                self.part.cutflow[step] += CutCount(
+                    int(raw[k:].sum()), sums.regrouped(np.arange(2 * k, sums.size).reshape(-1, 2).T)
+                )
+        passed = np.flatnonzero(reached == len(steps))
+        self.weights = {name: w[passed] for name, w in self.weights.items()}
+
+    def _add_step(self, step: str) -> None:
+        if step not in self.part.steps:
+            self.part.steps = (*self.part.steps, step)
+            self.part.cutflow[step] = CutCount()
+
+    def _check(self, step: str, mask: npt.NDArray[Any]) -> None:
+        if mask.shape != (len(self.weight),):
+            msg = f"step {step!r}: the mask has shape {mask.shape}, but there are {len(self.weight)} events"
+            raise ProcessorError(msg)
+        if self._fills:
+            msg = f"step {step!r}: cut before filling; use count() for steps that follow the first fill()"
+            raise ProcessorError(msg)
 
     def fill(
         self,
@@ -115,17 +152,24 @@ class Flow:
         classes
             Class number of each event (or of all) for histograms with an axis of classes.
         """
-        rows = np.arange(len(values)) if mask is None else np.flatnonzero(mask)
-        values = np.asarray(values, dtype=np.float64)[rows]
-        classes = np.broadcast_to(np.asarray(classes, dtype=np.int64), (len(self.weight),))[rows]
-        undefined = np.isnan(values)
-        if undefined.any():
+        rows = None if mask is None else self._rows_of(mask)
+        values = np.asarray(values, dtype=np.float64)
+        if np.ndim(classes):
+            classes = np.broadcast_to(np.asarray(classes, dtype=np.int64), (len(self.weight),))
+            classes = classes if rows is None else classes[rows]
+        bins = self.layout.specs[name].index(
+            values if rows is None else values[rows], classes, self.layout.start[name]
+        )
+        if len(bins) and bins.min() < 0:
             # An event may be filled several times, before and after cuts: it counts once.
             seen = self._undefined.setdefault(name, np.zeros(len(self.weight), dtype=bool))
-            seen[rows[undefined]] = True
-            values, rows, classes = values[~undefined], rows[~undefined], classes[~undefined]
-        self._bins.append(self.layout.specs[name].index(values, classes) + self.layout.start[name])
-        self._rows.append(rows)
+            seen[np.flatnonzero(bins < 0) if rows is None else rows[bins < 0]] = True
+        self._fills.append((bins, rows))
+
+    def _rows_of(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        if self._mask is None or self._mask[0] is not mask:
+            self._mask = (mask, np.flatnonzero(mask))
+        return self._mask[1]
 
     def write_rows(self, columns: dict[str, npt.NDArray[Any]]) -> None:
         """Keep one row per event that is left for the feature table (nominal pass only).
@@ -140,8 +184,6 @@ class Flow:
 
     def finish(self) -> None:
         """Add what was filled to the tally, once for every variation."""
-        bins = np.concatenate(self._bins) if self._bins else np.zeros(0, dtype=np.int64)
-        rows = np.concatenate(self._rows) if self._rows else np.zeros(0, dtype=np.int64)
         if self.nominal:
             for name, seen in self._undefined.items():
                 self.part.undefined[name] = self.part.undefined.get(name, 0) + int(seen.sum())
@@ -149,5 +191,5 @@ class Flow:
             sumw, sumw2 = self.part.histograms.setdefault(
                 variation, (ExactSum(self.layout.size), ExactSum(self.layout.size))
             )
-            sumw.fill(bins, weights[rows])
-            sumw2.fill(bins, weights[rows] ** 2)
+            sumw.fill_each(self._fills, weights)
+            sumw2.fill_each(self._fills, weights * weights)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +18,20 @@ if TYPE_CHECKING:
     import hist
 
 __all__ = ["HistogramSpec", "Layout"]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _index(values, classes, low, high, bins, start, out):
+    """Flat indices by the arithmetic of boost-histogram's regular axis; one class for all, or one per value."""
+    one = len(classes) == 1
+    width = high - low
+    for i in range(len(values)):
+        z = (values[i] - low) / width * bins
+        place = 0 if z < 0.0 else bins + 1
+        if 0.0 <= z < bins:
+            place = int(z) + 1
+        c = classes[0] if one else classes[i]
+        out[i] = -1 if values[i] != values[i] else start + c * (bins + 2) + place
 
 
 @dataclass(frozen=True)
@@ -54,12 +69,14 @@ class HistogramSpec:
         return max(len(self.classes), 1) * (self.bins + 2)
 
     def index(
-        self, values: npt.NDArray[np.float64], classes: npt.NDArray[np.int64] | int = 0
-    ) -> npt.NDArray[np.int64]:
-        """Flat index of each value; values must not be NaN."""
-        z = (values - self.low) / (self.high - self.low) * self.bins
-        inside = np.clip(np.floor(z), -1, self.bins).astype(np.int64) + 1
-        return inside + np.asarray(classes, dtype=np.int64) * (self.bins + 2)
+        self, values: npt.NDArray[np.float64], classes: npt.NDArray[np.int64] | int = 0, start: int = 0
+    ) -> npt.NDArray[np.int32]:
+        """Flat index of each value, counted from ``start``; -1 for NaN."""
+        values = np.ascontiguousarray(values, dtype=np.float64)
+        out = np.empty(len(values), dtype=np.int32)
+        each = np.atleast_1d(np.asarray(classes, dtype=np.int64))
+        _index(values, each, self.low, self.high, self.bins, start, out)
+        return out
 
     def empty(self, processes: list[str], channel: str, variations: list[str]) -> hist.Hist[Any]:
         """An empty histogram with the axes process, channel, [classes], variation, observable."""

@@ -11,21 +11,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import awkward as ak
 import numpy as np
 
 from massgap.models.folds import fold_key, held_out_fold
 from massgap.processors.analysis import Analysis
 from massgap.processors.errors import ProcessorError
 from massgap.processors.layout import HistogramSpec
-from massgap.selections.definitions import (
-    away_from,
-    select_electrons,
-    select_jets,
-    select_muons,
-    select_taus,
-)
-from massgap.selections.dilepton import opposite_sign_pair
 from massgap.selections.errors import MissingBranchError
 from massgap.selections.precuts import (
     passes_cos_theta_star,
@@ -35,7 +26,8 @@ from massgap.selections.precuts import (
     passes_mt2_100,
     passes_z_window,
 )
-from massgap.selections.slepton_features import FEATURES, slepton_features
+from massgap.selections.slepton_features import FEATURES, pick, slepton_features
+from massgap.selections.slepton_topology import Cuts, slepton_topology
 
 if TYPE_CHECKING:
     from massgap.processors.flow import Flow
@@ -122,6 +114,27 @@ class Slepton(Analysis):
             if not 0.0 <= getattr(self, threshold) < math.inf:
                 msg = f"{threshold} is {getattr(self, threshold)}: a threshold in GeV, 0 or more, is needed"
                 raise ProcessorError(msg)
+        self.cuts = Cuts(
+            muon_pt=self.muon_pt,
+            jet_pt=self.jet_pt,
+            hard_jet_pt=self.hard_jet_pt,
+            met=self.topology_met,
+            use_electrons="no_electron" not in self.without,
+            use_b_jets="no_b_jet" not in self.without,
+            use_taus="no_tau" not in self.without,
+            use_met="met_30" not in self.without,
+        )
+        switched = {
+            "no_electron": "no electron",
+            "": "exactly one hard jet",
+            "no_b_jet": "no b jet",
+            "no_tau": "no hadronic tau",
+            "met_30": f"MET > {self.topology_met:g}",
+        }
+        self.steps = (
+            "two opposite-sign muons",
+            *(text for name, text in switched.items() if name not in self.without),
+        )
         self.scorer = None
         if model is not None:
             from massgap.models.scorer import OnnxScorer
@@ -162,40 +175,19 @@ class Slepton(Analysis):
 
     def select(self, event: Event, flow: Flow) -> None:
         """The paper's topology, observables and pre-cuts."""
-        muons = select_muons(event.muons, pt=self.muon_pt)
-        event = flow.keep(event.with_(muons=muons), "two opposite-sign muons", opposite_sign_pair(muons))
-        electrons = select_electrons(event.electrons)
-        jets = away_from(away_from(select_jets(event.jets, pt=self.jet_pt), event.muons), electrons)
-        event = event.with_(electrons=electrons, jets=jets)
-        if "no_electron" not in self.without:
-            event = flow.keep(event, "no electron", ak.num(event.electrons) == 0)
-
-        hard = event.jets[event.jets.pt > self.hard_jet_pt]
-        event = flow.keep(
-            event,
-            "exactly one hard jet",
-            (ak.num(hard) == 1) & ak.all(abs(hard.eta) < 2.5, axis=1),
-        )
-        central = event.jets[abs(event.jets.eta) < 2.5]
-        if "no_b_jet" not in self.without:
-            keep = ~ak.any(central.b_tagged, axis=1)
-            event = flow.keep(event, "no b jet", keep)
-        if "no_tau" not in self.without:
-            try:
-                taus = away_from(select_taus(event.taus), event.muons)
-            except MissingBranchError as error:
-                remedy = "To run without the tau veto: --without no_tau, or Slepton(without=['no_tau'])."
-                raise MissingBranchError(error.branch, error.where, remedy) from error
-            event = flow.keep(event, "no hadronic tau", ak.num(taus) == 0)
-        if "met_30" not in self.without:
-            event = flow.keep(event, f"MET > {self.topology_met:g}", event.met.pt > self.topology_met)
+        try:
+            found = slepton_topology(event, self.cuts)
+        except MissingBranchError as error:
+            if not error.branch.startswith("Tau_"):
+                raise
+            remedy = "To run without the tau veto: --without no_tau, or Slepton(without=['no_tau'])."
+            raise MissingBranchError(error.branch, error.where, remedy) from error
+        flow.reach(self.steps, found.reached)
+        muons, jets, met = event.flat("muons"), event.flat("jets"), event.met[found.events]
+        event = event[found.reached == len(self.steps)]
 
         x = slepton_features(
-            event.muons[:, 0],
-            event.muons[:, 1],
-            event.jets[:, 0],
-            event.met,
-            ak.sum(event.jets.pt, axis=1),
+            pick(muons, found.l1), pick(muons, found.l2), pick(jets, found.jet), met, found.ht
         )
         passes = {cut: self.PRECUTS[cut][1](x[self.PRECUTS[cut][0]]) for cut in self.precuts}
         selected = np.ones(len(event), dtype=bool)
@@ -213,6 +205,8 @@ class Slepton(Analysis):
                     others &= mask
             flow.fill(f"nminus1_{cut}", x[self.PRECUTS[cut][0]], mask=others)
 
+        if self.scorer is None and not self.features:
+            return
         key = fold_key(*event.identifiers.T)
         rows = {**x, "fold_key": key, "precuts": selected}
         if self.scorer is not None:

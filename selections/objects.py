@@ -19,13 +19,14 @@ Sources: CMS NanoAOD documentation of versions 5 to 15; Delphes ``modules/TreeWr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from massgap.selections.errors import MissingBranchError, NonFiniteError, SelectionError
+from massgap.selections.errors import MissingBranchError, SelectionError
+from massgap.selections.flat_collection import FlatCollection
 from massgap.selections.sources import DELPHES, Columns
 
 if TYPE_CHECKING:
@@ -109,30 +110,54 @@ class Event:
         self._is_data = is_data
         self._index: npt.NDArray[np.int64] | None = None
         self._cache: dict[str, Any] = {}
+        self._flat: dict[str, FlatCollection] = {}
 
     def __len__(self) -> int:
         return len(self.columns) if self._index is None else len(self._index)
 
-    def __getitem__(self, mask: Any) -> Event:
-        """The events where ``mask`` (boolean, one per event) is true."""
-        keep = np.flatnonzero(np.asarray(mask, dtype=bool))
+    def _like(self, index: npt.NDArray[np.int64] | None, cache: dict[str, Any]) -> Event:
         out = Event.__new__(Event)
-        out.columns, out.taggers, out._is_data = self.columns, self.taggers, self._is_data
-        out._index = keep if self._index is None else self._index[keep]
-        out._cache = {name: value[keep] for name, value in self._cache.items()}
-        return out
-
-    def with_(self, **collections: Any) -> Event:
-        """The same events with some collections replaced, e.g. ``event.with_(jets=good_jets)``."""
-        out = Event.__new__(Event)
-        out.columns, out.taggers, out._is_data, out._index = (
+        out.columns, out.taggers, out._is_data, out._flat = (
             self.columns,
             self.taggers,
             self._is_data,
-            self._index,
+            self._flat,
         )
-        out._cache = {**self._cache, **collections}
+        out._index, out._cache = index, cache
         return out
+
+    def __getitem__(self, mask: Any) -> Event:
+        """The events where ``mask`` (boolean, one per event) is true."""
+        keep = np.flatnonzero(np.asarray(mask, dtype=bool))
+        index = keep if self._index is None else self._index[keep]
+        return self._like(index, {name: value[keep] for name, value in self._cache.items()})
+
+    def with_(self, **collections: Any) -> Event:
+        """The same events with some collections replaced, e.g. ``event.with_(jets=good_jets)``."""
+        return self._like(self._index, {**self._cache, **collections})
+
+    def flat(self, collection: str) -> FlatCollection:
+        """The objects of a collection (``"muons"``, ``"jets"`` ...) as flat arrays, for a compiled pass.
+
+        In the order of the file, and in the precision in which they are stored; after a cut or a
+        replacement as jagged records have them: by falling pT, in double precision.
+
+        Parameters
+        ----------
+        collection
+            One of muons, electrons, taus, jets, fat_jets.
+        """
+        if self._index is not None or collection in self._cache:
+            return FlatCollection.of(getattr(self, collection))
+        return self._read_flat(collection)
+
+    def _read_flat(self, collection: str) -> FlatCollection:
+        if collection not in self._flat:
+            self._flat[collection] = _READERS[collection](self.columns, self.taggers)
+        return self._flat[collection]
+
+    def _jagged(self, collection: str) -> ak.Array:
+        return self._get(collection, lambda: _by_pt(self._read_flat(collection).jagged()))
 
     def _get(self, name: str, build: Callable[[], Any]) -> Any:
         if name not in self._cache:
@@ -205,32 +230,27 @@ class Event:
     @property
     def muons(self) -> ak.Array:
         """Muons; masses are the particle's own (0.10566 GeV) where the format stores none."""
-        return self._get("muons", self._muons)
-
-    def _muons(self) -> ak.Array:
-        return _leptons(
-            self.columns, "Muon", MUON_MASS, lambda columns: _muon_id(columns, self.taggers.muon_id)
-        )
+        return self._jagged("muons")
 
     @property
     def electrons(self) -> ak.Array:
         """Electrons; masses are the particle's own (0.000511 GeV) where the format stores none."""
-        return self._get("electrons", lambda: _leptons(self.columns, "Electron", ELECTRON_MASS, _electron_id))
+        return self._jagged("electrons")
 
     @property
     def taus(self) -> ak.Array:
         """Hadronic tau candidates (Delphes: the jets with a tau tag)."""
-        return self._get("taus", lambda: _taus(self.columns))
+        return self._jagged("taus")
 
     @property
     def jets(self) -> ak.Array:
         """Jets with b tag; ``tau_tagged`` is Delphes' tag (NanoAOD has candidates in ``taus`` instead)."""
-        return self._get("jets", lambda: _jets(self.columns, self.taggers))
+        return self._jagged("jets")
 
     @property
     def fat_jets(self) -> ak.Array:
         """Large-radius jets."""
-        return self._get("fat_jets", lambda: _by_pt(ak.zip(_kinematics(self.columns, "FatJet", None))))
+        return self._jagged("fat_jets")
 
     @property
     def met(self) -> ak.Array:
@@ -257,89 +277,120 @@ def _by_pt(objects: ak.Array) -> ak.Array:
     return objects[ak.argsort(objects.pt, ascending=False, stable=True)]
 
 
-def _kinematics(columns: Columns, collection: str, mass: float | None) -> dict[str, ak.Array]:
-    if columns.format == DELPHES:
-        names = {"pt": "PT", "eta": "Eta", "phi": "Phi", "mass": "Mass"}
-    else:
-        names = {"pt": "pt", "eta": "eta", "phi": "phi", "mass": "mass"}
-    out = {key: columns.floats(collection, names[key], *_POSSIBLE[key]) for key in ("pt", "eta", "phi")}
-    if mass is not None and not columns.has(collection, names["mass"]):
-        out["mass"] = ak.full_like(out["pt"], mass)
-    else:
-        out["mass"] = columns.floats(collection, names["mass"], *_POSSIBLE["mass"])
-    return out
+_Fields: TypeAlias = "dict[str, Callable[[], npt.NDArray[Any]]]"
+
+
+def _kinematics(columns: Columns, collection: str, mass: float | None = None) -> _Fields:
+    delphes = columns.format == DELPHES
+
+    def field(key: str) -> Callable[[], npt.NDArray[Any]]:
+        name = {"pt": "PT", "eta": "Eta", "phi": "Phi", "mass": "Mass"}[key] if delphes else key
+        if key == "mass" and mass is not None and not columns.has(collection, name):
+            return lambda: np.full(len(columns.flat(collection, "PT" if delphes else "pt")), mass)
+        return lambda: columns.flat_floats(collection, name, *_POSSIBLE[key])
+
+    return {key: field(key) for key in ("pt", "eta", "phi", "mass")}
+
+
+def _objects(
+    columns: Columns,
+    collection: str,
+    fields: _Fields,
+    keep: Callable[[], npt.NDArray[np.bool_]] | None = None,
+) -> FlatCollection:
+    first = "PT" if columns.format == DELPHES else "pt"
+    where = f"{columns.where or 'the events'}, {collection}"
+    return FlatCollection(lambda: columns.offsets(collection, first), fields, keep, where)
+
+
+def _all_true(columns: Columns, collection: str) -> npt.NDArray[np.bool_]:
+    first = "PT" if columns.format == DELPHES else "pt"
+    return np.ones(len(columns.flat(collection, first)), dtype=bool)
+
+
+def _charge(columns: Columns, collection: str, largest: int) -> Callable[[], npt.NDArray[np.int64]]:
+    name = "Charge" if columns.format == DELPHES else "charge"
+    return lambda: columns.flat_floats(collection, name, -largest, largest).astype(np.int64)
 
 
 def _leptons(
-    columns: Columns, collection: str, mass: float, identify: Callable[[Columns], ak.Array | None]
-) -> ak.Array:
-    out = _kinematics(columns, collection, mass)
+    columns: Columns, collection: str, mass: float, identify: Callable[[], npt.NDArray[np.bool_]]
+) -> FlatCollection:
     delphes = columns.format == DELPHES
-    out["charge"] = columns.charges(collection, "Charge" if delphes else "charge", 1)
-    if delphes:
-        # Delphes' standard cards store isolated leptons only; IsolationVar came with version 3.1.
-        isolation: tuple[str, ...] = ("IsolationVar",)
-    else:
-        isolation = ("pfRelIso04_all", "pfRelIso03_all", "miniPFRelIso_all")
-    name = columns.first(collection, isolation)
-    if name is not None:
-        # An infinite isolation is legal: it marks a lepton without any estimate.
-        out["isolation"] = ak.values_astype(columns.read(collection, name), np.float64)
-        missing = int(ak.sum(np.isnan(out["isolation"]), axis=None))
-        if missing:
-            raise NonFiniteError(columns.branch_name(collection, name), missing, columns.where)
-    elif delphes:
-        out["isolation"] = ak.zeros_like(out["pt"])
-    else:
-        msg = f"{collection}_{isolation[0]}"
+    # Delphes' standard cards store isolated leptons only; IsolationVar came with version 3.1.
+    names = ("IsolationVar",) if delphes else ("pfRelIso04_all", "pfRelIso03_all", "miniPFRelIso_all")
+
+    def isolation() -> npt.NDArray[Any]:
+        name = columns.first(collection, names)
+        if name is not None:
+            # An infinite isolation is legal: it marks a lepton without any estimate.
+            return columns.flat_floats(collection, name, infinite=True)
+        if delphes:
+            return np.zeros_like(columns.flat(collection, "PT"))
+        msg = f"{collection}_{names[0]}"
         raise MissingBranchError(msg, columns.where)
-    identified = ak.ones_like(out["pt"], dtype=bool) if delphes else identify(columns)
-    out["identified"] = identified
-    return _by_pt(ak.zip(out))
+
+    fields: _Fields = {
+        **_kinematics(columns, collection, mass),
+        "charge": _charge(columns, collection, 1),
+        "isolation": isolation,
+        "identified": (lambda: _all_true(columns, collection)) if delphes else identify,
+    }
+    return _objects(columns, collection, fields)
 
 
-def _muon_id(columns: Columns, wanted: str | None) -> ak.Array:
+def _muons(columns: Columns, taggers: TaggerOptions) -> FlatCollection:
+    return _leptons(columns, "Muon", MUON_MASS, lambda: _muon_id(columns, taggers.muon_id))
+
+
+def _electrons(columns: Columns, taggers: TaggerOptions) -> FlatCollection:  # noqa: ARG001 (readers are alike)
+    return _leptons(columns, "Electron", ELECTRON_MASS, lambda: _electron_id(columns))
+
+
+def _muon_id(columns: Columns, wanted: str | None) -> npt.NDArray[np.bool_]:
     """Medium identification (CMS MUO); the tight one where medium is not stored."""
     names = (wanted,) if wanted else ("mediumId", "tightId", "looseId")
     name = columns.first("Muon", names)
     if name is None:
         msg = f"Muon_{names[0]}"
         raise MissingBranchError(msg, columns.where)
-    return ak.values_astype(columns.read("Muon", name), bool)
+    return columns.flat("Muon", name).astype(bool)
 
 
-def _electron_id(columns: Columns) -> ak.Array:
+def _electron_id(columns: Columns) -> npt.NDArray[np.bool_]:
     """Veto-purpose identification: cut-based working point 2 (loose) or better, else the MVA's loose one."""
     name = columns.first("Electron", ("cutBased", "cutBased_Fall17_V1", "cutBased_Sum16"))
     if name is not None:
-        return columns.read("Electron", name) >= 2
+        return columns.flat("Electron", name) >= 2
     name = columns.first(
         "Electron", ("mvaNoIso_WPL", "mvaFall17V2noIso_WPL", "mvaNoIso_WP90", "mvaFall17V2noIso_WP90")
     )
     if name is None:
         msg = "Electron_cutBased"
         raise MissingBranchError(msg, columns.where)
-    return ak.values_astype(columns.read("Electron", name), bool)
+    return columns.flat("Electron", name).astype(bool)
 
 
-def _taus(columns: Columns) -> ak.Array:
-    if columns.format == DELPHES:
-        out = _kinematics(columns, "Jet", None)
-        tagged = columns.read("Jet", "TauTag") > 0
-        out["charge"] = columns.charges("Jet", "Charge", 100)
-        out["identified"] = tagged
-        return _by_pt(ak.zip(out)[tagged])
-    out = _kinematics(columns, "Tau", None)
-    out["charge"] = columns.charges("Tau", "charge", 100)
-    name = columns.first("Tau", _TAU_IDS)
-    if name is None:
-        msg = "Tau_idDeepTau2018v2p5VSjet"
-        raise MissingBranchError(msg, columns.where)
-    out["identified"] = _tau_medium(columns, name)
-    return _by_pt(ak.zip(out))
+def _taus(columns: Columns, taggers: TaggerOptions) -> FlatCollection:  # noqa: ARG001 (readers are alike)
+    delphes = columns.format == DELPHES
+    collection = "Jet" if delphes else "Tau"
+    fields = {**_kinematics(columns, collection), "charge": _charge(columns, collection, 100)}
+    if delphes:
+        fields["identified"] = lambda: _all_true(columns, "Jet")
+        return _objects(columns, "Jet", fields, lambda: columns.flat("Jet", "TauTag") > 0)
+
+    def identified() -> npt.NDArray[np.bool_]:
+        name = columns.first("Tau", _TAU_IDS)
+        if name is None:
+            msg = "Tau_idDeepTau2018v2p5VSjet"
+            raise MissingBranchError(msg, columns.where)
+        return _tau_medium(columns, name)
+
+    fields["identified"] = identified
+    return _objects(columns, "Tau", fields)
 
 
-def _tau_medium(columns: Columns, name: str) -> ak.Array:
+def _tau_medium(columns: Columns, name: str) -> npt.NDArray[np.bool_]:
     """The medium working point of a tau discriminator.
 
     NanoAOD up to version 9 stores a bit mask and says so in the branch title; later versions store
@@ -347,7 +398,7 @@ def _tau_medium(columns: Columns, name: str) -> ak.Array:
     The older MVA discriminators are bit masks in every version, with "Medium" on the bit that the
     title gives.
     """
-    values = ak.values_astype(columns.read("Tau", name), np.int64)
+    values = columns.flat("Tau", name).astype(np.int64)
     title = columns.title("Tau", name)
     medium = next(
         (part.split("=")[0].split()[-1] for part in title.split(",") if part.strip().endswith("= Medium")),
@@ -360,13 +411,20 @@ def _tau_medium(columns: Columns, name: str) -> ak.Array:
     return (values & masks[name]) != 0 if name in masks else values >= 5
 
 
-def _jets(columns: Columns, taggers: TaggerOptions) -> ak.Array:
-    out = _kinematics(columns, "Jet", None)
+def _jets(columns: Columns, taggers: TaggerOptions) -> FlatCollection:
+    fields = _kinematics(columns, "Jet")
     if columns.format == DELPHES:
-        out["b_tagged"] = (columns.read("Jet", "BTag") & (1 << taggers.b_tag_bit)) != 0
-        out["tau_tagged"] = columns.read("Jet", "TauTag") > 0
-        out["identified"] = ak.ones_like(out["pt"], dtype=bool)
-        return _by_pt(ak.zip(out))
+        fields["b_tagged"] = lambda: (columns.flat("Jet", "BTag") & (1 << taggers.b_tag_bit)) != 0
+        fields["tau_tagged"] = lambda: columns.flat("Jet", "TauTag") > 0
+        fields["identified"] = lambda: _all_true(columns, "Jet")
+    else:
+        fields["b_tagged"] = lambda: _b_tagged(columns, taggers)
+        fields["tau_tagged"] = lambda: ~_all_true(columns, "Jet")
+        fields["identified"] = lambda: _jet_id(columns)
+    return _objects(columns, "Jet", fields)
+
+
+def _b_tagged(columns: Columns, taggers: TaggerOptions) -> npt.NDArray[np.bool_]:
     tagger = taggers.b_tagger or columns.first("Jet", tuple(B_TAGGERS))
     if tagger is None:
         msg = "Jet_btagDeepFlavB"
@@ -376,17 +434,32 @@ def _jets(columns: Columns, taggers: TaggerOptions) -> ak.Array:
         msg = f"No working point is known for the b tagger Jet_{tagger}: give b_threshold. Known: {', '.join(B_TAGGERS)}."
         raise SelectionError(msg)
     # A NaN or a negative value is the tagger's own mark for "no answer": not tagged.
-    out["b_tagged"] = columns.read("Jet", tagger) > threshold
-    out["tau_tagged"] = ak.zeros_like(out["pt"], dtype=bool)
-    identified = ak.ones_like(out["pt"], dtype=bool)
+    return columns.flat("Jet", tagger) > threshold
+
+
+def _jet_id(columns: Columns) -> npt.NDArray[np.bool_]:
+    identified = _all_true(columns, "Jet")
     if columns.has("Jet", "jetId"):
         # Bit 2 is the tight identification of all years; version 15 stores no jetId any more.
-        identified = (columns.read("Jet", "jetId") & 2) != 0
+        identified = (columns.flat("Jet", "jetId") & 2) != 0
     if columns.has("Jet", "puId"):
         # Loose pile-up identification below 50 GeV, as recommended for Run 2 (bit 4).
-        identified = identified & ((out["pt"] > 50) | ((columns.read("Jet", "puId") & 4) != 0))
-    out["identified"] = identified
-    return _by_pt(ak.zip(out))
+        soft = columns.flat("Jet", "pt") <= 50
+        identified = identified & (~soft | ((columns.flat("Jet", "puId") & 4) != 0))
+    return identified
+
+
+def _fat_jets(columns: Columns, taggers: TaggerOptions) -> FlatCollection:  # noqa: ARG001 (readers are alike)
+    return _objects(columns, "FatJet", _kinematics(columns, "FatJet"))
+
+
+_READERS: dict[str, Callable[[Columns, TaggerOptions], FlatCollection]] = {
+    "muons": _muons,
+    "electrons": _electrons,
+    "taus": _taus,
+    "jets": _jets,
+    "fat_jets": _fat_jets,
+}
 
 
 def _met(columns: Columns, taggers: TaggerOptions) -> ak.Array:

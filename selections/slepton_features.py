@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from massgap.selections.angles import abs_delta_phi_kernel, tanh_abs_delta_eta_kernel
 from massgap.selections.compiled import compiled
@@ -20,8 +21,9 @@ from massgap.selections.transverse_sums import effective_mass_kernel
 
 if TYPE_CHECKING:
     from massgap.selections.elementwise import Floats
+    from massgap.selections.flat_collection import FlatCollection
 
-__all__ = ["FEATURES", "FEATURE_NAMES", "Feature", "FlatMet", "FlatObject", "slepton_features"]
+__all__ = ["FEATURES", "FEATURE_NAMES", "Feature", "FlatMet", "FlatObject", "pick", "slepton_features"]
 
 
 FEATURES: tuple[Feature, ...] = (
@@ -150,6 +152,11 @@ class FlatMet(NamedTuple):
 
     pt: Any
     phi: Any
+
+
+def pick(objects: FlatCollection, index: npt.NDArray[np.int64]) -> FlatObject:
+    """The four-momenta of the objects with these indices, one per event, in double precision."""
+    return FlatObject(*(objects[name][index].astype(np.float64) for name in FlatObject._fields))
 
 
 @compiled

@@ -8,11 +8,13 @@ and nothing else.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import awkward as ak
 import numpy as np
+import numpy.typing as npt
 
+from massgap.selections.compiled import compiled
 from massgap.selections.errors import (
     ImpossibleValueError,
     MissingBranchError,
@@ -21,6 +23,8 @@ from massgap.selections.errors import (
 )
 
 __all__ = ["DELPHES", "NANOAOD", "Columns", "event_format"]
+
+Integers: TypeAlias = npt.NDArray[np.int64]
 
 NANOAOD = "NanoAOD"
 DELPHES = "Delphes"
@@ -71,6 +75,15 @@ def event_format(fields: list[str] | set[str]) -> str:
         "such as Muon_pt, Jet_pt, MET_pt, or a Delphes tree with Muon, Jet and MissingET."
     )
     raise UnknownFormatError(msg)
+
+
+@compiled
+def all_within(values: npt.NDArray[Any], low: float, high: float) -> bool:
+    """Whether all values are within ``low`` to ``high``; NaN is not."""
+    outside = 0
+    for x in values:
+        outside += 0 if low <= x <= high else 1
+    return outside == 0
 
 
 class Columns:
@@ -158,6 +171,69 @@ class Columns:
                 self.branch_name(collection, field), float(flat[outside][0]), (low, high), self.where
             )
         return column
+
+    def offsets(self, collection: str, field: str) -> Integers:
+        """Where the objects of each event begin in the flat arrays of a collection, shape (events + 1,).
+
+        Parameters
+        ----------
+        collection, field
+            Any column of the collection: all of them have the same numbers of objects.
+        """
+        layout = ak.to_layout(self.read(collection, field)).to_ListOffsetArray64(True)
+        return np.asarray(layout.offsets.data, dtype=np.int64)
+
+    def flat(self, collection: str, field: str) -> npt.NDArray[Any]:
+        """The column as it is stored, all events one after the other in one flat array.
+
+        Raises
+        ------
+        MissingBranchError
+            If the file lacks the column.
+        """
+        return np.asarray(ak.to_numpy(ak.flatten(self.read(collection, field), axis=None)))
+
+    def flat_floats(
+        self,
+        collection: str,
+        field: str,
+        low: float = -np.inf,
+        high: float = np.inf,
+        *,
+        infinite: bool = False,
+    ) -> npt.NDArray[Any]:
+        """The column as :meth:`flat`, in the floating-point precision in which it is stored, checked as :meth:`floats`.
+
+        Parameters
+        ----------
+        collection, field
+            Which column.
+        low, high
+            What is possible.
+        infinite
+            Whether infinite values are legal.
+
+        Raises
+        ------
+        MissingBranchError, NonFiniteError, ImpossibleValueError
+            As :meth:`floats`.
+        """
+        flat = self.flat(collection, field)
+        if flat.dtype not in (np.float32, np.float64):
+            flat = flat.astype(np.float64)
+        if infinite or (low, high) != (-np.inf, np.inf):
+            fine = all_within(flat, low, high)
+        else:
+            fine = bool(np.isfinite(flat).all())
+        if not fine:
+            bad = np.isnan(flat) if infinite else ~np.isfinite(flat)
+            if bad.any():
+                raise NonFiniteError(self.branch_name(collection, field), int(bad.sum()), self.where)
+            outside = flat[(flat < low) | (flat > high)]
+            raise ImpossibleValueError(
+                self.branch_name(collection, field), float(outside[0]), (low, high), self.where
+            )
+        return flat
 
     def charges(self, collection: str, field: str, largest: int) -> ak.Array:
         """A column of charges in units of e, as integers.

@@ -1,0 +1,161 @@
+"""Branches of a TTree as flat NumPy arrays, with nothing between the decompressor and the array.
+
+uproot opens the file, describes its branches and fetches the bytes.  For branches of plain numbers, one per
+event or one per object, its general interpretation of baskets costs as much again as their decompression;
+here the content of a basket goes straight into its place in the final array.  Everything else (other
+compressions, embedded baskets, streamed objects) is left to uproot.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["flat_branch", "is_jagged", "is_plain"]
+
+_KEY_LENGTH_AT = 14  # TKey: fNbytes, fVersion, fObjlen, fDatime (14 bytes), then fKeylen
+_LAST_AT = 5  # TBasket: fLast and one flag byte end the key
+_BLOCK_HEADER = 9  # "ZS", method, 3 bytes compressed size, 3 bytes uncompressed size
+
+
+def is_plain(branch: Any) -> bool:
+    """Whether the branch holds plain numbers: one per event, or a list per event."""
+    from uproot.interpretation.jagged import AsJagged
+    from uproot.interpretation.numerical import AsDtype
+
+    interpretation = branch.interpretation
+    if isinstance(interpretation, AsJagged):
+        if interpretation.header_bytes:
+            return False
+        interpretation = interpretation.content
+    # The bits of a TObject are followed by two more bytes if something refers to it.
+    odd = branch.name.endswith("fBits")
+    return type(interpretation) is AsDtype and not interpretation.from_dtype.shape and not odd
+
+
+def is_jagged(branch: Any) -> bool:
+    """Whether the branch holds a list per event."""
+    from uproot.interpretation.jagged import AsJagged
+
+    return isinstance(branch.interpretation, AsJagged)
+
+
+Reader = Callable[[int, int], "npt.NDArray[np.uint8] | bytes"]
+"""Function of a position in the file and a number of bytes that gives those bytes."""
+
+
+def flat_branch(branch: Any, start: int, stop: int, read: Reader | None = None) -> npt.NDArray[Any]:
+    """Entries ``start`` to ``stop`` of a plain branch, all values one after the other, in native byte order.
+
+    Parameters
+    ----------
+    branch
+        A branch of uproot for which :func:`is_plain` holds.
+    start, stop
+        Range of entries.
+    read
+        How to get bytes of the file; by default through uproot.
+
+    Raises
+    ------
+    Exception
+        Of uproot or of a decompressor, if bytes are damaged.
+    """
+    interpretation = branch.interpretation
+    jagged = is_jagged(branch)
+    stored = (interpretation.content if jagged else interpretation).from_dtype
+    edges = branch.entry_offsets
+    pieces = []
+    for number in _overlapping(edges, start, stop):
+        first, last = edges[number], edges[number + 1]
+        data, offsets = _basket(branch, number, read or _through_uproot(branch))
+        low, high = max(start, first) - first, min(stop, last) - first
+        if not jagged:
+            piece = data[low * stored.itemsize : high * stored.itemsize]
+        elif low == 0 and high == last - first:
+            piece = data
+        elif offsets is None:
+            msg = f"basket {number} of branch {branch.name} has no offsets"
+            raise ValueError(msg)
+        else:
+            piece = data[_edge(offsets, low, data) : _edge(offsets, high, data)]
+        pieces.append(piece.view(stored))
+    out = np.empty(sum(map(len, pieces)), dtype=stored.newbyteorder("="))
+    at = 0
+    for values in pieces:
+        out[at : at + len(values)] = values
+        at += len(values)
+    return out
+
+
+def _overlapping(edges: list[int], start: int, stop: int) -> range:
+    if start >= stop:
+        return range(0)
+    return range(bisect.bisect_right(edges, start) - 1, bisect.bisect_left(edges, stop))
+
+
+_Offsets = tuple[npt.NDArray[Any], int]
+
+
+def _edge(offsets: _Offsets, entry: int, data: npt.NDArray[np.uint8]) -> int:
+    """Where an entry of a basket begins; the table has no valid value for the end of the last one."""
+    table, shift = offsets
+    return int(table[entry]) - shift if entry < len(table) - 1 else len(data)
+
+
+def _basket(branch: Any, number: int, read: Reader) -> tuple[npt.NDArray[np.uint8], _Offsets | None]:
+    """Content of a basket and the table of its entries' places."""
+    if number < branch.num_baskets - len(branch.embedded_baskets):
+        found = _zstd_basket(branch, number, read)
+        if found is not None:
+            return found
+    basket = branch.basket(number)
+    offsets = basket.byte_offsets
+    return np.asarray(basket.data), None if offsets is None else (offsets, 0)
+
+
+def _through_uproot(branch: Any) -> Reader:
+    return lambda begin, size: np.asarray(branch.file.source.chunk(begin, begin + size).raw_data)
+
+
+def _zstd_basket(
+    branch: Any, number: int, read: Reader
+) -> tuple[npt.NDArray[np.uint8], _Offsets | None] | None:
+    """A basket that is compressed with ZSTD; None for all others."""
+    import cramjam
+
+    unpack: Any = cramjam.zstd.decompress_into
+    begin = int(branch.member("fBasketSeek")[number])
+    size = int(branch.member("fBasketBytes")[number])
+    raw = np.frombuffer(read(begin, size), dtype=np.uint8)
+    if len(raw) != size:
+        msg = f"basket {number} of branch {branch.name} ends beyond the end of the file"
+        raise ValueError(msg)
+    key = int.from_bytes(raw[_KEY_LENGTH_AT : _KEY_LENGTH_AT + 2].tobytes(), "big")
+    if raw[key : key + 2].tobytes() != b"ZS":
+        return None
+    stored = int.from_bytes(raw[6:10].tobytes(), "big")
+    last = int.from_bytes(raw[key - _LAST_AT : key - 1].tobytes(), "big")
+    content = np.empty(stored, dtype=np.uint8)
+    at, to = key, 0
+    while to < stored:
+        header = raw[at : at + _BLOCK_HEADER].tobytes()
+        if header[:2] != b"ZS":
+            return None
+        packed = int.from_bytes(header[3:6], "little")
+        unpacked = int.from_bytes(header[6:9], "little")
+        at += _BLOCK_HEADER
+        n = unpack(raw[at : at + packed], content[to : to + unpacked])
+        if n != unpacked:
+            msg = f"basket {number} of branch {branch.name} has {n} bytes instead of {unpacked}"
+            raise ValueError(msg)
+        at, to = at + packed, to + unpacked
+    border = last - key
+    if border == stored:
+        return content, None
+    # The table begins with its length; its entries count from the start of the key.
+    return content[:border], (content[border:].view(">i4")[1:], key)

@@ -1,0 +1,132 @@
+"""The columns of a range of entries of a TTree: what coffea's NanoEvents gives, without building an events object.
+
+A NanoEvents object describes all branches of a file anew for every chunk (0.2 to 1.2 s); an analysis of massgap
+reads some thirty of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import awkward as ak
+import numpy as np
+import numpy.typing as npt
+
+from massgap.processors.baskets import Reader, flat_branch, is_jagged, is_plain
+from massgap.selections.errors import MissingBranchError
+from massgap.selections.sources import Columns, event_format
+
+if TYPE_CHECKING:
+    from massgap.processors.lean_tree import LeanTree
+
+__all__ = ["TreeColumns"]
+
+
+class TreeColumns(Columns):
+    """Columns of the entries ``start`` to ``stop`` of a tree.
+
+    Parameters
+    ----------
+    tree
+        A :class:`massgap.processors.lean_tree.LeanTree`.
+    start, stop
+        Range of entries.
+    metadata
+        What a processor finds as ``events.metadata``: dataset, file name and the rest.
+    read
+        How to get bytes of the file; by default through uproot.
+
+    Raises
+    ------
+    massgap.selections.errors.UnknownFormatError
+        If the branches are neither those of NanoAOD nor those of Delphes.
+    """
+
+    def __init__(
+        self,
+        tree: LeanTree,
+        start: int,
+        stop: int,
+        metadata: dict[str, Any] | None = None,
+        read: Reader | None = None,
+    ) -> None:
+        self.metadata = dict(metadata or {})
+        name = self.metadata.get("filename", "")
+        self.where = f"{name} (entries {start} to {stop})" if name else ""
+        self._tree = tree
+        self._start, self._stop = start, stop
+        self._read = read
+        self._fields = tree.names
+        self.format = event_format(self._fields)
+        self._flat: dict[str, npt.NDArray[Any]] = {}
+        self._offsets: dict[str, npt.NDArray[np.int64]] = {}
+
+    def __len__(self) -> int:
+        return self._stop - self._start
+
+    def _find(self, collection: str, field: str) -> str | None:
+        if not collection:
+            return field if field in self._fields else None
+        flat = f"{collection}_{field}"
+        if flat in self._fields:
+            return flat
+        # Delphes: the branch Jet holds the branch Jet.PT.
+        if collection in self._fields and f"{collection}.{field}" in self._tree[collection]:
+            return f"{collection}/{collection}.{field}"
+        return None
+
+    def _branch(self, collection: str, field: str) -> Any:
+        path = self._find(collection, field)
+        if path is None:
+            raise MissingBranchError(self.branch_name(collection, field), self.where)
+        return self._tree[path]
+
+    def _generic(self, branch: Any) -> ak.Array:
+        return branch.array(entry_start=self._start, entry_stop=self._stop, library="ak", array_cache=None)
+
+    def _locate(self, collection: str, field: str) -> Any | None:
+        path = self._find(collection, field)
+        if path is None:
+            return None
+        branch = self._tree[path]
+        if not is_plain(branch):
+            return self._generic(branch)
+        content = ak.contents.NumpyArray(self.flat(collection, field))
+        if not is_jagged(branch):
+            return ak.Array(content)
+        offsets = ak.index.Index64(self.offsets(collection, field))
+        return ak.Array(ak.contents.ListOffsetArray(offsets, content))
+
+    def has(self, collection: str, field: str) -> bool:
+        """Whether the file has the column (an empty ``collection`` means an event-level column)."""
+        return self._find(collection, field) is not None
+
+    def title(self, collection: str, field: str) -> str:
+        """The title of the branch."""
+        path = self._find(collection, field)
+        return "" if path is None else str(self._tree[path].title)
+
+    def flat(self, collection: str, field: str) -> npt.NDArray[Any]:
+        """The column as it is stored, all events one after the other; read once."""
+        branch = self._branch(collection, field)
+        key = str(branch.object_path)
+        if key not in self._flat:
+            if is_plain(branch):
+                self._flat[key] = flat_branch(branch, self._start, self._stop, self._read)
+            else:
+                self._flat[key] = np.asarray(ak.to_numpy(ak.flatten(self._generic(branch), axis=None)))
+        return self._flat[key]
+
+    def offsets(self, collection: str, field: str) -> npt.NDArray[np.int64]:
+        """Where the objects of each event begin, shape (events + 1,)."""
+        if collection not in self._offsets:
+            branch = self._branch(collection, field)
+            counter = f"n{collection}"
+            if counter in self._fields and is_plain(self._tree[counter]):
+                counts = self.flat("", counter)
+            else:
+                counts = np.asarray(ak.num(self._generic(branch), axis=1))
+            offsets = np.zeros(len(counts) + 1, dtype=np.int64)
+            np.cumsum(counts, out=offsets[1:])
+            self._offsets[collection] = offsets
+        return self._offsets[collection]

@@ -1,0 +1,274 @@
+"""The topology of the slepton paper in one compiled pass over flat arrays: two muons, one hard jet, MET.
+
+Section IV.A of the paper; thresholds of the authors' public card, see :class:`massgap.processors.slepton.Slepton`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from massgap.selections.angles import wrap_phi_kernel
+from massgap.selections.compiled import compiled
+from massgap.selections.flat_collection import common_precision
+
+if TYPE_CHECKING:
+    from massgap.selections.objects import Event
+
+__all__ = ["Cuts", "Found", "slepton_topology"]
+
+
+class Cuts(NamedTuple):
+    """Thresholds of the topology: GeV, absolute pseudorapidity, relative isolation; all comparisons are strict.
+
+    ``use_electrons``, ``use_b_jets``, ``use_taus`` and ``use_met`` switch the steps of these names on.
+    """
+
+    muon_pt: float = 10.0
+    muon_eta: float = 2.5
+    muon_isolation: float = 0.25
+    electron_pt: float = 10.0
+    electron_eta: float = 2.5
+    electron_isolation: float = 0.15
+    jet_pt: float = 20.0
+    jet_eta: float = 4.5
+    hard_jet_pt: float = 30.0
+    central_eta: float = 2.5
+    tau_pt: float = 20.0
+    tau_eta: float = 2.5
+    overlap: float = 0.4
+    met: float = 30.0
+    use_electrons: bool = True
+    use_b_jets: bool = True
+    use_taus: bool = True
+    use_met: bool = True
+
+
+class Found(NamedTuple):
+    """What the pass finds.
+
+    Attributes
+    ----------
+    reached
+        Number of steps that each event passes, shape (events,).
+    events
+        Index of each event that passes all of them, rising.
+    l1, l2, jet
+        Index of its leading muon, second muon and hard jet in the flat arrays.
+    ht
+        Its scalar sum of the jets' transverse momenta, GeV.
+    """
+
+    reached: npt.NDArray[np.int8]
+    events: npt.NDArray[np.int64]
+    l1: npt.NDArray[np.int64]
+    l2: npt.NDArray[np.int64]
+    jet: npt.NDArray[np.int64]
+    ht: npt.NDArray[np.float64]
+
+
+@compiled
+def near(eta_a: float, phi_a: float, eta_b: float, phi_b: float, delta_r: float) -> bool:
+    """Whether two directions are closer than ``delta_r``."""
+    # In double precision, whatever the arrays hold: differences of single precision numbers are rounded.
+    deta = np.float64(eta_a) - np.float64(eta_b)
+    if abs(deta) >= delta_r:
+        return False
+    dphi = wrap_phi_kernel(np.float64(phi_a) - np.float64(phi_b))
+    return bool(deta * deta + dphi * dphi < delta_r * delta_r)
+
+
+@compiled
+def is_good_lepton(
+    pt: float,
+    eta: float,
+    isolation: float,
+    identified: bool,
+    min_pt: float,
+    max_eta: float,
+    max_isolation: float,
+) -> bool:
+    """The requirements on a lepton."""
+    return pt > min_pt and abs(eta) < max_eta and isolation < max_isolation and identified
+
+
+@compiled
+def is_good_jet(pt: float, eta: float, identified: bool, min_pt: float, max_eta: float) -> bool:
+    """The requirements on a jet or a hadronic tau."""
+    return pt > min_pt and abs(eta) < max_eta and identified
+
+
+@compiled
+def _pass(
+    muons: Any,
+    electrons: Any,
+    jets: Any,
+    taus: Any,
+    met: Any,
+    cuts: Any,
+    reached: Any,
+    indices: Any,
+    ht: Any,
+) -> int:
+    """The cuts in the order of the cutflow, event by event; gives the number of events that pass.
+
+    Arrays are taken apart once and stay in this function: handing them to another one for every event
+    would cost more than the cuts.
+    """
+    mu, mu_pt, mu_eta, mu_phi, mu_isolation, mu_identified, mu_charge = muons
+    el, el_pt, el_eta, el_phi, el_isolation, el_identified = electrons
+    j, j_pt, j_eta, j_phi, j_identified, j_b_tagged = jets
+    tau, tau_pt, tau_eta, tau_phi, tau_identified = taus
+    passed = 0
+    for i in range(reached.size):
+        steps = 0
+        reached[i] = 0
+
+        # Exactly two good muons, of opposite charge.
+        n, l1, l2 = 0, -1, -1
+        for k in range(mu[i], mu[i + 1]):
+            if is_good_lepton(
+                mu_pt[k], mu_eta[k], mu_isolation[k], mu_identified[k],
+                cuts.muon_pt, cuts.muon_eta, cuts.muon_isolation,
+            ):  # fmt: skip
+                n += 1
+                l1, l2 = (k, l2) if n == 1 else (l1, k)
+        if n != 2 or mu_charge[l1] + mu_charge[l2] != 0:
+            continue
+        if mu_pt[l2] > mu_pt[l1]:
+            l1, l2 = l2, l1
+        steps += 1
+
+        # No electron; where electrons are allowed, jets that overlap with one are no jets.
+        n = 0
+        for k in range(el[i], el[i + 1]):
+            n += is_good_lepton(
+                el_pt[k], el_eta[k], el_isolation[k], el_identified[k],
+                cuts.electron_pt, cuts.electron_eta, cuts.electron_isolation,
+            )  # fmt: skip
+        if cuts.use_electrons:
+            if n > 0:
+                reached[i] = steps
+                continue
+            steps += 1
+
+        # Exactly one hard jet, which is central; no central b jet among all jets.
+        hard, hard_are_central, has_b, leading, sum_pt = 0, True, False, -1, 0.0
+        for k in range(j[i], j[i + 1]):
+            if not is_good_jet(j_pt[k], j_eta[k], j_identified[k], cuts.jet_pt, cuts.jet_eta):
+                continue
+            eta, phi = j_eta[k], j_phi[k]
+            overlaps = near(eta, phi, mu_eta[l1], mu_phi[l1], cuts.overlap)
+            overlaps = overlaps or near(eta, phi, mu_eta[l2], mu_phi[l2], cuts.overlap)
+            if n > 0:
+                for e in range(el[i], el[i + 1]):
+                    overlaps = overlaps or (
+                        is_good_lepton(
+                            el_pt[e], el_eta[e], el_isolation[e], el_identified[e],
+                            cuts.electron_pt, cuts.electron_eta, cuts.electron_isolation,
+                        )
+                        and near(eta, phi, el_eta[e], el_phi[e], cuts.overlap)
+                    )  # fmt: skip
+            if overlaps:
+                continue
+            pt = np.float64(j_pt[k])
+            sum_pt += pt
+            central = abs(eta) < cuts.central_eta
+            if pt > cuts.hard_jet_pt:
+                hard += 1
+                hard_are_central = hard_are_central and central
+            has_b = has_b or (central and j_b_tagged[k])
+            if leading < 0 or pt > j_pt[leading]:
+                leading = k
+        if hard != 1 or not hard_are_central:
+            reached[i] = steps
+            continue
+        steps += 1
+        if cuts.use_b_jets:
+            if has_b:
+                reached[i] = steps
+                continue
+            steps += 1
+
+        # No hadronic tau away from the muons.
+        if cuts.use_taus:
+            n = 0
+            for k in range(tau[i], tau[i + 1]):
+                eta, phi = tau_eta[k], tau_phi[k]
+                if (
+                    is_good_jet(tau_pt[k], eta, tau_identified[k], cuts.tau_pt, cuts.tau_eta)
+                    and not near(eta, phi, mu_eta[l1], mu_phi[l1], cuts.overlap)
+                    and not near(eta, phi, mu_eta[l2], mu_phi[l2], cuts.overlap)
+                ):
+                    n += 1
+            if n > 0:
+                reached[i] = steps
+                continue
+            steps += 1
+
+        if cuts.use_met:
+            if not met[i] > cuts.met:
+                reached[i] = steps
+                continue
+            steps += 1
+
+        reached[i] = steps
+        indices[0, passed], indices[1, passed], indices[2, passed], indices[3, passed] = i, l1, l2, leading
+        ht[passed] = sum_pt
+        passed += 1
+    return passed
+
+
+def slepton_topology(event: Event, cuts: Cuts) -> Found:
+    """Apply the topology to all events of a chunk.
+
+    The steps are: two opposite-sign muons; no electron; exactly one hard jet, which is central; no b jet; no
+    hadronic tau; MET.  Jets that overlap with the two muons or an electron are no jets, taus that overlap
+    with the muons are no taus.
+
+    Parameters
+    ----------
+    event
+        The events.
+    cuts
+        Thresholds and the steps that are switched on.
+
+    Returns
+    -------
+    Found
+
+    Raises
+    ------
+    massgap.selections.errors.MissingBranchError
+        If the file lacks a branch that a step which is switched on needs.
+    """
+    muon, electron, jet = (event.flat(name) for name in ("muons", "electrons", "jets"))
+    lepton = ("pt", "eta", "phi", "isolation")
+    met = np.ascontiguousarray(event.met.pt, dtype=np.float64)
+    columns = [
+        *(muon[name] for name in lepton),
+        *(electron[name] for name in lepton),
+        *(jet[name] for name in lepton[:3]),
+    ]
+    if cuts.use_taus:
+        tau = event.flat("taus")
+        columns += [tau[name] for name in lepton[:3]]
+        tau_offsets, tau_identified = tau.offsets, tau["identified"]
+    else:
+        columns += [columns[0][:0]] * 3
+        tau_offsets, tau_identified = np.zeros(1, dtype=np.int64), np.zeros(0, dtype=bool)
+    flat = common_precision(*columns)
+    muons = (muon.offsets, *flat[:4], muon["identified"], muon["charge"])
+    electrons = (electron.offsets, *flat[4:8], electron["identified"])
+    b_tagged = jet["b_tagged"] if cuts.use_b_jets else np.zeros(len(flat[8]), dtype=bool)
+    jets = (jet.offsets, *flat[8:11], jet["identified"], b_tagged)
+    taus = (tau_offsets, *flat[11:14], tau_identified)
+    n_events = len(event)
+    reached = np.empty(n_events, dtype=np.int8)
+    indices = np.empty((4, n_events), dtype=np.int64)
+    ht = np.empty(n_events)
+    n = _pass(muons, electrons, jets, taus, met, cuts, reached, indices, ht)
+    events, l1, l2, hard_jet = (row[:n].copy() for row in indices)
+    return Found(reached, events, l1, l2, hard_jet, ht[:n].copy())
