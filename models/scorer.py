@@ -42,7 +42,8 @@ AGREEMENT = 2e-6
 N_PROBES = 512
 """Rows on which the two engines are compared."""
 
-_read: dict[str, TreeModel] = {}  # by SHA-256: trees that agreed with onnxruntime in this process
+# By SHA-256 (and width): trees that agreed with onnxruntime, and those that agree in this process.
+_read: dict[tuple[str, int], TreeModel] = {}
 _verified: set[str] = set()
 
 
@@ -118,7 +119,7 @@ class OnnxScorer:
         import onnx
 
         try:
-            trees = _read.get(self._sha256) or read_trees(
+            trees = _read.get((self._sha256, len(self._features))) or read_trees(
                 onnx.load_model_from_string(self._content), len(self._features), self.n_folds
             )
         except UnsupportedTreesError as reason:
@@ -142,7 +143,7 @@ class OnnxScorer:
             warnings.warn(msg + ": onnxruntime scores instead.", RuntimeWarning, stacklevel=4)
             return
         self._trees, self._probes = trees, (x, expected)
-        _read[self._sha256] = trees
+        _read[self._sha256, len(self._features)] = trees
         _verified.add(self._sha256)
 
     def _compiled(self) -> TreeModel | None:

@@ -102,15 +102,21 @@ _leaves_4, _leaves_5, _leaves_6 = _perfect_tree(4), _perfect_tree(5), _perfect_t
 
 
 @compiled
-def cells_of(x, low, scale, n_cells, cells):
-    """Write the cell of each value: never decreasing with the value, in the very arithmetic of the scorer."""
-    top = np.float32(n_cells - 1)
-    zero = np.float32(0)
-    for i in range(x.size):
-        y = (x[i] - low) * scale
+def cells_of(value, low, scale, n_cells, infinite_is_missing, cell):
+    """Write the cell of each value, never decreasing with the value; a missing one gets the cell `n_cells`.
+
+    Infinite values become NaN in `value` where they count as missing.
+    """
+    top, gone = np.float32(n_cells - 1), np.int32(n_cells)
+    zero, inf, nan = np.float32(0), np.float32(np.inf), np.float32(np.nan)
+    if infinite_is_missing:
+        for i in range(value.size):
+            value[i] = value[i] if abs(value[i]) < inf else nan
+    for i in range(value.size):
+        y = (value[i] - low) * scale
         y = y if y > zero else zero  # noqa: FURB136 - max would keep NaN
         y = y if y < top else top  # noqa: FURB136
-        cells[i] = np.int32(y)
+        cell[i] = gone if np.isnan(value[i]) else np.int32(y)
 
 
 @compiled
@@ -141,6 +147,93 @@ def _probability(margin):
 
 
 @compiled
+def _take(x, rows, offset, value):
+    for i in range(value.size):
+        value[i] = x[rows[i] + offset]
+
+
+@compiled
+def _look_up(value, cell, start, thresholds, steps, lowest, row):
+    """Write the rank of each value: from where its cell starts, by bisection within the cell."""
+    if steps == 1:
+        for i in range(value.size):
+            r = np.uintp(start[np.uintp(cell[i])])
+            row[i] = np.intp(r) + (value[i] >= thresholds[r]) + lowest
+    else:
+        for i in range(value.size):
+            r = np.uintp(start[np.uintp(cell[i])])
+            step = np.uintp(1) << np.uintp(steps - 1)
+            while step:
+                r = r + step if value[i] >= thresholds[r + step - np.uintp(1)] else r
+                step >>= np.uintp(1)
+            row[i] = np.intp(r) + lowest
+
+
+@compiled
+def _replace_missing(cell, gone, row, rank_of_missing, out):
+    for i in range(out.size):
+        out[i] = rank_of_missing if cell[i] == gone else row[i]
+
+
+@compiled
+def _add_leaves(found, first, n, first_leaf, leaves, total):
+    """Add the leaves of `n` trees from `first` on to each event's total, a tree after the other."""
+    m = total.size
+    if n == TOGETHER:
+        l0, l1, l2, l3 = (
+            first_leaf[first],
+            first_leaf[first + 1],
+            first_leaf[first + 2],
+            first_leaf[first + 3],
+        )
+        first += 4
+        l4, l5, l6, l7 = (
+            first_leaf[first],
+            first_leaf[first + 1],
+            first_leaf[first + 2],
+            first_leaf[first + 3],
+        )
+        for i in range(m):
+            s = total[i] + leaves[l0 + np.uintp(found[0, i])]
+            s += leaves[l1 + np.uintp(found[1, i])]
+            s += leaves[l2 + np.uintp(found[2, i])]
+            s += leaves[l3 + np.uintp(found[3, i])]
+            s += leaves[l4 + np.uintp(found[4, i])]
+            s += leaves[l5 + np.uintp(found[5, i])]
+            s += leaves[l6 + np.uintp(found[6, i])]
+            s += leaves[l7 + np.uintp(found[7, i])]
+            total[i] = s
+    else:
+        for k in range(n):
+            leaf = first_leaf[first + k]
+            for i in range(m):
+                total[i] += leaves[leaf + np.uintp(found[k, i])]
+
+
+@compiled
+def _find_leaves(ranks, columns, limits, node, depth, found, m, lanes):
+    """Write the number of the leaf that each event reaches in one tree."""
+    if depth == 5:
+        for e in range(0, m, lanes):
+            _leaves_5(ranks, e, columns, limits, node, found, e)
+    elif depth == 4:
+        for e in range(0, m, lanes):
+            _leaves_4(ranks, e, columns, limits, node, found, e)
+    elif depth == 3:
+        for e in range(0, m, lanes):
+            _leaves_3(ranks, e, columns, limits, node, found, e)
+    elif depth == 6:
+        for e in range(0, m, lanes):
+            _leaves_6(ranks, e, columns, limits, node, found, e)
+    elif depth == 2:
+        for e in range(0, m, lanes):
+            _leaves_2(ranks, e, columns, limits, node, found, e)
+    else:
+        for e in range(0, m, lanes):
+            _leaves_1(ranks, e, columns, limits, node, found, e)
+
+
+@compiled
 def score_by_ranks(
     x, stride_event, stride_feature, events, infinite_is_missing,
     feature, low, scale, n_cells, first_cell, start, first_threshold, n_thresholds, steps, thresholds,
@@ -150,102 +243,40 @@ def score_by_ranks(
     """Write the score of each of `events` (row numbers of x) into `out`, for one forest."""
     lanes = 32 // limits.itemsize
     lowest = -(1 << (8 * limits.itemsize - 1))
-    value = np.empty(BLOCK, np.float32)
+    rows = np.zeros(BLOCK, np.uintp)
+    values = np.empty(BLOCK, np.float32)
     cell = np.zeros(BLOCK, np.int32)
-    missing = np.zeros(BLOCK, np.bool_)
-    rank = np.zeros(BLOCK, np.int32)
-    ranks = np.zeros(n_columns * BLOCK, limits.dtype)
-    found = np.zeros(TOGETHER * BLOCK, np.uint8)
-    total = np.empty(BLOCK, np.float32)
+    ranks = np.zeros((n_columns, BLOCK), limits.dtype)
+    found = np.zeros((TOGETHER, BLOCK), np.uint8)
+    totals = np.empty(BLOCK, np.float32)
     n_trees = depth.size
-    inf = np.float32(np.inf)
     for block in range(0, events.size, BLOCK):
         m = min(BLOCK, events.size - block)
+        value, total = values[:m], totals[:m]
+        for i in range(m):
+            rows[i] = events[block + i] * stride_event
         for u in range(feature.size):
-            offset = feature[u] * stride_feature
-            for i in range(m):
-                value[i] = x[events[block + i] * stride_event + offset]
-            if infinite_is_missing:
-                for i in range(m):
-                    missing[i] = not (abs(value[i]) < inf)
-            else:
-                for i in range(m):
-                    missing[i] = np.isnan(value[i])
-            cells_of(value[:m], low[u], scale[u], n_cells[u], cell)
-            c0, t0 = first_cell[u], first_threshold[u]
-            if steps[u] == 1:
-                for i in range(m):
-                    r = np.int64(start[c0 + cell[i]])
-                    rank[i] = r + (value[i] >= thresholds[t0 + r])
-            else:
-                for i in range(m):
-                    r = np.int64(start[c0 + cell[i]])
-                    step = 1 << (steps[u] - 1)
-                    while step:
-                        r = r + step if value[i] >= thresholds[t0 + r + step - 1] else r
-                        step >>= 1
-                    rank[i] = r
-            if column_true[u] >= 0:
-                row = ranks[column_true[u] * BLOCK : (column_true[u] + 1) * BLOCK]
-                for i in range(m):
-                    row[i] = lowest if missing[i] else rank[i] + lowest
-            if column_false[u] >= 0:
-                row = ranks[column_false[u] * BLOCK : (column_false[u] + 1) * BLOCK]
-                for i in range(m):
-                    row[i] = n_thresholds[u] + lowest if missing[i] else rank[i] + lowest
-        total[:m] = np.float32(0)
+            _take(x, rows, np.uintp(feature[u] * stride_feature), value)
+            cells_of(value, low[u], scale[u], n_cells[u], infinite_is_missing, cell)
+            # A missing value has the rank that `start` holds for its cell: that of column_true if it is there.
+            first = column_true[u] if column_true[u] >= 0 else column_false[u]
+            _look_up(
+                value, cell, start[first_cell[u] :], thresholds[first_threshold[u] :],
+                steps[u], lowest, ranks[first],
+            )  # fmt: skip
+            if first != column_false[u] and column_false[u] >= 0:
+                highest = n_thresholds[u] + lowest
+                _replace_missing(
+                    cell, np.int32(n_cells[u]), ranks[first], highest, ranks[column_false[u], :m]
+                )
+        total[:] = np.float32(0)
         for first in range(0, n_trees, TOGETHER):
             n = min(TOGETHER, n_trees - first)
             for k in range(n):
-                tree = first + k
-                d, node = depth[tree], first_node[tree]
-                at = k * BLOCK
-                if d == 5:
-                    for e in range(0, m, lanes):
-                        _leaves_5(ranks, e, columns, limits, node, found, at + e)
-                elif d == 4:
-                    for e in range(0, m, lanes):
-                        _leaves_4(ranks, e, columns, limits, node, found, at + e)
-                elif d == 3:
-                    for e in range(0, m, lanes):
-                        _leaves_3(ranks, e, columns, limits, node, found, at + e)
-                elif d == 6:
-                    for e in range(0, m, lanes):
-                        _leaves_6(ranks, e, columns, limits, node, found, at + e)
-                elif d == 2:
-                    for e in range(0, m, lanes):
-                        _leaves_2(ranks, e, columns, limits, node, found, at + e)
-                else:
-                    for e in range(0, m, lanes):
-                        _leaves_1(ranks, e, columns, limits, node, found, at + e)
-            if n == TOGETHER:
-                l0, l1, l2, l3 = (
-                    first_leaf[first],
-                    first_leaf[first + 1],
-                    first_leaf[first + 2],
-                    first_leaf[first + 3],
+                _find_leaves(
+                    ranks, columns, limits, first_node[first + k], depth[first + k], found[k], m, lanes
                 )
-                l4, l5, l6, l7 = (
-                    first_leaf[first + 4],
-                    first_leaf[first + 5],
-                    first_leaf[first + 6],
-                    first_leaf[first + 7],
-                )
-                for i in range(m):
-                    s = total[i] + leaves[l0 + np.int64(found[i])]
-                    s += leaves[l1 + np.int64(found[BLOCK + i])]
-                    s += leaves[l2 + np.int64(found[2 * BLOCK + i])]
-                    s += leaves[l3 + np.int64(found[3 * BLOCK + i])]
-                    s += leaves[l4 + np.int64(found[4 * BLOCK + i])]
-                    s += leaves[l5 + np.int64(found[5 * BLOCK + i])]
-                    s += leaves[l6 + np.int64(found[6 * BLOCK + i])]
-                    s += leaves[l7 + np.int64(found[7 * BLOCK + i])]
-                    total[i] = s
-            else:
-                for k in range(n):
-                    l0 = first_leaf[first + k]
-                    for i in range(m):
-                        total[i] += leaves[l0 + np.int64(found[k * BLOCK + i])]
+            _add_leaves(found, first, n, first_leaf, leaves, total)
         for i in range(m):
             out[events[block + i]] = _probability(total[i] + base)
 

@@ -42,8 +42,12 @@ class Forest:
         kernel: Any = tree_kernels.score_by_ranks if self.kind == "ranks" else tree_kernels.score_by_walking
         rows, width = x.shape
         strides = (width, 1) if x.flags.c_contiguous else (1, rows)
-        flat = (x if x.flags.c_contiguous else x.T).reshape(-1)
+        flat = _plain((x if x.flags.c_contiguous else x.T).reshape(-1))
         kernel(flat, *strides, events, infinite, *self.arrays, out)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        arrays = tuple(_plain(a) if isinstance(a, np.ndarray) else a for a in state["arrays"])
+        self.__dict__.update({**state, "arrays": arrays})
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,11 @@ def probes(model: TreeModel, width: int, n: int, seed: int = 0) -> NDArray[np.fl
         x[:, j] = np.where(rng.random(n) < 0.5, rng.choice(edges, n), between.clip(-largest, largest))
         x[:, j] = np.where(rng.random(n) < 0.1, rng.choice(odd, n), x[:, j])
     return x
+
+
+def _plain(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a writable, aligned array: numba would compile anew for the types of others."""
+    return np.require(array, requirements=("C", "A", "W"))
 
 
 # ---- reading
@@ -341,9 +350,9 @@ def _forest(nodes: _Nodes, roots: NDArray[np.int64], base: np.float32) -> Forest
         leaves[first_leaf[which][:, None] + np.arange(1 << d)] = nodes.weight[level]
 
     arrays = (
-        used, *_look_up(thresholds), column[:, 0].copy(), column[:, 1].copy(),
+        used, *_look_up(thresholds, column[:, 0]), column[:, 0].copy(), column[:, 1].copy(),
         max(wanted.shape[1], 1), depth, first_node[:-1].copy(), columns, limits,
-        first_leaf[:-1].copy(), leaves, base,
+        first_leaf[:-1].astype(np.uintp), leaves, base,
     )  # fmt: skip
     return Forest("ranks", arrays, named)
 
@@ -363,12 +372,12 @@ def _reached(nodes: _Nodes, roots: NDArray[np.int64]) -> tuple[NDArray[np.int64]
         found.append(level)
 
 
-def _look_up(thresholds: tuple[NDArray[np.float32], ...]) -> tuple[Any, ...]:
+def _look_up(thresholds: tuple[NDArray[np.float32], ...], columns_true: NDArray[np.int64]) -> tuple[Any, ...]:
     """Return the tables that find the rank of a value: its cell of equal width, then a short search."""
     from massgap.models.tree_kernels import cells_of
 
     low, scale, n_cells, steps, starts, padded = [], [], [], [], [], []
-    for t in thresholds:
+    for t, column_true in zip(thresholds, columns_true, strict=True):
         finite = t[np.isfinite(t)].astype(np.float64)
         bottom = finite.min(initial=np.inf) if finite.size else 0.0
         width = float(np.ptp(finite)) if finite.size else 0.0
@@ -376,7 +385,7 @@ def _look_up(thresholds: tuple[NDArray[np.float32], ...]) -> tuple[Any, ...]:
             with np.errstate(over="ignore", divide="ignore"):
                 factor = np.float32(n / width) if width > 0 else np.float32(0)
             cell = np.empty(len(t), np.int32)
-            cells_of(t, np.float32(bottom), factor, n, cell)
+            cells_of(t.copy(), np.float32(bottom), factor, n, False, cell)
             most = int(np.bincount(cell).max())
             if most == 1:
                 break
@@ -384,7 +393,8 @@ def _look_up(thresholds: tuple[NDArray[np.float32], ...]) -> tuple[Any, ...]:
         scale.append(factor)
         n_cells.append(n)
         steps.append(int(most).bit_length())
-        starts.append(np.searchsorted(cell, np.arange(n)).astype(np.uint16))
+        missing = 0 if column_true >= 0 else len(t)
+        starts.append(np.r_[np.searchsorted(cell, np.arange(n)), missing].astype(np.uint16))
         padded.append(np.r_[t, np.full(1 << steps[-1], np.nan)].astype(np.float32))
 
     def begin(parts: list[Any]) -> NDArray[np.int64]:

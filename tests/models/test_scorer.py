@@ -78,6 +78,13 @@ def test_properties(scorer, trained, model_bytes, features):
     assert scorer.sha256 == hashlib.sha256(model_bytes).hexdigest()
     assert scorer.metadata["massgap.protocol"] == "nested"
     assert "27 features, 3 folds" in repr(scorer)
+    assert (scorer.engine, "compiled trees" in repr(scorer)) == ("compiled trees", True)
+
+
+def test_both_engines_agree(scorer, model_file, columns, fold):
+    theirs = OnnxScorer(model_file, engine="onnxruntime")
+    assert theirs.engine == "onnxruntime"
+    assert np.abs(theirs.score(columns, fold) - scorer.score(columns, fold)).max() <= 2e-7
 
 
 def test_each_event_gets_the_classifier_that_has_not_seen_it(scorer, trained, columns, fold, full_table):
@@ -95,7 +102,8 @@ def test_a_mapping_is_read_by_name_in_any_order(scorer, columns, fold):
     assert np.array_equal(scorer.score(backwards, fold), scorer.score(columns, fold))
 
 
-def test_large_inputs_in_batches(scorer, columns, fold, monkeypatch):
+def test_large_inputs_in_batches(model_file, columns, fold, monkeypatch):
+    scorer = OnnxScorer(model_file, engine="onnxruntime")
     whole = scorer.score(columns, fold)
     monkeypatch.setattr("massgap.models.scorer.BATCH", 100)
     assert np.array_equal(scorer.score(columns, fold), whole)
