@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from massgap.processors.errors import FileProblem
-from massgap.processors.lean_tree import LeanFile
+from massgap.processors.lean_tree import LeanFile, LeanTree
 from massgap.selections.errors import SelectionError
 from massgap.selections.sources import DELPHES, event_format
 
@@ -36,6 +36,9 @@ class FileInfo:
         Whether the tree has generator weights or particles.
     runs_sum_weights
         Sum of generator weights in the tree ``Runs``, which covers events that a skim removed; None if absent.
+    clusters
+        Entries at which the baskets of the most important branches end together: a chunk that begins there decompresses
+        nothing that belongs to its neighbour.
     """
 
     path: str
@@ -47,10 +50,13 @@ class FileInfo:
     changed: tuple[int, int]
     simulated: bool
     runs_sum_weights: float | None
+    clusters: tuple[int, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for the ledger."""
-        return asdict(self)
+        """Plain data for the ledger: all but the clusters, which follow from the rest."""
+        out = asdict(self)
+        del out["clusters"]
+        return out
 
 
 def inspect_file(path: str, tree: str | None = None) -> FileInfo:
@@ -160,5 +166,33 @@ def _inspect_open(path: str, tree: str | None, file: LeanFile) -> FileInfo:
         {"genWeight", "Generator_weight", "nGenPart", "GenPart_pt"} & set(branches)
     )
     return FileInfo(
-        path, name, int(events.num_entries), kind, str(file.file.file.uuid), -1, (0, 0), simulated, runs
+        path,
+        name,
+        int(events.num_entries),
+        kind,
+        str(file.file.file.uuid),
+        -1,
+        (0, 0),
+        simulated,
+        runs,
+        _clusters(events, set(branches)),
     )
+
+
+_LEADING = (
+    "Muon_pt",
+    "Jet_pt",
+    "MET_pt",
+    "PFMET_pt",
+    "Muon/Muon.PT",
+    "Jet/Jet.PT",
+    "MissingET/MissingET.MET",
+)
+
+
+def _clusters(tree: Any, branches: set[str]) -> tuple[int, ...]:
+    """Entries at which baskets end together; none for an RNTuple."""
+    if not isinstance(tree, LeanTree):
+        return ()
+    ends = [set(tree[path].entry_offsets) for path in _LEADING if path.split("/")[0] in branches]
+    return tuple(int(edge) for edge in sorted(set.intersection(*ends))) if ends else ()

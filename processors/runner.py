@@ -8,6 +8,7 @@ key of code, options, model and file, and a ledger says what is missing.
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import time
 from dataclasses import dataclass, field
@@ -110,7 +111,7 @@ def run(
     executor
         See :func:`massgap.processors.executors.make_executor`; by default this process alone.
     chunksize
-        Largest number of events in a chunk.
+        Number of events in a chunk, about: chunks end where the file's baskets end, so that none is decompressed twice.
     checkpoints
         Folder for the results of finished chunks, or None to keep none.
     accept_loss
@@ -238,12 +239,25 @@ def _chunks(infos: dict[tuple[str, str], FileInfo], chunksize: int) -> list[Chun
         # Equal parts: a file of 110k events is read in two halves, not in 100k and 10k.
         # A file without events is one empty chunk, so that its process appears in the results.
         parts = max(-(-info.entries // chunksize), 1)
-        edges = [info.entries * i // parts for i in range(parts + 1)]
+        edges = _snapped([info.entries * i // parts for i in range(parts + 1)], info.clusters)
         chunks.extend(
             Chunk(dataset, path, a, b, info.tree, info.format, info.uuid)
             for a, b in itertools.pairwise(edges)
         )
     return chunks
+
+
+def _snapped(edges: list[int], clusters: tuple[int, ...]) -> list[int]:
+    """The edges of chunks, moved to the nearest end of baskets where that is near."""
+    if len(clusters) < 3 or len(edges) < 3:
+        return edges
+    reach = (edges[-1] - edges[0]) / (len(edges) - 1) / 4
+    out = [edges[0]]
+    for edge in edges[1:-1]:
+        k = bisect.bisect_left(clusters, edge)
+        near = min(clusters[max(k - 1, 0) : k + 1], key=lambda end: abs(end - edge))
+        out.append(near if abs(near - edge) <= reach else edge)
+    return [*out, edges[-1]]
 
 
 def _process(

@@ -26,7 +26,7 @@ from massgap.selections.precuts import (
     passes_mt2_100,
     passes_z_window,
 )
-from massgap.selections.slepton_features import FEATURES, pick, slepton_features
+from massgap.selections.slepton_features import FEATURES, FlatMet, pick, slepton_features
 from massgap.selections.slepton_topology import Cuts, slepton_topology
 
 if TYPE_CHECKING:
@@ -183,7 +183,8 @@ class Slepton(Analysis):
             remedy = "To run without the tau veto: --without no_tau, or Slepton(without=['no_tau'])."
             raise MissingBranchError(error.branch, error.where, remedy) from error
         flow.reach(self.steps, found.reached)
-        muons, jets, met = event.flat("muons"), event.flat("jets"), event.met[found.events]
+        muons, jets = event.flat("muons"), event.flat("jets")
+        met = FlatMet(*(values[found.events] for values in event.flat_met()))
         event = event[found.reached == len(self.steps)]
 
         x = slepton_features(

@@ -111,18 +111,15 @@ class Event:
         self._index: npt.NDArray[np.int64] | None = None
         self._cache: dict[str, Any] = {}
         self._flat: dict[str, FlatCollection] = {}
+        self._flat_met: dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]] = {}
 
     def __len__(self) -> int:
         return len(self.columns) if self._index is None else len(self._index)
 
     def _like(self, index: npt.NDArray[np.int64] | None, cache: dict[str, Any]) -> Event:
         out = Event.__new__(Event)
-        out.columns, out.taggers, out._is_data, out._flat = (
-            self.columns,
-            self.taggers,
-            self._is_data,
-            self._flat,
-        )
+        out.columns, out.taggers, out._is_data = self.columns, self.taggers, self._is_data
+        out._flat, out._flat_met = self._flat, self._flat_met
         out._index, out._cache = index, cache
         return out
 
@@ -203,7 +200,7 @@ class Event:
                 columns.where,
                 'Declare the dataset as collision data ("is_data": true), or write the weights into the file.',
             )
-        return np.asarray(columns.floats("", "genWeight"), dtype=np.float64)
+        return columns.flat_floats("", "genWeight").astype(np.float64)
 
     @property
     def identifiers(self) -> npt.NDArray[np.uint64]:
@@ -251,6 +248,14 @@ class Event:
     def fat_jets(self) -> ak.Array:
         """Large-radius jets."""
         return self._jagged("fat_jets")
+
+    def flat_met(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Missing transverse momentum and its azimuth as flat arrays, shape (n,), GeV and radians."""
+        if self._index is not None or "met" in self._cache:
+            return np.asarray(self.met.pt, dtype=np.float64), np.asarray(self.met.phi, dtype=np.float64)
+        if "met" not in self._flat_met:
+            self._flat_met["met"] = _flat_met(self.columns, self.taggers)
+        return self._flat_met["met"]
 
     @property
     def met(self) -> ak.Array:
@@ -462,17 +467,22 @@ _READERS: dict[str, Callable[[Columns, TaggerOptions], FlatCollection]] = {
 }
 
 
-def _met(columns: Columns, taggers: TaggerOptions) -> ak.Array:
+def _flat_met(
+    columns: Columns, taggers: TaggerOptions
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     if columns.format == DELPHES:
-        return ak.zip(
-            {
-                "pt": _one_per_event(columns, "MissingET", "MET", *_POSSIBLE["pt"]),
-                "phi": _one_per_event(columns, "MissingET", "Phi", *_POSSIBLE["phi"]),
-            }
+        return (
+            _one_per_event(columns, "MissingET", "MET", *_POSSIBLE["pt"]),
+            _one_per_event(columns, "MissingET", "Phi", *_POSSIBLE["phi"]),
         )
     names = (taggers.met,) if taggers.met else ("MET", "PFMET", "PuppiMET")
     name = next((n for n in names if columns.has(n, "pt")), None)
     if name is None:
         msg = f"{names[0]}_pt"
         raise MissingBranchError(msg, columns.where)
-    return ak.zip({key: columns.floats(name, key, *_POSSIBLE[key]) for key in ("pt", "phi")})
+    pt, phi = (columns.flat_floats(name, key, *_POSSIBLE[key]).astype(np.float64) for key in ("pt", "phi"))
+    return pt, phi
+
+
+def _met(columns: Columns, taggers: TaggerOptions) -> ak.Array:
+    return ak.zip(dict(zip(("pt", "phi"), _flat_met(columns, taggers), strict=True)))

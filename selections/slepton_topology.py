@@ -246,7 +246,7 @@ def slepton_topology(event: Event, cuts: Cuts) -> Found:
     """
     muon, electron, jet = (event.flat(name) for name in ("muons", "electrons", "jets"))
     lepton = ("pt", "eta", "phi", "isolation")
-    met = np.ascontiguousarray(event.met.pt, dtype=np.float64)
+    met = np.ascontiguousarray(event.flat_met()[0])
     columns = [
         *(muon[name] for name in lepton),
         *(electron[name] for name in lepton),
