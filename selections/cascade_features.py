@@ -15,9 +15,9 @@ from massgap.selections.delta4 import (
     delta4_bound_kernel,
     exact_delta4_kernel,
     exact_excesses_kernel,
+    excesses_kernel,
 )
 from massgap.selections.errors import SelectionError
-from massgap.selections.scalar_products import product_excess_kernel
 from massgap.selections.slepton_features import Feature
 
 if TYPE_CHECKING:
@@ -61,9 +61,7 @@ def cascade_features_kernel(
     m1, m2, m3 = max(m1, 0.0), max(m2, 0.0), max(m3, 0.0)
     px = pt1 * math.cos(phi1) + pt2 * math.cos(phi2) + pt3 * math.cos(phi3)
     py = pt1 * math.sin(phi1) + pt2 * math.sin(phi2) + pt3 * math.sin(phi3)
-    d12 = product_excess_kernel(pt1, eta1, phi1, m1, pt2, eta2, phi2, m2)
-    d13 = product_excess_kernel(pt1, eta1, phi1, m1, pt3, eta3, phi3, m3)
-    d23 = product_excess_kernel(pt2, eta2, phi2, m2, pt3, eta3, phi3, m3)
+    d12, d13, d23 = excesses_kernel(plus, minus, photon)
     # The muons in both orders: the chain does not say which one X emits.
     first, first_bound = delta4_bound_kernel((m1, m2, m3), d12, d13, d23, spectrum)
     second, second_bound = delta4_bound_kernel((m2, m1, m3), d12, d23, d13, spectrum)

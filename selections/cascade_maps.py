@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.selections.compiled import compiled
+from massgap.selections.double_double import two_product
 from massgap.selections.elementwise import elementwise
 from massgap.selections.errors import SelectionError
 
@@ -25,14 +26,25 @@ PIXELS = 2 * HALF + 1
 
 
 @compiled
+def _is_less(a: float, b: float, c: float, d: float) -> bool:
+    """Whether a b < c d, without rounding."""
+    high, low = two_product(a, b)
+    other_high, other_low = two_product(c, d)
+    return high < other_high or (high == other_high and low < other_low)
+
+
+@compiled
 def delta4_pixel_kernel(delta4: float, delta4_max: float) -> float:
     """0 to 40: the multiple of delta4_max / 20 nearest to delta4, plus 20; NaN beyond +-delta4_max."""
     if not (0.0 < delta4_max < math.inf and abs(delta4) <= delta4_max):
         return math.nan
-    steps = HALF * (delta4 / delta4_max)
-    low = math.floor(steps)
-    # Not floor(steps + 1/2): that sum rounds up just below one half.
-    return low + HALF + (1.0 if steps - low >= 0.5 else 0.0)
+    k = math.floor(HALF * (delta4 / delta4_max) + 0.5)
+    # That may be rounded across an edge: the edges are (2 k -+ 1) delta4_max / 40, compared exactly.
+    if _is_less(2.0 * HALF, delta4, 2.0 * k - 1.0, delta4_max):
+        k -= 1
+    elif not _is_less(2.0 * HALF, delta4, 2.0 * k + 1.0, delta4_max):
+        k += 1
+    return float(k + HALF)
 
 
 @compiled

@@ -17,6 +17,21 @@ TwoFloats: TypeAlias = tuple[float, float]
 """A number as high + low, where low is at most half a unit in the last place of high."""
 
 _SPLIT = 134217729.0  # 2^27 + 1
+# 1 / (2 k + 1)! for k = 1 to 5, and from 6 on, where one float64 is enough: the terms are below 1e-16 of the sum.
+_INVERSE_FACTORIALS = (
+    (0.16666666666666666, 9.25185853854297e-18),
+    (0.008333333333333333, 1.1564823173178714e-19),
+    (0.0001984126984126984, 1.7209558293420705e-22),
+    (2.7557319223985893e-06, -1.858393274046472e-22),
+    (2.505210838544172e-08, -1.448814070935912e-24),
+)
+_SMALL_INVERSE_FACTORIALS = (
+    1.6059043836821613e-10,
+    7.647163731819816e-13,
+    2.8114572543455206e-15,
+    8.22063524662433e-18,
+    1.9572941063391263e-20,
+)
 _TWO_PI_HIGH, _TWO_PI_LOW, _TWO_PI_REST = 6.283185307179586, 2.4492935982947064e-16, -5.989539619436679e-33
 
 
@@ -112,11 +127,15 @@ def _squared_sine(x: TwoFloats, sign: float) -> TwoFloats:
         x = scaled(x, 0.5)
         doublings += 1
     x2 = square(x)
-    term, series = (1.0, 0.0), (1.0, 0.0)
-    for k in range(1, 11):
-        term = divide(multiply(term, x2), (sign * (2.0 * k) * (2.0 * k + 1.0), 0.0))
-        series = add(series, term)
-    s = multiply(x2, square(series))
+    # sin x / x or sinh x / x as a polynomial in y = -x^2 or x^2, from its smallest term on
+    y = (sign * x2[0], sign * x2[1])
+    tail = 0.0
+    for k in range(len(_SMALL_INVERSE_FACTORIALS) - 1, -1, -1):
+        tail = _SMALL_INVERSE_FACTORIALS[k] + tail * y[0]
+    series = (tail, 0.0)
+    for k in range(len(_INVERSE_FACTORIALS) - 1, -1, -1):
+        series = add(_INVERSE_FACTORIALS[k], multiply(series, y))
+    s = multiply(x2, square(add((1.0, 0.0), multiply(series, y))))
     for _ in range(doublings):
         s = scaled(multiply(s, add((1.0, 0.0), (sign * s[0], sign * s[1]))), 4.0)
     return s
