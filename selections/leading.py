@@ -17,10 +17,26 @@ Momentum: TypeAlias = tuple[float, float, float, float]
 
 
 @compiled
-def leading_three_kernel(objects: Floats, start: int, stop: int) -> tuple[int, int, int]:
-    """Columns of the three largest pT (row 0), falling, -1 for missing ones; equal pT keep their order."""
+def leading_two_kernel(objects: Floats, start: int, stop: int) -> tuple[int, int]:
+    """Columns of the two largest pT (row 0), falling, -1 for missing ones; equal pT keep their order."""
+    first, second = -1, -1
+    for k in range(start, stop):
+        if first < 0 or objects[0, k] > objects[0, first]:
+            first, second = k, first
+        elif second < 0 or objects[0, k] > objects[0, second]:
+            second = k
+    return first, second
+
+
+@compiled
+def leading_three_kernel(
+    objects: Floats, start: int, stop: int, pt_min: float, abs_eta_max: float
+) -> tuple[int, int, int]:
+    """The same for three, of the objects with pT above and |eta| (row 1) below the limits."""
     first, second, third = -1, -1, -1
     for k in range(start, stop):
+        if not (objects[0, k] > pt_min and abs(objects[1, k]) < abs_eta_max):
+            continue
         if first < 0 or objects[0, k] > objects[0, first]:
             first, second, third = k, first, second
         elif second < 0 or objects[0, k] > objects[0, second]:
@@ -28,13 +44,6 @@ def leading_three_kernel(objects: Floats, start: int, stop: int) -> tuple[int, i
         elif third < 0 or objects[0, k] > objects[0, third]:
             third = k
     return first, second, third
-
-
-@compiled
-def leading_two_kernel(objects: Floats, start: int, stop: int) -> tuple[int, int]:
-    """Columns of the two largest pT (row 0), falling, -1 for missing ones; equal pT keep their order."""
-    first, second, _ = leading_three_kernel(objects, start, stop)
-    return first, second
 
 
 @compiled

@@ -75,17 +75,14 @@ def neutrino_pz_kernel(
         scaled = (half + scale * (px * mex + py * mey)) * (pz / mt) / mt
         return real, math.nan, real, discriminant, 1.0, scale, scaled
     root = energy * math.sqrt(discriminant)
-    if pz == 0.0:
+    if a * pz == 0.0:
         return -root / mt / mt, root / mt / mt, 0.0, discriminant, 0.0, 1.0, math.nan
+    # Both terms have one sign: this root has the larger magnitude.
     sum_ = a * pz + math.copysign(root, a * pz)
     large = sum_ / mt / mt
-    small = 0.0
-    if sum_ != 0.0:
-        # The product of the roots is (E^2 MET^2 - A^2) / m_T^2, and E MET - A = (E - m_T) MET + (m_T MET - A).
-        excess = met * pz * (pz / (energy + mt)) + below - half
-        small = excess * (energy * met + a) / sum_
-    if abs(small) > abs(large) or (abs(small) == abs(large) and small > large):
-        small, large = large, small
+    # The product of the roots is (E^2 MET^2 - A^2) / m_T^2, and E MET -+ A = (E - m_T) MET + (m_T MET -+ A).
+    forward = met * pz * (pz / (energy + mt))
+    small = (forward + below - half) * (forward + above + half) / sum_
     return small, large, real, discriminant, 0.0, 1.0, math.nan
 
 

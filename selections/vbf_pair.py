@@ -140,6 +140,11 @@ def cuts_of(cuts: JetPairCuts) -> JetPairCuts:
     )
 
 
+def any_pair(pt_min: float, abs_eta_max: float) -> JetPairCuts:
+    """Cuts that every pair of jets with large enough pT and small enough |eta| passes."""
+    return JetPairCuts(float(pt_min), float(abs_eta_max), -1.0, -1.0, -1.0, opposite=False)
+
+
 def vbf_pair(jets: Any, cuts: JetPairCuts = VBF) -> JetPair:
     """The jets of vector boson fusion: of all pairs that pass the cuts, the one with the largest mass.
 
@@ -206,4 +211,4 @@ def largest_mass_pair(jets: Any, pt_min: float = 20.0, abs_eta_max: float = 5.0)
     >>> pair.i.tolist(), pair.j.tolist(), pair.m_jj.round(2).tolist()
     ([1], [0], [169.95])
     """
-    return _pairs(jets, JetPairCuts(pt_min, abs_eta_max, -1.0, -1.0, -1.0, opposite=False))
+    return _pairs(jets, any_pair(pt_min, abs_eta_max))
