@@ -120,6 +120,9 @@ def read_trees(model: onnx.ModelProto, width: int, n_folds: int) -> TreeModel:
     UnsupportedTreesError
         If the graph has another shape, with the reason.
     """
+    import numba
+
+    _need(not getattr(numba.config, "DISABLE_JIT", 0), "numba is told not to compile (NUMBA_DISABLE_JIT)")
     node, infinite = _ensemble(model.graph)
     attributes = {a.name: a for a in node.attribute}
     tree = _Nodes(attributes, width)

@@ -339,9 +339,8 @@ def test_other_graphs_are_left_to_onnxruntime(model, words):
         read_trees(model(), WIDTH, 3)
 
 
-def test_other_models_and_engines(tmp_path):
+def test_other_models_and_engines():
     model, *_ = make("one column")
-    model.graph.node[-2].attribute.append(helper.make_attribute("nodes_hitrates", [1.0]))
     own = onnx.ModelProto()
     own.CopyFrom(model)
     del own.graph.node[:]
@@ -356,8 +355,18 @@ def test_other_models_and_engines(tmp_path):
         load(own, "fast")
 
 
-def test_a_margin_that_is_not_a_number_is_not_passed_on():
-    huge = [("BRANCH_LT", 0, 0.0, True, 3e38, -3e38)] * 2 + [("BRANCH_LT", 1, 0.0, True, -3e38, -3e38)] * 4
-    model = graph(attributes([*huge, 0.0], [0] * 7), 1)
-    scorer = load(model, "compiled trees")
-    assert scorer.score(np.array([[1, 0, 0, 0, 0]], dtype=F32)).tolist() == [0.0]
+def test_without_compilation_onnxruntime_scores(monkeypatch):
+    import numba
+
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    monkeypatch.setattr(scorer_module, "_read", {})
+    assert load(make("one column")[0], "auto").engine == "onnxruntime"
+
+
+def test_sums_beyond_float32():
+    """Infinite where onnxruntime's sum is."""
+    huge = [("BRANCH_LT", 0, 0.0, True, 3e38, -3e38)] * 3
+    model = graph(attributes([*huge, 0.0], [0] * 4), 1)
+    x = np.array([[-1, 0, 0, 0, 0], [1, 0, 0, 0, 0]], dtype=F32)
+    assert load(model, "compiled trees").score(x).tolist() == [1.0, 0.0]
+    assert load(model, "onnxruntime").score(x) == pytest.approx([1.0, 0.0], abs=2e-7)
