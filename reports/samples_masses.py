@@ -229,7 +229,11 @@ class Masses:
                 )
             )
         for process, masses in self.declared.items():
-            means = [t / n for (name, _), (n, t, _) in self.new.items() if name == process]
+            means = {
+                t / n: math.sqrt(max(squares / n - (t / n) ** 2, 0.0))
+                for (name, _), (n, t, squares) in self.new.items()
+                if name == process
+            }
             for label, declared in masses.items():
                 if not means:
                     part.absent.append(f"{process}: {label}: its events hold no new particle.")
@@ -243,9 +247,10 @@ class Masses:
                         0.0,
                         declared,
                         "Mean mass of the new particle in the events that comes nearest to the mass which the "
-                        "fileset states; allowed is a third of a percent per standard deviation.",
+                        "fileset states; allowed per standard deviation is a third of a percent, or a third of "
+                        "the spread: fewer partons for more mass pull a wide particle down.",
                         unit="GeV",
-                        tolerance=max(declared / 300, 0.01),
+                        tolerance=max(declared / 300, means[nearest] / 3, 0.01),
                     )
                 )
 

@@ -82,3 +82,23 @@ def test_a_search_without_jets_sees_what_the_one_jet_search_does_not():
     near_z = HardLepton(-13, particle(91.19**2 / 4 / 40.0, 0.2, math.pi))
     assert met_hard([MU, near_z], ESCAPES, [], one_jet=False) == 0.0
     assert met_hard([MU, near_z], ESCAPES, [], one_jet=False, z_window=0.0) == pytest.approx(110.0)
+
+
+@pytest.mark.parametrize(("value", "index"), [(25.0, 0), (60.0, 1)])
+def test_several_jets_set_the_recorded_value_to_0_in_every_slice(value, index):
+    """Only above the lowest edge it did: the spectrum of top pairs had a step there of a factor 1.5."""
+    pytest.importorskip("pythia8mc", reason="the generator extra is not installed")
+    from massgap.samples.process import DimuonFilter
+    from massgap.samples.slicing import make_hook
+
+    hook, counters = make_hook(
+        DimuonFilter(edges=(0.0, 40.0, 95.0)),
+        0,
+        tau_to_mu=0.17,
+        force_taus=lambda _: None,
+        uniform=lambda: 0.5,
+    )
+    hook.index, hook.value = index, value
+    hook._several_jets = lambda event: True
+    assert not hook.doVetoPartonLevel(None)
+    assert (hook.index, hook.value, counters.accepted) == (0, 0.0, 1)
