@@ -27,8 +27,8 @@ class EnsembleScore(NamedTuple):
 def logit_kernel(y: float) -> float:
     """ln y - ln(1 - y), with all digits also near y = 1/2, where it passes through zero."""
     if 0.25 < y < 0.75:
-        return 2.0 * math.atanh(2.0 * y - 1.0)  # 2 y - 1 is exact here
-    return math.log(y) - math.log1p(-y)
+        return math.log1p((2.0 * y - 1.0) / (1.0 - y))  # 2 y - 1 is exact here
+    return math.log(y / (1.0 - y))
 
 
 @compiled

@@ -73,7 +73,7 @@ def cascade_features_kernel(
         pt1,
         pt2,
         pt3,
-        math.hypot(px, py),
+        math.sqrt(px * px + py * py),
         math.sqrt((m1 + m2) ** 2 + 2.0 * d12[0]),
         delta_r_kernel(eta1, phi1, eta2, phi2),
         math.sqrt((m1 + m3) ** 2 + 2.0 * d13[0]),
