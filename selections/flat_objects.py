@@ -160,7 +160,10 @@ def same_events(**numbers: int) -> int:
 
 def _field(name: str, objects: Any, field: str) -> Any:
     try:
-        return objects[field] if hasattr(objects, "keys") else getattr(objects, field)
+        # Indexing, not attributes: behaviours such as those of vector compute attributes anew.
+        if hasattr(objects, "keys") or field in getattr(objects, "fields", ()):
+            return objects[field]
+        return getattr(objects, field)
     except (AttributeError, KeyError) as error:
         found = getattr(objects, "fields", None) or list(getattr(objects, "keys", list)())
         has = f"only {', '.join(found)}" if found else "no fields"

@@ -88,7 +88,10 @@ def jet_pair_kernel(
                 continue
             if not abs(jets[1, i] - jets[1, j]) > cuts.abs_deta:
                 continue
-            if not delta_r_kernel(jets[1, i], jets[2, i], jets[1, j], jets[2, j]) > cuts.delta_r:
+            # Where the distance in eta alone is large enough, that in eta and phi is, too.
+            if cuts.delta_r > cuts.abs_deta and not (
+                delta_r_kernel(jets[1, i], jets[2, i], jets[1, j], jets[2, j]) > cuts.delta_r
+            ):
                 continue
             m2 = invariant_mass_squared_kernel(
                 jets[0, i], jets[1, i], jets[2, i], jets[3, i], jets[0, j], jets[1, j], jets[2, j], jets[3, j]

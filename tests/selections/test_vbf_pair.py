@@ -52,8 +52,9 @@ def test_against_brute_force(batch, vbf):
             assert np.isnan([got.m_jj[k], got.abs_deta_jj[k], got.pt_jj[k]]).all()
             continue
         mass, i, j, total = max(candidates, key=lambda candidate: candidate[0])
-        assert got.m_jj[k] == pytest.approx(mass, rel=1e-8, abs=1e-5)
-        if sum(other > mass * (1 - 1e-6) - 1e-4 for other, *_ in candidates) == 1:
+        # Nearly parallel massless jets: the difference of squares in vector loses half the digits.
+        assert got.m_jj[k] == pytest.approx(mass, rel=1e-8, abs=1e-2)
+        if sum(other > mass * (1 - 1e-6) - 3e-2 for other, *_ in candidates) == 1:
             assert (got.i[k], got.j[k]) == (i, j)
             assert got.pt_jj[k] == pytest.approx(total.pt, rel=1e-8, abs=1e-8)
             assert got.abs_deta_jj[k] == pytest.approx(abs(event[i]["eta"] - event[j]["eta"]), rel=1e-12)
@@ -131,3 +132,10 @@ def test_empty_single_and_jagged_awkward():
     assert pair.n_candidates.tolist() == [0, 0, 1, 0]
     assert pair.m_jj[2] == pytest.approx(1506.8858038789012, rel=1e-12)
     assert len(vbf_pair([]).i) == 0
+
+
+def test_distance_in_eta_and_phi():
+    cuts = JetPairCuts(delta_r=1.0, abs_deta=0.5, mass=-1.0, opposite=False)
+    near, far = jet(70, 0.8, 0.1), jet(70, 0.8, 0.9)
+    assert vbf_pair([[jet(80, 0.0, 0.0), near]], cuts).n_candidates[0] == 0
+    assert vbf_pair([[jet(80, 0.0, 0.0), far]], cuts).n_candidates[0] == 1
