@@ -336,7 +336,7 @@ def delta4(
     -------
     float or array
         GeV^8, right to 2e-11 for the numbers given (see :func:`delta4_noise` for what these are worth);
-        always defined for finite input, NaN for other input.
+        always defined for finite input with |eta| < 50 and scales of 1e-10 to 1e15 GeV, NaN for input that is not finite.
 
     Examples
     --------
