@@ -1,0 +1,123 @@
+"""Run the benchmarks and print their table: ``python -m benchmarks --help``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import sys
+import time
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmarks.measure import Row
+
+SUBJECTS = {
+    "mt2": "M_T2 against the package mt2",
+    "slepton": "the slepton processor against the plain coffea way, compiled RDataFrame and the limit",
+    "running": "workers, chunks, memory, number of events",
+    "merging": "adding the histograms of chunks",
+    "scoring": "compiled trees against XGBoost and onnxruntime",
+    "observables": "each observable against awkward and vector",
+    "reconstruction": "VLQ, VBF and smuon kernels against awkward and vector",
+    "cascade": "cascade observables against NumPy and vector",
+}
+PACKAGES = (
+    "massgap", "numpy", "numba", "awkward", "uproot", "coffea", "hist", "boost-histogram", "vector", "mt2",
+    "xgboost", "onnxruntime", "cramjam", "ROOT",
+)  # fmt: skip
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def main() -> int:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"some of: {', '.join(SUBJECTS)}")
+    parser.add_argument("--out", type=Path, default=Path("bench"), help="folder for results and event files")
+    parser.add_argument("--quick", action="store_true", help="fewer events and rounds: does it run at all")
+    parser.add_argument("--list", action="store_true", help="list the subjects")
+    options = parser.parse_args()
+    if options.list:
+        print("\n".join(f"{name:15} {text}" for name, text in SUBJECTS.items()))
+        return 0
+    unknown = sorted(set(options.subjects) - set(SUBJECTS))
+    if unknown:
+        parser.error(f"no such subject: {', '.join(unknown)}; there are {', '.join(SUBJECTS)}")
+    if any(os.environ.get(name) != "1" for name in ONE_THREAD):
+        # Threads of libraries are decided when they are imported.
+        os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+        os.execv(sys.executable, [sys.executable, "-m", "benchmarks", *sys.argv[1:]])
+    options.out.mkdir(parents=True, exist_ok=True)
+    os.environ["MASSGAP_BENCH"] = str(options.out.resolve())
+    start = time.perf_counter()
+    rows: list[Row] = []
+    skipped: list[str] = []
+    print(f"{machine()['processor']}, {os.cpu_count()} cores; Python {platform.python_version()}", flush=True)
+    print(f"{'':66}{'goal':>9} {'median':>9}   lowest to highest", flush=True)
+    for subject in options.subjects or SUBJECTS:
+        for row in importlib.import_module(f"benchmarks.{subject}").rows(options.quick):
+            if isinstance(row, str):
+                skipped.append(row)
+                print(f"  not measured: {row}", flush=True)
+                continue
+            if not rows or rows[-1].group != row.group:
+                print(row.group, flush=True)
+            rows.append(row)
+            print(line(row), flush=True)
+    seconds = time.perf_counter() - start
+    content = {
+        "format": "massgap-benchmarks/1",
+        "date": time.strftime("%Y-%m-%d %H:%M:%S%z"),
+        "machine": machine(),
+        "versions": versions(),
+        "quick": options.quick,
+        "seconds": seconds,
+        "skipped": skipped,
+        "rows": [{**asdict(row), "reached": row.reached} for row in rows],
+    }
+    path = options.out / "benchmarks.json"
+    path.write_text(json.dumps(content, indent=1, allow_nan=True) + "\n")
+    missed = [row for row in rows if row.reached is False]
+    print(f"{len(rows)} lines in {seconds / 60:.1f} min, {len(missed)} goals missed; results: {path}")
+    print(f"the page: massgap report benchmarks {path}")
+    return 0
+
+
+def line(row: Row) -> str:
+    """One line of the table."""
+    m = row.measured
+    goal = "" if row.goal is None else f"{'>=' if row.at_least else '<='} {row.goal:g}"
+    mark = {True: "  reached", False: "  MISSED", None: ""}[row.reached]
+    unit = "" if row.unit == "x" else f" {row.unit}"
+    text = row.what if len(row.what) <= 64 else row.what[:63] + "~"
+    return f"  {text:64}{goal:>9} {m.median:>9.3g}   {m.low:.3g} to {m.high:.3g}{unit}{mark}"
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        found = [row.split(":", 1)[1].strip() for row in info.read_text().splitlines() if "model name" in row]
+        name = found[0] if found else name
+    return {"processor": name, "cores": os.cpu_count(), "system": platform.platform()}
+
+
+def versions() -> dict[str, str]:
+    """Versions of what was compared."""
+    out = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            out[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return out
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
