@@ -141,15 +141,35 @@ class _Branches(Model_TObjArray):
             self._read[number] = None  # in the making: a branch that refers to itself must not begin again
             cursor = Cursor(self.starts[number], origin=self._origin, refs=self._references)
             context = dict(self._context)
-            branch = read_object_any(
-                self._chunk, cursor, context, self._open_file, self._tree._file, self._tree
-            )
+            try:
+                branch = read_object_any(
+                    self._chunk, cursor, context, self._open_file, self._tree._file, self._tree
+                )
+            except BaseException:
+                # The same error when it is asked for again, and not a branch that is missing.
+                del self._read[number]
+                raise
             branch._index = number  # its place among its siblings, which uproot would count
             self._read[number] = branch
         return self._read[number]
 
 
 _Branches.__name__ = "Model_TObjArray"  # uproot takes the name of ROOT's class from it
+
+
+def _classes() -> dict[str, Any]:
+    """uproot's classes for one file alone.
+
+    For a version that it does not know, which a damaged byte can pretend, uproot writes a class and puts it in
+    the place of its own: no other file could be read by this process any more.
+    """
+    out = dict(uproot.classes)
+    cls: Any
+    for name, cls in uproot.classes.items():
+        if isinstance(cls, type) and issubclass(cls, uproot.model.DispatchByVersion):
+            own = {"known_versions": dict(cls.known_versions), "__module__": cls.__module__}
+            out[name] = type(cls.__name__, (cls,), own)
+    return out
 
 
 class LeanTree:
@@ -173,7 +193,8 @@ class LeanTree:
         """The branch with a name, or with a path such as ``Jet/Jet.PT``."""
         if self._lean is None:
             return self._tree[path]
-        top, _, rest = path.partition("/")
+        # The name of a branch may hold a slash itself.
+        top, _, rest = (path, "", "") if path in self._lean.names else path.partition("/")
         branch = self._lean.branch(self._lean.names[top])
         return branch[rest] if rest else branch
 
@@ -199,7 +220,7 @@ class LeanFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.file = uproot.open(path, custom_classes={**uproot.classes, "TObjArray": _Branches})
+        self.file = uproot.open(path, custom_classes={**_classes(), "TObjArray": _Branches})
         self._whole: Any = None
 
     def tree(self, name: str) -> LeanTree | None:
@@ -215,7 +236,7 @@ class LeanFile:
     def whole(self) -> Any:
         """The file once more, with trees that are read as a whole."""
         if self._whole is None:
-            self._whole = uproot.open(self.path)
+            self._whole = uproot.open(self.path, custom_classes=_classes())
         return self._whole
 
     def close(self) -> None:
