@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from massgap.selections.electroweakino_preselection import channel_names, electroweakino_preselection
 from massgap.selections.interference import expected_events, relative_kinematic_interference
 from massgap.selections.lepton_identification import lepton_efficiency, lepton_misidentification
@@ -33,10 +35,11 @@ def pair(result: JetPair) -> Case:
 
 
 def of_detector(given: Case) -> Case:
+    rki = relative_kinematic_interference(given["incl"], given["ew"], given["qcd"], given["widths"])
     return {
         "eff": lepton_efficiency(given["pt"], given["eta"]),
         "misid": lepton_misidentification(given["pt"], given["eta"]),
-        "rki": relative_kinematic_interference(given["incl"], given["ew"], given["qcd"], given["widths"]),
+        "rki": None if np.isnan(rki).all() else rki,
         "N": expected_events(given["lumi"], given["sigma"], given["eff"]),
     }
 
