@@ -34,7 +34,10 @@ def is_plain(branch: Any) -> bool:
         interpretation = interpretation.content
     # The bits of a TObject are followed by two more bytes if something refers to it.
     odd = branch.name.endswith("fBits")
-    return type(interpretation) is AsDtype and not interpretation.from_dtype.shape and not odd
+    if type(interpretation) is not AsDtype or odd:
+        return False
+    # Neither fixed-size arrays nor several leaves in one branch.
+    return not interpretation.from_dtype.shape and interpretation.from_dtype.names is None
 
 
 def is_jagged(branch: Any) -> bool:
@@ -74,15 +77,25 @@ def flat_branch(branch: Any, start: int, stop: int, read: Reader | None = None) 
         first, last = edges[number], edges[number + 1]
         data, offsets = _basket(branch, number, read or _through_uproot(branch))
         low, high = max(start, first) - first, min(stop, last) - first
+        if offsets is not None and len(offsets[0]) != last - first + 1:
+            msg = f"basket {number} of branch {branch.name} has offsets of {len(offsets[0]) - 1} entries instead of {last - first}"
+            raise ValueError(msg)
         if not jagged:
             piece = data[low * stored.itemsize : high * stored.itemsize]
+            if len(piece) != (high - low) * stored.itemsize:
+                msg = f"basket {number} of branch {branch.name} has too few bytes for {last - first} entries"
+                raise ValueError(msg)
         elif low == 0 and high == last - first:
             piece = data
         elif offsets is None:
             msg = f"basket {number} of branch {branch.name} has no offsets"
             raise ValueError(msg)
         else:
-            piece = data[_edge(offsets, low, data) : _edge(offsets, high, data)]
+            begin, end = _edge(offsets, low, data), _edge(offsets, high, data)
+            if not 0 <= begin <= end <= len(data):
+                msg = f"basket {number} of branch {branch.name} has offsets outside of its values"
+                raise ValueError(msg)
+            piece = data[begin:end]
         pieces.append(piece.view(stored))
     out = np.empty(sum(map(len, pieces)), dtype=stored.newbyteorder("="))
     at = 0
@@ -136,9 +149,10 @@ def _zstd_basket(
         msg = f"basket {number} of branch {branch.name} ends beyond the end of the file"
         raise ValueError(msg)
     key = int.from_bytes(raw[_KEY_LENGTH_AT : _KEY_LENGTH_AT + 2].tobytes(), "big")
-    if raw[key : key + 2].tobytes() != b"ZS":
-        return None
     stored = int.from_bytes(raw[6:10].tobytes(), "big")
+    # Numbers that are not compressed may begin with any bytes.
+    if stored == size - key or raw[key : key + 2].tobytes() != b"ZS":
+        return None
     last = int.from_bytes(raw[key - _LAST_AT : key - 1].tobytes(), "big")
     content = np.empty(stored, dtype=np.uint8)
     at, to = key, 0
@@ -155,6 +169,9 @@ def _zstd_basket(
             raise ValueError(msg)
         at, to = at + packed, to + unpacked
     border = last - key
+    if not 0 <= border <= stored:
+        msg = f"basket {number} of branch {branch.name} ends its values at {border} of {stored} bytes"
+        raise ValueError(msg)
     if border == stored:
         return content, None
     # The table begins with its length; its entries count from the start of the key.

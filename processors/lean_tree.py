@@ -164,10 +164,10 @@ def _classes() -> dict[str, Any]:
     the place of its own: no other file could be read by this process any more.
     """
     out = dict(uproot.classes)
-    cls: Any
     for name, cls in uproot.classes.items():
         if isinstance(cls, type) and issubclass(cls, uproot.model.DispatchByVersion):
-            own = {"known_versions": dict(cls.known_versions), "__module__": cls.__module__}
+            known: Any = cls
+            own = {"known_versions": dict(known.known_versions), "__module__": cls.__module__}
             out[name] = type(cls.__name__, (cls,), own)
     return out
 

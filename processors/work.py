@@ -22,6 +22,7 @@ from massgap.selections.errors import SelectionError
 __all__ = ["Chunk", "Outcome", "inspect_work", "process_work"]
 
 _MAX_OPEN = 4
+_READERS = {"massgap.processors.baskets", "massgap.processors.lean_tree"}
 _open_files: OrderedDict[tuple[str, str], Any] = OrderedDict()
 _processors: OrderedDict[str, Any] = OrderedDict()
 
@@ -99,11 +100,11 @@ def _explain(chunk: Chunk, error: Exception) -> str:
     origin = set()
     trace = error.__traceback__
     while trace is not None:
-        origin.add(trace.tb_frame.f_globals.get("__name__", "").split(".")[0])
+        origin.add(trace.tb_frame.f_globals.get("__name__", ""))
         trace = trace.tb_next
-    # All bytes of a file come through uproot, which raises many types on damaged ones, also KeyError and
-    # AssertionError.  An error that did not pass through it is the processor's own.
-    if "uproot" in origin:
+    # All bytes of a file come through uproot or the modules beside it here.  They raise many types on damaged ones,
+    # also KeyError and AssertionError.  An error that did not pass through them is the processor's own.
+    if origin & _READERS or any(name.split(".")[0] == "uproot" for name in origin):
         return f"{chunk}: cannot be read, the file is damaged or truncated ({type(error).__name__}: {first})"
     return f"{chunk}: the processor failed ({type(error).__name__}: {first})"
 
