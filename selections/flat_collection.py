@@ -73,7 +73,9 @@ class FlatCollection:
 
     def _selected(self) -> npt.NDArray[np.bool_] | None:
         if self._mask is None and self._keep is not None:
-            self._mask = self._keep()
+            mask = self._keep()
+            self._check("the mark of its objects", mask)
+            self._mask = mask
         return self._mask
 
     @property
