@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from massgap.processors.baskets import Reader, flat_branch, is_jagged, is_plain
-from massgap.selections.errors import MissingBranchError
+from massgap.selections.errors import MissingBranchError, SelectionError
 from massgap.selections.sources import Columns, event_format
 
 if TYPE_CHECKING:
@@ -94,8 +94,15 @@ class TreeColumns(Columns):
         content = ak.contents.NumpyArray(self.flat(collection, field))
         if not is_jagged(branch):
             return ak.Array(content)
-        offsets = ak.index.Index64(self.offsets(collection, field))
-        return ak.Array(ak.contents.ListOffsetArray(offsets, content))
+        offsets = self.offsets(collection, field)
+        if offsets[-1] != len(content):
+            name = self.branch_name(collection, field)
+            msg = (
+                f"{self.where or 'the events'}: branch {name} has {len(content)} values, but the events have "
+                f"{offsets[-1]} objects; the file is damaged."
+            )
+            raise SelectionError(msg)
+        return ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(offsets), content))
 
     def has(self, collection: str, field: str) -> bool:
         """Whether the file has the column (an empty ``collection`` means an event-level column)."""
@@ -119,14 +126,26 @@ class TreeColumns(Columns):
 
     def offsets(self, collection: str, field: str) -> npt.NDArray[np.int64]:
         """Where the objects of each event begin, shape (events + 1,)."""
-        if collection not in self._offsets:
+        # The columns of a collection share their counts; lists that belong to the event, as PSWeight, do not.
+        key = collection or field
+        if key not in self._offsets:
             branch = self._branch(collection, field)
-            counter = f"n{collection}"
-            if counter in self._fields and is_plain(self._tree[counter]):
+            counter = f"n{key}"
+            if self._counts(counter):
                 counts = self.flat("", counter)
             else:
                 counts = np.asarray(ak.num(self._generic(branch), axis=1))
             offsets = np.zeros(len(counts) + 1, dtype=np.int64)
             np.cumsum(counts, out=offsets[1:])
-            self._offsets[collection] = offsets
-        return self._offsets[collection]
+            if len(counts) and counts.min() < 0:
+                msg = f"{self.where or 'the events'}: {counter} has negative values; the file is damaged."
+                raise SelectionError(msg)
+            self._offsets[key] = offsets
+        return self._offsets[key]
+
+    def _counts(self, name: str) -> bool:
+        """Whether a branch of this name can hold numbers of objects: one integer per event."""
+        if name not in self._fields:
+            return False
+        branch = self._tree[name]
+        return is_plain(branch) and not is_jagged(branch) and branch.interpretation.from_dtype.kind in "iu"
