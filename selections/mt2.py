@@ -21,6 +21,7 @@ import numpy as np
 from massgap.selections.compiled import compiled
 from massgap.selections.elementwise import elementwise
 from massgap.selections.errors import SelectionError
+from massgap.selections.mt2_massive import MASSIVE_ROWS, MASSIVE_SINGLE_ROWS, massive_block, massive_value
 from massgap.selections.mt2_massless import (
     BLOCK,
     ROWS,
@@ -99,10 +100,16 @@ def mt2_kernel(
     chi2: float,
 ) -> float:
     """M_T2 of one event: the same bits as in an array."""
-    if m1 == 0.0 and m2 == 0.0 and chi1 == chi2 and chi1 >= 0.0:
+    m1, m2 = (max(m1, 0.0)), (max(m2, 0.0))
+    chi1, chi2 = (max(chi1, 0.0)), (max(chi2, 0.0))
+    if _is_massless(m1, m2, chi1, chi2):
         gained = massless_excess(px1, py1, px2, py2, pxmiss, pymiss, chi1)
         if not math.isnan(gained):
             return max(chi1, math.sqrt(chi1 * chi1 + gained))
+    else:
+        value = massive_value(m1, px1, py1, m2, px2, py2, pxmiss, pymiss, chi1, chi2)
+        if not math.isnan(value):
+            return value
     return _general(m1, px1, py1, m2, px2, py2, pxmiss, pymiss, chi1, chi2)
 
 
@@ -135,6 +142,8 @@ def mt2_block(
     n = out.size
     work, single = np.ones(ROWS * STRIDE), np.ones(SINGLE_ROWS * STRIDE, np.float32)
     masses, gained = np.zeros(4 * STRIDE), np.empty(BLOCK)
+    heavy, heavy_single = np.ones(MASSIVE_ROWS * STRIDE), np.ones(MASSIVE_SINGLE_ROWS * STRIDE, np.float32)
+    values = np.empty(BLOCK)
     for first in range(0, n, BLOCK):
         size = min(BLOCK, n - first)
         if first == 0 or m1.size > 1 or m2.size > 1 or chi1.size > 1 or chi2.size > 1:
@@ -150,10 +159,29 @@ def mt2_block(
         if light > 0:
             prepare_block(px1, py1, px2, py2, pxmiss, pymiss, first, size, work)
             solve_block(work, single, masses[2 * STRIDE : 3 * STRIDE], gained[:size])
+        if light < size:
+            massive_block(
+                masses,
+                px1,
+                py1,
+                px2,
+                py2,
+                pxmiss,
+                pymiss,
+                first,
+                work,
+                single,
+                heavy,
+                heavy_single,
+                values[:size],
+            )
         for i in range(size):
             u1, u2, c1, c2 = masses[i], masses[STRIDE + i], masses[2 * STRIDE + i], masses[3 * STRIDE + i]
-            value = max(c1, math.sqrt(c1 * c1 + gained[i]))
-            if math.isnan(gained[i]) or (light < size and not _is_massless(u1, u2, c1, c2)):
+            value = values[i]
+            if light == size or (light > 0 and _is_massless(u1, u2, c1, c2)):
+                value = math.sqrt(c1 * c1 + gained[i])
+                value = value if value >= c1 or math.isnan(value) else c1
+            if math.isnan(value):
                 j = first + i
                 value = _general(u1, px1[j], py1[j], u2, px2[j], py2[j], pxmiss[j], pymiss[j], c1, c2)
             out[first + i] = value
@@ -161,15 +189,15 @@ def mt2_block(
 
 @compiled
 def _is_massless(m1: float, m2: float, chi1: float, chi2: float) -> bool:
-    return (m1 == 0.0) & (m2 == 0.0) & (chi1 == chi2) & (chi1 >= 0.0)
+    return (m1 == 0.0) & (m2 == 0.0) & (chi1 == chi2)
 
 
 @compiled
 def _spread(values: Floats, first: int, size: int, row: Floats) -> None:
-    if values.size == 1:
-        row[:] = values[0]
-    else:
-        row[:] = values[first : first + size]
+    """Fill a row with the values of a block; negative masses are zero."""
+    for i in range(size):
+        value = values[0] if values.size == 1 else values[first + i]
+        row[i] = max(value, 0.0)
 
 
 @compiled

@@ -33,7 +33,17 @@ from massgap.selections.compiled import compiled, compiled_inline
 if TYPE_CHECKING:
     from massgap.selections.elementwise import Floats
 
-__all__ = ["BLOCK", "ROWS", "SINGLE_ROWS", "STRIDE", "massless_excess", "prepare_block", "solve_block"]
+__all__ = [
+    "BLOCK",
+    "ROWS",
+    "SINGLE_ROWS",
+    "STRIDE",
+    "massless_excess",
+    "prepare_block",
+    "ratio",
+    "ratios_block",
+    "solve_block",
+]
 
 Single: TypeAlias = Any
 """A number in single precision."""
@@ -44,12 +54,13 @@ BLOCK = 128
 """Events that are handled together: what one block needs stays in the fastest cache."""
 STRIDE = BLOCK + 8
 """Distance of the rows of the work array: not a power of two, which would map all rows to the same cache lines."""
-(_R, _S, _ZA, _ZB, _KK, _E, _UNIT, _CROSS, _SINE, _X, _CHI, _RESULT) = range(12)
-ROWS = 12
+(_R, _S, _ZA, _ZB, _KK, _E, _UNIT, _CROSS, _SINE, _X, _RESULT) = range(11)
+ROWS = 11
 SINGLE_ROWS = 8
 
 # The promised gain below which the result is right to 1e-10, and below which steps in double precision stop.
-_NEGLIGIBLE = 1e-10
+_NEGLIGIBLE = 2e-8
+_SINGLE_STEPS = 3
 _SETTLED = 1e-13
 # Relative change of w, and of w^2 + C t^2 from 1, up to which a Newton step is trusted to promise the right gain.
 _NEAR = 0.02
@@ -198,6 +209,24 @@ def _refined(w: float, shape: Shape, x: float) -> float:
 
 
 @compiled
+def _ratio(shape: Shape, x: float) -> float:
+    """The ratio w in single precision."""
+    f = np.float32
+    r, s, za, zb, kk, e = f(shape[0]), f(shape[1]), f(shape[2]), f(shape[3]), f(shape[4]), f(shape[5])
+    w = _start(r, s, za, zb, e, f(x))
+    for _ in range(_SINGLE_STEPS):
+        w = _step(w, r, s, za, zb, kk, e, f(x))
+    return np.float64(w)
+
+
+@compiled
+def ratio(ax: float, ay: float, bx: float, by: float, px: float, py: float, chi: float) -> float:
+    """The ratio w of one event in single precision."""
+    shape, unit, _cross, _sine = _prepare(ax, ay, bx, by, px, py)
+    return _ratio(shape, chi * chi * unit)
+
+
+@compiled
 def massless_excess(ax: float, ay: float, bx: float, by: float, px: float, py: float, chi: float) -> float:
     """M_T2^2 - chi^2 of two massless visible systems; NaN where the search must decide."""
     shape, unit, cross, sine = _prepare(ax, ay, bx, by, px, py)
@@ -207,15 +236,11 @@ def massless_excess(ax: float, ay: float, bx: float, by: float, px: float, py: f
     x = chi * chi * unit
     if x == 0.0 and _certainly_zero(za, zb, sine):
         return 0.0
-    f = np.float32
-    fr, fs, fza, fzb, fkk, fe, fx = f(r), f(s), f(za), f(zb), f(kk), f(e), f(x)
-    w = _start(fr, fs, fza, fzb, fe, fx)
-    for _ in range(4):
-        w = _step(w, fr, fs, fza, fzb, fkk, fe, fx)
-    k, gain, _new, _f = _evaluate(float(w), r, s, za, zb, kk, e, x)
+    w = _ratio(shape, x)
+    k, gain, _new, _f = _evaluate(w, r, s, za, zb, kk, e, x)
     best = k + k * gain
     if not abs(gain) < _NEGLIGIBLE:
-        best = _refined(float(w), shape, x)
+        best = _refined(w, shape, x)
     return 2.0 * cross * best
 
 
@@ -243,8 +268,8 @@ def prepare_block(
 
 
 @compiled
-def solve_block(work: Floats, single: Any, chi: Floats, out: Floats) -> int:
-    """M_T2^2 - chi^2 of the events of a block, NaN where the search must decide; the number of these."""
+def ratios_block(work: Floats, single: Any, chi: Floats) -> None:
+    """The ratio w of the events of a block in single precision, in the first row of single."""
     f = np.float32
     for i in range(BLOCK):
         x = chi[i] * chi[i] * work[_UNIT * STRIDE + i]
@@ -266,7 +291,7 @@ def solve_block(work: Floats, single: Any, chi: Floats, out: Floats) -> int:
             single[7 * STRIDE + i],
         )
     # One step in each pass: the passes of different events overlap in the processor.
-    for _ in range(4):
+    for _ in range(_SINGLE_STEPS):
         for i in range(BLOCK):
             single[i] = _step(
                 single[i],
@@ -278,19 +303,24 @@ def solve_block(work: Floats, single: Any, chi: Floats, out: Floats) -> int:
                 single[6 * STRIDE + i],
                 single[7 * STRIDE + i],
             )
+
+
+@compiled
+def solve_block(work: Floats, single: Any, chi: Floats, out: Floats) -> None:
+    """M_T2^2 - chi^2 of the events of a block, NaN where the search must decide."""
+    ratios_block(work, single, chi)
     for i in range(BLOCK):
         r, s = work[_R * STRIDE + i], work[_S * STRIDE + i]
         za, zb = work[_ZA * STRIDE + i], work[_ZB * STRIDE + i]
         x, sine = work[_X * STRIDE + i], work[_SINE * STRIDE + i]
         kk, e = work[_KK * STRIDE + i], work[_E * STRIDE + i]
-        k, gain, _new, _f = _evaluate(float(single[i]), r, s, za, zb, kk, e, x)
+        k, gain, _new, _f = _evaluate(np.float64(single[i]), r, s, za, zb, kk, e, x)
         excess = 2.0 * work[_CROSS * STRIDE + i] * (k + k * gain)
         zero = (x == 0.0) & _certainly_zero(za, zb, sine)
         reliable = _reliable(r, s, work[_UNIT * STRIDE + i], sine)
         settled = abs(gain) < _NEGLIGIBLE
         excess = 0.0 if zero else excess
         work[_RESULT * STRIDE + i] = excess if (settled | zero) & reliable else math.nan
-    missing = 0
     for i in range(out.size):
         value = work[_RESULT * STRIDE + i]
         if math.isnan(value):
@@ -303,8 +333,6 @@ def solve_block(work: Floats, single: Any, chi: Floats, out: Floats) -> int:
                 work[_E * STRIDE + i],
             )
             if _reliable(shape[0], shape[1], work[_UNIT * STRIDE + i], work[_SINE * STRIDE + i]):
-                best = _refined(float(single[i]), shape, work[_X * STRIDE + i])
+                best = _refined(np.float64(single[i]), shape, work[_X * STRIDE + i])
                 value = 2.0 * work[_CROSS * STRIDE + i] * best
-            missing += math.isnan(value)
         out[i] = value
-    return missing

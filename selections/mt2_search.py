@@ -33,9 +33,15 @@ Leg: TypeAlias = tuple[float, float, float, float, float]
 
 # The search ends when the expected gain in M^2 is below this fraction of it.
 _TOLERANCE = 1e-14
+# ... and of M^2 - M_low^2 below this one, with a step below this fraction of the angle in which the support functions
+# change: the expected gain is that of a parabola, which says nothing about directions far away where M^2 is still
+# next to M_low^2.
+_LOCAL = 1e-4
 # Newton steps have settled when the last one changes M^2 - M_low^2 by less than this fraction.
 _SETTLED = 1e-12
 _MAX_STEPS = 200
+# Angle (radians) that directions keep from those in which a massless leg is free.
+_EDGE = 1e-14
 # Directions nearer than this (radians) are the same.
 _ROUNDING = 4e-16
 
@@ -186,7 +192,7 @@ def _root(
         if not step > 0.0:
             break
         delta += step
-        if step <= 0.5 * _TOLERANCE * (floor + delta):
+        if step <= min(0.5 * _TOLERANCE * (floor + delta), _LOCAL * delta):
             break
     return delta
 
@@ -247,8 +253,9 @@ def _newton(
             return 0.0
         turn = (mixed * gap - slope * rise) / det
         step = (slope * slope - bend * gap) / det
-        allowed = _SETTLED * delta + _TOLERANCE * floor
-        if abs(step) <= allowed and slope * slope <= 2.0 * curvature * rise * allowed:
+        allowed = min(_SETTLED * delta + _TOLERANCE * floor, _LOCAL * delta)
+        local = abs(turn) * _finest(nx, ny, leg1, leg2) <= _LOCAL
+        if abs(step) <= allowed and slope * slope <= 2.0 * curvature * rise * allowed and local:
             return delta + step
         delta = max(delta + step, 0.1 * delta)
         turn = min(max(turn, -1.0), 1.0)
@@ -303,19 +310,22 @@ def _search(
         if leg[0] == 0.0:
             p = math.hypot(leg[1], leg[2])
             ux, uy = leg[1] / p, leg[2] / p
-            # Directions with n.u < 0 reach from (-uy, ux) counter-clockwise to (uy, -ux).
-            if slope < 0.0 and _inside(lx, ly, rx, ry, uy, -ux):
-                rx, ry = uy, -ux
-            elif slope >= 0.0 and _inside(lx, ly, rx, ry, -uy, ux):
-                lx, ly = -uy, ux
+            # Directions with n.u < 0 reach from (-uy, ux) counter-clockwise to (uy, -ux); at the very edges n.u is
+            # nothing but rounding.
+            ex, ey, fx, fy = uy - _EDGE * ux, -ux - _EDGE * uy, -uy - _EDGE * ux, ux - _EDGE * uy
+            if slope < 0.0 and _inside(lx, ly, rx, ry, ex, ey):
+                rx, ry = ex, ey
+            elif slope >= 0.0 and _inside(lx, ly, rx, ry, fx, fy):
+                lx, ly = fx, fy
 
     stalled = 0
     for _ in range(_MAX_STEPS):
         gain = slope * slope / (2.0 * curvature * rise)
-        if gain <= _TOLERANCE * (floor + delta):
-            break
         effective = curvature - mixed * slope / rise
         turn = -slope / (effective if effective > 0.0 else curvature)
+        local = abs(slope) / curvature * _finest(nx, ny, leg1, leg2) <= _LOCAL
+        if gain <= _TOLERANCE * (floor + delta) and gain <= _LOCAL * delta and local:
+            break
         improved = False
         while True:
             tx, ty = nx - turn * ny, ny + turn * nx
@@ -347,6 +357,15 @@ def _search(
         else:
             rx, ry = nx, ny
     return delta
+
+
+@compiled
+def _finest(nx: float, ny: float, leg1: Leg, leg2: Leg) -> float:
+    """1 / angle in which the support functions change."""
+    m1, x1, y1, _, _ = leg1
+    m2, x2, y2, _, _ = leg2
+    a1, a2, b1, b2 = nx * x1 + ny * y1, nx * x2 + ny * y2, nx * y1 - ny * x1, nx * y2 - ny * x2
+    return max(1.0, abs(b1) / math.sqrt(m1 * m1 + a1 * a1), abs(b2) / math.sqrt(m2 * m2 + a2 * a2))
 
 
 @compiled

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
+from numba import njit
 
 from massgap.selections.errors import SelectionError
-from massgap.selections.mt2 import mt2
+from massgap.selections.mt2 import _general as general
+from massgap.selections.mt2 import mt2, mt2_kernel, mt2_pair_block
 
 NAMES = ("m1", "px1", "py1", "m2", "px2", "py2", "pxmiss", "pymiss", "chi1", "chi2")
 HARD_CASES = json.loads((Path(__file__).parent / "data" / "mt2_mpmath.json").read_text())
@@ -254,3 +256,120 @@ def test_trial_masses_too_small_to_matter(more, which):
     second = np.sqrt(2 * np.maximum(20.0 * np.hypot(x, y) - 20.0 * y, 0.0))
     assert np.min(np.maximum(first, second)) == pytest.approx(massless, rel=0.02)
     assert mt2(*event, which[0] * more, which[1] * more) == pytest.approx(massless, rel=1e-9)
+
+
+# In all of these one leg is massless and the other trial mass is (nearly) zero, so that directions exist in which
+# M_T2 is next to its lower bound although it is far above it in others.  Values: minimum over the plane of splittings
+# in 40-digit arithmetic.
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ((0.0, 1.0, 3.0, 0.0, -1.0, -1.0, 3.0, -3.0, 0.0, 2.0), 2.62257941737898),
+        ((0.0, -1.0, -1.0, 0.0, 3.0, 1.0, -3.0, 3.0, 2.0, 0.0), 2.62257941737899),
+        ((1.0, -3.0, 0.0, 0.0, 0.0, -1.0, -3.0, -1.0, 1.0, 2.0), 2.3480576668540367),
+        (
+            (
+                *(0.0, 1.0142952765213586, -0.47400103540096417),
+                *(0.0002818793695996942, -252.37536450738475, 747.8896678379238),
+                *(-4.722284056373709, -25.68008182647266, 328.0518320165263, 0.037576486690379246),
+            ),
+            328.465852397588,
+        ),
+        (
+            (
+                *(0.11348533338545065, -4239.158814547643, 5197.863108500233),
+                *(0.0, -0.0015717062066916883, -0.004521331138514172),
+                *(33.52558586492329, -1.100230849249548, 5.118259986483013, 11189.810966293333),
+            ),
+            11189.812069275,
+        ),
+    ],
+)
+def test_trial_masses_that_differ_with_massless_visibles(event, expected):
+    assert mt2(*event) == pytest.approx(expected, rel=1e-12)
+    assert general(*event) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("which", [(1.0, 0.0), (0.0, 1.0), (1.0, 1.0)])
+def test_one_trial_mass_nearly_zero(which):
+    """M_T2 with trial masses of 1e-12 to 1e-9 of the scale differs from that without by no more than about them."""
+    rng = np.random.default_rng(1)
+    size = 10000
+    pt, phi = 10 ** rng.uniform(-1, 2, (3, size)), rng.uniform(-np.pi, np.pi, (3, size))
+    x, y = pt * np.cos(phi), pt * np.sin(phi)
+    chi = 10 ** rng.uniform(-13, -8, size)
+    columns = (np.zeros(size), x[0], y[0], np.zeros(size), x[1], y[1], x[2], y[2])
+    without = mt2(0.0, x[0], y[0], 0.0, x[1], y[1], x[2], y[2], 0.0, 0.0)
+    got = mt2(*columns, which[0] * chi, which[1] * chi)
+    slow = np.array([general(*event) for event in zip(*columns, which[0] * chi, which[1] * chi, strict=True)])
+    for values in (got, slow):
+        assert np.all(values >= without * (1 - 1e-9))
+        assert np.max((values - without) / (np.sqrt(chi * pt.max(0)) + 1e-9 * pt.max(0))) < 10.0
+    np.testing.assert_allclose(got, slow, rtol=1e-9, atol=1e-9)
+
+
+def nasty_events(rng, size):
+    """Events of all kinds in one array: scales from 1e-3 to 1e5, zeros, equal masses, (anti)parallel momenta."""
+
+    def spread(zeros, low=-3.0, high=5.0):
+        return np.where(rng.random(size) < zeros, 0.0, 10 ** rng.uniform(low, high, size))
+
+    def vector(length, angle):
+        return length * np.cos(angle), length * np.sin(angle)
+
+    kind = rng.integers(0, 5, size)
+    narrow = kind > 1
+    angles = rng.uniform(-np.pi, np.pi, (3, size))
+    beside = 10 ** rng.uniform(-12, 0, size) * rng.choice([-1, 0, 1], size) + rng.choice([0.0, np.pi], size)
+    angles[1] = np.where(kind == 2, angles[0] + beside, angles[1])
+    p = [np.where(narrow, spread(0.02, 0, 3), spread(0.02)) for _ in range(3)]
+    p1, p2, miss = (vector(length, angle) for length, angle in zip(p, angles, strict=True))
+    along = kind == 3
+    miss = tuple(np.where(along, a * rng.uniform(-1, 2, size), c) for a, c in zip(p1, miss, strict=True))
+    mass, chi = spread(0.3, -3, 3), spread(0.4, -3, 3)
+    mass = np.where(rng.random(size) < 0.3, MUON, mass)
+    mass2 = np.where(rng.random(size) < 0.6, mass, spread(0.3))
+    chi2 = np.where(rng.random(size) < 0.6, chi, spread(0.3))
+    return tuple(np.ascontiguousarray(v) for v in (mass, *p1, mass2, *p2, *miss, chi, chi2))
+
+
+@njit
+def each(kernel, columns, out):
+    a, b, c, d, e, f, g, h, i, j = columns
+    for k in range(out.size):
+        out[k] = kernel(a[k], b[k], c[k], d[k], e[k], f[k], g[k], h[k], i[k], j[k])
+
+
+def test_vectorised_steps_agree_with_the_search():
+    events = nasty_events(np.random.default_rng(7), 100_000)
+    got, slow, scalar = mt2(*events), np.empty(100_000), np.empty(100_000)
+    each(general, events, slow)
+    each(mt2_kernel, events, scalar)
+    scale = np.max(np.abs(events), axis=0)
+    rounding = np.minimum(2e-7 * scale, 1e-13 * scale**2 / np.maximum(got, 1e-300))
+    assert np.all(np.abs(got - slow) <= 1e-9 * slow + rounding)
+    # One event on its own has the same bits as in an array.
+    np.testing.assert_array_equal(got, scalar)
+
+
+def test_results_do_not_depend_on_the_place_in_the_array():
+    events = nasty_events(np.random.default_rng(8), 5000)
+    whole = mt2(*events)
+    for start, stop in ((0, 1), (1, 2), (17, 1000), (127, 129), (999, 4999)):
+        np.testing.assert_array_equal(mt2(*(column[start:stop] for column in events)), whole[start:stop])
+    order = np.random.default_rng(9).permutation(5000)
+    np.testing.assert_array_equal(mt2(*(column[order] for column in events)), whole[order])
+
+
+@pytest.mark.parametrize("mass", [0.0, MUON])
+def test_blocks_for_compiled_passes(mass):
+    rng = np.random.default_rng(10)
+    momenta = tuple(rng.normal(0, 80, (6, 1000)))
+    x1, y1, x2, y2, px, py = momenta
+    masses, first, second = np.full(1, mass), np.empty(1000), np.empty(1000)
+    mt2_pair_block(masses, x1, y1, masses, x2, y2, px, py, 0.0, 100.0, first, second)
+    for chi, values in ((0.0, first), (100.0, second)):
+        np.testing.assert_array_equal(values, mt2(mass, x1, y1, mass, x2, y2, px, py, chi, chi))
+        np.testing.assert_array_equal(
+            values, mt2(np.full(1000, mass), x1, y1, mass, x2, y2, px, py, chi, np.full(1000, chi))
+        )

@@ -1,0 +1,510 @@
+r"""M_T2 with masses: Newton steps in M_T2^2 and the direction together, for a block of events at once.
+
+The equations are those of :mod:`massgap.selections.mt2_search`, written without branches.  The first steps
+are in single precision, two in double precision follow, and the last one is the certificate: G and its
+derivative along the unit circle vanish together at one point only, so that steps which have become small
+have found it.  Events of which the last step is not small go to the search.
+
+As in :mod:`massgap.selections.mt2_massless` an event has the same result in every place of an array.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from massgap.selections.compiled import compiled, compiled_inline
+from massgap.selections.mt2_massless import BLOCK, STRIDE, prepare_block, ratio, ratios_block
+
+if TYPE_CHECKING:
+    from massgap.selections.elementwise import Floats
+
+__all__ = ["MASSIVE_ROWS", "MASSIVE_SINGLE_ROWS", "massive_block", "massive_value"]
+
+Real: TypeAlias = Any
+"""A number in single or double precision; the constants of a function are arguments, to have the same one."""
+
+(_M1, _X1, _Y1, _C1, _M2, _X2, _Y2, _C2, _PX, _PY, _LOW, _NX, _NY, _DELTA) = range(14)
+(_SCALE, _KIND, _LIMIT, _EXCESS) = range(14, 18)
+MASSIVE_ROWS = 18
+MASSIVE_SINGLE_ROWS = 14
+_F0, _F1, _F05, _F01 = (np.float32(v) for v in (0.0, 1.0, 0.5, 0.1))
+_SMALL = np.float32(1e-8)
+
+# The last step may change M_T2^2 - M_low^2 by this fraction, and the direction by this fraction of the angle
+# in which the support functions change: what remains is the square of it.
+_SMALL_STEP = 1e-5
+_SMALL_TURN = 3e-4
+_SMALL_BOTH = 1e-11
+_MAX_STEPS = 12
+# Steps in single precision, by kind.
+_SINGLE_STEPS = (4, 1, 2)
+# Legs with m^2 below this fraction of p^2 start from the massless solution.
+_LIGHT = 1e-3
+# A leg with a mass below this fraction of the largest input counts as massless.
+_TINY = 1e-30
+
+
+@compiled_inline
+def _newton_step(
+    nx: Real,
+    ny: Real,
+    delta: Real,
+    m1: Real,
+    x1: Real,
+    y1: Real,
+    c1: Real,
+    m2: Real,
+    x2: Real,
+    y2: Real,
+    c2: Real,
+    px: Real,
+    py: Real,
+    low: Real,
+    zero: Real,
+    one: Real,
+    half: Real,
+) -> tuple[Real, Real, Real, Real, Real]:
+    """Change of Delta, angle to turn the direction by, whether G has a minimum there, the angle in units of the
+    finest structure, and what the curvature of G takes off the change of Delta."""
+    a1, a2 = nx * x1 + ny * y1, nx * x2 + ny * y2
+    b1, b2 = nx * y1 - ny * x1, nx * y2 - ny * x2
+    mc1, mc2 = m1 * c1, m2 * c2
+    d1 = half * delta
+    d2 = d1 + low
+    mm1, mm2 = m1 * m1, m2 * m2
+    s1, s2 = np.sqrt(mm1 + a1 * a1), np.sqrt(mm2 + a2 * a2)
+    r1, r2 = np.sqrt(d1 * (d1 + mc1 + mc1)), np.sqrt(d2 * (d2 + mc2 + mc2))
+    e1, e2 = d1 + mc1, d2 + mc2
+    t1, t2 = c1 * abs(a1), c2 * abs(a2)
+    sr1, sr2, ad1, ad2 = s1 * r1, s2 * r2, abs(a1) * e1, abs(a2) * e2
+    sd1, sd2, ar1, ar2 = s1 * e1, s2 * e2, abs(a1) * r1, abs(a2) * r2
+    # h and e as ratios: for n.p < 0 the form without cancellation
+    away1, away2 = a1 < zero, a2 < zero
+    hu1, hl1 = ((r1 - t1) * (r1 + t1) if away1 else ad1 + sr1), (sr1 + ad1 if away1 else mm1)
+    eu1, el1 = (e1 * e1 + t1 * t1 if away1 else sd1 + ar1), (sd1 + ar1 if away1 else mm1)
+    hu2, hl2 = ((r2 - t2) * (r2 + t2) if away2 else ad2 + sr2), (sr2 + ad2 if away2 else mm2)
+    eu2, el2 = (e2 * e2 + t2 * t2 if away2 else sd2 + ar2), (sd2 + ar2 if away2 else mm2)
+    i1, i2 = one / (hl1 * el1), one / (hl2 * el2)
+    h1, h2, u1, u2 = hu1 * el1 * i1, hu2 * el2 * i2, eu1 * hl1 * i1, eu2 * hl2 * i2
+    j1, j2 = one / sr1, one / sr2
+    is1, is2, ir1, ir2 = r1 * j1, r2 * j2, s1 * j1, s2 * j2
+    gap = h1 + h2 - (nx * px + ny * py)
+    g1, g2 = b1 * is1, b2 * is2
+    slope = g1 * u1 + g2 * u2 - (nx * py - ny * px)
+    curvature = r1 * is1 * (one + g1 * g1) + r2 * is2 * (one + g2 * g2)
+    rise = half * (u1 * ir1 + u2 * ir2)
+    mixed = half * (h1 * g1 * ir1 + h2 * g2 * ir2)
+    bend = curvature - gap
+    det = bend * rise - mixed * slope
+    # Without a minimum in sight: the two directions of the plane one by one
+    good = det > zero
+    inverse = one / (det if good else curvature * rise)
+    turn = ((mixed * gap if good else zero) - slope * rise) * inverse
+    step = slope * slope - bend * gap if good else -gap * curvature
+    fine = max(one, abs(g1), abs(g2))
+    bent = half * bend * turn * turn * bend * inverse
+    return step * inverse, turn, det, abs(turn) * fine, bent
+
+
+@compiled_inline
+def _moved(
+    nx: Real, ny: Real, delta: Real, step: Real, turn: Real, one: Real, tenth: Real
+) -> tuple[Real, Real, Real]:
+    new = delta + step
+    new = max(tenth * delta, new)
+    turn = min(one, turn)
+    turn = max(-one, turn)
+    x, y = nx - turn * ny, ny + turn * nx
+    norm = one / np.sqrt(x * x + y * y)
+    return x * norm, y * norm, new
+
+
+@compiled_inline
+def _half_excess(m: Real, x: Real, y: Real, c: Real, qx: Real, qy: Real, low: Real, zero: Real) -> Real:
+    """(m_T^2 - M_low^2) / 2 of one leg for the splitting q."""
+    dot, cross = x * qx + y * qy, x * qy - y * qx
+    pp, qq, mm, cc = x * x + y * y, qx * qx + qy * qy, m * m, c * c
+    ee = np.sqrt((mm + pp) * (cc + qq))
+    above = mm * cc + mm * qq + cc * pp + cross * cross
+    return (above / (ee + dot) if dot > zero else ee - dot) - m * c - low
+
+
+@compiled_inline
+def _start(
+    m1: Real,
+    x1: Real,
+    y1: Real,
+    c1: Real,
+    m2: Real,
+    x2: Real,
+    y2: Real,
+    c2: Real,
+    px: Real,
+    py: Real,
+    low: Real,
+    zero: Real,
+    one: Real,
+    half: Real,
+) -> tuple[Real, Real, Real]:
+    """Direction and Delta to start from."""
+    p1, p2 = np.sqrt(x1 * x1 + y1 * y1), np.sqrt(x2 * x2 + y2 * y2)
+    share = c1 / m1
+    qx, qy = px - share * x1, py - share * y1
+    limit = _half_excess(m2, x2, y2, c2, qx, qy, low, zero)
+    energy, e = np.sqrt(m2 * m2 + p2 * p2), np.sqrt(c2 * c2 + qx * qx + qy * qy)
+    # massive: the gradient of m_T of leg 2 at that splitting; else between the visible momenta, opposite to them
+    w1, w2 = one / p1, (zero if m2 > zero else one / p2)
+    nx = energy * qx - e * x2 if m1 > zero else -(x1 * w1 + x2 * w2)
+    ny = energy * qy - e * y2 if m1 > zero else -(y1 * w1 + y2 * w2)
+    norm = one / np.sqrt(nx * nx + ny * ny)
+    nx, ny = nx * norm, ny * norm
+    estimate = _estimate(nx, ny, m1, x1, y1, c1, m2, x2, y2, c2, px, py, low, zero, one, half)
+    hx, hy = half * px, half * py
+    upper1 = _half_excess(m1, x1, y1, c1, hx, hy, zero, zero)
+    upper2 = _half_excess(m2, x2, y2, c2, hx, hy, low, zero)
+    upper = max(upper2, upper1)
+    upper = upper if (upper < limit) | (m1 == zero) else limit
+    return nx, ny, (estimate if estimate > zero else half * upper)
+
+
+@compiled_inline
+def _estimate(
+    nx: Real,
+    ny: Real,
+    m1: Real,
+    x1: Real,
+    y1: Real,
+    c1: Real,
+    m2: Real,
+    x2: Real,
+    y2: Real,
+    c2: Real,
+    px: Real,
+    py: Real,
+    low: Real,
+    zero: Real,
+    one: Real,
+    half: Real,
+) -> Real:
+    """Lower bound of Delta in one direction, near it for light legs."""
+    a1, a2 = nx * x1 + ny * y1, nx * x2 + ny * y2
+    mm1, mm2 = m1 * m1, m2 * m2
+    s1, s2 = np.sqrt(mm1 + a1 * a1), np.sqrt(mm2 + a2 * a2)
+    far1, far2 = s1 + abs(a1), s2 + abs(a2)
+    rate = (one / far1 if a1 < zero else far1 / mm1) + (one / far2 if a2 < zero else far2 / mm2)
+    inverse = s1 * c1 * c1 + s2 * c2 * c2
+    push = nx * px + ny * py
+    root = np.sqrt(push * push + (rate + rate) * inverse)
+    d = half * (push + root) / rate if push > zero else inverse / (root - push)
+    above1, above2 = m1 * c1, m2 * c2 + low
+    d = d - (max(above2, above1))
+    return d + d
+
+
+@compiled_inline
+def _normalised(
+    m1: float,
+    x1: float,
+    y1: float,
+    m2: float,
+    x2: float,
+    y2: float,
+    px: float,
+    py: float,
+    c1: float,
+    c2: float,
+) -> tuple[float, float, float, float, float, float, float, float, float, float, float, float]:
+    """The legs in units of the largest input, the one with the larger M_low first; low of the second; the unit."""
+    scale = max(m1, m2, c1, c2)
+    scale = max(scale, abs(x1), abs(y1))
+    scale = max(scale, abs(x2), abs(y2))
+    scale = max(scale, abs(px), abs(py))
+    unit = 1.0 / scale
+    swap = (m1 + c1 < m2 + c2) | ((m1 + c1 == m2 + c2) & (m1 < m2))
+    u1, v1, k1 = (m2 if swap else m1) * unit, (x2 if swap else x1) * unit, (c2 if swap else c1) * unit
+    u2, v2, k2 = (m1 if swap else m2) * unit, (x1 if swap else x2) * unit, (c1 if swap else c2) * unit
+    w1, w2 = (y2 if swap else y1) * unit, (y1 if swap else y2) * unit
+    low1, low2 = u1 + k1, u2 + k2
+    return u1, v1, w1, k1, u2, v2, w2, k2, px * unit, py * unit, 0.5 * (low1 - low2) * (low1 + low2), scale
+
+
+@compiled_inline
+def _limit(
+    m1: float, x1: float, y1: float, c1: float, m2: float, x2: float, y2: float, c2: float, px: float, py: float,
+    low: float,
+) -> float:  # fmt: skip
+    """Delta / 2 of leg 2 for the splitting that leaves leg 1 at its minimum; NaN for a massless leg 1."""
+    share = c1 / m1
+    limit = _half_excess(m2, x2, y2, c2, px - share * x1, py - share * y1, low, 0.0)
+    return limit if m1 > _TINY else math.nan
+
+
+@compiled_inline
+def _kind(m1: float, c1: float, m2: float, c2: float, aa: float, bb: float) -> int:
+    """How an event starts: 1 from the massless solution, 2 likewise but without trial masses, 0 otherwise."""
+    light = (c1 == c2) & (m1 * m1 < _LIGHT * aa) & (m2 * m2 < _LIGHT * bb)
+    return (2 if c1 == 0.0 else 1) if light else 0
+
+
+@compiled_inline
+def _light_start(
+    m1: Real, x1: Real, y1: Real, c1: Real, m2: Real, x2: Real, y2: Real, c2: Real, px: Real, py: Real, low: Real,
+    zero: Real, one: Real, half: Real, w: Real,
+) -> tuple[Real, Real, Real]:  # fmt: skip
+    """Direction and Delta from the ratio w of the massless case."""
+    aa, bb = x1 * x1 + y1 * y1, x2 * x2 + y2 * y2
+    cross = x1 * y2 - y1 * x2
+    share1, share2 = px * y2 - py * x2, x1 * py - y1 * px
+    share1, share2 = (-share1 if cross < zero else share1), (-share2 if cross < zero else share2)
+    swap = share1 < share2
+    less, more = (share1 if swap else share2), (share2 if swap else share1)
+    # n.p1 : n.p2 as w A : B, where A belongs to the larger share.  Without trial masses and with p_miss between the
+    # visible momenta only their masses matter: n is nearly perpendicular to the leg with the smaller share, at m t.
+    between = (c1 == zero) & (less > zero)
+    u = less / more
+    u = u + u - one
+    root = np.sqrt(aa * bb)
+    m = m1 if swap else m2
+    t = m * u / np.sqrt(one - u * u + _SMALL)
+    across = abs(cross) / np.sqrt(aa if swap else bb)
+    larger = across if between else -(w * (bb if swap else aa))
+    other = t if between else -root
+    n1, n2 = (other if swap else larger), (larger if swap else other)
+    nx, ny = n1 * y2 - n2 * y1, n2 * x1 - n1 * x2
+    norm = one / np.sqrt(nx * nx + ny * ny)
+    norm = -norm if cross < zero else norm
+    nx, ny = nx * norm, ny * norm
+    delta = _estimate(nx, ny, m1, x1, y1, c1, m2, x2, y2, c2, px, py, low, zero, one, half)
+    return nx, ny, delta
+
+
+@compiled_inline
+def _unit(nx: float, ny: float) -> tuple[float, float]:
+    """A unit vector in single precision made one in double precision."""
+    norm = 1.5 - 0.5 * (nx * nx + ny * ny)
+    return nx * norm, ny * norm
+
+
+@compiled_inline
+def _accepted(delta: float, step: float, det: float, fine: float) -> bool:
+    """Whether a Newton step in double precision was the last one."""
+    return (
+        (det > 0.0)
+        & (abs(step) < _SMALL_STEP * delta)
+        & (fine < _SMALL_TURN)
+        & (abs(step) * fine < _SMALL_BOTH * delta)
+        & (delta > 1e-20)
+        & (delta < 1e10)
+    )
+
+
+@compiled
+def massive_block(
+    masses: Floats,
+    x1: Floats,
+    y1: Floats,
+    x2: Floats,
+    y2: Floats,
+    px: Floats,
+    py: Floats,
+    first: int,
+    massless: Floats,
+    ratios: Any,
+    work: Floats,
+    single: Any,
+    out: Floats,
+) -> None:
+    """M_T2 of the events of a block, NaN where the search must decide.  masses: rows of m1, m2, chi1, chi2."""
+    size = out.size
+    n_general, n_light, n_zero = 0, 0, 0
+    for i in range(size):
+        j = first + i
+        m1, x_1, y_1, c1, m2, x_2, y_2, c2, p_x, p_y, low, scale = _normalised(
+            masses[i], x1[j], y1[j], masses[STRIDE + i], x2[j], y2[j], px[j], py[j],
+            masses[2 * STRIDE + i], masses[3 * STRIDE + i],
+        )  # fmt: skip
+        work[_M1 * STRIDE + i], work[_C1 * STRIDE + i] = m1, c1
+        work[_M2 * STRIDE + i], work[_C2 * STRIDE + i] = m2, c2
+        work[_X1 * STRIDE + i], work[_Y1 * STRIDE + i] = x_1, y_1
+        work[_X2 * STRIDE + i], work[_Y2 * STRIDE + i] = x_2, y_2
+        work[_PX * STRIDE + i], work[_PY * STRIDE + i], work[_LOW * STRIDE + i] = p_x, p_y, low
+        work[_SCALE * STRIDE + i] = scale
+        kind = _kind(m1, c1, m2, c2, x_1 * x_1 + y_1 * y_1, x_2 * x_2 + y_2 * y_2)
+        work[_KIND * STRIDE + i] = kind
+        n_general += kind == 0
+        n_light += kind == 1
+        n_zero += kind == 2
+        work[_LIMIT * STRIDE + i] = _limit(m1, x_1, y_1, c1, m2, x_2, y_2, c2, p_x, p_y, low)
+    if n_light + n_zero > 0:
+        prepare_block(x1, y1, x2, y2, px, py, first, size, massless)
+        ratios_block(massless, ratios, masses[2 * STRIDE : 3 * STRIDE])
+    kinds = work[_KIND * STRIDE : _KIND * STRIDE + BLOCK]
+    _single_block(work, single)
+    if n_general > 0:
+        for i in range(BLOCK):
+            single[_NX * STRIDE + i], single[_NY * STRIDE + i], single[_DELTA * STRIDE + i] = _start(
+                single[_M1 * STRIDE + i], single[_X1 * STRIDE + i], single[_Y1 * STRIDE + i], single[_C1 * STRIDE + i],
+            single[_M2 * STRIDE + i], single[_X2 * STRIDE + i], single[_Y2 * STRIDE + i], single[_C2 * STRIDE + i],
+            single[_PX * STRIDE + i], single[_PY * STRIDE + i], single[_LOW * STRIDE + i], _F0, _F1, _F05,
+            )  # fmt: skip
+        _steps_block(single)
+        _steps_block(single)
+    if n_zero > 0:
+        _light_block(2.0, kinds, ratios, single)
+    if n_zero + n_general > 0:
+        _steps_block(single)
+    if n_light > 0:
+        _light_block(1.0, kinds, ratios, single)
+    _steps_block(single)
+    for i in range(BLOCK):
+        nx, ny = _unit(np.float64(single[_NX * STRIDE + i]), np.float64(single[_NY * STRIDE + i]))
+        work[_NX * STRIDE + i], work[_NY * STRIDE + i] = nx, ny
+        work[_DELTA * STRIDE + i] = single[_DELTA * STRIDE + i]
+    for i in range(BLOCK):
+        unbalanced = work[_LIMIT * STRIDE + i] <= 0.0
+        work[_EXCESS * STRIDE + i] = 0.0 if unbalanced else math.nan
+    steps = 0
+    while True:
+        left = _polish_block(work, size)
+        steps += 1
+        if 8 * left < BLOCK or steps == _MAX_STEPS:
+            break
+    for i in range(size):
+        excess = work[_EXCESS * STRIDE + i]
+        if math.isnan(excess) and steps < _MAX_STEPS:
+            excess = _continued(
+                work[_NX * STRIDE + i], work[_NY * STRIDE + i], work[_DELTA * STRIDE + i],
+                work[_M1 * STRIDE + i], work[_X1 * STRIDE + i], work[_Y1 * STRIDE + i], work[_C1 * STRIDE + i],
+                work[_M2 * STRIDE + i], work[_X2 * STRIDE + i], work[_Y2 * STRIDE + i], work[_C2 * STRIDE + i],
+                work[_PX * STRIDE + i], work[_PY * STRIDE + i], work[_LOW * STRIDE + i], 0.0, 1.0, 0.5,
+                steps,
+            )  # fmt: skip
+        out[i] = _value(excess, work[_M1 * STRIDE + i] + work[_C1 * STRIDE + i], work[_SCALE * STRIDE + i],
+            max(masses[i] + masses[2 * STRIDE + i], masses[STRIDE + i] + masses[3 * STRIDE + i]))  # fmt: skip
+
+
+@compiled_inline
+def _value(excess: float, low: float, scale: float, bound: float) -> float:
+    """M_T2 from Delta in units of the scale."""
+    value = scale * math.sqrt(low * low + excess)
+    return bound if (value < bound) | (excess == 0.0) else value
+
+
+@compiled
+def _single_block(work: Floats, single: Any) -> None:
+    for k in range(_LOW + 1):
+        for i in range(BLOCK):
+            single[k * STRIDE + i] = np.float32(work[k * STRIDE + i])
+
+
+@compiled
+def _steps_block(single: Any) -> None:
+    """One Newton step in single precision."""
+    for i in range(BLOCK):
+        nx, ny, delta = single[_NX * STRIDE + i], single[_NY * STRIDE + i], single[_DELTA * STRIDE + i]
+        step, turn, _det, _fine, _bent = _newton_step(
+            nx, ny, delta,
+            single[_M1 * STRIDE + i], single[_X1 * STRIDE + i], single[_Y1 * STRIDE + i], single[_C1 * STRIDE + i],
+            single[_M2 * STRIDE + i], single[_X2 * STRIDE + i], single[_Y2 * STRIDE + i], single[_C2 * STRIDE + i],
+            single[_PX * STRIDE + i], single[_PY * STRIDE + i], single[_LOW * STRIDE + i], _F0, _F1, _F05,
+        )  # fmt: skip
+        nx, ny, delta = _moved(nx, ny, delta, step, turn, _F1, _F01)
+        single[_NX * STRIDE + i], single[_NY * STRIDE + i], single[_DELTA * STRIDE + i] = nx, ny, delta
+
+
+@compiled
+def _light_block(kind: float, kinds: Floats, ratios: Any, single: Any) -> None:
+    """Start the events of one kind from the massless solution."""
+    for i in range(BLOCK):
+        nx, ny, delta = _light_start(
+            single[_M1 * STRIDE + i], single[_X1 * STRIDE + i], single[_Y1 * STRIDE + i], single[_C1 * STRIDE + i],
+            single[_M2 * STRIDE + i], single[_X2 * STRIDE + i], single[_Y2 * STRIDE + i], single[_C2 * STRIDE + i],
+            single[_PX * STRIDE + i], single[_PY * STRIDE + i], single[_LOW * STRIDE + i], _F0, _F1, _F05,
+            ratios[i],
+        )  # fmt: skip
+        chosen = kinds[i] == kind
+        single[_NX * STRIDE + i] = nx if chosen else single[_NX * STRIDE + i]
+        single[_NY * STRIDE + i] = ny if chosen else single[_NY * STRIDE + i]
+        single[_DELTA * STRIDE + i] = delta if chosen else single[_DELTA * STRIDE + i]
+
+
+@compiled
+def _polish_block(work: Floats, size: int) -> int:
+    """One Newton step in double precision; how many events are not finished."""
+    for i in range(BLOCK):
+        nx, ny, delta = work[_NX * STRIDE + i], work[_NY * STRIDE + i], work[_DELTA * STRIDE + i]
+        step, turn, det, fine, bent = _newton_step(
+            nx, ny, delta,
+            work[_M1 * STRIDE + i], work[_X1 * STRIDE + i], work[_Y1 * STRIDE + i], work[_C1 * STRIDE + i],
+            work[_M2 * STRIDE + i], work[_X2 * STRIDE + i], work[_Y2 * STRIDE + i], work[_C2 * STRIDE + i],
+            work[_PX * STRIDE + i], work[_PY * STRIDE + i], work[_LOW * STRIDE + i], 0.0, 1.0, 0.5,
+        )  # fmt: skip
+        good = _accepted(delta, step, det, fine)
+        excess = work[_EXCESS * STRIDE + i]
+        found = delta + (step - bent) if good else math.nan
+        work[_EXCESS * STRIDE + i] = excess if excess >= 0.0 else found
+        nx, ny, delta = _moved(nx, ny, delta, step, turn, 1.0, 0.1)
+        work[_NX * STRIDE + i], work[_NY * STRIDE + i], work[_DELTA * STRIDE + i] = nx, ny, delta
+    left = 0
+    for i in range(size):
+        left += not work[_EXCESS * STRIDE + i] >= 0.0
+    return left
+
+
+@compiled
+def _continued(
+    nx: float, ny: float, delta: float, m1: float, x1: float, y1: float, c1: float, m2: float, x2: float, y2: float,
+    c2: float, px: float, py: float, low: float, zero: float, one: float, half: float, steps: int,
+) -> float:  # fmt: skip
+    """Delta by the steps that are left, NaN where they do not settle."""
+    for _ in range(steps, _MAX_STEPS):
+        step, turn, det, fine, bent = _newton_step(
+            nx, ny, delta, m1, x1, y1, c1, m2, x2, y2, c2, px, py, low, zero, one, half
+        )
+        if _accepted(delta, step, det, fine):
+            found: float = delta + (step - bent)
+            return found
+        nx, ny, delta = _moved(nx, ny, delta, step, turn, 1.0, 0.1)
+    return math.nan
+
+
+@compiled
+def massive_value(
+    m1: float, x1: float, y1: float, m2: float, x2: float, y2: float, px: float, py: float, chi1: float, chi2: float
+) -> float:  # fmt: skip
+    """M_T2 of one event, NaN where the search must decide: operation by operation what massive_block does."""
+    bound = max(m1 + chi1, m2 + chi2)
+    m_1, x_1, y_1, c_1, m_2, x_2, y_2, c_2, p_x, p_y, low, scale = _normalised(
+        m1, x1, y1, m2, x2, y2, px, py, chi1, chi2
+    )
+    kind = _kind(m_1, c_1, m_2, c_2, x_1 * x_1 + y_1 * y_1, x_2 * x_2 + y_2 * y_2)
+    if _limit(m_1, x_1, y_1, c_1, m_2, x_2, y_2, c_2, p_x, p_y, low) <= 0.0:
+        return _value(0.0, m_1 + c_1, scale, bound)
+    f = np.float32
+    s_m1, s_x1, s_y1, s_c1, s_m2, s_x2, s_y2, s_c2 = (
+        f(m_1), f(x_1), f(y_1), f(c_1), f(m_2), f(x_2), f(y_2), f(c_2),
+    )  # fmt: skip
+    s_px, s_py, s_low = f(p_x), f(p_y), f(low)
+    if kind > 0:
+        w = f(ratio(x1, y1, x2, y2, px, py, chi1))
+        s_nx, s_ny, s_delta = _light_start(
+            s_m1, s_x1, s_y1, s_c1, s_m2, s_x2, s_y2, s_c2, s_px, s_py, s_low, _F0, _F1, _F05, w
+        )
+    else:
+        s_nx, s_ny, s_delta = _start(
+            s_m1, s_x1, s_y1, s_c1, s_m2, s_x2, s_y2, s_c2, s_px, s_py, s_low, _F0, _F1, _F05
+        )
+    for _ in range(_SINGLE_STEPS[kind]):
+        step, turn, _det, _fine, _bent = _newton_step(
+            s_nx, s_ny, s_delta, s_m1, s_x1, s_y1, s_c1, s_m2, s_x2, s_y2, s_c2, s_px, s_py, s_low, _F0, _F1, _F05
+        )  # fmt: skip
+        s_nx, s_ny, s_delta = _moved(s_nx, s_ny, s_delta, step, turn, _F1, _F01)
+    nx, ny = _unit(np.float64(s_nx), np.float64(s_ny))
+    delta = np.float64(s_delta)
+    excess = _continued(
+        nx, ny, delta, m_1, x_1, y_1, c_1, m_2, x_2, y_2, c_2, p_x, p_y, low, 0.0, 1.0, 0.5, 0
+    )
+    return _value(excess, m_1 + c_1, scale, bound)
