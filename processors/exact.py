@@ -157,7 +157,7 @@ class ExactSum:
         Raises
         ------
         ValueError
-            If a value is NaN or infinite, or a bin is outside the array.
+            If a value is NaN or infinite, or a bin or row is outside its array.
         """
         terms = 0
         for bins, rows in fills:
@@ -165,6 +165,9 @@ class ExactSum:
             terms += n
             if len(bins) != n or (n and bins.max() >= self.size):
                 msg = f"ExactSum.fill_each: bins must be one per value and within 0 to {self.size - 1}"
+                raise ValueError(msg)
+            if rows is not None and n and (rows.min() < 0 or rows.max() >= len(values)):
+                msg = f"ExactSum.fill_each: rows must be within 0 to {len(values) - 1}"
                 raise ValueError(msg)
         bits = self._prepare(values, terms)
         if bits is None:

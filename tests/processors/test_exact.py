@@ -179,3 +179,114 @@ def test_a_sum_beyond_the_largest_double_is_infinite() -> None:
     with np.errstate(over="ignore"):
         assert filled([(0, big), (0, big)]).values()[0] == math.inf
     assert filled([(0, big), (0, big), (0, -big)]).values()[0] == big
+
+
+# ---- the same values into several sums
+
+
+@st.composite
+def several_fills(draw):
+    values = draw(st.lists(st.one_of(finite, tricky), max_size=25))
+    fills = []
+    for _ in range(draw(st.integers(0, 4))):
+        rows = None
+        n = len(values)
+        if draw(st.booleans()):
+            rows = sorted(draw(st.sets(st.integers(0, n - 1)))) if n else []
+            n = len(rows)
+        bins = draw(st.lists(st.integers(-2, 3), min_size=n, max_size=n))
+        fills.append((bins, rows))
+    return values, fills
+
+
+def filled_each(values, fills, size: int = 4) -> ExactSum:
+    out = ExactSum(size)
+    out.fill_each(
+        [(np.array(b, dtype=np.int32), None if r is None else np.array(r, dtype=np.int64)) for b, r in fills],
+        np.array(values, dtype=np.float64),
+    )
+    return out
+
+
+def pairs_of(values, fills) -> list[tuple[int, float]]:
+    return [
+        (b, values[i])
+        for bins, rows in fills
+        for b, i in zip(bins, range(len(values)) if rows is None else rows, strict=True)
+        if b >= 0
+    ]
+
+
+@given(several_fills())
+@settings(max_examples=150)
+def test_fill_each_is_the_rational_sum(case) -> None:
+    values, fills = case
+    total = filled_each(values, fills)
+    expected = true_sums(pairs_of(values, fills))
+    assert [fraction_of(total, b) for b in range(4)] == expected
+    assert total.values().tobytes() == filled(pairs_of(values, fills)).values().tobytes()
+
+
+@given(several_fills(), several_fills())
+@settings(max_examples=60)
+def test_fill_each_after_other_fills_and_carries(first, second) -> None:
+    expected = true_sums(pairs_of(*first) + pairs_of(*second) + [(1, 1e-320), (3, -1e280)])
+    old = exact._CARRY_EVERY
+    exact._CARRY_EVERY = 3
+    try:
+        total = filled_each(*first)
+        total += filled([(1, 1e-320), (3, -1e280)])
+        values, fills = second
+        for fill in fills:
+            total += filled_each(values, [fill])
+        assert [fraction_of(total, b) for b in range(4)] == expected
+    finally:
+        exact._CARRY_EVERY = old
+
+
+def test_fill_each_of_nothing() -> None:
+    assert filled_each([], []).values().tolist() == [0.0] * 4
+    assert filled_each([1.0, 2.0], [([], [])]).values().tolist() == [0.0] * 4
+    assert filled_each([0.0, -0.0], [([0, 1], None)]).terms == 0
+    # No row at all is not the same as all rows.
+    assert filled_each([1.0, 2.0], [([], []), ([3, -1], None)]).values().tolist() == [0.0, 0.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_fill_each_refuses_what_is_not_finite(bad: float) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        filled_each([1.0, bad], [([0, 0], None)])
+
+
+@pytest.mark.parametrize(
+    ("bins", "rows"), [([0, 4], None), ([0], None), ([0, 1], [1]), ([4], [0]), ([0] * 3, None)]
+)
+def test_fill_each_refuses_bins_outside(bins, rows) -> None:
+    with pytest.raises(ValueError, match="bins must be one per value"):
+        filled_each([1.0, 2.0], [([0, 0], None), (bins, rows)])
+
+
+@pytest.mark.parametrize("rows", [[2], [-1], [0, 10**9]])
+def test_fill_each_refuses_rows_outside(rows) -> None:
+    with pytest.raises(ValueError, match="rows"):
+        filled_each([1.0, 2.0], [([0] * len(rows), rows)])
+
+
+@given(terms, st.permutations(range(4)), st.integers(1, 4))
+@settings(max_examples=60)
+def test_regrouped_sums_are_sums_of_sums(pairs, order, n) -> None:
+    total = filled(pairs)
+    before = true_sums(pairs)
+    groups = np.array(order).reshape(n, -1) if 4 % n == 0 else np.array(order[:n]).reshape(n, 1)
+    regrouped = total.regrouped(groups)
+    assert regrouped.size == len(groups)
+    assert [fraction_of(regrouped, b) for b in range(len(groups))] == [
+        sum(before[i] for i in g) for g in groups
+    ]
+    # The whole one is untouched, and both can be added to.
+    regrouped += filled([(0, 1.0)], len(groups))
+    assert [fraction_of(total, b) for b in range(4)] == before
+
+
+def test_regrouped_empty_sums() -> None:
+    assert ExactSum(4).regrouped(np.array([[0, 1], [2, 3]])).values().tolist() == [0.0, 0.0]
