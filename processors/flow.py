@@ -167,8 +167,9 @@ class Flow:
         self._fills.append((bins, rows))
 
     def _rows_of(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        if self._mask is None or self._mask[0] is not mask:
-            self._mask = (mask, np.flatnonzero(mask))
+        # Compared by content: a mask may be narrowed in place between two fills.
+        if self._mask is None or not np.array_equal(self._mask[0], mask):
+            self._mask = (np.array(mask, dtype=bool), np.flatnonzero(mask))
         return self._mask[1]
 
     def write_rows(self, columns: dict[str, npt.NDArray[Any]]) -> None:
