@@ -331,7 +331,6 @@ def test_truncated_files_are_refused(nano, tmp_path, keep) -> None:
 REAL = {
     "nano_tt_v15.root": "Events",
     "nanoAOD_2015_CMS_Open_Data_ttbar.root": "Events",
-    "nano_dy.root": "Events",
     "nano_dy_empty.root": "Events",
     "agc_open-data-example.root": "Events",
     "uproot-HZZ.root": "events",
