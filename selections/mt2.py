@@ -43,6 +43,8 @@ _TINY_MASS = 1e-30
 # Trial masses below this fraction are zero, too: they move M_T2 by less than rounding does, but their squares are lost
 # beside momenta, and with them the difference between a leg that can be balanced and one that cannot.
 _TINY_TRIAL_MASS = 1e-13
+# Fewer events are done one by one: a block takes as long as this many.
+_FEW = 16
 
 
 @compiled
@@ -140,6 +142,13 @@ def mt2_block(
         To be filled.
     """
     n = out.size
+    if n < _FEW:
+        for i in range(n):
+            out[i] = mt2_kernel(
+                m1[i * (m1.size > 1)], px1[i], py1[i], m2[i * (m2.size > 1)], px2[i], py2[i],
+                pxmiss[i], pymiss[i], chi1[i * (chi1.size > 1)], chi2[i * (chi2.size > 1)],
+            )  # fmt: skip
+        return
     work, single = np.ones(ROWS * STRIDE), np.ones(SINGLE_ROWS * STRIDE, np.float32)
     masses, gained = np.zeros(4 * STRIDE), np.empty(BLOCK)
     heavy, heavy_single = np.ones(MASSIVE_ROWS * STRIDE), np.ones(MASSIVE_SINGLE_ROWS * STRIDE, np.float32)
@@ -175,16 +184,27 @@ def mt2_block(
                 heavy_single,
                 values[:size],
             )
+        missing = 0
         for i in range(size):
-            u1, u2, c1, c2 = masses[i], masses[STRIDE + i], masses[2 * STRIDE + i], masses[3 * STRIDE + i]
-            value = values[i]
-            if light == size or (light > 0 and _is_massless(u1, u2, c1, c2)):
-                value = math.sqrt(c1 * c1 + gained[i])
-                value = value if value >= c1 or math.isnan(value) else c1
-            if math.isnan(value):
-                j = first + i
-                value = _general(u1, px1[j], py1[j], u2, px2[j], py2[j], pxmiss[j], pymiss[j], c1, c2)
+            value, c1 = values[i], masses[2 * STRIDE + i]
+            if light > 0:
+                massless = math.sqrt(c1 * c1 + gained[i])
+                massless = max(massless, c1)
+                chosen = _is_massless(masses[i], masses[STRIDE + i], c1, masses[3 * STRIDE + i])
+                value = massless if chosen else value
             out[first + i] = value
+            missing += 0 if value >= 0.0 else 1
+        if missing > 0:
+            for i in range(size):
+                j = first + i
+                if math.isnan(out[j]):
+                    u1, u2, c1, c2 = (
+                        masses[i],
+                        masses[STRIDE + i],
+                        masses[2 * STRIDE + i],
+                        masses[3 * STRIDE + i],
+                    )
+                    out[j] = _general(u1, px1[j], py1[j], u2, px2[j], py2[j], pxmiss[j], pymiss[j], c1, c2)
 
 
 @compiled

@@ -243,18 +243,18 @@ def _limit(
 
 
 @compiled_inline
-def _kind(m1: float, c1: float, m2: float, c2: float, aa: float, bb: float) -> int:
+def _kind(m1: float, c1: float, m2: float, c2: float, aa: float, bb: float) -> float:
     """How an event starts: 1 from the massless solution, 2 likewise but without trial masses, 0 otherwise."""
     light = (c1 == c2) & (m1 * m1 < _LIGHT * aa) & (m2 * m2 < _LIGHT * bb)
-    return (2 if c1 == 0.0 else 1) if light else 0
+    return (2.0 if c1 == 0.0 else 1.0) if light else 0.0
 
 
 @compiled_inline
 def _light_start(
     m1: Real, x1: Real, y1: Real, c1: Real, m2: Real, x2: Real, y2: Real, c2: Real, px: Real, py: Real, low: Real,
-    zero: Real, one: Real, half: Real, w: Real,
+    zero: Real, one: Real, half: Real, w: Real, free: bool,
 ) -> tuple[Real, Real, Real]:  # fmt: skip
-    """Direction and Delta from the ratio w of the massless case."""
+    """Direction and Delta from the ratio w of the massless case; free: without trial masses."""
     aa, bb = x1 * x1 + y1 * y1, x2 * x2 + y2 * y2
     cross = x1 * y2 - y1 * x2
     share1, share2 = px * y2 - py * x2, x1 * py - y1 * px
@@ -263,7 +263,7 @@ def _light_start(
     less, more = (share1 if swap else share2), (share2 if swap else share1)
     # n.p1 : n.p2 as w A : B, where A belongs to the larger share.  Without trial masses and with p_miss between the
     # visible momenta only their masses matter: n is nearly perpendicular to the leg with the smaller share, at m t.
-    between = (c1 == zero) & (less > zero)
+    between = free & (less > zero)
     u = less / more
     u = u + u - one
     root = np.sqrt(aa * bb)
@@ -302,6 +302,29 @@ def _accepted(delta: float, step: float, det: float, fine: float) -> bool:
 
 
 @compiled
+def _prepare_block(
+    masses: Floats, x1: Floats, y1: Floats, x2: Floats, y2: Floats, px: Floats, py: Floats, first: int, size: int,
+    work: Floats,
+) -> None:  # fmt: skip
+    """Fill the rows of the work array but for direction and Delta."""
+    for i in range(size):
+        j = first + i
+        m1, x_1, y_1, c1, m2, x_2, y_2, c2, p_x, p_y, low, scale = _normalised(
+            masses[i], x1[j], y1[j], masses[STRIDE + i], x2[j], y2[j], px[j], py[j],
+            masses[2 * STRIDE + i], masses[3 * STRIDE + i],
+        )  # fmt: skip
+        work[_M1 * STRIDE + i], work[_C1 * STRIDE + i] = m1, c1
+        work[_M2 * STRIDE + i], work[_C2 * STRIDE + i] = m2, c2
+        work[_X1 * STRIDE + i], work[_Y1 * STRIDE + i] = x_1, y_1
+        work[_X2 * STRIDE + i], work[_Y2 * STRIDE + i] = x_2, y_2
+        work[_PX * STRIDE + i], work[_PY * STRIDE + i], work[_LOW * STRIDE + i] = p_x, p_y, low
+        work[_SCALE * STRIDE + i] = scale
+        kind = _kind(m1, c1, m2, c2, x_1 * x_1 + y_1 * y_1, x_2 * x_2 + y_2 * y_2)
+        work[_KIND * STRIDE + i] = kind
+        work[_LIMIT * STRIDE + i] = _limit(m1, x_1, y_1, c1, m2, x_2, y_2, c2, p_x, p_y, low)
+
+
+@compiled
 def massive_block(
     masses: Floats,
     x1: Floats,
@@ -319,29 +342,16 @@ def massive_block(
 ) -> None:
     """M_T2 of the events of a block, NaN where the search must decide.  masses: rows of m1, m2, chi1, chi2."""
     size = out.size
+    _prepare_block(masses, x1, y1, x2, y2, px, py, first, size, work)
+    kinds = work[_KIND * STRIDE : _KIND * STRIDE + BLOCK]
     n_general, n_light, n_zero = 0, 0, 0
     for i in range(size):
-        j = first + i
-        m1, x_1, y_1, c1, m2, x_2, y_2, c2, p_x, p_y, low, scale = _normalised(
-            masses[i], x1[j], y1[j], masses[STRIDE + i], x2[j], y2[j], px[j], py[j],
-            masses[2 * STRIDE + i], masses[3 * STRIDE + i],
-        )  # fmt: skip
-        work[_M1 * STRIDE + i], work[_C1 * STRIDE + i] = m1, c1
-        work[_M2 * STRIDE + i], work[_C2 * STRIDE + i] = m2, c2
-        work[_X1 * STRIDE + i], work[_Y1 * STRIDE + i] = x_1, y_1
-        work[_X2 * STRIDE + i], work[_Y2 * STRIDE + i] = x_2, y_2
-        work[_PX * STRIDE + i], work[_PY * STRIDE + i], work[_LOW * STRIDE + i] = p_x, p_y, low
-        work[_SCALE * STRIDE + i] = scale
-        kind = _kind(m1, c1, m2, c2, x_1 * x_1 + y_1 * y_1, x_2 * x_2 + y_2 * y_2)
-        work[_KIND * STRIDE + i] = kind
-        n_general += kind == 0
-        n_light += kind == 1
-        n_zero += kind == 2
-        work[_LIMIT * STRIDE + i] = _limit(m1, x_1, y_1, c1, m2, x_2, y_2, c2, p_x, p_y, low)
+        n_general += kinds[i] == 0.0
+        n_light += kinds[i] == 1.0
+        n_zero += kinds[i] == 2.0
     if n_light + n_zero > 0:
         prepare_block(x1, y1, x2, y2, px, py, first, size, massless)
         ratios_block(massless, ratios, masses[2 * STRIDE : 3 * STRIDE])
-    kinds = work[_KIND * STRIDE : _KIND * STRIDE + BLOCK]
     _single_block(work, single)
     if n_general > 0:
         for i in range(BLOCK):
@@ -366,23 +376,24 @@ def massive_block(
     for i in range(BLOCK):
         unbalanced = work[_LIMIT * STRIDE + i] <= 0.0
         work[_EXCESS * STRIDE + i] = 0.0 if unbalanced else math.nan
-    steps = 0
+    steps, left = 0, 0
     while True:
         left = _polish_block(work, size)
         steps += 1
         if 8 * left < BLOCK or steps == _MAX_STEPS:
             break
+    if left > 0 and steps < _MAX_STEPS:
+        for i in range(size):
+            if math.isnan(work[_EXCESS * STRIDE + i]):
+                work[_EXCESS * STRIDE + i] = _continued(
+                    work[_NX * STRIDE + i], work[_NY * STRIDE + i], work[_DELTA * STRIDE + i],
+                    work[_M1 * STRIDE + i], work[_X1 * STRIDE + i], work[_Y1 * STRIDE + i], work[_C1 * STRIDE + i],
+                    work[_M2 * STRIDE + i], work[_X2 * STRIDE + i], work[_Y2 * STRIDE + i], work[_C2 * STRIDE + i],
+                    work[_PX * STRIDE + i], work[_PY * STRIDE + i], work[_LOW * STRIDE + i], 0.0, 1.0, 0.5,
+                    steps,
+                )  # fmt: skip
     for i in range(size):
-        excess = work[_EXCESS * STRIDE + i]
-        if math.isnan(excess) and steps < _MAX_STEPS:
-            excess = _continued(
-                work[_NX * STRIDE + i], work[_NY * STRIDE + i], work[_DELTA * STRIDE + i],
-                work[_M1 * STRIDE + i], work[_X1 * STRIDE + i], work[_Y1 * STRIDE + i], work[_C1 * STRIDE + i],
-                work[_M2 * STRIDE + i], work[_X2 * STRIDE + i], work[_Y2 * STRIDE + i], work[_C2 * STRIDE + i],
-                work[_PX * STRIDE + i], work[_PY * STRIDE + i], work[_LOW * STRIDE + i], 0.0, 1.0, 0.5,
-                steps,
-            )  # fmt: skip
-        out[i] = _value(excess, work[_M1 * STRIDE + i] + work[_C1 * STRIDE + i], work[_SCALE * STRIDE + i],
+        out[i] = _value(work[_EXCESS * STRIDE + i], work[_M1 * STRIDE + i] + work[_C1 * STRIDE + i], work[_SCALE * STRIDE + i],
             max(masses[i] + masses[2 * STRIDE + i], masses[STRIDE + i] + masses[3 * STRIDE + i]))  # fmt: skip
 
 
@@ -418,12 +429,27 @@ def _steps_block(single: Any) -> None:
 @compiled
 def _light_block(kind: float, kinds: Floats, ratios: Any, single: Any) -> None:
     """Start the events of one kind from the massless solution."""
+    if kind == 2.0:
+        for i in range(BLOCK):
+            nx, ny, delta = _light_start(
+                single[_M1 * STRIDE + i], single[_X1 * STRIDE + i], single[_Y1 * STRIDE + i], single[_C1 * STRIDE + i],
+                single[_M2 * STRIDE + i], single[_X2 * STRIDE + i], single[_Y2 * STRIDE + i], single[_C2 * STRIDE + i],
+                single[_PX * STRIDE + i], single[_PY * STRIDE + i], single[_LOW * STRIDE + i], _F0, _F1, _F05,
+                ratios[i],
+                True,
+            )  # fmt: skip
+            chosen = kinds[i] == kind
+            single[_NX * STRIDE + i] = nx if chosen else single[_NX * STRIDE + i]
+            single[_NY * STRIDE + i] = ny if chosen else single[_NY * STRIDE + i]
+            single[_DELTA * STRIDE + i] = delta if chosen else single[_DELTA * STRIDE + i]
+        return
     for i in range(BLOCK):
         nx, ny, delta = _light_start(
             single[_M1 * STRIDE + i], single[_X1 * STRIDE + i], single[_Y1 * STRIDE + i], single[_C1 * STRIDE + i],
             single[_M2 * STRIDE + i], single[_X2 * STRIDE + i], single[_Y2 * STRIDE + i], single[_C2 * STRIDE + i],
             single[_PX * STRIDE + i], single[_PY * STRIDE + i], single[_LOW * STRIDE + i], _F0, _F1, _F05,
             ratios[i],
+            False,
         )  # fmt: skip
         chosen = kinds[i] == kind
         single[_NX * STRIDE + i] = nx if chosen else single[_NX * STRIDE + i]
@@ -488,16 +514,16 @@ def massive_value(
         f(m_1), f(x_1), f(y_1), f(c_1), f(m_2), f(x_2), f(y_2), f(c_2),
     )  # fmt: skip
     s_px, s_py, s_low = f(p_x), f(p_y), f(low)
-    if kind > 0:
+    if kind > 0.0:
         w = f(ratio(x1, y1, x2, y2, px, py, chi1))
         s_nx, s_ny, s_delta = _light_start(
-            s_m1, s_x1, s_y1, s_c1, s_m2, s_x2, s_y2, s_c2, s_px, s_py, s_low, _F0, _F1, _F05, w
+            s_m1, s_x1, s_y1, s_c1, s_m2, s_x2, s_y2, s_c2, s_px, s_py, s_low, _F0, _F1, _F05, w, kind == 2.0
         )
     else:
         s_nx, s_ny, s_delta = _start(
             s_m1, s_x1, s_y1, s_c1, s_m2, s_x2, s_y2, s_c2, s_px, s_py, s_low, _F0, _F1, _F05
         )
-    for _ in range(_SINGLE_STEPS[kind]):
+    for _ in range(_SINGLE_STEPS[int(kind)]):
         step, turn, _det, _fine, _bent = _newton_step(
             s_nx, s_ny, s_delta, s_m1, s_x1, s_y1, s_c1, s_m2, s_x2, s_y2, s_c2, s_px, s_py, s_low, _F0, _F1, _F05
         )  # fmt: skip

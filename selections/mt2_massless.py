@@ -321,9 +321,17 @@ def solve_block(work: Floats, single: Any, chi: Floats, out: Floats) -> None:
         settled = abs(gain) < _NEGLIGIBLE
         excess = 0.0 if zero else excess
         work[_RESULT * STRIDE + i] = excess if (settled | zero) & reliable else math.nan
+    missing = 0
     for i in range(out.size):
         value = work[_RESULT * STRIDE + i]
-        if math.isnan(value):
+        out[i] = value
+        missing += 0 if value >= 0.0 else 1
+    if missing == 0:
+        return
+    for i in range(out.size):
+        if math.isnan(out[i]) and _reliable(
+            work[_R * STRIDE + i], work[_S * STRIDE + i], work[_UNIT * STRIDE + i], work[_SINE * STRIDE + i]
+        ):
             shape = (
                 work[_R * STRIDE + i],
                 work[_S * STRIDE + i],
@@ -332,7 +340,5 @@ def solve_block(work: Floats, single: Any, chi: Floats, out: Floats) -> None:
                 work[_KK * STRIDE + i],
                 work[_E * STRIDE + i],
             )
-            if _reliable(shape[0], shape[1], work[_UNIT * STRIDE + i], work[_SINE * STRIDE + i]):
-                best = _refined(np.float64(single[i]), shape, work[_X * STRIDE + i])
-                value = 2.0 * work[_CROSS * STRIDE + i] * best
-        out[i] = value
+            best = _refined(np.float64(single[i]), shape, work[_X * STRIDE + i])
+            out[i] = 2.0 * work[_CROSS * STRIDE + i] * best
