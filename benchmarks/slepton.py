@@ -1,0 +1,273 @@
+"""The slepton processor from file to histograms against other ways of doing the same."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.events import write_events
+from benchmarks.limit import Result, arrays_in_memory, compiled_loop, decompression
+from benchmarks.measure import Measurement, Row, cost, cpu_seconds, ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+GROUP = "Slepton processor, file to histograms"
+STEPS = ("MET > 30", "z_window", "met", "cos_theta_star")
+
+
+def rows(quick: bool) -> Iterator[Row | str]:
+    """Yield the lines about the processor as a whole."""
+    from massgap.processors.runner import DEFAULT_CHUNKSIZE
+
+    n = 100_000 if quick else 1_000_000
+    rounds = 3 if quick else 9
+    path = write_events(Path(os.environ.get("MASSGAP_BENCH", "bench")) / f"events_{n}.root", n)
+    unpack, loop = decompression(path), compiled_loop(arrays_in_memory(path))
+
+    def limit() -> Result:
+        unpack()
+        return loop()
+
+    ours = package(path, DEFAULT_CHUNKSIZE)
+    best, mine = limit(), ours()
+    same(best, mine, "the limit")
+    share = inverse(ratio(limit, ours, rounds=rounds, least=0.5))
+    detail = (
+        f"{n:,} events in {path.stat().st_size / 1e6:.0f} MB, chunks of {DEFAULT_CHUNKSIZE:,}; identical counts "
+        f"{mine.counts} and identical contents of all histograms (checksum {mine.checksum()})"
+    )
+    yield Row(GROUP, "E = limit / massgap", share, goal=0.55, detail=detail)
+    yield Row(
+        GROUP, "massgap", cost(ours, rounds=rounds, least=0.3, scale=1e9 / n), "ns per event", at_least=False
+    )
+    for what, function in (("decompression of the same bytes", unpack), ("compiled loop over arrays", loop)):
+        yield Row(
+            GROUP,
+            f"limit: {what}",
+            cost(function, rounds=rounds, least=0.3, scale=1e9 / n),
+            "ns per event",
+            at_least=False,
+        )
+    yield from _columns(path, ours, n, rounds)
+    yield from _coffea(path, package(path, 100_000), rounds)
+    yield from _through_runner(path, ours, rounds)
+    yield from _rdataframe(path, ours, mine, rounds)
+
+
+def package(path: Path, chunksize: int, **options: Any) -> Callable[[], Result]:
+    """Function that runs the processor as ``massgap run`` does: files are inspected, chunked, processed and merged."""
+    from massgap.processors.runner import run
+    from massgap.processors.slepton import Slepton
+
+    fileset = {"events": {"files": {str(path): "Events"}, "metadata": {}}}
+
+    def work() -> Result:
+        done = run(Slepton(**options), fileset, chunksize=chunksize)
+        done.require_complete()
+        return result_of(done.output)
+
+    return work
+
+
+def result_of(output: dict[str, Any]) -> Result:
+    """Counts and contents of the histograms of a massgap output."""
+    (steps,) = output["cutflow"]["processes"].values()
+    raw = {step["step"]: step["raw"] for step in steps}
+    histograms = {}
+    for name, histogram in output["histograms"].items():
+        view = histogram.view(flow=True)
+        content = np.stack([view["value"], view["variance"]])
+        histograms[name] = content[:, 0, 0].squeeze()
+    return Result(tuple(raw[step] for step in STEPS), histograms)
+
+
+def same(one: Result, other: Result, what: str) -> None:
+    """Stop if two results are not identical."""
+    if one.counts != other.counts:
+        msg = f"{what}: events that pass are {one.counts} and {other.counts}"
+        raise AssertionError(msg)
+    for name, content in one.histograms.items():
+        if content.tobytes() != np.ascontiguousarray(other.histograms[name]).tobytes():
+            msg = f"{what}: the contents of {name} differ"
+            raise AssertionError(msg)
+
+
+def inverse(measured: Measurement) -> Measurement:
+    """The ratio the other way round."""
+    return Measurement(
+        1.0 / measured.median,
+        1.0 / measured.high,
+        1.0 / measured.low,
+        measured.rounds,
+        measured.theirs,
+        measured.ours,
+    )
+
+
+def _columns(path: Path, ours: Callable[[], Any], n: int, rounds: int) -> Iterator[Row]:
+    """Reading the same columns with uproot, and nothing else."""
+    import uproot
+
+    from benchmarks.limit import COLUMNS
+
+    def read() -> None:
+        with uproot.open(path, array_cache=None) as file:
+            file["Events"].arrays(list(COLUMNS))
+
+    yield Row(
+        GROUP,
+        "against uproot reading the same columns",
+        ratio(ours, read, rounds=rounds, least=0.3),
+        detail="tree.arrays(columns) alone, without any analysis",
+    )
+
+
+def _coffea(path: Path, ours: Callable[[], Result], rounds: int) -> Iterator[Row | str]:
+    """The analysis as a coffea user writes it."""
+    try:
+        from benchmarks.plain_coffea import run_plain
+    except ImportError as error:
+        yield f"the plain coffea way ({error})"
+        return
+
+    def plain() -> Any:
+        return run_plain(path, 100_000)
+
+    counts, different = compare_plain(plain(), ours())
+    yield Row(
+        GROUP,
+        "against the plain coffea way, chunks of 100k",
+        ratio(ours, plain, rounds=max(rounds // 2, 3), least=0.3),
+        goal=4.0,
+        detail=(
+            "NanoEvents, vector behaviours, one awkward expression per observable, package mt2, hist.Hist; identical "
+            f"counts {counts}; {different} events in another bin, all of M_T2, where package mt2 is off"
+        ),
+    )
+
+
+def compare_plain(plain: dict[str, Any], ours: Result) -> tuple[tuple[int, ...], int]:
+    """Check the plain way's counts and histograms; give the counts, and the events that M_T2 puts into another bin."""
+    counts = tuple(plain["counts"][step] for step in STEPS)
+    if counts != ours.counts:
+        msg = f"the plain coffea way: events that pass are {counts} and {ours.counts}"
+        raise AssertionError(msg)
+    moved = 0.0
+    for name, content in ours.histograms.items():
+        view = plain["histograms"][name].view(flow=True)
+        other = np.stack([view["value"], view["variance"]]).squeeze()
+        difference = np.abs(other - content)
+        if "mt2" in name:
+            moved += difference[1].sum() / 2
+        elif difference.max() > 1e-9 * max(np.abs(content).max(), 1.0):
+            # An observable within rounding of a bin edge may fall on the other side of it.
+            moved += difference[1].sum() / 2
+            if difference[1].sum() / 2 > 10:
+                msg = f"the plain coffea way: the contents of {name} differ"
+                raise AssertionError(msg)
+    return counts, round(moved)
+
+
+def _through_runner(path: Path, ours: Callable[[], Result], rounds: int) -> Iterator[Row]:
+    """massgap's own way of handing out chunks against coffea's Runner, with the same processor."""
+    from coffea.processor import IterativeExecutor, Runner
+
+    from massgap.processors.runner import DEFAULT_CHUNKSIZE
+    from massgap.processors.schemas import NanoAOD
+    from massgap.processors.slepton import Slepton
+
+    def runner() -> Result:
+        with contextlib.redirect_stdout(io.StringIO()):  # its progress bars
+            return through()
+
+    def through() -> Result:
+        run = Runner(IterativeExecutor(), schema=NanoAOD, chunksize=DEFAULT_CHUNKSIZE, savemetrics=False)
+        return result_of(run({"events": {"files": {str(path): "Events"}}}, Slepton()))
+
+    same(ours(), runner(), "coffea's Runner")
+    yield Row(
+        GROUP,
+        "against the same processor in coffea's Runner",
+        ratio(ours, runner, rounds=max(rounds // 2, 3), least=0.3),
+        detail="identical counts and contents",
+    )
+
+
+def _rdataframe(path: Path, ours: Callable[[], Result], mine: Result, rounds: int) -> Iterator[Row | str]:
+    """The same in C++ with ROOT's RDataFrame, in a process of its own, in turn with ours."""
+    script = Path(__file__).with_name("rdataframe.py")
+    python = os.environ.get("MASSGAP_ROOT_PYTHON", sys.executable)
+    process = subprocess.Popen(
+        [python, str(script), str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+
+    def ask() -> list[str]:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        print("run", file=process.stdin, flush=True)
+        return process.stdout.readline().split()
+
+    first = process.stdout.readline().split()
+    if not first or first[0] != "ready":
+        process.wait()
+        reason = " ".join(first[1:]) or "it ended without a word"
+        yield f'RDataFrame ({reason}); ROOT comes with pip install "massgap[benchmark]"'
+        return
+    try:
+        words = ask()
+        counts, checksum = tuple(int(word) for word in words[1:5]), words[5]
+        expected = checksum_of(mine)
+        if counts != mine.counts or checksum != expected:
+            msg = (
+                f"RDataFrame: counts {counts} and checksum {checksum} instead of {mine.counts} and {expected}"
+            )
+            raise AssertionError(msg)
+        ratios, times = [], []
+        for _ in range(rounds):
+            one = cpu_seconds(ours, 1)
+            other = float(ask()[0])
+            ratios.append(other / one)
+            times.append((one, other))
+    finally:
+        process.stdin.close()
+        process.wait()
+    measured = Measurement(
+        statistics.median(ratios),
+        min(ratios),
+        max(ratios),
+        rounds,
+        statistics.median(a for a, _ in times),
+        statistics.median(b for _, b in times),
+    )
+    yield Row(
+        GROUP,
+        "against RDataFrame, compiled C++",
+        measured,
+        goal=2.0,
+        detail=(
+            f"{' '.join(first[1:])}, compiled with optimisation, one thread, CPU time of the event loop alone; observables by "
+            f"the same compiled function; identical counts and sums ({checksum})"
+        ),
+    )
+
+
+def checksum_of(result: Result) -> str:
+    """Checksum of the sums over the bins of each histogram, in hundredths: whole numbers, whatever the order."""
+    total = 0
+    for k, name in enumerate(sorted(result.histograms)):
+        flat = np.rint(np.ravel(result.histograms[name]) * 100.0).astype(np.int64)
+        weights = np.arange(1, len(flat) + 1, dtype=np.int64) * (k + 1)
+        total = (total + int((flat * weights).sum())) % (1 << 61)
+    return str(total)
