@@ -158,8 +158,8 @@ def main() -> None:
                 histograms[name] = content[:, :2]
                 if name in ("m_ll", "met", "cos_theta_star"):
                     histograms["nminus1_" + {"m_ll": "z_window"}.get(name, name)] = content[:, 2]
-            from benchmarks.slepton import checksum_of
             from benchmarks.limit import Result
+            from benchmarks.slepton import checksum_of
 
             checksum = checksum_of(Result(tuple(counts), histograms))
             return f"{seconds} {' '.join(map(str, counts))} {checksum}"

@@ -57,7 +57,7 @@ def rows(quick: bool) -> Iterator[Row | str]:
             "ns per event",
             at_least=False,
         )
-    yield from _columns(path, ours, n, rounds)
+    yield from _columns(path, ours, rounds)
     yield from _coffea(path, package(path, 100_000), rounds)
     yield from _through_runner(path, ours, rounds)
     yield from _rdataframe(path, ours, mine, rounds)
@@ -113,7 +113,7 @@ def inverse(measured: Measurement) -> Measurement:
     )
 
 
-def _columns(path: Path, ours: Callable[[], Any], n: int, rounds: int) -> Iterator[Row]:
+def _columns(path: Path, ours: Callable[[], Any], rounds: int) -> Iterator[Row]:
     """Reading the same columns with uproot, and nothing else."""
     import uproot
 

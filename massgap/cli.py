@@ -303,7 +303,11 @@ def _tell_generation(out: Path, made: dict[str, Any]) -> None:
 )
 @EXECUTOR
 @WORKERS
-@click.option("--chunksize", callback=_events, help="Largest number of events in a chunk.  [default: 100k]")
+@click.option(
+    "--chunksize",
+    callback=_events,
+    help="Events in a chunk, about.  [default: 1/32 of all, from 100k to 500k]",
+)
 @click.option("--model", type=click.Path(path_type=Path), help="ONNX model whose score is filled.")
 @click.option("--variations", callback=_names, help="Systematics, e.g. jes,muon_scale,isr,fsr.")
 @click.option("--precuts", callback=_names, help="Pre-cuts to apply, by name.")

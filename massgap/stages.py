@@ -167,7 +167,7 @@ def run(
     executor, workers
         ``iterative``, ``futures``, ``dask`` or a scheduler's address; number of worker processes.
     chunksize
-        Largest number of events in a chunk.
+        Number of events in a chunk, about; by default a 32nd of all events, but between 100,000 and 500,000.
     model
         ONNX model whose score is filled.
     options
@@ -191,7 +191,6 @@ def run(
     from massgap.processors.executors import make_executor
     from massgap.processors.registry import ANALYSES, make_processor
     from massgap.processors.run_folder import prepare_folder, write_run_folder
-    from massgap.processors.runner import DEFAULT_CHUNKSIZE
     from massgap.processors.runner import run as run_processor
 
     options = dict(options or {})
@@ -205,6 +204,7 @@ def run(
         tags["model"] = {
             "path": str(model),
             "training_hash": getattr(processor.scorer, "training_hash", None),
+            "engine": getattr(processor.scorer, "engine", None),
         }
     inputs = input_fileset(files, fileset, tree=tree, process=process, xsec_fb=xsec_fb, is_data=is_data)
     chosen = make_executor(executor, workers)
@@ -218,7 +218,7 @@ def run(
         processor,
         inputs,
         executor=chosen,
-        chunksize=chunksize or DEFAULT_CHUNKSIZE,
+        chunksize=chunksize,
         checkpoints=checkpoints,
         accept_loss=accept_loss,
         progress=progress,
@@ -229,7 +229,7 @@ def run(
             out,
             analysis=analysis,
             command=command,
-            chunksize=chunksize or DEFAULT_CHUNKSIZE,
+            chunksize=result.chunksize,
             tags=tags,
         )
     return result

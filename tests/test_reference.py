@@ -39,8 +39,7 @@ def load(path: Path) -> ModuleType:
 
 comparison = load(HERE / "reference" / "comparison.py")
 
-NOT_BUILT_YET = {
-}
+NOT_BUILT_YET = {}
 """Files of analyses that do not exist yet, skipped by name: file -> analysis."""
 
 

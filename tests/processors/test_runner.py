@@ -510,3 +510,33 @@ def test_dataset_names_with_slashes(sample, tmp_path) -> None:
     assert len({(out / path).resolve() for path in named.values()}) == 2
     for path in named.values():
         assert (out / path).is_file()
+
+
+@pytest.mark.parametrize(("events", "expected"), [(10_000, 1), (250_000, 3), (40_000_000, 80)])
+def test_default_chunks_follow_the_number_of_events(events, expected) -> None:
+    """100,000 events in a chunk of a small fileset, 500,000 in one of a large."""
+    from massgap.processors import runner
+
+    assert len(runner._chunks(_infos(events), runner.default_chunksize(_infos(events)))) == expected
+
+
+def _infos(entries, clusters=()):
+    from massgap.processors.files import FileInfo
+
+    info = FileInfo("a.root", "Events", entries, "NanoAOD", "u", 1, (0, 0), True, None, tuple(clusters))
+    return {("d", "a.root"): info}
+
+
+def test_chunks_end_where_baskets_end() -> None:
+    from massgap.processors import runner
+
+    clusters = [0, 900, 2100, 2900, 4000]
+    chunks = runner._chunks(_infos(4000, clusters), 1000)
+    assert [(c.start, c.stop) for c in chunks] == [(0, 900), (900, 2100), (2100, 2900), (2900, 4000)]
+    # Baskets that are too far away change nothing, and no event is lost or doubled.
+    for width in (1, 7, 333, 1000, 1500, 4000, 9000):
+        for ends in (clusters, [0, 4000], [0, 1, 3999, 4000], list(range(0, 4001, 50))):
+            parts = runner._chunks(_infos(4000, ends), width)
+            edges = [p.start for p in parts] + [parts[-1].stop]
+            assert edges == sorted(set(edges))
+            assert (edges[0], edges[-1]) == (0, 4000)

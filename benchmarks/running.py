@@ -1,0 +1,192 @@
+"""Chunks, workers, memory: what running the slepton processor costs beside the events themselves."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.events import BASKET, write_events
+from benchmarks.measure import Measurement, Row, cpu_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GROUP = "Running the slepton processor"
+LARGEST_LOSS = 0.05
+
+
+def rows(quick: bool) -> Iterator[Row | str]:
+    """Yield the lines about running."""
+    folder = Path(os.environ.get("MASSGAP_BENCH", "bench"))
+    n = 100_000 if quick else 1_000_000
+    path = write_events(folder / f"events_{n}.root", n)
+    overhead, per_event = _overheads(path, n, 3 if quick else 9)
+    yield overhead
+    yield _default_chunk(overhead, per_event)
+    yield from _events(path, n, folder, quick)
+    yield from _memory(path, n, quick)
+    yield _workers(path, n, quick)
+
+
+def fileset(path: Path, times: int = 1) -> dict[str, Any]:
+    """The same file as several datasets."""
+    return {f"events{i}": {"files": {str(path): "Events"}, "metadata": {}} for i in range(times)}
+
+
+def _overheads(path: Path, n: int, rounds: int) -> tuple[Row, float]:
+    """CPU time of a chunk beside that of its events: one chunk against as many as there are baskets, in turn."""
+    from massgap.processors.runner import run
+    from massgap.processors.slepton import Slepton
+
+    files = fileset(path)
+    parts = n // BASKET
+
+    def whole() -> None:
+        run(Slepton(), files, chunksize=n).require_complete()
+
+    def many() -> None:
+        done = run(Slepton(), files, chunksize=BASKET)
+        done.require_complete()
+        assert len(done.ledger.chunks) == parts, "chunks do not end where baskets end"
+
+    whole()
+    many()
+    each, ones = [], []
+    for _ in range(rounds):
+        one, several = cpu_seconds(whole, 1), cpu_seconds(many, 1)
+        each.append((several - one) / (parts - 1) * 1e3)
+        ones.append(one)
+    measured = Measurement(
+        statistics.median(each), min(each), max(each), rounds, statistics.median(each) * 1e-3
+    )
+    detail = f"difference between {parts} chunks of {BASKET:,} events and one of {n:,}, over {parts - 1}; merging included"
+    row = Row(GROUP, "CPU time per chunk", measured, "ms", goal=10.0, at_least=False, detail=detail)
+    return row, statistics.median(ones) / n
+
+
+def _default_chunk(overhead: Row, per_event: float) -> Row:
+    """The loss at the default chunk size, and the smallest size that loses no more than 5 %."""
+    from massgap.processors.runner import DEFAULT_CHUNKSIZE
+
+    seconds = max(overhead.measured.median, 0.0) * 1e-3
+    least = seconds * (1.0 / LARGEST_LOSS) / per_event
+    loss = 100.0 * seconds / (DEFAULT_CHUNKSIZE * per_event)
+    return Row(
+        GROUP,
+        f"share lost to overhead at the default of {DEFAULT_CHUNKSIZE:,} events",
+        Measurement(loss, loss, loss, 1, seconds),
+        "%",
+        goal=100.0 * LARGEST_LOSS,
+        at_least=False,
+        detail=f"20 x {seconds * 1e3:.1f} ms / {per_event * 1e9:.0f} ns = {least:,.0f} events would lose 5 %",
+    )
+
+
+def _events(path: Path, n: int, folder: Path, quick: bool) -> Iterator[Row]:
+    """Cost per event against the number of events."""
+    from massgap.processors.runner import run
+    from massgap.processors.slepton import Slepton
+
+    sizes = (10_000, 100_000) if quick else (10_000, 100_000, 1_000_000, 10_000_000)
+    for size in sizes:
+        if size <= n:
+            files = fileset(write_events(folder / f"events_{size}.root", size))
+        else:
+            files = fileset(path, size // n)
+
+        def work(files: dict[str, Any] = files) -> None:
+            run(Slepton(), files).require_complete()
+
+        work()
+        times = [cpu_seconds(work, 1) * 1e9 / size for _ in range(1 if size > n else 3)]
+        yield Row(
+            GROUP,
+            f"cost of an event, {size:,} events",
+            Measurement(statistics.median(times), min(times), max(times), len(times), times[0]),
+            "ns per event",
+            at_least=False,
+            detail="opening and merging included; 10,000 events are dominated by the opening of the file",
+        )
+
+
+_MEMORY = """
+import json, sys
+from massgap.processors.runner import run
+from massgap.processors.slepton import Slepton
+files = json.loads(sys.argv[1])
+run(Slepton(), files, chunksize=int(sys.argv[2])).require_complete()
+# Not ru_maxrss, which a process inherits from the one that started it.
+status = open("/proc/self/status").read().split()
+print(int(status[status.index("VmHWM:") + 1]) / 1024)
+"""
+
+
+def _memory(path: Path, n: int, quick: bool) -> Iterator[Row | str]:
+    """Largest resident memory of a process against the chunk size."""
+    from massgap.processors.runner import DEFAULT_CHUNKSIZE
+
+    if not Path("/proc/self/status").exists():
+        yield "memory of a worker: only where there is /proc"
+        return
+    files = json.dumps(fileset(path, 1 if quick else 3))
+    for size in (50_000, DEFAULT_CHUNKSIZE, n) if n > DEFAULT_CHUNKSIZE else (50_000, n):
+        command = [sys.executable, "-c", _MEMORY, files, str(size)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=_root())
+        mib = float(done.stdout)
+        yield Row(
+            GROUP,
+            f"memory of a worker, chunks of {size:,}",
+            Measurement(mib, mib, mib, 1, 0.0),
+            "MiB",
+            goal=1024.0 if size == DEFAULT_CHUNKSIZE else None,
+            at_least=False,
+            detail="largest resident size of the process, libraries included",
+        )
+
+
+def _root() -> Path:
+    return Path(__file__).resolve().parent.parent
+
+
+def _workers(path: Path, n: int, quick: bool) -> Row:
+    """Events per second with two worker processes over those with one, once they are at work."""
+    from massgap.processors.executors import FuturesExecutor
+    from massgap.processors.runner import Progress, run
+    from massgap.processors.slepton import Slepton
+
+    files = fileset(path, 2 if quick else 24)
+
+    def rate(workers: int) -> float:
+        seen: list[tuple[float, int]] = []
+
+        def note(progress: Progress) -> None:
+            if progress.stage == "process":
+                seen.append((time.perf_counter(), progress.events))
+
+        chunksize = n // 4
+        run(Slepton(), files, executor=FuturesExecutor(workers), chunksize=chunksize, progress=note)
+        # From when all workers have delivered twice to when the last chunks begin to run out.
+        steady = seen[2 * workers : len(seen) - workers]
+        (start, first), (stop, last) = steady[0], steady[-1]
+        return (last - first) / (stop - start)
+
+    ratios = []
+    for one_first in itertools.islice(itertools.cycle((True, False)), 1 if quick else 5):
+        order = (1, 2) if one_first else (2, 1)
+        rates = {workers: rate(workers) for workers in order}
+        ratios.append(rates[2] / rates[1])
+    median = statistics.median(ratios)
+    return Row(
+        GROUP,
+        "two workers against one",
+        Measurement(median, min(ratios), max(ratios), len(ratios), 0.0),
+        goal=1.9,
+        detail="events per second of wall time, from when all workers are at work until the chunks run out",
+    )
