@@ -255,6 +255,16 @@ def mt2_pair_block(
     mt2_block(m1, px1, py1, m2, px2, py2, pxmiss, pymiss, chi, chi, out_b)
 
 
+def _is_flat(value: Any, like: Any) -> bool:
+    return (
+        type(value) is np.ndarray
+        and value.dtype == np.float64
+        and value.ndim == 1
+        and value.shape == np.shape(like)
+        and value.flags.c_contiguous
+    )
+
+
 def mt2(
     m_vis_1: Any,
     px_vis_1: Any,
@@ -329,7 +339,12 @@ def mt2(
         mt2_block(m1, px1, py1, m2, px2, py2, pxmiss, pymiss, chi1, chi2, next(rest))
 
     varying = [value for value, one in zip(masses, fixed, strict=True) if one is None]
-    result = elementwise(loop, *momenta, *varying)
+    if all(_is_flat(value, momenta[0]) for value in (*momenta, *varying)):
+        # What a compiled pass has anyway needs no broadcasting, which takes as long as thousands of events.
+        result = np.empty(momenta[0].size)
+        loop(*momenta, *varying, result)
+    else:
+        result = elementwise(loop, *momenta, *varying)
     if out is None:
         return result
     if np.shape(out) != np.shape(result):
