@@ -160,7 +160,7 @@ def _fill(x, weight, indices, low, high, bins, start, cut, sumw, sumw2, counts):
         counts[2] += passed
         for k in range(x.shape[0]):
             value = x[k, i]
-            if value != value:
+            if np.isnan(value):
                 continue
             position = (value - low[k]) / (high[k] - low[k]) * bins[k]
             place = 0 if position < 0.0 else bins[k] + 1

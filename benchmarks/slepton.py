@@ -131,16 +131,17 @@ def _columns(path: Path, ours: Callable[[], Any], rounds: int) -> Iterator[Row]:
     )
 
 
-def _coffea(path: Path, ours: Callable[[], Result], rounds: int) -> Iterator[Row | str]:
+def _coffea(path: Path, ours: Callable[[], Result], rounds: int) -> Iterator[Row]:
     """The analysis as a coffea user writes it."""
-    try:
-        from benchmarks.plain_coffea import run_plain
-    except ImportError as error:
-        yield f"the plain coffea way ({error})"
-        return
+    from coffea.nanoevents import NanoAODSchema
+    from coffea.processor import IterativeExecutor, Runner
+
+    from benchmarks.plain_coffea import PlainSlepton
 
     def plain() -> Any:
-        return run_plain(path, 100_000)
+        run = Runner(IterativeExecutor(), schema=NanoAODSchema, chunksize=100_000, savemetrics=False)
+        with contextlib.redirect_stdout(io.StringIO()):  # its progress bars
+            return run({"events": {"files": {str(path): "Events"}}}, PlainSlepton())
 
     counts, different = compare_plain(plain(), ours())
     yield Row(
