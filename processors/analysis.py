@@ -98,7 +98,6 @@ class Analysis(ProcessorABC):
 
         layout = Layout(self.histograms())
         part = DatasetTally(metadata, ())
-        part.total.fill(event.weights)
         weights = {"nominal": event.weights}
         shifted: dict[str, Any] = {}
         for systematic in () if event.is_data else self.variations:
@@ -109,6 +108,7 @@ class Analysis(ProcessorABC):
 
         nominal = Flow(part, layout, weights, source=source, nominal=True)
         nominal.count("all events")
+        part.total += part.cutflow["all events"]
         self.select(event, nominal)
         nominal.finish()
         for variation, shift in shifted.items():

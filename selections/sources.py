@@ -79,11 +79,15 @@ def event_format(fields: list[str] | set[str]) -> str:
 
 @compiled
 def all_within(values: npt.NDArray[Any], low: float, high: float) -> bool:
-    """Whether all values are within ``low`` to ``high``; NaN is not."""
-    outside = 0
-    for x in values:
-        outside += 0 if low <= x <= high else 1
-    return outside == 0
+    """Whether all values are within ``low`` to ``high``; NaN is not.  Limits in the precision of the values are fastest."""
+    for first in range(0, values.size, 4096):
+        outside = np.int32(0)
+        for i in range(first, min(first + 4096, values.size)):
+            # Without a branch, and in 32 bits: the loop is vectorised.
+            outside |= np.int32(not ((values[i] >= low) & (values[i] <= high)))
+        if outside:
+            return False
+    return True
 
 
 class Columns:
@@ -222,7 +226,7 @@ class Columns:
         if flat.dtype not in (np.float32, np.float64):
             flat = flat.astype(np.float64)
         if infinite or (low, high) != (-np.inf, np.inf):
-            fine = all_within(flat, low, high)
+            fine = all_within(flat, flat.dtype.type(low), flat.dtype.type(high))
         else:
             fine = bool(np.isfinite(flat).all())
         if not fine:
