@@ -13,6 +13,7 @@ from coffea.processor import ProcessorABC
 
 from massgap.processors.errors import ProcessorError
 from massgap.processors.flow import Flow
+from massgap.processors.histogram_sums import HistogramSums
 from massgap.processors.layout import HistogramSpec, Layout
 from massgap.processors.tally import DatasetTally, Tally
 from massgap.selections.objects import Event, TaggerOptions
@@ -106,6 +107,7 @@ class Analysis(ProcessorABC):
             else:
                 shifted.update(OBJECT_VARIATIONS[systematic])
 
+        part.histograms = HistogramSums((*weights, *shifted), layout.size)
         nominal = Flow(part, layout, weights, source=source, nominal=True)
         nominal.count("all events")
         part.total += part.cutflow["all events"]
@@ -115,6 +117,7 @@ class Analysis(ProcessorABC):
             flow = Flow(part, layout, {variation: event.weights}, source=source, nominal=False)
             self.select(shift(event), flow)
             flow.finish()
+        part.histograms.finish()
 
         tally = Tally(layout, self.channel)
         tally.datasets[dataset] = part

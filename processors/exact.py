@@ -85,13 +85,14 @@ def _take_apart(bits, lowest, out):
 
 
 @numba.njit(cache=True, nogil=True)
-def _deposit_parts(limbs, parts, bins, rows):
+def _deposit_parts(limbs, parts, bins, rows, start):
     """Add the numbers ``rows`` (all of them if there are none) to the sums in their bins; bins below 0 are none."""
     all_rows = len(rows) == 0
     for n in range(len(bins)):
         b = bins[n]
         if b < 0:
             continue
+        b += start
         i = n if all_rows else rows[n]
         j = parts[0, i]
         limbs[j, b] += parts[1, i]
@@ -143,6 +144,8 @@ class ExactSum:
         self,
         fills: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64] | None]],
         values: npt.NDArray[np.float64],
+        start: int = 0,
+        stop: int | None = None,
     ) -> None:
         """Add the same values several times, to different sums.
 
@@ -153,18 +156,21 @@ class ExactSum:
             0 are left out.
         values
             What is added.
+        start, stop
+            Only these sums are meant: bins count from the first of them.
 
         Raises
         ------
         ValueError
             If a value is NaN or infinite, or a bin or row is outside its array.
         """
+        size = (self.size if stop is None else min(stop, self.size)) - start
         terms = 0
         for bins, rows in fills:
             n = len(values) if rows is None else len(rows)
             terms += n
-            if len(bins) != n or (n and bins.max() >= self.size):
-                msg = f"ExactSum.fill_each: bins must be one per value and within 0 to {self.size - 1}"
+            if len(bins) != n or (n and bins.max() >= size):
+                msg = f"ExactSum.fill_each: bins must be one per value and within 0 to {size - 1}"
                 raise ValueError(msg)
             if rows is not None and n and (rows.min() < 0 or rows.max() >= len(values)):
                 msg = f"ExactSum.fill_each: rows must be within 0 to {len(values) - 1}"
@@ -176,7 +182,7 @@ class ExactSum:
         _take_apart(bits, self.lowest, parts)
         for bins, rows in fills:
             if rows is None or len(rows):
-                _deposit_parts(self.limbs, parts, bins, _ALL if rows is None else rows)
+                _deposit_parts(self.limbs, parts, bins, _ALL if rows is None else rows, start)
 
     def _prepare(self, values: npt.NDArray[np.float64], terms: int) -> npt.NDArray[np.int64] | None:
         """The bits of the values, with room made for them; None if all of them are zero."""
@@ -239,6 +245,22 @@ class ExactSum:
         out = self.copy()
         out += other
         return out
+
+    def part(self, which: slice) -> ExactSum:
+        """Some of the sums."""
+        limbs = self.limbs[:, which]
+        out = ExactSum(limbs.shape[1])
+        out.lowest, out.limbs, out.terms = self.lowest, np.ascontiguousarray(limbs), self.terms
+        return out
+
+    def trim(self) -> None:
+        """Drop the highest and lowest limbs that are zero in all sums."""
+        used = np.flatnonzero([limb.any() for limb in self.limbs])
+        if not len(used):
+            self.limbs, self.lowest = self.limbs[:0], 0
+        elif len(used) < len(self.limbs):
+            self.limbs = np.ascontiguousarray(self.limbs[used[0] : used[-1] + 1])
+            self.lowest += int(used[0])
 
     def regrouped(self, groups: npt.NDArray[np.int64]) -> ExactSum:
         """Sums of these sums: distinct indices of shape (n, any) give n sums."""

@@ -189,8 +189,4 @@ class Flow:
             for name, seen in self._undefined.items():
                 self.part.undefined[name] = self.part.undefined.get(name, 0) + int(seen.sum())
         for variation, weights in self.weights.items():
-            sumw, sumw2 = self.part.histograms.setdefault(
-                variation, (ExactSum(self.layout.size), ExactSum(self.layout.size))
-            )
-            sumw.fill_each(self._fills, weights)
-            sumw2.fill_each(self._fills, weights * weights)
+            self.part.histograms.fill(variation, self._fills, weights)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.processors.exact import ExactSum
+from massgap.processors.histogram_sums import HistogramSums
 from massgap.processors.layout import HistogramSpec, Layout
 from massgap.processors.tally import CutCount, DatasetTally, Tally
 
@@ -87,6 +88,8 @@ def _encode(value: Any, arrays: list[np.ndarray]) -> Any:
         return {
             type(value).__name__: _encode({k: getattr(value, k) for k in value.__dataclass_fields__}, arrays)
         }
+    if isinstance(value, HistogramSums):
+        return {"HistogramSums": _encode(value.state(), arrays)}
     if isinstance(value, Layout):
         return {"Layout": _encode(tuple(value.specs.values()), arrays)}
     if isinstance(value, Tally):
@@ -120,6 +123,8 @@ def _decode(node: Any, arrays: Any) -> Any:
         out = ExactSum(inner[0])
         out.lowest, out.limbs, out.terms = inner[1:]
         return out
+    if kind == "HistogramSums":
+        return HistogramSums.of_state(*inner)
     if kind == "Layout":
         return Layout(inner)
     if kind == "Tally":

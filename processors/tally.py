@@ -15,6 +15,7 @@ import numpy as np
 
 from massgap.processors.errors import ProcessorError
 from massgap.processors.exact import ExactSum
+from massgap.processors.histogram_sums import HistogramSums
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +53,7 @@ class DatasetTally:
     steps: tuple[str, ...]
     total: CutCount = field(default_factory=CutCount)
     cutflow: dict[str, CutCount] = field(default_factory=dict)
-    histograms: dict[str, tuple[ExactSum, ExactSum]] = field(default_factory=dict)
+    histograms: HistogramSums = field(default_factory=HistogramSums)
     undefined: dict[str, int] = field(default_factory=dict)
     features: dict[tuple[str, int], dict[str, np.ndarray]] = field(default_factory=dict)
 
@@ -61,7 +62,7 @@ class DatasetTally:
         if (
             self.metadata != other.metadata
             or self.steps != other.steps
-            or self.histograms.keys() != other.histograms.keys()
+            or not self.histograms.matches(other.histograms)
         ):
             msg = f"dataset {name!r}: its chunks were processed with different metadata or options and cannot be added"
             raise ProcessorError(msg)
@@ -75,10 +76,7 @@ class DatasetTally:
         for step, count in other.cutflow.items():
             self.cutflow.setdefault(step, CutCount())
             self.cutflow[step] += count
-        for key, (sumw, sumw2) in other.histograms.items():
-            mine = self.histograms[key]
-            mine[0].__iadd__(sumw)
-            mine[1].__iadd__(sumw2)
+        self.histograms += other.histograms
         for key, n in other.undefined.items():
             self.undefined[key] = self.undefined.get(key, 0) + n
         self.features.update(other.features)
@@ -86,7 +84,7 @@ class DatasetTally:
 
     def copy(self) -> DatasetTally:
         """A copy that can be added to without changing this one."""
-        empty = {key: (ExactSum(a.size), ExactSum(b.size)) for key, (a, b) in self.histograms.items()}
+        empty = HistogramSums(self.histograms.variations, self.histograms.bins)
         out = DatasetTally(dict(self.metadata), self.steps, histograms=empty)
         out += self
         return out
@@ -211,9 +209,10 @@ class Tally:
         contents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
         for process, names in processes.items():
             for name in names:
-                for variation, (sumw, sumw2) in self.datasets[name].histograms.items():
-                    w = sumw.values() * scales[name]
-                    w2 = sumw2.values() * scales[name] ** 2
+                sums = self.datasets[name].histograms
+                for variation in sums:
+                    w, w2 = sums.values(variation)
+                    w, w2 = w * scales[name], w2 * scales[name] ** 2
                     old = contents.get((process, variation))
                     contents[process, variation] = (w, w2) if old is None else (old[0] + w, old[1] + w2)
         out = {}

@@ -11,6 +11,7 @@ import pytest
 
 from massgap.processors.errors import ProcessorError
 from massgap.processors.flow import Flow
+from massgap.processors.histogram_sums import HistogramSums
 from massgap.processors.layout import HistogramSpec, Layout
 from massgap.processors.tally import DatasetTally, Tally, normalisation
 
@@ -39,7 +40,8 @@ def make(
     x, w, *, dataset="d", variations=("nominal",), cut=True, source=("f", 0), rows=True, **metadata
 ) -> Tally:
     x, w = np.asarray(x, dtype=float), np.asarray(w, dtype=float)
-    part = DatasetTally({"dataset": dataset, **metadata}, ())
+    sums = HistogramSums(tuple(variations), LAYOUT.size)
+    part = DatasetTally({"dataset": dataset, **metadata}, (), histograms=sums)
     part.total.fill(w)
     flow = Flow(part, LAYOUT, {v: w * (1 + i) for i, v in enumerate(variations)}, source=source)
     flow.count("all")
@@ -168,7 +170,7 @@ def test_normalisation() -> None:
 
 
 def test_flow_refuses_a_mask_of_another_length_and_cuts_after_fills() -> None:
-    part = DatasetTally({"dataset": "d"}, ())
+    part = DatasetTally({"dataset": "d"}, (), histograms=HistogramSums(("nominal",), LAYOUT.size))
     flow = Flow(part, LAYOUT, {"nominal": np.ones(3)})
     with pytest.raises(ProcessorError, match=r"step 'a': the mask has shape \(2,\), but there are 3 events"):
         flow.keep(Events(3), "a", [True, False])

@@ -1,0 +1,113 @@
+"""The contents of all histograms of a dataset, for all variations, in one flat array of exact sums.
+
+Adding the results of two chunks is then one addition of two arrays, however many histograms and variations
+there are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from massgap.processors.errors import ProcessorError
+from massgap.processors.exact import ExactSum
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["HistogramSums"]
+
+Fills = list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64] | None]]
+
+
+class HistogramSums:
+    """Sums of weights and of squared weights in each bin, for each variation.
+
+    Parameters
+    ----------
+    variations
+        Names of the variations.
+    bins
+        Number of bins of all histograms together.
+
+    Examples
+    --------
+    >>> sums = HistogramSums(("nominal",), 2)
+    >>> sums.fill("nominal", [(np.array([0, 1, 1], dtype=np.int32), None)], np.array([1.0, 2.0, 3.0]))
+    >>> [values.tolist() for values in sums.values("nominal")]
+    [[1.0, 5.0], [1.0, 13.0]]
+    """
+
+    def __init__(self, variations: tuple[str, ...] = (), bins: int = 0) -> None:
+        self.variations = tuple(variations)
+        self.bins = bins
+        self.sums = ExactSum(2 * len(self.variations) * bins)
+        # How many terms meet in one sum at most is known for each part, and far fewer than in all parts together.
+        self._terms = [0] * (2 * len(self.variations))
+
+    def __contains__(self, variation: object) -> bool:
+        return variation in self.variations
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.variations)
+
+    def fill(self, variation: str, fills: Fills, weights: npt.NDArray[np.float64]) -> None:
+        """Fill events into the histograms of one variation.
+
+        Parameters
+        ----------
+        variation
+            Its name.
+        fills
+            Pairs of bins and rows, see :meth:`massgap.processors.exact.ExactSum.fill_each`.
+        weights
+            Weight of each event under this variation.
+        """
+        first = 2 * self.variations.index(variation)
+        for part, values in ((first, weights), (first + 1, weights * weights)):
+            self.sums.terms = before = self._terms[part]
+            self.sums.fill_each(fills, values, part * self.bins, (part + 1) * self.bins)
+            if self.sums.terms < before:  # carried: all parts begin anew
+                self._terms = [1] * len(self._terms)
+            self._terms[part] = self.sums.terms
+        self.sums.terms = max(self._terms)
+
+    def finish(self) -> None:
+        """Leave out what is not needed to hold the sums, so that they are sent and added faster."""
+        self.sums.trim()
+
+    def values(self, variation: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Sums of weights and of squared weights of one variation, each rounded once, shape (bins,)."""
+        start = 2 * self.variations.index(variation) * self.bins
+        both = self.sums.part(slice(start, start + 2 * self.bins)).values()
+        return both[: self.bins], both[self.bins :]
+
+    def matches(self, other: HistogramSums) -> bool:
+        """Whether both hold the same histograms and variations."""
+        return self.variations == other.variations and self.bins == other.bins
+
+    def __iadd__(self, other: HistogramSums) -> Self:
+        if not self.matches(other):
+            msg = "histograms with different variations or bins cannot be added"
+            raise ProcessorError(msg)
+        self.sums += other.sums
+        return self
+
+    def copy(self) -> HistogramSums:
+        """An independent copy."""
+        out = HistogramSums(self.variations, 0)
+        out.bins, out.sums = self.bins, self.sums.copy()
+        return out
+
+    def state(self) -> tuple[Any, ...]:
+        """What a checkpoint stores."""
+        return self.variations, self.bins, self.sums
+
+    @classmethod
+    def of_state(cls, variations: tuple[str, ...], bins: int, sums: ExactSum) -> HistogramSums:
+        """The inverse of :meth:`state`."""
+        out = cls(tuple(variations), 0)
+        out.bins, out.sums = bins, sums
+        return out
