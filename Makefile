@@ -17,6 +17,9 @@ CONSTRAINTS ?= constraints.txt
 # Processes that share the tests, and arguments for pytest.
 TEST_WORKERS ?= 2
 TESTS ?=
+# Folder of the benchmarks, and which of them.
+BENCH ?= bench
+SUBJECTS ?=
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -27,12 +30,13 @@ GONE := $(if $(wildcard $(VENV)),$(shell $(RUN) -c '' >/dev/null 2>&1 || echo al
 INPUTS := pyproject.toml $(wildcard $(CONSTRAINTS)) $(GONE)
 PIP := $(RUN) -m pip --disable-pip-version-check --no-input install $(if $(CONSTRAINTS),-c "$(CONSTRAINTS)")
 
-.PHONY: help demo test lint dev clean clean-all always
+.PHONY: help demo test bench lint dev clean clean-all always
 
 help: ## Show this list
 	@echo "make demo       the slepton analysis from nothing to an HTML report"
 	@echo "                (OUT=folder EVENTS=100k EXECUTOR=iterative|futures|dask WORKERS=2)"
 	@echo "make test       the tests (TESTS='tests/fits -x' for some of them, TEST_WORKERS=2)"
+	@echo "make bench      the benchmarks, about 15 minutes (BENCH=folder SUBJECTS='mt2 slepton', all by default)"
 	@echo "make lint       style, types, and the arrows between the rooms"
 	@echo "make dev        an environment with everything a contributor needs"
 	@echo "make clean      remove what was built; make clean-all also the environment"
@@ -43,6 +47,10 @@ demo: $(VENV)/.demo$(NAMED)
 
 test: $(VENV)/.test$(NAMED)
 	$(RUN) -m pytest $(if $(filter-out 0 1,$(TEST_WORKERS)),-n $(TEST_WORKERS) --dist loadfile) $(TESTS)
+
+bench: $(VENV)/.test$(NAMED)
+	$(RUN) -m benchmarks --out "$(BENCH)" $(SUBJECTS)
+	$(RUN) -m massgap report benchmarks "$(BENCH)/benchmarks.json"
 
 lint: $(VENV)/.dev$(NAMED)
 	$(VENV)/bin/ruff check .
