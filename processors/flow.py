@@ -167,9 +167,10 @@ class Flow:
         self._fills.append((bins, rows))
 
     def _rows_of(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        mask = np.asarray(mask, dtype=bool)  # also of awkward arrays
         # Compared by content: a mask may be narrowed in place between two fills.
         if self._mask is None or not np.array_equal(self._mask[0], mask):
-            self._mask = (np.array(mask, dtype=bool), np.flatnonzero(mask))
+            self._mask = (mask.copy(), np.flatnonzero(mask))
         return self._mask[1]
 
     def write_rows(self, columns: dict[str, npt.NDArray[Any]]) -> None:

@@ -140,3 +140,12 @@ def test_masks_that_are_changed_between_fills() -> None:
     flow.fill("plain", np.full(3, 0.1), mask=mask)
     flow.finish()
     assert flow.part.histograms.values("nominal")[0].sum() == 4.0
+
+
+def test_awkward_values_and_masks() -> None:
+    import awkward as ak
+
+    flow = flow_of([1.0, 2.0, 4.0])
+    flow.fill("plain", ak.Array([0.1, 0.6, 0.9]), mask=ak.Array([True, False, True]))
+    flow.finish()
+    assert flow.part.histograms.values("nominal")[0].sum() == 5.0
