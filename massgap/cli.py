@@ -561,18 +561,30 @@ def _print_fit(fitted: Any) -> None:
 def report(what: tuple[str, ...], out: Path | None, reference: tuple[str, ...], **options: Any) -> None:
     """Write a report: one HTML page with tables, plots and provenance.
 
-    FOLDER is a run folder, or a folder of generated samples: then the page shows closure plots.
+    FOLDER is a run folder, or a folder of generated samples: then the page shows closure plots.  With the word
+    benchmarks before it, it is what make bench wrote.
 
     \b
     Examples:
       massgap report runs/scored
       massgap report samples data --reference tt=nano_tt.root
+      massgap report benchmarks bench/benchmarks.json
     """
     from massgap import stages
 
-    if len(what) > 2 or (len(what) == 2 and what[0] != "samples"):
-        msg = f"give one folder, or 'samples' and a folder, not {' '.join(what)}"
+    if len(what) > 2 or (len(what) == 2 and what[0] not in ("samples", "benchmarks")):
+        msg = f"give one folder, or 'samples' or 'benchmarks' and a folder, not {' '.join(what)}"
         raise click.UsageError(msg)
+    if what[0] == "benchmarks" and (len(what) == 2 or not Path("benchmarks/manifest.json").is_file()):
+        given = [name for name, value in options.items() if value is not None and name != "title"]
+        if given or reference:
+            name = given[0].replace("_folder", "") if given else "reference"
+            msg = f"--{name} does not go with benchmarks"
+            raise click.UsageError(msg)
+        results = Path(what[1]) if len(what) == 2 else Path("bench")
+        path = stages.report_benchmarks(results, out, title=options["title"])
+        click.echo(f"report: {path.resolve()}")
+        return
     folder = Path(what[-1])
     if what == ("samples",) and not folder.is_dir():
         folder = Path("data")

@@ -313,6 +313,18 @@ def report_samples(
     return write_samples_report(folder, out, reference=reference, title=title)
 
 
+def report_benchmarks(
+    results: str | Path, out: str | Path | None = None, *, title: str | None = None
+) -> Path:
+    """Write the page about a run of the benchmarks.
+
+    See :func:`massgap.reports.benchmarks_page.write_benchmarks_report`.
+    """
+    from massgap.reports.benchmarks_page import write_benchmarks_report
+
+    return write_benchmarks_report(results, out, title=title)
+
+
 @dataclass(frozen=True)
 class DemoResult:
     """Where the demo's results are, and how long each stage took in seconds."""
