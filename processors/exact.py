@@ -238,7 +238,9 @@ class ExactSum:
             self._count(other.terms)
             self._make_room(other.lowest, other.lowest + len(other.limbs) - 1)
             start = other.lowest - self.lowest
-            self.limbs[start : start + len(other.limbs)] += other.limbs
+            # Not with +=, which would copy the slice onto itself in the end.
+            mine = self.limbs[start : start + len(other.limbs)]
+            np.add(mine, other.limbs, out=mine)
         return self
 
     def __add__(self, other: ExactSum) -> ExactSum:

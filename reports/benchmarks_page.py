@@ -169,21 +169,23 @@ def _group(anchor: str, name: str, rows: list[dict[str, Any]]) -> Section:
 
 
 def _table(caption: str, rows: list[dict[str, Any]], *, with_goal: bool) -> Markup:
-    header = ["What", *(["Goal"] if with_goal else []), "Median", "Lowest to highest", "One call, CPU"]
+    header = [
+        "What",
+        *(["Goal"] if with_goal else []),
+        "Median",
+        "Lowest to highest",
+        "One call, CPU",
+        "Details",
+    ]
     cells = []
     for row in rows:
         m = row["measured"]
         goal = [_mark(row)] if with_goal else []
+        spread = f"{number(m['low'])} to {number(m['high'])}"
         cells.append(
-            [
-                lines(row["what"], row["detail"]) if row["detail"] else escape(row["what"]),
-                *goal,
-                value(m["median"], _shown(row)),
-                f"{number(m['low'])} to {number(m['high'])}",
-                _times(m),
-            ]
+            [row["what"], *goal, value(m["median"], _shown(row)), spread, _times(m), row["detail"] or "-"]
         )
-    return table(header, cells, caption=caption)
+    return table(header, cells, caption=caption, text_columns=(len(header) - 1,))
 
 
 def _shown(row: dict[str, Any]) -> str:
