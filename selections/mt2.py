@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.selections.compiled import compiled
+from massgap.selections.compiled import compiled, compiled_inline
 from massgap.selections.elementwise import elementwise
 from massgap.selections.errors import SelectionError
 from massgap.selections.mt2_massive import MASSIVE_ROWS, MASSIVE_SINGLE_ROWS, massive_block, massive_value
@@ -45,6 +45,7 @@ _TINY_MASS = 1e-30
 _TINY_TRIAL_MASS = 1e-13
 # Fewer events are done one by one: a block takes as long as this many.
 _FEW = 16
+_NUMBERS = (float, int, np.float64)
 
 
 @compiled
@@ -107,7 +108,7 @@ def mt2_kernel(
     if _is_massless(m1, m2, chi1, chi2):
         gained = massless_excess(px1, py1, px2, py2, pxmiss, pymiss, chi1)
         if not math.isnan(gained):
-            return max(chi1, math.sqrt(chi1 * chi1 + gained))
+            return _from_excess(chi1, gained)
     else:
         value = massive_value(m1, px1, py1, m2, px2, py2, pxmiss, pymiss, chi1, chi2)
         if not math.isnan(value):
@@ -149,62 +150,103 @@ def mt2_block(
                 pxmiss[i], pymiss[i], chi1[i * (chi1.size > 1)], chi2[i * (chi2.size > 1)],
             )  # fmt: skip
         return
-    work, single = np.ones(ROWS * STRIDE), np.ones(SINGLE_ROWS * STRIDE, np.float32)
-    masses, gained = np.zeros(4 * STRIDE), np.empty(BLOCK)
-    heavy, heavy_single = np.ones(MASSIVE_ROWS * STRIDE), np.ones(MASSIVE_SINGLE_ROWS * STRIDE, np.float32)
-    values = np.empty(BLOCK)
+    work, single, heavy, heavy_single, masses = _space()
     for first in range(0, n, BLOCK):
         size = min(BLOCK, n - first)
         if first == 0 or m1.size > 1 or m2.size > 1 or chi1.size > 1 or chi2.size > 1:
-            _spread(m1, first, size, masses[:size])
-            _spread(m2, first, size, masses[STRIDE : STRIDE + size])
-            _spread(chi1, first, size, masses[2 * STRIDE : 2 * STRIDE + size])
-            _spread(chi2, first, size, masses[3 * STRIDE : 3 * STRIDE + size])
-            light = 0
-            for i in range(size):
-                light += _is_massless(
-                    masses[i], masses[STRIDE + i], masses[2 * STRIDE + i], masses[3 * STRIDE + i]
-                )
-        if light > 0:
+            light = _masses(m1, m2, chi1, chi2, first, size, masses)
+        momenta = (px1, py1, px2, py2, pxmiss, pymiss)
+        _one_block(
+            masses, light, momenta, first, work, single, heavy, heavy_single, out[first : first + size], False
+        )
+
+
+@compiled
+def _space() -> tuple[Floats, Any, Floats, Any, Floats]:
+    """What a block of events needs: work arrays and the rows of masses."""
+    return (
+        np.ones(ROWS * STRIDE),
+        np.ones(SINGLE_ROWS * STRIDE, np.float32),
+        np.ones(MASSIVE_ROWS * STRIDE),
+        np.ones(MASSIVE_SINGLE_ROWS * STRIDE, np.float32),
+        np.zeros(4 * STRIDE),
+    )
+
+
+@compiled
+def _masses(m1: Floats, m2: Floats, chi1: Floats, chi2: Floats, first: int, size: int, masses: Floats) -> int:
+    """Fill the rows of masses; how many events are massless."""
+    _spread(m1, first, size, masses[:size])
+    _spread(m2, first, size, masses[STRIDE : STRIDE + size])
+    _spread(chi1, first, size, masses[2 * STRIDE : 2 * STRIDE + size])
+    _spread(chi2, first, size, masses[3 * STRIDE : 3 * STRIDE + size])
+    light = 0
+    for i in range(size):
+        light += _is_massless(masses[i], masses[STRIDE + i], masses[2 * STRIDE + i], masses[3 * STRIDE + i])
+    return light
+
+
+@compiled
+def _one_block(
+    masses: Floats,
+    light: int,
+    momenta: tuple[Floats, ...],
+    first: int,
+    work: Floats,
+    single: Any,
+    heavy: Floats,
+    heavy_single: Any,
+    out: Floats,
+    prepared: bool,
+) -> None:
+    """M_T2 of one block, of which light events are massless; prepared: by prepare_block."""
+    px1, py1, px2, py2, pxmiss, pymiss = momenta
+    size, missing = out.size, 0
+    chi = masses[2 * STRIDE : 3 * STRIDE]
+    if light < size:
+        missing = massive_block(
+            masses,
+            px1,
+            py1,
+            px2,
+            py2,
+            pxmiss,
+            pymiss,
+            first,
+            work,
+            single,
+            heavy,
+            heavy_single,
+            out,
+            prepared,
+        )
+    if light > 0:
+        gained = heavy[:BLOCK]
+        if not prepared:
             prepare_block(px1, py1, px2, py2, pxmiss, pymiss, first, size, work)
-            solve_block(work, single, masses[2 * STRIDE : 3 * STRIDE], gained[:size])
-        if light < size:
-            massive_block(
-                masses,
-                px1,
-                py1,
-                px2,
-                py2,
-                pxmiss,
-                pymiss,
-                first,
-                work,
-                single,
-                heavy,
-                heavy_single,
-                values[:size],
-            )
-        missing = 0
-        for i in range(size):
-            value, c1 = values[i], masses[2 * STRIDE + i]
-            if light > 0:
-                massless = math.sqrt(c1 * c1 + gained[i])
-                massless = max(massless, c1)
-                chosen = _is_massless(masses[i], masses[STRIDE + i], c1, masses[3 * STRIDE + i])
-                value = massless if chosen else value
-            out[first + i] = value
-            missing += 0 if value >= 0.0 else 1
-        if missing > 0:
+        missing += solve_block(work, single, chi, size, gained)
+        if light == size:
             for i in range(size):
+                out[i] = _from_excess(chi[i], gained[i])
+        else:
+            for i in range(size):
+                if _is_massless(masses[i], masses[STRIDE + i], chi[i], masses[3 * STRIDE + i]):
+                    out[i] = _from_excess(chi[i], gained[i])
+    if missing > 0:
+        for i in range(size):
+            if math.isnan(out[i]):
                 j = first + i
-                if math.isnan(out[j]):
-                    u1, u2, c1, c2 = (
-                        masses[i],
-                        masses[STRIDE + i],
-                        masses[2 * STRIDE + i],
-                        masses[3 * STRIDE + i],
-                    )
-                    out[j] = _general(u1, px1[j], py1[j], u2, px2[j], py2[j], pxmiss[j], pymiss[j], c1, c2)
+                out[i] = _general(
+                    masses[i], px1[j], py1[j], masses[STRIDE + i], px2[j], py2[j],
+                    pxmiss[j], pymiss[j], chi[i], masses[3 * STRIDE + i],
+                )  # fmt: skip
+
+
+@compiled_inline
+def _from_excess(chi: float, gained: float) -> float:
+    """M_T2 of massless visible systems, NaN where the excess is."""
+    value = math.sqrt(chi * chi + gained)
+    return max(value, chi)
 
 
 @compiled
@@ -248,11 +290,28 @@ def mt2_pair_block(
     out_a, out_b
         To be filled with the results for the one and the other.
     """
+    n = out_a.size
     chi = np.empty(1)
-    chi[0] = chi_a
-    mt2_block(m1, px1, py1, m2, px2, py2, pxmiss, pymiss, chi, chi, out_a)
-    chi[0] = chi_b
-    mt2_block(m1, px1, py1, m2, px2, py2, pxmiss, pymiss, chi, chi, out_b)
+    work, single, heavy, heavy_single, masses = _space()
+    for first in range(0, n, BLOCK):
+        size = min(BLOCK, n - first)
+        momenta = (px1, py1, px2, py2, pxmiss, pymiss)
+        prepare_block(px1, py1, px2, py2, pxmiss, pymiss, first, size, work)
+        for one, out in ((chi_a, out_a), (chi_b, out_b)):
+            chi[0] = one
+            light = _masses(m1, m2, chi, chi, first, size, masses)
+            _one_block(
+                masses,
+                light,
+                momenta,
+                first,
+                work,
+                single,
+                heavy,
+                heavy_single,
+                out[first : first + size],
+                True,
+            )
 
 
 def _is_flat(value: Any, like: Any) -> bool:
@@ -326,6 +385,9 @@ def mt2(
     [12.017183, 0.0]
     """
     momenta = (px_vis_1, py_vis_1, px_vis_2, py_vis_2, px_miss, py_miss)
+    event = (m_vis_1, px_vis_1, py_vis_1, m_vis_2, px_vis_2, py_vis_2, px_miss, py_miss, m_invis_1, m_invis_2)
+    if out is None and all(type(value) in _NUMBERS for value in event):
+        return np.float64(mt2_kernel(*map(float, event)))
     masses = (m_vis_1, m_vis_2, m_invis_1, m_invis_2)
     # A mass that is one number stays one number: repeated for each event it would be another array to read.
     fixed = [
@@ -333,6 +395,8 @@ def mt2(
     ]
 
     def loop(*arrays: Floats) -> None:
+        # Arrays that must not be written to would be compiled for once more, which takes longer than a copy.
+        arrays = tuple(np.require(array, requirements="W") for array in arrays)
         px1, py1, px2, py2, pxmiss, pymiss = arrays[:6]
         rest = iter(arrays[6:])
         m1, m2, chi1, chi2 = (next(rest) if value is None else value for value in fixed)

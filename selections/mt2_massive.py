@@ -27,9 +27,10 @@ Real: TypeAlias = Any
 """A number in single or double precision; the constants of a function are arguments, to have the same one."""
 
 (_M1, _X1, _Y1, _C1, _M2, _X2, _Y2, _C2, _PX, _PY, _LOW, _NX, _NY, _DELTA) = range(14)
-(_SCALE, _KIND, _LIMIT, _EXCESS) = range(14, 18)
-MASSIVE_ROWS = 18
-MASSIVE_SINGLE_ROWS = 14
+(_SCALE, _KIND, _LIMIT, _EXCESS, _STEP, _TURN, _PLACE) = range(14, 21)
+MASSIVE_ROWS = 21
+_SPARE = 14 * STRIDE
+MASSIVE_SINGLE_ROWS = 28
 _F0, _F1, _F05, _F01 = (np.float32(v) for v in (0.0, 1.0, 0.5, 0.1))
 _SMALL = np.float32(1e-8)
 
@@ -66,6 +67,7 @@ def _newton_step(
     zero: Real,
     one: Real,
     half: Real,
+    merged: bool,
 ) -> tuple[Real, Real, Real, Real, Real]:
     """Change of Delta, angle to turn the direction by, whether G has a minimum there, the angle in units of the
     finest structure, and what the curvature of G takes off the change of Delta."""
@@ -87,9 +89,13 @@ def _newton_step(
     eu1, el1 = (e1 * e1 + t1 * t1 if away1 else sd1 + ar1), (sd1 + ar1 if away1 else mm1)
     hu2, hl2 = ((r2 - t2) * (r2 + t2) if away2 else ad2 + sr2), (sr2 + ad2 if away2 else mm2)
     eu2, el2 = (e2 * e2 + t2 * t2 if away2 else sd2 + ar2), (sd2 + ar2 if away2 else mm2)
-    i1, i2 = one / (hl1 * el1), one / (hl2 * el2)
+    # Divisions take most of the time: in double precision, where this does not underflow, one for both legs.
+    k1, k2 = hl1 * el1, hl2 * el2
+    both = one / ((k1 * k2) if merged else one)
+    i1, i2 = (k2 * both if merged else one / k1), (k1 * both if merged else one / k2)
     h1, h2, u1, u2 = hu1 * el1 * i1, hu2 * el2 * i2, eu1 * hl1 * i1, eu2 * hl2 * i2
-    j1, j2 = one / sr1, one / sr2
+    both = one / (sr1 * sr2)
+    j1, j2 = sr2 * both, sr1 * both
     is1, is2, ir1, ir2 = r1 * j1, r2 * j2, s1 * j1, s2 * j2
     gap = h1 + h2 - (nx * px + ny * py)
     g1, g2 = b1 * is1, b2 * is2
@@ -194,11 +200,13 @@ def _estimate(
     mm1, mm2 = m1 * m1, m2 * m2
     s1, s2 = np.sqrt(mm1 + a1 * a1), np.sqrt(mm2 + a2 * a2)
     far1, far2 = s1 + abs(a1), s2 + abs(a2)
-    rate = (one / far1 if a1 < zero else far1 / mm1) + (one / far2 if a2 < zero else far2 / mm2)
+    rate = (one if a1 < zero else far1) / (far1 if a1 < zero else mm1) + (one if a2 < zero else far2) / (
+        far2 if a2 < zero else mm2
+    )
     inverse = s1 * c1 * c1 + s2 * c2 * c2
     push = nx * px + ny * py
     root = np.sqrt(push * push + (rate + rate) * inverse)
-    d = half * (push + root) / rate if push > zero else inverse / (root - push)
+    d = (half * (push + root) if push > zero else inverse) / (rate if push > zero else root - push)
     above1, above2 = m1 * c1, m2 * c2 + low
     d = d - (max(above2, above1))
     return d + d
@@ -339,8 +347,12 @@ def massive_block(
     work: Floats,
     single: Any,
     out: Floats,
-) -> None:
-    """M_T2 of the events of a block, NaN where the search must decide.  masses: rows of m1, m2, chi1, chi2."""
+    prepared: bool,
+) -> int:
+    """M_T2 of the events of a block, NaN where the search must decide; how many these are.
+
+    masses: rows of m1, m2, chi1, chi2; prepared: whether prepare_block has filled the rows of massless.
+    """
     size = out.size
     _prepare_block(masses, x1, y1, x2, y2, px, py, first, size, work)
     kinds = work[_KIND * STRIDE : _KIND * STRIDE + BLOCK]
@@ -350,51 +362,99 @@ def massive_block(
         n_light += kinds[i] == 1.0
         n_zero += kinds[i] == 2.0
     if n_light + n_zero > 0:
-        prepare_block(x1, y1, x2, y2, px, py, first, size, massless)
+        if not prepared:
+            prepare_block(x1, y1, x2, y2, px, py, first, size, massless)
         ratios_block(massless, ratios, masses[2 * STRIDE : 3 * STRIDE])
     _single_block(work, single)
-    if n_general > 0:
-        for i in range(BLOCK):
-            single[_NX * STRIDE + i], single[_NY * STRIDE + i], single[_DELTA * STRIDE + i] = _start(
-                single[_M1 * STRIDE + i], single[_X1 * STRIDE + i], single[_Y1 * STRIDE + i], single[_C1 * STRIDE + i],
-            single[_M2 * STRIDE + i], single[_X2 * STRIDE + i], single[_Y2 * STRIDE + i], single[_C2 * STRIDE + i],
-            single[_PX * STRIDE + i], single[_PY * STRIDE + i], single[_LOW * STRIDE + i], _F0, _F1, _F05,
-            )  # fmt: skip
-        _steps_block(single)
-        _steps_block(single)
     if n_zero > 0:
-        _light_block(2.0, kinds, ratios, single)
-    if n_zero + n_general > 0:
-        _steps_block(single)
-    if n_light > 0:
-        _light_block(1.0, kinds, ratios, single)
-    _steps_block(single)
+        _light_block(ratios, single, single, True)
+        _steps_block(single, BLOCK)
+    if n_light > 0 and n_zero == 0:
+        _light_block(ratios, single, single, False)
+    elif n_light > 0:
+        spare = single[_SPARE:]
+        _light_block(ratios, single, spare, False)
+        for i in range(size):
+            if kinds[i] == 1.0:
+                for row in range(_NX, _DELTA + 1):
+                    single[row * STRIDE + i] = spare[row * STRIDE + i]
+    if n_light + n_zero > 0:
+        _steps_block(single, BLOCK)
+    if n_general == size:
+        _general_block(single, BLOCK)
+    elif n_general > 0:
+        # Few events of another kind among many: gathered, so that the others do not wait for them.
+        spare, k = single[_SPARE:], 0
+        for i in range(size):
+            if kinds[i] == 0.0:
+                for row in range(_LOW + 1):
+                    spare[row * STRIDE + k] = single[row * STRIDE + i]
+                k += 1
+        _general_block(spare, n_general)
+        k = 0
+        for i in range(size):
+            if kinds[i] == 0.0:
+                for row in range(_NX, _DELTA + 1):
+                    single[row * STRIDE + i] = spare[row * STRIDE + k]
+                k += 1
     for i in range(BLOCK):
         nx, ny = _unit(np.float64(single[_NX * STRIDE + i]), np.float64(single[_NY * STRIDE + i]))
         work[_NX * STRIDE + i], work[_NY * STRIDE + i] = nx, ny
         work[_DELTA * STRIDE + i] = single[_DELTA * STRIDE + i]
-    for i in range(BLOCK):
-        unbalanced = work[_LIMIT * STRIDE + i] <= 0.0
-        work[_EXCESS * STRIDE + i] = 0.0 if unbalanced else math.nan
-    steps, left = 0, 0
-    while True:
-        left = _polish_block(work, size)
-        steps += 1
-        if 8 * left < BLOCK or steps == _MAX_STEPS:
-            break
-    if left > 0 and steps < _MAX_STEPS:
-        for i in range(size):
-            if math.isnan(work[_EXCESS * STRIDE + i]):
-                work[_EXCESS * STRIDE + i] = _continued(
-                    work[_NX * STRIDE + i], work[_NY * STRIDE + i], work[_DELTA * STRIDE + i],
-                    work[_M1 * STRIDE + i], work[_X1 * STRIDE + i], work[_Y1 * STRIDE + i], work[_C1 * STRIDE + i],
-                    work[_M2 * STRIDE + i], work[_X2 * STRIDE + i], work[_Y2 * STRIDE + i], work[_C2 * STRIDE + i],
-                    work[_PX * STRIDE + i], work[_PY * STRIDE + i], work[_LOW * STRIDE + i], 0.0, 1.0, 0.5,
-                    steps,
-                )  # fmt: skip
+    _polish_block(work, BLOCK)
+    missing = 0
     for i in range(size):
-        out[i] = _value(work[_EXCESS * STRIDE + i], work[_M1 * STRIDE + i] + work[_C1 * STRIDE + i], work[_SCALE * STRIDE + i],
-            max(masses[i] + masses[2 * STRIDE + i], masses[STRIDE + i] + masses[3 * STRIDE + i]))  # fmt: skip
+        excess = 0.0 if work[_LIMIT * STRIDE + i] <= 0.0 else work[_EXCESS * STRIDE + i]
+        value = _value(
+            excess, work[_M1 * STRIDE + i] + work[_C1 * STRIDE + i], work[_SCALE * STRIDE + i],
+            max(masses[i] + masses[2 * STRIDE + i], masses[STRIDE + i] + masses[3 * STRIDE + i]),
+        )  # fmt: skip
+        out[i] = value
+        missing += not value >= 0.0
+    return _continue_block(work, masses, out) if missing > 0 else 0
+
+
+@compiled
+def _continue_block(work: Floats, masses: Floats, out: Floats) -> int:
+    """More steps for the events of which the first was not the last; how many are left to the search."""
+    left = 0
+    for i in range(out.size):
+        if math.isnan(out[i]):
+            work[_PLACE * STRIDE + i] = i
+            _keep(work, i, left)
+            left += 1
+    for _ in range(1, _MAX_STEPS):
+        if left == 0:
+            break
+        _polish_block(work, left)
+        count, left = left, 0
+        for k in range(count):
+            excess = work[_EXCESS * STRIDE + k]
+            if math.isnan(excess):
+                _keep(work, k, left)
+                left += 1
+                continue
+            i = int(work[_PLACE * STRIDE + k])
+            out[i] = _value(
+                excess, work[_M1 * STRIDE + k] + work[_C1 * STRIDE + k], work[_SCALE * STRIDE + k],
+                max(masses[i] + masses[2 * STRIDE + i], masses[STRIDE + i] + masses[3 * STRIDE + i]),
+            )  # fmt: skip
+    return left
+
+
+@compiled
+def _keep(work: Floats, i: int, k: int) -> None:
+    """Move an event to an earlier place of the work array, with its direction and Delta after the last step."""
+    for row in range(_LOW + 1):
+        work[row * STRIDE + k] = work[row * STRIDE + i]
+    work[_NX * STRIDE + k], work[_NY * STRIDE + k], work[_DELTA * STRIDE + k] = _moved(
+        work[_NX * STRIDE + i], work[_NY * STRIDE + i], work[_DELTA * STRIDE + i],
+        work[_STEP * STRIDE + i], work[_TURN * STRIDE + i], 1.0, 0.1,
+    )  # fmt: skip
+    work[_SCALE * STRIDE + k], work[_PLACE * STRIDE + k] = (
+        work[_SCALE * STRIDE + i],
+        work[_PLACE * STRIDE + i],
+    )
 
 
 @compiled_inline
@@ -412,83 +472,71 @@ def _single_block(work: Floats, single: Any) -> None:
 
 
 @compiled
-def _steps_block(single: Any) -> None:
+def _general_block(single: Any, size: int) -> None:
+    """Start and steps in single precision of events that are not light."""
+    for i in range(size):
+        single[_NX * STRIDE + i], single[_NY * STRIDE + i], single[_DELTA * STRIDE + i] = _start(
+            single[_M1 * STRIDE + i], single[_X1 * STRIDE + i], single[_Y1 * STRIDE + i], single[_C1 * STRIDE + i],
+            single[_M2 * STRIDE + i], single[_X2 * STRIDE + i], single[_Y2 * STRIDE + i], single[_C2 * STRIDE + i],
+            single[_PX * STRIDE + i], single[_PY * STRIDE + i], single[_LOW * STRIDE + i], _F0, _F1, _F05,
+        )  # fmt: skip
+    for _ in range(_SINGLE_STEPS[0]):
+        _steps_block(single, size)
+
+
+@compiled
+def _steps_block(single: Any, size: int) -> None:
     """One Newton step in single precision."""
-    for i in range(BLOCK):
+    for i in range(size):
         nx, ny, delta = single[_NX * STRIDE + i], single[_NY * STRIDE + i], single[_DELTA * STRIDE + i]
         step, turn, _det, _fine, _bent = _newton_step(
             nx, ny, delta,
             single[_M1 * STRIDE + i], single[_X1 * STRIDE + i], single[_Y1 * STRIDE + i], single[_C1 * STRIDE + i],
             single[_M2 * STRIDE + i], single[_X2 * STRIDE + i], single[_Y2 * STRIDE + i], single[_C2 * STRIDE + i],
-            single[_PX * STRIDE + i], single[_PY * STRIDE + i], single[_LOW * STRIDE + i], _F0, _F1, _F05,
+            single[_PX * STRIDE + i], single[_PY * STRIDE + i], single[_LOW * STRIDE + i], _F0, _F1, _F05, False,
         )  # fmt: skip
         nx, ny, delta = _moved(nx, ny, delta, step, turn, _F1, _F01)
         single[_NX * STRIDE + i], single[_NY * STRIDE + i], single[_DELTA * STRIDE + i] = nx, ny, delta
 
 
 @compiled
-def _light_block(kind: float, kinds: Floats, ratios: Any, single: Any) -> None:
-    """Start the events of one kind from the massless solution."""
-    if kind == 2.0:
-        for i in range(BLOCK):
-            nx, ny, delta = _light_start(
-                single[_M1 * STRIDE + i], single[_X1 * STRIDE + i], single[_Y1 * STRIDE + i], single[_C1 * STRIDE + i],
-                single[_M2 * STRIDE + i], single[_X2 * STRIDE + i], single[_Y2 * STRIDE + i], single[_C2 * STRIDE + i],
-                single[_PX * STRIDE + i], single[_PY * STRIDE + i], single[_LOW * STRIDE + i], _F0, _F1, _F05,
-                ratios[i],
-                True,
-            )  # fmt: skip
-            chosen = kinds[i] == kind
-            single[_NX * STRIDE + i] = nx if chosen else single[_NX * STRIDE + i]
-            single[_NY * STRIDE + i] = ny if chosen else single[_NY * STRIDE + i]
-            single[_DELTA * STRIDE + i] = delta if chosen else single[_DELTA * STRIDE + i]
-        return
+def _light_block(ratios: Any, single: Any, target: Any, free: bool) -> None:
+    """Start from the massless solution, in the rows of target; free: without trial masses."""
     for i in range(BLOCK):
-        nx, ny, delta = _light_start(
+        target[_NX * STRIDE + i], target[_NY * STRIDE + i], target[_DELTA * STRIDE + i] = _light_start(
             single[_M1 * STRIDE + i], single[_X1 * STRIDE + i], single[_Y1 * STRIDE + i], single[_C1 * STRIDE + i],
             single[_M2 * STRIDE + i], single[_X2 * STRIDE + i], single[_Y2 * STRIDE + i], single[_C2 * STRIDE + i],
             single[_PX * STRIDE + i], single[_PY * STRIDE + i], single[_LOW * STRIDE + i], _F0, _F1, _F05,
             ratios[i],
-            False,
+            free,
         )  # fmt: skip
-        chosen = kinds[i] == kind
-        single[_NX * STRIDE + i] = nx if chosen else single[_NX * STRIDE + i]
-        single[_NY * STRIDE + i] = ny if chosen else single[_NY * STRIDE + i]
-        single[_DELTA * STRIDE + i] = delta if chosen else single[_DELTA * STRIDE + i]
 
 
 @compiled
-def _polish_block(work: Floats, size: int) -> int:
-    """One Newton step in double precision; how many events are not finished."""
-    for i in range(BLOCK):
+def _polish_block(work: Floats, size: int) -> None:
+    """One Newton step in double precision, not made yet, and Delta where it is the last one, else NaN."""
+    for i in range(size):
         nx, ny, delta = work[_NX * STRIDE + i], work[_NY * STRIDE + i], work[_DELTA * STRIDE + i]
         step, turn, det, fine, bent = _newton_step(
             nx, ny, delta,
             work[_M1 * STRIDE + i], work[_X1 * STRIDE + i], work[_Y1 * STRIDE + i], work[_C1 * STRIDE + i],
             work[_M2 * STRIDE + i], work[_X2 * STRIDE + i], work[_Y2 * STRIDE + i], work[_C2 * STRIDE + i],
-            work[_PX * STRIDE + i], work[_PY * STRIDE + i], work[_LOW * STRIDE + i], 0.0, 1.0, 0.5,
+            work[_PX * STRIDE + i], work[_PY * STRIDE + i], work[_LOW * STRIDE + i], 0.0, 1.0, 0.5, True,
         )  # fmt: skip
         good = _accepted(delta, step, det, fine)
-        excess = work[_EXCESS * STRIDE + i]
-        found = delta + (step - bent) if good else math.nan
-        work[_EXCESS * STRIDE + i] = excess if excess >= 0.0 else found
-        nx, ny, delta = _moved(nx, ny, delta, step, turn, 1.0, 0.1)
-        work[_NX * STRIDE + i], work[_NY * STRIDE + i], work[_DELTA * STRIDE + i] = nx, ny, delta
-    left = 0
-    for i in range(size):
-        left += not work[_EXCESS * STRIDE + i] >= 0.0
-    return left
+        work[_EXCESS * STRIDE + i] = delta + (step - bent) if good else math.nan
+        work[_STEP * STRIDE + i], work[_TURN * STRIDE + i] = step, turn
 
 
 @compiled
 def _continued(
     nx: float, ny: float, delta: float, m1: float, x1: float, y1: float, c1: float, m2: float, x2: float, y2: float,
-    c2: float, px: float, py: float, low: float, zero: float, one: float, half: float, steps: int,
+    c2: float, px: float, py: float, low: float,
 ) -> float:  # fmt: skip
-    """Delta by the steps that are left, NaN where they do not settle."""
-    for _ in range(steps, _MAX_STEPS):
+    """Delta by steps in double precision, NaN where they do not settle."""
+    for _ in range(_MAX_STEPS):
         step, turn, det, fine, bent = _newton_step(
-            nx, ny, delta, m1, x1, y1, c1, m2, x2, y2, c2, px, py, low, zero, one, half
+            nx, ny, delta, m1, x1, y1, c1, m2, x2, y2, c2, px, py, low, 0.0, 1.0, 0.5, True
         )
         if _accepted(delta, step, det, fine):
             found: float = delta + (step - bent)
@@ -525,12 +573,11 @@ def massive_value(
         )
     for _ in range(_SINGLE_STEPS[int(kind)]):
         step, turn, _det, _fine, _bent = _newton_step(
-            s_nx, s_ny, s_delta, s_m1, s_x1, s_y1, s_c1, s_m2, s_x2, s_y2, s_c2, s_px, s_py, s_low, _F0, _F1, _F05
+            s_nx, s_ny, s_delta, s_m1, s_x1, s_y1, s_c1, s_m2, s_x2, s_y2, s_c2, s_px, s_py, s_low, _F0, _F1, _F05,
+            False,
         )  # fmt: skip
         s_nx, s_ny, s_delta = _moved(s_nx, s_ny, s_delta, step, turn, _F1, _F01)
     nx, ny = _unit(np.float64(s_nx), np.float64(s_ny))
     delta = np.float64(s_delta)
-    excess = _continued(
-        nx, ny, delta, m_1, x_1, y_1, c_1, m_2, x_2, y_2, c_2, p_x, p_y, low, 0.0, 1.0, 0.5, 0
-    )
+    excess = _continued(nx, ny, delta, m_1, x_1, y_1, c_1, m_2, x_2, y_2, c_2, p_x, p_y, low)
     return _value(excess, m_1 + c_1, scale, bound)

@@ -54,8 +54,8 @@ BLOCK = 128
 """Events that are handled together: what one block needs stays in the fastest cache."""
 STRIDE = BLOCK + 8
 """Distance of the rows of the work array: not a power of two, which would map all rows to the same cache lines."""
-(_R, _S, _ZA, _ZB, _KK, _E, _UNIT, _CROSS, _SINE, _X, _RESULT) = range(11)
-ROWS = 11
+(_R, _S, _ZA, _ZB, _KK, _E, _UNIT, _CROSS, _SINE, _X) = range(10)
+ROWS = 10
 SINGLE_ROWS = 8
 
 # The promised gain below which the result is right to 1e-10, and below which steps in double precision stop.
@@ -69,8 +69,10 @@ _MAX_STEPS = 16
 _PARALLEL = 1e-5
 _ZERO, _QUARTER, _HALF, _ONE, _FIVE = (np.float32(v) for v in (0.0, 0.25, 0.5, 1.0, 5.0))
 _FIFTH, _THIRD = np.float32(0.2), np.float32(0.3)
-_W1, _W2, _W3, _W4 = (np.float32(v) for v in (0.8, 0.3, 0.1, 0.03))
-_G1, _G2, _G3, _G4 = (np.float32((1.0 - v) ** 2 / v) for v in (0.8, 0.3, 0.1, 0.03))
+_W1, _W2, _W3 = (np.float32(v) for v in (0.75, 0.35, 0.12))
+_G1, _G2, _G3 = (np.float32((1.0 - v) ** 2 / v) for v in (0.75, 0.35, 0.12))
+# The fourth candidate, 1 / (1 + width sqrt(e)), follows the maximum next to 1 of nearly parallel visible momenta.
+_WIDTH = np.float32(1.3)
 
 
 @compiled_inline
@@ -101,20 +103,21 @@ def _trial(
     w: Single, gap: Single, r: Single, s: Single, za: Single, zb: Single, e: Single, x: Single
 ) -> Single:
     """k(w), where gap = (1 - w)^2 / w."""
-    p = (za * w + zb) / (r * w + s)
-    g = gap + e
-    q = abs(p) + np.sqrt(p * p + x * g)
-    return (q if p < _ZERO else x) / (g if p < _ZERO else q)
+    p, y = za * w + zb, r * w + s
+    gy, xy = (gap + e) * y, x * y
+    q = abs(p) + np.sqrt(p * p + xy * gy)
+    return (q if p < _ZERO else xy) / (gy if p < _ZERO else q)
 
 
 @compiled_inline
 def _start(r: Single, s: Single, za: Single, zb: Single, e: Single, x: Single) -> Single:
     """The best of four candidates for w; without one, half of the w at which P = 0."""
     k1, k2 = _trial(_W1, _G1, r, s, za, zb, e, x), _trial(_W2, _G2, r, s, za, zb, e, x)
-    k3, k4 = _trial(_W3, _G3, r, s, za, zb, e, x), _trial(_W4, _G4, r, s, za, zb, e, x)
+    w4 = _ONE / (_ONE + _WIDTH * np.sqrt(e))
+    k3, k4 = _trial(_W3, _G3, r, s, za, zb, e, x), _trial(w4, _WIDTH * _WIDTH * e * w4, r, s, za, zb, e, x)
     w, k = (_W1 if k1 > k2 else _W2), (max(k2, k1))
     w, k = (w if k > k3 else _W3), (max(k3, k))
-    w, k = (w if k > k4 else _W4), (max(k4, k))
+    w, k = (w if k > k4 else w4), (max(k4, k))
     return w if k > _ZERO else -_HALF * zb / za
 
 
@@ -306,9 +309,10 @@ def ratios_block(work: Floats, single: Any, chi: Floats) -> None:
 
 
 @compiled
-def solve_block(work: Floats, single: Any, chi: Floats, out: Floats) -> None:
-    """M_T2^2 - chi^2 of the events of a block, NaN where the search must decide."""
+def solve_block(work: Floats, single: Any, chi: Floats, size: int, out: Floats) -> int:
+    """M_T2^2 - chi^2 of the events of a block, NaN where the search must decide; 0 if that is nowhere."""
     ratios_block(work, single, chi)
+    missing = 0
     for i in range(BLOCK):
         r, s = work[_R * STRIDE + i], work[_S * STRIDE + i]
         za, zb = work[_ZA * STRIDE + i], work[_ZB * STRIDE + i]
@@ -320,15 +324,13 @@ def solve_block(work: Floats, single: Any, chi: Floats, out: Floats) -> None:
         reliable = _reliable(r, s, work[_UNIT * STRIDE + i], sine)
         settled = abs(gain) < _NEGLIGIBLE
         excess = 0.0 if zero else excess
-        work[_RESULT * STRIDE + i] = excess if (settled | zero) & reliable else math.nan
-    missing = 0
-    for i in range(out.size):
-        value = work[_RESULT * STRIDE + i]
-        out[i] = value
-        missing += 0 if value >= 0.0 else 1
+        found = (settled | zero) & reliable
+        out[i] = excess if found else math.nan
+        missing += not found
     if missing == 0:
-        return
-    for i in range(out.size):
+        return 0
+    missing = 0
+    for i in range(size):
         if math.isnan(out[i]) and _reliable(
             work[_R * STRIDE + i], work[_S * STRIDE + i], work[_UNIT * STRIDE + i], work[_SINE * STRIDE + i]
         ):
@@ -342,3 +344,5 @@ def solve_block(work: Floats, single: Any, chi: Floats, out: Floats) -> None:
             )
             best = _refined(np.float64(single[i]), shape, work[_X * STRIDE + i])
             out[i] = 2.0 * work[_CROSS * STRIDE + i] * best
+        missing += math.isnan(out[i])
+    return missing
