@@ -42,8 +42,8 @@ _SMALL_BOTH = 1e-11
 _MAX_STEPS = 12
 # Steps in single precision, by kind.
 _SINGLE_STEPS = (4, 1, 2)
-# Legs with m^2 below this fraction of p^2 start from the massless solution.
-_LIGHT = 1e-3
+# Legs with m^2 below this fraction of p^2 start from the massless solution, with and without trial masses.
+_LIGHT, _LIGHT_FREE = 1e-2, 1.0
 # A leg with a mass below this fraction of the largest input counts as massless.
 _TINY = 1e-30
 
@@ -253,7 +253,8 @@ def _limit(
 @compiled_inline
 def _kind(m1: float, c1: float, m2: float, c2: float, aa: float, bb: float) -> float:
     """How an event starts: 1 from the massless solution, 2 likewise but without trial masses, 0 otherwise."""
-    light = (c1 == c2) & (m1 * m1 < _LIGHT * aa) & (m2 * m2 < _LIGHT * bb)
+    below = _LIGHT_FREE if c1 == 0.0 else _LIGHT
+    light = (c1 == c2) & (m1 * m1 < below * aa) & (m2 * m2 < below * bb)
     return (2.0 if c1 == 0.0 else 1.0) if light else 0.0
 
 

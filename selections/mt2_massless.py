@@ -83,13 +83,14 @@ def _prepare(
     aa, bb = ax * ax + ay * ay, bx * bx + by * by
     ab = math.sqrt(aa * bb)
     cross, dot = ax * by - ay * bx, ax * bx + ay * by
-    unit = 1.0 / ab
+    # One division for three: the product stays a normal number wherever unit is reliable.
+    total, more = aa + ab, ab + abs(dot)
+    half = ab * more
+    inverse = 1.0 / (half * total)
+    unit = more * (total * inverse)
     sine, cosine = abs(cross) * unit, dot * unit
-    total = aa + ab
-    more = 1.0 + abs(cosine)
-    inverse = 1.0 / (more * total)
-    spread = 2.0 * (sine * sine * (total * inverse) if cosine > 0.0 else 1.0 - cosine)
-    part = more * inverse
+    spread = 2.0 * (cross * total * inverse * cross if dot > 0.0 else 1.0 - cosine)
+    part = half * inverse
     r, s = aa * part, ab * part
     signed = math.copysign(unit, cross)
     pa, pb = (px * by - py * bx) * signed, (ax * py - ay * px) * signed
@@ -151,7 +152,7 @@ def _step(
 
 @compiled_inline
 def _evaluate(
-    w: float, r: float, s: float, za: float, zb: float, kk: float, e: float, x: float
+    w: float, r: float, s: float, za: float, zb: float, kk: float, e: float, x: float, far: bool
 ) -> tuple[float, float, float, float]:
     """k, the relative gain that the next Newton step promises (NaN where it cannot tell), the w it leads to, sqrt(w^2 + C t^2)."""
     y = r * w + s
@@ -168,8 +169,9 @@ def _evaluate(
     t = w * iy
     c = kk * ik
     f2 = w * w + c * t * t
-    f = math.sqrt(f2)
     rho = 1.0 - f2
+    # A series is enough for the gain, which is rejected for large rho; a search needs the root.
+    f = math.sqrt(f2) if far else 1.0 - rho * (0.5 + rho * (0.125 + rho * 0.0625))
     rise = root * (w + c * t * s * iy * iy) - 0.25 * (kk * iy * iy) * rho
     step = (f2 - f) / rise
     gain = -0.25 * k * rho * iw * iw * step
@@ -183,7 +185,7 @@ def _evaluate(
 @compiled_inline
 def _reliable(r: float, s: float, unit: float, sine: float) -> bool:
     """Whether nothing under- or overflows (NaN and infinity included) and the visible momenta are not parallel."""
-    return (sine > _PARALLEL) & (unit > 1e-120) & (unit < 1e120) & (r > 1e-50) & (s > 1e-50)
+    return (sine > _PARALLEL) & (unit > 1e-90) & (unit < 1e90) & (r > 1e-50) & (s > 1e-50)
 
 
 @compiled_inline
@@ -198,7 +200,7 @@ def _refined(w: float, shape: Shape, x: float) -> float:
     r, s, za, zb, kk, e = shape
     low, high = 0.0, 1.0
     for _ in range(_MAX_STEPS):
-        k, gain, new, f = _evaluate(w, r, s, za, zb, kk, e, x)
+        k, gain, new, f = _evaluate(w, r, s, za, zb, kk, e, x, True)
         if abs(gain) < _SETTLED:
             return k + k * gain
         if f < 1.0:
@@ -240,7 +242,7 @@ def massless_excess(ax: float, ay: float, bx: float, by: float, px: float, py: f
     if x == 0.0 and _certainly_zero(za, zb, sine):
         return 0.0
     w = _ratio(shape, x)
-    k, gain, _new, _f = _evaluate(w, r, s, za, zb, kk, e, x)
+    k, gain, _new, _f = _evaluate(w, r, s, za, zb, kk, e, x, False)
     best = k + k * gain
     if not abs(gain) < _NEGLIGIBLE:
         best = _refined(w, shape, x)
@@ -318,7 +320,7 @@ def solve_block(work: Floats, single: Any, chi: Floats, size: int, out: Floats) 
         za, zb = work[_ZA * STRIDE + i], work[_ZB * STRIDE + i]
         x, sine = work[_X * STRIDE + i], work[_SINE * STRIDE + i]
         kk, e = work[_KK * STRIDE + i], work[_E * STRIDE + i]
-        k, gain, _new, _f = _evaluate(np.float64(single[i]), r, s, za, zb, kk, e, x)
+        k, gain, _new, _f = _evaluate(np.float64(single[i]), r, s, za, zb, kk, e, x, False)
         excess = 2.0 * work[_CROSS * STRIDE + i] * (k + k * gain)
         zero = (x == 0.0) & _certainly_zero(za, zb, sine)
         reliable = _reliable(r, s, work[_UNIT * STRIDE + i], sine)

@@ -119,10 +119,19 @@ def test_scaling(event, power):
     assert near(mt2(*(factor * v for v in event)), factor * mt2(*event), [factor * v for v in event])
 
 
-@pytest.mark.parametrize("factor", [1e-300, 1e-200, 1e200, 1e300])
-def test_units_far_from_one(factor):
-    event = np.array([MUON, 60.0, 10.0, MUON, -20.0, 35.0, 30.0, -80.0, 50.0, 50.0])
+@pytest.mark.parametrize("mass", [0.0, MUON])
+@pytest.mark.parametrize("factor", [1e-300, 1e-200, 1e-54, 1e-52, 1e-48, 1e46, 1e51, 1e200, 1e300])
+def test_units_far_from_one(factor, mass):
+    event = np.array([mass, 60.0, 10.0, mass, -20.0, 35.0, 30.0, -80.0, 50.0, 50.0])
     assert mt2(*(factor * event)) == pytest.approx(factor * mt2(*event), rel=1e-10)
+
+
+def test_plain_numbers_give_what_arrays_give():
+    event = (0, 60.0, 10, 0, -20.0, np.float64(35.0), 30.0, -80.0, 50, 50.0)
+    value = mt2(*event)
+    assert type(value) is np.float64
+    assert value == mt2(*(np.full(100, float(v)) for v in event))[7]
+    assert value == mt2(*event, out=np.empty(()))
 
 
 @quick
