@@ -1,9 +1,10 @@
 r"""M_T2 with masses: Newton steps in M_T2^2 and the direction together, for a block of events at once.
 
 The equations are those of :mod:`massgap.selections.mt2_search`, written without branches.  The first steps
-are in single precision, two in double precision follow, and the last one is the certificate: G and its
-derivative along the unit circle vanish together at one point only, so that steps which have become small
-have found it.  Events of which the last step is not small go to the search.
+are in single precision, one in double precision follows, and it is the certificate: G and its derivative
+along the unit circle vanish together at one point only, so that steps which have become small have found
+it.  The few events of which it is not small are gathered for more steps, and those that do not settle go to
+the search.
 
 As in :mod:`massgap.selections.mt2_massless` an event has the same result in every place of an array.
 """
