@@ -9,6 +9,7 @@ import os
 import platform
 import sys
 import time
+import warnings
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -54,6 +55,8 @@ def main() -> int:
         os.execv(sys.executable, [sys.executable, "-m", "benchmarks", *sys.argv[1:]])
     options.out.mkdir(parents=True, exist_ok=True)
     os.environ["MASSGAP_BENCH"] = str(options.out.resolve())
+    # coffea says for every chunk which cross-references a small file lacks.
+    warnings.filterwarnings("ignore", message="Missing cross-reference index")
     start = time.perf_counter()
     rows: list[Row] = []
     skipped: list[str] = []
