@@ -131,7 +131,7 @@ def _goals(content: dict[str, Any], goals: list[dict[str, Any]]) -> Section:
         items = join(*(Markup(f"<li>{escape(text)}</li>") for text in content["skipped"]))
         parts.append(banner("warning", "Not measured", Markup(f"<ul>{items}</ul>")))
     if goals:
-        parts.append(_table("Goals and what was measured.", goals, with_goal=True))
+        parts.append(_table("Goals and what was measured.", goals, with_goal=True, details=False))
     drawn = [row for row in goals if row["unit"] == "x"]
     if drawn:
         parts.append(
@@ -168,24 +168,32 @@ def _group(anchor: str, name: str, rows: list[dict[str, Any]]) -> Section:
     return Section(anchor, name, join(*parts))
 
 
-def _table(caption: str, rows: list[dict[str, Any]], *, with_goal: bool) -> Markup:
-    header = [
-        "What",
-        *(["Goal"] if with_goal else []),
-        "Median",
-        "Lowest to highest",
-        "One call, CPU",
-        "Details",
-    ]
+def _table(caption: str, rows: list[dict[str, Any]], *, with_goal: bool, details: bool = True) -> Markup:
+    header = ["What", *(["Goal"] if with_goal else []), "Median and rounds", "One call, CPU"]
+    header += ["Details"] if details else []
     cells = []
     for row in rows:
         m = row["measured"]
-        goal = [_mark(row)] if with_goal else []
         spread = f"{number(m['low'])} to {number(m['high'])}"
         cells.append(
-            [row["what"], *goal, value(m["median"], _shown(row)), spread, _times(m), row["detail"] or "-"]
+            [
+                _name(str(row["what"])),
+                *([_mark(row)] if with_goal else []),
+                lines(value(m["median"], _shown(row)), spread),
+                _times(m),
+                *([row["detail"] or "-"] if details else []),
+            ]
         )
-    return table(header, cells, caption=caption, text_columns=(len(header) - 1,))
+    return table(header, cells, caption=caption, text_columns=(len(header) - 1,) if details else ())
+
+
+def _name(what: str) -> Markup:
+    """A name in two lines, so that it does not push the numbers out of sight."""
+    for sign in ("; ", ": ", ", "):
+        first, found, rest = what.partition(sign)
+        if found and len(what) > 40:
+            return lines(first, rest)
+    return escape(what)
 
 
 def _shown(row: dict[str, Any]) -> str:
