@@ -1,13 +1,12 @@
-"""The page about the benchmarks: what was compared with what, the goals, and whether they are reached."""
+"""The page about the benchmarks: which goals are reached, which are missed, and every line that was measured."""
 
 from __future__ import annotations
 
-import json
-import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from massgap.reports.errors import MissingInput, UnreadableInput
+from massgap.reports.benchmarks_inputs import Benchmarks, Line, read_benchmarks, results_file
+from massgap.reports.errors import ReportError
 from massgap.reports.figures.ratios import ratios
 from massgap.reports.figures.style import render
 from massgap.reports.numbers import number
@@ -17,6 +16,7 @@ from massgap.reports.page import (
     banner,
     escape,
     figure,
+    grid,
     join,
     lines,
     page,
@@ -26,25 +26,41 @@ from massgap.reports.page import (
     write_page,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 __all__ = ["write_benchmarks_report"]
 
-FORMAT = "massgap-benchmarks/1"
-_FIELDS = ("machine", "versions", "rows", "skipped", "seconds", "quick")
-_ROW = ("group", "what", "measured", "unit", "goal", "at_least", "detail", "reached")
-_MEASURED = ("median", "low", "high", "rounds", "ours", "theirs")
+COLOURS = {True: "#2a7d3f", False: "#b3261e"}
+MEANING = (
+    (
+        "A ratio is the CPU time of the other way over that of massgap, for the same work: above 1 massgap is faster. E is the "
+        "other way round: the time of what cannot be avoided (decompression, and a compiled loop over arrays in memory) over "
+        "massgap's. Before anything is timed the results of both sides are compared, as precisely as the details say."
+    ),
+    (
+        "Times are CPU time of one thread, all libraries told to use one; lines about several workers or about memory say "
+        "what they count. Each side is called once before it is timed, so compilation is left out."
+    ),
+    (
+        "Both sides are measured right after each other, in an order that alternates from round to round, so that a busy "
+        "machine disturbs both alike. The ratio is taken within each round; shown are the median of the rounds, the lowest "
+        "and the highest. A goal is reached if the median reaches it."
+    ),
+)
 
 
 def write_benchmarks_report(
     results: str | Path, out: str | Path | None = None, *, title: str | None = None
 ) -> Path:
-    """Write the page about a run of the benchmarks.
+    """Write the page of the benchmarks. It needs nothing but itself.
 
     Parameters
     ----------
     results
-        ``benchmarks.json`` as ``make bench`` writes it, or its folder.
+        ``benchmarks.json`` as ``python -m benchmarks`` writes it, or the folder that holds it.
     out
-        The page to write; by default beside the results, with the ending ``.html``.
+        The page to write; by default beside the results, with ``.html`` instead of ``.json``.
     title
         Title of the page.
 
@@ -56,183 +72,163 @@ def write_benchmarks_report(
     Raises
     ------
     MissingInput
-        If the file does not exist.
+        If there are no such results.
     UnreadableInput
-        If it is damaged or of another format.
+        If they are damaged, of another format, or lack a number.
     ReportError
         If the page cannot be written.
     """
-    path = Path(results)
-    if path.is_dir():
-        path /= "benchmarks.json"
-    content = _read(path)
-    rows = content["rows"]
-    goals = [row for row in rows if row["goal"] is not None]
-    sections = [_goals(content, goals)]
-    for number_, group in enumerate(dict.fromkeys(row["group"] for row in rows)):
-        sections.append(_group(f"group-{number_}", group, [row for row in rows if row["group"] == group]))
-    sections.append(_conditions(content))
-    machine = content["machine"]
-    subtitle = f"{machine.get('processor', 'unknown machine')}, {machine.get('cores', '?')} cores; {content.get('date', '')}"
-    target = Path(out) if out is not None else path.with_suffix(".html")
-    write_page(target, page(title or "massgap benchmarks", subtitle, sections))
-    return target
+    measured = read_benchmarks(results)
+    source = results_file(results)
+    path = Path(out) if out is not None else source.with_suffix(".html")
+    if path.resolve() == source.resolve():
+        message = (
+            f"the page would overwrite the results that it shows, {path}: choose another file with --out."
+        )
+        raise ReportError(message)
+    sections = [_goals(measured)]
+    sections += [_subject(group, measured, f"subject-{i}") for i, group in enumerate(measured.groups, 1)]
+    sections.append(_conditions(measured))
+    write_page(path, page(title or "massgap benchmarks", _subtitle(measured), sections))
+    return path
 
 
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        msg = f"{path}: no such file; make bench (or python -m benchmarks) writes it"
-        raise MissingInput(msg)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        msg = f"{path}: is damaged ({error}); run make bench again"
-        raise UnreadableInput(msg) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = content.get("format") if isinstance(content, dict) else type(content).__name__
-        msg = f"{path}: is no result of the benchmarks (format {found!r} instead of {FORMAT!r})"
-        raise UnreadableInput(msg)
-    missing = [name for name in _FIELDS if name not in content]
-    for row in content.get("rows") or ():
-        missing += [name for name in _ROW if name not in row]
-        missing += [name for name in _MEASURED if name not in row.get("measured", {})]
-    if missing:
-        msg = f"{path}: lacks {missing[0]!r}; run make bench again"
-        raise UnreadableInput(msg)
-    return content
+def _subtitle(measured: Benchmarks) -> str:
+    machine = measured.machine
+    where = f"{machine.get('processor', 'unknown machine')}, {machine.get('cores', '?')} cores"
+    return f"{where}; {measured.date}; {len(measured.lines)} lines"
 
 
-def _goals(content: dict[str, Any], goals: list[dict[str, Any]]) -> Section:
-    missed = [row for row in goals if not row["reached"]]
-    reached = len(goals) - len(missed)
+def quantity(shown: str, unit: str) -> str:
+    """Write a number with its unit; ratios have none.
+
+    >>> quantity("52.3", "x"), quantity("0.528", "ms"), quantity("3.00", "us")
+    ('52.3', '0.528 ms', '3.00 µs')
+    """
+    return shown if unit == "x" else f"{shown} {'µs' if unit == 'us' else unit}".strip()
+
+
+def duration(seconds: float) -> str:
+    """Write CPU seconds in the unit that suits them.
+
+    >>> duration(0.00052814), duration(2.5), duration(3.2e-8), duration(0.00099999)
+    ('528 µs', '2.50 s', '32.0 ns', '1.00 ms')
+    """
+    # Rounded first, so that a little less than a millisecond does not become 1,000 microseconds.
+    rounded = float(f"{seconds:.3g}")
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if rounded >= size:
+            return f"{number(rounded / size)} {unit}"
+    return f"{number(rounded / 1e-9)} ns"
+
+
+def _call(line: Line) -> str:
+    return " / ".join(duration(seconds) for seconds in (line.ours, line.theirs) if seconds) or "-"
+
+
+def _goal(line: Line) -> str:
+    if line.goal is None:
+        return "-"
+    return f"{'≥' if line.at_least else '≤'} {quantity(f'{line.goal:g}', line.unit)}"
+
+
+def _verdict(line: Line) -> str:
+    if line.reached is None:
+        return ""
+    doubt = " (not in every round)" if line.reached else " (some rounds reach it)"
+    return ("reached" if line.reached else "missed") + (doubt if line.disputed else "")
+
+
+def _name(line: Line, subject: bool) -> Markup:
+    """What was compared, the verdict below it: in sight on a phone, too."""
+    words = [escape(line.group)] if subject else []
+    if line.reached is not None:
+        words.append(Markup(f'<span style="color: {COLOURS[line.reached]}">{escape(_verdict(line))}</span>'))
+    small = f'<span class="small">{join(*words, between=": ")}</span>' if words else ""
+    # Without a width of its own the longest name would push the numbers out of sight.
+    return Markup(f'<span class="what">{escape(line.what)}</span>{small}')
+
+
+def _spread(line: Line) -> str:
+    return f"{number(line.low)} to {number(line.high)}"
+
+
+def _median(line: Line) -> Markup:
+    return value(line.median, quantity(number(line.median), line.unit))
+
+
+def _ratios(chosen: Sequence[Line], what: str, more: str = "") -> Markup:
+    drawn = ratios(chosen)
+    if drawn is None:
+        return Markup("")
+    caption = f"{what}. Point: median; bar: lowest to highest round; upright mark: goal; dotted line: equally fast. {more}"
+    return grid([figure(render(drawn), alt=f"{what}: medians, spreads and goals.", caption=caption.strip())])
+
+
+def _goals(measured: Benchmarks) -> Section:
+    goals = [line for line in measured.lines if line.goal is not None]
+    missed = [line for line in goals if not line.reached]
+    parts: list[object] = []
     if not goals:
-        box = banner("warning", "No goal was measured.", paragraph("The lines below only inform."))
+        parts.append(banner("warning", "No goal was measured.", paragraph("The lines below only inform.")))
     elif missed:
-        names = join(
-            *(Markup(f"<li>{escape(row['what'])}: {_shown(row)}, goal {_goal(row)}</li>") for row in missed)
-        )
-        box = banner(
-            "warning",
-            f"{reached} of {len(goals)} goals are reached, {len(missed)} missed.",
-            Markup(f"<ul>{names}</ul>"),
-        )
+        items = "".join(f"<li>{escape(_missed(line))}</li>" for line in missed)
+        title = f"{len(goals) - len(missed)} of {len(goals)} goals are reached, {len(missed)} missed."
+        parts.append(banner("warning", title, Markup(f"<ul>{items}</ul>")))
     else:
-        box = banner("good", f"All {len(goals)} goals are reached.")
-    parts: list[object] = [box]
-    if content["quick"]:
-        parts.append(
-            banner(
-                "warning",
-                "A quick run.",
-                paragraph("Few events and rounds: it shows that all runs, not how fast."),
-            )
-        )
-    if content["skipped"]:
-        items = join(*(Markup(f"<li>{escape(text)}</li>") for text in content["skipped"]))
+        parts.append(banner("good", f"All {len(goals)} goals are reached."))
+    if measured.quick:
+        words = paragraph("Few events and rounds: it shows that all runs, not how fast.")
+        parts.append(banner("warning", "A quick run.", words))
+    if measured.skipped:
+        items = "".join(f"<li>{escape(text)}</li>" for text in measured.skipped)
         parts.append(banner("warning", "Not measured", Markup(f"<ul>{items}</ul>")))
     if goals:
-        parts.append(_table("Goals and what was measured.", goals, with_goal=True, details=False))
-    drawn = [row for row in goals if row["unit"] == "x"]
-    if drawn:
+        rows = [[_name(line, True), _goal(line), _median(line), _spread(line), _call(line)] for line in goals]
+        caption = "Goals and what was measured. The median of the rounds decides."
         parts.append(
-            figure(
-                render(ratios(drawn)),
-                alt="Measured ratios with their spread, and the goals.",
-                caption="Ratios with a goal: higher is better. Green reaches its goal (bar), red misses it.",
-            )
+            table(["What", "Goal", "Median", "Lowest to highest", "One call, CPU"], rows, caption=caption)
         )
-    parts.append(
-        paragraph(
-            "A ratio is the CPU time of the other way over that of massgap, one thread, both measured right after each "
-            "other in alternating order; shown are the median of the rounds, and the lowest and highest. Before, the results "
-            "of both were compared. E is the other way round: the time of what cannot be avoided (decompression, and a "
-            "compiled loop over arrays in memory) over massgap's."
-        )
-    )
+        parts.append(_ratios(goals, "Ratios with a goal", "Goals in other units are in the table alone."))
     return Section("goals", "Goals", join(*parts))
 
 
-def _group(anchor: str, name: str, rows: list[dict[str, Any]]) -> Section:
-    parts: list[object] = [
-        _table(f"{name}: all lines.", rows, with_goal=any(row["goal"] is not None for row in rows))
-    ]
-    drawn = [row for row in rows if row["unit"] == "x"]
-    if len(drawn) > 1:
-        parts.append(
-            figure(
-                render(ratios(drawn)),
-                alt=f"{name}: ratios with their spread.",
-                caption=f"{name}: ratios with their spread, higher is better.",
-            )
-        )
-    return Section(anchor, name, join(*parts))
+def _missed(line: Line) -> str:
+    shown = quantity(number(line.median), line.unit)
+    doubt = f" (rounds from {_spread(line)}: some reach it)" if line.disputed else ""
+    return f"{line.group}: {line.what}: {shown}, goal {_goal(line)}{doubt}"
 
 
-def _table(caption: str, rows: list[dict[str, Any]], *, with_goal: bool, details: bool = True) -> Markup:
-    header = ["What", *(["Goal"] if with_goal else []), "Median and rounds", "One call, CPU"]
-    header += ["Details"] if details else []
-    cells = []
-    for row in rows:
-        m = row["measured"]
-        spread = f"{number(m['low'])} to {number(m['high'])}"
-        cells.append(
+def _subject(group: str, measured: Benchmarks, anchor: str) -> Section:
+    own = [line for line in measured.lines if line.group == group]
+    body = table(
+        ["What", "Goal", "Median", "Lowest to highest", "One call, CPU", "Details"],
+        [
             [
-                _name(str(row["what"])),
-                *([_mark(row)] if with_goal else []),
-                lines(value(m["median"], _shown(row)), spread),
-                _times(m),
-                *([row["detail"] or "-"] if details else []),
+                _name(line, False),
+                _goal(line),
+                _median(line),
+                lines(_spread(line), f"{line.rounds} {'round' if line.rounds == 1 else 'rounds'}"),
+                _call(line),
+                # On a phone the column would otherwise be a dozen lines of two words.
+                Markup(f'<span class="detail">{escape(line.detail or "-")}</span>'),
             ]
-        )
-    return table(header, cells, caption=caption, text_columns=(len(header) - 1,) if details else ())
-
-
-def _name(what: str) -> Markup:
-    """A name in two lines, so that it does not push the numbers out of sight."""
-    for sign in ("; ", ": ", ", "):
-        first, found, rest = what.partition(sign)
-        if found and len(what) > 40:
-            return lines(first, rest)
-    return escape(what)
-
-
-def _shown(row: dict[str, Any]) -> str:
-    unit = row["unit"]
-    return f"{number(row['measured']['median'])}{'' if unit == 'x' else ' ' + unit}"
-
-
-def _goal(row: dict[str, Any]) -> str:
-    if row["goal"] is None:
-        return "-"
-    return (
-        f"{'≥' if row['at_least'] else '≤'} {row['goal']:g}{'' if row['unit'] == 'x' else ' ' + row['unit']}"
+            for line in own
+        ],
+        caption="One call: median CPU time, of massgap / of the other side where there is one.",
+        text_columns=(5,),
     )
+    drawn = _ratios(own, f"{group}: ratios") if sum(line.unit == "x" for line in own) > 1 else ""
+    return Section(anchor, group, join(body, drawn))
 
 
-def _mark(row: dict[str, Any]) -> Markup:
-    if row["goal"] is None:
-        return escape("-")
-    return lines(_goal(row), "reached" if row["reached"] else "missed")
-
-
-def _times(m: dict[str, Any]) -> str:
-    shown = [t for t in (m["ours"], m["theirs"]) if t and math.isfinite(t)]
-    return " / ".join(_seconds(t) for t in shown) or "-"
-
-
-def _seconds(t: float) -> str:
-    for size, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
-        if t >= size:
-            return f"{number(t / size)} {unit}"
-    return f"{number(t / 1e-9)} ns"
-
-
-def _conditions(content: dict[str, Any]) -> Section:
-    machine = [[str(key), str(text)] for key, text in content["machine"].items()]
-    versions = [[str(key), str(text)] for key, text in content["versions"].items()]
+def _conditions(measured: Benchmarks) -> Section:
+    machine = [[key, str(found)] for key, found in measured.machine.items()]
+    versions = [[name, str(found)] for name, found in measured.versions.items()]
     body = join(
-        paragraph(f"The run took {content['seconds'] / 60:.0f} minutes. Repeat it with make bench."),
+        *(paragraph(text) for text in MEANING),
+        paragraph(f"The run took {measured.seconds / 60:.1f} minutes. Repeat it with make bench."),
         table(["Machine", ""], machine, caption="What it was measured on.", text_columns=(1,)),
         table(["Package", "Version"], versions, caption="Versions of what was compared.", text_columns=(1,)),
     )
-    return Section("conditions", "Machine and versions", body)
+    return Section("conditions", "What the numbers mean, machine and versions", body)

@@ -11,8 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from massgap.cli import main
+from massgap.reports.benchmarks_inputs import read_benchmarks
 from massgap.reports.benchmarks_page import write_benchmarks_report
-from massgap.reports.errors import MissingInput, UnreadableInput
+from massgap.reports.errors import MissingInput, ReportError, UnreadableInput
+from massgap.reports.figures.ratios import ratios
 
 
 def row(what, median, goal=None, *, unit="x", at_least=True, group="MT2", detail="", theirs=math.nan):
@@ -52,9 +54,11 @@ def written(tmp_path, content) -> str:
 def test_goals_reached_and_missed_are_told(tmp_path) -> None:
     page = written(tmp_path, CONTENT)
     assert "2 of 3 goals are reached, 1 missed." in page
-    banner = page[page.index('class="banner warning"') :][:400]
-    assert "muon mass: 20.0, goal ≥ 30" in banner
+    banner = page[page.index('class="banner warning"') :]
+    banner = banner[: banner.index("</div>")]
+    assert "MT2: muon mass: 20.0, goal ≥ 30 (rounds from 10.0 to 40.0: some reach it)" in banner
     assert "massless visibles" not in banner
+    assert "reached (not in every round)" in page
     assert "≤ 10 ms" in page
     assert "RDataFrame (ROOT cannot be imported)" in page
     assert "A &lt;fast&gt; one" in page
@@ -85,6 +89,16 @@ def test_all_reached_none_measured_and_quick_runs(tmp_path) -> None:
         (lambda c: c.pop("machine"), "lacks 'machine'"),
         (lambda c: c["rows"][0].pop("goal"), "lacks 'goal'"),
         (lambda c: c["rows"][0]["measured"].pop("low"), "lacks 'low'"),
+        (
+            lambda c: c["rows"][1]["measured"].update(median=math.nan),
+            r"line 2 \(muon mass\) has nan as 'median'",
+        ),
+        (lambda c: c["rows"][1]["measured"].update(high=math.inf), "has inf as 'high'"),
+        (lambda c: c["rows"][1].update(goal=math.nan), "has nan as 'goal'"),
+        (lambda c: c["rows"][1]["measured"].update(low=True), "has True as 'low'"),
+        (lambda c: c["rows"][1]["measured"].update(low=30.0), "outside of its spread 30 to 40"),
+        (lambda c: c.update(rows={"a": 1}), "as 'rows', which is no list"),
+        (lambda c: c["rows"].append(None), "line 5 lacks 'what'"),
     ],
 )
 def test_other_files_are_refused(tmp_path, spoil, words) -> None:
@@ -92,6 +106,39 @@ def test_other_files_are_refused(tmp_path, spoil, words) -> None:
     spoil(content)
     with pytest.raises(UnreadableInput, match=words):
         written(tmp_path, content)
+
+
+def test_verdicts_follow_from_the_numbers(tmp_path) -> None:
+    """A file that says otherwise than its numbers does not make a goal reached."""
+    content = copy.deepcopy(CONTENT)
+    content["rows"][1]["reached"] = True
+    assert "2 of 3 goals are reached, 1 missed." in written(tmp_path, content)
+
+
+def test_no_page_over_its_own_results(tmp_path) -> None:
+    path = tmp_path / "benchmarks.json"
+    path.write_text(json.dumps(CONTENT))
+    with pytest.raises(ReportError, match="--out"):
+        write_benchmarks_report(path, path)
+    assert json.loads(path.read_text())["rows"][0]["what"] == "massless visibles"
+
+
+def test_figure_has_medians_spreads_and_goals_on_a_logarithmic_axis(tmp_path) -> None:
+    path = tmp_path / "benchmarks.json"
+    path.write_text(json.dumps(CONTENT))
+    lines = read_benchmarks(path).lines
+    figure = ratios(lines)
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "log"
+    points = [tuple(drawn.get_xdata()) for drawn in axes.lines]
+    for one in lines[:2]:
+        assert {(one.median,), (one.low, one.high), (one.goal,)} <= set(points)
+    # Milliseconds are no ratio.
+    assert (3.0,) not in points
+    low, high = axes.get_xlim()
+    assert low < 0.75
+    assert high > 120
+    assert ratios(lines[2:3]) is None
 
 
 def test_damaged_and_missing_files_are_named(tmp_path) -> None:
@@ -114,3 +161,9 @@ def test_command(tmp_path) -> None:
     assert (tmp_path / "b.html").is_file()
     wrong = CliRunner().invoke(main, ["report", "benchmarks", str(tmp_path), "--fit", "x"])
     assert "--fit does not go with benchmarks" in wrong.output
+    (tmp_path / "benchmarks.json").write_text("{")
+    damaged = CliRunner().invoke(main, ["report", "benchmarks", str(tmp_path)])
+    assert damaged.exit_code == 1
+    assert damaged.output.startswith("Error: ")
+    assert "benchmarks.json: is damaged" in damaged.output
+    assert "fault of massgap" not in damaged.output
