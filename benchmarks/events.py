@@ -89,7 +89,7 @@ def columns(n: int, seed: int) -> dict[str, Any]:
 
 
 def write_events(
-    path: Path, n: int, *, compression: str = "ZSTD", seed: int = 1, triggers: int = 200
+    path: Path, n: int, *, compression: str = "ZSTD", seed: int = 1, triggers: int = 200, basket: int = BASKET
 ) -> Path:
     """Write ``n`` events to ``path`` with ``triggers`` trigger bits, which no analysis reads.
 
@@ -104,7 +104,9 @@ def write_events(
     seed
         Random seed.
     triggers
-        Number of further branches, which no analysis reads: NanoAOD files have 650 to 2,700.
+        Number of further branches, which no analysis reads: real files have hundreds.
+    basket
+        Entries per basket of each branch.
 
     Returns
     -------
@@ -122,8 +124,8 @@ def write_events(
     with uproot.recreate(unfinished, compression=codec) as file:
         tree: Any = None
         total = 0.0
-        for part, start in enumerate(range(0, n, BASKET)):
-            size = min(BASKET, n - start)
+        for part, start in enumerate(range(0, n, basket)):
+            size = min(basket, n - start)
             given = columns(size, 1000 * seed + part)
             flat = given.pop("")
             total += float(flat["genWeight"].sum(dtype=np.float64))

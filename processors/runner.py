@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Progress", "RunResult", "run"]
 
 DEFAULT_CHUNKSIZE = 500_000
-"""Events in a chunk of a large fileset: 1 to 2 % of the time is lost to chunks, at less than 500 MiB per worker (measured
+"""Events in a chunk of a large fileset: 2 % of the time is lost to chunks, at less than 500 MiB per worker (measured
 by ``make bench``)."""
 
 SMALLEST_CHUNKSIZE = 100_000
