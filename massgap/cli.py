@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from massgap import __version__
+from massgap.cluster_options import executor_options, take_cluster
 from massgap.console import Ticker, duration, say
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def _terminate_as_interrupt() -> Iterator[None]:
 
 
 def _known_errors() -> tuple[type[Exception], ...]:
+    from massgap.condor.errors import CondorError
     from massgap.fits.errors import FitError
     from massgap.models.errors import ModelError
     from massgap.processors.errors import ProcessorError
@@ -82,7 +84,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
     from massgap.samples.errors import SampleError
     from massgap.selections.errors import SelectionError
 
-    return (SampleError, SelectionError, ModelError, ProcessorError, FitError, ReportError)
+    return (SampleError, SelectionError, ModelError, ProcessorError, CondorError, FitError, ReportError)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -138,15 +140,6 @@ def _names(_: click.Context, __: click.Parameter, value: str | None) -> list[str
 
 def _command() -> str:
     return " ".join(["massgap", *sys.argv[1:]])
-
-
-WORKERS = click.option("--workers", default=2, show_default=True, help="Worker processes.")
-EXECUTOR = click.option(
-    "--executor",
-    default="futures",
-    show_default=True,
-    help="iterative, futures, dask, or a scheduler's address (tcp://...).",
-)
 
 
 @main.command()
@@ -301,8 +294,7 @@ def _tell_generation(out: Path, made: dict[str, Any]) -> None:
 @click.option(
     "--data/--simulation", "is_data", default=None, help="What FILES are.  [default: told by their weights]"
 )
-@EXECUTOR
-@WORKERS
+@executor_options
 @click.option(
     "--chunksize",
     callback=_events,
@@ -360,6 +352,7 @@ def run(
         resume=not fresh,
         command=_command(),
         progress=ticker.run,
+        cluster=take_cluster(settings),
         **settings,
     )
     ticker.close()
@@ -628,8 +621,7 @@ def _pairs(values: tuple[str, ...]) -> dict[str, Path]:
 )
 @click.option("--seed", default=1, show_default=True)
 @click.option("--lumi", "lumi_fb", default=300.0, show_default=True, help="Luminosity in fb-1.")
-@EXECUTOR
-@WORKERS
+@executor_options
 def demo(events: int | None, **options: Any) -> None:
     """The slepton analysis from nothing to a report, in a few minutes.
 
@@ -649,7 +641,10 @@ def demo(events: int | None, **options: Any) -> None:
         ticker.close()
         say(text)
 
-    done = stages.demo(events=events, hooks=hooks, announce=announce, command=_command(), **options)
+    cluster = take_cluster(options)
+    done = stages.demo(
+        events=events, hooks=hooks, announce=announce, command=_command(), cluster=cluster, **options
+    )
     ticker.close()
     _print_fit(done.fit)
     say("time: " + ", ".join(f"{stage} {duration(s)}" for stage, s in done.seconds.items()))

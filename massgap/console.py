@@ -73,6 +73,10 @@ class Ticker:
     def run(self, progress: Any) -> None:
         """Callback for :func:`massgap.processors.runner.run`."""
         done = progress.done == progress.total
+        if progress.stage == "plan":
+            self.close()
+            say(f"  {progress.message}")
+            return
         if progress.stage == "inspect":
             if progress.total > 20 or done:
                 self.show(f"files checked: {progress.done} of {progress.total}", final=done)

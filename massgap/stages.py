@@ -6,13 +6,16 @@ before wrote, and each can be interrupted and called again.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from massgap.cluster_options import folder_of
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["DemoResult", "demo", "fit", "generate", "report", "run", "train"]
 
@@ -134,6 +137,67 @@ def input_fileset(
     return made
 
 
+CLUSTERS = ("htcondor", "lpc", "lxplus", "coffea-casa", "swan")
+"""Executors that :func:`massgap.condor.clusters.open_cluster` opens."""
+
+
+@contextlib.contextmanager
+def executor_of(
+    executor: Any = "futures",
+    *,
+    workers: int = 2,
+    adapt: tuple[int, int] | None = None,
+    timeout: float | None = None,
+    cluster: dict[str, Any] | None = None,
+    out: str | Path | None = None,
+) -> Iterator[Any]:
+    """The executor of a name, with its cluster if it needs one, for the time of a ``with`` block.
+
+    Parameters
+    ----------
+    executor
+        ``iterative``, ``futures``, ``dask``, a scheduler's address, one of :data:`CLUSTERS`; or an executor.
+    workers
+        Number of worker processes or jobs.
+    adapt
+        Smallest and largest number of workers instead (clusters only).
+    timeout
+        Seconds without any result after which workers are taken to hang.
+    cluster
+        Options of the cluster's jobs, see :func:`massgap.condor.clusters.open_cluster`.
+    out
+        Run folder; logs and submit descriptions of jobs go to ``cluster`` in it.
+
+    Raises
+    ------
+    massgap.processors.errors.ProcessorError, massgap.condor.errors.CondorError
+        If there is no such executor, an option does not fit, or the cluster cannot be opened.
+    """
+    from massgap.processors.errors import ProcessorError
+    from massgap.processors.executors import make_executor
+
+    if not isinstance(executor, str):
+        yield executor
+        return
+    options = dict(cluster or {})
+    if executor not in CLUSTERS:
+        if options:
+            name = next(iter(options)).replace("_lines", "-line")
+            msg = f"--{name} goes with the executor htcondor, lpc or lxplus, not with {executor}"
+            raise ProcessorError(msg)
+        yield make_executor(executor, workers, adapt=adapt, timeout=timeout)
+        return
+    if workers < 1:
+        msg = f"the number of workers must be at least 1, not {workers}"
+        raise ProcessorError(msg)
+    from massgap.condor.clusters import open_cluster
+    from massgap.processors.dask_executor import DaskExecutor
+
+    folder = folder_of(None if out is None else Path(out))
+    with open_cluster(executor, workers=workers, adapt=adapt, folder=folder, **options) as pool:
+        yield DaskExecutor(pool.client, workers, pool=pool, timeout=timeout)
+
+
 def run(
     analysis: str,
     files: Iterable[str] = (),
@@ -144,8 +208,11 @@ def run(
     process: str | None = None,
     xsec_fb: float | None = None,
     is_data: bool | None = None,
-    executor: str = "futures",
+    executor: Any = "futures",
     workers: int = 2,
+    adapt: tuple[int, int] | None = None,
+    timeout: float | None = None,
+    cluster: dict[str, Any] | None = None,
     chunksize: int | None = None,
     model: str | Path | None = None,
     options: dict[str, Any] | None = None,
@@ -164,8 +231,8 @@ def run(
         Input, see :func:`input_fileset`.
     out
         Run folder; None to write nothing.
-    executor, workers
-        ``iterative``, ``futures``, ``dask`` or a scheduler's address; number of worker processes.
+    executor, workers, adapt, timeout, cluster
+        See :func:`executor_of`; an executor that is open already may be given instead of a name.
     chunksize
         Number of events in a chunk, about; by default a 32nd of all events, but between 100,000 and 500,000.
     model
@@ -188,7 +255,6 @@ def run(
     """
     import shutil
 
-    from massgap.processors.executors import make_executor
     from massgap.processors.registry import ANALYSES, make_processor
     from massgap.processors.run_folder import prepare_folder, write_run_folder
     from massgap.processors.runner import run as run_processor
@@ -207,22 +273,24 @@ def run(
             "engine": getattr(processor.scorer, "engine", None),
         }
     inputs = input_fileset(files, fileset, tree=tree, process=process, xsec_fb=xsec_fb, is_data=is_data)
-    chosen = make_executor(executor, workers)
     checkpoints = None
     if out is not None:
         folder = prepare_folder(out)
         checkpoints = folder / "checkpoints"
         if not resume and checkpoints.exists():
             shutil.rmtree(checkpoints)
-    result = run_processor(
-        processor,
-        inputs,
-        executor=chosen,
-        chunksize=chunksize,
-        checkpoints=checkpoints,
-        accept_loss=accept_loss,
-        progress=progress,
-    )
+    with executor_of(
+        executor, workers=workers, adapt=adapt, timeout=timeout, cluster=cluster, out=out
+    ) as chosen:
+        result = run_processor(
+            processor,
+            inputs,
+            executor=chosen,
+            chunksize=chunksize,
+            checkpoints=checkpoints,
+            accept_loss=accept_loss,
+            progress=progress,
+        )
     if out is not None:
         write_run_folder(
             result,
@@ -342,6 +410,9 @@ def demo(
     seed: int = 1,
     workers: int = 2,
     executor: str = "futures",
+    adapt: tuple[int, int] | None = None,
+    timeout: float | None = None,
+    cluster: dict[str, Any] | None = None,
     lumi_fb: float = 300.0,
     command: str = "massgap demo",
     announce: Callable[[str], None] | None = None,
@@ -353,8 +424,8 @@ def demo(
     ----------
     out
         Folder; what an earlier call finished there is used again.
-    events, seed, workers, executor
-        Size of the sample (None for one that takes a few minutes), seed, and how to run.
+    events, seed, workers, executor, adapt, timeout, cluster
+        Size of the sample (None for one that takes a few minutes), seed, and how to run, see :func:`executor_of`.
     lumi_fb
         Luminosity in fb-1.
     announce
@@ -398,6 +469,9 @@ def demo(
         "fileset": fileset,
         "executor": executor,
         "workers": workers,
+        "adapt": adapt,
+        "timeout": timeout,
+        "cluster": cluster,
         "command": command,
     }
     systematics = {"variations": ["jes"]}

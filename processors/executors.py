@@ -1,160 +1,297 @@
 """Run a function over many items here, in worker processes, or on a dask cluster.
 
-Each executor yields ``(number of the item, result)`` in the order in which results arrive.  It is a
-generator, so that results can be kept one by one and an interruption loses nothing.
+An executor is a generator of ``(number of the item, result)`` in the order in which results arrive, so that results
+can be kept one by one and an interruption loses nothing.  A worker that ends without a result does not end the
+run: its item is tried again, and given back as :class:`Lost` when that was in vain.
+
+A plain function of ``(function, items)`` is an executor, too.  Those here take more, see :class:`IterativeExecutor`.
 """
 
 from __future__ import annotations
 
-import logging
+import collections
+import functools
+import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from massgap.processors.errors import ProcessorError
 from massgap.processors.interrupts import deaf_to_interrupts, held_interrupts, ignore_interrupts
 
 __all__ = [
-    "DaskExecutor",
     "Executor",
     "FuturesExecutor",
     "IterativeExecutor",
-    "WorkerLostError",
+    "Lost",
+    "StallLimit",
+    "WorkerStates",
     "make_executor",
 ]
 
-Executor = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[tuple[int, Any]]]
+Executor = Callable[..., Iterator[tuple[int, Any]]]
 
 
-_LOST = (
-    "a worker process ended without a result, most likely for lack of memory; use fewer --workers or a smaller "
-    "--chunksize. Finished chunks are kept"
-)
+@dataclass(frozen=True)
+class Lost:
+    """An item whose workers ended without a result.
+
+    Attributes
+    ----------
+    reason
+        What happened.
+    attempts
+        How many workers it had.
+    """
+
+    reason: str
+    attempts: int
 
 
-class WorkerLostError(ProcessorError):
-    """A worker process ended without a result: usually out of memory."""
+@dataclass(frozen=True)
+class WorkerStates:
+    """Workers of an executor: how many wait for a place, how many run; held jobs with reasons; what else is wrong."""
+
+    idle: int = 0
+    running: int = 0
+    held: tuple[tuple[str, str], ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+class StallLimit:
+    """How long nothing at all may happen before the tasks at work are taken to hang.
+
+    Parameters
+    ----------
+    seconds
+        Fixed limit; None for twenty times the longest task so far, but at least ten minutes.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self.fixed = seconds
+        self.longest = 0.0
+        self._since = time.monotonic()
+        self._begun: dict[int, float] = {}
+
+    def begin(self, number: int) -> None:
+        """A task was handed out."""
+        if not self._begun:
+            self._since = time.monotonic()
+        self._begun[number] = time.monotonic()
+
+    def end(self, number: int) -> None:
+        """A task has ended."""
+        now = time.monotonic()
+        self.longest = max(self.longest, now - self._begun.pop(number, now))
+        self._since = now
+
+    def wait(self) -> None:
+        """Nothing can happen at present, for instance because there is no worker."""
+        self._since = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """The limit."""
+        return self.fixed if self.fixed is not None else max(600.0, 20 * self.longest)
+
+    @property
+    def left(self) -> float:
+        """Seconds until the limit."""
+        return self._since + self.seconds - time.monotonic()
 
 
 class IterativeExecutor:
     """One item after another in this process."""
 
-    def __call__(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """Yield ``(number, result)`` in order."""
+    merges = False
+    """Whether groups of results are added up where they were made."""
+
+    def __call__(
+        self,
+        function: Callable[..., Any],
+        items: Sequence[Any],
+        *,
+        shared: Any = None,
+        alone: bool = False,  # noqa: ARG002 - nothing else is possible here
+        tick: Callable[[], None] | None = None,  # noqa: ARG002 - something arrives all the time
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield ``(number, result)`` in order.
+
+        Parameters
+        ----------
+        function
+            Called as ``function(item)``, or ``function(shared, item)``.
+        items
+            Its arguments.
+        shared
+            First argument of every call, sent to each worker once where that is possible; None for none.
+        alone
+            One item at a time: what ends a worker is then known.
+        tick
+            Called now and then while nothing arrives.
+        """
+        call = bound(function, shared)
         for i, item in enumerate(items):
-            yield i, function(item)
+            yield i, call(item)
+
+    def states(self) -> WorkerStates | None:
+        """The workers; None if that means nothing."""
+        return None
+
+
+def bound(function: Callable[..., Any], shared: Any) -> Callable[[Any], Any]:
+    """The function of one item."""
+    return function if shared is None else functools.partial(function, shared)
 
 
 class FuturesExecutor:
     """Worker processes on this machine.
 
+    A process that is killed is replaced.  As nobody knows which item killed it, all that were handed out are tried
+    again, each at most ``attempts`` times.
+
     Parameters
     ----------
     workers
         Number of processes.
+    attempts
+        Processes that an item may lose before it is given back as lost.
+    timeout
+        Seconds without any result after which the processes are taken to hang, see :class:`StallLimit`.
     """
 
-    def __init__(self, workers: int = 2) -> None:
-        self.workers = workers
+    merges = False
 
-    def __call__(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """Yield ``(number, result)`` as they arrive."""
+    def __init__(self, workers: int = 2, *, attempts: int = 2, timeout: float | None = None) -> None:
+        self.workers = workers
+        self.attempts = attempts
+        self.timeout = timeout
+        self._running = 0
+
+    def states(self) -> WorkerStates | None:
+        """The workers."""
+        return WorkerStates(running=self._running)
+
+    def __call__(
+        self,
+        function: Callable[..., Any],
+        items: Sequence[Any],
+        *,
+        shared: Any = None,
+        alone: bool = False,
+        tick: Callable[[], None] | None = None,
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield ``(number, result)`` as they arrive; see :class:`IterativeExecutor`."""
+        call = bound(function, shared)
+        todo = collections.deque(range(len(items)))
+        tries: collections.Counter[int] = collections.Counter()
+        limit = StallLimit(self.timeout)
+        while todo:
+            broken, reason = [], ""
+            for number, result in self._pool(call, items, todo, alone, limit, tick):
+                if isinstance(result, _Broken):
+                    broken.append(number)
+                    reason = result.reason
+                else:
+                    yield number, result
+            for number in sorted(broken, reverse=True):
+                limit.end(number)
+                tries[number] += 1
+                if tries[number] < self.attempts:
+                    todo.appendleft(number)
+                else:
+                    yield number, Lost(reason, tries[number])
+
+    def _pool(
+        self,
+        call: Callable[[Any], Any],
+        items: Sequence[Any],
+        todo: collections.deque[int],
+        alone: bool,
+        limit: StallLimit,
+        tick: Callable[[], None] | None,
+    ) -> Iterator[tuple[int, Any]]:
+        """Work with one pool until everything is done or the pool is broken."""
         from concurrent.futures import FIRST_COMPLETED, wait
 
         import loky
 
-        if not items:
-            return
-        pool = loky.ProcessPoolExecutor(
-            max_workers=min(self.workers, len(items)), initializer=ignore_interrupts
-        )
+        workers = min(1 if alone else self.workers, len(todo))
+        window = 1 if alone else 3 * workers
+        pool = loky.ProcessPoolExecutor(max_workers=workers, initializer=ignore_interrupts)
+        self._running = workers
         waiting: dict[Any, int] = {}
-        remaining = iter(enumerate(items))
+        first = True
         try:
-            while True:
-                while len(waiting) < 3 * self.workers:
-                    number, item = next(remaining, (None, None))
-                    if number is None:
-                        break
-                    # The first one starts the workers.  After that a Ctrl-C must be late, but never lost.
-                    with held_interrupts() if number else deaf_to_interrupts():
-                        waiting[pool.submit(function, item)] = number
-                if not waiting:
+            while todo or waiting:
+                try:
+                    while todo and len(waiting) < window:
+                        # The first one starts the workers.  After that a Ctrl-C must be late, but never lost.
+                        with deaf_to_interrupts() if first else held_interrupts():
+                            number = todo.popleft()
+                            limit.begin(number)
+                            waiting[self._submit(pool, call, items[number])] = number
+                            first = False
+                except loky.process_executor.BrokenProcessPool as error:
+                    todo.appendleft(number)
+                    yield from ((n, _Broken(_end_of(error))) for n in waiting.values())
                     return
-                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                done, _ = wait(waiting, timeout=min(1.0, max(limit.left, 0.0)), return_when=FIRST_COMPLETED)
+                if not done:
+                    if tick is not None:
+                        tick()
+                    if limit.left <= 0:
+                        reason = f"it gave no result for {limit.seconds:.0f} s and was ended"
+                        yield from ((n, _Broken(reason)) for n in waiting.values())
+                        return
                 for future in done:
                     try:
                         result = future.result()
-                    except loky.process_executor.TerminatedWorkerError as error:
-                        raise WorkerLostError(_LOST) from error
-                    yield waiting.pop(future), result
+                    except loky.process_executor.BrokenProcessPool as error:
+                        yield from ((n, _Broken(_end_of(error))) for n in waiting.values())
+                        return
+                    number = waiting.pop(future)
+                    limit.end(number)
+                    yield number, result
         finally:
+            self._running = 0
             pool.shutdown(wait=True, kill_workers=bool(waiting))
 
+    def _submit(self, pool: Any, call: Callable[[Any], Any], item: Any) -> Any:
+        return pool.submit(call, item)
 
-class DaskExecutor:
-    """Workers of a dask cluster.
+
+@dataclass(frozen=True)
+class _Broken:
+    reason: str
+
+
+def _end_of(error: BaseException) -> str:
+    """Why a process ended, in a word, from what loky says."""
+    text = str(error)
+    code = text.partition("{")[2].partition("}")[0]
+    return f"its worker process ended without a result{f' ({code})' if code else ''}"
+
+
+def make_executor(
+    name: str = "futures",
+    workers: int = 2,
+    *,
+    adapt: tuple[int, int] | None = None,
+    timeout: float | None = None,
+) -> Executor:
+    """An executor by name: ``iterative``, ``futures``, ``dask`` or the address of a dask scheduler.
 
     Parameters
     ----------
-    client
-        A ``distributed.Client``, the address of a scheduler, or None for a cluster on this machine.
+    name
+        Which.
     workers
-        Number of workers of a cluster that is started here.
-    """
-
-    def __init__(self, client: Any = None, workers: int = 2) -> None:
-        self.client = client
-        self.workers = workers
-
-    def __call__(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """Yield ``(number, result)`` as they arrive."""
-        try:
-            from concurrent.futures import CancelledError
-
-            from distributed import Client, LocalCluster, as_completed
-            from distributed.scheduler import KilledWorker
-        except ImportError as error:
-            msg = 'the dask executor needs dask and distributed: pip install "massgap[dask]"'
-            raise ProcessorError(msg) from error
-        cluster = None
-        client = self.client
-        if client is None:
-            with deaf_to_interrupts():
-                cluster = LocalCluster(
-                    n_workers=self.workers,
-                    threads_per_worker=1,
-                    dashboard_address=None,
-                    silence_logs=logging.ERROR,
-                )
-            client = Client(cluster)
-        elif isinstance(client, str):
-            try:
-                client = Client(client, timeout=20)
-            except (OSError, ValueError) as error:
-                msg = f"no dask scheduler answers at {client} ({str(error).splitlines()[0]})"
-                raise ProcessorError(msg) from error
-        futures: list[Any] = []
-        try:
-            futures = client.map(function, items, pure=False, retries=1)
-            numbers = {future.key: i for i, future in enumerate(futures)}
-            for future in as_completed(futures):
-                try:
-                    result = future.result()
-                except (KilledWorker, CancelledError) as error:
-                    raise WorkerLostError(_LOST) from error
-                number = numbers[future.key]
-                future.release()
-                yield number, result
-        finally:
-            client.cancel(futures)
-            if client is not self.client:
-                client.close()
-            if cluster is not None:
-                cluster.close()
-
-
-def make_executor(name: str = "futures", workers: int = 2) -> Executor:
-    """An executor by name: ``iterative``, ``futures``, ``dask`` or the address of a dask scheduler.
+        Number of workers.
+    adapt
+        Smallest and largest number of workers, chosen by the work that is left (dask only).
+    timeout
+        Seconds without any result after which the tasks at work are taken to hang, see :class:`StallLimit`.
 
     Raises
     ------
@@ -164,13 +301,19 @@ def make_executor(name: str = "futures", workers: int = 2) -> Executor:
     if workers < 1:
         msg = f"the number of workers must be at least 1, not {workers}"
         raise ProcessorError(msg)
-    if name == "iterative" or (name == "futures" and workers == 1):
+    if adapt is not None and name in ("iterative", "futures"):
+        msg = f"--adapt goes with a cluster (dask, htcondor, ...), not with the executor {name}"
+        raise ProcessorError(msg)
+    if name == "iterative" or (name == "futures" and workers == 1 and timeout is None):
         return IterativeExecutor()
     if name == "futures":
-        return FuturesExecutor(workers)
-    if name == "dask":
-        return DaskExecutor(None, workers)
-    if "://" in name:
-        return DaskExecutor(name, workers)
-    msg = f"unknown executor {name!r}; known are iterative, futures, dask, and the address of a dask scheduler (tcp://...)"
+        return FuturesExecutor(workers, timeout=timeout)
+    if name == "dask" or "://" in name:
+        from massgap.processors.dask_executor import DaskExecutor
+
+        return DaskExecutor(None if name == "dask" else name, workers, adapt=adapt, timeout=timeout)
+    msg = (
+        f"unknown executor {name!r}; known are iterative, futures, dask, htcondor, lpc, lxplus, coffea-casa, swan, and "
+        "the address of a dask scheduler (tcp://...)"
+    )
     raise ProcessorError(msg)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from massgap.processors.errors import FileProblem
+from massgap.processors.faults import AUTHENTICATION, PERMANENT, TRANSIENT, kind_of_fault
 from massgap.processors.lean_tree import LeanFile, LeanTree
 from massgap.selections.errors import SelectionError
 from massgap.selections.sources import DELPHES, event_format
@@ -111,9 +112,14 @@ def inspect_file(path: str, tree: str | None = None) -> FileInfo:
         raise
     except Exception as error:
         # uproot raises many types on damaged bytes (struct.error, zlib.error, DeserializationError, ...).
-        what = str(error).strip().splitlines()
-        first = what[0] if what else ""
-        msg = f"{path}: cannot be opened, the file is damaged or truncated ({type(error).__name__}: {first})"
+        lines = str(error).strip().splitlines()
+        first = lines[0] if lines else ""
+        what = {
+            PERMANENT: "cannot be opened, the file is damaged or truncated",
+            TRANSIENT: "could not be opened for the moment",
+            AUTHENTICATION: "cannot be opened, access was refused",
+        }[kind_of_fault(error, remote=remote)]
+        msg = f"{path}: {what} ({type(error).__name__}: {first})"
         raise FileProblem(msg) from error
     msg = f"{path}: is truncated ({size} of {end} bytes); copy it again"
     raise FileProblem(msg)

@@ -2,26 +2,74 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from massgap.processors.work import Chunk
 
-__all__ = ["ChunkEntry", "Ledger"]
+__all__ = ["BadFile", "ChunkEntry", "Ledger"]
 
 _TOLERANCE = 1e-6
 
 
 @dataclass
 class ChunkEntry:
-    """What became of a chunk: ``processed``, ``failed`` (with the error) or ``missing`` (never run)."""
+    """What became of a chunk: ``processed``, ``failed`` (with the error) or ``missing`` (never run).
+
+    Attributes
+    ----------
+    chunk, status
+        Which, and what became of it.
+    error, exception
+        Message and type of the last error.
+    from_checkpoint
+        Whether an earlier run has processed it.
+    seconds, host, attempts
+        How long it took, on which machine (the last one), and how many attempts there were.
+    """
 
     chunk: Chunk
     status: str = "missing"
     error: str | None = None
     from_checkpoint: bool = False
     seconds: float = 0.0
+    exception: str | None = None
+    host: str | None = None
+    attempts: int = 0
+
+
+@dataclass
+class BadFile:
+    """A file that could not be opened.
+
+    Attributes
+    ----------
+    dataset, path, error
+        Which, and why.
+    exception, host, attempts
+        Type of the error, machine, number of attempts.
+    weight, entries
+        Sum of generator weights and number of events that it should have had, where the fileset says so.
+    """
+
+    dataset: str
+    path: str
+    error: str
+    exception: str = ""
+    host: str = ""
+    attempts: int = 1
+    weight: float | None = None
+    entries: int | None = None
+
+    def sentence(self) -> str:
+        """The error, with what is lost."""
+        lost = []
+        if self.entries is not None:
+            lost.append(f"{self.entries} events")
+        if self.weight is not None:
+            lost.append(f"a sum of weights of {self.weight:.6g}")
+        return f"{self.error} [{' and '.join(lost)} lost]" if lost else self.error
 
 
 @dataclass
@@ -35,7 +83,7 @@ class Ledger:
     skimmed
         Datasets whose files hold only selected events: their sum is not expected to agree.
     bad_files
-        Files that could not be opened: dataset, path, error.
+        Files that could not be opened.
     chunks
         All chunks.
     processed_weights
@@ -49,7 +97,7 @@ class Ledger:
     expected: dict[str, float | None] = field(default_factory=dict)
     skimmed: set[str] = field(default_factory=set)
     files: list[dict[str, Any]] = field(default_factory=list)
-    bad_files: list[dict[str, Any]] = field(default_factory=list)
+    bad_files: list[BadFile] = field(default_factory=list)
     chunks: list[ChunkEntry] = field(default_factory=list)
     processed_weights: dict[str, float] = field(default_factory=dict)
     accepted_loss: bool = False
@@ -86,7 +134,7 @@ class Ledger:
 
     def problems(self) -> list[str]:
         """What is wrong, one sentence per cause, without repeating the same for each chunk of a file."""
-        out = [*self.errors, *(bad["error"] for bad in self.bad_files)]
+        out = [*self.errors, *(bad.sentence() for bad in self.bad_files)]
         by_file: dict[tuple[str, str], list[ChunkEntry]] = {}
         for entry in self.chunks:
             if entry.status == "failed":
@@ -113,9 +161,35 @@ class Ledger:
             )
         return out
 
+    def _weight_of_failed(self, dataset: str) -> float | None:
+        """Sum of weights of the files that could not be opened; None if it is not known of all."""
+        weights = [bad.weight for bad in self.bad_files if bad.dataset == dataset]
+        return None if None in weights else float(sum(w for w in weights if w is not None))
+
+    def loss(self) -> dict[str, Any] | None:
+        """What is missing, as plain data that travels with the histograms; None if nothing is."""
+        if self.complete:
+            return None
+        datasets = {}
+        for dataset in sorted(self.expected):
+            failed, missing = self.count("failed", dataset), self.count("missing", dataset)
+            files = [bad for bad in self.bad_files if bad.dataset == dataset]
+            read, expected = self.lost_weights().get(dataset, (None, None))
+            if failed or missing or files or expected is not None:
+                datasets[dataset] = {
+                    "events_failed": failed,
+                    "events_missing": missing,
+                    "files_failed": len(files),
+                    "weights_processed": read,
+                    "weights_expected": expected,
+                    "weights_of_failed_files": self._weight_of_failed(dataset),
+                }
+        return {"accepted": self.accepted_loss, "datasets": datasets, "problems": self.problems()[:20]}
+
     def as_dict(self) -> dict[str, Any]:
         """Contents of ``ledger.json``."""
         datasets = {}
+        lost = self.lost_weights()
         for dataset, expected in sorted(self.expected.items()):
             read = self.processed_weights.get(dataset, 0.0)
             datasets[dataset] = {
@@ -125,9 +199,11 @@ class Ledger:
                 "events_processed": self.count("processed", dataset),
                 "events_failed": self.count("failed", dataset),
                 "events_missing": self.count("missing", dataset),
-                "files_failed": sum(bad["dataset"] == dataset for bad in self.bad_files),
+                "files_failed": sum(bad.dataset == dataset for bad in self.bad_files),
                 "weights_expected": expected,
                 "weights_processed": read,
+                "weights_lost": expected - read if expected is not None and dataset in lost else 0.0,
+                "weights_of_failed_files": self._weight_of_failed(dataset),
                 "skimmed": dataset in self.skimmed,
             }
         return {
@@ -136,7 +212,7 @@ class Ledger:
             "accepted_loss": self.accepted_loss,
             "problems": self.problems(),
             "datasets": datasets,
-            "files": self.files + [{**bad, "status": "failed"} for bad in self.bad_files],
+            "files": self.files + [{"status": "failed", **asdict(bad)} for bad in self.bad_files],
             "chunks": [
                 {
                     "dataset": e.chunk.dataset,
@@ -145,6 +221,9 @@ class Ledger:
                     "stop": e.chunk.stop,
                     "status": e.status,
                     "error": e.error,
+                    "exception": e.exception,
+                    "host": e.host,
+                    "attempts": e.attempts,
                 }
                 for e in sorted(self.chunks, key=lambda e: e.chunk)
             ],

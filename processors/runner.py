@@ -2,53 +2,51 @@
 
 The function :func:`run` is behind ``massgap run`` and can be called from a notebook.  It processes
 the same chunks with the same ``process`` method as coffea's ``Runner`` would, and adds what that one
-lacks: files are checked first, a failing chunk does not end the run, finished chunks are kept under a
-key of code, options, model and file, and a ledger says what is missing.
+lacks: files are checked first, a failing chunk does not end the run, what failed for the moment or with its worker is
+tried again, finished chunks are kept under a key of code, options, model and file, and a ledger says what is missing.
 """
 
 from __future__ import annotations
 
-import bisect
-import itertools
+import functools
+import inspect
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from massgap.processors.analysis import Analysis
+from massgap.processors.checkpoints import CheckpointError, Checkpoints, chunk_keys
 from massgap.processors.errors import IncompleteRunError, ProcessorError
-from massgap.processors.executors import Executor, IterativeExecutor, WorkerLostError
-from massgap.processors.fingerprint import digest, processor_identity
+from massgap.processors.estimate import describe_plan
+from massgap.processors.executors import Executor, IterativeExecutor, Lost, bound
+from massgap.processors.faults import TRANSIENT
+from massgap.processors.fingerprint import code_hash, digest, processor_identity
 from massgap.processors.interrupts import held_interrupts
-from massgap.processors.ledger import ChunkEntry, Ledger
-from massgap.processors.storage import NotStorableError, load, save
-from massgap.processors.tally import normalisation
-from massgap.processors.work import Chunk, close_files, inspect_work, process_work
+from massgap.processors.ledger import Ledger
+from massgap.processors.merge_tree import FAN_IN, MergeTree, Node, leaves_of
+from massgap.processors.planning import Plan, make_plan
+from massgap.processors.progress import DatasetProgress, Progress
+from massgap.processors.run_folder import find_histograms
+from massgap.processors.work import (
+    STOPS_THE_RUN,
+    Outcome,
+    Retries,
+    SharedWork,
+    Task,
+    TaskResult,
+    close_files,
+    merge_results,
+    process_task,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-    from massgap.processors.files import FileInfo
+__all__ = ["Progress", "RunResult", "run", "tree_levels"]
 
-__all__ = ["Progress", "RunResult", "run"]
-
-DEFAULT_CHUNKSIZE = 500_000
-"""Events in a chunk of a large fileset: 2 % of the time is lost to chunks, at less than 500 MiB per worker (measured
-by ``make bench``)."""
-
-SMALLEST_CHUNKSIZE = 100_000
-"""Events in a chunk of a small fileset, where keeping several workers busy matters more; 5 to 10 % are lost."""
-
-
-@dataclass
-class Progress:
-    """State of a run, handed to the progress callback."""
-
-    stage: str
-    done: int = 0
-    total: int = 0
-    failed: int = 0
-    events: int = 0
-    seconds: float = 0.0
+QUARANTINE = 2
+"""Attempts, alone, at a chunk whose worker was lost."""
 
 
 @dataclass
@@ -100,6 +98,26 @@ class RunResult:
             raise IncompleteRunError("; ".join(self.ledger.problems()) or "the run was interrupted")
 
 
+def tree_levels(chunks: int) -> tuple[int, int]:
+    """How many chunks make a task, and how many a result, as powers of eight.
+
+    A scheduler takes some milliseconds per task, and each result travels to the driver and is kept on disk: where chunks
+    are many, several of them make one task, and the sums of several tasks one result.
+
+    Examples
+    --------
+    >>> [tree_levels(n) for n in (500, 4_000, 100_000, 1_000_000)]
+    [(0, 0), (0, 1), (1, 2), (2, 3)]
+    """
+    task = 0
+    while chunks > 16_384 * FAN_IN**task:
+        task += 1
+    result = task
+    while result < task + 1 and chunks > 512 * FAN_IN**result:
+        result += 1
+    return task, result
+
+
 def run(
     processor: Any,
     fileset: dict[str, Any],
@@ -109,6 +127,8 @@ def run(
     checkpoints: str | Path | None = None,
     accept_loss: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    retries: Retries | None = None,
+    levels: tuple[int, int] | None = None,
 ) -> RunResult:
     """Process a fileset.
 
@@ -128,7 +148,12 @@ def run(
     accept_loss
         Take the result although files, chunks or weights are missing.
     progress
-        Called after each step.
+        Called after each step, and now and then while nothing happens.
+    retries
+        How transient errors (of input and output, networks, storage) are met: several attempts with growing pauses, and
+        the same once more when everything else is done.
+    levels
+        How many chunks make a task, and how many a result, as powers of eight; by default :func:`tree_levels`.
 
     Returns
     -------
@@ -138,215 +163,71 @@ def run(
     Raises
     ------
     ProcessorError
-        If an argument is wrong, or the fileset is empty.
+        If an argument is wrong, the fileset is empty, or credentials are refused.
     """
-    if chunksize is not None and chunksize < 1:
-        msg = f"the chunk size must be at least 1, not {chunksize}"
-        raise ProcessorError(msg)
-    if not fileset or not any(entry["files"] for entry in fileset.values()):
-        msg = "the fileset holds no files"
-        raise ProcessorError(msg)
     executor = executor or IterativeExecutor()
     report = progress or (lambda _: None)
+    retries = retries or Retries()
     identity = processor_identity(processor)
     ledger = Ledger(accepted_loss=accept_loss)
     result = RunResult(None, ledger, identity, fileset)
     try:
-        infos = _inspect(fileset, executor, ledger, report)
-        fileset = result.fileset = _complete_metadata(fileset, infos, ledger)
-        if chunksize is None:
-            chunksize = default_chunksize(infos)
-        result.chunksize = chunksize
-        ledger.chunks = [ChunkEntry(chunk) for chunk in _chunks(infos, chunksize)]
-        result.notes.extend(
-            f"{path}: has no events" for _, path in sorted(infos) if not infos[_, path].entries
+        plan = make_plan(
+            fileset, ledger, executor=executor, chunksize=chunksize, retries=retries, progress=report
         )
+        result.fileset, result.chunksize = plan.fileset, plan.chunksize
+        result.notes.extend(plan.notes)
         if ledger.chunks:
-            _process(processor, fileset, infos, executor, result, checkpoints, report)
+            _Work(processor, plan, executor, result, checkpoints, report, retries, levels).go()
     except KeyboardInterrupt:
         result.interrupted = True
     finally:
         close_files()
+    mark_loss(result)
     return result
 
 
-def _inspect(
-    fileset: dict[str, Any], executor: Executor, ledger: Ledger, report: Callable[[Progress], None]
-) -> dict[tuple[str, str], FileInfo]:
-    wanted = sorted(
-        (dataset, path, tree) for dataset, entry in fileset.items() for path, tree in _files(entry)
-    )
-    infos: dict[tuple[str, str], FileInfo] = {}
-    start = time.perf_counter()
-    # Starting worker processes takes longer than looking into a few files.
-    chosen = executor if len(wanted) > 20 else IterativeExecutor()
-    for done, (i, outcome) in enumerate(chosen(inspect_work, [(path, tree) for _, path, tree in wanted]), 1):
-        dataset, path, _ = wanted[i]
-        if outcome.error is not None:
-            ledger.bad_files.append({"dataset": dataset, "path": path, "error": outcome.error})
-        else:
-            infos[dataset, path] = outcome.value
-        report(Progress("inspect", done, len(wanted), len(ledger.bad_files), 0, time.perf_counter() - start))
-    ledger.bad_files.sort(key=lambda bad: (bad["dataset"], bad["path"]))
-    ledger.files = [{"dataset": d, "status": "read", **infos[d, p].as_dict()} for d, p in sorted(infos)]
-    return infos
+def mark_loss(result: RunResult) -> None:
+    """Write what is missing into the metadata of each histogram, under ``massgap_loss``."""
+    loss = result.ledger.loss()
+    if result.interrupted or loss is not None:
+        loss = {**(loss or {}), "interrupted": result.interrupted}
+        for histogram in find_histograms(result.output).values():
+            histogram.metadata = {"massgap_loss": loss}
 
 
-def _files(entry: dict[str, Any]) -> Iterable[tuple[str, str | None]]:
-    files = entry["files"]
-    if isinstance(files, dict):
-        for path, tree in files.items():
-            yield str(path), tree["object_path"] if isinstance(tree, dict) else tree
-    else:
-        for path in files:
-            yield str(path), entry.get("treename")
+def chunk_metadata(processor: Any, plan: Plan) -> dict[str, dict[str, Any]]:
+    """Dataset -> metadata that the processor sees.
 
-
-def _complete_metadata(
-    fileset: dict[str, Any], infos: dict[tuple[str, str], FileInfo], ledger: Ledger
-) -> dict[str, Any]:
-    """Fill in ``sum_weights`` from the files' Runs trees, where the fileset does not give it."""
-    out = {}
-    for dataset, entry in fileset.items():
-        metadata = dict(entry.get("metadata") or {})
-        mine = [info for (name, _), info in sorted(infos.items()) if name == dataset]
-        _check_kind(dataset, metadata, mine)
-        sums = [info.runs_sum_weights for info in mine]
-        known = [s for s in sums if s is not None]
-        if (
-            metadata.get("sum_weights") is None
-            and mine
-            and len(known) == len(sums)
-            and not metadata.get("is_data")
-        ):
-            metadata["sum_weights"] = sum(sorted(known))
-            # The Runs tree counts events that a skim has dropped: nothing is lost if it says more.
-            ledger.skimmed.add(dataset)
-        if metadata.get("skimmed"):
-            ledger.skimmed.add(dataset)
-        if metadata.get("is_data") is None and mine:
-            metadata["is_data"] = not any(info.simulated for info in mine)
-        total = metadata.get("sum_weights")
-        if total is not None and metadata.get("xsec_fb") is not None:
-            normalisation({**metadata, "dataset": dataset}, float(total))
-        ledger.expected[dataset] = None if metadata.get("is_data") else total
-        out[dataset] = {"files": dict(_files(entry)), "metadata": metadata}
+    A sum of weights that was taken from the files depends on which of them could be opened.  An analysis of massgap gets it
+    at the end: when a file has been mended, the chunks of the others are still good.
+    """
+    out = {name: entry["metadata"] for name, entry in plan.fileset.items()}
+    if isinstance(processor, Analysis):
+        for name in plan.derived:
+            out[name] = {key: value for key, value in out[name].items() if key != "sum_weights"}
     return out
 
 
-def _check_kind(dataset: str, metadata: dict[str, Any], infos: list[FileInfo]) -> None:
-    """Refuse data mixed with simulation: one of them would be weighted as the other."""
-    simulated = [info.path for info in infos if info.simulated]
-    data = [info.path for info in infos if not info.simulated]
-    is_data = metadata.get("is_data")
-    if is_data and simulated:
-        msg = f'dataset {dataset!r} is declared as data, but {simulated[0]} is simulation (it has generator weights); set "is_data" to false'
-        raise ProcessorError(msg)
-    if is_data is None and simulated and data:
-        msg = f"data mixed with simulation in {dataset!r}: {data[0]} has no generator weights, {simulated[0]} has; run them as two datasets"
-        raise ProcessorError(msg)
+def keys_of(identity: dict[str, Any], plan: Plan, metadata: dict[str, dict[str, Any]]) -> list[str]:
+    """Keys of the chunks of a plan, under which their results are kept."""
+    seen = {name: {"metadata": content} for name, content in metadata.items()}
+    return chunk_keys(identity, seen, plan.infos, plan.chunks)
 
 
-def _chunks(infos: dict[tuple[str, str], FileInfo], chunksize: int) -> list[Chunk]:
-    chunks: list[Chunk] = []
-    for (dataset, path), info in sorted(infos.items()):
-        # Equal parts: a file of 110k events is read in two halves, not in 100k and 10k.
-        # A file without events is one empty chunk, so that its process appears in the results.
-        parts = max(-(-info.entries // chunksize), 1)
-        edges = _snapped([info.entries * i // parts for i in range(parts + 1)], info.clusters)
-        chunks.extend(
-            Chunk(dataset, path, a, b, info.tree, info.format, info.uuid)
-            for a, b in itertools.pairwise(edges)
-        )
-    return chunks
-
-
-def default_chunksize(infos: dict[tuple[str, str], FileInfo]) -> int:
-    """A 32nd of all events, within bounds.
-
-    Not from the number of workers: chunks that are kept must be found again with another one.
-    """
-    total = sum(info.entries for info in infos.values())
-    return min(max(total // 32, SMALLEST_CHUNKSIZE), DEFAULT_CHUNKSIZE)
-
-
-def _snapped(edges: list[int], clusters: tuple[int, ...]) -> list[int]:
-    """The edges of chunks, moved to the nearest end of baskets where that is near."""
-    if len(clusters) < 3 or len(edges) < 3:
-        return edges
-    reach = (edges[-1] - edges[0]) / (len(edges) - 1) / 4
-    out = [edges[0]]
-    for edge in edges[1:-1]:
-        k = bisect.bisect_left(clusters, edge)
-        near = min(clusters[max(k - 1, 0) : k + 1], key=lambda end: abs(end - edge))
-        out.append(near if abs(near - edge) <= reach else edge)
-    return [*out, edges[-1]]
-
-
-def _process(
-    processor: Any,
-    fileset: dict[str, Any],
-    infos: dict[tuple[str, str], FileInfo],
-    executor: Executor,
-    result: RunResult,
-    checkpoints: str | Path | None,
-    report: Callable[[Progress], None],
-) -> None:
-    import cloudpickle
-
+def finish(processor: Any, accumulator: Any, result: RunResult, plan: Plan) -> None:
+    """Turn the sum of all chunks into the result of a run; what goes wrong there is an error in the ledger."""
     ledger = result.ledger
-    entries = ledger.chunks
-    state = Progress("process", 0, len(entries))
-    start = time.perf_counter()
-    merger = _Merger(len(entries))
-    store = _Checkpoints(checkpoints, result.identity, fileset, infos)
-    pickled = cloudpickle.dumps(processor)
-    key = digest(result.identity) + digest(pickled.hex())
-
-    def advance(entry: ChunkEntry) -> None:
-        state.done += 1
-        state.failed += entry.status == "failed"
-        state.events += entry.chunk.stop - entry.chunk.start
-        state.seconds = time.perf_counter() - start
-        report(state)
-
-    todo = []
+    if accumulator is None:
+        return
     try:
-        for i, entry in enumerate(entries):
-            stored = store.load(entry.chunk)
-            if stored is None:
-                todo.append(i)
-                continue
-            with held_interrupts():
-                merger.add(i, stored)
-                entry.status, entry.from_checkpoint = "processed", True
-                advance(entry)
-        items = [
-            (key, pickled, entries[i].chunk, fileset[entries[i].chunk.dataset]["metadata"]) for i in todo
-        ]
-        for number, outcome in executor(process_work, items):
-            i = todo[number]
-            entry = entries[i]
-            # All or nothing: Ctrl-C between these lines would leave a result that is kept and not on record.
-            with held_interrupts():
-                entry.seconds = outcome.seconds
-                if outcome.error is not None:
-                    entry.status, entry.error = "failed", outcome.error
-                    merger.skip(i)
-                else:
-                    store.save(entry.chunk, outcome.value)
-                    merger.add(i, outcome.value)
-                    entry.status = "processed"
-                advance(entry)
-    except KeyboardInterrupt:
-        result.interrupted = True
-    except (WorkerLostError, _CheckpointError) as error:
-        ledger.errors.append(str(error))
-    result.notes.extend(store.notes)
-    try:
-        accumulator = merger.finish()
-        if accumulator is None:
-            return
+        if isinstance(processor, Analysis):
+            for name in plan.derived:
+                for tally in accumulator.values():
+                    if name in tally.datasets:
+                        tally.datasets[name].metadata["sum_weights"] = plan.fileset[name]["metadata"][
+                            "sum_weights"
+                        ]
         output = processor.postprocess(accumulator)
     except Exception as error:  # noqa: BLE001 - of any processor; the finished chunks and the ledger must survive it
         known = isinstance(error, ProcessorError)
@@ -368,89 +249,242 @@ def _process(
             ledger.expected = dict.fromkeys(ledger.expected)
 
 
-class _Merger:
-    """Add results in the order of the chunks, as soon as they allow: the sum is the same for any order of arrival."""
-
-    def __init__(self, total: int) -> None:
-        self.total = total
-        self.next = 0
-        self.waiting: dict[int, Any] = {}
-        self.sum: Any = None
-
-    def add(self, i: int, value: Any) -> None:
-        self.waiting[i] = value
-        self._drain()
-
-    def skip(self, i: int) -> None:
-        self.waiting[i] = None
-        self._drain()
-
-    def _drain(self) -> None:
-        while self.next in self.waiting:
-            self._take(self.waiting.pop(self.next))
-            self.next += 1
-
-    def _take(self, value: Any) -> None:
-        from coffea.processor.accumulator import iadd
-
-        if value is not None:
-            self.sum = value if self.sum is None else iadd(self.sum, value)
-
-    def finish(self) -> Any:
-        for i in sorted(self.waiting):
-            self._take(self.waiting[i])
-        self.waiting = {}
-        return self.sum
+class _Stop(ProcessorError):
+    """Every further chunk would fail for the same reason."""
 
 
-class _CheckpointError(ProcessorError):
-    """The result of a finished chunk could not be written."""
-
-
-class _Checkpoints:
-    """Results of finished chunks, under a key of everything that can change them."""
+class _Work:
+    """The chunks of one run, on their way from missing to processed or failed."""
 
     def __init__(
         self,
-        folder: str | Path | None,
-        identity: dict[str, Any],
-        fileset: dict[str, Any],
-        infos: dict[tuple[str, str], FileInfo],
+        processor: Any,
+        plan: Plan,
+        executor: Executor,
+        result: RunResult,
+        checkpoints: str | Path | None,
+        report: Callable[[Progress], None],
+        retries: Retries,
+        levels: tuple[int, int] | None,
     ) -> None:
-        self.folder = None if folder is None else Path(folder)
-        self.identity = identity
-        self.fileset = fileset
-        self.infos = infos
-        self.notes: list[str] = []
-        if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
+        import cloudpickle
 
-    def _path(self, chunk: Chunk) -> Path:
-        assert self.folder is not None
-        what = {
-            **self.identity,
-            "metadata": self.fileset[chunk.dataset]["metadata"],
-            "chunk": vars(chunk),
-            # As it was when the run began: a file that changes during the run must not lend its new name to old results.
-            "file": self.infos[chunk.dataset, chunk.path].as_dict(),
-        }
-        return self.folder / f"{digest(what)}.npz"
+        self.processor = processor
+        self.plan = plan
+        self.executor = executor
+        self.result = result
+        self.entries = plan.ledger.chunks
+        self.total = len(self.entries)
+        self.task_level, self.result_level = levels or tree_levels(self.total)
+        self.retries = retries
+        metadata = chunk_metadata(processor, plan)
+        self.store = Checkpoints(checkpoints, keys_of(result.identity, plan, metadata))
+        self.tree = MergeTree(self.total)
+        pickled = cloudpickle.dumps(processor)
+        self.shared = SharedWork(
+            digest(result.identity) + digest(pickled.hex()),
+            pickled,
+            code_hash(),
+            metadata,
+            self.total,
+            retries,
+        )
+        self.report = report
+        self.start = time.perf_counter()
+        self.settled: set[int] = set()
+        self.lost: set[int] = set()
+        self.state = Progress("process", 0, self.total)
+        for entry in self.entries:
+            self.state.datasets.setdefault(entry.chunk.dataset, DatasetProgress()).total += 1
 
-    def load(self, chunk: Chunk) -> Any:
-        return None if self.folder is None else load(self._path(chunk))
-
-    def save(self, chunk: Chunk, value: Any) -> None:
-        if self.folder is None:
-            return
+    def go(self) -> None:
+        """Do everything that is to be done, and put the results together."""
+        ledger = self.plan.ledger
         try:
-            save(self._path(chunk), value)
-        except NotStorableError as error:
-            self.folder = None
-            self.notes.append(f"finished chunks are not kept for a restart: {error}")
-        except OSError as error:
-            # Going on would lose hours of work at the end, when there is no room for the result either.
-            msg = (
-                f"{self.folder}: the result of a chunk could not be written ({error.strerror or error}). Make room or "
-                "choose another folder with --out; the same command goes on from the chunks that are kept"
+            self._take_stored()
+            self.report(
+                Progress(
+                    "plan",
+                    self.state.done,
+                    self.total,
+                    message=describe_plan(
+                        self.processor, self.plan, self.total - self.state.done, FAN_IN**self.result_level
+                    ),
+                )
             )
-            raise _CheckpointError(msg) from error
+            self._do(self._tasks())
+            self._try_again()
+            self._quarantine()
+        except KeyboardInterrupt:
+            self.result.interrupted = True
+        except (_Stop, CheckpointError) as error:
+            ledger.errors.append(str(error))
+        except ValueError as error:
+            # Of the cluster: no scheduler, no workers, other versions.  What is finished is kept and on record.
+            if self.state.done == 0:
+                raise
+            ledger.errors.append(str(error))
+        self.result.notes.extend(self.store.notes)
+        finish(self.processor, self.tree.finish(), self.result, self.plan)
+
+    # ---- what is to be done
+
+    def _take_stored(self) -> None:
+        for node, value in self.store.stored(self.result_level):
+            with held_interrupts():
+                self.tree.add(node, value)
+                for leaf in leaves_of(node, self.total):
+                    self.entries[leaf].status, self.entries[leaf].from_checkpoint = "processed", True
+                    self._advance(leaf)
+
+    def _tasks(self) -> list[Task]:
+        """What is missing, as tasks of whole families where a whole family is missing."""
+        tasks: list[Task] = []
+        pending: list[Node] = [
+            (self.task_level, k) for k in range(-(-self.total // FAN_IN**self.task_level))
+        ][::-1]
+        while pending:
+            level, number = pending.pop()
+            leaves = leaves_of((level, number), self.total)
+            missing = [leaf for leaf in leaves if leaf not in self.settled]
+            if len(missing) == len(leaves):
+                tasks.append(Task(tuple((leaf, self.entries[leaf].chunk) for leaf in leaves), level))
+            elif missing:
+                first = number * FAN_IN
+                below = FAN_IN ** (level - 1)
+                pending += [(level - 1, k) for k in range(first, first + FAN_IN) if k * below < self.total][
+                    ::-1
+                ]
+        return tasks
+
+    def _groups(self, tasks: list[Task]) -> list[list[int]]:
+        """Numbers of tasks whose results are added up on the workers: those below one node of the result level."""
+        groups: dict[int, list[int]] = {}
+        for i, task in enumerate(tasks):
+            groups.setdefault(task.chunks[0][0] // FAN_IN**self.result_level, []).append(i)
+        return [group for group in groups.values() if len(group) > 1]
+
+    def _single(self, leaves: list[int]) -> list[Task]:
+        return [Task(((leaf, self.entries[leaf].chunk),)) for leaf in leaves]
+
+    def _try_again(self) -> None:
+        """What failed for the moment, once more, now that some time has passed."""
+        again = [
+            i
+            for i, entry in enumerate(self.entries)
+            if entry.status == "failed" and i not in self.settled and i not in self.lost
+        ]
+        if again:
+            self.state.retried += len(again)
+            time.sleep(self.retries.pauses()[-1])
+            self._do(self._single(again), last=True)
+
+    def _quarantine(self) -> None:
+        """Chunks whose workers were lost, one at a time: those that end their worker even so are the poisonous ones."""
+        for attempt in range(QUARANTINE):
+            left = sorted(self.lost)
+            if not left:
+                return
+            self.state.retried += len(left)
+            self._do(self._single(left), alone=True, last=attempt == QUARANTINE - 1)
+
+    # ---- doing it
+
+    def _do(self, tasks: list[Task], *, alone: bool = False, last: bool = False) -> None:
+        if not tasks:
+            return
+        for number, answer in self._execute(tasks, alone):
+            # All or nothing: Ctrl-C between these lines would leave a result that is kept and not on record.
+            with held_interrupts():
+                if isinstance(answer, Lost):
+                    for leaf, _ in tasks[number].chunks:
+                        self._take_lost(leaf, answer, last)
+                else:
+                    self._take(answer, last)
+
+    def _execute(self, tasks: list[Task], alone: bool) -> Iterator[tuple[int, Any]]:
+        accepted = _accepted(self.executor)
+        if "shared" not in accepted:
+            return iter(self.executor(bound(process_task, self.shared), tasks))
+        options: dict[str, Any] = {"alone": alone, "tick": self._tick}
+        if getattr(self.executor, "merges", False) and self.result_level and not alone:
+            options["groups"] = self._groups(tasks)
+            options["merge"] = functools.partial(merge_results, self.total, self.result_level)
+        return iter(self.executor(process_task, tasks, shared=self.shared, **options))
+
+    def _take(self, answer: TaskResult, last: bool) -> None:
+        for outcome in answer.outcomes.values():
+            if outcome.kind in STOPS_THE_RUN:
+                self._note_failure(next(k for k, v in answer.outcomes.items() if v is outcome), outcome)
+                raise _Stop(str(outcome.error))
+        for leaf, outcome in answer.outcomes.items():
+            if outcome.error is not None:
+                self._note_failure(leaf, outcome)
+                if outcome.kind != TRANSIENT or last:
+                    self._settle(leaf)
+                    self.tree.add((0, leaf), None)
+        for node, value in answer.nodes.items():
+            self.store.save(node, value)
+            self.tree.add(node, value)
+            for leaf in leaves_of(node, self.total):
+                self._note_success(leaf, answer.outcomes[leaf])
+
+    def _take_lost(self, leaf: int, answer: Lost, last: bool) -> None:
+        entry = self.entries[leaf]
+        entry.attempts += answer.attempts
+        entry.status, entry.exception = "failed", "WorkerLost"
+        entry.error = (
+            f"{entry.chunk}: {answer.reason} ({entry.attempts} attempts, the last ones alone on a worker). Most likely it needs "
+            "more memory than there is, or a library crashes on it: use a smaller --chunksize or more memory per worker, or "
+            "look at the file"
+        )
+        self.lost.add(leaf)
+        if last:
+            self.lost.discard(leaf)
+            self._settle(leaf)
+            self.tree.add((0, leaf), None)
+
+    def _note_failure(self, leaf: int, outcome: Outcome) -> None:
+        entry = self.entries[leaf]
+        entry.status, entry.error, entry.exception = "failed", outcome.error, outcome.exception
+        entry.seconds, entry.host = outcome.seconds, outcome.host
+        entry.attempts += outcome.attempts
+        self.lost.discard(leaf)
+
+    def _note_success(self, leaf: int, outcome: Outcome) -> None:
+        entry = self.entries[leaf]
+        entry.status, entry.error, entry.exception = "processed", None, None
+        entry.seconds, entry.host = outcome.seconds, outcome.host
+        entry.attempts += outcome.attempts
+        self.lost.discard(leaf)
+        self._advance(leaf)
+
+    def _settle(self, leaf: int) -> None:
+        """A chunk that has failed for good."""
+        self.state.failed += 1
+        self.state.datasets[self.entries[leaf].chunk.dataset].failed += 1
+        self._advance(leaf)
+
+    def _advance(self, leaf: int) -> None:
+        chunk = self.entries[leaf].chunk
+        self.settled.add(leaf)
+        self.state.done += 1
+        self.state.events += chunk.stop - chunk.start
+        mine = self.state.datasets[chunk.dataset]
+        mine.done += 1
+        mine.events += chunk.stop - chunk.start
+        self._tick()
+
+    def _tick(self) -> None:
+        self.state.seconds = time.perf_counter() - self.start
+        states = getattr(self.executor, "states", None)
+        self.state.pool = states() if states is not None else None
+        self.report(self.state)
+
+
+def _accepted(executor: Any) -> set[str]:
+    """Names of the arguments that an executor takes."""
+    try:
+        return set(inspect.signature(executor).parameters)
+    except (TypeError, ValueError):
+        return set()

@@ -134,6 +134,9 @@ class Tally:
         Name of the channel.
     """
 
+    adds_exactly = True
+    """Sums do not depend on the order, see :mod:`massgap.processors.merge_tree`."""
+
     def __init__(self, layout: Layout, channel: str) -> None:
         self.layout = layout
         self.channel = channel

@@ -2,24 +2,54 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import functools
 import os
+import socket
 import time
 import traceback
 import warnings
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from massgap.processors.analysis import Analysis
 from massgap.processors.errors import FileProblem, ProcessorError
+from massgap.processors.faults import (
+    AUTHENTICATION,
+    AUTHENTICATION_REMEDY,
+    ENVIRONMENT,
+    PERMANENT,
+    TRANSIENT,
+    kind_of_fault,
+)
 from massgap.processors.files import inspect_file
+from massgap.processors.fingerprint import code_hash
 from massgap.processors.lean_tree import LeanFile, LeanTree
+from massgap.processors.merge_tree import Node, combine
 from massgap.processors.schemas import schema_for
 from massgap.processors.tree_columns import TreeColumns
 from massgap.selections.errors import SelectionError
 
-__all__ = ["Chunk", "Outcome", "inspect_work", "process_work"]
+__all__ = [
+    "STOPS_THE_RUN",
+    "Chunk",
+    "Outcome",
+    "Retries",
+    "SharedWork",
+    "Task",
+    "TaskResult",
+    "inspect_work",
+    "merge_results",
+    "process_chunk",
+    "process_task",
+]
+
+STOPS_THE_RUN = (AUTHENTICATION, ENVIRONMENT)
+"""Kinds of faults that every further chunk would meet, too."""
+
 
 _MAX_OPEN = 4
 _READERS = {"massgap.processors.baskets", "massgap.processors.lean_tree"}
@@ -53,45 +83,212 @@ class Chunk:
 
 @dataclass
 class Outcome:
-    """What became of a chunk or an inspection: a value, or an error with its traceback."""
+    """What became of a chunk or an inspection: a value, or an error with its traceback.
+
+    Attributes
+    ----------
+    value
+        The result; None for a chunk, whose result is in the sums of its task.
+    error, exception, traceback
+        The message, the type of the exception, and where it was raised.
+    kind
+        Kind of the fault, see :mod:`massgap.processors.faults`.
+    seconds, host, attempts
+        How long it took, on which machine, and how many attempts there were.
+    """
 
     value: Any = None
     error: str | None = None
     traceback: str = ""
     seconds: float = 0.0
+    exception: str = ""
+    kind: str = ""
+    host: str = ""
+    attempts: int = 1
 
 
-def inspect_work(item: tuple[str, str | None]) -> Outcome:
-    """Inspect a file on a worker."""
+@dataclass(frozen=True)
+class Retries:
+    """How often a transient error is met with another attempt on the same worker, and after which pauses.
+
+    Attributes
+    ----------
+    attempts
+        Attempts in all.
+    pause, factor
+        Seconds before the second attempt, and how much longer each further pause is.
+    """
+
+    attempts: int = 3
+    pause: float = 2.0
+    factor: float = 4.0
+
+    def pauses(self) -> list[float]:
+        """Seconds before each attempt."""
+        return [0.0] + [self.pause * self.factor**k for k in range(self.attempts - 1)]
+
+
+@dataclass(frozen=True)
+class SharedWork:
+    """What all tasks of a run have in common.
+
+    Attributes
+    ----------
+    key, pickled
+        The processor, as bytes that the driver has just made, and a name for them.
+    code
+        Digest of massgap's source on the driver: a worker with another one computes nothing.
+    metadata
+        Dataset -> metadata.
+    total
+        Number of chunks of the run.
+    retries
+        How transient errors are met.
+    """
+
+    key: str
+    pickled: bytes
+    code: str
+    metadata: dict[str, dict[str, Any]]
+    total: int
+    retries: Retries = Retries()
+
+
+@dataclass(frozen=True)
+class Task:
+    """Consecutive chunks, by their numbers in the run, that are processed one after another and added up."""
+
+    chunks: tuple[tuple[int, Chunk], ...]
+    level: int = 0
+
+
+@dataclass
+class TaskResult:
+    """What a task gives.
+
+    Attributes
+    ----------
+    outcomes
+        Number of the chunk -> what became of it.
+    nodes
+        Sums in the tree of all chunks, see :mod:`massgap.processors.merge_tree`: one if all went well.
+    """
+
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    nodes: dict[Node, Any] = field(default_factory=dict)
+
+
+def inspect_work(item: tuple[str, str | None], retries: Retries | None = None) -> Outcome:
+    """Inspect a file on a worker; never raises."""
     path, tree = item
-    try:
-        return Outcome(inspect_file(path, tree))
-    except ProcessorError as error:
-        return Outcome(error=str(error), traceback=traceback.format_exc())
+    retries = retries or Retries()
+    for attempt, pause in enumerate(retries.pauses(), start=1):
+        time.sleep(pause)
+        start = time.perf_counter()
+        try:
+            info = inspect_file(path, tree)
+            return Outcome(info, seconds=time.perf_counter() - start, host=_host(), attempts=attempt)
+        except ProcessorError as error:
+            outcome = _failure(error, str(error), path, start, attempt)
+        except Exception as error:  # noqa: BLE001 - one bad file must not end a run
+            outcome = _failure(error, f"{path}: {type(error).__name__}: {error}", path, start, attempt)
+        if outcome.kind != TRANSIENT:
+            break
+    return outcome
 
 
-def process_work(item: tuple[str, bytes, Chunk, dict[str, Any]]) -> Outcome:
-    """Process a chunk on a worker; never raises, so that one bad chunk cannot end a run."""
-    key, pickled, chunk, metadata = item
+def process_task(shared: SharedWork, task: Task) -> TaskResult:
+    """Process the chunks of a task on a worker; never raises, so that one bad chunk cannot end a run."""
+    out = TaskResult()
+    if shared.code and shared.code != code_hash():
+        text = (
+            f"the massgap on the worker {_host()} is not that of the driver: its source has the digest {code_hash()[:12]}, "
+            f"the driver's {shared.code[:12]}. Install the same version there, or let massgap ship its code; look with massgap preflight"
+        )
+        for number, _ in task.chunks:
+            out.outcomes[number] = Outcome(
+                error=text, exception="EnvironmentMismatchError", kind=ENVIRONMENT, host=_host()
+            )
+        return out
+    nodes: dict[Node, Any] = {}
+    for number, chunk in task.chunks:
+        outcome = process_chunk(shared, chunk)
+        if outcome.error is None:
+            nodes[0, number] = outcome.value
+            nodes = combine(nodes, shared.total, task.level)
+        outcome.value = None
+        out.outcomes[number] = outcome
+        if outcome.kind in STOPS_THE_RUN:
+            break
+    out.nodes = nodes
+    return out
+
+
+def merge_results(total: int, level: int, results: list[TaskResult]) -> TaskResult:
+    """One result of several tasks, with sums up to a level of the tree."""
+    out = TaskResult()
+    for result in results:
+        out.outcomes.update(result.outcomes)
+        out.nodes.update(result.nodes)
+    # What came from a task of this process is used again by dask where a worker is lost: it must not change.
+    out.nodes = combine({node: copy.deepcopy(value) for node, value in out.nodes.items()}, total, level)
+    return out
+
+
+def process_chunk(shared: SharedWork, chunk: Chunk) -> Outcome:
+    """Process a chunk, again after a pause where the error may pass by itself."""
+    for attempt, pause in enumerate(shared.retries.pauses(), start=1):
+        if pause:
+            _forget(chunk)
+            time.sleep(pause)
+        outcome = _attempt(shared, chunk, attempt)
+        if outcome.kind != TRANSIENT:
+            break
+    return outcome
+
+
+def _attempt(shared: SharedWork, chunk: Chunk, attempt: int) -> Outcome:
     start = time.perf_counter()
     try:
-        processor = _processor(key, pickled)
-        events = open_events(chunk, metadata, columns=isinstance(processor, Analysis))
+        processor = _processor(shared.key, shared.pickled)
+        metadata = shared.metadata[chunk.dataset]
+        value = processor.process(open_events(chunk, metadata, columns=isinstance(processor, Analysis)))
     except (ProcessorError, SelectionError) as error:
-        return Outcome(error=str(error), traceback=traceback.format_exc())
+        return _failure(error, str(error), chunk.path, start, attempt)
     except Exception as error:  # noqa: BLE001 - one bad chunk must not end a run
-        return Outcome(error=_explain(chunk, error), traceback=traceback.format_exc())
-    try:
-        value = processor.process(events)
-    except (ProcessorError, SelectionError) as error:
-        return Outcome(error=str(error), traceback=traceback.format_exc())
-    except Exception as error:  # noqa: BLE001 - one bad chunk must not end a run
-        return Outcome(error=_explain(chunk, error), traceback=traceback.format_exc())
+        return _failure(error, _explain(chunk, error), chunk.path, start, attempt)
     if value is None:
-        return Outcome(
-            error=f"{type(processor).__name__}.process returned None; it must return an accumulator"
-        )
-    return Outcome(value, seconds=time.perf_counter() - start)
+        text = f"{type(processor).__name__}.process returned None; it must return an accumulator"
+        return _failure(TypeError(text), text, chunk.path, start, attempt)
+    return Outcome(value, seconds=time.perf_counter() - start, host=_host(), attempts=attempt)
+
+
+def _failure(error: Exception, text: str, path: str, start: float, attempt: int) -> Outcome:
+    kind = kind_of_fault(error, remote="://" in path)
+    if kind == AUTHENTICATION:
+        text = f"{text}. {AUTHENTICATION_REMEDY[0].upper()}{AUTHENTICATION_REMEDY[1:]}"
+    return Outcome(
+        error=text,
+        traceback=traceback.format_exc(),
+        seconds=time.perf_counter() - start,
+        exception=type(error).__name__,
+        kind=kind,
+        host=_host(),
+        attempts=attempt,
+    )
+
+
+@functools.cache
+def _host() -> str:
+    return socket.gethostname()
+
+
+def _forget(chunk: Chunk) -> None:
+    """Close a file, so that the next attempt opens it anew."""
+    opened = _open_files.pop((chunk.path, chunk.uuid), None)
+    if opened is not None:
+        with contextlib.suppress(Exception):
+            opened.close()
 
 
 def _explain(chunk: Chunk, error: Exception) -> str:
@@ -102,6 +299,12 @@ def _explain(chunk: Chunk, error: Exception) -> str:
     while trace is not None:
         origin.add(trace.tb_frame.f_globals.get("__name__", ""))
         trace = trace.tb_next
+    if isinstance(error, MemoryError):
+        return f"{chunk}: there was not enough memory for it; use a smaller --chunksize, fewer --workers or more memory per job"
+    remote = "://" in chunk.path
+    if (kind := kind_of_fault(error, remote=remote)) != PERMANENT:
+        what = "access was refused" if kind == AUTHENTICATION else "could not be read for the moment"
+        return f"{chunk}: {what} ({type(error).__name__}: {first})"
     # All bytes of a file come through uproot or the modules beside it here.  They raise many types on damaged ones,
     # also KeyError and AssertionError.  An error that did not pass through them is the processor's own.
     if origin & _READERS or any(name.split(".")[0] == "uproot" for name in origin):

@@ -110,16 +110,17 @@ def statuses(folder: Path) -> dict[str, int]:
 
 def test_killed_worker_then_ctrl_c_then_the_end(place) -> None:
     run = place / "run"
-    # 1. A worker is killed, as by the kernel when memory runs out.
+    # 1. A worker is killed, as by the kernel when memory runs out: it is replaced, and the run goes on.
     process = start(place, "run", "futures")
     assert wait_for(lambda: kept(run) >= 2), finish(process)
     workers = [pid for pid, line in session(process.pid).items() if "popen_loky" in line]
     assert len(workers) == 2
+    before = kept(run)
     os.kill(workers[0], signal.SIGKILL)
+    assert wait_for(lambda: kept(run) > before + 2), finish(process)
+    os.killpg(process.pid, signal.SIGINT)
     code, _, err = finish(process)
-    assert code == 1
-    assert err.count("Error: ") == 1
-    assert "Error: a worker process ended without a result" in err
+    assert code == 130
     first = statuses(run)
     assert first["processed"] == kept(run) >= 2
     assert first["missing"] > 0

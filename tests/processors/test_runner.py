@@ -13,8 +13,9 @@ import eventfiles
 import numpy as np
 import pytest
 
-from massgap.processors import Slepton, run, runner
+from massgap.processors import Slepton, checkpoints, planning, run
 from massgap.processors.errors import IncompleteRunError, ProcessorError
+from massgap.processors.merge_tree import MergeTree
 from massgap.processors.registry import make_processor
 from massgap.processors.run_folder import write_run_folder
 
@@ -358,7 +359,7 @@ def test_negative_total_weight_keeps_chunks_and_ledger(tmp_path) -> None:
 
 
 def test_full_disk_stops_and_keeps_what_is_there(sample, tmp_path, monkeypatch) -> None:
-    real = runner.save
+    real = checkpoints.save
     calls = []
 
     def save(path, value):
@@ -367,7 +368,7 @@ def test_full_disk_stops_and_keeps_what_is_there(sample, tmp_path, monkeypatch) 
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(path, value)
 
-    monkeypatch.setattr(runner, "save", save)
+    monkeypatch.setattr(checkpoints, "save", save)
     result = go(sample, tmp_path / "c")
     assert "No space left on device" in result.ledger.problems()[0]
     assert "Make room" in result.ledger.problems()[0]
@@ -418,7 +419,7 @@ def test_a_signal_between_a_kept_chunk_and_its_entry_in_the_ledger(
 
     whole = bits(go(sample, None))
     folder = tmp_path / "c"
-    owner, name = (runner, "save") if where == "save" else (runner._Merger, "add")
+    owner, name = (checkpoints, "save") if where == "save" else (MergeTree, "add")
     step = getattr(owner, name)
 
     def step_and_signal(*arguments):
@@ -515,9 +516,8 @@ def test_dataset_names_with_slashes(sample, tmp_path) -> None:
 @pytest.mark.parametrize(("events", "expected"), [(10_000, 1), (250_000, 3), (40_000_000, 80)])
 def test_default_chunks_follow_the_number_of_events(events, expected) -> None:
     """100,000 events in a chunk of a small fileset, 500,000 in one of a large."""
-    from massgap.processors import runner
 
-    assert len(runner._chunks(_infos(events), runner.default_chunksize(_infos(events)))) == expected
+    assert len(planning._chunks(_infos(events), planning.default_chunksize(_infos(events)))) == expected
 
 
 def _infos(entries, clusters=()):
@@ -528,15 +528,14 @@ def _infos(entries, clusters=()):
 
 
 def test_chunks_end_where_baskets_end() -> None:
-    from massgap.processors import runner
 
     clusters = [0, 900, 2100, 2900, 4000]
-    chunks = runner._chunks(_infos(4000, clusters), 1000)
+    chunks = planning._chunks(_infos(4000, clusters), 1000)
     assert [(c.start, c.stop) for c in chunks] == [(0, 900), (900, 2100), (2100, 2900), (2900, 4000)]
     # Baskets that are too far away change nothing, and no event is lost or doubled.
     for width in (1, 7, 333, 1000, 1500, 4000, 9000):
         for ends in (clusters, [0, 4000], [0, 1, 3999, 4000], list(range(0, 4001, 50))):
-            parts = runner._chunks(_infos(4000, ends), width)
+            parts = planning._chunks(_infos(4000, ends), width)
             edges = [p.start for p in parts] + [parts[-1].stop]
             assert edges == sorted(set(edges))
             assert (edges[0], edges[-1]) == (0, 4000)

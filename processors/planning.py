@@ -1,0 +1,262 @@
+"""What a run will do, before it does it: files are looked into, cut into chunks, and their weights are summed."""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import itertools
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from massgap.processors.errors import ProcessorError
+from massgap.processors.executors import Executor, IterativeExecutor, Lost
+from massgap.processors.faults import TRANSIENT
+from massgap.processors.ledger import BadFile, ChunkEntry, Ledger
+from massgap.processors.progress import Progress
+from massgap.processors.tally import normalisation
+from massgap.processors.work import STOPS_THE_RUN, Chunk, Outcome, Retries, inspect_work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from massgap.processors.files import FileInfo
+
+__all__ = ["Plan", "default_chunksize", "make_plan"]
+
+DEFAULT_CHUNKSIZE = 500_000
+"""Events in a chunk of a large fileset: 2 % of the time is lost to chunks, at less than 500 MiB per worker (measured
+by ``make bench``)."""
+
+SMALLEST_CHUNKSIZE = 100_000
+"""Events in a chunk of a small fileset, where keeping several workers busy matters more; 5 to 10 % are lost."""
+
+
+@dataclass
+class Plan:
+    """What a run will do.
+
+    Attributes
+    ----------
+    fileset
+        With ``sum_weights`` filled in where the files gave it.
+    infos
+        (dataset, path) -> what is known of a file.
+    ledger
+        With all chunks, none of them done, and the files that could not be opened.
+    chunksize
+        Number of events in a chunk, about.
+    notes
+        What a user should know but need not act on.
+    derived
+        Datasets whose ``sum_weights`` is the sum over the files that could be opened.
+    """
+
+    fileset: dict[str, Any]
+    infos: dict[tuple[str, str], FileInfo]
+    ledger: Ledger
+    chunksize: int
+    notes: list[str] = field(default_factory=list)
+    derived: set[str] = field(default_factory=set)
+
+    @property
+    def chunks(self) -> list[Chunk]:
+        """All chunks, in order."""
+        return [entry.chunk for entry in self.ledger.chunks]
+
+
+def make_plan(
+    fileset: dict[str, Any],
+    ledger: Ledger,
+    *,
+    executor: Executor | None = None,
+    chunksize: int | None = None,
+    retries: Retries | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Plan:
+    """Look into the files of a fileset and cut them into chunks.
+
+    Parameters
+    ----------
+    fileset
+        ``{dataset: {"files": {path: tree or None}, "metadata": {...}}}``.
+    ledger
+        Is filled with files and chunks.
+    executor
+        Looks into the files where they are many; by default this process.
+    chunksize
+        Number of events in a chunk, about; None for :func:`default_chunksize`.
+    retries
+        How transient errors are met.
+    progress
+        Called after each file.
+
+    Raises
+    ------
+    ProcessorError
+        If an argument is wrong, the fileset is empty, data are mixed with simulation, or credentials are refused.
+    """
+    if chunksize is not None and chunksize < 1:
+        msg = f"the chunk size must be at least 1, not {chunksize}"
+        raise ProcessorError(msg)
+    if not fileset or not any(entry["files"] for entry in fileset.values()):
+        msg = "the fileset holds no files"
+        raise ProcessorError(msg)
+    infos = _inspect(
+        fileset, executor or IterativeExecutor(), ledger, retries or Retries(), progress or (lambda _: None)
+    )
+    derived: set[str] = set()
+    completed = _complete_metadata(fileset, infos, ledger, derived)
+    if chunksize is None:
+        chunksize = default_chunksize(infos)
+    ledger.chunks = [ChunkEntry(chunk) for chunk in _chunks(infos, chunksize)]
+    notes = [f"{path}: has no events" for _, path in sorted(infos) if not infos[_, path].entries]
+    return Plan(completed, infos, ledger, chunksize, notes, derived)
+
+
+def _inspect(
+    fileset: dict[str, Any],
+    executor: Executor,
+    ledger: Ledger,
+    retries: Retries,
+    report: Callable[[Progress], None],
+) -> dict[tuple[str, str], FileInfo]:
+    wanted = sorted(
+        (dataset, path, tree) for dataset, entry in fileset.items() for path, tree in files_of(entry)
+    )
+    infos: dict[tuple[str, str], FileInfo] = {}
+    outcomes: dict[int, Outcome] = {}
+    start = time.perf_counter()
+    # Starting worker processes takes longer than looking into a few files.
+    chosen = executor if len(wanted) > 20 else IterativeExecutor()
+    todo = list(range(len(wanted)))
+    for last in (False, True):
+        items = [wanted[i][1:] for i in todo]
+        for k, outcome in chosen(functools.partial(inspect_work, retries=retries), items):
+            if isinstance(outcome, Lost):
+                text = f"{items[k][0]}: the worker that opened it ended without a result ({outcome.reason}); the file may be damaged"
+                outcomes[todo[k]] = Outcome(error=text, exception="WorkerLost", attempts=outcome.attempts)
+            else:
+                before = outcomes.get(todo[k])
+                outcome.attempts += before.attempts if before else 0
+                outcomes[todo[k]] = outcome
+            if outcomes[todo[k]].kind in STOPS_THE_RUN:
+                raise ProcessorError(str(outcomes[todo[k]].error))
+            failed = sum(o.error is not None for o in outcomes.values())
+            report(Progress("inspect", len(outcomes), len(wanted), failed, 0, time.perf_counter() - start))
+        todo = [i for i in todo if outcomes[i].kind == TRANSIENT]
+        if not todo or last:
+            break
+    for i, outcome in sorted(outcomes.items()):
+        dataset, path, _ = wanted[i]
+        if outcome.error is None:
+            infos[dataset, path] = outcome.value
+            continue
+        known = (fileset[dataset].get("known") or {}).get(path, {})
+        ledger.bad_files.append(
+            BadFile(
+                dataset,
+                path,
+                outcome.error,
+                outcome.exception,
+                outcome.host,
+                outcome.attempts,
+                known.get("sum_weights"),
+                known.get("num_entries"),
+            )
+        )
+    ledger.files = [{"dataset": d, "status": "read", **infos[d, p].as_dict()} for d, p in sorted(infos)]
+    return infos
+
+
+def files_of(entry: dict[str, Any]) -> Iterable[tuple[str, str | None]]:
+    """Path and tree of each file of a dataset, from any of coffea's forms."""
+    files = entry["files"]
+    if isinstance(files, dict):
+        for path, tree in files.items():
+            yield str(path), tree["object_path"] if isinstance(tree, dict) else tree
+    else:
+        for path in files:
+            yield str(path), entry.get("treename")
+
+
+def _complete_metadata(
+    fileset: dict[str, Any], infos: dict[tuple[str, str], FileInfo], ledger: Ledger, derived: set[str]
+) -> dict[str, Any]:
+    """Fill in ``sum_weights`` from the files' Runs trees, where the fileset does not give it."""
+    out = {}
+    for dataset, entry in fileset.items():
+        metadata = dict(entry.get("metadata") or {})
+        mine = [info for (name, _), info in sorted(infos.items()) if name == dataset]
+        _check_kind(dataset, metadata, mine)
+        sums = [info.runs_sum_weights for info in mine]
+        known = [s for s in sums if s is not None]
+        declared = metadata.get("sum_weights")
+        lost = [bad for bad in ledger.bad_files if bad.dataset == dataset]
+        if declared is None and mine and len(known) == len(sums) and not metadata.get("is_data"):
+            metadata["sum_weights"] = sum(sorted(known))
+            derived.add(dataset)
+            # The Runs tree counts events that a skim has dropped: nothing is lost if it says more.
+            ledger.skimmed.add(dataset)
+        elif declared is not None and len(lost) == 1 and len(known) == len(sums) and lost[0].weight is None:
+            # One file only is not there: it carried what the others do not.
+            lost[0].weight = float(declared) - sum(sorted(known))
+        if metadata.get("skimmed"):
+            ledger.skimmed.add(dataset)
+        if metadata.get("is_data") is None and mine:
+            metadata["is_data"] = not any(info.simulated for info in mine)
+        total = metadata.get("sum_weights")
+        if total is not None and metadata.get("xsec_fb") is not None:
+            normalisation({**metadata, "dataset": dataset}, float(total))
+        ledger.expected[dataset] = None if metadata.get("is_data") else total
+        out[dataset] = {"files": dict(files_of(entry)), "metadata": metadata}
+    return out
+
+
+def _check_kind(dataset: str, metadata: dict[str, Any], infos: list[FileInfo]) -> None:
+    """Refuse data mixed with simulation: one of them would be weighted as the other."""
+    simulated = [info.path for info in infos if info.simulated]
+    data = [info.path for info in infos if not info.simulated]
+    is_data = metadata.get("is_data")
+    if is_data and simulated:
+        msg = f'dataset {dataset!r} is declared as data, but {simulated[0]} is simulation (it has generator weights); set "is_data" to false'
+        raise ProcessorError(msg)
+    if is_data is None and simulated and data:
+        msg = f"data mixed with simulation in {dataset!r}: {data[0]} has no generator weights, {simulated[0]} has; run them as two datasets"
+        raise ProcessorError(msg)
+
+
+def _chunks(infos: dict[tuple[str, str], FileInfo], chunksize: int) -> list[Chunk]:
+    chunks: list[Chunk] = []
+    for (dataset, path), info in sorted(infos.items()):
+        # Equal parts: a file of 110k events is read in two halves, not in 100k and 10k.
+        # A file without events is one empty chunk, so that its process appears in the results.
+        parts = max(-(-info.entries // chunksize), 1)
+        edges = _snapped([info.entries * i // parts for i in range(parts + 1)], info.clusters)
+        chunks.extend(
+            Chunk(dataset, path, a, b, info.tree, info.format, info.uuid)
+            for a, b in itertools.pairwise(edges)
+        )
+    return chunks
+
+
+def default_chunksize(infos: dict[tuple[str, str], FileInfo]) -> int:
+    """A 32nd of all events, within bounds.
+
+    Not from the number of workers: chunks that are kept must be found again with another one.
+    """
+    total = sum(info.entries for info in infos.values())
+    return min(max(total // 32, SMALLEST_CHUNKSIZE), DEFAULT_CHUNKSIZE)
+
+
+def _snapped(edges: list[int], clusters: tuple[int, ...]) -> list[int]:
+    """The edges of chunks, moved to the nearest end of baskets where that is near."""
+    if len(clusters) < 3 or len(edges) < 3:
+        return edges
+    reach = (edges[-1] - edges[0]) / (len(edges) - 1) / 4
+    out = [edges[0]]
+    for edge in edges[1:-1]:
+        k = bisect.bisect_left(clusters, edge)
+        near = min(clusters[max(k - 1, 0) : k + 1], key=lambda end: abs(end - edge))
+        out.append(near if abs(near - edge) <= reach else edge)
+    return [*out, edges[-1]]
