@@ -79,7 +79,7 @@ class OnnxScorer:
     def __init__(
         self, path: str | Path, features: Sequence[str] | None = None, *, engine: str = "auto"
     ) -> None:
-        file = _model_file(Path(path))
+        file = model_file(Path(path))
         try:
             content = file.read_bytes()
         except OSError as error:
@@ -354,7 +354,14 @@ class OnnxScorer:
         return {**self.__dict__, "_session": None}
 
 
-def _model_file(path: Path) -> Path:
+def model_file(path: Path) -> Path:
+    """The ONNX file that a path means: itself, or the one in a model folder.
+
+    Raises
+    ------
+    ModelFileError
+        If the folder does not hold exactly one.
+    """
     if not path.is_dir():
         return path
     found = sorted(path.glob("*.onnx"))

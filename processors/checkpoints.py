@@ -90,6 +90,10 @@ class Checkpoints:
             out.update(self.keys[leaf].encode())
         return f"{out.hexdigest()}.npz"
 
+    def has(self, node: Node) -> bool:
+        """Whether there is a result of a node (it may turn out to be damaged)."""
+        return self.name(node) in self._there
+
     def stored(self, level: int) -> Iterator[tuple[Node, Any]]:
         """All nodes that are there, the highest first, so that no chunk comes twice.
 

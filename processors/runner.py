@@ -178,7 +178,20 @@ def run(
         result.fileset, result.chunksize = plan.fileset, plan.chunksize
         result.notes.extend(plan.notes)
         if ledger.chunks:
-            _Work(processor, plan, executor, result, checkpoints, report, retries, levels).go()
+            metadata = chunk_metadata(processor, plan)
+            accumulator = process_plan(
+                processor,
+                result,
+                keys=keys_of(identity, plan, metadata),
+                metadata=metadata,
+                executor=executor,
+                checkpoints=checkpoints,
+                levels=levels,
+                retries=retries,
+                progress=report,
+                describe=functools.partial(describe_plan, processor, plan),
+            )
+            finish(processor, accumulator, result, plan)
     except KeyboardInterrupt:
         result.interrupted = True
     finally:
@@ -253,32 +266,90 @@ class _Stop(ProcessorError):
     """Every further chunk would fail for the same reason."""
 
 
+def process_plan(
+    processor: Any,
+    result: RunResult,
+    *,
+    keys: list[str],
+    metadata: dict[str, dict[str, Any]],
+    executor: Executor,
+    checkpoints: str | Path | None = None,
+    levels: tuple[int, int] | None = None,
+    retries: Retries | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    describe: Callable[[int, int], str] | None = None,
+) -> Any:
+    """Process the chunks in a result's ledger.
+
+    Parameters
+    ----------
+    processor
+        What processes them.
+    result
+        Its ledger is brought up to date, and notes are added.
+    keys, metadata
+        Key of each chunk and metadata of each dataset.
+    executor, checkpoints, levels, retries, progress
+        As for :func:`run`.
+    describe
+        Gives the message of the stage ``plan`` from the number of chunks to do and of chunks per result.
+
+    Returns
+    -------
+    Any
+        The sum of all results; None if there is none.
+    """
+    work = _Work(
+        processor,
+        result,
+        executor,
+        Checkpoints(checkpoints, keys),
+        metadata,
+        progress or (lambda _: None),
+        retries or Retries(),
+        levels or tree_levels(len(keys)),
+    )
+    try:
+        work.take_stored()
+        if describe is not None:
+            message = describe(work.total - work.state.done, FAN_IN**work.result_level)
+            work.report(Progress("plan", work.state.done, work.total, message=message))
+        work.go()
+    except KeyboardInterrupt:
+        result.interrupted = True
+    except (_Stop, CheckpointError) as error:
+        result.ledger.errors.append(str(error))
+    except ValueError as error:
+        # Of the cluster: no scheduler, no workers, other versions.  What is finished is kept and on record.
+        if work.state.done == 0:
+            raise
+        result.ledger.errors.append(str(error))
+    result.notes.extend(work.store.notes)
+    return work.tree.finish()
+
+
 class _Work:
     """The chunks of one run, on their way from missing to processed or failed."""
 
     def __init__(
         self,
         processor: Any,
-        plan: Plan,
-        executor: Executor,
         result: RunResult,
-        checkpoints: str | Path | None,
+        executor: Executor,
+        store: Checkpoints,
+        metadata: dict[str, dict[str, Any]],
         report: Callable[[Progress], None],
         retries: Retries,
-        levels: tuple[int, int] | None,
+        levels: tuple[int, int],
     ) -> None:
         import cloudpickle
 
-        self.processor = processor
-        self.plan = plan
         self.executor = executor
-        self.result = result
-        self.entries = plan.ledger.chunks
+        self.entries = result.ledger.chunks
         self.total = len(self.entries)
-        self.task_level, self.result_level = levels or tree_levels(self.total)
+        self.task_level, self.result_level = levels
         self.retries = retries
-        metadata = chunk_metadata(processor, plan)
-        self.store = Checkpoints(checkpoints, keys_of(result.identity, plan, metadata))
+        self.store = store
         self.tree = MergeTree(self.total)
         pickled = cloudpickle.dumps(processor)
         self.shared = SharedWork(
@@ -298,38 +369,15 @@ class _Work:
             self.state.datasets.setdefault(entry.chunk.dataset, DatasetProgress()).total += 1
 
     def go(self) -> None:
-        """Do everything that is to be done, and put the results together."""
-        ledger = self.plan.ledger
-        try:
-            self._take_stored()
-            self.report(
-                Progress(
-                    "plan",
-                    self.state.done,
-                    self.total,
-                    message=describe_plan(
-                        self.processor, self.plan, self.total - self.state.done, FAN_IN**self.result_level
-                    ),
-                )
-            )
-            self._do(self._tasks())
-            self._try_again()
-            self._quarantine()
-        except KeyboardInterrupt:
-            self.result.interrupted = True
-        except (_Stop, CheckpointError) as error:
-            ledger.errors.append(str(error))
-        except ValueError as error:
-            # Of the cluster: no scheduler, no workers, other versions.  What is finished is kept and on record.
-            if self.state.done == 0:
-                raise
-            ledger.errors.append(str(error))
-        self.result.notes.extend(self.store.notes)
-        finish(self.processor, self.tree.finish(), self.result, self.plan)
+        """Do everything that is to be done."""
+        self._do(self._tasks())
+        self._try_again()
+        self._quarantine()
 
     # ---- what is to be done
 
-    def _take_stored(self) -> None:
+    def take_stored(self) -> None:
+        """Take what an earlier run has left."""
         for node, value in self.store.stored(self.result_level):
             with held_interrupts():
                 self.tree.add(node, value)

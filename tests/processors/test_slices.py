@@ -1,0 +1,173 @@
+"""Runs in slices: the same bits as a run in one piece, and whatever is missing is named."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import eventfiles
+import numpy as np
+import pytest
+
+from massgap.processors import Slepton, run, slices
+from massgap.processors.errors import ProcessorError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def fileset_of(*paths, **metadata):
+    given = {"process": "tt", "xsec_fb": 100.0, "is_data": False, **metadata}
+    return {"tt": {"files": {str(p): "Events" for p in paths}, "metadata": given}}
+
+
+def bits(result) -> dict[str, bytes]:
+    return {name: h.view(flow=True).tobytes() for name, h in result.histograms.items()}
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("slices")
+    return eventfiles.write_nano(folder / "tt.root", eventfiles.make_events(900, seed=3))
+
+
+@pytest.fixture(scope="module")
+def whole(sample):
+    return run(Slepton(features=True), fileset_of(sample), chunksize=100)
+
+
+def planned(sample, out, **options):
+    return slices.write_slices(
+        "slepton", {"features": True}, fileset_of(sample), out, chunksize=100, **{"jobs": 3, **options}
+    )
+
+
+def work(made, numbers) -> None:
+    for k in numbers:
+        summary = slices.work_slice(made.slices[k], made.folder / f"out-{k:04d}")
+        assert summary["complete"], summary
+
+
+def test_slices_give_the_bits_of_a_run(sample, whole, tmp_path) -> None:
+    made = planned(sample, tmp_path / "run")
+    assert (made.chunks, made.events, len(made.slices), made.done) == (9, 900, 3, 0)
+    assert slices.unfinished(tmp_path / "run") == [0, 1, 2]
+    work(made, [2, 0])
+    assert slices.unfinished(tmp_path / "run") == [1]
+    assert slices.chunk_counts(tmp_path / "run") == [(3, 3), (3, 0), (3, 3)]
+    partial = slices.merge_slices(tmp_path / "run")
+    assert partial.ledger.count("missing") == 300
+    assert not partial.ledger.complete
+    assert "3 chunks (300 events) were not reached" in partial.ledger.problems()[0]
+    loss = next(iter(partial.histograms.values())).metadata["massgap_loss"]
+    assert loss["datasets"]["tt"]["events_missing"] == 300
+    work(made, [1])
+    merged = slices.merge_slices(tmp_path / "run")
+    assert merged.ledger.complete
+    assert bits(merged) == bits(whole)
+    assert merged.cutflow == whole.cutflow
+    assert merged.features["tt"].equals(whole.features["tt"])
+    # massgap run with the same arguments finds them as its own.
+    again = run(
+        Slepton(features=True), fileset_of(sample), chunksize=100, checkpoints=tmp_path / "run/checkpoints"
+    )
+    assert all(entry.from_checkpoint for entry in again.ledger.chunks)
+
+
+def test_families_of_chunks_are_added_up_by_the_jobs(sample, whole, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(slices, "tree_levels", lambda _: (0, 1))
+    made = planned(sample, tmp_path / "run", jobs=1)
+    # Nine chunks: one family of eight, whose sum is one file, and the one that is left.
+    assert [len(json.loads(path.read_text())["chunks"]) for path in made.slices] == [8, 1]
+    work(made, [0, 1])
+    assert len(list((made.folder / "out-0000").glob("*.npz"))) == 1
+    assert bits(slices.merge_slices(tmp_path / "run")) == bits(whole)
+
+
+def test_failures_of_jobs_are_in_the_ledger(tmp_path) -> None:
+    def spoil(values):
+        values[where] = np.nan
+        return values
+
+    where = 900
+    bad = eventfiles.write_nano(
+        tmp_path / "bad.root", eventfiles.make_events(900, seed=3), change={"Muon_pt": spoil}
+    )
+    made = slices.write_slices("slepton", {}, fileset_of(bad), tmp_path / "run", jobs=2, chunksize=300)
+    summaries = [slices.work_slice(made.slices[k], made.folder / f"out-{k:04d}") for k in (0, 1)]
+    assert sorted(s["complete"] for s in summaries) == [False, True]
+    merged = slices.merge_slices(tmp_path / "run")
+    failed = next(entry for entry in merged.ledger.chunks if entry.status == "failed")
+    assert "branch Muon_pt has 1 NaN" in failed.error
+    assert failed.host
+    assert failed.attempts == 1
+    assert failed.exception
+
+
+def test_another_massgap_does_not_work_or_merge(sample, tmp_path, monkeypatch) -> None:
+    made = planned(sample, tmp_path / "run")
+    job = json.loads(made.slices[0].read_text())
+    made.slices[0].write_text(json.dumps({**job, "code": "0" * 64}))
+    with pytest.raises(slices.WrongEnvironmentError, match="digest"):
+        slices.work_slice(made.slices[0], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    plan = json.loads((made.folder / "plan.json").read_text())
+    plan["identity"]["code"] = "0" * 64
+    (made.folder / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(ProcessorError, match="the code of the analysis changed since massgap submit"):
+        slices.merge_slices(tmp_path / "run")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "massgap-slice/1"}', '{"format": "other"}'])
+def test_slices_that_are_none(tmp_path, content) -> None:
+    path = tmp_path / "job.json"
+    path.write_text(content)
+    with pytest.raises(ProcessorError, match="slice"):
+        slices.work_slice(path, tmp_path / "out")
+    with pytest.raises(ProcessorError, match="holds no jobs"):
+        slices.unfinished(tmp_path)
+
+
+def test_refused(sample, tmp_path) -> None:
+    for options, words in (
+        ({"jobs": 0}, "at least 1"),
+        ({"jobs": 2, "chunks_per_job": 2}, "not both"),
+    ):
+        with pytest.raises(ProcessorError, match=words):
+            planned(sample, tmp_path / "run", **options)
+    planned(sample, tmp_path / "run")
+    with pytest.raises(ProcessorError, match="holds the jobs of an earlier massgap submit"):
+        planned(sample, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("total", "jobs", "per_job", "expected"),
+    [
+        (9, 3, None, (0, [(0, 3), (3, 6), (6, 9)])),
+        (9, None, 4, (0, [(0, 4), (4, 8), (8, 9)])),
+        (2, 5, None, (0, [(0, 1), (1, 2)])),
+        (1000, 100, None, (1, [(8 * k, 8 * k + 8) for k in range(125)])),
+        (1000, None, 2, (0, [(2 * k, 2 * k + 2) for k in range(500)])),
+    ],
+)
+def test_bounds(total, jobs, per_job, expected) -> None:
+    assert slices._bounds(total, jobs, per_job) == expected
+
+
+def test_own_analysis_and_its_file_travel(sample, tmp_path) -> None:
+    text = "from massgap.processors import Slepton\nclass Mine(Slepton):\n    pass\n"
+    (tmp_path / "mine.py").write_text(text)
+    made = slices.write_slices(
+        f"{tmp_path}/mine.py:Mine", {}, fileset_of(sample), tmp_path / "run", jobs=1, chunksize=500
+    )
+    assert [p.name for p in made.inputs] == ["mine.py"]
+    # The sandbox of a job: everything side by side.
+    sandbox = tmp_path / "sandbox"
+    sandbox.mkdir()
+    for path in (made.slices[0], *made.inputs):
+        shutil.copy(path, sandbox)
+    (tmp_path / "mine.py").rename(tmp_path / "elsewhere.py")
+    assert slices.work_slice(sandbox / "job-0000.json", made.folder / "out-0000")["complete"]
+    (tmp_path / "elsewhere.py").rename(tmp_path / "mine.py")
+    assert slices.merge_slices(tmp_path / "run").ledger.complete
