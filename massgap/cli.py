@@ -403,6 +403,75 @@ def _print_run(result: Any, out: Path) -> None:
 
 
 @main.command()
+@click.argument("analysis")
+@click.argument("files", nargs=-1)
+@click.option("--fileset", type=click.Path(path_type=Path), help="coffea fileset (JSON) instead of FILES.")
+@click.option("--tree", help="Name of the tree, if not Events or Delphes.")
+@executor_options
+@click.option(
+    "--chunksize", callback=_events, help="Events in a chunk.  [default: 500k, the largest default]"
+)
+@click.option("--model", type=click.Path(path_type=Path), help="ONNX model whose score is filled.")
+@click.option("--variations", callback=_names, help="Systematics, e.g. jes,muon_scale,isr,fsr.")
+@click.option(
+    "--set",
+    "options",
+    multiple=True,
+    callback=_option_pair,
+    metavar="NAME=VALUE",
+    help="Any other option of the processor.",
+)
+@click.option(
+    "--files-per-dataset",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Files of each dataset that are opened on the workers.",
+)
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=1),
+    default=300.0,
+    show_default=True,
+    help="Seconds to wait for the first worker of a cluster.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def preflight(
+    analysis: str,
+    files: tuple[str, ...],
+    variations: list[str] | None,
+    options: dict[str, Any],
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Look at the workers before a long run: what would go wrong is said now, with what to do.
+
+    Checks on the workers themselves, compared with this machine: versions, modules, the analysis and its model, the first file
+    of each dataset, memory for a chunk, scratch space, threads, clock.  Ends with code 1 if a check fails.
+
+    \b
+    Examples:
+      massgap preflight slepton --fileset big.json --executor htcondor --workers 20 --model runs/model/slepton.onnx
+      massgap preflight ./my_analysis.py:MyAnalysis --fileset big.json --executor tls://localhost:8786 --files-per-dataset 3
+    """
+    from massgap import stages
+    from massgap.preflight_text import preflight_lines
+
+    if variations is not None:
+        options["variations"] = variations
+    result = stages.preflight(
+        analysis, files, options=options, cluster=take_cluster(settings), announce=say, **settings
+    )
+    if as_json:
+        click.echo(json.dumps(result.as_dict(), indent=1))
+    else:
+        for line in preflight_lines(result):
+            click.echo(line)
+    if not result.ok:
+        raise click.exceptions.Exit(1)
+
+
+@main.command()
 @click.argument("run_folder", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Model folder.  [default: RUN_FOLDER/model]")
 @click.option("--signal", callback=_names, help="Signal processes.  [default: as the samples say]")

@@ -17,7 +17,7 @@ from massgap.cluster_options import folder_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["DemoResult", "demo", "fit", "generate", "report", "run", "train"]
+__all__ = ["DemoResult", "demo", "fit", "generate", "preflight", "report", "run", "train"]
 
 
 def generate(
@@ -301,6 +301,74 @@ def run(
             tags=tags,
         )
     return result
+
+
+def preflight(
+    analysis: str,
+    files: Iterable[str] = (),
+    *,
+    fileset: str | Path | dict[str, Any] | None = None,
+    tree: str | None = None,
+    process: str | None = None,
+    xsec_fb: float | None = None,
+    is_data: bool | None = None,
+    executor: Any = "futures",
+    workers: int = 2,
+    adapt: tuple[int, int] | None = None,
+    timeout: float | None = None,
+    cluster: dict[str, Any] | None = None,
+    chunksize: int | None = None,
+    model: str | Path | None = None,
+    options: dict[str, Any] | None = None,
+    files_per_dataset: int = 1,
+    wait: float = 300.0,
+    announce: Callable[[str], None] | None = None,
+) -> Any:
+    """Look at the workers before a long run: software, model, data, memory, scratch space, clock.
+
+    Parameters
+    ----------
+    analysis, files, fileset, tree, process, xsec_fb, is_data, executor, workers, adapt, timeout, cluster, chunksize, model, options
+        As for :func:`run`.
+    files_per_dataset
+        Files of each dataset that are opened on the workers, and whose first events are processed there.
+    wait
+        Seconds to wait for the first worker of a cluster.
+    announce
+        Called with a line while there is something to wait for.
+
+    Returns
+    -------
+    massgap.processors.preflight.Preflight
+        ``ok`` says whether the run can begin.
+
+    Raises
+    ------
+    massgap.processors.errors.ProcessorError, massgap.condor.errors.CondorError
+        If there is no scheduler, no worker in time, or an argument is wrong.
+    """
+    from massgap.processors.planning import DEFAULT_CHUNKSIZE
+    from massgap.processors.preflight_workers import preflight as ask
+    from massgap.processors.registry import ANALYSES, make_processor
+
+    options = dict(options or {})
+    if model is not None:
+        options["model"] = str(model)
+    if analysis in ANALYSES:
+        options.setdefault("features", True)
+    processor = make_processor(analysis, **options)
+    inputs = input_fileset(files, fileset, tree=tree, process=process, xsec_fb=xsec_fb, is_data=is_data)
+    with executor_of(executor, workers=workers, adapt=adapt, timeout=timeout, cluster=cluster) as chosen:
+        return ask(
+            processor,
+            inputs,
+            chosen,
+            workers=max(adapt[0], 1) if adapt else workers,
+            chunksize=chunksize or DEFAULT_CHUNKSIZE,
+            files_per_dataset=files_per_dataset,
+            wait=wait,
+            announce=announce,
+        )
 
 
 def train(run_folder: str | Path, out: str | Path | None = None, **options: Any) -> Any:

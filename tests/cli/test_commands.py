@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from massgap import __version__
 from massgap.cli import main
 
-COMMANDS = ("generate", "run", "train", "fit", "report", "demo")
+COMMANDS = ("generate", "preflight", "run", "train", "fit", "report", "demo")
 
 
 def invoke(*arguments: str):
