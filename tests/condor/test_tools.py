@@ -1,0 +1,103 @@
+"""Calls of HTCondor's tools: arguments go through as they are, failures are told in HTCondor's words."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import pytest
+
+from massgap.condor import tools
+from massgap.condor.errors import CondorError
+
+
+@pytest.fixture
+def tool(tmp_path, monkeypatch):
+    """Make a tool that records its arguments, prints and exits."""
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    def make(name: str, out: str = "", err: str = "", code: int = 0, sleep: float = 0.0):
+        path = tmp_path / name
+        path.write_text(
+            f"#!{sys.executable}\n"
+            "import json, os, sys, time\n"
+            f"json.dump([sys.argv[1:], os.getcwd()], open({str(tmp_path / 'called.json')!r}, 'w'))\n"
+            f"time.sleep({sleep})\n"
+            f"sys.stdout.write({out!r})\nsys.stderr.write({err!r})\nsys.exit({code})\n"
+        )
+        path.chmod(0o755)
+
+    make.called = lambda: json.loads((tmp_path / "called.json").read_text())
+    return make
+
+
+def test_missing_tool_names_the_remedy(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CondorError, match="condor_submit is not on the PATH: run this on a submit host"):
+        tools.submit("x.sub", folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "said", ["Submitting job(s)..\n2 job(s) submitted to cluster 17.\n", "17.0 - 17.1\n"]
+)
+def test_submit_returns_the_cluster(tool, tmp_path, said) -> None:
+    tool("condor_submit", said)
+    assert tools.submit("a b.sub", folder=tmp_path, spool=True) == 17
+    assert tool.called() == [["-spool", "a b.sub"], str(tmp_path)]
+
+
+def test_submit_without_a_number_is_an_error(tool, tmp_path) -> None:
+    tool("condor_submit", "Submitting job(s)\n")
+    with pytest.raises(CondorError, match=r"did not say which cluster.*Submitting job\(s\)"):
+        tools.submit("x.sub", folder=tmp_path)
+
+
+def test_failure_is_told_in_the_words_of_the_tool(tool, tmp_path) -> None:
+    tool(
+        "condor_submit",
+        "Submitting job(s)",
+        "WARNING: the line 'foo' was unused\n\nERROR: Can't find address of local schedd\n",
+        1,
+    )
+    with pytest.raises(CondorError) as caught:
+        tools.submit("x.sub", folder=tmp_path)
+    assert "condor_submit failed (exit code 1): ERROR: Can't find address of local schedd" in str(
+        caught.value
+    )
+    assert "unused" not in str(caught.value)
+
+
+def test_a_tool_that_hangs_is_ended(tool) -> None:
+    tool("condor_q", sleep=60)
+    with pytest.raises(CondorError, match="condor_q did not answer for 0 s: the schedd is busy"):
+        tools.call("condor_q", timeout=0.2)
+
+
+def test_queue_reads_json_after_warnings(tool) -> None:
+    tool("condor_q", 'WARNING: old [x]\n[\n{"ClusterId": 3, "ProcId": 0}\n]\n')
+    rows = tools.queue(["ClusterId", "ProcId"], constraint='A == "$(x); rm"', name="s@h")
+    assert rows == [{"ClusterId": 3, "ProcId": 0}]
+    expected = ["-name", "s@h", "-constraint", 'A == "$(x); rm"', "-json", "-attributes", "ClusterId,ProcId"]
+    assert tool.called()[0] == expected
+
+
+def test_nothing_found_is_an_empty_list_and_garbage_an_error(tool) -> None:
+    tool("condor_history", "")
+    assert tools.history(["A"], ids=["3"], limit=1) == []
+    assert tool.called()[0][:3] == ["3", "-limit", "1"]
+    tool("condor_history", "[ {")
+    with pytest.raises(CondorError, match="not JSON"):
+        tools.history(["A"])
+
+
+def test_no_jobs_call_no_tool(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    tools.remove([])
+    tools.fetch([])
+
+
+def test_remove_gives_the_reason(tool) -> None:
+    tool("condor_rm")
+    tools.remove(["3.0", "4"], reason="again; $(x)")
+    assert tool.called()[0] == ["-reason", "again; $(x)", "3.0", "4"]
