@@ -21,7 +21,7 @@ def preflight_lines(result: Any, width: int | None = None) -> list[str]:
     width
         Columns; by default those of the terminal.
     """
-    width = max(width or shutil.get_terminal_size((110, 24)).columns, 40)
+    width = max(width or shutil.get_terminal_size((110, 24)).columns, 60)
     lines = []
     for check in result.checks:
         head = f"{_MARKS[check.status]:7}{check.name:10}"
