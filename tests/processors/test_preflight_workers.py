@@ -298,7 +298,9 @@ def test_the_command(nano_files, tmp_path) -> None:
     assert done.stdout.splitlines()[-1].endswith("ready")
     (tmp_path / "none.root").write_bytes(b"nothing")
     bad = tmp_path / "bad.json"
-    bad.write_text(json.dumps({"a": {"files": {str(tmp_path / "none.root"): "Events"}, "metadata": {}}}))
+    bad.write_text(
+        json.dumps({"a": {"files": {str(tmp_path / "none.root"): "Events"}, "metadata": {"xsec_fb": 1.0}}})
+    )
     words = ["preflight", "slepton", "--fileset", str(bad), "--executor", "iterative", "--json"]
     done = CliRunner().invoke(main, words, catch_exceptions=False)
     assert done.exit_code == 1
