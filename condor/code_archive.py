@@ -1,0 +1,71 @@
+"""The code that jobs run: a copy of the package as it is when jobs are submitted.
+
+A job may start days later.  With the copy, work on the code meanwhile changes nothing for jobs that wait.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import tarfile
+from pathlib import Path
+
+from massgap.condor.errors import CondorError
+
+__all__ = ["pack_code"]
+
+
+def pack_code(package: str | Path, archive: str | Path) -> Path:
+    """Pack a Python package, with the files that links in it point to.
+
+    The same code gives the same bytes: times and owners are left out.
+
+    Parameters
+    ----------
+    package
+        The folder of the package.
+    archive
+        File to write (.tar.gz); replaced if it is there.
+
+    Returns
+    -------
+    pathlib.Path
+        The archive.
+
+    Raises
+    ------
+    CondorError
+        If the folder is no package, or the archive cannot be written.
+    """
+    package, archive = Path(package), Path(archive)
+    if not (package / "__init__.py").is_file():
+        msg = f"{package}: is not a folder with a Python package, so it cannot be sent along with jobs"
+        raise CondorError(msg)
+    part = archive.with_name(f"{archive.name}.part-{os.getpid()}")
+    try:
+        # Names and times stay out of the header of the compression, too.
+        with (
+            part.open("wb") as raw,
+            gzip.GzipFile("", "wb", 6, raw, 0) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+        ):
+            for path in _files(package):
+                name = f"{package.name}/{path.relative_to(package).as_posix()}"
+                info = tarfile.TarInfo(name)
+                info.size, info.mode = path.stat().st_size, 0o644
+                with path.open("rb") as content:
+                    tar.addfile(info, content)
+        part.replace(archive)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        msg = f"{archive}: the code could not be packed ({error.strerror or error})"
+        raise CondorError(msg) from error
+    return archive
+
+
+def _files(package: Path) -> list[Path]:
+    found = []
+    for folder, names, files in os.walk(package, followlinks=True):
+        names[:] = [name for name in names if name != "__pycache__" and not name.startswith(".")]
+        found += [Path(folder) / name for name in files if not name.endswith((".pyc", ".pyo"))]
+    return sorted(found)
