@@ -22,9 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["Record", "Submission", "locked"]
+__all__ = ["BusyError", "Record", "Submission", "locked"]
 
 FORMAT = "massgap-submissions/1"
+
+
+class BusyError(CondorError):
+    """Another command works on the same jobs."""
 
 
 @dataclass
@@ -184,8 +188,10 @@ def locked(folder: Path) -> Iterator[int]:
 
     Raises
     ------
+    BusyError
+        If another command holds it.
     CondorError
-        If another command holds it, or the folder cannot be written.
+        If the folder cannot be written.
     """
     path = folder / ".lock"
     try:
@@ -198,7 +204,7 @@ def locked(folder: Path) -> Iterator[int]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             msg = f"{folder}: another massgap command works on these jobs at the moment; wait until it has ended"
-            raise CondorError(msg) from error
+            raise BusyError(msg) from error
         except OSError as error:
             # Some network file systems know no locks: going on without one is better than no jobs at all.
             if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):

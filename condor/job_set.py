@@ -15,7 +15,15 @@ from massgap.condor import tools
 from massgap.condor.errors import CondorError
 from massgap.condor.event_log import LoggedJob, read_event_log
 from massgap.condor.job_record import Record, Submission
-from massgap.condor.submit_file import RETRY, Job, JobOptions, job_script, submit_description, table_of_jobs
+from massgap.condor.submit_file import (
+    RETRY,
+    Job,
+    JobOptions,
+    command_by_hand,
+    job_script,
+    submit_description,
+    table_of_jobs,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -118,6 +126,27 @@ class JobSet:
         record.write()
         return cls(record)
 
+    @staticmethod
+    def check(folder: Path, title: str, options: JobOptions) -> None:
+        """Check that jobs with these names can be submitted, before any work is done.
+
+        Raises
+        ------
+        CondorError
+            If a name cannot stand in a submit description.
+        """
+        submit_description(
+            options,
+            folder=Path(folder).absolute(),
+            title=title,
+            run="",
+            submission=0,
+            description="",
+            table="",
+            jobs=0,
+            log=None,
+        )
+
     @classmethod
     def open(cls, folder: Path) -> JobSet:
         """Read the record of a folder.
@@ -128,6 +157,10 @@ class JobSet:
             If there is none.
         """
         return cls(Record.read(Path(folder).absolute()))
+
+    def command(self, submission: Submission) -> str:
+        """How to submit a submission by hand."""
+        return command_by_hand(self.folder, submission.description, spool=submission.options.spool)
 
     def next_attempt(self, number: int) -> int:
         """Number of the next attempt at a slice."""

@@ -23,6 +23,7 @@ __all__ = [
     "Job",
     "JobOptions",
     "arguments",
+    "command_by_hand",
     "job_script",
     "seconds",
     "submit_description",
@@ -329,11 +330,9 @@ def submit_description(
         words.append(value("environment", Path(options.environment).name))
         files.append(options.environment)
     folder_text = value("folder", folder)
-    flag = " -spool" if options.spool else ""
-    by_hand = f"cd {shlex.quote(str(folder))} && condor_submit{flag} {description}"
     lines = [
         f"# {jobs} job{'s' if jobs != 1 else ''} of massgap submit: each works on one slice of the fileset, see job-0000.json.",
-        f"# By hand:  {by_hand}",
+        f"# By hand:  {command_by_hand(folder, description, spool=options.spool)}",
         "",
         "# The script starts Python on the worker; read it, it is short.  Its arguments: name of the job, slice, Python"
         + (", environment." if options.environment else "."),
@@ -389,6 +388,17 @@ def submit_description(
         lines += ["", "# From --submit-line."]
         lines += [f"{key} = {line}" for key, line in options.submit_lines.items()]
     return "\n".join([*lines, "", f"queue slice, attempt, name, inputs from {table}", ""])
+
+
+def command_by_hand(folder: Path, description: str, *, spool: bool) -> str:
+    """How to submit a description in a shell.
+
+    Examples
+    --------
+    >>> command_by_hand(Path("/data/my run"), "massgap.sub", spool=False)
+    "cd '/data/my run' && condor_submit massgap.sub"
+    """
+    return f"cd {shlex.quote(str(folder))} && condor_submit {'-spool ' if spool else ''}{description}"
 
 
 def _python(options: JobOptions) -> str:

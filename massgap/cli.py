@@ -1,4 +1,4 @@
-"""The command line: ``massgap generate | run | train | fit | report | demo``.
+"""The command line: ``massgap generate | run | submit | status | resubmit | merge | train | fit | report | demo``.
 
 Nothing but wiring: each command calls the function of the same name in :mod:`massgap.stages` and prints what
 it returns.
@@ -19,8 +19,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from massgap import __version__
+from massgap.batch_cli import COMMANDS
 from massgap.cluster_options import executor_options, take_cluster
-from massgap.console import Ticker, duration, say
+from massgap.console import Ticker, command_line, duration, say
+from massgap.run_options import (
+    analysis_options,
+    event_number,
+    input_options,
+    names,
+    option_pairs,
+    run_folder_of,
+    take_options,
+)
+from massgap.run_text import print_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,51 +113,15 @@ def main(debug: bool) -> None:
       massgap fit runs/scored
       massgap report runs/scored
     Or all of them at once: massgap demo
+    In place of run, with batch jobs: massgap submit, status, resubmit, merge
     """
-
-
-def _events(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
-    if value is None:
-        return None
-    factor = {"k": 1_000, "m": 1_000_000}.get(value[-1:].lower(), 1)
-    try:
-        number = float(value[:-1] if factor > 1 else value) * factor
-    except ValueError as error:
-        msg = f"{value!r} is not a number of events; write 5000, 100k or 1M"
-        raise click.BadParameter(msg) from error
-    if not 1 <= number < 1e12:
-        msg = "the number of events must be at least 1"
-        raise click.BadParameter(msg)
-    return round(number)
-
-
-def _option_pair(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for pair in values:
-        key, sign, text = pair.partition("=")
-        if not sign:
-            msg = f"{pair!r}: write NAME=VALUE, for instance muon_pt=5"
-            raise click.BadParameter(msg)
-        try:
-            out[key] = json.loads(text)
-        except json.JSONDecodeError:
-            out[key] = text
-    return out
-
-
-def _names(_: click.Context, __: click.Parameter, value: str | None) -> list[str] | None:
-    return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
-
-
-def _command() -> str:
-    return " ".join(["massgap", *sys.argv[1:]])
 
 
 @main.command()
 @click.argument("processes", nargs=-1)
 @click.option(
     "--events",
-    callback=_events,
+    callback=event_number,
     help="Events, all processes together.  [default: 100k; with --lhe all of the files]",
 )
 @click.option(
@@ -284,34 +259,9 @@ def _tell_generation(out: Path, made: dict[str, Any]) -> None:
 
 
 @main.command()
-@click.argument("analysis")
-@click.argument("files", nargs=-1)
-@click.option("--fileset", type=click.Path(path_type=Path), help="coffea fileset (JSON) instead of FILES.")
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/ANALYSIS]")
-@click.option("--tree", help="Name of the tree, if not Events or Delphes.")
-@click.option("--process", help="Process name of FILES.")
-@click.option("--xsec", "xsec_fb", type=float, help="Cross section of FILES in fb.")
-@click.option(
-    "--data/--simulation", "is_data", default=None, help="What FILES are.  [default: told by their weights]"
-)
+@input_options
 @executor_options
-@click.option(
-    "--chunksize",
-    callback=_events,
-    help="Events in a chunk, about.  [default: 1/32 of all, from 100k to 500k]",
-)
-@click.option("--model", type=click.Path(path_type=Path), help="ONNX model whose score is filled.")
-@click.option("--variations", callback=_names, help="Systematics, e.g. jes,muon_scale,isr,fsr.")
-@click.option("--precuts", callback=_names, help="Pre-cuts to apply, by name.")
-@click.option("--without", callback=_names, help="Topology steps to switch off, by name.")
-@click.option(
-    "--set",
-    "options",
-    multiple=True,
-    callback=_option_pair,
-    metavar="NAME=VALUE",
-    help="Any other option of the processor.",
-)
+@analysis_options
 @click.option(
     "--accept-loss", is_flag=True, help="Take the result although files, chunks or weights are missing."
 )
@@ -320,10 +270,6 @@ def run(
     analysis: str,
     files: tuple[str, ...],
     out: Path | None,
-    variations: list[str] | None,
-    precuts: list[str] | None,
-    without: list[str] | None,
-    options: dict[str, Any],
     fresh: bool,
     **settings: Any,
 ) -> None:
@@ -339,67 +285,21 @@ def run(
     """
     from massgap import stages
 
-    if out is None:
-        out = Path("runs") / (Path(analysis.partition(":")[0]).stem)
-    named = {"variations": variations, "precuts": precuts, "without": without}
-    options |= {name: value for name, value in named.items() if value is not None}
+    out = out or run_folder_of(analysis)
     ticker = Ticker()
     result = stages.run(
         analysis,
         files,
         out=out,
-        options=options,
+        options=take_options(settings),
         resume=not fresh,
-        command=_command(),
+        command=command_line(),
         progress=ticker.run,
         cluster=take_cluster(settings),
         **settings,
     )
     ticker.close()
-    _print_run(result, out)
-
-
-def _print_run(result: Any, out: Path) -> None:
-    ledger = result.ledger
-    empty = not ledger.problems() and not any(entry.chunk.stop > entry.chunk.start for entry in ledger.chunks)
-    if empty and not result.interrupted:
-        say("Error: there are no events in the input; nothing was processed")
-        raise click.exceptions.Exit(1)
-    if result.cutflow and "steps" in result.cutflow:
-        from massgap.reports.tables import cutflow_text
-
-        click.echo(cutflow_text(result.cutflow))
-        for name, n in result.undefined.items():
-            say(f"note: {name} is undefined in {n} events; they are left out of its histogram")
-    for note in result.notes:
-        say(f"note: {note}")
-    kept = sum(entry.from_checkpoint for entry in ledger.chunks)
-    if kept:
-        say(
-            f"note: {kept} of {len(ledger.chunks)} chunks were already finished and are taken from {out / 'checkpoints'}"
-        )
-    problems = ledger.problems()
-    if result.interrupted:
-        done = ledger.count("processed")
-        say(
-            f"Interrupted after {done:,} events. Finished chunks are kept in {out}: the same command goes on from there."
-        )
-        raise click.exceptions.Exit(130)
-    if problems:
-        word = "Accepted loss" if ledger.accepted_loss else "Error"
-        for problem in problems[:10]:
-            say(f"{word}: {problem}")
-        if len(problems) > 10:
-            say(f"... and {len(problems) - 10} more in {out / 'ledger.json'}")
-    if not ledger.count("processed") and not ledger.complete:
-        say("Nothing was processed.")
-        raise click.exceptions.Exit(1)
-    click.echo(f"run folder: {out}")
-    if not (ledger.complete or ledger.accepted_loss):
-        say(
-            "The run is not complete: it cannot be scaled to a luminosity. Mend the input and run again, or add --accept-loss."
-        )
-        raise click.exceptions.Exit(1)
+    print_run(result, out)
 
 
 @main.command()
@@ -409,15 +309,15 @@ def _print_run(result: Any, out: Path) -> None:
 @click.option("--tree", help="Name of the tree, if not Events or Delphes.")
 @executor_options
 @click.option(
-    "--chunksize", callback=_events, help="Events in a chunk.  [default: 500k, the largest default]"
+    "--chunksize", callback=event_number, help="Events in a chunk.  [default: 500k, the largest default]"
 )
 @click.option("--model", type=click.Path(path_type=Path), help="ONNX model whose score is filled.")
-@click.option("--variations", callback=_names, help="Systematics, e.g. jes,muon_scale,isr,fsr.")
+@click.option("--variations", callback=names, help="Systematics, e.g. jes,muon_scale,isr,fsr.")
 @click.option(
     "--set",
     "options",
     multiple=True,
-    callback=_option_pair,
+    callback=option_pairs,
     metavar="NAME=VALUE",
     help="Any other option of the processor.",
 )
@@ -474,8 +374,8 @@ def preflight(
 @main.command()
 @click.argument("run_folder", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Model folder.  [default: RUN_FOLDER/model]")
-@click.option("--signal", callback=_names, help="Signal processes.  [default: as the samples say]")
-@click.option("--backgrounds", callback=_names, help="Background processes.  [default: all others]")
+@click.option("--signal", callback=names, help="Signal processes.  [default: as the samples say]")
+@click.option("--backgrounds", callback=names, help="Background processes.  [default: all others]")
 @click.option(
     "--protocol",
     type=click.Choice(["nested", "paper"]),
@@ -540,7 +440,7 @@ def _edges(_: click.Context, __: click.Parameter, value: str | None) -> list[flo
     "--background-uncertainty",
     "normalisation",
     multiple=True,
-    callback=_option_pair,
+    callback=option_pairs,
     metavar="NAME=SIZE",
     help="Normalisation of a background: relative size, 0, or free. NAME can be all.  [default: all=0.2]",
 )
@@ -685,7 +585,7 @@ def _pairs(values: tuple[str, ...]) -> dict[str, Path]:
 )
 @click.option(
     "--events",
-    callback=_events,
+    callback=event_number,
     help="Events to generate, all processes together.  [default: a few minutes' worth]",
 )
 @click.option("--seed", default=1, show_default=True)
@@ -712,12 +612,16 @@ def demo(events: int | None, **options: Any) -> None:
 
     cluster = take_cluster(options)
     done = stages.demo(
-        events=events, hooks=hooks, announce=announce, command=_command(), cluster=cluster, **options
+        events=events, hooks=hooks, announce=announce, command=command_line(), cluster=cluster, **options
     )
     ticker.close()
     _print_fit(done.fit)
     say("time: " + ", ".join(f"{stage} {duration(s)}" for stage, s in done.seconds.items()))
     click.echo(f"report: {done.report.resolve()}")
+
+
+for _command in COMMANDS:
+    main.add_command(_command)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,17 @@ from typing import Any
 
 import click
 
-__all__ = ["Ticker", "duration", "say"]
+__all__ = ["Ticker", "command_line", "duration", "say"]
 
 
 def say(text: str = "") -> None:
     """Print a line to the standard error stream, where it does not mix with results."""
     click.echo(text, err=True)
+
+
+def command_line() -> str:
+    """The command as it was typed, for the manifest."""
+    return " ".join(["massgap", *sys.argv[1:]])
 
 
 def duration(seconds: float) -> str:

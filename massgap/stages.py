@@ -1,7 +1,8 @@
 """The stages of an analysis as plain functions: generate, run, train, fit, report, demo.
 
 ``massgap COMMAND`` calls these functions and prints; a notebook calls them directly.  Each reads what the one
-before wrote, and each can be interrupted and called again.
+before wrote, and each can be interrupted and called again.  In place of run, submit, status, resubmit and merge do
+the same with batch jobs.
 """
 
 from __future__ import annotations
@@ -12,12 +13,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from massgap.batch import merge, resubmit, status, submit_fileset, work
 from massgap.cluster_options import folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["DemoResult", "demo", "fit", "generate", "preflight", "report", "run", "train"]
+    from massgap.batch import Submitted
+
+__all__ = [
+    "DemoResult",
+    "demo",
+    "fit",
+    "generate",
+    "merge",
+    "preflight",
+    "report",
+    "resubmit",
+    "run",
+    "status",
+    "submit",
+    "train",
+    "work",
+]
 
 
 def generate(
@@ -255,23 +273,10 @@ def run(
     """
     import shutil
 
-    from massgap.processors.registry import ANALYSES, make_processor
     from massgap.processors.run_folder import prepare_folder, write_run_folder
     from massgap.processors.runner import run as run_processor
 
-    options = dict(options or {})
-    tags: dict[str, Any] = {}
-    if model is not None:
-        options["model"] = str(model)
-    if analysis in ANALYSES:
-        options.setdefault("features", True)
-    processor = make_processor(analysis, **options)
-    if model is not None:
-        tags["model"] = {
-            "path": str(model),
-            "training_hash": getattr(processor.scorer, "training_hash", None),
-            "engine": getattr(processor.scorer, "engine", None),
-        }
+    processor, _, tags = _processor_of(analysis, options, model)
     inputs = input_fileset(files, fileset, tree=tree, process=process, xsec_fb=xsec_fb, is_data=is_data)
     checkpoints = None
     if out is not None:
@@ -369,6 +374,93 @@ def preflight(
             wait=wait,
             announce=announce,
         )
+
+
+def _processor_of(
+    analysis: str, options: dict[str, Any] | None, model: str | Path | None
+) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """The processor of a run, its options, and what the manifest says of its model."""
+    from massgap.processors.registry import ANALYSES, make_processor
+
+    options = dict(options or {})
+    if model is not None:
+        options["model"] = str(model)
+    if analysis in ANALYSES:
+        options.setdefault("features", True)
+    processor = make_processor(analysis, **options)
+    if model is None:
+        return processor, options, {}
+    tags = {
+        "path": str(model),
+        "training_hash": getattr(processor.scorer, "training_hash", None),
+        "engine": getattr(processor.scorer, "engine", None),
+    }
+    return processor, options, {"model": tags}
+
+
+def submit(
+    analysis: str,
+    files: Iterable[str] = (),
+    *,
+    out: str | Path,
+    fileset: str | Path | dict[str, Any] | None = None,
+    tree: str | None = None,
+    process: str | None = None,
+    xsec_fb: float | None = None,
+    is_data: bool | None = None,
+    jobs: int | None = None,
+    chunks_per_job: int | None = None,
+    workers: int = 2,
+    cluster: dict[str, Any] | None = None,
+    dry_run: bool = False,
+    chunksize: int | None = None,
+    model: str | Path | None = None,
+    options: dict[str, Any] | None = None,
+    command: str = "",
+    progress: Callable[[Any], None] | None = None,
+) -> Submitted:
+    """Plan a run and submit it as HTCondor jobs, one per slice of the fileset.
+
+    Look at them with :func:`status`, send again what failed with :func:`resubmit`, and put the results together with
+    :func:`merge`: the same bits as those of :func:`run`.
+
+    Parameters
+    ----------
+    analysis, files, fileset, tree, process, xsec_fb, is_data, chunksize, model, options, command, progress
+        As for :func:`run`.
+    out
+        Run folder; the jobs are in ``jobs`` in it.
+    jobs, chunks_per_job
+        Number of jobs, about, or of chunks in one.
+    workers
+        Worker processes that look into the files now.
+    cluster
+        Options of the jobs, see :class:`massgap.condor.submit_file.JobOptions`.
+    dry_run
+        Write everything and submit nothing.
+
+    Raises
+    ------
+    massgap.processors.errors.ProcessorError, massgap.condor.errors.CondorError
+        If the run cannot be planned, the folder holds jobs already, or HTCondor refuses.
+    """
+    _, options, tags = _processor_of(analysis, options, model)
+    inputs = input_fileset(files, fileset, tree=tree, process=process, xsec_fb=xsec_fb, is_data=is_data)
+    return submit_fileset(
+        analysis,
+        inputs,
+        out,
+        options=options,
+        jobs=jobs,
+        chunks_per_job=chunks_per_job,
+        chunksize=chunksize,
+        workers=workers,
+        cluster=cluster,
+        dry_run=dry_run,
+        command=command,
+        tags=tags,
+        progress=progress,
+    )
 
 
 def train(run_folder: str | Path, out: str | Path | None = None, **options: Any) -> Any:

@@ -44,8 +44,10 @@ if TYPE_CHECKING:
 __all__ = [
     "SliceSet",
     "WrongEnvironmentError",
+    "chunk_counts",
     "merge_slices",
     "read_plan",
+    "result_files",
     "unfinished",
     "work_slice",
     "write_slices",
@@ -388,6 +390,30 @@ def chunk_counts(run: str | Path) -> list[tuple[int, int]]:
     plan = read_plan(run)
     missing = _missing_of(Path(run), plan)
     return [(b - a, b - a - len(m)) for (a, b), m in zip(plan["bounds"], missing, strict=True)]
+
+
+def result_files(run: str | Path, number: int) -> list[Path]:
+    """Files with results of a slice: what its next job need not do again.
+
+    Parameters
+    ----------
+    run, number
+        The run folder, and the number of the slice.
+    """
+    run = Path(run)
+    plan = read_plan(run)
+    first, last = plan["bounds"][number]
+    mine = plan["keys"][first:last]
+    found: dict[str, Path] = {}
+    for folder in (run / "checkpoints", *_outputs(run)(number)):
+        if not folder.is_dir():
+            continue
+        store = Checkpoints(folder, mine)
+        for k in range(plan["level"], -1, -1):
+            for n in range(-(-len(mine) // FAN_IN**k)):
+                if store.has((k, n)):
+                    found[store.name((k, n))] = folder / store.name((k, n))
+    return [found[name] for name in sorted(found)]
 
 
 def merge_slices(

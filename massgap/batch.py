@@ -1,0 +1,515 @@
+"""A run as batch jobs without a scheduler of ours: one HTCondor job per slice of the fileset.
+
+``massgap submit`` plans and submits, ``massgap status`` looks, ``massgap resubmit`` sends again what is not done, ``massgap merge``
+puts the results together.  Nothing has to keep running meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from massgap.condor.job_record import Submission
+    from massgap.condor.job_set import JobSet, JobState, SliceState
+    from massgap.condor.submit_file import JobOptions
+
+__all__ = ["BatchStatus", "Submitted", "merge", "resubmit", "status", "submit_fileset", "work"]
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What was written and submitted.
+
+    Attributes
+    ----------
+    run
+        The run folder; the jobs are in ``jobs`` in it.
+    jobs
+        Number of jobs of this submission; 0 if there was nothing to do.
+    description
+        The submit description; None if there was nothing to do.
+    cluster
+        Number of the cluster; None if nothing was submitted.
+    command
+        How to submit by hand.
+    chunks, events, notes
+        See :class:`massgap.processors.slices.SliceSet`.
+    left_alone
+        Slices without all results that got no job: state -> how many.
+    """
+
+    run: Path
+    jobs: int
+    description: Path | None
+    cluster: int | None
+    command: str = ""
+    chunks: int = 0
+    events: int = 0
+    notes: tuple[str, ...] = ()
+    left_alone: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BatchStatus:
+    """What became of the jobs of a run.
+
+    Attributes
+    ----------
+    run
+        The run folder.
+    slices
+        State of each slice.
+    chunks
+        (number of chunks, chunks with a result) of each slice.
+    failed
+        Number of chunks that failed in the last job of their slice, by slice.
+    errors
+        Why chunks failed: message -> how many.
+    notes
+        What else a user should know.
+    """
+
+    run: Path
+    slices: list[SliceState]
+    chunks: list[tuple[int, int]]
+    failed: dict[int, int]
+    errors: dict[str, int]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """State -> number of slices."""
+        return dict(Counter(entry.state for entry in self.slices))
+
+    @property
+    def complete(self) -> bool:
+        """Whether all results are there."""
+        return all(entry.state == "done" for entry in self.slices)
+
+    @property
+    def needs_user(self) -> bool:
+        """Whether something will not be done by waiting."""
+        return any(
+            entry.state not in ("done", "idle", "running", "removing", "fetch") for entry in self.slices
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for scripts."""
+        done = sum(there for _, there in self.chunks)
+        failed = sum(self.failed.values())
+        total = sum(n for n, _ in self.chunks)
+        return {
+            "format": "massgap-status/1",
+            "run": str(self.run),
+            "complete": self.complete,
+            "needs_user": self.needs_user,
+            "counts": self.counts,
+            "chunks": {"total": total, "done": done, "failed": failed, "left": total - done - failed},
+            "errors": self.errors,
+            "notes": list(self.notes),
+            "slices": [
+                {
+                    "slice": entry.slice,
+                    "state": entry.state,
+                    "job": entry.job.id if entry.job else None,
+                    "attempt": entry.job.job.attempt if entry.job else None,
+                    "reason": entry.reason,
+                    "chunks": n,
+                    "done": there,
+                    "failed": self.failed.get(entry.slice, 0),
+                }
+                for entry, (n, there) in zip(self.slices, self.chunks, strict=True)
+            ],
+        }
+
+
+def submit_fileset(
+    analysis: str,
+    fileset: dict[str, Any],
+    out: str | Path,
+    *,
+    options: dict[str, Any],
+    jobs: int | None = None,
+    chunks_per_job: int | None = None,
+    chunksize: int | None = None,
+    workers: int = 2,
+    cluster: dict[str, Any] | None = None,
+    dry_run: bool = False,
+    command: str = "",
+    tags: dict[str, Any] | None = None,
+    progress: Callable[[Any], None] | None = None,
+) -> Submitted:
+    """Plan a run, write its jobs and submit them; see :func:`massgap.stages.submit`."""
+    import massgap
+    from massgap.condor import tools
+    from massgap.condor.code_archive import pack_code
+    from massgap.condor.errors import CondorError
+    from massgap.condor.job_record import locked
+    from massgap.condor.job_set import JobSet
+    from massgap.condor.submit_file import Job
+    from massgap.processors.executors import make_executor
+    from massgap.processors.run_folder import prepare_folder
+    from massgap.processors.slices import write_slices
+
+    run = prepare_folder(out).absolute()
+    folder = run / "jobs"
+    if not dry_run:
+        tools.require("condor_submit", "condor_q")
+    wanted = _job_options(cluster or {})
+    title = f"massgap {analysis.rpartition(':')[0] or analysis} {run.name}"
+    JobSet.check(folder, title, wanted)
+    folder.mkdir(exist_ok=True)
+    with locked(folder) as lock:
+        if not (folder / "submissions.json").exists():
+            # The record is written before anything is submitted: what lies here without one was interrupted before.
+            (folder / "plan.json").unlink(missing_ok=True)
+        made = write_slices(
+            analysis,
+            options,
+            fileset,
+            run,
+            jobs=jobs,
+            chunks_per_job=chunks_per_job,
+            chunksize=chunksize,
+            executor=make_executor("futures", workers),
+            progress=progress,
+            tags=tags,
+            command=command,
+        )
+        pack_code(Path(massgap.__file__).parent, folder / "code.tar.gz")
+        wanted = _pack_environment(wanted, folder)
+        job_set = JobSet.create(folder, title=title, inputs=[path.name for path in made.inputs])
+        numbers = _unfinished(run)
+        submission = job_set.write([Job(number) for number in numbers], wanted)
+        try:
+            number = None if dry_run or not numbers else job_set.send(submission, lock=lock)
+        except CondorError as error:
+            msg = f"{error}\nThe jobs are written to {folder}: massgap resubmit {run} submits them"
+            raise CondorError(msg) from error
+    return _submitted(run, job_set, submission, number, made.chunks, made.events, tuple(made.notes))
+
+
+def _submitted(
+    run: Path,
+    job_set: JobSet,
+    submission: Submission,
+    cluster: int | None,
+    chunks: int = 0,
+    events: int = 0,
+    notes: tuple[str, ...] = (),
+    left_alone: dict[str, int] | None = None,
+) -> Submitted:
+    return Submitted(
+        run,
+        len(submission.jobs),
+        job_set.folder / submission.description,
+        cluster,
+        job_set.command(submission),
+        chunks,
+        events,
+        notes,
+        left_alone or {},
+    )
+
+
+def _unfinished(run: Path) -> list[int]:
+    from massgap.processors.slices import unfinished
+
+    return unfinished(run)
+
+
+def _job_options(cluster: dict[str, Any], before: JobOptions | None = None) -> JobOptions:
+    """Options of jobs: those given, else those before, else the defaults."""
+    from massgap.condor.errors import CondorError
+    from massgap.condor.submit_file import JobOptions
+
+    given = dict(cluster)
+    environment, python = given.pop("environment", None), given.pop("python", None)
+    if before is not None:
+        lines = {**before.submit_lines, **given.pop("submit_lines", {})}
+        options = replace(before, submit_lines=lines, **given)
+    else:
+        options = JobOptions(**given)
+    if environment in ("shared", "ship"):
+        # "ship" is packed later, when the run is planned: it takes a while.
+        archive = "ship" if environment == "ship" else None
+        options = replace(options, environment=archive, python=None if archive else sys.executable)
+    elif environment is not None:
+        path = Path(environment).expanduser().absolute()
+        if not path.is_file() or not path.name.endswith((".tar.gz", ".tgz")):
+            msg = (
+                f"--environment {environment}: is no archive (.tar.gz) that is there; give shared, ship, or an archive, for instance "
+                "of conda-pack"
+            )
+            raise CondorError(msg)
+        options = replace(options, environment=str(path), python=None)
+    elif before is None and options.image is None:
+        options = replace(options, python=sys.executable)
+    if python is not None:
+        options = replace(options, python=python)
+    proxy = os.environ.get("X509_USER_PROXY")
+    return replace(options, proxy=str(Path(proxy).absolute()) if proxy and Path(proxy).is_file() else None)
+
+
+def _pack_environment(options: JobOptions, folder: Path) -> JobOptions:
+    if options.environment != "ship":
+        return options
+    from massgap.condor.environment import pack_environment
+
+    archive = folder / "environment.tar.gz"
+    if not archive.exists():
+        pack_environment(archive)
+    return replace(options, environment=str(archive))
+
+
+def status(run: str | Path, *, fetch: bool = True) -> BatchStatus:
+    """What became of the jobs of a run.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    fetch
+        Bring the output of ended jobs from the spool, if they were submitted with ``spool``.
+
+    Raises
+    ------
+    massgap.processors.errors.ProcessorError, massgap.condor.errors.CondorError
+        If the folder holds no jobs, or HTCondor does not answer.
+    """
+    from massgap.condor.job_record import BusyError, locked
+    from massgap.condor.job_set import JobSet
+    from massgap.processors.slices import read_plan
+
+    run = Path(run)
+    read_plan(run)
+    job_set = JobSet.open(run / "jobs")
+    if not _unfinished(run):
+        return _status(run, job_set, [])
+    try:
+        with locked(run / "jobs"):
+            job_set = JobSet.open(run / "jobs")
+            jobs, notes = _look(job_set, fetch=fetch)
+    except BusyError as error:
+        jobs, notes = job_set.observe(save=False), [str(error)]
+    return _status(run, job_set, jobs, tuple(notes))
+
+
+def _look(job_set: JobSet, *, fetch: bool) -> tuple[list[JobState], list[str]]:
+    """State of all jobs, after the output in the spool was fetched."""
+    jobs = job_set.observe()
+    notes = []
+    if fetch and (fetched := job_set.fetch(jobs)):
+        notes.append(
+            f"fetched the output of {len(fetched)} job{'s' if len(fetched) > 1 else ''} from the spool"
+        )
+        jobs = job_set.observe()
+    return jobs, notes
+
+
+def _status(run: Path, job_set: JobSet, jobs: list[JobState], notes: tuple[str, ...] = ()) -> BatchStatus:
+    from massgap.processors.slices import chunk_counts
+
+    # After the jobs were looked at: what ends in between counts as done.
+    chunks = chunk_counts(run)
+    left = {number for number, (n, there) in enumerate(chunks) if there < n}
+    states = job_set.slices(len(chunks), left, jobs)
+    failed: dict[int, int] = {}
+    errors: Counter[str] = Counter()
+    for number in sorted(left):
+        told = _errors_of(run / "jobs", number)
+        if told:
+            failed[number] = min(len(told), chunks[number][0] - chunks[number][1])
+            errors.update(told)
+    return BatchStatus(run, states, chunks, failed, dict(errors.most_common()), notes)
+
+
+def _errors_of(folder: Path, number: int) -> list[str]:
+    """Errors of the chunks that failed in the last job of a slice that came back."""
+    outs = [folder / f"out-{number:04d}", *folder.glob(f"out-{number:04d}-*")]
+    ledgers = [out / "ledger.json" for out in outs if (out / "ledger.json").is_file()]
+    if not ledgers:
+        return []
+    last = max(ledgers, key=lambda path: path.stat().st_mtime)
+    try:
+        chunks = json.loads(last.read_text())["chunks"]
+        return [str(chunk["error"]) for chunk in chunks if chunk["status"] == "failed"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def resubmit(
+    run: str | Path,
+    *,
+    held: bool = False,
+    lost: bool = False,
+    cluster: dict[str, Any] | None = None,
+    dry_run: bool = False,
+) -> Submitted:
+    """Submit jobs for the slices that are not done and have no job in the queue; finished chunks are not done again.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    held
+        Also those whose job is held: it is removed first.
+    lost
+        Also those whose job is in neither queue nor history: only if it is known that it does not run any more.
+    cluster
+        Options of the jobs that change, see :class:`massgap.condor.submit_file.JobOptions`.
+    dry_run
+        Write the files only.
+
+    Raises
+    ------
+    massgap.processors.errors.ProcessorError, massgap.condor.errors.CondorError
+        If the folder holds no jobs, or HTCondor does not answer or refuses.
+    """
+    from massgap.condor import tools
+    from massgap.condor.errors import CondorError
+    from massgap.condor.job_record import locked
+    from massgap.condor.job_set import JobSet
+    from massgap.condor.submit_file import Job, JobOptions
+    from massgap.processors.slices import read_plan
+
+    run = Path(run).absolute()
+    read_plan(run)
+    folder = run / "jobs"
+    tools.require("condor_submit", "condor_q")
+    with locked(folder) as lock:
+        job_set = JobSet.open(folder)
+        jobs, notes = _look(job_set, fetch=True)
+        found = _status(run, job_set, jobs)
+        stuck = [entry.job for entry in found.slices if entry.state == "held" and entry.job is not None]
+        if held and stuck and not dry_run:
+            job_set.remove(stuck)
+            found = _status(run, job_set, job_set.observe())
+        again = {"failed", "removed", "unsent", *(["lost"] if lost else []), *(["held"] if held else [])}
+        chosen = [entry.slice for entry in found.slices if entry.state in again]
+        left_alone = Counter(e.state for e in found.slices if e.state not in again and e.state != "done")
+        if not chosen:
+            return Submitted(run, 0, None, None, notes=tuple(notes), left_alone=dict(left_alone))
+        before = job_set.record.submissions[-1] if job_set.record.submissions else None
+        options = _job_options(cluster or {}, before.options if before else JobOptions())
+        options = _pack_environment(options, folder)
+        if (
+            before is not None
+            and not before.clusters
+            and before.options == options
+            and [j.slice for j in before.jobs] == chosen
+            and (folder / before.description).is_file()
+        ):
+            submission = before
+        else:
+            jobs_of = [Job(number, job_set.next_attempt(number)) for number in chosen]
+            jobs_of = [replace(job, kept=_keep(run, job)) for job in jobs_of]
+            submission = job_set.write(jobs_of, options)
+        try:
+            number = None if dry_run else job_set.send(submission, lock=lock)
+        except CondorError as error:
+            msg = f"{error}\nNothing is lost: massgap resubmit {run} tries again"
+            raise CondorError(msg) from error
+    return _submitted(run, job_set, submission, number, notes=tuple(notes), left_alone=dict(left_alone))
+
+
+def _keep(run: Path, job: Any) -> bool:
+    """Put what earlier attempts have finished beside the slice, to go with the next one."""
+    from massgap.processors.slices import result_files
+
+    files = result_files(run, job.slice)
+    if not files:
+        return False
+    folder = run / "jobs" / f"kept-{job.name}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for path in files:
+        shutil.copyfile(path, folder / path.name)
+    return True
+
+
+def merge(
+    run: str | Path, *, accept_loss: bool = False, progress: Callable[[Any], None] | None = None
+) -> Any:
+    """Put the results of all jobs together and write the run folder; nothing is computed.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    accept_loss
+        Take the result although something is missing.
+    progress
+        Callback, see :class:`massgap.processors.runner.Progress`.
+
+    Returns
+    -------
+    massgap.processors.runner.RunResult
+
+    Raises
+    ------
+    massgap.processors.errors.ProcessorError
+        If the folder holds no jobs, or results are missing and ``accept_loss`` is not given.
+    massgap.condor.errors.CondorError
+        If the output waits in the spool and does not come.
+    """
+    from massgap.processors.errors import ProcessorError
+    from massgap.processors.run_folder import write_run_folder
+    from massgap.processors.slices import merge_slices, read_plan
+
+    run = Path(run)
+    plan = read_plan(run)
+    left = _unfinished(run)
+    if left and (trouble := _missing(run)) is not None and not accept_loss:
+        raise ProcessorError(trouble)
+    result = merge_slices(run, accept_loss=accept_loss, progress=progress)
+    write_run_folder(
+        result,
+        run,
+        analysis=plan["analysis"],
+        command=plan["command"],
+        chunksize=result.chunksize,
+        tags=plan["tags"],
+    )
+    return result
+
+
+def _missing(run: Path) -> str | None:
+    """What is missing of a run, in words, after a look at its jobs; None if nothing is after all."""
+    from massgap.condor.errors import CondorError
+    from massgap.processors.slices import chunk_counts
+
+    why = ""
+    try:
+        found = status(run)
+        if found.complete:
+            return None
+        states = {state: n for state, n in found.counts.items() if state != "done"}
+        why = ": " + ", ".join(f"{n} {state}" for state, n in states.items())
+    except CondorError as error:
+        why = f". What became of the jobs is not known: {error}"
+    chunks = chunk_counts(run)
+    slices = sum(there < n for n, there in chunks)
+    lacking = sum(n - there for n, there in chunks)
+    return (
+        f"{run}: {slices} of {len(chunks)} slices ({lacking} of {sum(n for n, _ in chunks)} chunks) have no result yet{why}.\n"
+        f"massgap status {run} says more, massgap resubmit {run} sends them again, and --accept-loss takes what is there"
+    )
+
+
+def work(
+    job_file: str | Path, out: str | Path, *, progress: Callable[[Any], None] | None = None
+) -> dict[str, Any]:
+    """Process a slice, on a worker; see :func:`massgap.processors.slices.work_slice`."""
+    from massgap.processors.slices import work_slice
+
+    return work_slice(job_file, out, progress=progress)

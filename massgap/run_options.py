@@ -1,0 +1,125 @@
+"""The options of the command line that say what is run, for all commands that plan a run, and how they are read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "analysis_options",
+    "event_number",
+    "input_options",
+    "names",
+    "option_pairs",
+    "run_folder_of",
+    "take_options",
+]
+
+
+def event_number(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    factor = {"k": 1_000, "m": 1_000_000}.get(value[-1:].lower(), 1)
+    try:
+        number = float(value[:-1] if factor > 1 else value) * factor
+    except ValueError as error:
+        msg = f"{value!r} is not a number of events; write 5000, 100k or 1M"
+        raise click.BadParameter(msg) from error
+    if not 1 <= number < 1e12:
+        msg = "the number of events must be at least 1"
+        raise click.BadParameter(msg)
+    return round(number)
+
+
+def option_pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for pair in values:
+        key, sign, text = pair.partition("=")
+        if not sign:
+            msg = f"{pair!r}: write NAME=VALUE, for instance muon_pt=5"
+            raise click.BadParameter(msg)
+        try:
+            out[key] = json.loads(text)
+        except json.JSONDecodeError:
+            out[key] = text
+    return out
+
+
+def names(_: click.Context, __: click.Parameter, value: str | None) -> list[str] | None:
+    return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
+
+
+_INPUT = (
+    click.argument("analysis"),
+    click.argument("files", nargs=-1),
+    click.option(
+        "--fileset", type=click.Path(path_type=Path), help="coffea fileset (JSON) instead of FILES."
+    ),
+    click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/ANALYSIS]"),
+    click.option("--tree", help="Name of the tree, if not Events or Delphes."),
+    click.option("--process", help="Process name of FILES."),
+    click.option("--xsec", "xsec_fb", type=float, help="Cross section of FILES in fb."),
+    click.option(
+        "--data/--simulation",
+        "is_data",
+        default=None,
+        help="What FILES are.  [default: told by their weights]",
+    ),
+)
+
+_ANALYSIS = (
+    click.option(
+        "--chunksize",
+        callback=event_number,
+        help="Events in a chunk, about.  [default: 1/32 of all, from 100k to 500k]",
+    ),
+    click.option("--model", type=click.Path(path_type=Path), help="ONNX model whose score is filled."),
+    click.option("--variations", callback=names, help="Systematics, e.g. jes,muon_scale,isr,fsr."),
+    click.option("--precuts", callback=names, help="Pre-cuts to apply, by name."),
+    click.option("--without", callback=names, help="Topology steps to switch off, by name."),
+    click.option(
+        "--set",
+        "options",
+        multiple=True,
+        callback=option_pairs,
+        metavar="NAME=VALUE",
+        help="Any other option of the processor.",
+    ),
+)
+
+
+def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the analysis, its input and the run folder to a command."""
+    return _add(command, _INPUT)
+
+
+def analysis_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of the analysis to a command."""
+    return _add(command, _ANALYSIS)
+
+
+def _add(command: Callable[..., Any], options: tuple[Any, ...]) -> Callable[..., Any]:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def run_folder_of(analysis: str) -> Path:
+    """The run folder of an analysis, if none is named."""
+    return Path("runs") / Path(analysis.partition(":")[0]).stem
+
+
+def take_options(settings: dict[str, Any]) -> dict[str, Any]:
+    """Take the options of the processor out of a command's settings."""
+    options = dict(settings.pop("options"))
+    for name in ("variations", "precuts", "without"):
+        value = settings.pop(name)
+        if value is not None:
+            options[name] = value
+    return options
