@@ -1,4 +1,4 @@
-"""Progress on the console: a live line on a terminal, one line now and then in a log."""
+"""Progress on the console: a live line or table on a terminal, one line now and then in a log."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import time
 from typing import Any
 
 import click
+
+from massgap.live_table import LiveTable, PoolNews, RateWindow
 
 __all__ = ["Ticker", "command_line", "duration", "say"]
 
@@ -49,6 +51,9 @@ class Ticker:
         self.started = time.monotonic()
         self.last = 0.0
         self.open_line = False
+        self.window = RateWindow()
+        self.news = PoolNews()
+        self.table: LiveTable | None = None
         context = click.get_current_context(silent=True)
         if context is not None:
             # A message of an error must not be appended to the live line.
@@ -70,7 +75,9 @@ class Ticker:
             say(f"  {text}")
 
     def close(self) -> None:
-        """End the live line."""
+        """End the live line or table."""
+        if self.table is not None:
+            self.table.close()
         if self.open_line:
             say()
             self.open_line = False
@@ -81,19 +88,46 @@ class Ticker:
         if progress.stage == "plan":
             self.close()
             say(f"  {progress.message}")
+            # Chunks of an earlier run were counted within moments: they say nothing about the rate.
+            self.window.restart()
             return
         if progress.stage == "inspect":
             if progress.total > 20 or done:
                 self.show(f"files checked: {progress.done} of {progress.total}", final=done)
             return
-        rate = progress.events / progress.seconds if progress.seconds > 0 else 0.0
-        left = progress.seconds * (progress.total - progress.done) / max(progress.done, 1)
+        self.window.add(progress.done, progress.events)
+        for line in self.news.lines(getattr(progress, "pool", None)):
+            self._tell(line)
+        if self.live and getattr(progress, "datasets", None) and self._table().usable:
+            self._table().update(progress, self.window, final=done)
+            return
         failed = f", {progress.failed} failed" if progress.failed else ""
-        eta = "" if done else f", {duration(left)} left"
+        if done:
+            rate, eta = progress.events / max(progress.seconds, 1e-9), ""
+        else:
+            rate, left = self.window.rates()[1], self.window.left(progress.total - progress.done)
+            eta = "" if left is None else f", {duration(left)} left"
+        pool = getattr(progress, "pool", None)
+        workers = "" if pool is None or done else f", {pool.running} workers"
         self.show(
-            f"chunks {progress.done}/{progress.total}{failed}, {progress.events:,} events, {rate:,.0f}/s{eta}",
+            f"chunks {progress.done}/{progress.total}{failed}, {progress.events:,} events, {rate:,.0f}/s{eta}{workers}",
             final=done,
         )
+
+    def _table(self) -> LiveTable:
+        if self.table is None:
+            self.table = LiveTable()
+        return self.table
+
+    def _tell(self, line: str) -> None:
+        """Say at once, and for good, what has changed."""
+        if self.live and self.table is not None and self.table.usable:
+            self.table.say(f"  {line}")
+            return
+        if self.open_line:
+            say()
+            self.open_line = False
+        say(f"  {line}")
 
     def train(self, stage: str, done: int, total: int) -> None:
         """Callback for :func:`massgap.models.train_run.train_run`."""
