@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DaskExecutor", "EnvironmentMismatchError", "NoWorkersError", "SchedulerLostError"]
 
+_CONNECT = 20
 _PATIENCE = 3600.0
+_REFUSED_PATIENCE = 20.0
 _POLL = 2.0
 
 
@@ -140,12 +142,19 @@ class DaskExecutor:
             cluster = None
             if self.client is None:
                 # A task that has ended a second worker is not sent to a third: it is tried again alone.
-                stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": 1}))
+                stack.enter_context(
+                    dask.config.set(
+                        {
+                            "distributed.scheduler.allowed-failures": 1,
+                            "distributed.deploy.lost-worker-timeout": "5s",
+                        }
+                    )
+                )
                 with deaf_to_interrupts():
                     cluster = LocalCluster(
                         n_workers=self.adapt[0] if self.adapt else self.workers,
                         threads_per_worker=1,
-                        dashboard_address=None,
+                        dashboard_address="127.0.0.1:0",
                         silence_logs=logging.CRITICAL,
                     )
                 stack.callback(cluster.close)
@@ -154,7 +163,7 @@ class DaskExecutor:
                 client = Client(cluster)
             else:
                 try:
-                    client = Client(self.client, timeout=20)
+                    client = Client(self.client, timeout=_CONNECT)
                 except (OSError, ValueError) as error:
                     msg = f"no dask scheduler answers at {self.client} ({str(error).splitlines()[0]})"
                     raise ProcessorError(msg) from error
@@ -177,6 +186,7 @@ class _Run:
     ) -> None:
         self.executor = executor
         self.client = client
+        self.cluster = cluster
         self.scheduler = getattr(cluster, "scheduler", None)
         self.function = function
         self.items = items
@@ -296,16 +306,14 @@ class _Run:
             event = self._next_event()
             if event is None:
                 for number in self._stalled():
-                    self.events.put(("item", number, None))
+                    self.events.put(("item", number, self.futures["item", number]))
                 continue
             kind, number, future = event
             if kind == "merged":
                 yield from self._merged(number, groups[number])
                 continue
-            if self.futures.get((kind, number)) is not future and future is not None:
+            if self.futures.get((kind, number)) is not future:
                 continue  # of an attempt that was given up
-            if (kind, number) not in self.futures:
-                continue
             waiting -= 1
             self.limit.end(number)
             lost = self._lost(number)
@@ -344,7 +352,7 @@ class _Run:
                     Lost(f"the results could not be added up on the worker: {_short(result)}", self.tries[n]),
                 )
         else:
-            yield group[0], result
+            yield members[0] if members else group[0], result
 
     def _fetch(self, kind: str, number: int) -> Any:
         """The result of a finished future, or the exception that says why there is none."""
@@ -397,12 +405,15 @@ class _Run:
         """Count workers, hear what the pool says, and give up where nothing can come any more."""
         self.looked = time.monotonic()
         self._require_scheduler()
-        if self.scheduler is not None:
-            threads = {w.address: w.nthreads for w in list(self.scheduler.workers.values())}
-        else:
-            threads = self.client.nthreads()
+        try:
+            if self.scheduler is not None:
+                threads = {w.address: w.nthreads for w in list(self.scheduler.workers.values())}
+            else:
+                threads = self.client.nthreads()
+            refused = self._refused()
+        except (OSError, RuntimeError, TimeoutError) as error:
+            raise SchedulerLostError(_SCHEDULER_GONE) from error
         self.threads = max(sum(threads.values()), 1)
-        refused = self._refused()
         problems = tuple(refused)
         pool = self.executor.pool
         if pool is not None:
@@ -412,12 +423,13 @@ class _Run:
             self.executor._states = WorkerStates(status.idle, len(threads), tuple(status.held), problems)
         else:
             self.executor._states = WorkerStates(0, len(threads), (), problems)
+            self._replace_workers(len(threads))
         if threads:
             self.without_workers = time.monotonic()
             return
         self.limit.wait()
         alone_for = time.monotonic() - self.without_workers
-        if refused and alone_for > 20:
+        if refused and alone_for > _REFUSED_PATIENCE:
             msg = f"{refused[0]}. {_REMEDY}"
             raise EnvironmentMismatchError(msg)
         if pool is None and alone_for > self.executor.patience:
@@ -426,6 +438,22 @@ class _Run:
                 "command again: finished chunks are kept"
             )
             raise NoWorkersError(msg)
+
+    def _replace_workers(self, running: int) -> None:
+        """A worker that is killed while it starts leaves its nanny without hope, and nobody starts another."""
+        specs = getattr(self.cluster, "worker_spec", None)
+        if specs is None or running >= len(specs) or getattr(self.cluster, "_adaptive", None) is not None:
+            return
+        cluster = self.cluster
+
+        async def mend() -> None:
+            for name, worker in list(cluster.workers.items()):
+                if worker.status.name in ("closed", "failed"):
+                    del cluster.workers[name]
+            if set(cluster.worker_spec) - set(cluster.workers):
+                await cluster._correct_state()
+
+        cluster.loop.add_callback(mend)
 
     def _refused(self) -> list[str]:
         from massgap.processors.version_gate import REFUSED
@@ -441,8 +469,7 @@ class _Run:
 
     def _require_scheduler(self) -> None:
         if self.client.status not in ("running", "connecting", "newly-created"):
-            msg = "the dask scheduler is gone. Give the same command again: finished chunks are kept"
-            raise SchedulerLostError(msg)
+            raise SchedulerLostError(_SCHEDULER_GONE)
 
     def _stalled(self) -> list[int]:
         """Items at work on workers that hang; these workers are ended."""
@@ -469,7 +496,8 @@ class _Run:
     def _end_worker(self, address: str) -> None:
         """Through its nanny, which can end a process that does not listen; else the scheduler forgets it."""
         with contextlib.suppress(Exception):
-            self.client.restart_workers([address], timeout=30, raise_for_error=True)
+            # It need not be back when this returns.
+            self.client.restart_workers([address], timeout=8, raise_for_error=False)
             return
         with contextlib.suppress(Exception):
             self.client.retire_workers([address], close_workers=True, remove=True)
@@ -483,6 +511,7 @@ class _Run:
         self.futures.clear()
 
 
+_SCHEDULER_GONE = "the dask scheduler is gone. Give the same command again: finished chunks are kept"
 _REMEDY = (
     "Tasks cannot be sent between different versions: install the same ones on the workers (the environment that massgap "
     "ships with --environment ship, or an image with these versions), and look with massgap preflight"

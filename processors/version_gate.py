@@ -71,4 +71,4 @@ class VersionGate(SchedulerPlugin):
         wrong = mismatches(self.packages, (state.versions or {}).get("packages") or state.versions or {})
         if wrong:
             scheduler.log_event(REFUSED, {"worker": worker, "name": str(state.name), "wrong": wrong})
-            await scheduler.remove_worker(worker, stimulus_id="massgap-version-gate", safe=True)
+            await scheduler.remove_worker(worker, stimulus_id="massgap-version-gate")

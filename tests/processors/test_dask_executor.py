@@ -1,0 +1,244 @@
+"""The dask executor against a small cluster of processes: lost, hanging and foreign workers, and sums made there."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from pathlib import Path
+
+import faulttasks
+import pytest
+
+from massgap.processors import dask_executor
+from massgap.processors.dask_executor import DaskExecutor, EnvironmentMismatchError, NoWorkersError
+from massgap.processors.errors import ProcessorError
+from massgap.processors.executors import Lost
+from massgap.processors.version_gate import VersionGate, mismatches
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    import dask
+    from distributed import LocalCluster
+
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+    ):
+        patch.syspath_prepend(str(Path(faulttasks.__file__).parent))
+        with LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=60,
+        ) as made:
+            made.wait_for_workers(2, timeout=60)
+            yield made
+
+
+@pytest.fixture
+def client(cluster):
+    from distributed import Client
+
+    # The workers that the last test killed may still be missing: the executor sees to that.
+    with Client(cluster) as made:
+        yield made
+
+
+def collect(executor, folder, n, **options) -> dict[int, object]:
+    found: dict[int, object] = {}
+    for number, result in executor(faulttasks.square, range(n), shared=str(folder), **options):
+        assert number not in found
+        found[number] = result
+    return found
+
+
+SQUARES = {i: i * i for i in range(20)}
+
+
+def test_all_items_come_back_and_nothing_is_left(client, tmp_path) -> None:
+    executor = DaskExecutor(client)
+    assert collect(executor, tmp_path, 20) == SQUARES
+    assert executor.states().running == 2
+    assert collect(executor, tmp_path, 20, alone=True) == SQUARES
+    assert collect(executor, tmp_path, 0) == {}
+    deadline = time.monotonic() + 20
+    while client.cluster.scheduler.tasks and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not client.cluster.scheduler.tasks
+
+
+def test_sums_are_made_on_the_workers(client, tmp_path) -> None:
+    groups = [list(range(8)), list(range(8, 16)), [17, 18, 19]]
+    found = collect(DaskExecutor(client), tmp_path, 20, groups=groups, merge=faulttasks.add_up)
+    assert found == {
+        0: sum(i * i for i in range(8)),
+        8: sum(i * i for i in range(8, 16)),
+        16: 256,
+        17: 17**2 + 18**2 + 19**2,
+    }
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_workers_killed_at_random_times(client, tmp_path, seed) -> None:
+    """kill -9, twice per run; also while results wait on the workers to be added up."""
+    (tmp_path / "pause").write_text("0.02")
+    draw = random.Random(seed)
+    groups = [list(range(k, k + 8)) for k in range(0, 48, 8)]
+    stop = threading.Event()
+    killed = []
+
+    def kill() -> None:
+        for _ in range(2):
+            if stop.wait(draw.uniform(0.0, 0.5)):
+                return
+            pids = [w.process.pid for w in client.cluster.workers.values() if w.process and w.process.pid]
+            if pids:
+                killed.append(draw.choice(pids))
+                os.kill(killed[-1], signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        found = collect(DaskExecutor(client), tmp_path, 50, groups=groups, merge=faulttasks.add_up)
+    finally:
+        stop.set()
+        thread.join()
+    lost = {number for number, result in found.items() if isinstance(result, Lost)}
+    # What shared a worker with two deaths comes back as lost, for the quarantine.
+    if lost:
+        assert collect(DaskExecutor(client), tmp_path, 50, alone=True) == {i: i * i for i in range(50)}
+        return
+    assert killed
+    assert sum(found.values()) == sum(i * i for i in range(50))
+
+
+def test_what_always_kills_is_lost(client, tmp_path) -> None:
+    (tmp_path / "kill-5").touch()
+    found = collect(DaskExecutor(client), tmp_path, 20)
+    assert isinstance(found[5], Lost)
+    assert found[5].attempts >= 2
+    innocent = {x for x, result in found.items() if isinstance(result, Lost)} - {5}
+    found = collect(DaskExecutor(client), tmp_path, 20, alone=True)
+    assert {x for x, result in found.items() if isinstance(result, Lost)} == {5}
+    assert len(innocent) < 10
+
+
+def test_a_hanging_task_is_tried_elsewhere(client, tmp_path) -> None:
+    (tmp_path / "hang-once-5").touch()
+    assert collect(DaskExecutor(client, timeout=3), tmp_path, 20) == SQUARES
+
+
+def test_a_stopped_worker_is_replaced(client, tmp_path) -> None:
+    """SIGSTOP: the process is there and says nothing any more."""
+    (tmp_path / "pause").write_text("0.05")
+    executor = DaskExecutor(client, timeout=4)
+    found = {}
+    stopped = None
+    for number, result in executor(faulttasks.square, range(40), shared=str(tmp_path)):
+        found[number] = result
+        if stopped is None:
+            stopped = next(w.process.pid for w in client.cluster.workers.values() if w.process)
+            os.kill(stopped, signal.SIGSTOP)
+    assert found == {i: i * i for i in range(40)}
+
+
+def test_what_hangs_for_ever_is_lost(client, tmp_path) -> None:
+    (tmp_path / "hang-5").touch()
+    found = collect(DaskExecutor(client, timeout=2), tmp_path, 8)
+    assert "gave no result for 2 s" in found.pop(5).reason
+    assert found == {i: i * i for i in range(8) if i != 5}
+
+
+# ---- versions
+
+
+def test_what_differs() -> None:
+    mine = {
+        "python": "3.11.7.final.0",
+        "numpy": "2.4.6",
+        "dask": "2026.8.0",
+        "distributed": "2026.8.0",
+        "lz4": "4",
+    }
+    assert mismatches(mine, mine) == []
+    assert mismatches(mine, {**mine, "python": "3.11.9.final.0", "numpy": "2.4.1", "lz4": None}) == []
+    assert mismatches(mine, {**mine, "python": "3.12.0.final.0"}) == ["python 3.12 (here 3.11)"]
+    assert mismatches(mine, {**mine, "distributed": "2025.1.0"}) == ["distributed 2025.1.0 (here 2026.8.0)"]
+    assert mismatches(mine, {**mine, "dask": None}) == ["dask None (here 2026.8.0)"]
+
+
+def test_workers_with_other_versions_are_refused_before_the_first_task(client, tmp_path, monkeypatch) -> None:
+    for state in client.cluster.scheduler.workers.values():
+        monkeypatch.setitem(state.versions["packages"], "distributed", "2020.1.0")
+    with pytest.raises(EnvironmentMismatchError, match=r"distributed 2020\.1\.0 \(here .*preflight"):
+        collect(DaskExecutor(client), tmp_path, 3)
+
+
+def test_a_late_worker_with_other_versions_gets_no_task(tmp_path, monkeypatch) -> None:
+    from distributed import Client, LocalCluster
+
+    from massgap.processors import version_gate
+
+    with (
+        LocalCluster(
+            n_workers=0, processes=True, dashboard_address="127.0.0.1:0", silence_logs=60
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        real = version_gate.mismatches
+
+        def foreign(mine, other):
+            return real(mine, {**other, "distributed": "2020.1.0"})
+
+        monkeypatch.setattr(version_gate, "mismatches", foreign)
+        gate = VersionGate({"distributed": "2026.8.0"})
+        cluster.scheduler.add_plugin(gate, name=gate.name)
+        cluster.scale(1)
+        executor = DaskExecutor(client, patience=60)
+        monkeypatch.setattr(dask_executor, "_REFUSED_PATIENCE", 2.0)
+        with pytest.raises(EnvironmentMismatchError, match=r"was refused: distributed 2020\.1\.0"):
+            collect(executor, tmp_path, 3)
+
+
+# ---- clusters that are not there
+
+
+def test_no_scheduler(monkeypatch) -> None:
+    monkeypatch.setattr(dask_executor, "_CONNECT", 2)
+    with pytest.raises(ProcessorError, match="no dask scheduler answers at tcp://127"):
+        list(DaskExecutor("tcp://127.0.0.1:9", timeout=1)(faulttasks.add_up, [1]))
+
+
+def test_no_workers(tmp_path) -> None:
+    from distributed import LocalCluster
+
+    with (
+        LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0", silence_logs=60) as cluster,
+        pytest.raises(NoWorkersError, match="has had no worker"),
+    ):
+        collect(DaskExecutor(cluster.scheduler_address, patience=3), tmp_path, 2)
+
+
+def test_the_scheduler_goes_away(tmp_path, monkeypatch) -> None:
+    from distributed import LocalCluster
+
+    monkeypatch.syspath_prepend(str(Path(faulttasks.__file__).parent))
+    monkeypatch.setattr(dask_executor, "_CONNECT", 2)
+    (tmp_path / "pause").write_text("0.3")
+    cluster = LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=60
+    )
+    try:
+        executor = DaskExecutor(cluster.scheduler_address)
+        results = executor(faulttasks.square, range(40), shared=str(tmp_path))
+        assert next(results)[1] is not None
+        cluster.close()
+        with pytest.raises(ProcessorError, match="Give the same command again"):
+            list(results)
+    finally:
+        cluster.close()

@@ -1,0 +1,295 @@
+"""Faults in a run: the result is right, or the ledger says what is missing; the same call goes on with what is left."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import eventfiles
+import faulttasks
+import numpy as np
+import pytest
+from coffea.processor import ProcessorABC
+from faulttasks import Faulty
+
+from massgap.processors import faults, run, work
+from massgap.processors.dask_executor import DaskExecutor
+from massgap.processors.executors import FuturesExecutor, IterativeExecutor
+from massgap.processors.work import Retries
+
+QUICK = Retries(attempts=3, pause=0.01, factor=2.0)
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("faults")
+    return eventfiles.write_nano(folder / "tt.root", eventfiles.make_events(960, seed=3))
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(faulttasks.__file__).parent))
+
+
+def fileset_of(*paths, **metadata):
+    given = {"process": "tt", "xsec_fb": 100.0, "is_data": False, **metadata}
+    return {"tt": {"files": {str(p): "Events" for p in paths}, "metadata": given}}
+
+
+def bits(result) -> dict[str, bytes]:
+    return {name: h.view(flow=True).tobytes() for name, h in result.histograms.items()}
+
+
+def go(sample, folder, executor=None, **options):
+    folder.mkdir(exist_ok=True)
+    return run(
+        Faulty(str(folder)),
+        fileset_of(sample),
+        executor=executor,
+        chunksize=options.pop("chunksize", 80),
+        retries=QUICK,
+        checkpoints=folder / "checkpoints",
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(sample, tmp_path_factory):
+    return bits(go(sample, tmp_path_factory.mktemp("whole")))
+
+
+def entry(result, start):
+    return next(e for e in result.ledger.chunks if e.chunk.start == start)
+
+
+# ---- errors that pass
+
+
+@pytest.mark.parametrize("what", ["io", "full"])
+def test_a_transient_error_is_met_with_another_attempt(sample, whole, tmp_path, what) -> None:
+    (tmp_path / f"{what}-160").write_text("2")
+    result = go(sample, tmp_path)
+    assert result.ledger.complete
+    assert bits(result) == whole
+    assert entry(result, 160).attempts == 3
+    assert entry(result, 80).attempts == 1
+
+
+def test_a_longer_one_is_tried_again_when_all_else_is_done(sample, whole, tmp_path) -> None:
+    (tmp_path / "io-160").write_text("4")
+    order = []
+    result = go(sample, tmp_path, progress=lambda p: order.append((p.done, p.retried)))
+    assert result.ledger.complete
+    assert bits(result) == whole
+    assert entry(result, 160).attempts == 5
+    assert (11, 0) in order
+    assert (12, 1) in order
+
+
+def test_one_that_stays_is_in_the_ledger_and_can_be_done_later(sample, whole, tmp_path) -> None:
+    (tmp_path / "io-160").write_text("6")
+    result = go(sample, tmp_path)
+    failed = entry(result, 160)
+    assert (failed.status, failed.exception, failed.attempts) == ("failed", "OSError", 6)
+    assert failed.host == os.uname().nodename
+    assert "tt.root (entries 160 to 240): could not be read for the moment (OSError: " in failed.error
+    assert result.ledger.as_dict()["chunks"][2]["attempts"] == 6
+    assert result.ledger.count("processed") == 880
+    again = go(sample, tmp_path)
+    assert again.ledger.complete
+    assert sum(not e.from_checkpoint for e in again.ledger.chunks) == 1
+    assert bits(again) == whole
+
+
+def test_a_deterministic_error_has_one_attempt(sample, tmp_path) -> None:
+    (tmp_path / "memory-160").touch()
+    result = go(sample, tmp_path)
+    failed = entry(result, 160)
+    assert (failed.status, failed.exception, failed.attempts) == ("failed", "MemoryError", 1)
+    assert "smaller --chunksize" in failed.error
+
+
+def test_a_file_that_cannot_be_looked_into_for_the_moment(sample, tmp_path, monkeypatch) -> None:
+    real = work.inspect_file
+    calls = []
+
+    def inspect_file(path, tree):
+        calls.append(path)
+        if len(calls) <= 4:
+            msg = "storage"
+            raise TimeoutError(msg)
+        return real(path, tree)
+
+    monkeypatch.setattr(work, "inspect_file", inspect_file)
+    assert go(sample, tmp_path).ledger.complete
+    assert len(calls) == 5
+    calls.clear()
+    monkeypatch.setattr(
+        work, "inspect_file", lambda p, t: calls.append(p) or (_ for _ in ()).throw(TimeoutError("x"))
+    )
+    result = go(sample, tmp_path)
+    assert len(calls) == 6
+    assert result.ledger.bad_files[0].attempts == 6
+
+
+# ---- errors that stop the run
+
+
+def test_refused_credentials_stop_the_run_at_once(sample, tmp_path, monkeypatch) -> None:
+    (tmp_path / "auth-160").touch()
+    # What the words of a message mean counts for remote files only.
+    real = faults.kind_of_fault
+    monkeypatch.setattr(work, "kind_of_fault", lambda error, remote: real(error, remote=True))
+    result = go(sample, tmp_path)
+    assert [e.status for e in result.ledger.chunks] == ["processed"] * 2 + ["failed"] + ["missing"] * 9
+    assert len(result.ledger.errors) == 1
+    assert "access was refused (OSError: [FATAL] Auth failed" in result.ledger.errors[0]
+    assert "voms-proxy-init" in result.ledger.errors[0]
+
+
+def test_another_massgap_on_the_worker_computes_nothing(sample, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("massgap.processors.runner.code_hash", lambda: "0" * 64)
+    result = go(sample, tmp_path)
+    assert result.output is None
+    assert "is not that of the driver" in result.ledger.errors[0]
+    assert not list((tmp_path / "checkpoints").glob("*.npz"))
+
+
+# ---- workers that end
+
+
+@pytest.fixture(scope="module", params=["futures", "dask"])
+def executor(request):
+    if request.param == "futures":
+        yield FuturesExecutor(2, timeout=8)
+        return
+    import dask
+    from distributed import Client, LocalCluster
+
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+    ):
+        patch.syspath_prepend(str(Path(faulttasks.__file__).parent))
+        with (
+            LocalCluster(
+                n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=60
+            ) as cluster,
+            Client(cluster) as client,
+        ):
+            yield DaskExecutor(client, timeout=8)
+
+
+@pytest.mark.parametrize("levels", [(0, 0), (1, 2)])
+def test_poisonous_chunks_are_isolated(sample, whole, tmp_path, executor, levels) -> None:
+    for start in (160, 880):
+        (tmp_path / f"kill-{start}").touch()
+    result = go(sample, tmp_path, executor, levels=levels)
+    statuses = {e.chunk.start: e.status for e in result.ledger.chunks}
+    assert statuses == {s: "failed" if s in (160, 880) else "processed" for s in range(0, 960, 80)}
+    failed = entry(result, 160)
+    assert failed.exception == "WorkerLost"
+    assert failed.attempts >= 4
+    assert "ended without a result" in failed.error
+    assert "more memory" in failed.error
+    assert not result.ledger.complete
+    # When they no longer kill, only they are done, and nothing is as if it had not been.
+    for start in (160, 880):
+        (tmp_path / f"kill-{start}").unlink()
+    again = go(sample, tmp_path, executor, levels=levels)
+    assert again.ledger.complete
+    assert {e.chunk.start for e in again.ledger.chunks if not e.from_checkpoint} == {160, 880}
+    assert bits(again) == whole
+
+
+def test_a_worker_killed_once(sample, whole, tmp_path, executor) -> None:
+    (tmp_path / "kill-once-240").touch()
+    result = go(sample, tmp_path, executor)
+    assert result.ledger.complete
+    assert bits(result) == whole
+
+
+def test_a_worker_that_hangs_once(sample, whole, tmp_path, executor) -> None:
+    (tmp_path / "hang-once-240").touch()
+    result = go(sample, tmp_path, executor, levels=(0, 1))
+    assert result.ledger.complete
+    assert bits(result) == whole
+
+
+# ---- files that change under the run
+
+
+class Spoil(Faulty):
+    """Cuts the file short, or removes it, in the middle."""
+
+    def process(self, events):
+        if events.metadata["entrystart"] == 480:
+            path = Path(events.metadata["filename"])
+            if (Path(self.folder) / "truncate").exists():
+                os.truncate(path, path.stat().st_size // 3)
+            else:
+                path.unlink()
+        return super().process(events)
+
+
+@pytest.mark.parametrize("what", ["truncate", "unlink"])
+def test_a_file_that_vanishes_in_the_middle(sample, whole, tmp_path, what) -> None:
+    path = tmp_path / "tt.root"
+    path.write_bytes(sample.read_bytes())
+    (tmp_path / what).touch()
+    result = run(Spoil(str(tmp_path)), fileset_of(path), chunksize=80, retries=QUICK)
+    read = result.ledger.count("processed")
+    assert read + result.ledger.count("failed") == 960
+    assert result.cutflow["processes"]["tt"][0]["raw"] == read
+    if what == "truncate":
+        assert read < 960
+        assert "the file is damaged or truncated" in result.ledger.problems()[0]
+    else:
+        # An open file can be read although its name is gone.
+        assert bits(result) == whole
+
+
+# ---- sums
+
+
+class Floats(ProcessorABC):
+    """A processor of somebody else: plain floating-point sums, which depend on the order."""
+
+    def process(self, events):
+        import hist
+
+        h = hist.Hist(hist.axis.Regular(3, 0, 300, name="x"), storage=hist.storage.Weight())
+        h.fill(x=np.asarray(events.MET.pt), weight=np.asarray(events.genWeight, dtype=float) * np.pi)
+        return {"h": h, "sum": float(np.sum(np.asarray(events.MET.pt, dtype=float)))}
+
+    def postprocess(self, accumulator):
+        return accumulator
+
+
+def shuffled(function, items):
+    for i in np.random.default_rng(1).permutation(len(items)):
+        yield int(i), function(items[i])
+
+
+def test_floating_point_sums_are_the_same_everywhere(sample, tmp_path, executor) -> None:
+    def floats(executor, levels=None, checkpoints=None):
+        out = run(
+            Floats(),
+            fileset_of(sample),
+            chunksize=30,
+            executor=executor,
+            levels=levels,
+            checkpoints=checkpoints,
+        )
+        assert out.ledger.complete
+        return out.output["sum"], out.output["h"].view(flow=True).tobytes()
+
+    expected = floats(IterativeExecutor())
+    assert floats(shuffled) == expected
+    for levels in ((0, 1), (1, 1), (1, 2)):
+        assert floats(IterativeExecutor(), levels, tmp_path / str(levels)) == expected
+        assert floats(executor, levels) == expected
+        # Half of the sums come from an earlier run.
+        for path in sorted((tmp_path / str(levels)).glob("*.npz"))[::2]:
+            path.unlink()
+        assert floats(executor, levels, tmp_path / str(levels)) == expected
