@@ -33,6 +33,7 @@ def _register(name: str, path: Path) -> None:
 _register("eventfiles", HERE / "eventfiles.py")
 _register("faulttasks", HERE / "faulttasks.py")
 _register("lhefiles", HERE / "samples" / "lhefiles.py")
+_register("paper_pool", HERE / "condor" / "paper_pool.py")
 _register("slepton_reference", HERE / "processors" / "slepton_reference.py")
 
 
