@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -193,7 +194,9 @@ def submit_fileset(
         try:
             number = None if dry_run or not numbers else job_set.send(submission, lock=lock)
         except CondorError as error:
-            msg = f"{error}\nThe jobs are written to {folder}: massgap resubmit {run} submits them"
+            msg = (
+                f"{error}\nThe jobs are written to {folder}: massgap resubmit {quote(str(run))} submits them"
+            )
             raise CondorError(msg) from error
     return _submitted(run, job_set, submission, number, made.chunks, made.events, tuple(made.notes))
 
@@ -417,7 +420,7 @@ def resubmit(
         try:
             number = None if dry_run else job_set.send(submission, lock=lock)
         except CondorError as error:
-            msg = f"{error}\nNothing is lost: massgap resubmit {run} tries again"
+            msg = f"{error}\nNothing is lost: massgap resubmit {quote(str(run))} tries again"
             raise CondorError(msg) from error
     return _submitted(run, job_set, submission, number, notes=tuple(notes), left_alone=dict(left_alone))
 
@@ -500,9 +503,10 @@ def _missing(run: Path) -> str | None:
     chunks = chunk_counts(run)
     slices = sum(there < n for n, there in chunks)
     lacking = sum(n - there for n, there in chunks)
+    typed = quote(str(run))
     return (
         f"{run}: {slices} of {len(chunks)} slices ({lacking} of {sum(n for n, _ in chunks)} chunks) have no result yet{why}.\n"
-        f"massgap status {run} says more, massgap resubmit {run} sends them again, and --accept-loss takes what is there"
+        f"massgap status {typed} says more, massgap resubmit {typed} sends them again, and --accept-loss takes what is there"
     )
 
 

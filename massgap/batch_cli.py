@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -71,10 +72,12 @@ def _tell(made: Any, out: Path) -> None:
     """What was written, where the jobs are, and what to type next."""
     click.echo(f"submit description: {made.description}")
     if made.cluster is None:
-        click.echo(f"Nothing was submitted. This submits it: massgap resubmit {out}")
+        click.echo(f"Nothing was submitted. This submits it: massgap resubmit {quote(str(out))}")
         click.echo(f"or by hand: {made.command}")
         return
-    click.echo(f"submitted to cluster {made.cluster}: massgap status {out} shows what becomes of it")
+    click.echo(
+        f"submitted to cluster {made.cluster}: massgap status {quote(str(out))} shows what becomes of it"
+    )
 
 
 @click.command()

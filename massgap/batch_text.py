@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from shlex import quote
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _reasons(status: BatchStatus, state: str) -> list[str]:
 
 
 def _next(status: BatchStatus) -> list[str]:
-    run, counts = status.run, status.counts
+    run, counts = quote(str(status.run)), status.counts
     if status.complete:
         return [f"All results are there. Next: massgap merge {run}"]
     lines = []
@@ -77,7 +78,7 @@ def _next(status: BatchStatus) -> list[str]:
         )
     if counts.keys() & {"failed", "removed", "unsent"}:
         lines.append(
-            f"Next: massgap resubmit {run} (logs of the jobs: {run / 'jobs' / 'logs'}), or take what is there: massgap merge {run} "
+            f"Next: massgap resubmit {run} (logs of the jobs: {status.run / 'jobs' / 'logs'}), or take what is there: massgap merge {run} "
             "--accept-loss"
         )
     if "lost" in counts:
