@@ -165,7 +165,7 @@ def submit_fileset(
     folder = run / "jobs"
     if not dry_run:
         tools.require("condor_submit", "condor_q")
-    wanted = _job_options(cluster or {})
+    wanted = job_options(cluster or {})
     title = f"massgap {analysis.rpartition(':')[0] or analysis} {run.name}"
     JobSet.check(folder, title, wanted)
     folder.mkdir(exist_ok=True)
@@ -230,7 +230,7 @@ def _unfinished(run: Path) -> list[int]:
     return unfinished(run)
 
 
-def _job_options(cluster: dict[str, Any], before: JobOptions | None = None) -> JobOptions:
+def job_options(cluster: dict[str, Any], before: JobOptions | None = None) -> JobOptions:
     """Options of jobs: those given, else those before, else the defaults."""
     from massgap.condor.errors import CondorError
     from massgap.condor.submit_file import JobOptions
@@ -403,7 +403,7 @@ def resubmit(
         if not chosen:
             return Submitted(run, 0, None, None, notes=tuple(notes), left_alone=dict(left_alone))
         before = job_set.record.submissions[-1] if job_set.record.submissions else None
-        options = _job_options(cluster or {}, before.options if before else JobOptions())
+        options = job_options(cluster or {}, before.options if before else JobOptions())
         options = _pack_environment(options, folder)
         if (
             before is not None

@@ -208,11 +208,19 @@ def executor_of(
     if workers < 1:
         msg = f"the number of workers must be at least 1, not {workers}"
         raise ProcessorError(msg)
+    import massgap
+    from massgap.batch import job_options
     from massgap.condor.clusters import open_cluster
     from massgap.processors.dask_executor import DaskExecutor
 
-    folder = folder_of(None if out is None else Path(out))
-    with open_cluster(executor, workers=workers, adapt=adapt, folder=folder, **options) as pool:
+    with open_cluster(
+        executor,
+        workers=workers,
+        adapt=adapt,
+        folder=folder_of(None if out is None else Path(out)),
+        package=Path(massgap.__file__).parent,
+        options=job_options(options),
+    ) as pool:
         yield DaskExecutor(pool.client, workers, pool=pool, timeout=timeout)
 
 

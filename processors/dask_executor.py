@@ -200,6 +200,7 @@ class _Run:
         self.threads = 1
         self.without_workers = time.monotonic()
         self.hung: dict[int, str] = {}
+        self.left = len(items)
         self._gate()
         self.shared: Any = None
         if shared is not None:
@@ -320,6 +321,7 @@ class _Run:
             if lost == "again":
                 again.append(number)
                 continue
+            self.left -= 1
             k = group_of.get(number)
             if lost is not None:
                 self.futures.pop(("item", number))
@@ -417,6 +419,7 @@ class _Run:
         problems = tuple(refused)
         pool = self.executor.pool
         if pool is not None:
+            pool.demand(self.left)
             pool.check()
             status = pool.status()
             problems += tuple(status.problems)

@@ -1,0 +1,248 @@
+"""Clusters by name: any HTCondor pool, and facilities with packages or schedulers of their own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from massgap.condor.errors import CondorError
+from massgap.condor.pool import HTCondorPool, Pool
+from massgap.condor.submit_file import JobOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["CLUSTERS", "open_cluster"]
+
+
+def open_cluster(
+    name: str,
+    *,
+    workers: int = 2,
+    adapt: tuple[int, int] | None = None,
+    folder: Path,
+    package: Path | None = None,
+    options: JobOptions | None = None,
+    address: str | None = None,
+    **extra: Any,
+) -> Pool:
+    """Open a cluster.
+
+    Parameters
+    ----------
+    name
+        ``htcondor``: a pool that is submitted to from this host.  ``lpc``, ``lxplus``: those sites, through their own packages.
+        ``coffea-casa``, ``swan``: the scheduler that the facility has started.
+    workers, adapt
+        Number of workers, or smallest and largest number.
+    folder
+        For logs and submit descriptions.
+    package
+        Folder of the code that goes along with jobs.
+    options
+        What jobs ask for.
+    address
+        Of a facility's scheduler, where it is not the usual one.
+    extra
+        Further arguments of :class:`massgap.condor.pool.HTCondorPool` (``host``, ``port``, ``interval``).
+
+    Returns
+    -------
+    Pool
+        A context manager; ``client`` in it is the ``distributed.Client``.
+
+    Raises
+    ------
+    CondorError
+        If there is no such cluster, a package or tool is missing, or jobs are refused; with the remedy.
+    """
+    try:
+        opener = CLUSTERS[name]
+    except KeyError:
+        msg = f"unknown cluster {name!r}; known are {', '.join(CLUSTERS)}"
+        raise CondorError(msg) from None
+    return opener(
+        workers=workers,
+        adapt=adapt,
+        folder=folder,
+        package=package,
+        options=options or JobOptions(),
+        address=address,
+        **extra,
+    )
+
+
+def _htcondor(
+    *,
+    workers: int,
+    adapt: tuple[int, int] | None,
+    folder: Path,
+    package: Path | None,
+    options: JobOptions,
+    address: str | None,
+    **extra: Any,
+) -> Pool:
+    if address is not None:
+        msg = "an address belongs to the scheduler of a facility; htcondor starts its own"
+        raise CondorError(msg)
+    if package is None:
+        msg = "htcondor ships code with its jobs: say with package= which folder"
+        raise CondorError(msg)
+    return HTCondorPool(folder, options, workers=workers, adapt=adapt, package=package, **extra)
+
+
+def _of_jobqueue(make: Callable[[], Any], workers: int, adapt: tuple[int, int] | None) -> Pool:
+    """A cluster of a site's own class, scaled and with a client."""
+    from distributed import Client
+
+    try:
+        cluster = make()
+    except CondorError:
+        raise
+    except Exception as error:
+        msg = f"the site's cluster could not be made ({type(error).__name__}: {error})"
+        raise CondorError(msg) from error
+    if adapt is not None:
+        cluster.adapt(minimum=adapt[0], maximum=adapt[1])
+    else:
+        cluster.scale(workers)
+    return Pool(Client(cluster), cluster)
+
+
+def _lpc(
+    *,
+    workers: int,
+    adapt: tuple[int, int] | None,
+    folder: Path,
+    package: Path | None,
+    options: JobOptions,
+    address: str | None,  # noqa: ARG001 - its class starts a scheduler
+) -> Pool:
+    def make() -> Any:
+        try:
+            from lpcjobqueue import LPCCondorCluster
+        except ImportError as error:
+            msg = (
+                f"the package lpcjobqueue cannot be imported ({error}). At the LPC, start inside its container: "
+                "https://github.com/CoffeaTeam/lpcjobqueue tells how (bootstrap.sh, then ./shell); with htcondor 25 and later it "
+                "cannot work, as it needs the module htcondor of version 24"
+            )
+            raise CondorError(msg) from error
+        logs = _log_folder(folder)
+        return LPCCondorCluster(
+            ship_env=options.environment is not None,
+            transfer_input_files=[str(package)] if package is not None else [],
+            memory=options.memory,
+            disk=options.disk,
+            cores=options.cpus,
+            log_directory=str(logs),
+            **({"image": options.image} if options.image else {}),
+            **({"job_extra_directives": dict(options.submit_lines)} if options.submit_lines else {}),
+        )
+
+    return _of_jobqueue(make, workers, adapt)
+
+
+def _lxplus(
+    *,
+    workers: int,
+    adapt: tuple[int, int] | None,
+    folder: Path,
+    package: Path | None,  # noqa: ARG001 - its jobs see the home folder
+    options: JobOptions,
+    address: str | None,  # noqa: ARG001 - its class starts a scheduler
+) -> Pool:
+    def make() -> Any:
+        try:
+            from dask_lxplus import CernCluster
+        except ImportError as error:
+            msg = f'the package dask_lxplus cannot be imported ({error}): pip install "massgap[lxplus]", on an lxplus host'
+            raise CondorError(msg) from error
+        lines = dict(options.submit_lines)
+        if options.walltime is not None:
+            from massgap.condor.submit_file import seconds
+
+            lines.setdefault("+MaxRuntime", str(seconds(options.walltime)))
+        return CernCluster(
+            cores=options.cpus,
+            memory=options.memory,
+            disk=options.disk,
+            log_directory=str(_log_folder(folder)),
+            # Jobs run in an image or in the LCG release of this session.
+            **({"worker_image": options.image} if options.image else {"lcg": True}),
+            **({"job_extra_directives": lines} if lines else {}),
+        )
+
+    return _of_jobqueue(make, workers, adapt)
+
+
+def _log_folder(folder: Path) -> Path:
+    logs = folder.absolute() / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    return logs
+
+
+def _facility(name: str, usual: str | None, variable: str | None, where: str) -> Callable[..., Pool]:
+    def opener(
+        *,
+        workers: int,  # noqa: ARG001 - the facility scales by itself
+        adapt: tuple[int, int] | None,
+        folder: Path,  # noqa: ARG001 - nothing is written
+        package: Path | None,
+        options: JobOptions,
+        address: str | None,
+    ) -> Pool:
+        if options != JobOptions(python=options.python, proxy=options.proxy) or adapt is not None:
+            msg = f"{name} has a scheduler and workers already: options of jobs and --adapt do not go with it; set them in {where}"
+            raise CondorError(msg)
+        from distributed import Client
+
+        target = address or (os.environ.get(variable) if variable else None) or usual
+        if target is None:
+            msg = f"{name}: the address of the scheduler is not known. Start a cluster in {where}, and give its address: --executor tls://HOST:PORT"
+            raise CondorError(msg)
+        try:
+            client = Client(target, timeout=20)
+        except (OSError, ValueError, TimeoutError) as error:
+            msg = f"{name}: no scheduler answers at {target} ({str(error).splitlines()[0]}). Start or restart the cluster in {where}"
+            raise CondorError(msg) from error
+        if package is not None:
+            _send_code(client, package)
+        return Pool(client)
+
+    return opener
+
+
+def _send_code(client: Any, package: Path) -> None:
+    """Bring the package to workers that do not have it installed; those that come later get it, too."""
+    import hashlib
+    import tempfile
+
+    import cloudpickle
+
+    from massgap.condor import code_plugin
+    from massgap.condor.code_archive import pack_code
+
+    with tempfile.TemporaryDirectory() as folder:
+        content = pack_code(package, Path(folder) / "code.tar.gz").read_bytes()
+    # Neither the scheduler nor the workers need to have massgap.
+    cloudpickle.register_pickle_by_value(code_plugin)
+    try:
+        plugin = code_plugin.CodePlugin(package.name, content, hashlib.sha256(content).hexdigest())
+        client.register_plugin(plugin)
+    except Exception as error:
+        msg = f"the code could not be sent to the workers ({type(error).__name__}: {error})"
+        raise CondorError(msg) from error
+    finally:
+        cloudpickle.unregister_pickle_by_value(code_plugin)
+
+
+CLUSTERS: dict[str, Callable[..., Pool]] = {
+    "htcondor": _htcondor,
+    "lpc": _lpc,
+    "lxplus": _lxplus,
+    "coffea-casa": _facility("coffea-casa", "tls://localhost:8786", None, "the Dask panel of JupyterLab"),
+    "swan": _facility("swan", None, "DASK_SCHEDULER_ADDRESS", "the Dask panel of SWAN"),
+}
+"""Name -> what opens it."""

@@ -1,0 +1,367 @@
+"""Jobs that are dask workers: submitted in batches, watched in the queue, and told apart by how they end.
+
+Nothing here talks to dask.  The owner says how many workers are wanted and which have registered; :meth:`WorkerJobs.look` finds out
+what became of the jobs and :meth:`WorkerJobs.submit` adds some.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from massgap.condor import tools
+from massgap.condor.code_archive import pack_code
+from massgap.condor.environment import pack_environment
+from massgap.condor.errors import CondorError
+from massgap.condor.event_log import read_event_log
+from massgap.condor.submit_file import JobOptions, arguments, listed, megabytes, seconds, value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from massgap.condor.certificates import Certificates
+
+__all__ = ["WorkerJob", "WorkerJobs", "worker_memory"]
+
+_ATTRIBUTES = (
+    "ClusterId",
+    "ProcId",
+    "JobStatus",
+    "HoldReason",
+    "HoldReasonCode",
+    "RemoteHost",
+    "EnteredCurrentStatus",
+    "NumJobStarts",
+)
+_IDLE, _RUNNING, _REMOVED, _COMPLETED, _HELD = 1, 2, 3, 4, 5
+_OUT_OF_MEMORY = 34
+
+
+@dataclass
+class WorkerJob:
+    """A job and what is known of it.
+
+    Attributes
+    ----------
+    id
+        ``cluster.process``.
+    state
+        ``idle``, ``running``, ``held``, ``ended`` or ``removed``.
+    since
+        When it came into this state, as far as was seen (monotonic seconds).
+    reason
+        Why it is held; how it ended.
+    registered
+        Whether its worker has ever been known to the scheduler.
+    unwanted
+        Whether it was removed or sent home on purpose.
+    host
+        Where it runs.
+    """
+
+    id: str
+    state: str = "idle"
+    since: float = field(default_factory=time.monotonic)
+    reason: str = ""
+    registered: bool = False
+    unwanted: bool = False
+    host: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of its dask worker."""
+        return f"massgap-{self.id}"
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs or will run."""
+        return self.state in ("idle", "running") and not self.unwanted
+
+    def enter(self, state: str, reason: str = "") -> None:
+        """Come into a state."""
+        if state != self.state:
+            self.state, self.since = state, time.monotonic()
+        if reason:
+            self.reason = reason
+
+
+def worker_memory(memory: str) -> str:
+    """Memory above which a worker is restarted, from what its job asks for: the nanny beside it and Python itself need some.
+
+    Raises
+    ------
+    CondorError
+        If the job asks for less than a worker needs.
+
+    Examples
+    --------
+    >>> worker_memory("2GB")
+    '1643MiB'
+    """
+    limit = int(0.9 * megabytes("memory", memory) - 200)
+    if limit < 250:
+        msg = (
+            f"--memory {memory}: is too little for a dask worker; ask for 500MB at least, 2GB for an analysis"
+        )
+        raise CondorError(msg)
+    return f"{limit}MiB"
+
+
+class WorkerJobs:
+    """The jobs of one pool of workers.
+
+    Parameters
+    ----------
+    folder
+        Absolute; submit description, logs and what goes with the jobs.
+    options
+        What the jobs ask for.
+    address
+        Of the scheduler.
+    certificates
+        What workers need to talk to it.
+    package
+        Folder of the code that goes along.
+    mark
+        A name that no other pool has: by it the jobs are found in the queue.
+    settings
+        dask's settings, as ``dask.config.serialize`` gives them; without secrets.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        options: JobOptions,
+        *,
+        address: str,
+        certificates: Certificates,
+        package: Path,
+        mark: str,
+        settings: str,
+    ) -> None:
+        self.folder = folder
+        self.options = options
+        self.mark = mark
+        self.jobs: dict[str, WorkerJob] = {}
+        self._asked = 0.0
+        (folder / "logs").mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(Path(__file__).parent / "worker.sh", folder / "worker.sh")
+        (folder / "worker.sh").chmod(0o755)
+        pack_code(package, folder / "code.tar.gz")
+        (folder / "dask-settings").write_text(settings)
+        archive = options.environment
+        if archive == "ship":
+            archive = str(pack_environment(folder / "environment.tar.gz"))
+        self._description = _description(folder, options, address, certificates, mark, archive)
+
+    def submit(self, number: int) -> list[str]:
+        """Submit jobs, all at once.
+
+        Returns
+        -------
+        list of str
+            Their numbers.
+
+        Raises
+        ------
+        CondorError
+            In HTCondor's own words, if it refuses.
+        """
+        name = "workers.sub"
+        (self.folder / name).write_text(f"{self._description}queue {number}\n")
+        cluster = tools.submit(name, folder=self.folder, spool=self.options.spool)
+        ids = [f"{cluster}.{process}" for process in range(number)]
+        for job in ids:
+            self.jobs[job] = WorkerJob(job)
+        return ids
+
+    def look(self, registered: Iterable[str] = ()) -> None:
+        """Ask the queue what became of the jobs.
+
+        Parameters
+        ----------
+        registered
+            Names of the workers that the scheduler knows.
+
+        Raises
+        ------
+        CondorError
+            If the queue does not answer.
+        """
+        known = set(registered)
+        rows = {
+            f"{row.get('ClusterId')}.{row.get('ProcId')}": row
+            for row in tools.queue(_ATTRIBUTES, constraint=self._constraint())
+        }
+        gone = [
+            job for job in self.jobs.values() if job.id not in rows and job.state not in ("ended", "removed")
+        ]
+        told = self._ends(gone) if gone else {}
+        for job in self.jobs.values():
+            job.registered = job.registered or job.name in known
+            row = rows.get(job.id)
+            if row is None:
+                if job.state not in ("ended", "removed"):
+                    # A job that was just submitted may not be in the queue's answer yet.
+                    if job.state == "idle" and job.id not in told and time.monotonic() - job.since < 10:
+                        continue
+                    job.enter("removed" if job.unwanted else "ended", told.get(job.id, "it left the queue"))
+                continue
+            status = row.get("JobStatus")
+            job.host = str(row.get("RemoteHost") or job.host)
+            if status == _HELD:
+                job.enter("held", _hold_reason(row, self.options))
+            elif status in (_REMOVED, _COMPLETED):
+                job.enter("removed" if job.unwanted else "ended", told.get(job.id, ""))
+            else:
+                job.enter("running" if status == _RUNNING else "idle")
+
+    def _constraint(self) -> str:
+        return f"MassgapPool == {tools.text(self.mark)}"
+
+    def _ends(self, gone: list[WorkerJob]) -> dict[str, str]:
+        """How jobs that left the queue ended, from the event log, or from the history of the schedd."""
+        out: dict[str, str] = {}
+        logged = {} if self.options.spool else read_event_log(self.folder / "logs" / "workers.log")
+        for job in gone:
+            cluster, process = (int(n) for n in job.id.split("."))
+            entry = logged.get((cluster, process))
+            if entry is None:
+                continue
+            if entry.state == "ended":
+                out[job.id] = (
+                    f"it was ended by signal {entry.signal}"
+                    if entry.signal is not None
+                    else f"it ended with exit code {entry.code}"
+                )
+            elif entry.state == "removed":
+                out[job.id] = f"it was removed ({entry.reason})" if entry.reason else "it was removed"
+        if self.options.spool and gone:
+            with contextlib.suppress(CondorError):  # what it wrote is in the spool until it is fetched
+                tools.fetch([job.id for job in gone])
+            rows = tools.history(
+                ("ClusterId", "ProcId", "ExitCode", "ExitSignal", "RemoveReason"),
+                ids=[job.id for job in gone],
+            )
+            for row in rows:
+                how = row.get("RemoveReason") or (
+                    f"signal {row['ExitSignal']}"
+                    if row.get("ExitSignal")
+                    else f"exit code {row.get('ExitCode')}"
+                )
+                out[f"{row.get('ClusterId')}.{row.get('ProcId')}"] = f"it ended: {how}"
+        return out
+
+    def remove(self, jobs: Iterable[WorkerJob], reason: str) -> None:
+        """Take jobs out of the queue.
+
+        Raises
+        ------
+        CondorError
+            If HTCondor refuses.
+        """
+        chosen = list(jobs)
+        for job in chosen:
+            job.unwanted = True
+        tools.remove([job.id for job in chosen], reason=reason)
+
+    def remove_all(self) -> None:
+        """Take all jobs of this pool out of the queue, also those of which nothing is known here.
+
+        Raises
+        ------
+        CondorError
+            If HTCondor refuses.
+        """
+        for job in self.jobs.values():
+            job.unwanted = True
+        rows = tools.queue(("ClusterId", "ProcId"), constraint=self._constraint())
+        ids = [f"{row.get('ClusterId')}.{row.get('ProcId')}" for row in rows]
+        tools.remove(ids, reason="massgap: the run has ended")
+
+    def last_words(self, job: WorkerJob, lines: int = 8) -> str:
+        """The last lines that a job wrote to its standard error, as far as they came back."""
+        try:
+            text = (self.folder / "logs" / f"worker-{job.id}.err").read_text(errors="replace")
+        except OSError:
+            return ""
+        return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])
+
+
+def _hold_reason(row: dict[str, Any], options: JobOptions) -> str:
+    reason = str(row.get("HoldReason") or "no reason was given").strip()
+    if row.get("HoldReasonCode") == _OUT_OF_MEMORY or "memory limit" in reason:
+        reason += f" [ask for more than --memory {options.memory}, or use a smaller --chunksize]"
+    return reason
+
+
+def _description(
+    folder: Path,
+    options: JobOptions,
+    address: str,
+    certificates: Certificates,
+    mark: str,
+    archive: str | None,
+) -> str:
+    """The submit description of workers, without its last line."""
+    python = options.python or ("env/bin/python" if archive is not None else "python3")
+    words = [
+        "massgap-$(ClusterId).$(ProcId)",
+        address,
+        worker_memory(options.memory),
+        value("python", python),
+    ]
+    files: list[str | Path] = ["code.tar.gz", "dask-settings", *certificates.files]
+    if archive is not None:
+        words.append(value("environment", Path(archive).name))
+        files.append(archive)
+    lines = [
+        "# Workers of massgap run: each job is one dask worker, which talks to the scheduler of the run (encrypted).",
+        "",
+        "# The script starts the worker; read it, it is short.",
+        "executable = worker.sh",
+        f"arguments = {arguments(words)}",
+        f"initialdir = {value('folder', folder)}",
+        "",
+        "# Code and certificates go with the job; no shared file system is needed for these.",
+        "should_transfer_files = YES",
+        f"transfer_input_files = {listed('input file', files)}",
+        "when_to_transfer_output = ON_EXIT",
+        'transfer_output_files = ""',
+        "",
+        "# What the job asks for.",
+        *(
+            ["universe = container", f"container_image = {value('image', options.image)}"]
+            if options.image
+            else []
+        ),
+        f"request_cpus = {options.cpus}",
+        f"request_memory = {megabytes('memory', options.memory)}MB",
+        f"request_disk = {megabytes('disk', options.disk)}MB",
+    ]
+    if options.walltime is not None:
+        lines += [
+            f"allowed_job_duration = {seconds(options.walltime)}",
+            f"+MaxRuntime = {seconds(options.walltime)}",
+        ]
+    if options.proxy is not None:
+        lines += ["# For files behind XRootD.", f"x509userproxy = {value('proxy', options.proxy)}"]
+    lines += [
+        "",
+        "output = logs/worker-$(ClusterId).$(ProcId).out",
+        "error = logs/worker-$(ClusterId).$(ProcId).err",
+        "# No event log: it would lie in the spool of the schedd."
+        if options.spool
+        else "log = logs/workers.log",
+        "",
+        f"batch_name = {value('name', f'massgap workers {mark}')}",
+        f"MY.MassgapPool = {tools.text(mark)}",
+    ]
+    if options.submit_lines:
+        lines += ["", "# From --submit-line."]
+        lines += [f"{key} = {line}" for key, line in options.submit_lines.items()]
+    return "\n".join([*lines, "", ""])
