@@ -163,10 +163,16 @@ def submit_fileset(
 
     run = prepare_folder(out).absolute()
     folder = run / "jobs"
+    # massgap merge may be called from another folder.
+    path, colon, name = analysis.rpartition(":")
+    if path.endswith(".py"):
+        analysis = f"{Path(path).absolute()}{colon}{name}"
+    if options.get("model") is not None:
+        options = {**options, "model": str(Path(options["model"]).absolute())}
     if not dry_run:
         tools.require("condor_submit", "condor_q")
     wanted = job_options(cluster or {})
-    title = f"massgap {analysis.rpartition(':')[0] or analysis} {run.name}"
+    title = f"massgap {name} {run.name}"
     JobSet.check(folder, title, wanted)
     folder.mkdir(exist_ok=True)
     with locked(folder) as lock:
