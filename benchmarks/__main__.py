@@ -27,10 +27,11 @@ SUBJECTS = {
     "observables": "each observable against awkward and vector",
     "reconstruction": "VLQ, VBF and smuon kernels against awkward and vector",
     "cascade": "cascade observables against NumPy and vector",
+    "scheduler": "tasks on a dask scheduler with many workers: time, memory, and 10^10 events",
 }
 PACKAGES = (
     "massgap", "numpy", "numba", "awkward", "uproot", "coffea", "hist", "boost-histogram", "vector", "mt2",
-    "xgboost", "onnxruntime", "cramjam", "ROOT",
+    "xgboost", "onnxruntime", "cramjam", "ROOT", "dask", "distributed",
 )  # fmt: skip
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -41,6 +42,9 @@ def main() -> int:
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"some of: {', '.join(SUBJECTS)}")
     parser.add_argument("--out", type=Path, default=Path("bench"), help="folder for results and event files")
     parser.add_argument("--quick", action="store_true", help="fewer events and rounds: does it run at all")
+    parser.add_argument(
+        "--full", action="store_true", help="scheduler: 10^5 chunks and 2,000 workers (half an hour)"
+    )
     parser.add_argument("--list", action="store_true", help="list the subjects")
     options = parser.parse_args()
     if options.list:
@@ -53,6 +57,8 @@ def main() -> int:
         # Threads of libraries are decided when they are imported.
         os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
         os.execv(sys.executable, [sys.executable, "-m", "benchmarks", *sys.argv[1:]])
+    if options.full:
+        os.environ["MASSGAP_BENCH_FULL"] = "1"
     options.out.mkdir(parents=True, exist_ok=True)
     os.environ["MASSGAP_BENCH"] = str(options.out.resolve())
     # coffea says for every chunk which cross-references a small file lacks.
