@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-__all__ = ["call", "fetch", "history", "queue", "remove", "require", "submit", "text"]
+__all__ = ["call", "fetch", "history", "queue", "remove", "require", "shares_files", "submit", "text"]
 
 _MINUTE = 60.0
 _WARNING = re.compile(r"^\s*(warning\b|\*\* warning)", re.IGNORECASE)
@@ -219,6 +219,18 @@ def fetch(ids: Iterable[str], *, name: str | None = None) -> None:
     """
     if ids := list(ids):
         call("condor_transfer_data", *_name(name), *ids, timeout=60 * _MINUTE)
+
+
+def shares_files() -> bool | None:
+    """Whether the machines of the pool say that they share a file system with this host; None if it cannot be told."""
+    try:
+        here = call("condor_config_val", "FILESYSTEM_DOMAIN", timeout=30.0).strip()
+        # Dynamic slots are parts of machines that are in the list already.
+        machines = ["-constraint", 'SlotType =!= "Dynamic"', "-af", "FileSystemDomain"]
+        there = set(call("condor_status", *machines, timeout=60.0).split())
+    except CondorError:
+        return None
+    return there == {here} if there and here else None
 
 
 def text(value: str) -> str:

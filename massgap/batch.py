@@ -171,7 +171,7 @@ def submit_fileset(
         options = {**options, "model": str(Path(options["model"]).absolute())}
     if not dry_run:
         tools.require("condor_submit", "condor_q")
-    wanted = job_options(cluster or {})
+    wanted = job_options(cluster or {}, ask=True)
     title = f"massgap {name} {run.name}"
     JobSet.check(folder, title, wanted)
     folder.mkdir(exist_ok=True)
@@ -204,7 +204,13 @@ def submit_fileset(
                 f"{error}\nThe jobs are written to {folder}: massgap resubmit {quote(str(run))} submits them"
             )
             raise CondorError(msg) from error
-    return _submitted(run, job_set, submission, number, made.chunks, made.events, tuple(made.notes))
+    notes = [*made.notes]
+    if wanted.environment is not None and not (cluster or {}).get("environment"):
+        notes.append(
+            "the machines of the pool share no files with this one: the environment is packed and goes along with each job "
+            "(--environment says otherwise)"
+        )
+    return _submitted(run, job_set, submission, number, made.chunks, made.events, tuple(notes))
 
 
 def _submitted(
@@ -236,8 +242,26 @@ def _unfinished(run: Path) -> list[int]:
     return unfinished(run)
 
 
-def job_options(cluster: dict[str, Any], before: JobOptions | None = None) -> JobOptions:
-    """Options of jobs: those given, else those before, else the defaults."""
+def job_options(
+    cluster: dict[str, Any], before: JobOptions | None = None, *, ask: bool = False
+) -> JobOptions:
+    """Options of jobs: those given, else those before, else the defaults.
+
+    Parameters
+    ----------
+    cluster
+        What was given.
+    before
+        Options of earlier jobs.
+    ask
+        Ask the pool whether it shares files, if nothing says where the jobs' Python comes from.
+
+    Raises
+    ------
+    massgap.condor.errors.CondorError
+        If an option has a value that it cannot take.
+    """
+    from massgap.condor import tools
     from massgap.condor.errors import CondorError
     from massgap.condor.submit_file import JobOptions
 
@@ -248,6 +272,8 @@ def job_options(cluster: dict[str, Any], before: JobOptions | None = None) -> Jo
         options = replace(before, submit_lines=lines, **given)
     else:
         options = JobOptions(**given)
+        if environment is None and python is None and options.image is None:
+            environment = "ship" if ask and tools.shares_files() is False else "shared"
     if environment in ("shared", "ship"):
         # "ship" is packed later, when the run is planned: it takes a while.
         archive = "ship" if environment == "ship" else None
@@ -261,8 +287,6 @@ def job_options(cluster: dict[str, Any], before: JobOptions | None = None) -> Jo
             )
             raise CondorError(msg)
         options = replace(options, environment=str(path), python=None)
-    elif before is None and options.image is None:
-        options = replace(options, python=sys.executable)
     if python is not None:
         options = replace(options, python=python)
     proxy = os.environ.get("X509_USER_PROXY")

@@ -219,7 +219,7 @@ def executor_of(
         adapt=adapt,
         folder=folder_of(None if out is None else Path(out)),
         package=Path(massgap.__file__).parent,
-        options=job_options(options),
+        options=job_options(options, ask=executor == "htcondor"),
     ) as pool:
         yield DaskExecutor(pool.client, workers, pool=pool, timeout=timeout)
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 from typing import TYPE_CHECKING
 
 import eventfiles
@@ -408,6 +409,42 @@ def test_work_ends_with_the_code_that_says_what_is_wrong(submit, run, tmp_path) 
     assert code == 3
     assert "gone.root" in output
     assert len(list((tmp_path / "out").glob("*.npz"))) == 2
+
+
+def test_the_environment_goes_along_where_no_files_are_shared(
+    submit, pool, run, work, whole, monkeypatch
+) -> None:
+    def pack(archive):
+        write_payload(run / "env" / "bin" / "python")
+        with tarfile.open(archive, "w:gz") as tar:
+            tar.add(run / "env" / "bin", "bin")
+
+    monkeypatch.setattr("massgap.condor.environment.pack_environment", pack)
+    monkeypatch.setattr("massgap.condor.tools.shares_files", lambda: False)
+    code, output = invoke(
+        *("submit", f"{whole / 'my analysis.py'}:Count", "--fileset", whole / "fileset.json"),
+        *("--out", run, "--chunksize", "100", "--jobs", "3"),
+    )
+    assert code == 0, output
+    assert "the environment is packed and goes along with each job" in output
+    assert work("1.0") == 0
+    # What is sent again takes the same environment.
+    pool.forget("1.1")
+    invoke("resubmit", run, "--lost")
+    assert work("2.0") == 0
+    assert did(run, "0001-1") == 3
+
+
+def test_an_archive_of_an_environment_can_be_named(pool, run, work, whole, tmp_path) -> None:
+    write_payload(tmp_path / "env" / "bin" / "python")
+    with tarfile.open(tmp_path / "e n v.tgz", "w:gz") as tar:
+        tar.add(tmp_path / "env" / "bin", "bin")
+    code, output = invoke(
+        *("submit", f"{whole / 'my analysis.py'}:Count", "--fileset", whole / "fileset.json"),
+        *("--out", run, "--chunksize", "100", "--jobs", "3", "--environment", tmp_path / "e n v.tgz"),
+    )
+    assert code == 0, output
+    assert work("1.2") == 0
 
 
 def test_a_job_with_the_real_python_gives_the_same_bits(pool, whole, run, monkeypatch) -> None:

@@ -8,7 +8,19 @@ from click.testing import CliRunner
 from massgap import __version__
 from massgap.cli import main
 
-COMMANDS = ("generate", "preflight", "run", "train", "fit", "report", "demo")
+COMMANDS = (
+    "generate",
+    "preflight",
+    "run",
+    "submit",
+    "status",
+    "resubmit",
+    "merge",
+    "train",
+    "fit",
+    "report",
+    "demo",
+)
 
 
 def invoke(*arguments: str):
@@ -102,3 +114,8 @@ def test_wrong_arguments_get_one_message_that_names_them(
     assert all(word in result.output for word in words)
     assert "Traceback" not in result.output
     assert "fault of massgap" not in result.output
+
+
+def test_what_jobs_call_is_hidden_but_explains_itself() -> None:
+    assert "\n  work " not in invoke("--help").output
+    assert "Ends with code 0" in invoke("work", "--help").output

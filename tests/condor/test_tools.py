@@ -101,3 +101,21 @@ def test_remove_gives_the_reason(tool) -> None:
     tool("condor_rm")
     tools.remove(["3.0", "4"], reason="again; $(x)")
     assert tool.called()[0] == ["-reason", "again; $(x)", "3.0", "4"]
+
+
+@pytest.mark.parametrize(
+    ("machines", "expected"),
+    [("cern.ch\ncern.ch\n", True), ("cern.ch\nw1.else.org\n", False), ("w1\nw2\n", False), ("", None)],
+)
+def test_a_pool_shares_files_if_all_machines_say_so(tool, machines, expected) -> None:
+    tool("condor_config_val", "cern.ch\n")
+    tool("condor_status", machines)
+    assert tools.shares_files() is expected
+
+
+def test_a_pool_that_does_not_say_whether_it_shares_files(tool, tmp_path, monkeypatch) -> None:
+    tool("condor_config_val", "cern.ch\n")
+    tool("condor_status", err="no collector", code=1)
+    assert tools.shares_files() is None
+    monkeypatch.setenv("PATH", str(tmp_path / "none"))
+    assert tools.shares_files() is None
