@@ -371,12 +371,15 @@ def preflight(
         options.setdefault("features", True)
     processor = make_processor(analysis, **options)
     inputs = input_fileset(files, fileset, tree=tree, process=process, xsec_fb=xsec_fb, is_data=is_data)
-    with executor_of(executor, workers=workers, adapt=adapt, timeout=timeout, cluster=cluster) as chosen:
+    if adapt is not None:
+        # Workers that go away when they have nothing to do could not be asked.
+        workers = min(adapt[1], max(adapt[0], 2))
+    with executor_of(executor, workers=workers, timeout=timeout, cluster=cluster) as chosen:
         return ask(
             processor,
             inputs,
             chosen,
-            workers=max(adapt[0], 1) if adapt else workers,
+            workers=workers,
             chunksize=chunksize or DEFAULT_CHUNKSIZE,
             files_per_dataset=files_per_dataset,
             wait=wait,

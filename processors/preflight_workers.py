@@ -173,29 +173,50 @@ def here_name() -> str:
 # ---- a cluster
 
 
+_QUIET = 5.0
+"""Seconds after which a scheduler without workers is given something to do, so that one that adapts asks for some."""
+
+
 def _wait(client: Any, workers: int, wait: float, pool: Any, say: Callable[[str], None]) -> None:
     """Wait for the first worker, tell what is waited for, and give the others a little time."""
     start = time.monotonic()
     told, others = "", 0.0
-    while True:
-        if pool is not None:
-            pool.check()
-        there = len(_known(client))
-        if there >= workers or (there and time.monotonic() - others > max(10.0, wait / 10)):
-            return
-        if there == 0:
-            others = time.monotonic()
-        text = f"waiting for workers: {there} of {workers}" + _pool_text(pool)
-        if text != told:
-            say(text)
-            told = text
-        if there == 0 and time.monotonic() - start > wait:
-            msg = (
-                f"no worker has come for {wait:.0f} s{_pool_text(pool)}. Look at the queue of the batch system and the logs of "
-                "the jobs, ask for less memory or other machines, or wait longer (--wait)"
-            )
-            raise NoWorkerInTimeError(msg)
-        time.sleep(0.5)
+    demand: list[Any] = []
+    try:
+        while True:
+            if pool is not None:
+                pool.check()
+            there = len(_known(client))
+            if there >= workers or (there and time.monotonic() - others > max(10.0, wait / 10)):
+                return
+            if there == 0:
+                others = time.monotonic()
+            text = f"waiting for workers: {there} of {workers}{_pool_text(pool)}"
+            if text != told:
+                say(text)
+                told = text
+            if there == 0 and time.monotonic() - start > wait:
+                msg = (
+                    f"no worker has come for {wait:.0f} s{_pool_text(pool)}. Look at the queue of the batch system and the logs "
+                    "of the jobs, ask for less memory or other machines, or wait longer (--wait)"
+                )
+                raise NoWorkerInTimeError(msg)
+            # Not where jobs are on their way: a worker with another dask would die of it before it could be looked at.
+            if there == 0 and time.monotonic() - start > _QUIET and not _under_way(pool):
+                demand = [f for f in demand if not f.done()] or [
+                    client.submit(time.sleep, 3.0, pure=False) for _ in range(workers)
+                ]
+            time.sleep(0.5)
+    finally:
+        if demand:
+            client.cancel(demand, force=True)
+
+
+def _under_way(pool: Any) -> bool:
+    if pool is None:
+        return False
+    status = pool.status()
+    return bool(status.idle or status.running or status.held)
 
 
 def _pool_text(pool: Any) -> str:

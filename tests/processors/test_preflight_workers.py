@@ -218,7 +218,7 @@ def test_files_as_the_workers_see_them(result) -> None:
     assert "fsspec-xrootd" in remote.remedy or "did not answer" in remote.remedy
 
 
-def test_no_worker_in_time(cluster, result) -> None:
+def test_no_worker_in_time() -> None:
     from massgap.processors.dask_executor import DaskExecutor
 
     class Status:
@@ -262,6 +262,21 @@ def test_a_worker_that_hangs_does_not_keep_the_others(tmp_path, nano_files) -> N
     assert check.status == "failed"
     assert [w.split()[0] for w in check.workers] == ["stopped"]
     assert {c.status for c in found.checks if c.name not in ("workers", "memory")} == {"ok"}
+
+
+def test_a_scheduler_that_starts_workers_for_work_is_given_some(nano_files) -> None:
+    from massgap.processors.dask_executor import DaskExecutor
+
+    fileset = {"a": {"files": {str(nano_files["v12"]): "Events"}, "metadata": {}}}
+    with (
+        distributed.LocalCluster(
+            n_workers=0, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50
+        ) as local,
+        distributed.Client(local) as client,
+    ):
+        local.adapt(minimum=0, maximum=1)
+        found = preflight(Slepton(), fileset, DaskExecutor(client), workers=1, wait=60.0, chunksize=1000)
+    assert found.ok, found.checks
 
 
 class Killer(Slepton):
