@@ -58,7 +58,7 @@ def make_certificates(folder: Path) -> Certificates:
     from distributed import Security
 
     try:
-        security = Security.temporary(require_encryption=True)
+        security = Security.temporary()
     except ImportError as error:
         msg = 'the traffic of the scheduler is encrypted, which needs cryptography: pip install "massgap[htcondor]"'
         raise CondorError(msg) from error

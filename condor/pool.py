@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import logging
 import os
 import threading
 import time
@@ -38,6 +39,8 @@ _SUBMIT_ERRORS = 5
 """Refused submissions in a row, after the first one."""
 _UNREGISTERED = 600.0
 """Seconds that a running job may take until its worker registers, before that is told."""
+_FAREWELL = 10.0
+"""Seconds that workers may take to leave, before their jobs are removed."""
 _WAITING = 600.0
 """Seconds that a job may wait in the queue, before that is told."""
 
@@ -237,14 +240,25 @@ class HTCondorPool(Pool):
                 list(self.client.scheduler_info(n_workers=-1)["workers"]), close_workers=True
             )
         if self._jobs is not None:
-            for _ in range(5):
-                try:
-                    self._jobs.remove_all()
-                    break
-                except CondorError:
-                    time.sleep(1.0)
+            self._empty_queue(self._jobs)
         super().close()
         self._certificates.remove()
+
+    def _empty_queue(self, jobs: WorkerJobs) -> None:
+        """Jobs end by themselves when their worker has gone; those that wait, and what is left after a while, are removed."""
+        start = time.monotonic()
+        removed = False
+        while (passed := time.monotonic() - start) < 2 * _FAREWELL:
+            with contextlib.suppress(CondorError):
+                left = jobs.in_queue()
+                if not left:
+                    return
+                if passed > _FAREWELL and not removed:
+                    jobs.remove_ids(left)
+                    removed = True
+                elif not removed:
+                    jobs.remove_ids([job for job, state in left.items() if state != "running"])
+            time.sleep(0.5)
 
     # ---- looking after the jobs
 
@@ -414,7 +428,7 @@ def _scheduler(security: Any, host: str | None, port: int) -> tuple[Any, Any]:
             protocol="tls://",
             security=security,
             dashboard_address="127.0.0.1:0",
-            silence_logs=False,
+            silence_logs=logging.CRITICAL,
         )
     except (OSError, RuntimeError, ValueError) as error:
         msg = f"the dask scheduler could not be started on {host}:{port or 'any port'} ({str(error).splitlines()[0]})"

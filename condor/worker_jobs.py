@@ -269,18 +269,33 @@ class WorkerJobs:
             job.unwanted = True
         tools.remove([job.id for job in chosen], reason=reason)
 
-    def remove_all(self) -> None:
-        """Take all jobs of this pool out of the queue, also those of which nothing is known here.
+    def in_queue(self) -> dict[str, str]:
+        """All jobs of this pool that the queue has, also those of which nothing is known here, with their states.
+
+        Raises
+        ------
+        CondorError
+            If the queue does not answer.
+        """
+        for job in self.jobs.values():
+            job.unwanted = True
+        rows = tools.queue(("ClusterId", "ProcId", "JobStatus"), constraint=self._constraint())
+        return {
+            f"{row.get('ClusterId')}.{row.get('ProcId')}": "running"
+            if row.get("JobStatus") == _RUNNING
+            else "other"
+            for row in rows
+            if row.get("JobStatus") not in (_REMOVED, _COMPLETED)
+        }
+
+    def remove_ids(self, ids: Iterable[str]) -> None:
+        """Take jobs out of the queue at the end of the run.
 
         Raises
         ------
         CondorError
             If HTCondor refuses.
         """
-        for job in self.jobs.values():
-            job.unwanted = True
-        rows = tools.queue(("ClusterId", "ProcId"), constraint=self._constraint())
-        ids = [f"{row.get('ClusterId')}.{row.get('ProcId')}" for row in rows]
         tools.remove(ids, reason="massgap: the run has ended")
 
     def last_words(self, job: WorkerJob, lines: int = 8) -> str:
@@ -315,7 +330,11 @@ def _description(
         worker_memory(options.memory),
         value("python", python),
     ]
-    files: list[str | Path] = ["code.tar.gz", "dask-settings", *certificates.files]
+    files: list[str | Path] = [
+        "code.tar.gz",
+        "dask-settings",
+        *(path.name for path in certificates.files),
+    ]
     if archive is not None:
         words.append(value("environment", Path(archive).name))
         files.append(archive)
