@@ -45,5 +45,5 @@ export DASK_INTERNAL_INHERIT_CONFIG
 
 # exec: a signal that ends the job must reach Python, which then takes leave of the scheduler.
 exec "$python" -m distributed.cli.dask_worker "$address" --name "$name" --nthreads 1 --memory-limit "$memory" \
-    --local-directory "$PWD" --no-dashboard --nanny --death-timeout 300 \
+    --local-directory "$PWD" --no-dashboard --dashboard-address 127.0.0.1:0 --nanny --death-timeout 300 \
     --tls-ca-file authority.pem --tls-cert certificate.pem --tls-key key.pem
