@@ -42,7 +42,7 @@ RESERVED_KEYS = frozenset(
 )
 #: Keys that coffea allows beside "files" and "metadata" in a dataset.
 _DATASET_KEYS = frozenset(
-    {"files", "metadata", "treename", "preload", "form", "format", "compressed_form", "did"}
+    {"files", "metadata", "treename", "preload", "form", "format", "compressed_form", "did", "known"}
 )
 DEFAULT_TREE = "Events"
 
@@ -129,7 +129,9 @@ def validate_fileset(
     -------
     dict
         ``{dataset: {"files": {absolute path or URL: tree name}, "metadata": {...}}}`` with ``process``,
-        ``is_data``, ``is_signal`` and ``sqrt_s_tev`` filled in.
+        ``is_data``, ``is_signal`` and ``sqrt_s_tev`` filled in.  What the fileset says of single files
+        (``{path: {"object_path": tree, "num_entries": ..., "sum_weights": ...}}``) is in ``known``, by path: it tells what
+        is lost with a file that cannot be opened.
 
     Raises
     ------
@@ -173,6 +175,8 @@ def validate_fileset(
             "files": _normalise_files(spec["files"], spec.get("treename"), where, folder, check_files),
             "metadata": _check_metadata(spec.get("metadata"), name, where),
         }
+        if known := _known_files(spec, where, folder):
+            result[name]["known"] = known
         if "preload" in spec:
             result[name]["preload"] = spec["preload"]
     _check_duplicates(result, source)
@@ -281,7 +285,9 @@ def write_fileset(
     # normpath, not resolve: a link inside the folder must stay the name that was given
     folder = Path(os.path.normpath(path.parent.absolute()))
     for entry in checked.values():
-        entry["files"] = {_relative(file, folder): tree for file, tree in entry["files"].items()}
+        for key in ("files", "known"):
+            if key in entry:
+                entry[key] = {_relative(file, folder): about for file, about in entry[key].items()}
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -352,6 +358,24 @@ def _normalise_files(files: Any, treename: Any, where: str, folder: Path, check:
                 raise FilesetError(msg)
             result[expanded] = name
     return result
+
+
+def _known_files(spec: Mapping[str, Any], where: str, folder: Path) -> dict[str, dict[str, float]]:
+    """Number of entries and sum of weights of single files, by absolute path, where the fileset says so."""
+    given = {**(spec.get("known") or {})}
+    if isinstance(spec["files"], Mapping):
+        given |= {path: tree for path, tree in spec["files"].items() if isinstance(tree, Mapping)}
+    known: dict[str, dict[str, float]] = {}
+    for path, about in given.items():
+        found = {key: about[key] for key in ("num_entries", "sum_weights") if about.get(key) is not None}
+        for key, number in found.items():
+            if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
+                msg = f'{where}: file {path}: "{key}" must be a number, not {number!r}'
+                raise FilesetError(msg)
+        if found:
+            for expanded in _expand(os.fspath(path), where, folder, check=False):
+                known[expanded] = found
+    return known
 
 
 def _expand(path: str, where: str, folder: Path, check: bool) -> list[str]:

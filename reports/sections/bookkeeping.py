@@ -19,7 +19,7 @@ def ledger_section(inputs: Inputs) -> Section:
     rows: list[list[object]] = []
     for dataset, entry in sorted(ledger.get("datasets", {}).items()):
         counts = [entry.get(f"events_{key}") for key in ("expected", "processed", "failed", "missing")]
-        weights = [entry.get(f"weights_{key}") for key in ("expected", "processed")]
+        weights = [entry.get(f"weights_{key}") for key in ("expected", "processed", "lost")]
         rows.append(
             [
                 dataset,
@@ -35,6 +35,7 @@ def ledger_section(inputs: Inputs) -> Section:
         "Missing",
         "Weights expected",
         "Weights processed",
+        "Weights lost",
     ]
     parts = [table(header, rows, caption="Events and sums of generator weights per dataset")]
     chunks = ledger.get("chunks", [])
@@ -49,13 +50,18 @@ def ledger_section(inputs: Inputs) -> Section:
         parts += [
             heading("Files that could not be opened"),
             table(
-                ["Dataset", "File", "Reason"],
+                ["Dataset", "File", "Weight lost", "Reason"],
                 [
-                    [file.get("dataset", ""), file.get("file", file.get("path", "")), file.get("error") or ""]
+                    [
+                        file.get("dataset", ""),
+                        file.get("file", file.get("path", "")),
+                        "unknown" if file.get("weight") is None else f"{file['weight']:,.8g}",
+                        file.get("error") or "",
+                    ]
                     for file in closed[:MOST_CHUNKS]
                 ],
                 caption="Files without any chunk",
-                text_columns=(1, 2),
+                text_columns=(1, 3),
             ),
         ]
         if len(closed) > MOST_CHUNKS:
@@ -64,19 +70,21 @@ def ledger_section(inputs: Inputs) -> Section:
         parts += [
             heading("Chunks that were not processed"),
             table(
-                ["Dataset", "File", "Events", "Status", "Reason"],
+                ["Dataset", "File", "Events", "Status", "Attempts", "Host", "Reason"],
                 [
                     [
                         chunk.get("dataset", ""),
                         chunk.get("file", ""),
                         f"{chunk.get('start')} to {chunk.get('stop')}",
                         chunk.get("status", ""),
+                        chunk.get("attempts", ""),
+                        chunk.get("host") or "",
                         chunk.get("error") or "",
                     ]
                     for chunk in lost[:MOST_CHUNKS]
                 ],
                 caption="Failed and missing chunks",
-                text_columns=(1, 2, 3, 4),
+                text_columns=(1, 2, 3, 5, 6),
             ),
         ]
         if len(lost) > MOST_CHUNKS:

@@ -293,3 +293,90 @@ def test_floating_point_sums_are_the_same_everywhere(sample, tmp_path, executor)
         for path in sorted((tmp_path / str(levels)).glob("*.npz"))[::2]:
             path.unlink()
         assert floats(executor, levels, tmp_path / str(levels)) == expected
+
+
+# ---- what is lost
+
+
+def test_weights_of_files_that_cannot_be_opened(sample, tmp_path) -> None:
+    from massgap.samples.fileset import validate_fileset
+
+    text = tmp_path / "text.root"
+    text.write_text("hello")
+    given = {
+        "tt": {
+            "files": {
+                str(sample): "Events",
+                str(text): {"object_path": "Events", "num_entries": 70, "sum_weights": 64.5},
+            },
+            "metadata": {"process": "tt", "xsec_fb": 100.0, "sum_weights": 1000.0},
+        }
+    }
+    fileset = validate_fileset(given)
+    assert validate_fileset(fileset) == fileset
+    result = run(Faulty(str(tmp_path)), fileset, accept_loss=True)
+    ledger = result.ledger.as_dict()
+    assert ledger["datasets"]["tt"]["weights_of_failed_files"] == 64.5
+    assert "[70 events and a sum of weights of 64.5 lost]" in ledger["problems"][0]
+    file = next(f for f in ledger["files"] if f["status"] == "failed")
+    assert (file["weight"], file["entries"], file["attempts"]) == (64.5, 70, 1)
+    assert ledger["datasets"]["tt"]["weights_lost"] == pytest.approx(
+        1000.0 - ledger["datasets"]["tt"]["weights_processed"]
+    )
+    loss = next(iter(result.histograms.values())).metadata["massgap_loss"]
+    assert loss["accepted"]
+    assert loss["datasets"]["tt"]["files_failed"] == 1
+    assert loss["datasets"]["tt"]["weights_of_failed_files"] == 64.5
+
+
+def test_the_loss_travels_with_the_histograms(sample, tmp_path) -> None:
+    import json
+
+    import hist
+    import uhi.io.json
+
+    from massgap.processors.run_folder import write_run_folder
+
+    (tmp_path / "memory-160").touch()
+    result = go(sample, tmp_path, accept_loss=True)
+    folder = write_run_folder(result, tmp_path / "run", analysis="slepton")
+    with (folder / "histograms.json").open() as stream:
+        read = json.load(stream, object_hook=uhi.io.json.object_hook)["histograms"]
+    for content in read.values():
+        assert hist.Hist(content).metadata["massgap_loss"]["datasets"]["tt"]["events_failed"] == 80
+    (tmp_path / "memory-160").unlink()
+    folder = write_run_folder(go(sample, tmp_path), tmp_path / "run", analysis="slepton")
+    assert "massgap_loss" not in (folder / "histograms.json").read_text()
+
+
+def test_the_only_file_that_is_lost_carried_what_the_others_do_not(tmp_path) -> None:
+    runs = {"run": np.array([1], dtype=np.uint32), "genEventSumw": np.array([300.0])}
+    good = eventfiles.write_nano(tmp_path / "good.root", eventfiles.make_events(50), runs=runs)
+    text = tmp_path / "text.root"
+    text.write_text("hello")
+    result = run(Faulty(str(tmp_path)), fileset_of(good, text, sum_weights=1000.0))
+    assert result.ledger.bad_files[0].weight == 700.0
+
+
+def test_a_mended_file_leaves_the_chunks_of_the_others(tmp_path) -> None:
+    """Their sum of weights, which comes from the files, is another one then."""
+    runs = {"run": np.array([1], dtype=np.uint32), "genEventSumw": np.array([300.0])}
+    files = [
+        eventfiles.write_nano(tmp_path / f"{k}.root", eventfiles.make_events(60, seed=k), runs=runs)
+        for k in (1, 2)
+    ]
+    whole = run(Faulty(str(tmp_path)), fileset_of(*files))
+    content = files[1].read_bytes()
+    files[1].write_bytes(content[:1000])
+
+    def go_on():
+        return run(Faulty(str(tmp_path)), fileset_of(*files), checkpoints=tmp_path / "c")
+
+    first = go_on()
+    assert first.fileset["tt"]["metadata"]["sum_weights"] == 300.0
+    assert len(first.ledger.bad_files) == 1
+    files[1].write_bytes(content)
+    second = go_on()
+    assert [e.from_checkpoint for e in second.ledger.chunks] == [True, False]
+    assert bits(second) == bits(whole)
+    assert second.fileset["tt"]["metadata"]["sum_weights"] == 600.0
