@@ -160,7 +160,13 @@ def merge(run_folder: Path, accept_loss: bool) -> None:
     from massgap import stages
 
     ticker = Ticker()
-    result = stages.merge(run_folder, accept_loss=accept_loss, progress=ticker.run)
+
+    def show(progress: Any) -> None:
+        ticker.show(
+            f"chunks put together: {progress.done}/{progress.total}", final=progress.done == progress.total
+        )
+
+    result = stages.merge(run_folder, accept_loss=accept_loss, progress=show)
     ticker.close()
     print_run(result, run_folder)
 

@@ -20,7 +20,7 @@ def test_links_are_followed_and_caches_left_out(tmp_path) -> None:
     (tmp_path / "rooms" / "mt2.py").write_text("x = 1\n")
     package = tmp_path / "gap"
     (package / "__pycache__").mkdir(parents=True)
-    (package / "__pycache__" / "a.pyc").touch()
+    (package / "__pycache__" / "a.nbi").touch()
     (package / "__init__.py").touch()
     (package / "selections").symlink_to("../rooms")
     archive = pack_code(package, tmp_path / "code.tar.gz")

@@ -16,7 +16,7 @@ from paper_pool import PaperPool, write_payload
 from massgap.condor.code_archive import pack_code
 from massgap.condor.errors import CondorError
 from massgap.condor.job_record import BusyError, Record, locked
-from massgap.condor.job_set import JobSet
+from massgap.condor.job_set import JobSet, JobState
 from massgap.condor.submit_file import Job, JobOptions
 
 pytest.importorskip("htcondor", reason="htcondor<25 reads the submit descriptions of these tests")
@@ -184,8 +184,10 @@ def test_an_orphan_that_left_the_queue_is_found_in_its_log(pool, job_set, option
     subprocess.run(
         ["condor_submit", submission.description], cwd=job_set.folder, check=True, capture_output=True
     )
+    pool.run("1.0", history=False)
     pool.run("1.1", LIMIT="1", history=False)
-    assert [state for state, _ in states(job_set)] == ["idle", "failed"]
+    assert pool.queue == {}
+    assert [state for state, _ in states(job_set)] == ["done", "failed"]
 
 
 def test_a_job_that_nobody_knows_is_lost(pool, job_set, options) -> None:
@@ -238,6 +240,34 @@ def test_output_that_does_not_arrive_stays_in_the_queue(pool, job_set, options) 
         again.fetch(jobs)
     assert "1.0" in pool.queue
     assert states(job_set)[0] == ("fetch", None)
+
+
+def test_a_fetched_job_is_known_before_it_leaves_the_queue(pool, job_set, options) -> None:
+    from dataclasses import replace
+
+    submitted(job_set, replace(options, spool=True))
+    pool.run("1.0", CODE="3")
+    again = JobSet.open(job_set.folder)
+    pool.wrong("condor_rm", says="the schedd is busy")
+    with pytest.raises(CondorError, match="the schedd is busy"):
+        again.fetch(again.observe())
+    pool.forget("1.0")
+    assert states(job_set)[0] == ("failed", "exit code 3: payload: some chunks failed")
+
+
+def test_a_job_in_the_queue_is_alive_whatever_was_known(pool, job_set, options) -> None:
+    submitted(job_set, options)
+    job_set.record.ended["1.0"] = {"state": "ended", "reason": None, "code": 1, "signal": None}
+    job_set.record.write()
+    assert states(job_set)[0] == ("idle", None)
+
+
+def test_a_slice_with_any_job_in_the_queue_is_alive(job_set) -> None:
+    old = JobState("1.0", Job(0), "held", "by hand")
+    new = JobState("2.0", Job(0, 1), "removed")
+    assert [entry.state for entry in job_set.slices(1, {0}, [old, new])] == ["held"]
+    assert [entry.state for entry in job_set.slices(1, {0}, [new])] == ["removed"]
+    assert [entry.state for entry in job_set.slices(1, set(), [old, new])] == ["done"]
 
 
 def test_removed_jobs_are_waited_for(pool, job_set, options) -> None:
