@@ -6,6 +6,7 @@ A slice that has a job in the queue gets no second one.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -247,6 +248,10 @@ class JobSet:
         submission.status = "submitted"
         submission.clusters.append(cluster)
         self.record.write()
+        # Which schedd took them, for one who looks from another host; the jobs are submitted whatever becomes of this.
+        with contextlib.suppress(CondorError):
+            self._note_schedd(tools.queue(_ATTRIBUTES, ids=[f"{cluster}.0"]))
+            self.record.write()
         return cluster
 
     def observe(self, *, ask: bool = True, save: bool = True) -> list[JobState]:
@@ -285,7 +290,7 @@ class JobSet:
             self._note_end(id_, logged.get(id_))
         missing = [id_ for id_ in ids if id_ not in queued and id_ not in self.record.ended]
         trouble = self._search(missing, queued, mine, len(ids)) if ask and missing else ""
-        self._note_schedd(queued)
+        self._note_schedd(queued.values())
         if save:
             self.record.write()
         return [
@@ -319,8 +324,8 @@ class JobSet:
             "signal": row.get("ExitSignal") if by_signal else None,
         }
 
-    def _note_schedd(self, queued: dict[str, dict[str, Any]]) -> None:
-        for row in queued.values():
+    def _note_schedd(self, rows: Iterable[dict[str, Any]]) -> None:
+        for row in rows:
             name, *rest = str(row.get("GlobalJobId", "")).split("#")
             if self.record.schedd is None and name and rest:
                 self.record.schedd = name

@@ -192,7 +192,6 @@ def test_an_orphan_that_left_the_queue_is_found_in_its_log(pool, job_set, option
 
 def test_a_job_that_nobody_knows_is_lost(pool, job_set, options) -> None:
     submitted(job_set, options)
-    states(job_set)
     pool.start("1.0")
     pool.forget("1.0")
     state, reason = states(job_set)[0]
@@ -204,7 +203,6 @@ def test_a_job_that_nobody_knows_is_lost(pool, job_set, options) -> None:
 
 def test_jobs_of_another_schedd_are_found_there(pool, job_set, options) -> None:
     submitted(job_set, options)
-    states(job_set)
     pool.wrong("condor_q", only_with_name=True)
     assert states(job_set) == [("idle", None), ("idle", None)]
     again = JobSet.open(job_set.folder)
@@ -216,7 +214,7 @@ def test_output_is_fetched_from_the_spool(pool, job_set, options) -> None:
     from dataclasses import replace
 
     submitted(job_set, replace(options, spool=True))
-    assert pool.calls[-1] == ["condor_submit", "-spool", "massgap.sub"]
+    assert ["condor_submit", "-spool", "massgap.sub"] in pool.calls
     pool.run("1.0")
     assert states(job_set) == [("fetch", None), ("idle", None)]
     assert not (job_set.folder / "out-0000").exists()
