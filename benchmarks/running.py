@@ -80,7 +80,7 @@ def _overheads(path: Path, n: int, folder: Path, rounds: int) -> tuple[Row, floa
 
 def _default_chunk(overhead: Row, per_event: float) -> Row:
     """The loss at the default chunk size, and the smallest size that loses no more than 5 %."""
-    from massgap.processors.runner import DEFAULT_CHUNKSIZE
+    from massgap.processors.planning import DEFAULT_CHUNKSIZE
 
     seconds = max(overhead.measured.median, 0.0) * 1e-3
     least = seconds * (1.0 / LARGEST_LOSS) / per_event
@@ -137,7 +137,7 @@ print(int(status[status.index("VmHWM:") + 1]) / 1024)
 
 def _memory(path: Path, n: int, quick: bool) -> Iterator[Row | str]:
     """Largest resident memory of a process against the chunk size."""
-    from massgap.processors.runner import DEFAULT_CHUNKSIZE
+    from massgap.processors.planning import DEFAULT_CHUNKSIZE
 
     if not Path("/proc/self/status").exists():
         yield "memory of a worker: only where there is /proc"
