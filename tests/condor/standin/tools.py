@@ -72,89 +72,59 @@ def _run(folder: Path, tool: str, words: list[str]) -> int:
     return 0
 
 
-# Option -> whether it takes a value; HTCondor knows shorter forms of most.
-_OPTIONS: dict[str, bool] = {
-    "name": True,
-    "pool": True,
-    "debug": False,
-    "constraint": True,
-    "json": False,
-    "long": False,
-    "attributes": True,
-    "limit": True,
-    "match": True,
-    "nobatch": False,
-    "allusers": False,
-    "all": False,
-    "reason": True,
-    "subcode": True,
-    "forcex": False,
-    "fast": False,
-    "totals": False,
-    "hold": False,
-    "held": False,
-    "run": False,
-    "batch": False,
-    "wide": False,
-    "spool": False,
-    "terse": False,
-    "verbose": False,
-    "disable": False,
-    "batch-name": True,
-    "append": True,
-    "remote": True,
-    "file": True,
-    "maxbytes": True,
-    "stdout": False,
-    "stderr": False,
-    "follow": False,
-    "af": False,
-    "autoformat": False,
-    "compact": False,
-    "schedd": False,
-    "expand": False,
+# Tool -> options without and with a value; HTCondor knows shorter forms of all.
+_OPTIONS: dict[str, tuple[str, str]] = {
+    "condor_submit": ("spool terse verbose disable", "batch-name append remote"),
+    "condor_rm": ("all forcex", "constraint reason"),
+    "condor_hold": ("all", "constraint reason subcode"),
+    "condor_release": ("all", "constraint reason"),
+    "condor_vacate_job": ("all fast", "constraint"),
+    "condor_transfer_data": ("all", "constraint"),
+    "condor_q": (
+        "json long af autoformat nobatch batch allusers global hold held run totals wide",
+        "constraint attributes limit",
+    ),
+    "condor_history": ("json long af autoformat wide", "constraint attributes limit match"),
+    "condor_status": ("json long af autoformat compact", "constraint attributes"),
+    "condor_tail": ("follow stdout stderr", "maxbytes"),
+    "condor_version": ("", ""),
+    "condor_config_val": ("", ""),
 }
 
 
 def _words(tool: str, words: list[str]) -> tuple[dict[str, Any], list[str]]:
     options: dict[str, Any] = {"append": []}
     names: list[str] = []
-    rest = iter(words)
-    for word in rest:
+    flags, valued = (given.split() for given in _OPTIONS[tool])
+    valued += ["name", "pool"]
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
         if not word.startswith("-") or word == "-":
             names.append(word)
             continue
         name, _, how = word.lstrip("-").partition(":")
-        name = {
-            "a": "append",
-            "l": "long",
-            "s": "spool",
-            "const": "constraint",
-            "attribs": "attributes",
-            "f": "follow",
-        }.get(name, name)
-        found = [option for option in _OPTIONS if option == name] or [
-            option for option in _OPTIONS if option.startswith(name)
-        ]
-        if not found:
+        known = [name] if name in flags + valued else [o for o in flags + valued if o.startswith(name)]
+        if tool == "condor_submit":
+            known = {"a": ["append"], "s": ["spool"]}.get(name, known)
+        if not known:
             msg = f"{tool}: the stand-in does not know the option {word}"
             raise Failure(msg)
-        option = found[0]
+        option = known[0]
         if option in ("af", "autoformat"):
-            options["af"], options["how"] = True, how
-            # All words up to the next option are attributes.
-            options["attributes"] = ",".join(rest)
-        elif not _OPTIONS[option]:
+            # All words up to the next option are attributes, or expressions.
+            end = next((k for k, following in enumerate(rest) if following.startswith("-")), len(rest))
+            options |= {"af": how, "columns": rest[:end]}
+            rest = rest[end:]
+        elif option in flags:
             options[option] = True
+        elif not rest:
+            msg = f"{tool}: {word} needs a value"
+            raise Failure(msg)
+        elif option == "append":
+            options["append"].append(rest.pop(0))
         else:
-            value = next(rest, None)
-            if value is None:
-                msg = f"{tool}: {word} needs a value"
-                raise Failure(msg)
-            if option == "append":
-                options["append"].append(value)
-            else:
-                options[option] = value
+            options[option] = rest.pop(0)
     return options, names
 
 
@@ -280,7 +250,9 @@ def _show(
     ask_for: Callable[[str, list[str] | None], dict[str, Any]],
     table: Callable[[list[Any]], None],
 ) -> None:
-    attributes = [name.strip() for name in re.split(r"[,\s]+", options.get("attributes", "")) if name] or None
+    attributes = options.get("columns")
+    if attributes is None and "attributes" in options:
+        attributes = [name for name in re.split(r"[,\s]+", options["attributes"]) if name]
     form = "words" if "af" in options else "long" if "long" in options else "json"
     said = ask_for(form, attributes)
     if "error" in said:
@@ -288,7 +260,7 @@ def _show(
         raise Failure(msg)
     rows = said["rows"]
     if form == "words":
-        separator = ", " if "," in options["how"] else "\t" if "t" in options["how"] else " "
+        separator = ", " if "," in options["af"] else "\t" if "t" in options["af"] else " "
         for row in rows:
             print(separator.join(row))
     elif form == "long":
