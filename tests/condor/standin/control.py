@@ -158,7 +158,7 @@ class Standin:
     def wait(
         self,
         predicate: Callable[[list[dict[str, Any]]], Any],
-        timeout: float = 20.0,
+        timeout: float = 40.0,
         *,
         what: str = "what was waited for",
     ) -> list[dict[str, Any]]:
@@ -180,7 +180,7 @@ class Standin:
                 raise TimeoutError(msg)
             time.sleep(0.05)
 
-    def wait_for(self, job: str | int, state: str, timeout: float = 20.0) -> dict[str, Any]:
+    def wait_for(self, job: str | int, state: str, timeout: float = 40.0) -> dict[str, Any]:
         """Wait until a job is in a state, in the queue or out of it."""
         self.wait(lambda _: self.job(job)["state"] == state, timeout, what=f"{state} of job {_id(job)}")
         return self.job(job)
