@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from massgap.processors.errors import ProcessorError
-from massgap.processors.interrupts import deaf_to_interrupts, held_interrupts, ignore_interrupts
+from massgap.processors.interrupts import begin_worker, deaf_to_interrupts, held_interrupts
 
 __all__ = [
     "Executor",
@@ -218,7 +218,7 @@ class FuturesExecutor:
 
         workers = min(1 if alone else self.workers, len(todo))
         window = 1 if alone else 3 * workers
-        pool = loky.ProcessPoolExecutor(max_workers=workers, initializer=ignore_interrupts)
+        pool = loky.ProcessPoolExecutor(max_workers=workers, initializer=begin_worker)
         self._running = workers
         waiting: dict[Any, int] = {}
         first = True

@@ -59,7 +59,7 @@ def place(tmp_path_factory) -> Path:
     return folder
 
 
-def start(place: Path, out: str, executor: str) -> subprocess.Popen[str]:
+def start(place: Path, out: str, executor: str, pause: str | None = None) -> subprocess.Popen[str]:
     words = [
         sys.executable,
         "-m",
@@ -73,10 +73,11 @@ def start(place: Path, out: str, executor: str) -> subprocess.Popen[str]:
         "5",
     ]
     words += ["--out", out, "--executor", executor]
-    pause = {"PAUSE": "0.4" if executor == "futures" else "0"}
+    if pause is None:
+        pause = "0.4" if executor == "futures" else "0"
     return subprocess.Popen(
         words,
-        env=os.environ | pause,
+        env=os.environ | {"PAUSE": pause},
         cwd=place,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -145,6 +146,30 @@ def test_killed_worker_then_ctrl_c_then_the_end(place) -> None:
     code, out, err = finish(start(place, "run", "iterative"))
     assert code == 0, err
     assert f"{second['processed']} of {CHUNKS} chunks were already finished" in err
+    code, whole, err = finish(start(place, "undisturbed", "iterative"))
+    assert code == 0, err
+    assert out.splitlines()[:-1] == whole.splitlines()[:-1]
+    for name in ("histograms.json", "cutflow.json"):
+        assert (run / name).read_bytes() == (place / "undisturbed" / name).read_bytes()
+    assert statuses(run) == {"processed": CHUNKS, "failed": 0, "missing": 0}
+
+
+@pytest.mark.parametrize("executor", ["futures", "dask"])
+def test_the_driver_is_killed_again_and_again(place, executor) -> None:
+    """kill -9 of the process that has the ledger: what is kept is good, nobody is left behind, the same command goes on."""
+    run = place / f"killed-{executor}"
+    kept_before = 0
+    for _ in range(2):
+        process = start(place, run.name, executor, pause="0.3")
+        assert wait_for(lambda: kept(run) > kept_before + 1), finish(process)  # noqa: B023
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+        assert wait_for(lambda: not session(process.pid), 60), session(process.pid)  # noqa: B023
+        assert not (run / "manifest.json").exists()
+        kept_before = kept(run)
+    code, out, err = finish(start(place, run.name, executor, pause="0"))
+    assert code == 0, err
+    assert f"{kept_before} of {CHUNKS} chunks were already finished" in err
     code, whole, err = finish(start(place, "undisturbed", "iterative"))
     assert code == 0, err
     assert out.splitlines()[:-1] == whole.splitlines()[:-1]
