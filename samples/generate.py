@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
@@ -221,7 +222,7 @@ def _run(
     from loky import ProcessPoolExecutor
     from loky.process_executor import TerminatedWorkerError
 
-    pool = ProcessPoolExecutor(min(workers, len(todo)), initializer=_leave_interrupts_to_parent)
+    pool = ProcessPoolExecutor(min(workers, len(todo)), initializer=_begin_worker)
     try:
         futures: dict[Future[dict[str, Any]], Task] = {pool.submit(run_block, task): task for task in todo}
         waiting = set(futures)
@@ -242,5 +243,14 @@ def _run(
     pool.shutdown(wait=True)
 
 
-def _leave_interrupts_to_parent() -> None:
+def _begin_worker() -> None:
+    """Leave Ctrl-C to the parent, and end when it is gone: killed, it could not end its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
