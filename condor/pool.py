@@ -404,11 +404,12 @@ class HTCondorPool(Pool):
             if not state.processing and str(state.name) in by_name
         ][:number]
         if idle:
-            for state in idle:
-                by_name[str(state.name)].unwanted = True
             with contextlib.suppress(Exception):
-                # What they still hold is moved to others first.
-                self.client.retire_workers([state.address for state in idle], close_workers=True)
+                # What they still hold is moved to others first; who holds what nobody else can take stays.
+                gone = self.client.retire_workers([state.address for state in idle], close_workers=True)
+                for about in (gone or {}).values():
+                    if (job := by_name.get(str(about.get("name")))) is not None:
+                        job.unwanted = True
 
 
 def _scheduler(security: Any, host: str | None, port: int) -> tuple[Any, Any]:

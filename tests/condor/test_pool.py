@@ -221,11 +221,17 @@ def test_as_many_as_are_needed(standin, opened) -> None:
     assert len(condor.jobs()) == 2
     held = pool.client.map(_square, range(10), pure=False)
     pool.client.gather(held)
-    pool.demand(0)
-    until(lambda: empty(condor))
+    # One goes, and what it holds goes to the other.
     pool.demand(1)
-    # What they held is made again where it was lost with the last of them.
+    until(lambda: sum(job["state"] in ("idle", "running") for job in condor.jobs()) == 1)
+    assert all(pool.client.who_has(held).values())
     assert pool.client.gather(held) == [i * i for i in range(10)]
+    # The last one stays as long as it holds what nobody else can take.
+    pool.demand(0)
+    time.sleep(1.5)
+    assert pool.client.gather(held) == [i * i for i in range(10)]
+    del held
+    until(lambda: empty(condor))
 
 
 def test_spooled_with_an_environment_that_travels(standin, opened, tmp_path) -> None:
