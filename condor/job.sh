@@ -19,11 +19,11 @@ archive=${4:-}
 out=out-$name
 
 cannot() {
-    echo "job $name cannot run on $(hostname): $1" >&2
+    echo "job $name cannot run on $(uname -n): $1" >&2
     exit 75
 }
 
-echo "job $name on $(hostname), $(date -u '+%Y-%m-%d %H:%M:%S') UTC" >&2
+echo "job $name on $(uname -n), $(date -u '+%Y-%m-%d %H:%M:%S') UTC" >&2
 
 # The folder must exist at the end whatever happens: HTCondor holds a job whose output is not there.
 mkdir -p "$out" || cannot "the folder $out cannot be made"

@@ -159,7 +159,7 @@ def submit_fileset(
     from massgap.condor.submit_file import Job
     from massgap.processors.executors import make_executor
     from massgap.processors.run_folder import prepare_folder
-    from massgap.processors.slices import write_slices
+    from massgap.processors.slices import read_plan, write_slices
 
     run = prepare_folder(out).absolute()
     folder = run / "jobs"
@@ -205,6 +205,11 @@ def submit_fileset(
             )
             raise CondorError(msg) from error
     notes = [*made.notes]
+    if jobs is not None and made.chunks < jobs:
+        notes.append(
+            f"there are {made.chunks} chunks, not enough for {jobs} jobs: a smaller --chunksize than "
+            f"{read_plan(run)['chunksize']:,} makes more"
+        )
     if wanted.environment is not None and not (cluster or {}).get("environment"):
         notes.append(
             "the machines of the pool share no files with this one: the environment is packed and goes along with each job "

@@ -282,6 +282,15 @@ def test_merge_fetches_by_itself(submit, run, work) -> None:
     assert invoke("merge", run)[0] == 0
 
 
+def test_more_jobs_than_chunks_are_told(submit) -> None:
+    output = submit("--dry-run", "--jobs", "20")
+    assert (
+        "note: there are 9 chunks, not enough for 20 jobs: a smaller --chunksize than 100 makes more"
+        in output
+    )
+    assert "9 jobs with 9 chunks" in output
+
+
 def test_a_folder_is_not_submitted_twice(submit, pool) -> None:
     submit()
     output = submit(code=1)
