@@ -497,8 +497,6 @@ def merge(
     ------
     massgap.processors.errors.ProcessorError
         If the folder holds no jobs, or results are missing and ``accept_loss`` is not given.
-    massgap.condor.errors.CondorError
-        If the output waits in the spool and does not come.
     """
     from massgap.processors.errors import ProcessorError
     from massgap.processors.run_folder import write_run_folder
@@ -506,10 +504,18 @@ def merge(
 
     run = Path(run)
     plan = read_plan(run)
-    left = _unfinished(run)
-    if left and (trouble := _missing(run)) is not None and not accept_loss:
-        raise ProcessorError(trouble)
+    trouble = _missing(run) if _unfinished(run) else None
+    if trouble is not None and not accept_loss:
+        typed = quote(str(run))
+        msg = (
+            f"{trouble}.\nmassgap status {typed} says more, massgap resubmit {typed} sends them again, and --accept-loss takes what "
+            "is there"
+        )
+        raise ProcessorError(msg)
     result = merge_slices(run, accept_loss=accept_loss, progress=progress)
+    if trouble is not None:
+        # Jobs may be at work still, or their output may wait in the spool.
+        result.notes.append(trouble)
     write_run_folder(
         result,
         run,
@@ -538,11 +544,7 @@ def _missing(run: Path) -> str | None:
     chunks = chunk_counts(run)
     slices = sum(there < n for n, there in chunks)
     lacking = sum(n - there for n, there in chunks)
-    typed = quote(str(run))
-    return (
-        f"{run}: {slices} of {len(chunks)} slices ({lacking} of {sum(n for n, _ in chunks)} chunks) have no result yet{why}.\n"
-        f"massgap status {typed} says more, massgap resubmit {typed} sends them again, and --accept-loss takes what is there"
-    )
+    return f"{run}: {slices} of {len(chunks)} slices ({lacking} of {sum(n for n, _ in chunks)} chunks) have no result yet{why}"
 
 
 def work(

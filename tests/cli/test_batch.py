@@ -212,6 +212,8 @@ def test_a_loss_is_accepted_on_request_and_mended_later(submit, work, run, whole
     assert work("1.2", CODE="3") == 3
     code, output = invoke("merge", run, "--accept-loss")
     assert code == 0
+    assert "note: " in output
+    assert "1 of 3 slices (2 of 9 chunks) have no result yet: 1 failed" in output
     assert "Accepted loss: branch Muon_pt: bad [2 chunks, 200 events lost]" in output
     ledger = json.loads((run / "ledger.json").read_text())
     failed = [chunk for chunk in ledger["chunks"] if chunk["status"] == "failed"]
@@ -334,7 +336,10 @@ def test_without_condor_nothing_is_planned(submit, run, monkeypatch) -> None:
     assert "condor_q is not on the PATH" in invoke("status", run)[1]
     code, output = invoke("merge", run)
     assert code == 1
-    assert "3 of 3 slices (9 of 9 chunks) have no result yet" in output
+    assert (
+        "3 of 3 slices (9 of 9 chunks) have no result yet. What became of the jobs is not known: condor_q is not"
+        in output
+    )
 
 
 def test_results_are_merged_without_condor(submit, run, work, monkeypatch) -> None:
