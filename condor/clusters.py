@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["CLUSTERS", "open_cluster"]
+
+_CONNECT = 20
 
 
 def open_cluster(
@@ -132,7 +135,7 @@ def _lpc(
         logs = _log_folder(folder)
         return LPCCondorCluster(
             ship_env=options.environment is not None,
-            transfer_input_files=[str(package)] if package is not None else [],
+            transfer_input_files=[str(_copy(package, folder))] if package is not None else [],
             memory=options.memory,
             disk=options.disk,
             cores=options.cpus,
@@ -157,7 +160,7 @@ def _lxplus(
         try:
             from dask_lxplus import CernCluster
         except ImportError as error:
-            msg = f'the package dask_lxplus cannot be imported ({error}): pip install "massgap[lxplus]", on an lxplus host'
+            msg = f"the package dask_lxplus cannot be imported ({error}): pip install dask-lxplus, on an lxplus host"
             raise CondorError(msg) from error
         lines = dict(options.submit_lines)
         if options.walltime is not None:
@@ -175,6 +178,14 @@ def _lxplus(
         )
 
     return _of_jobqueue(make, workers, adapt)
+
+
+def _copy(package: Path, folder: Path) -> Path:
+    """A copy of the package without links, which HTCondor would not follow."""
+    copy = folder.absolute() / "code" / package.name
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
 
 
 def _log_folder(folder: Path) -> Path:
@@ -203,7 +214,7 @@ def _facility(name: str, usual: str | None, variable: str | None, where: str) ->
             msg = f"{name}: the address of the scheduler is not known. Start a cluster in {where}, and give its address: --executor tls://HOST:PORT"
             raise CondorError(msg)
         try:
-            client = Client(target, timeout=20)
+            client = Client(target, timeout=_CONNECT)
         except (OSError, ValueError, TimeoutError) as error:
             msg = f"{name}: no scheduler answers at {target} ({str(error).splitlines()[0]}). Start or restart the cluster in {where}"
             raise CondorError(msg) from error
