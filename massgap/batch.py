@@ -6,22 +6,21 @@ puts the results together.  Nothing has to keep running meanwhile.
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import sys
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from massgap.batch_status import BatchStatus, status_of
+from massgap.job_options import job_options, packed_environment
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from massgap.condor.job_record import Submission
-    from massgap.condor.job_set import JobSet, JobState, SliceState
-    from massgap.condor.submit_file import JobOptions
+    from massgap.condor.job_set import JobSet, JobState
 
 __all__ = ["BatchStatus", "Submitted", "merge", "resubmit", "status", "submit_fileset", "work"]
 
@@ -57,80 +56,6 @@ class Submitted:
     events: int = 0
     notes: tuple[str, ...] = ()
     left_alone: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class BatchStatus:
-    """What became of the jobs of a run.
-
-    Attributes
-    ----------
-    run
-        The run folder.
-    slices
-        State of each slice.
-    chunks
-        (number of chunks, chunks with a result) of each slice.
-    failed
-        Number of chunks that failed in the last job of their slice, by slice.
-    errors
-        Why chunks failed: message -> how many.
-    notes
-        What else a user should know.
-    """
-
-    run: Path
-    slices: list[SliceState]
-    chunks: list[tuple[int, int]]
-    failed: dict[int, int]
-    errors: dict[str, int]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """State -> number of slices."""
-        return dict(Counter(entry.state for entry in self.slices))
-
-    @property
-    def complete(self) -> bool:
-        """Whether all results are there."""
-        return all(entry.state == "done" for entry in self.slices)
-
-    @property
-    def needs_user(self) -> bool:
-        """Whether something will not be done by waiting."""
-        return any(
-            entry.state not in ("done", "idle", "running", "removing", "fetch") for entry in self.slices
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data, for scripts."""
-        done = sum(there for _, there in self.chunks)
-        failed = sum(self.failed.values())
-        total = sum(n for n, _ in self.chunks)
-        return {
-            "format": "massgap-status/1",
-            "run": str(self.run),
-            "complete": self.complete,
-            "needs_user": self.needs_user,
-            "counts": self.counts,
-            "chunks": {"total": total, "done": done, "failed": failed, "left": total - done - failed},
-            "errors": self.errors,
-            "notes": list(self.notes),
-            "slices": [
-                {
-                    "slice": entry.slice,
-                    "state": entry.state,
-                    "job": entry.job.id if entry.job else None,
-                    "attempt": entry.job.job.attempt if entry.job else None,
-                    "reason": entry.reason,
-                    "chunks": n,
-                    "done": there,
-                    "failed": self.failed.get(entry.slice, 0),
-                }
-                for entry, (n, there) in zip(self.slices, self.chunks, strict=True)
-            ],
-        }
 
 
 def submit_fileset(
@@ -193,7 +118,7 @@ def submit_fileset(
             command=command,
         )
         pack_code(Path(massgap.__file__).parent, folder / "code.tar.gz")
-        wanted = _pack_environment(wanted, folder)
+        wanted = packed_environment(wanted, folder)
         job_set = JobSet.create(folder, title=title, inputs=[path.name for path in made.inputs])
         numbers = _unfinished(run)
         submission = job_set.write([Job(number) for number in numbers], wanted)
@@ -247,68 +172,6 @@ def _unfinished(run: Path) -> list[int]:
     return unfinished(run)
 
 
-def job_options(
-    cluster: dict[str, Any], before: JobOptions | None = None, *, ask: bool = False
-) -> JobOptions:
-    """Options of jobs: those given, else those before, else the defaults.
-
-    Parameters
-    ----------
-    cluster
-        What was given.
-    before
-        Options of earlier jobs.
-    ask
-        Ask the pool whether it shares files, if nothing says where the jobs' Python comes from.
-
-    Raises
-    ------
-    massgap.condor.errors.CondorError
-        If an option has a value that it cannot take.
-    """
-    from massgap.condor import tools
-    from massgap.condor.errors import CondorError
-    from massgap.condor.submit_file import JobOptions
-
-    given = dict(cluster)
-    environment, python = given.pop("environment", None), given.pop("python", None)
-    if before is not None:
-        lines = {**before.submit_lines, **given.pop("submit_lines", {})}
-        options = replace(before, submit_lines=lines, **given)
-    else:
-        options = JobOptions(**given)
-        if environment is None and python is None and options.image is None:
-            environment = "ship" if ask and tools.shares_files() is False else "shared"
-    if environment in ("shared", "ship"):
-        # "ship" is packed later, when the run is planned: it takes a while.
-        archive = "ship" if environment == "ship" else None
-        options = replace(options, environment=archive, python=None if archive else sys.executable)
-    elif environment is not None:
-        path = Path(environment).expanduser().absolute()
-        if not path.is_file() or not path.name.endswith((".tar.gz", ".tgz")):
-            msg = (
-                f"--environment {environment}: is no archive (.tar.gz) that is there; give shared, ship, or an archive, for instance "
-                "of conda-pack"
-            )
-            raise CondorError(msg)
-        options = replace(options, environment=str(path), python=None)
-    if python is not None:
-        options = replace(options, python=python)
-    proxy = os.environ.get("X509_USER_PROXY")
-    return replace(options, proxy=str(Path(proxy).absolute()) if proxy and Path(proxy).is_file() else None)
-
-
-def _pack_environment(options: JobOptions, folder: Path) -> JobOptions:
-    if options.environment != "ship":
-        return options
-    from massgap.condor.environment import pack_environment
-
-    archive = folder / "environment.tar.gz"
-    if not archive.exists():
-        pack_environment(archive)
-    return replace(options, environment=str(archive))
-
-
 def status(run: str | Path, *, fetch: bool = True) -> BatchStatus:
     """What became of the jobs of a run.
 
@@ -332,14 +195,14 @@ def status(run: str | Path, *, fetch: bool = True) -> BatchStatus:
     read_plan(run)
     job_set = JobSet.open(run / "jobs")
     if not _unfinished(run):
-        return _status(run, job_set, [])
+        return status_of(run, job_set, [])
     try:
         with locked(run / "jobs"):
             job_set = JobSet.open(run / "jobs")
             jobs, notes = _look(job_set, fetch=fetch)
     except BusyError as error:
         jobs, notes = job_set.observe(save=False), [str(error)]
-    return _status(run, job_set, jobs, tuple(notes))
+    return status_of(run, job_set, jobs, tuple(notes))
 
 
 def _look(job_set: JobSet, *, fetch: bool) -> tuple[list[JobState], list[str]]:
@@ -352,37 +215,6 @@ def _look(job_set: JobSet, *, fetch: bool) -> tuple[list[JobState], list[str]]:
         )
         jobs = job_set.observe()
     return jobs, notes
-
-
-def _status(run: Path, job_set: JobSet, jobs: list[JobState], notes: tuple[str, ...] = ()) -> BatchStatus:
-    from massgap.processors.slices import chunk_counts
-
-    # After the jobs were looked at: what ends in between counts as done.
-    chunks = chunk_counts(run)
-    left = {number for number, (n, there) in enumerate(chunks) if there < n}
-    states = job_set.slices(len(chunks), left, jobs)
-    failed: dict[int, int] = {}
-    errors: Counter[str] = Counter()
-    for number in sorted(left):
-        told = _errors_of(run / "jobs", number)
-        if told:
-            failed[number] = min(len(told), chunks[number][0] - chunks[number][1])
-            errors.update(told)
-    return BatchStatus(run, states, chunks, failed, dict(errors.most_common()), notes)
-
-
-def _errors_of(folder: Path, number: int) -> list[str]:
-    """Errors of the chunks that failed in the last job of a slice that came back."""
-    outs = [folder / f"out-{number:04d}", *folder.glob(f"out-{number:04d}-*")]
-    ledgers = [out / "ledger.json" for out in outs if (out / "ledger.json").is_file()]
-    if not ledgers:
-        return []
-    last = max(ledgers, key=lambda path: path.stat().st_mtime)
-    try:
-        chunks = json.loads(last.read_text())["chunks"]
-        return [str(chunk["error"]) for chunk in chunks if chunk["status"] == "failed"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
 
 
 def resubmit(
@@ -427,11 +259,11 @@ def resubmit(
     with locked(folder) as lock:
         job_set = JobSet.open(folder)
         jobs, notes = _look(job_set, fetch=True)
-        found = _status(run, job_set, jobs)
+        found = status_of(run, job_set, jobs)
         stuck = [entry.job for entry in found.slices if entry.state == "held" and entry.job is not None]
         if held and stuck and not dry_run:
             job_set.remove(stuck)
-            found = _status(run, job_set, job_set.observe())
+            found = status_of(run, job_set, job_set.observe())
         again = {"failed", "removed", "unsent", *(["lost"] if lost else []), *(["held"] if held else [])}
         chosen = [entry.slice for entry in found.slices if entry.state in again]
         left_alone = Counter(e.state for e in found.slices if e.state not in again and e.state != "done")
@@ -439,7 +271,7 @@ def resubmit(
             return Submitted(run, 0, None, None, notes=tuple(notes), left_alone=dict(left_alone))
         before = job_set.record.submissions[-1] if job_set.record.submissions else None
         options = job_options(cluster or {}, before.options if before else JobOptions())
-        options = _pack_environment(options, folder)
+        options = packed_environment(options, folder)
         if (
             before is not None
             and not before.clusters

@@ -7,7 +7,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from massgap.batch import BatchStatus
+    from massgap.batch_status import BatchStatus
 
 __all__ = ["status_lines"]
 

@@ -209,8 +209,8 @@ def executor_of(
         msg = f"the number of workers must be at least 1, not {workers}"
         raise ProcessorError(msg)
     import massgap
-    from massgap.batch import job_options
     from massgap.condor.clusters import open_cluster
+    from massgap.job_options import job_options
     from massgap.processors.dask_executor import DaskExecutor
 
     with open_cluster(
