@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -65,6 +66,9 @@ def open_cluster(
     except KeyError:
         msg = f"unknown cluster {name!r}; known are {', '.join(CLUSTERS)}"
         raise CondorError(msg) from None
+    if importlib.util.find_spec("distributed") is None:
+        msg = f'the executor {name} needs dask and distributed: pip install "massgap[htcondor]"'
+        raise CondorError(msg)
     return opener(
         workers=workers,
         adapt=adapt,
