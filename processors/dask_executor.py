@@ -28,6 +28,8 @@ _CONNECT = 20
 _PATIENCE = 3600.0
 _REFUSED_PATIENCE = 20.0
 _POLL = 2.0
+_RECONNECT = 120.0
+"""Seconds that a client may take to find a scheduler again."""
 
 
 class SchedulerLostError(ProcessorError):
@@ -198,7 +200,7 @@ class _Run:
         self.limit = StallLimit(executor.timeout)
         self.looked = 0.0
         self.threads = 1
-        self.without_workers = time.monotonic()
+        self.without_workers = self.connected = time.monotonic()
         self.hung: dict[int, str] = {}
         self.left = len(items)
         self._gate()
@@ -471,7 +473,13 @@ class _Run:
         return list(found.values())
 
     def _require_scheduler(self) -> None:
-        if self.client.status not in ("running", "connecting", "newly-created"):
+        if self.client.status == "running":
+            self.connected = time.monotonic()
+            return
+        # A client whose connection broke may stay at "connecting" for good: its own attempt to come back can fail on the
+        # futures that this thread adds at the same moment (seen with 2,000 workers on an overloaded machine).
+        again = time.monotonic() - self.connected < _RECONNECT
+        if not again or self.client.status not in ("connecting", "newly-created"):
             raise SchedulerLostError(_SCHEDULER_GONE)
 
     def _stalled(self) -> list[int]:

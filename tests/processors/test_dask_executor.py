@@ -242,3 +242,21 @@ def test_the_scheduler_goes_away(tmp_path, monkeypatch) -> None:
             list(results)
     finally:
         cluster.close()
+
+
+def test_a_client_that_never_finds_its_scheduler_again(client, monkeypatch) -> None:
+    monkeypatch.setattr(dask_executor, "_RECONNECT", 2.0)
+    begun = time.monotonic()
+
+    def lose() -> None:
+        client.status = "connecting"
+
+    timer = threading.Timer(1.0, lose)
+    timer.start()
+    try:
+        with pytest.raises(dask_executor.SchedulerLostError):
+            list(DaskExecutor(client)(time.sleep, [30.0]))
+        assert 2.0 < time.monotonic() - begun < 20.0
+    finally:
+        timer.join()
+        client.status = "running"
