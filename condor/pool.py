@@ -44,6 +44,11 @@ _FAREWELL = 10.0
 _WAITING = 600.0
 """Seconds that a job may wait in the queue, before that is told."""
 
+_LONELY = 120.0
+"""Seconds without a worker of a cluster that others look after, before that is told."""
+_GIVEN_UP = 6 * 3600.0
+"""Seconds without a worker of such a cluster, before the run is given up."""
+
 
 @dataclass(frozen=True)
 class PoolStatus:
@@ -74,11 +79,17 @@ class Pool:
         ``distributed.Client``.
     cluster
         Is closed with the pool; None for a scheduler that goes on.
+    look
+        What to do where no worker comes: a sentence without its full stop.
     """
 
-    def __init__(self, client: Any, cluster: Any = None) -> None:
+    def __init__(
+        self, client: Any, cluster: Any = None, *, look: str = "Look at the cluster's own page"
+    ) -> None:
         self.client = client
         self.cluster = cluster
+        self._look_there = look
+        self._had_workers = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -88,7 +99,9 @@ class Pool:
 
     def status(self) -> PoolStatus:
         """State of the workers."""
-        return PoolStatus(running=len(self.client.nthreads()))
+        running, alone = self._count()
+        told = f"no worker for {alone / 60:.0f} minutes. {self._look_there}"
+        return PoolStatus(running=running, problems=(told,) if alone > _LONELY else ())
 
     def check(self) -> None:
         """Raise if the run can never go on.
@@ -96,8 +109,23 @@ class Pool:
         Raises
         ------
         CondorError
-            Naming the cause and the remedy.
+            If there has been no worker for long.
         """
+        _, alone = self._count()
+        if alone > _GIVEN_UP:
+            msg = (
+                f"the cluster has had no worker for {alone / 60:.0f} minutes. {self._look_there}, and give the same command again: "
+                "finished chunks are kept"
+            )
+            raise CondorError(msg)
+
+    def _count(self) -> tuple[int, float]:
+        """Workers, and seconds since there was one."""
+        running = len(self.client.nthreads())
+        now = time.monotonic()
+        if running:
+            self._had_workers = now
+        return running, now - self._had_workers
 
     def demand(self, tasks: int) -> None:
         """Say how many tasks are left; an adaptive pool takes as many workers."""
@@ -234,17 +262,19 @@ class HTCondorPool(Pool):
         self._changed.set()
         if self._thread is not None:
             self._thread.join(timeout=60)
+        known = self._registered()
+        at_work = {job.id for job in self._jobs.jobs.values() if job.name in known} if self._jobs else set()
         with contextlib.suppress(Exception):
             # By name: workers that are told to go give up nothing that is still wanted, and their jobs end by themselves.
             self.client.retire_workers(
                 list(self.client.scheduler_info(n_workers=-1)["workers"]), close_workers=True
             )
         if self._jobs is not None:
-            self._empty_queue(self._jobs)
+            self._empty_queue(self._jobs, at_work)
         super().close()
         self._certificates.remove()
 
-    def _empty_queue(self, jobs: WorkerJobs) -> None:
+    def _empty_queue(self, jobs: WorkerJobs, at_work: set[str]) -> None:
         """Jobs end by themselves when their worker has gone; those that wait, and what is left after a while, are removed."""
         start = time.monotonic()
         removed = False
@@ -257,8 +287,16 @@ class HTCondorPool(Pool):
                     jobs.remove_ids(left)
                     removed = True
                 elif not removed:
-                    jobs.remove_ids([job for job, state in left.items() if state != "running"])
+                    # Those without a worker have nobody who tells them to go.
+                    jobs.remove_ids(
+                        [job for job, state in left.items() if state != "running" or job not in at_work]
+                    )
             time.sleep(0.5)
+        # Where the schedd is busy; their workers end by themselves, as they find no scheduler.
+        logging.getLogger(__name__).warning(
+            "jobs of this run may still be in the queue: condor_rm -constraint '%s' removes them",
+            jobs.constraint,
+        )
 
     # ---- looking after the jobs
 
@@ -276,12 +314,18 @@ class HTCondorPool(Pool):
             self._changed.clear()
             if self._closing.is_set():
                 return
-            try:
-                with self._lock:
+            with self._lock:
+                try:
                     self._look()
-            except CondorError as error:
-                # The schedd may be busy for a while; what it does not say now it says later.
-                self._problems["queue"] = str(error)
+                except CondorError as error:
+                    # The schedd may be busy for a while; what it does not say now it says later.
+                    self._problems["queue"] = str(error)
+                except Exception as error:  # noqa: BLE001 - a thread that ends in silence would leave the run waiting
+                    self._fatal = CondorError(
+                        f"the jobs are no longer looked after ({type(error).__name__}: {error}). Give the same command again: "
+                        "finished chunks are kept"
+                    )
+                    return
 
     def _look(self) -> None:
         assert self._jobs is not None
@@ -332,7 +376,10 @@ class HTCondorPool(Pool):
         self._problems["death"] = f"job {job.id} ended before its worker registered: {told}"
         # The first ones are replaced at once, further ones after growing pauses.
         self._pause_until = time.monotonic() + min(2.0 ** (len(self._deaths) - 1) - 1, 60.0)
-        if len(self._deaths) >= _EARLY_DEATHS and not self._registered():
+        # Where one machine is bad, jobs on others may be about to register; but they get no endless credit.
+        starting = any(other.state == "running" and other.alive for other in self._jobs.jobs.values())
+        enough = max(_EARLY_DEATHS, min(4 * self.wanted, 20)) if starting else _EARLY_DEATHS
+        if len(self._deaths) >= enough and not self._registered():
             self._fatal = CondorError(
                 f"{len(self._deaths)} jobs in a row ended before their worker registered: {told}. The logs are in "
                 f"{self._jobs.folder / 'logs'}. Most often Python or a package is missing on the workers (--environment ship, --image, --python), or "

@@ -36,6 +36,10 @@ _ATTRIBUTES = (
     "RemoteHost",
     "EnteredCurrentStatus",
     "NumJobStarts",
+    "ExitBySignal",
+    "ExitCode",
+    "ExitSignal",
+    "RemoveReason",
 )
 _IDLE, _RUNNING, _REMOVED, _COMPLETED, _HELD = 1, 2, 3, 4, 5
 _OUT_OF_MEMORY = 34
@@ -195,12 +199,16 @@ class WorkerJobs:
         known = set(registered)
         rows = {
             f"{row.get('ClusterId')}.{row.get('ProcId')}": row
-            for row in tools.queue(_ATTRIBUTES, constraint=self._constraint())
+            for row in tools.queue(_ATTRIBUTES, constraint=self.constraint)
         }
+        # A spooling schedd keeps jobs that have ended until their output is fetched.
         gone = [
-            job for job in self.jobs.values() if job.id not in rows and job.state not in ("ended", "removed")
+            job
+            for job in self.jobs.values()
+            if job.state not in ("ended", "removed")
+            and rows.get(job.id, {}).get("JobStatus", _COMPLETED) in (_REMOVED, _COMPLETED)
         ]
-        told = self._ends(gone) if gone else {}
+        told = self._ends(gone, rows) if gone else {}
         for job in self.jobs.values():
             job.registered = job.registered or job.name in known
             row = rows.get(job.id)
@@ -220,11 +228,13 @@ class WorkerJobs:
             else:
                 job.enter("running" if status == _RUNNING else "idle")
 
-    def _constraint(self) -> str:
+    @property
+    def constraint(self) -> str:
+        """What is true of the jobs of this pool alone, in HTCondor's language."""
         return f"MassgapPool == {tools.text(self.mark)}"
 
-    def _ends(self, gone: list[WorkerJob]) -> dict[str, str]:
-        """How jobs that left the queue ended, from the event log, or from the history of the schedd."""
+    def _ends(self, gone: list[WorkerJob], rows: dict[str, dict[str, Any]]) -> dict[str, str]:
+        """How jobs ended, from the event log; with a spool from the queue, or from the history of the schedd."""
         out: dict[str, str] = {}
         logged = {} if self.options.spool else read_event_log(self.folder / "logs" / "workers.log")
         for job in gone:
@@ -242,18 +252,11 @@ class WorkerJobs:
                 out[job.id] = f"it was removed ({entry.reason})" if entry.reason else "it was removed"
         if self.options.spool and gone:
             with contextlib.suppress(CondorError):  # what it wrote is in the spool until it is fetched
-                tools.fetch([job.id for job in gone])
-            rows = tools.history(
-                ("ClusterId", "ProcId", "ExitCode", "ExitSignal", "RemoveReason"),
-                ids=[job.id for job in gone],
-            )
-            for row in rows:
-                how = row.get("RemoveReason") or (
-                    f"signal {row['ExitSignal']}"
-                    if row.get("ExitSignal")
-                    else f"exit code {row.get('ExitCode')}"
-                )
-                out[f"{row.get('ClusterId')}.{row.get('ProcId')}"] = f"it ended: {how}"
+                tools.fetch([job.id for job in gone if job.id in rows])
+            asked = [job.id for job in gone if job.id not in rows]
+            left = tools.history(("ClusterId", "ProcId", *_ATTRIBUTES[-4:]), ids=asked) if asked else []
+            ended = [*left, *(rows[job.id] for job in gone if job.id in rows)]
+            out |= {f"{row.get('ClusterId')}.{row.get('ProcId')}": _end(row) for row in ended}
         return out
 
     def remove(self, jobs: Iterable[WorkerJob], reason: str) -> None:
@@ -279,13 +282,14 @@ class WorkerJobs:
         """
         for job in self.jobs.values():
             job.unwanted = True
-        rows = tools.queue(("ClusterId", "ProcId", "JobStatus"), constraint=self._constraint())
+        rows = tools.queue(("ClusterId", "ProcId", "JobStatus"), constraint=self.constraint)
         return {
             f"{row.get('ClusterId')}.{row.get('ProcId')}": "running"
             if row.get("JobStatus") == _RUNNING
             else "other"
             for row in rows
-            if row.get("JobStatus") not in (_REMOVED, _COMPLETED)
+            # A spooling schedd keeps what has ended for days, with its input and the key in it.
+            if row.get("JobStatus") != _REMOVED
         }
 
     def remove_ids(self, ids: Iterable[str]) -> None:
@@ -305,6 +309,14 @@ class WorkerJobs:
         except OSError:
             return ""
         return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])
+
+
+def _end(row: dict[str, Any]) -> str:
+    if row.get("RemoveReason"):
+        return f"it was removed ({row['RemoveReason']})"
+    if row.get("ExitBySignal"):
+        return f"it was ended by signal {row.get('ExitSignal')}"
+    return f"it ended with exit code {row.get('ExitCode')}"
 
 
 def _hold_reason(row: dict[str, Any], options: JobOptions) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import stat
+import subprocess
 import sys
 import tarfile
 import time
@@ -173,6 +175,61 @@ def test_jobs_that_die_before_they_register(standin, opened) -> None:
     assert "jobs in a row ended before their worker registered: it ended with exit code 75" in message
     assert "there is no /no/such/python" in message
     assert "--environment ship" in message
+
+
+def test_early_deaths_in_the_spool(standin, opened) -> None:
+    """The schedd keeps what has ended: its words are fetched, and it is removed in the end."""
+    condor = standin(shared_fs=False)
+    pool = opened(JobOptions(memory="600MB", disk="100MB", python="/no/such/python", spool=True))
+    message = raised(pool)
+    assert "it ended with exit code 75" in message
+    assert "there is no /no/such/python" in message
+    assert condor.jobs()
+    pool.close()
+    assert condor.jobs() == []
+
+
+def test_one_bad_machine_is_not_the_end_while_others_start(standin, opened, tmp_path) -> None:
+    """Three of four jobs die at once; the fourth needs a moment until it registers."""
+    standin(cpus=4)
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\ncase $_CONDOR_SLOT in *_4) sleep 2; exec {sys.executable} "$@";; *) exit 1;; esac\n'
+    )
+    python.chmod(0o755)
+    pool = opened(JobOptions(memory="600MB", disk="100MB", python=str(python)), workers=4)
+    assert pool.client.submit(operator.add, 1, 2).result(60) == 3
+    pool.check()
+
+
+def test_a_hold_for_memory_names_the_remedy(standin, opened) -> None:
+    standin()
+    pool = opened()
+    # Not in the worker itself, which its nanny would end first.
+    hungry = [sys.executable, "-c", "import time; x = bytearray(b'x') * 700_000_000; time.sleep(30)"]
+    future = pool.client.submit(subprocess.run, hungry, pure=False)
+    ((_, reason),) = until(lambda: pool.status().held)
+    assert "ask for more than --memory 600MB" in reason
+    future.cancel()
+
+
+def test_later_refusals_end_the_run_when_no_job_is_left(standin, opened, monkeypatch) -> None:
+    monkeypatch.setattr(pool_module, "_SUBMIT_ERRORS", 2)
+    condor = standin()
+    pool = opened()
+    condor.wrong("condor_submit", says="ERROR: the schedd is full")
+    condor.kill(until(lambda: [j for j in condor.jobs() if j["state"] == "running"])[0]["id"])
+    until(lambda: any("schedd is full" in problem for problem in pool.status().problems))
+    message = raised(pool)
+    assert message.startswith("no workers can be submitted any more")
+    assert "schedd is full" in message
+
+
+def test_whatever_goes_wrong_in_the_watch_is_told(standin, opened, monkeypatch) -> None:
+    standin()
+    pool = opened()
+    monkeypatch.setattr(pool, "_tell", lambda now: 1 // 0)
+    assert "no longer looked after (ZeroDivisionError" in raised(pool)
 
 
 def test_the_executor_gives_up_with_the_pool(standin, opened) -> None:
