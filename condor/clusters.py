@@ -114,7 +114,8 @@ def _of_jobqueue(make: Callable[[], Any], workers: int, adapt: tuple[int, int] |
         cluster.adapt(minimum=adapt[0], maximum=adapt[1])
     else:
         cluster.scale(workers)
-    return Pool(Client(cluster), cluster)
+    look = "condor_q -hold tells why jobs are held, condor_q -better-analyze why they wait; their logs are in the logs folder of the run"
+    return Pool(Client(cluster), cluster, look=look)
 
 
 def _lpc(
@@ -224,7 +225,7 @@ def _facility(name: str, usual: str | None, variable: str | None, where: str) ->
             raise CondorError(msg) from error
         if package is not None:
             _send_code(client, package)
-        return Pool(client)
+        return Pool(client, look=f"Start workers in {where}")
 
     return opener
 

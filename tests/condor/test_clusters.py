@@ -152,3 +152,14 @@ def test_code_for_workers_that_do_not_have_it(tmp_path, monkeypatch) -> None:
         finally:
             worker.terminate()
             scheduler.terminate()
+
+
+def test_a_cluster_without_workers_is_told_and_given_up(site, tmp_path, monkeypatch) -> None:
+    site("dask_lxplus", "CernCluster")
+    with open_cluster("lxplus", workers=0, folder=tmp_path) as pool:
+        assert pool.status().problems == ()
+        pool.check()
+        monkeypatch.setattr(pool, "_count", lambda: (0, 7 * 3600.0))
+        assert "no worker for 420 minutes. condor_q -hold" in pool.status().problems[0]
+        with pytest.raises(CondorError, match=r"no worker.*condor_q -hold.*finished chunks are kept"):
+            pool.check()
