@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -36,6 +37,17 @@ _register("lhefiles", HERE / "samples" / "lhefiles.py")
 _register("paper_pool", HERE / "condor" / "paper_pool.py")
 _register("standin", HERE / "condor" / "standin" / "__init__.py")
 _register("slepton_reference", HERE / "processors" / "slepton_reference.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked ``htcondor`` run where a real pool is set up, and nowhere else."""
+    missing = [] if shutil.which("condor_master") else ["condor_master on PATH"]
+    missing += [] if os.environ.get("CONDOR_CONFIG") else ["CONDOR_CONFIG"]
+    if missing:
+        skip = pytest.mark.skip(reason=f"needs a real HTCondor pool; missing: {', '.join(missing)}")
+        for item in items:
+            if item.get_closest_marker("htcondor"):
+                item.add_marker(skip)
 
 
 @pytest.fixture(scope="session")

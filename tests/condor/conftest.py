@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,27 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from standin import Standin
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked ``htcondor`` run where a real pool is set up, and nowhere else."""
-    wanting = [
-        *(["condor_master on the PATH"] if shutil.which("condor_master") is None else []),
-        *(["CONDOR_CONFIG"] if not os.environ.get("CONDOR_CONFIG") else []),
-    ]
-    if wanting:
-        skip = pytest.mark.skip(reason=f"needs a real HTCondor pool: {' and '.join(wanting)} missing")
-        for item in items:
-            if item.get_closest_marker("htcondor"):
-                item.add_marker(skip)
+    from standin import RealPool, Standin
 
 
 @pytest.fixture
 def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Standin]]:
     """Start a stand-in for an HTCondor pool; its tools come first on PATH.
 
-    ``standin(cpus=2, memory=4096, shared_fs=True, memory_policy=True, vacate_time=5.0)``; see :class:`standin.Standin`.
+    ``standin(cpus=2, memory=4096, shared_fs=True, memory_policy=True, vacate_time=5.0, by_hand=False)``; see :class:`standin.Standin`.
     """
     from standin import Standin, Unusable
 
@@ -50,3 +36,21 @@ def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     yield start
     for pool in started:
         pool.close()
+
+
+@pytest.fixture
+def real_pool() -> Iterator[RealPool]:
+    """The pool of this host, for tests marked ``htcondor``; what they submit with it is removed at the end."""
+    from standin import RealPool
+
+    pool = RealPool()
+    yield pool
+    pool.close()
+
+
+@pytest.fixture(params=["standin", pytest.param("real", marks=pytest.mark.htcondor)])
+def either_pool(request: pytest.FixtureRequest) -> RealPool:
+    """The stand-in and a real pool: what is true of one must be true of the other."""
+    if request.param == "real":
+        return request.getfixturevalue("real_pool")
+    return request.getfixturevalue("standin")()

@@ -18,7 +18,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from standin import Standin
+    from standin import RealPool, Standin
 
     Start = Callable[..., Standin]
 
@@ -395,8 +395,8 @@ def test_hold_and_release(standin: Start, tmp_path: Path) -> None:
     idle = pool.submit(description("requirements = False", script="sleep 60"), cwd=tmp_path)
     pool.wait_for(running, "running")
     assert pool.job(idle)["state"] == "idle"
-    said = pool.tool("condor_hold", "-reason", "to look", str(running), str(idle))
-    assert said == f"Job {running}.0 held\nJob {idle}.0 held\n"
+    said = pool.tool("condor_hold", "-reason", "to look", str(running), f"{idle}.0")
+    assert said == f"All jobs in cluster {running} have been held\nJob {idle}.0 held\n"
     user = pool.job(idle)["Owner"]
     assert held(pool, idle) == (1, 0, f"to look (via condor_hold (by user {user}))")
     assert held(pool, running)[0] == 1
@@ -592,7 +592,139 @@ def test_the_event_log_is_one_that_htcondor_reads(standin: Start, tmp_path: Path
     assert [event["TerminatedAndRequeued"] for event in evicted] == [True, False]
 
 
+def test_what_tools_find_and_do_not_find(standin: Start) -> None:
+    pool = standin(by_hand=True)
+    pool.submit(description("+Kind = 1"))
+    for words, told in {
+        ("5",): "Couldn't find/remove all jobs in cluster 5",
+        ("5.1",): "Job 5.1 not found",
+        ("-constraint", "Kind == 2"): "Couldn't find/remove all jobs matching constraint Kind == 2",
+        (): "no job given",
+    }.items():
+        with pytest.raises(subprocess.CalledProcessError) as caught:
+            pool.tool("condor_rm", *words)
+        assert told in caught.value.stderr
+    assert (
+        pool.tool("condor_rm", "-cons", "Kind == 1")
+        == "All jobs matching constraint Kind == 1 have been marked for removal\n"
+    )
+
+
+# ------------------------------------------------------------------ true of the stand-in and of a real pool
+
+
+def test_either_pool_runs_a_job(either_pool: RealPool, tmp_path: Path) -> None:
+    lines = [
+        *TRANSFER,
+        "transfer_input_files = in",
+        "transfer_output_files = made",
+        "output = o",
+        "error = e",
+        "log = log",
+    ]
+    (tmp_path / "in").write_text("given\n")
+    cluster = either_pool.submit(
+        description(*lines, script="cat in; cp in made; echo bad >&2; exit 3"), cwd=tmp_path
+    )
+    row = either_pool.wait_for(cluster, "completed")
+    assert (row["ExitCode"], row["ExitBySignal"], row["NumJobStarts"]) == (3, False, 1)
+    assert [read(tmp_path / name) for name in ("o", "made", "e")] == ["given\n", "given\n", "bad\n"]
+    assert "(1) Normal termination (return value 3)" in read(tmp_path / "log")
+
+
+def test_either_pool_ends_a_job_by_signal(either_pool: RealPool, tmp_path: Path) -> None:
+    cluster = either_pool.submit(description("log = log", script="kill -9 $$"), cwd=tmp_path)
+    row = either_pool.wait_for(cluster, "completed")
+    assert (row["ExitBySignal"], row["ExitSignal"]) == (True, 9)
+    assert "(0) Abnormal termination (signal 9)" in read(tmp_path / "log")
+
+
+def test_either_pool_tries_again(either_pool: RealPool, tmp_path: Path) -> None:
+    lines = ["max_retries = 1", "retry_until = ExitCode =!= 75"]
+    row = either_pool.wait_for(
+        either_pool.submit(description(*lines, script="exit 75"), cwd=tmp_path), "completed"
+    )
+    assert (row["ExitCode"], row["NumJobStarts"], row["NumJobCompletions"]) == (75, 2, 2)
+
+
+def test_either_pool_holds_and_releases(either_pool: RealPool, tmp_path: Path) -> None:
+    lines = [*TRANSFER, "transfer_input_files = gone", "on_exit_hold = ExitCode == 3", "log = log"]
+    cluster = either_pool.submit(description(*lines, script="exit 3"), cwd=tmp_path)
+    row = either_pool.wait_for(cluster, "held")
+    assert row["HoldReasonCode"] == 13
+    assert "Transfer input files failure at access point" in row["HoldReason"]
+    assert "No such file or directory" in row["HoldReason"]
+    (tmp_path / "gone").touch()
+    either_pool.release(cluster)
+    either_pool.wait(lambda jobs: jobs[0].get("HoldReasonCode") == 3)
+    assert "OnExitHold" in either_pool.job(cluster)["HoldReason"]
+    heads = [
+        line[:3] for line in read(tmp_path / "log").splitlines() if line[:3].isdigit() and line[3:5] == " ("
+    ]
+    assert [head for head in heads if head in ("000", "012", "013")] == ["000", "012", "013", "012"]
+
+
+def test_either_pool_keeps_what_an_evicted_job_made(either_pool: RealPool, tmp_path: Path) -> None:
+    script = "trap 'echo soft >> made; exit 0' TERM; [ -e made ] && exit 0; touch made; while :; do sleep 0.1; done"
+    lines = [*OR_EVICT, "transfer_output_files = made"]
+    cluster = either_pool.submit(description(*lines, script=script), cwd=tmp_path)
+    either_pool.wait_for(cluster, "running")
+    # The shell needs a moment to set its trap.
+    time.sleep(2)
+    either_pool.vacate(cluster)
+    assert either_pool.wait_for(cluster, "completed")["NumJobStarts"] == 2
+    assert read(tmp_path / "made") == "soft\n"
+
+
+def test_either_pool_removes_what_never_matches(either_pool: RealPool, tmp_path: Path) -> None:
+    cluster = either_pool.submit(description("requirements = TARGET.Memory < 0"), cwd=tmp_path)
+    time.sleep(1)
+    assert either_pool.job(cluster)["state"] == "idle"
+    either_pool.remove(cluster)
+    assert "via condor_rm" in either_pool.wait_for(cluster, "removed")["RemoveReason"]
+
+
+def test_a_pool_by_its_tools(standin: Start, tmp_path: Path) -> None:
+    from standin import RealPool
+
+    standin()
+    pool = RealPool(patience=40)
+    assert pool.jobs() == []
+    text = description("log = log", script="sleep 60", queue="queue 2")
+    cluster = pool.submit(text, cwd=tmp_path)
+    pool.wait_for(cluster, "running")
+    pool.hold(cluster, "to look")
+    assert "to look" in pool.wait_for(cluster, "held")["HoldReason"]
+    pool.release(cluster)
+    pool.wait_for(cluster, "running")
+    pool.vacate(cluster, fast=True)
+    pool.remove(f"{cluster}.1")
+    pool.wait_for(f"{cluster}.1", "removed")
+    pool.close()
+    pool.wait(lambda jobs: not jobs)
+
+
 # ------------------------------------------------------------------ the pool itself
+
+
+def test_jobs_that_start_when_told(standin: Start, tmp_path: Path) -> None:
+    pool = standin(by_hand=True)
+    cluster = pool.submit(description(queue="queue 2"), cwd=tmp_path)
+    time.sleep(0.3)
+    assert [row["state"] for row in pool.jobs()] == ["idle", "idle"]
+    pool.start(f"{cluster}.1")
+    pool.wait_for(f"{cluster}.1", "completed")
+    assert [row["id"] for row in pool.jobs()] == [f"{cluster}.0"]
+    pool.forget(cluster)
+    assert [row["id"] for row in pool.history()] == [f"{cluster}.1"]
+    with pytest.raises(LookupError, match="not in the queue"):
+        pool.hold(cluster)
+
+
+def test_a_job_that_asks_for_no_memory_has_little(standin: Start, tmp_path: Path) -> None:
+    pool = standin()
+    cluster = pool.submit(description("hold = True"), cwd=tmp_path)
+    assert pool.job(cluster)["RequestMemory"] == 128
 
 
 def test_pools_side_by_side(standin: Start, tmp_path: Path) -> None:

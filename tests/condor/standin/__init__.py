@@ -4,7 +4,7 @@ Submit descriptions, macros, quoting, ClassAd expressions and matching are HTCon
 modules of version 24.  Only what moves is written here: the queue, slots, the sandbox of a job, transfer of files, the spool, hold and
 vacate, and the event log.  Not modelled: accounts, authentication, priorities, containers, several machines.
 
-- ``control``: :class:`Standin`, what a test holds
+- ``control``: :class:`Standin`, what a test holds, and :class:`RealPool`, the same for a real pool
 - ``__main__``: the program: ``python standin serve FOLDER`` is the pool, ``python standin tool FOLDER condor_q ...`` a tool
 - ``tools``: the command line tools
 - ``pool``: queue, slots and requests of tools
@@ -14,6 +14,6 @@ vacate, and the event log.  Not modelled: accounts, authentication, priorities, 
 - ``ads``: ClassAds
 """
 
-from standin.control import Standin, Unusable
+from standin.control import RealPool, Standin, Unusable
 
-__all__ = ["Standin", "Unusable"]
+__all__ = ["RealPool", "Standin", "Unusable"]

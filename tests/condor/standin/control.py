@@ -1,4 +1,4 @@
-"""A pool as a test holds it."""
+"""Pools as a test holds them: the stand-in, and a real one by its tools."""
 
 from __future__ import annotations
 
@@ -13,17 +13,135 @@ from typing import TYPE_CHECKING, Any
 from standin.tools import ask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-STATES = {1: "idle", 2: "running", 3: "removed", 4: "completed", 5: "held"}
+    Row = dict[str, Any]
+
+STATES = {1: "idle", 2: "running", 3: "removed", 4: "completed", 5: "held", 6: "running", 7: "idle"}
 
 
 class Unusable(Exception):
     """HTCondor's modules cannot be imported here."""
 
 
-class Standin:
-    """A pool, in a process that ends with this one.
+class RealPool:
+    """A pool by the tools that come first on PATH; jobs are rows of their attributes, with ``id`` and ``state``.
+
+    ``state`` is idle, running, held, completed or removed.
+
+    Parameters
+    ----------
+    patience
+        Seconds to wait for something, unless told.
+    """
+
+    def __init__(self, patience: float = 180.0) -> None:
+        self.patience = patience
+        self._clusters: list[int] = []
+
+    def close(self) -> None:
+        """Remove the jobs that were submitted here."""
+        if self._clusters:
+            self._call("condor_rm", *map(str, self._clusters), check=False)
+
+    def tool(self, name: str, *words: str, cwd: Path | None = None, text: str = "") -> str:
+        """Call a tool and return what it printed; one that fails raises ``subprocess.CalledProcessError``."""
+        return self._call(name, *words, cwd=cwd, text=text)
+
+    def _call(
+        self, name: str, *words: str, cwd: Path | None = None, text: str = "", check: bool = True
+    ) -> str:
+        done = subprocess.run(
+            [name, *words], input=text, cwd=cwd, check=check, capture_output=True, text=True, timeout=120
+        )
+        return done.stdout
+
+    def submit(self, text: str, *options: str, cwd: Path | None = None) -> int:
+        """Submit a description; returns the number of the cluster."""
+        # HTCondor reads a description from its input where no file is named.
+        said = self.tool("condor_submit", "-terse", *options, cwd=cwd, text=text)
+        self._clusters.append(int(said.split(".")[0]))
+        return self._clusters[-1]
+
+    def jobs(self) -> list[Row]:
+        """Jobs in the queue."""
+        return self._rows("condor_q")
+
+    def history(self) -> list[Row]:
+        """Jobs that left the queue, the last first."""
+        return self._rows("condor_history")
+
+    def _rows(self, tool: str) -> list[Row]:
+        names = list(map(str, self._clusters))
+        said = self.tool(tool, *names, "-json") if names else ""
+        return [_row(row) for row in json.loads(said[said.index("[") :] if "[" in said else "[]")]
+
+    def job(self, job: str | int) -> Row:
+        """One job, wherever it is."""
+        wanted = _id(job)
+        return next(
+            row for rows in (self.jobs, self.history, self.jobs) for row in rows() if row["id"] == wanted
+        )
+
+    def hold(self, job: str | int, reason: str = "by the test") -> None:
+        """Hold a job."""
+        self.tool("condor_hold", "-reason", reason, _id(job))
+
+    def release(self, job: str | int) -> None:
+        """Release a held job."""
+        self.tool("condor_release", _id(job))
+
+    def remove(self, job: str | int) -> None:
+        """Remove a job."""
+        self.tool("condor_rm", _id(job))
+
+    def vacate(self, job: str | int, *, fast: bool = False) -> None:
+        """Take the machine from a job; it starts again."""
+        self.tool("condor_vacate_job", *(["-fast"] if fast else []), _id(job))
+
+    def wait(
+        self,
+        predicate: Callable[[list[Row]], Any],
+        timeout: float | None = None,
+        *,
+        what: str = "what was waited for",
+    ) -> list[Row]:
+        """Wait until something is true of the jobs in the queue, and return them.
+
+        Raises
+        ------
+        TimeoutError
+            With the jobs as they are then.
+        """
+        timeout = self.patience if timeout is None else timeout
+        until = time.monotonic() + timeout
+        while True:
+            jobs = self.jobs()
+            if predicate(jobs):
+                return jobs
+            if time.monotonic() > until:
+                seen = [(row["id"], row["state"], row.get("HoldReason")) for row in [*jobs, *self.history()]]
+                msg = f"{what} did not happen in {timeout} s; jobs: {seen}{self._more()}"
+                raise TimeoutError(msg)
+            time.sleep(0.05)
+
+    def wait_for(self, job: str | int, state: str, timeout: float | None = None) -> Row:
+        """Wait until a job is in a state, in the queue or out of it; returns it as it was then."""
+        found: list[Row] = []
+
+        def there(_: list[Row]) -> bool:
+            found[:] = [self.job(job)]
+            return found[0]["state"] == state
+
+        self.wait(there, timeout, what=f"{state} of job {_id(job)}")
+        return found[0]
+
+    def _more(self) -> str:
+        return ""
+
+
+class Standin(RealPool):
+    """The stand-in, in a process that ends with this one.
 
     Parameters
     ----------
@@ -37,6 +155,8 @@ class Standin:
         Whether a job that takes more memory than it asked for is held.
     vacate_time
         Seconds between the signal that announces the end and the one that brings it.
+    by_hand
+        Whether jobs start only when :meth:`start` is called.
     """
 
     def __init__(
@@ -48,26 +168,23 @@ class Standin:
         shared_fs: bool = True,
         memory_policy: bool = True,
         vacate_time: float = 5.0,
+        by_hand: bool = False,
     ) -> None:
+        super().__init__(patience=40.0)
         self.folder = folder.absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.bin = self.folder / "bin"
-        command = [sys.executable, "-E", "-s", str(Path(__file__).parent), "serve", str(self.folder)]
-        command += [
-            "--parent",
-            str(os.getpid()),
-            "--cpus",
-            str(cpus),
-            "--memory",
-            str(memory),
-            "--vacate-time",
-            str(vacate_time),
-        ]
-        command += [] if shared_fs else ["--no-shared-fs"]
-        command += [] if memory_policy else ["--no-memory-policy"]
+        options = {"--parent": os.getpid(), "--cpus": cpus, "--memory": memory, "--vacate-time": vacate_time}
+        flags = {
+            "--no-shared-fs": not shared_fs,
+            "--no-memory-policy": not memory_policy,
+            "--by-hand": by_hand,
+        }
+        words = [str(word) for option in options.items() for word in option]
+        words += [flag for flag, given in flags.items() if given]
         with (self.folder / "pool.log").open("wb") as log:
             self._server = subprocess.Popen(
-                command,
+                [sys.executable, "-E", "-s", str(Path(__file__).parent), "serve", str(self.folder), *words],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -79,10 +196,9 @@ class Standin:
             first = said.readline().strip()
         if first != "ready":
             self._server.wait()
-            words = (self.folder / "pool.log").read_text()[-2000:]
             if first.startswith("unusable: "):
                 raise Unusable(first.removeprefix("unusable: "))
-            msg = f"the stand-in pool did not start: {first}{words}"
+            msg = f"the stand-in pool did not start: {first}{self.log}"
             raise RuntimeError(msg)
 
     @property
@@ -102,88 +218,41 @@ class Standin:
 
     # -------------------------------------------------------------- jobs
 
-    def tool(self, name: str, *words: str, cwd: Path | None = None, text: str = "") -> str:
-        """Call a tool and return what it printed; one that fails raises ``subprocess.CalledProcessError``."""
-        done = subprocess.run(
-            [self.bin / name, *words],
-            input=text,
-            cwd=cwd,
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        return done.stdout
-
-    def submit(self, text: str, *options: str, cwd: Path | None = None) -> int:
-        """Submit a description; returns the number of the cluster."""
-        return int(self.tool("condor_submit", "-terse", *options, cwd=cwd, text=text).split(".")[0])
-
-    def jobs(self) -> list[dict[str, Any]]:
-        """Jobs in the queue: their attributes, ``id`` and ``state`` (idle, running, held, completed, removed)."""
-        return self._rows(history=False)
-
-    def history(self) -> list[dict[str, Any]]:
-        """Jobs that left the queue, the last first."""
-        return self._rows(history=True)
-
-    def job(self, job: str | int) -> dict[str, Any]:
-        """One job, wherever it is."""
-        return next(row for row in [*self.jobs(), *self.history()] if row["id"] == _id(job))
-
-    def hold(self, job: str | int, reason: str | None = None) -> None:
-        """Hold a job, as condor_hold does."""
-        self._act("hold", job, reason=reason)
-
-    def release(self, job: str | int) -> None:
-        """Release a held job."""
-        self._act("release", job)
-
-    def remove(self, job: str | int) -> None:
-        """Remove a job, as condor_rm does."""
-        self._act("rm", job)
-
-    def vacate(self, job: str | int, *, fast: bool = False) -> None:
-        """Take the machine from a job; it starts again."""
-        self._act("vacate_job", job, fast=fast)
+    def start(self, job: str | int) -> None:
+        """Start a job of a pool where nothing starts by itself."""
+        self._act("start", job)
 
     def kill(self, job: str | int) -> None:
-        """SIGKILL to all processes of a job."""
+        """SIGKILL to all processes of a job, behind HTCondor's back."""
         self._act("kill", job)
 
     def forget(self, job: str | int) -> None:
         """Drop a job from the queue without a trace."""
         self._act("forget", job)
+        self.wait(lambda jobs: _id(job) not in [row["id"] for row in jobs])
 
-    def wait(
-        self,
-        predicate: Callable[[list[dict[str, Any]]], Any],
-        timeout: float = 40.0,
-        *,
-        what: str = "what was waited for",
-    ) -> list[dict[str, Any]]:
-        """Wait until something is true of the jobs in the queue, and return them.
+    def tool(self, name: str, *words: str, cwd: Path | None = None, text: str = "") -> str:
+        """Call a tool, also where those of another pool come first on PATH."""
+        return self._call(str(self.bin / name), *words, cwd=cwd, text=text)
 
-        Raises
-        ------
-        TimeoutError
-            With the jobs as they are then.
-        """
-        until = time.monotonic() + timeout
-        while True:
-            jobs = self.jobs()
-            if predicate(jobs):
-                return jobs
-            if time.monotonic() > until:
-                seen = [(row["id"], row["state"], row.get("HoldReason")) for row in [*jobs, *self.history()]]
-                msg = f"{what} did not happen in {timeout} s; jobs: {seen}; pool: {self.log[-1000:]}"
-                raise TimeoutError(msg)
-            time.sleep(0.05)
+    # The rest of this part does what RealPool does, without a process for each call, and behind the tools that go wrong.
 
-    def wait_for(self, job: str | int, state: str, timeout: float = 40.0) -> dict[str, Any]:
-        """Wait until a job is in a state, in the queue or out of it."""
-        self.wait(lambda _: self.job(job)["state"] == state, timeout, what=f"{state} of job {_id(job)}")
-        return self.job(job)
+    def hold(self, job: str | int, reason: str | None = None) -> None:
+        self._act("hold", job, reason=reason)
+
+    def release(self, job: str | int) -> None:
+        self._act("release", job)
+
+    def remove(self, job: str | int) -> None:
+        self._act("rm", job)
+
+    def vacate(self, job: str | int, *, fast: bool = False) -> None:
+        self._act("vacate_job", job, fast=fast)
+
+    def _rows(self, tool: str) -> list[Row]:
+        asked = {"ids": [], "constraint": None, "attributes": None, "form": "json", "limit": None}
+        said = self._ask("query", history=tool == "condor_history", **asked)
+        return [_row(json.loads(row)) for row in said["rows"]]
 
     # -------------------------------------------------------------- tools
 
@@ -206,22 +275,19 @@ class Standin:
             msg = f"{action}: job {_id(job)} is not in the queue, or not in a state for it"
             raise LookupError(msg)
 
-    def _rows(self, *, history: bool) -> list[dict[str, Any]]:
-        said = self._ask(
-            "query", ids=[], constraint=None, attributes=None, history=history, form="json", limit=None
-        )
-        rows: Iterable[dict[str, Any]] = map(json.loads, said["rows"])
-        return [
-            {**row, "id": f"{row['ClusterId']}.{row['ProcId']}", "state": STATES[row["JobStatus"]]}
-            for row in rows
-        ]
-
     def _ask(self, do: str, **request: Any) -> dict[str, Any]:
         said = ask(self.folder, do, **request)
         if "error" in said:
             raise RuntimeError(said["error"])
         return said
 
+    def _more(self) -> str:
+        return f"; pool: {self.log[-1000:]}"
+
 
 def _id(job: str | int) -> str:
     return job if isinstance(job, str) else f"{job}.0"
+
+
+def _row(row: Row) -> Row:
+    return {**row, "id": f"{row['ClusterId']}.{row['ProcId']}", "state": STATES[row["JobStatus"]]}

@@ -52,9 +52,14 @@ class Job:
         self.slot, self.scratch = "", Path()
         self.stop: Stop | None = None
         self.not_before = 0.0
+        # What of the machine it has while it runs; requests may be expressions that change.
+        self.cpus = self.memory = 0
         self.spool = pool.folder / "spool" / self.key
         self.kept = pool.folder / "spool" / f"{self.key}.evicted"
         ad["GlobalJobId"] = f"{pool.name}#{self.key}#{int(time.time())}"
+        if "RequestMemory" not in ad or "MemoryUsage" in str(ad.lookup("RequestMemory")):
+            # What condor_submit takes where nothing is asked for.
+            ad["RequestMemory"] = pool.default_memory
         self.status(IDLE)
         if spool:
             self._to_spool()
@@ -72,6 +77,16 @@ class Job:
     @property
     def iwd(self) -> Path:
         return Path(self.get("Iwd"))
+
+    @property
+    def running(self) -> bool:
+        """Whether it has a slot, be it on its way out."""
+        return self.process is not None
+
+    @property
+    def request(self) -> tuple[int, int]:
+        """Cores, and memory in MB."""
+        return int(self.get("RequestCpus", 1)), int(self.get("RequestMemory", self.pool.default_memory))
 
     @property
     def transfers(self) -> bool:
@@ -154,6 +169,7 @@ class Job:
     def start(self, slot: str) -> None:
         """Make the sandbox and start the job; what goes wrong holds it."""
         self.slot, self.stop = slot, None
+        self.cpus, self.memory = self.request
         self.scratch = (
             self.pool.folder
             / "execute"
@@ -374,10 +390,9 @@ class Job:
         if used > int(self.get("MemoryUsage", 0)):
             self.ad["MemoryUsage"] = used
             self.ad["ResidentSetSize"] = used * 1024
-        limit = int(self.get("RequestMemory", self.pool.default_memory))
-        if self.pool.memory_policy and used > limit and self.stop is None:
+        if self.pool.memory_policy and used > self.memory and self.stop is None:
             reason = (
-                f"Error from {self.host}: Job has gone over cgroup memory limit of {limit} megabytes. "
+                f"Error from {self.host}: Job has gone over cgroup memory limit of {self.memory} megabytes. "
                 f"Last measured usage: {used} megabytes.  Consider resubmitting with a higher request_memory."
             )
             self.event(event_log.image_size(used))

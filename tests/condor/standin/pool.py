@@ -13,8 +13,6 @@ from standin.sandbox import TransferError
 if TYPE_CHECKING:
     from pathlib import Path
 
-_ACTIONS = {"rm": "removed", "hold": "held", "release": "released", "vacate_job": "vacated"}
-
 
 class Pool:
     """One machine and one schedd, under one name."""
@@ -29,6 +27,7 @@ class Pool:
         shared_fs: bool = True,
         memory_policy: bool = True,
         vacate_time: float = 5.0,
+        by_hand: bool = False,
         cycle: float = 0.5,
     ) -> None:
         self.folder, self.name = folder, name
@@ -39,8 +38,10 @@ class Pool:
             vacate_time,
             cycle,
         )
+        self.by_hand = by_hand
         self.jobs: dict[str, Job] = {}
         self.left: list[Job] = []
+        self.forgotten: set[str] = set()
         self.next = 1
         self.calls: list[list[str]] = []
         self.faults: dict[str, dict[str, Any]] = {}
@@ -51,6 +52,9 @@ class Pool:
     def step(self) -> None:
         """Look after all jobs once, and start those that match."""
         now = time.monotonic()
+        for key in self.forgotten:
+            self.jobs.pop(key, None)
+        self.forgotten.clear()
         for job in list(self.jobs.values()):
             job.watch()
         if now - self._measured > 0.3:
@@ -66,26 +70,30 @@ class Pool:
                 self.left.append(self.jobs.pop(key))
                 job.gone()
         for job in list(self.jobs.values()):
-            if job.state == IDLE and job.process is None and now >= job.not_before and self._matches(job):
-                job.start(self._free_slot())
+            if not self.by_hand and now >= job.not_before:
+                self._start(job)
 
     def _leaves(self, job: Job) -> bool:
-        if job.process is not None or job.state not in (REMOVED, COMPLETED):
+        if job.running or job.state not in (REMOVED, COMPLETED):
             return False
         return job.state == REMOVED or job.get("LeaveJobInQueue", False) is not True
 
-    def _matches(self, job: Job) -> bool:
-        machine = self.machine("slot1")
-        # RequestCpus may be an expression, too.
-        fits = self._free("RequestCpus", self.cpus, 1) >= int(job.get("RequestCpus", 1))
-        return fits and bool(job.ad.symmetricMatch(machine))
+    def _start(self, job: Job) -> bool:
+        if job.state != IDLE or job.running or not self._matches(job):
+            return False
+        job.start(self._free_slot())
+        return True
 
-    def _free(self, attribute: str, total: int, default: int) -> int:
-        taken = [int(job.get(attribute, default)) for job in self.jobs.values() if job.process is not None]
-        return total - sum(taken)
+    def _matches(self, job: Job) -> bool:
+        # A job that asks for no core in its requirements needs some all the same.
+        return job.request[0] <= self._free()[0] and bool(job.ad.symmetricMatch(self.machine("slot1")))
+
+    def _free(self) -> tuple[int, int]:
+        running = [job for job in self.jobs.values() if job.running]
+        return self.cpus - sum(job.cpus for job in running), self.memory - sum(job.memory for job in running)
 
     def _free_slot(self) -> str:
-        taken = {job.slot for job in self.jobs.values() if job.process is not None}
+        taken = {job.slot for job in self.jobs.values() if job.running}
         number = 1
         while f"slot1_{number}" in taken:
             number += 1
@@ -94,6 +102,7 @@ class Pool:
     def machine(self, slot: str) -> Any:
         """The ad of the machine, with what is free."""
         host = socket.gethostname()
+        cpus, memory = self._free()
         ad = ads.load("classad").ClassAd(
             {
                 "MyType": "Machine",
@@ -106,9 +115,9 @@ class Pool:
                 "HasJobDeferral": True,
                 "FileSystemDomain": ads.DOMAIN if self.shared_fs else f"{host}.elsewhere",
                 "UidDomain": host,
-                "Cpus": self._free("RequestCpus", self.cpus, 1),
+                "Cpus": cpus,
                 "TotalCpus": self.cpus,
-                "Memory": self._free("RequestMemory", self.memory, self.default_memory),
+                "Memory": memory,
                 "TotalMemory": self.memory,
                 "Disk": 10**8,
                 "State": "Unclaimed",
@@ -161,9 +170,11 @@ class Pool:
     def _do_act(
         self, action: str, ids: list[str], constraint: str | None, reason: str | None, fast: bool
     ) -> dict[str, Any]:
-        jobs, missing = self._select(ids, constraint)
+        jobs = self._select(ids, constraint)
         done = [job.key for job in jobs if self._act(job, action, reason, fast)]
-        return {"done": done, "missing": missing + [job.key for job in jobs if job.key not in done]}
+        # A name is missing if nothing was done for it, also where its jobs are not in a state for it.
+        hit = {name for key in done for name in (key, key.split(".")[0], self.jobs[key].get("Owner"), "all")}
+        return {"done": done, "missing": [name for name in ids if name not in hit]}
 
     def _act(self, job: Job, action: str, reason: str | None, fast: bool) -> bool:
         told = f"via condor_{action} (by user {job.get('Owner')})"
@@ -176,13 +187,15 @@ class Pool:
             job.release(told)
         elif action == "vacate_job" and job.state == RUNNING:
             job.vacate(fast=fast)
-        elif action == "kill" and job.process is not None:
+        elif action == "kill" and job.running:
             job.kill()
+        elif action == "start":
+            return self._start(job)
         elif action == "transfer_data" and "SUBMIT_Iwd" in job.ad:
             job.transfer_data()
         elif action == "forget":
             job.kill()
-            del self.jobs[job.key]
+            self.forgotten.add(job.key)
         else:
             return False
         return True
@@ -196,18 +209,15 @@ class Pool:
         form: str,
         limit: int | None,
     ) -> dict[str, Any]:
-        jobs, _ = self._select(ids, constraint, history=history)
+        jobs = self._select(ids, constraint, history=history)
         return {"rows": [self._row(job.ad, attributes, form) for job in jobs[:limit]]}
 
     def _do_machines(self, constraint: str | None, attributes: list[str] | None, form: str) -> dict[str, Any]:
         machines = [self.machine("slot1")]
         for job in self.jobs.values():
-            if job.process is not None:
+            if job.running:
                 ad = self.machine(job.slot)
-                ad["Cpus"], ad["Memory"] = (
-                    int(job.get("RequestCpus", 1)),
-                    int(job.get("RequestMemory", self.default_memory)),
-                )
+                ad["Cpus"], ad["Memory"] = job.cpus, job.memory
                 ad["State"], ad["Activity"], ad["SlotType"] = "Claimed", "Busy", "Dynamic"
                 ad["JobId"], ad["PartitionableSlot"] = job.key, False
                 machines.append(ad)
@@ -245,16 +255,11 @@ class Pool:
         probe["StandinProbe"] = ads.load("classad").ExprTree(text)
         return ads.evaluate(probe, "StandinProbe", "undefined")
 
-    def _select(
-        self, ids: list[str], constraint: str | None, *, history: bool = False
-    ) -> tuple[list[Job], list[str]]:
-        """Jobs by number of cluster, of job, owner or ``all``, that fulfil the constraint; and names that fit none."""
-        jobs = self.left[::-1] if history else list(self.jobs.values())
-        found = [
+    def _select(self, ids: list[str], constraint: str | None, *, history: bool = False) -> list[Job]:
+        """Jobs by number of cluster or of job, or by owner, that fulfil the constraint."""
+        return [
             job
-            for job in jobs
+            for job in (self.left[::-1] if history else list(self.jobs.values()))
             if (not ids or {"all", job.key, job.key.split(".")[0], job.get("Owner")} & set(ids))
             and (constraint is None or ads.holds(job.ad, constraint))
         ]
-        names = {name for job in found for name in ("all", job.key, job.key.split(".")[0], job.get("Owner"))}
-        return found, [name for name in ids if name not in names]

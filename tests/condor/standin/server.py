@@ -28,6 +28,7 @@ def serve(folder: Path, words: list[str]) -> int:
     parser.add_argument("--memory", type=int, default=4096)
     parser.add_argument("--no-shared-fs", action="store_true")
     parser.add_argument("--no-memory-policy", action="store_true")
+    parser.add_argument("--by-hand", action="store_true")
     parser.add_argument("--vacate-time", type=float, default=5.0)
     parser.add_argument("--parent", type=int, default=os.getppid())
     options = parser.parse_args(words)
@@ -46,6 +47,7 @@ def serve(folder: Path, words: list[str]) -> int:
         shared_fs=not options.no_shared_fs,
         memory_policy=not options.no_memory_policy,
         vacate_time=options.vacate_time,
+        by_hand=options.by_hand,
     )
     ended = []
     for number in (signal.SIGTERM, signal.SIGINT):

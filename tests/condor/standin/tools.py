@@ -62,8 +62,9 @@ def _run(folder: Path, tool: str, words: list[str]) -> int:
         os.kill(os.getppid(), signal.SIGKILL)
         return 1
     options, names = _words(tool, words)
-    if options.get("name", NAME) != NAME:
-        msg = f"ERROR: Can't find address of schedd {options['name']}"
+    schedd = options.get("name", options.get("remote", NAME))
+    if schedd != NAME:
+        msg = f"ERROR: Can't find address of schedd {schedd}"
         raise Failure(msg)
     if not (fault.get("only_with_name") and "name" not in options):
         TOOLS[tool](folder, options, names)
@@ -189,15 +190,23 @@ def act(action: str, done: str, none: str) -> Callable[[Path, dict[str, Any], li
         )
         if "error" in said:
             raise Failure(said["error"])
-        for job in said["done"]:
-            print(f"Job {job} {done}")
-        if said["missing"]:
-            raise Failure(
-                "\n".join(f"Couldn't find/{none} all jobs matching {name}" for name in said["missing"])
-            )
-        if not said["done"] and "constraint" in options:
-            msg = f"Couldn't find/{none} all jobs matching constraint {options['constraint']}"
-            raise Failure(msg)
+        for name in names:
+            if name not in said["missing"]:
+                print(f"Job {name} {done}" if "." in name else f"All jobs in cluster {name} have been {done}")
+        missing = [
+            f"Job {name} not found" if "." in name else f"Couldn't find/{none} all jobs in cluster {name}"
+            for name in said["missing"]
+        ]
+        if "constraint" in options:
+            what = f"jobs matching constraint {options['constraint']}"
+            if said["done"]:
+                print(f"All {what} have been {done}")
+            else:
+                missing.append(f"Couldn't find/{none} all {what}")
+        elif not names:
+            print(f"All jobs have been {done}")
+        if missing:
+            raise Failure("\n".join(missing))
 
     return tool
 
