@@ -35,11 +35,6 @@ def holds(ad: Any, expression: str) -> bool:
 def _value(expression: Any, ad: Any, default: Any) -> Any:
     classad = load("classad")
     value = expression.eval(ad) if isinstance(expression, classad.ExprTree) else expression
-    if isinstance(value, classad.Value) and "MY." in str(expression).upper():
-        # MY. has a meaning in a match only: give the ad itself as an attribute of that name.
-        both = classad.parseOne(str(ad))
-        both["MY"] = ad
-        value = expression.eval(both)
     return default if value is None or isinstance(value, classad.Value) else value
 
 
