@@ -487,7 +487,7 @@ def test_slots(standin: Start, tmp_path: Path) -> None:
     never = pool.submit(description("request_memory = 2GB", script="sleep 60"), cwd=tmp_path)
     small = pool.submit(description("request_memory = 300", script="sleep 60"), cwd=tmp_path)
     pool.wait_for(small, "running")
-    one = pool.submit(description(script="sleep 60"), cwd=tmp_path)
+    one = pool.submit(description("request_memory = 50", script="sleep 60"), cwd=tmp_path)
     time.sleep(0.3)
     assert [pool.job(job)["state"] for job in (cores, memory, never, one)] == ["idle"] * 4
     slots = json.loads(pool.tool("condor_status", "-json", "-attributes", "Name,Cpus,Memory"))
