@@ -383,7 +383,7 @@ class HTCondorPool(Pool):
             self._fatal = CondorError(
                 f"{len(self._deaths)} jobs in a row ended before their worker registered: {told}. The logs are in "
                 f"{self._jobs.folder / 'logs'}. Most often Python or a package is missing on the workers (--environment ship, --image, --python), or "
-                f"the scheduler at {self.cluster.scheduler_address} cannot be reached from there (firewall: --submit-line does not help; choose a host "
+                f"the scheduler at {self.cluster.scheduler_address} cannot be reached from there (firewall: run this on a host "
                 "that workers reach)"
             )
 
