@@ -77,6 +77,11 @@ _WORDS = (
         ),
     ),
     (
+        # A redirector whose data servers do not answer in time says so, and means the file only sometimes.
+        TRANSIENT,
+        re.compile(r"no servers (are )?available", re.IGNORECASE),
+    ),
+    (
         # A server's plain "no such file" is final, whatever else its message holds.
         PERMANENT,
         re.compile(
@@ -88,7 +93,7 @@ _WORDS = (
         re.compile(
             r"time(d)?[ -]?out|operation expired|connection (was )?(reset|refused|lost|closed|aborted|error)|socket error|stream (disconnect|error)"
             r"|server (disconnected|is overloaded|error)|temporar(y|ily)|try again|too many (open files|requests|connections|redirect)|redirect limit"
-            r"|unable to (connect|open|read).*\b(network|host)\b|name or service not known|name resolution|no servers (are )?available|\[ERROR\] internal error"
+            r"|unable to (connect|open|read).*\b(network|host)\b|name or service not known|name resolution|\[ERROR\] internal error"
             r"|\b(408|425|429|500|502|503|504)\b[,:' ]*(message=)?[' ]*(request|too|internal|bad gateway|service|gateway)|input/output error|stale file handle|resource temporarily"
             r"|\[30(05|06|07|08|12|14|25)\]|incomplete read|payload is not completed|transferencodingerror",
             re.IGNORECASE,

@@ -73,13 +73,13 @@ def test_work_loss_hold_and_an_empty_queue(tmp_path, spool) -> None:
 def test_jobs_that_die_before_they_register(tmp_path) -> None:
     with opened(tmp_path, python="/no/such/python") as pool:
 
-        def look() -> bool:
+        def told() -> str:
             try:
                 pool.check()
             except CondorError as error:
-                assert "there is no /no/such/python" in str(error)
-                return True
-            return False
+                return str(error)
+            return ""
 
-        until(look)
+        until(told)
+        assert "there is no /no/such/python" in told()
     assert not queue(pool)

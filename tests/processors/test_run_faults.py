@@ -380,3 +380,46 @@ def test_a_mended_file_leaves_the_chunks_of_the_others(tmp_path) -> None:
     assert [e.from_checkpoint for e in second.ledger.chunks] == [True, False]
     assert bits(second) == bits(whole)
     assert second.fileset["tt"]["metadata"]["sum_weights"] == 600.0
+
+
+class Large(ProcessorABC):
+    """A megabyte per chunk."""
+
+    def process(self, events):
+        return {"a": np.full(125_000, float(len(events)))}
+
+    def postprocess(self, accumulator):
+        return accumulator
+
+
+def test_memory_of_the_driver_does_not_grow_with_the_number_of_chunks(sample, tmp_path) -> None:
+    import gc
+    import tracemalloc
+
+    def peak(chunksize: int) -> float:
+        gc.collect()
+        tracemalloc.start()
+        try:
+            result = run(Large(), fileset_of(sample), chunksize=chunksize)
+            assert result.ledger.complete
+            assert result.output["a"][0] == 960
+            return tracemalloc.get_traced_memory()[1] / 1e6
+        finally:
+            tracemalloc.stop()
+
+    peak(480)  # imports
+    few, many = peak(24), peak(3)
+    # 280 more results of a megabyte each.
+    assert many < few + 10, (few, many)
+
+
+def test_what_results_take_is_said_before_the_first_chunk(sample, tmp_path) -> None:
+    stages = []
+    go(sample, tmp_path, progress=lambda p: stages.append((p.stage, p.done, p.message)))
+    plans = [(i, message) for i, (stage, _, message) in enumerate(stages) if stage == "plan"]
+    ((place, message),) = plans
+    assert all(stage == "inspect" for stage, _, _ in stages[:place])
+    assert (
+        "960 events in 12 chunks, 12 of them to do; 30 histograms, 2,918 bins with their variations: 140 kB"
+        in message
+    )
