@@ -24,7 +24,9 @@ __all__ = [
     "JobOptions",
     "arguments",
     "command_by_hand",
+    "further_lines",
     "job_script",
+    "requests",
     "seconds",
     "submit_description",
     "table_of_jobs",
@@ -349,24 +351,8 @@ def submit_description(
         "when_to_transfer_output = ON_EXIT_OR_EVICT",
         "transfer_output_files = out-$(name)",
         "",
-        "# What the job asks for.",
-        *(
-            [f"universe = container\ncontainer_image = {value('image', options.image)}"]
-            if options.image
-            else []
-        ),
-        f"request_cpus = {options.cpus}",
-        f"request_memory = {megabytes('memory', options.memory)}MB",
-        f"request_disk = {megabytes('disk', options.disk)}MB",
+        *requests(options),
     ]
-    if options.walltime is not None:
-        lines += [
-            f"# {options.walltime}: a longer job is held.  MaxRuntime says the same to pools that plan with it.",
-            f"allowed_job_duration = {seconds(options.walltime)}",
-            f"+MaxRuntime = {seconds(options.walltime)}",
-        ]
-    if options.proxy is not None:
-        lines += ["# For files behind XRootD.", f"x509userproxy = {value('proxy', options.proxy)}"]
     lines += [
         "",
         f"# Code {RETRY}: this machine cannot run the job (no Python, no room), another may.  Any other code is for a person.",
@@ -384,10 +370,42 @@ def submit_description(
         "MY.MassgapSlice = $(slice)",
         "MY.MassgapAttempt = $(attempt)",
     ]
-    if options.submit_lines:
-        lines += ["", "# From --submit-line."]
-        lines += [f"{key} = {line}" for key, line in options.submit_lines.items()]
+    lines += further_lines(options)
     return "\n".join([*lines, "", f"queue slice, attempt, name, inputs from {table}", ""])
+
+
+def requests(options: JobOptions) -> list[str]:
+    """Lines that say what a job asks for.
+
+    Raises
+    ------
+    CondorError
+        If a name cannot be written.
+    """
+    lines = ["# What the job asks for."]
+    if options.image:
+        lines += ["universe = container", f"container_image = {value('image', options.image)}"]
+    lines += [
+        f"request_cpus = {options.cpus}",
+        f"request_memory = {megabytes('memory', options.memory)}MB",
+        f"request_disk = {megabytes('disk', options.disk)}MB",
+    ]
+    if options.walltime is not None:
+        lines += [
+            f"# {options.walltime}: a longer job is held.  MaxRuntime says the same to pools that plan with it.",
+            f"allowed_job_duration = {seconds(options.walltime)}",
+            f"+MaxRuntime = {seconds(options.walltime)}",
+        ]
+    if options.proxy is not None:
+        lines += ["# For files behind XRootD.", f"x509userproxy = {value('proxy', options.proxy)}"]
+    return lines
+
+
+def further_lines(options: JobOptions) -> list[str]:
+    """The lines that the user has given."""
+    if not options.submit_lines:
+        return []
+    return ["", "# From --submit-line.", *(f"{key} = {line}" for key, line in options.submit_lines.items())]
 
 
 def command_by_hand(folder: Path, description: str, *, spool: bool) -> str:

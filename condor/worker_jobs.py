@@ -18,7 +18,15 @@ from massgap.condor.code_archive import pack_code
 from massgap.condor.environment import pack_environment
 from massgap.condor.errors import CondorError
 from massgap.condor.event_log import read_event_log
-from massgap.condor.submit_file import JobOptions, arguments, listed, megabytes, seconds, value
+from massgap.condor.submit_file import (
+    JobOptions,
+    arguments,
+    further_lines,
+    listed,
+    megabytes,
+    requests,
+    value,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -364,23 +372,8 @@ def _description(
         "when_to_transfer_output = ON_EXIT",
         'transfer_output_files = ""',
         "",
-        "# What the job asks for.",
-        *(
-            ["universe = container", f"container_image = {value('image', options.image)}"]
-            if options.image
-            else []
-        ),
-        f"request_cpus = {options.cpus}",
-        f"request_memory = {megabytes('memory', options.memory)}MB",
-        f"request_disk = {megabytes('disk', options.disk)}MB",
+        *requests(options),
     ]
-    if options.walltime is not None:
-        lines += [
-            f"allowed_job_duration = {seconds(options.walltime)}",
-            f"+MaxRuntime = {seconds(options.walltime)}",
-        ]
-    if options.proxy is not None:
-        lines += ["# For files behind XRootD.", f"x509userproxy = {value('proxy', options.proxy)}"]
     lines += [
         "",
         "output = logs/worker-$(ClusterId).$(ProcId).out",
@@ -392,7 +385,4 @@ def _description(
         f"batch_name = {value('name', f'massgap workers {mark}')}",
         f"MY.MassgapPool = {tools.text(mark)}",
     ]
-    if options.submit_lines:
-        lines += ["", "# From --submit-line."]
-        lines += [f"{key} = {line}" for key, line in options.submit_lines.items()]
-    return "\n".join([*lines, "", ""])
+    return "\n".join([*lines, *further_lines(options), "", ""])

@@ -46,7 +46,10 @@ if TYPE_CHECKING:
 __all__ = ["Progress", "RunResult", "run", "tree_levels"]
 
 QUARANTINE = 2
-"""Attempts, alone, at a chunk whose worker was lost."""
+"""Further attempts at a chunk whose worker was lost; the last one is made alone."""
+
+FEW = 8
+"""Up to so many such chunks are tried one at a time from the beginning."""
 
 
 @dataclass
@@ -428,13 +431,18 @@ class _Work:
             self._do(self._single(again), last=True)
 
     def _quarantine(self) -> None:
-        """Chunks whose workers were lost, one at a time: those that end their worker even so are the poisonous ones."""
+        """Chunks whose workers were lost, one at a time: those that end their worker even so are the poisonous ones.
+
+        Where many workers are lost to others, as on machines that are taken away, the many that shared them are tried
+        together once more first.
+        """
         for attempt in range(QUARANTINE):
             left = sorted(self.lost)
             if not left:
                 return
+            last = attempt == QUARANTINE - 1
             self.state.retried += len(left)
-            self._do(self._single(left), alone=True, last=attempt == QUARANTINE - 1)
+            self._do(self._single(left), alone=last or len(left) <= FEW, last=last)
 
     # ---- doing it
 
