@@ -35,7 +35,7 @@ def opened(tmp_path, monkeypatch):
     def open_pool(options: JobOptions = SMALL, **more):
         pool = open_cluster(
             "htcondor",
-            folder=tmp_path / f"cluster-{len(pools)}",
+            folder=tmp_path / more.pop("name", f"cluster-{len(pools)}"),
             package=PACKAGE,
             options=options,
             **{"workers": 1, "interval": 0.3, **more},
@@ -141,8 +141,9 @@ def test_lost_workers_are_replaced(standin, opened) -> None:
 
 
 def test_held_jobs_are_told_and_replaced(standin, opened) -> None:
+    """In a folder whose name means something to shells and submit descriptions."""
     condor = standin()
-    pool = opened()
+    pool = opened(name='it\'s a "b"; $(x) $y')
     squares(pool)
     first = condor.jobs()[0]["id"]
     condor.hold(first, reason="the moon is full")
