@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from standin import RealPool, Standin
 
     Start = Callable[..., Standin]
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("htcondor") is None, reason="the stand-in pool needs htcondor>=24,<25"
+)
 
 TRANSFER = ("should_transfer_files = YES", "when_to_transfer_output = ON_EXIT")
 OR_EVICT = ("should_transfer_files = YES", "when_to_transfer_output = ON_EXIT_OR_EVICT")
@@ -782,3 +787,14 @@ def test_the_pool_ends_with_who_started_it(tmp_path: Path) -> None:
         starter.kill()
     processes = [server, *map(int, read(tmp_path / "pids").split())]
     assert until(lambda: not any(map(alive, processes)), 5)
+
+
+def test_a_job_ends_with_a_pool_that_is_killed(tmp_path: Path) -> None:
+    from standin import Standin
+
+    pool = Standin(tmp_path / "pool")
+    pool.submit(description(script=f"echo $$ > {tmp_path}/pid; while :; do sleep 0.05; done"), cwd=tmp_path)
+    assert until(lambda: read(tmp_path / "pid").endswith("\n"))
+    os.kill(pool.pid, signal.SIGKILL)
+    pool.close()
+    assert until(lambda: not alive(int(read(tmp_path / "pid"))), 5)
