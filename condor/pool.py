@@ -203,6 +203,7 @@ class HTCondorPool(Pool):
         cluster = client = None
         try:
             cluster, client = _scheduler(self._certificates.security, host, port)
+            self._seen = _remember_workers(cluster)
             super().__init__(client, cluster)
             self._jobs = WorkerJobs(
                 folder,
@@ -330,7 +331,8 @@ class HTCondorPool(Pool):
     def _look(self) -> None:
         assert self._jobs is not None
         registered = self._registered()
-        self._jobs.look(registered)
+        # Also those that came and went since the last look.
+        self._jobs.look(registered | self._seen)
         self._problems.pop("queue", None)
         now = time.monotonic()
         if registered:
@@ -482,6 +484,24 @@ def _scheduler(security: Any, host: str | None, port: int) -> tuple[Any, Any]:
         msg = f"the dask scheduler could not be started on {host}:{port or 'any port'} ({str(error).splitlines()[0]})"
         raise CondorError(msg) from error
     return cluster, Client(cluster)
+
+
+def _remember_workers(cluster: Any) -> set[str]:
+    """Names of all workers that have ever registered, kept up to date by the scheduler."""
+    from distributed import SchedulerPlugin
+
+    names: set[str] = set()
+
+    class Remember(SchedulerPlugin):
+        name = "massgap-seen-workers"
+
+        def add_worker(self, scheduler: Any, worker: str) -> None:
+            state = scheduler.workers.get(worker)
+            if state is not None:
+                names.add(str(state.name))
+
+    cluster.scheduler.add_plugin(Remember())
+    return names
 
 
 def _settings() -> str:

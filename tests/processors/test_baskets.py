@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from massgap.processors import Slepton
 from massgap.processors.baskets import flat_branch, is_jagged, is_plain
-from massgap.processors.work import Chunk, close_files, process_work
+from massgap.processors.work import Chunk, SharedWork, close_files, process_chunk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -293,7 +293,8 @@ def test_the_error_of_a_chunk_says_that_the_file_is_damaged(tmp_path) -> None:
     content[begin + key + 9] ^= 0xFF  # the magic number of the compressed frame
     path.write_bytes(content)
     chunk = Chunk("d", str(path), 0, 200, uuid=uuid)
-    outcome = process_work(("test_baskets", cloudpickle.dumps(Slepton()), chunk, {}))
+    shared = SharedWork("test_baskets", cloudpickle.dumps(Slepton()), "", {"d": {}}, 1)
+    outcome = process_chunk(shared, chunk)
     close_files()
     assert outcome.error is not None
     assert outcome.error.startswith(f"{path} (entries 0 to 200): cannot be read, the file is damaged")
