@@ -17,6 +17,7 @@ from massgap.processors.errors import ProcessorError
 from massgap.processors.fingerprint import digest
 from massgap.processors.merge_tree import FAN_IN, Node, leaves_of
 from massgap.processors.storage import NotStorableError, load, save
+from massgap.processors.stored_rows import set_rows_aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,6 +116,7 @@ class Checkpoints:
             name = self.name(node)
             value = load(self.folder / name) if name in self._there else None
             if value is not None:
+                set_rows_aside(value, self.folder / name)
                 yield node, value
             elif node[0]:
                 below = FAN_IN ** (node[0] - 1)
@@ -124,7 +126,7 @@ class Checkpoints:
                 ][::-1]
 
     def save(self, node: Node, value: Any) -> None:
-        """Keep a result.
+        """Keep a result; its feature rows stay there, and out of memory.
 
         Raises
         ------
@@ -133,8 +135,10 @@ class Checkpoints:
         """
         if self.folder is None:
             return
+        path = self.folder / self.name(node)
         try:
-            save(self.folder / self.name(node), value)
+            save(path, value)
+            set_rows_aside(value, path)
         except NotStorableError as error:
             self.folder = None
             self.notes.append(f"finished chunks are not kept for a restart: {error}")

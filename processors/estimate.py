@@ -64,7 +64,7 @@ def describe_plan(processor: Any, plan: Plan, todo: int, per_result: int) -> str
         f"{text}; {histograms} histograms, {bins:,} bins with their variations: {_amount(size)} per result, "
         f"{results:,} results on disk ({_amount(size * results)}), {_amount(size * len(plan.fileset))} in memory here"
         + (
-            "; and the feature tables, some 300 bytes per selected event (--set features=false leaves them out)"
+            "; and the feature tables on disk, some 300 bytes per selected event (--set features=false leaves them out)"
             if processor.features
             else ""
         )

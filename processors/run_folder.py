@@ -18,6 +18,8 @@ from massgap.processors.fingerprint import digest
 from massgap.processors.storage import write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from massgap.processors.runner import RunResult
 
 __all__ = ["find_histograms", "prepare_folder", "write_run_folder"]
@@ -153,7 +155,7 @@ def _write(
     write_json(path / "manifest.json", manifest)
 
 
-def _write_features(folder: Path, tables: dict[str, Any], units: dict[str, str]) -> dict[str, str]:
+def _write_features(folder: Path, tables: Mapping[str, Any], units: dict[str, str]) -> dict[str, str]:
     """Write one parquet file per dataset; the answer says which, as names of datasets may hold slashes."""
     import io
 
@@ -167,7 +169,8 @@ def _write_features(folder: Path, tables: dict[str, Any], units: dict[str, str])
     import pyarrow.parquet as pq
 
     folder.mkdir(exist_ok=True)
-    for dataset, table in sorted(tables.items()):
+    for dataset in sorted(tables):
+        table = tables[dataset]  # one at a time in memory
         if not len(table.columns):
             continue
         arrow = pa.Table.from_pandas(table, preserve_index=False)

@@ -16,6 +16,7 @@ import numpy as np
 from massgap.processors.errors import ProcessorError
 from massgap.processors.exact import ExactSum
 from massgap.processors.histogram_sums import HistogramSums
+from massgap.processors.stored_rows import LazyTables, StoredRows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,7 @@ class DatasetTally:
     cutflow: dict[str, CutCount] = field(default_factory=dict)
     histograms: HistogramSums = field(default_factory=HistogramSums)
     undefined: dict[str, int] = field(default_factory=dict)
-    features: dict[tuple[str, int], dict[str, np.ndarray]] = field(default_factory=dict)
+    features: dict[tuple[str, int], dict[str, np.ndarray] | StoredRows] = field(default_factory=dict)
 
     def __iadd__(self, other: DatasetTally) -> Self:
         name = self.metadata.get("dataset", "?")
@@ -175,7 +176,8 @@ class Tally:
             ``unit`` of all weighted numbers, ``histograms`` {name: hist.Hist}, ``cutflow`` (contents of ``cutflow.json``), ``datasets``
             {dataset: metadata with ``scale``, ``events``, ``sum_weights_processed``}, ``undefined``
             {feature: number of undefined values left out of histograms}, ``features``
-            {dataset: pandas.DataFrame} where features were kept.
+            {dataset: pandas.DataFrame} where features were kept; each table is made when it is asked for where its rows are
+            on disk.
         """
         scales = self.scales()
         out: dict[str, Any] = {
@@ -197,7 +199,13 @@ class Tally:
             for key, n in sorted(part.undefined.items()):
                 out["undefined"][key] = out["undefined"].get(key, 0) + n
         if any(part.features for part in self.datasets.values()):
-            out["features"] = {name: self._features(name, scales[name]) for name in sorted(self.datasets)}
+            tables = LazyTables(sorted(self.datasets), lambda name: self._features(name, scales[name]))
+            aside = any(
+                isinstance(block, StoredRows)
+                for part in self.datasets.values()
+                for block in part.features.values()
+            )
+            out["features"] = tables if aside else dict(tables)
         return out
 
     def _processes(self) -> dict[str, list[str]]:
@@ -279,7 +287,11 @@ class Tally:
         import pandas as pd
 
         part = self.datasets[name]
-        blocks = [block for _, block in sorted(part.features.items()) if block]
+        found = (
+            block.read() if isinstance(block, StoredRows) else block
+            for _, block in sorted(part.features.items(), key=lambda item: item[0])
+        )
+        blocks = [block for block in found if block]
         if not blocks:
             return pd.DataFrame()
         table = pd.DataFrame({column: np.concatenate([b[column] for b in blocks]) for column in blocks[0]})
