@@ -423,3 +423,17 @@ def test_what_results_take_is_said_before_the_first_chunk(sample, tmp_path) -> N
         "960 events in 12 chunks, 12 of them to do; 30 histograms, 2,918 bins with their variations: 140 kB"
         in message
     )
+
+
+def test_merging_leaves_its_parts_as_they_were() -> None:
+    """dask takes them again where the worker that added them up is lost."""
+    from massgap.processors.work import Outcome, TaskResult, merge_results
+
+    parts = [TaskResult({i: Outcome()}, {(0, i): {"h": np.ones(3)}}) for i in range(8)]
+    for _ in range(2):
+        out = merge_results(8, 1, parts)
+        assert sorted(out.outcomes) == list(range(8))
+        ((node, value),) = out.nodes.items()
+        assert node == (1, 0)
+        assert value["h"].tolist() == [8.0] * 3
+    assert all(part.nodes[0, i]["h"].tolist() == [1.0] * 3 for i, part in enumerate(parts))
