@@ -311,7 +311,9 @@ class HTCondorPool(Pool):
 
     def _watch(self) -> None:
         while not self._closing.is_set():
-            self._changed.wait(self.interval)
+            # A schedd with thousands of jobs is asked less often.
+            wanted = self.wanted / 100
+            self._changed.wait(max(self.interval, min(wanted, 60.0) if wanted > 5 else 0.0))
             self._changed.clear()
             if self._closing.is_set():
                 return
