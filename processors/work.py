@@ -371,7 +371,11 @@ class _OpenFile:
         path = chunk.path
         self._trees: dict[str, LeanTree | None] = {}
         local = "://" not in path
-        self.handle = os.open(path, os.O_RDONLY) if local else None
+        try:
+            self.handle = os.open(path, os.O_RDONLY) if local else None
+        except OSError as error:
+            msg = f"{path}: could be opened when the run began and cannot now ({error.strerror or error})"
+            raise FileProblem(msg) from error
         try:
             self.file = LeanFile(path)
         except BaseException:

@@ -249,6 +249,24 @@ def test_a_file_that_vanishes_in_the_middle(sample, whole, tmp_path, what) -> No
         assert bits(result) == whole
 
 
+def test_a_file_that_is_gone_before_its_turn(sample, tmp_path) -> None:
+    paths = [tmp_path / "a.root", tmp_path / "b.root"]
+    for path in paths:
+        path.write_bytes(sample.read_bytes())
+
+    def removing(function, items):
+        for i, item in enumerate(items):
+            if i == 2:
+                paths[1].unlink()
+            yield i, function(item)
+
+    result = run(Faulty(str(tmp_path)), fileset_of(*paths), chunksize=480, retries=QUICK, executor=removing)
+    assert result.ledger.count("processed") == 960
+    (problem,) = result.ledger.problems()
+    assert "b.root: could be opened when the run began and cannot now (No such file or directory)" in problem
+    assert "[2 chunks, 960 events lost]" in problem
+
+
 # ---- sums
 
 
