@@ -7,8 +7,15 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
 
 from massgap.processors import Slepton
+
+if TYPE_CHECKING:
+    import random
+    import threading
 
 
 def once(path: Path) -> bool:
@@ -45,6 +52,28 @@ def square(folder: str, x: int) -> int:
     if (place / "pause").exists():
         time.sleep(float((place / "pause").read_text()))
     return x * x
+
+
+def signal_a_worker(cluster, number: int, draw: random.Random, stop: threading.Event) -> bool:  # type: ignore[no-untyped-def]
+    """Send a signal to one worker process of a LocalCluster; waits for a living one, and says if there was one before the end.
+
+    Processes that the cluster still lists may be gone already, as their death is noticed later.
+    """
+    while not stop.is_set():
+        processes = [getattr(nanny, "process", None) for nanny in list(cluster.workers.values())]
+        pids = [pid for process in processes if (pid := getattr(process, "pid", None))]
+        draw.shuffle(pids)
+        for pid in pids:
+            try:
+                process = psutil.Process(pid)
+                if process.status() == psutil.STATUS_ZOMBIE:
+                    continue
+                process.send_signal(number)
+            except psutil.NoSuchProcess:
+                continue
+            return True
+        stop.wait(0.01)
+    return False
 
 
 def add_up(results: list[int]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import threading
@@ -86,7 +85,7 @@ def test_sums_are_made_on_the_workers(client, tmp_path) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_workers_killed_at_random_times(client, tmp_path, seed) -> None:
     """kill -9, twice per run; also while results wait on the workers to be added up."""
-    (tmp_path / "pause").write_text("0.02")
+    (tmp_path / "pause").write_text("0.03")
     draw = random.Random(seed)
     groups = [list(range(k, k + 8)) for k in range(0, 48, 8)]
     stop = threading.Event()
@@ -96,10 +95,8 @@ def test_workers_killed_at_random_times(client, tmp_path, seed) -> None:
         for _ in range(2):
             if stop.wait(draw.uniform(0.0, 0.5)):
                 return
-            pids = [w.process.pid for w in client.cluster.workers.values() if w.process and w.process.pid]
-            if pids:
-                killed.append(draw.choice(pids))
-                os.kill(killed[-1], signal.SIGKILL)
+            if faulttasks.signal_a_worker(client.cluster, signal.SIGKILL, draw, stop):
+                killed.append(time.monotonic())
 
     thread = threading.Thread(target=kill)
     thread.start()
@@ -138,12 +135,13 @@ def test_a_stopped_worker_is_replaced(client, tmp_path) -> None:
     (tmp_path / "pause").write_text("0.05")
     executor = DaskExecutor(client, timeout=4)
     found = {}
-    stopped = None
+    stopped = False
     for number, result in executor(faulttasks.square, range(40), shared=str(tmp_path)):
         found[number] = result
-        if stopped is None:
-            stopped = next(w.process.pid for w in client.cluster.workers.values() if w.process)
-            os.kill(stopped, signal.SIGSTOP)
+        if not stopped:
+            stopped = faulttasks.signal_a_worker(
+                client.cluster, signal.SIGSTOP, random.Random(0), threading.Event()
+            )
     assert found == {i: i * i for i in range(40)}
 
 

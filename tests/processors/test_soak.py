@@ -121,7 +121,5 @@ def _kill(chance: float, cluster, stop: threading.Event, counts: collections.Cou
     """kill -9 of a worker of the cluster, at any time, in half of the runs."""
     if chance < 0.5 or stop.wait(4 * (chance - 0.5)):
         return
-    pids = [w.process.pid for w in cluster.workers.values() if getattr(w, "process", None) and w.process.pid]
-    if pids:
-        os.kill(pids[0], signal.SIGKILL)
+    if faulttasks.signal_a_worker(cluster, signal.SIGKILL, random.Random(chance), stop):
         counts["kill -9"] += 1
