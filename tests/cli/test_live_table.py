@@ -272,7 +272,13 @@ def in_terminal(
     for name in ("NO_COLOR", "COLUMNS", "LINES", "FORCE_COLOR"):
         environment.pop(name, None)
     process = subprocess.Popen(
-        [sys.executable, "-c", script], stderr=slave, stdout=subprocess.PIPE, stdin=slave, env=environment
+        [sys.executable, "-c", script],
+        stderr=slave,
+        stdout=subprocess.PIPE,
+        stdin=slave,
+        env=environment,
+        # Tests that run in the background of a shell have inherited that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     os.close(slave)
     seen, deadline, sent = b"", time.monotonic() + 60, False
