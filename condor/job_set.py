@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from massgap.condor import tools
 from massgap.condor.errors import CondorError
 from massgap.condor.event_log import LoggedJob, read_event_log
+from massgap.condor.job_output import last_words
 from massgap.condor.job_record import Record, Submission
 from massgap.condor.submit_file import (
     RETRY,
@@ -25,6 +26,7 @@ from massgap.condor.submit_file import (
     submit_description,
     table_of_jobs,
 )
+from massgap.condor.tools import job_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -163,11 +165,12 @@ class JobSet:
         """How to submit a submission by hand."""
         return command_by_hand(self.folder, submission.description, spool=submission.options.spool)
 
-    def next_attempt(self, number: int) -> int:
-        """Number of the next attempt at a slice."""
-        return 1 + max(
-            (j.attempt for s in self.record.submissions for j in s.jobs if j.slice == number), default=-1
-        )
+    def next_attempts(self, numbers: Iterable[int]) -> list[Job]:
+        """A further job for each of these slices."""
+        last: dict[int, int] = {}
+        for job in (job for submission in self.record.submissions for job in submission.jobs):
+            last[job.slice] = max(job.attempt, last.get(job.slice, 0))
+        return [Job(number, last.get(number, -1) + 1) for number in numbers]
 
     def write(self, jobs: list[Job], options: JobOptions) -> Submission:
         """Write the submit description of jobs, its table and the script; nothing is submitted.
@@ -271,7 +274,7 @@ class JobSet:
         """
         mine = f"MassgapRun == {tools.text(self.record.run)}"
         # The queue before the log: a job that ends between the two is in the log.
-        queued = {_id(row): row for row in tools.queue(_ATTRIBUTES, constraint=mine)} if ask else {}
+        queued = {job_id(row): row for row in tools.queue(_ATTRIBUTES, constraint=mine)} if ask else {}
         logged: dict[str, LoggedJob] = {}
         for submission in self.record.submissions:
             if submission.log is not None:
@@ -317,7 +320,7 @@ class JobSet:
         if row.get("JobStatus") not in (3, 4):
             return
         by_signal = row.get("ExitBySignal") is True
-        self.record.ended[_id(row)] = {
+        self.record.ended[job_id(row)] = {
             "state": "removed" if row["JobStatus"] == 3 else "ended",
             "reason": row.get("RemoveReason"),
             "code": None if by_signal else row.get("ExitCode"),
@@ -339,16 +342,16 @@ class JobSet:
         clusters = sorted({id_.partition(".")[0] for id_ in missing}, key=int)
         names = [None, *([self.record.schedd] if self.record.schedd else [])]
         for name in names:
-            wanted = [id_ for id_ in missing if id_ not in self.record.ended and id_ not in queued]
+            wanted = {id_ for id_ in missing if id_ not in self.record.ended and id_ not in queued}
             if not wanted:
                 break
             try:
                 if name is not None:
-                    rows = {_id(row): row for row in tools.queue(_ATTRIBUTES, constraint=mine, name=name)}
+                    rows = {job_id(row): row for row in tools.queue(_ATTRIBUTES, constraint=mine, name=name)}
                     queued |= rows
                     self._elsewhere |= set(rows)
                 for row in tools.history(_ATTRIBUTES, ids=clusters, name=name, limit=limit):
-                    if _id(row) in wanted:
+                    if job_id(row) in wanted:
                         self._note_row(row)
             except CondorError as error:
                 trouble.append(str(error))
@@ -429,7 +432,7 @@ class JobSet:
         """Why a job did not do its slice, in one sentence."""
         if job.state != "ended":
             return job.reason
-        said = self.last_words(job.job)
+        said = last_words(self.folder / "logs" / f"{job.job.name}.err", 1)
         said = f": {said}" if said else ""
         if job.signal is not None:
             return f"killed by signal {job.signal}{said}"
@@ -438,17 +441,6 @@ class JobSet:
         if job.code == RETRY:
             return f"no machine that was tried could run it{said}"
         return f"exit code {job.code}{said}"
-
-    def last_words(self, job: Job, lines: int = 1) -> str:
-        """The last lines that a job wrote to its standard error."""
-        path = self.folder / "logs" / f"{job.name}.err"
-        try:
-            with path.open("rb") as file:
-                file.seek(max(path.stat().st_size - 4000, 0))
-                said = file.read().decode(errors="replace").replace("\r", "\n").splitlines()
-        except OSError:
-            return ""
-        return "\n".join([line.strip() for line in said if line.strip()][-lines:])
 
     def fetch(self, jobs: Iterable[JobState]) -> list[JobState]:
         """Bring the output of ended jobs from the spool, then let them leave the queue.
@@ -501,8 +493,8 @@ class JobSet:
             while left := tools.queue(["ClusterId", "ProcId"], ids=ids, name=name):
                 if time.monotonic() > limit:
                     msg = (
-                        f"the job {_id(left[0])} does not leave the queue after condor_rm; wait, or if its machine is gone: "
-                        f"condor_rm -forcex {_id(left[0])}"
+                        f"the job {job_id(left[0])} does not leave the queue after condor_rm; wait, or if its machine is gone: "
+                        f"condor_rm -forcex {job_id(left[0])}"
                     )
                     raise CondorError(msg)
                 sleep(1.0)
@@ -516,7 +508,3 @@ class JobSet:
         here = [job.id for job in jobs if job.id not in self._elsewhere]
         there = [job.id for job in jobs if job.id in self._elsewhere]
         return [(name, ids) for name, ids in ((None, here), (self.record.schedd, there)) if ids]
-
-
-def _id(row: dict[str, Any]) -> str:
-    return f"{row['ClusterId']}.{row['ProcId']}"

@@ -26,6 +26,7 @@ __all__ = [
     "command_by_hand",
     "further_lines",
     "job_script",
+    "python_of",
     "requests",
     "seconds",
     "submit_description",
@@ -271,6 +272,11 @@ def _check_line(key: str, line: str) -> None:
         raise CondorError(msg)
 
 
+def python_of(options: JobOptions) -> str:
+    """Python on the worker."""
+    return options.python or ("env/bin/python" if options.environment is not None else "python3")
+
+
 def job_script() -> str:
     """The script that a job runs."""
     return (Path(__file__).parent / "job.sh").read_text()
@@ -326,7 +332,7 @@ def submit_description(
     CondorError
         If a name cannot be written.
     """
-    words = ["$(name)", "job-$INT(slice,%04d).json", value("python", _python(options))]
+    words = ["$(name)", "job-$INT(slice,%04d).json", value("python", python_of(options))]
     files = ["code.tar.gz", *inputs]
     if options.environment is not None:
         words.append(value("environment", Path(options.environment).name))
@@ -417,7 +423,3 @@ def command_by_hand(folder: Path, description: str, *, spool: bool) -> str:
     "cd '/data/my run' && condor_submit massgap.sub"
     """
     return f"cd {shlex.quote(str(folder))} && condor_submit {'-spool ' if spool else ''}{description}"
-
-
-def _python(options: JobOptions) -> str:
-    return options.python or ("env/bin/python" if options.environment is not None else "python3")

@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-__all__ = ["call", "fetch", "history", "queue", "remove", "require", "shares_files", "submit", "text"]
+__all__ = [
+    "call",
+    "fetch",
+    "history",
+    "job_id",
+    "queue",
+    "remove",
+    "require",
+    "shares_files",
+    "submit",
+    "text",
+]
 
 _MINUTE = 60.0
 _WARNING = re.compile(r"^\s*(warning\b|\*\* warning)", re.IGNORECASE)
@@ -195,6 +206,17 @@ def history(
     if limit is not None:
         arguments += ["-limit", str(limit)]
     return _rows("condor_history", arguments, attributes)
+
+
+def job_id(row: dict[str, Any]) -> str:
+    """``cluster.process`` of a job in the queue or the history.
+
+    Examples
+    --------
+    >>> job_id({"ClusterId": 17, "ProcId": 0})
+    '17.0'
+    """
+    return f"{row.get('ClusterId')}.{row.get('ProcId')}"
 
 
 def remove(ids: Iterable[str], *, reason: str | None = None, name: str | None = None) -> None:

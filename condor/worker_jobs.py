@@ -18,12 +18,14 @@ from massgap.condor.code_archive import pack_code
 from massgap.condor.environment import pack_environment
 from massgap.condor.errors import CondorError
 from massgap.condor.event_log import read_event_log
+from massgap.condor.job_output import last_words
 from massgap.condor.submit_file import (
     JobOptions,
     arguments,
     further_lines,
     listed,
     megabytes,
+    python_of,
     requests,
     value,
 )
@@ -205,10 +207,7 @@ class WorkerJobs:
             If the queue does not answer.
         """
         known = set(registered)
-        rows = {
-            f"{row.get('ClusterId')}.{row.get('ProcId')}": row
-            for row in tools.queue(_ATTRIBUTES, constraint=self.constraint)
-        }
+        rows = {tools.job_id(row): row for row in tools.queue(_ATTRIBUTES, constraint=self.constraint)}
         # A spooling schedd keeps jobs that have ended until their output is fetched.
         gone = [
             job
@@ -248,23 +247,23 @@ class WorkerJobs:
         for job in gone:
             cluster, process = (int(n) for n in job.id.split("."))
             entry = logged.get((cluster, process))
-            if entry is None:
-                continue
-            if entry.state == "ended":
-                out[job.id] = (
-                    f"it was ended by signal {entry.signal}"
-                    if entry.signal is not None
-                    else f"it ended with exit code {entry.code}"
-                )
-            elif entry.state == "removed":
-                out[job.id] = f"it was removed ({entry.reason})" if entry.reason else "it was removed"
+            if entry is not None and entry.state in ("ended", "removed"):
+                out[job.id] = _end(entry.state == "removed", entry.reason, entry.signal, entry.code)
         if self.options.spool and gone:
             with contextlib.suppress(CondorError):  # what it wrote is in the spool until it is fetched
                 tools.fetch([job.id for job in gone if job.id in rows])
             asked = [job.id for job in gone if job.id not in rows]
             left = tools.history(("ClusterId", "ProcId", *_ATTRIBUTES[-4:]), ids=asked) if asked else []
             ended = [*left, *(rows[job.id] for job in gone if job.id in rows)]
-            out |= {f"{row.get('ClusterId')}.{row.get('ProcId')}": _end(row) for row in ended}
+            out |= {
+                tools.job_id(row): _end(
+                    bool(row.get("RemoveReason")),
+                    row.get("RemoveReason"),
+                    row.get("ExitSignal") if row.get("ExitBySignal") else None,
+                    row.get("ExitCode"),
+                )
+                for row in ended
+            }
         return out
 
     def remove(self, jobs: Iterable[WorkerJob], reason: str) -> None:
@@ -292,9 +291,7 @@ class WorkerJobs:
             job.unwanted = True
         rows = tools.queue(("ClusterId", "ProcId", "JobStatus"), constraint=self.constraint)
         return {
-            f"{row.get('ClusterId')}.{row.get('ProcId')}": "running"
-            if row.get("JobStatus") == _RUNNING
-            else "other"
+            tools.job_id(row): "running" if row.get("JobStatus") == _RUNNING else "other"
             for row in rows
             # A spooling schedd keeps what has ended for days, with its input and the key in it.
             if row.get("JobStatus") != _REMOVED
@@ -312,19 +309,13 @@ class WorkerJobs:
 
     def last_words(self, job: WorkerJob, lines: int = 8) -> str:
         """The last lines that a job wrote to its standard error, as far as they came back."""
-        try:
-            text = (self.folder / "logs" / f"worker-{job.id}.err").read_text(errors="replace")
-        except OSError:
-            return ""
-        return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])
+        return last_words(self.folder / "logs" / f"worker-{job.id}.err", lines)
 
 
-def _end(row: dict[str, Any]) -> str:
-    if row.get("RemoveReason"):
-        return f"it was removed ({row['RemoveReason']})"
-    if row.get("ExitBySignal"):
-        return f"it was ended by signal {row.get('ExitSignal')}"
-    return f"it ended with exit code {row.get('ExitCode')}"
+def _end(removed: bool, reason: str | None, signal: int | None, code: int | None) -> str:
+    if removed:
+        return f"it was removed ({reason})" if reason else "it was removed"
+    return f"it was ended by signal {signal}" if signal is not None else f"it ended with exit code {code}"
 
 
 def _hold_reason(row: dict[str, Any], options: JobOptions) -> str:
@@ -343,12 +334,11 @@ def _description(
     archive: str | None,
 ) -> str:
     """The submit description of workers, without its last line."""
-    python = options.python or ("env/bin/python" if archive is not None else "python3")
     words = [
         "massgap-$(ClusterId).$(ProcId)",
         address,
         worker_memory(options.memory),
-        value("python", python),
+        value("python", python_of(options)),
     ]
     files: list[str | Path] = [
         "code.tar.gz",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from massgap.condor.job_record import Submission
     from massgap.condor.job_set import JobSet, JobState
+    from massgap.condor.submit_file import Job
 
 __all__ = ["BatchStatus", "Submitted", "merge", "resubmit", "status", "submit_fileset", "work"]
 
@@ -84,7 +85,7 @@ def submit_fileset(
     from massgap.condor.submit_file import Job
     from massgap.processors.executors import make_executor
     from massgap.processors.run_folder import prepare_folder
-    from massgap.processors.slices import read_plan, write_slices
+    from massgap.processors.slices import read_plan, unfinished, write_slices
 
     run = prepare_folder(out).absolute()
     folder = run / "jobs"
@@ -120,7 +121,7 @@ def submit_fileset(
         pack_code(Path(massgap.__file__).parent, folder / "code.tar.gz")
         wanted = packed_environment(wanted, folder)
         job_set = JobSet.create(folder, title=title, inputs=[path.name for path in made.inputs])
-        numbers = _unfinished(run)
+        numbers = unfinished(run)
         submission = job_set.write([Job(number) for number in numbers], wanted)
         try:
             number = None if dry_run or not numbers else job_set.send(submission, lock=lock)
@@ -166,12 +167,6 @@ def _submitted(
     )
 
 
-def _unfinished(run: Path) -> list[int]:
-    from massgap.processors.slices import unfinished
-
-    return unfinished(run)
-
-
 def status(run: str | Path, *, fetch: bool = True) -> BatchStatus:
     """What became of the jobs of a run.
 
@@ -189,12 +184,12 @@ def status(run: str | Path, *, fetch: bool = True) -> BatchStatus:
     """
     from massgap.condor.job_record import BusyError, locked
     from massgap.condor.job_set import JobSet
-    from massgap.processors.slices import read_plan
+    from massgap.processors.slices import unfinished
 
     run = Path(run)
-    read_plan(run)
+    left = unfinished(run)
     job_set = JobSet.open(run / "jobs")
-    if not _unfinished(run):
+    if not left:
         return status_of(run, job_set, [])
     try:
         with locked(run / "jobs"):
@@ -249,8 +244,8 @@ def resubmit(
     from massgap.condor.errors import CondorError
     from massgap.condor.job_record import locked
     from massgap.condor.job_set import JobSet
-    from massgap.condor.submit_file import Job, JobOptions
-    from massgap.processors.slices import read_plan
+    from massgap.condor.submit_file import JobOptions
+    from massgap.processors.slices import read_plan, result_files
 
     run = Path(run).absolute()
     read_plan(run)
@@ -281,8 +276,11 @@ def resubmit(
         ):
             submission = before
         else:
-            jobs_of = [Job(number, job_set.next_attempt(number)) for number in chosen]
-            jobs_of = [replace(job, kept=_keep(run, job)) for job in jobs_of]
+            finished = result_files(run)
+            jobs_of = [
+                replace(job, kept=_keep(folder, job, finished[job.slice]))
+                for job in job_set.next_attempts(chosen)
+            ]
             submission = job_set.write(jobs_of, options)
         try:
             number = None if dry_run else job_set.send(submission, lock=lock)
@@ -292,18 +290,15 @@ def resubmit(
     return _submitted(run, job_set, submission, number, notes=tuple(notes), left_alone=dict(left_alone))
 
 
-def _keep(run: Path, job: Any) -> bool:
+def _keep(folder: Path, job: Job, files: list[Path]) -> bool:
     """Put what earlier attempts have finished beside the slice, to go with the next one."""
-    from massgap.processors.slices import result_files
-
-    files = result_files(run, job.slice)
     if not files:
         return False
-    folder = run / "jobs" / f"kept-{job.name}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    kept = folder / f"kept-{job.name}"
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.mkdir()
     for path in files:
-        shutil.copyfile(path, folder / path.name)
+        shutil.copyfile(path, kept / path.name)
     return True
 
 
@@ -332,11 +327,11 @@ def merge(
     """
     from massgap.processors.errors import ProcessorError
     from massgap.processors.run_folder import write_run_folder
-    from massgap.processors.slices import merge_slices, read_plan
+    from massgap.processors.slices import merge_slices, read_plan, unfinished
 
     run = Path(run)
     plan = read_plan(run)
-    trouble = _missing(run) if _unfinished(run) else None
+    trouble = _missing(run) if unfinished(run) else None
     if trouble is not None and not accept_loss:
         typed = quote(str(run))
         msg = (

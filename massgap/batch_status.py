@@ -101,25 +101,25 @@ def status_of(run: Path, job_set: JobSet, jobs: list[JobState], notes: tuple[str
     notes
         For the user.
     """
-    from massgap.processors.slices import chunk_counts
+    from massgap.processors.slices import chunk_counts, output_folders
 
     # After the jobs were looked at: what ends in between counts as done.
     chunks = chunk_counts(run)
     left = {number for number, (n, there) in enumerate(chunks) if there < n}
     states = job_set.slices(len(chunks), left, jobs)
+    outputs = output_folders(run)
     failed: dict[int, int] = {}
     errors: Counter[str] = Counter()
     for number in sorted(left):
-        told = _errors_of(run / "jobs", number)
+        told = _errors_of(outputs.get(number, []))
         if told:
             failed[number] = min(len(told), chunks[number][0] - chunks[number][1])
             errors.update(told)
     return BatchStatus(run, states, chunks, failed, dict(errors.most_common()), notes)
 
 
-def _errors_of(folder: Path, number: int) -> list[str]:
-    """Errors of the chunks that failed in the last job of a slice that came back."""
-    outs = [folder / f"out-{number:04d}", *folder.glob(f"out-{number:04d}-*")]
+def _errors_of(outs: list[Path]) -> list[str]:
+    """Errors of the chunks that failed in the last job of a slice that came back, by its output folders."""
     ledgers = [out / "ledger.json" for out in outs if (out / "ledger.json").is_file()]
     if not ledgers:
         return []

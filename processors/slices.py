@@ -10,6 +10,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import os
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +23,7 @@ from massgap.processors.executors import Executor, FuturesExecutor
 from massgap.processors.files import FileInfo
 from massgap.processors.fingerprint import code_hash, processor_identity
 from massgap.processors.ledger import BadFile, ChunkEntry, Ledger
-from massgap.processors.merge_tree import FAN_IN, MergeTree, leaves_of
+from massgap.processors.merge_tree import FAN_IN, MergeTree, Node, leaves_of
 from massgap.processors.planning import Plan, make_plan
 from massgap.processors.registry import make_processor
 from massgap.processors.run_folder import prepare_folder, write_json
@@ -37,7 +39,7 @@ from massgap.processors.runner import (
 from massgap.processors.work import Chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from massgap.processors.progress import Progress
 
@@ -46,6 +48,7 @@ __all__ = [
     "WrongEnvironmentError",
     "chunk_counts",
     "merge_slices",
+    "output_folders",
     "read_plan",
     "result_files",
     "unfinished",
@@ -55,6 +58,7 @@ __all__ = [
 
 PLAN = "massgap-slices/1"
 SLICE = "massgap-slice/1"
+_OUTPUT = re.compile(r"out-(\d{4,})(?:-.*)?")
 
 
 class WrongEnvironmentError(ProcessorError):
@@ -169,9 +173,7 @@ def write_slices(
         path = folder / f"job-{number:04d}.json"
         write_json(path, content)
         made.slices.append(path)
-    made.done = len(keys) - sum(
-        len(chunks) for chunks in _missing(bounds, keys, [run / "checkpoints"], level)
-    )
+    made.done = sum(done for _, done in _counts(bounds, _stored(run, bounds, keys, level, {})))
     write_json(
         folder / "plan.json",
         {
@@ -341,32 +343,55 @@ def work_slice(
     return summary
 
 
-def _missing(
-    bounds: list[Any],
-    keys: list[str],
-    folders: list[Path],
-    level: int,
-    extra: Callable[[int], list[Path]] | None = None,
-) -> list[list[int]]:
-    """Numbers of the chunks of each slice for which there is no result in any of the folders."""
-    out = []
+def output_folders(run: str | Path) -> dict[int, list[Path]]:
+    """Folders with results of each slice, of its first job and of further attempts; of those that have any.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    """
+    found: dict[int, list[Path]] = {}
+    for path in sorted((Path(run) / "jobs").glob("out-*")):
+        match = _OUTPUT.fullmatch(path.name)
+        if match is not None:
+            found.setdefault(int(match[1]), []).append(path)
+    return found
+
+
+def _stored(
+    run: Path, bounds: Iterable[Any], keys: list[str], level: int, outputs: dict[int, list[Path]]
+) -> Iterator[dict[Node, Path]]:
+    """Results of each slice: node in the slice -> file.  Each folder is listed once."""
+    kept = run / "checkpoints"
+    in_kept = _names_in(kept)
     for number, (first, last) in enumerate(bounds):
-        mine = keys[first:last]
-        stores = [Checkpoints(f, mine) for f in (*folders, *(extra(number) if extra else [])) if f.is_dir()]
-        there: set[int] = set()
-        for store in stores:
-            for k in range(level, -1, -1):
-                for n in range(-(-len(mine) // FAN_IN**k)):
-                    if store.has((k, n)):
-                        there.update(leaves_of((k, n), len(mine)))
-        out.append([first + i for i in range(len(mine)) if i not in there])
-    return out
+        name = Checkpoints(None, keys[first:last]).name
+        places = [(kept, in_kept), *((folder, _names_in(folder)) for folder in outputs.get(number, ()))]
+        found: dict[Node, Path] = {}
+        for k in range(level, -1, -1):
+            for n in range(-(-(last - first) // FAN_IN**k)):
+                file = name((k, n))
+                for folder, there in places:
+                    if file in there:
+                        found[k, n] = folder / file
+        yield found
 
 
-def _outputs(run: Path) -> Callable[[int], list[Path]]:
-    """Folders with results of a slice: of its first job, and of further attempts."""
-    jobs = run / "jobs"
-    return lambda number: sorted([*jobs.glob(f"out-{number:04d}"), *jobs.glob(f"out-{number:04d}-*")])
+def _names_in(folder: Path) -> set[str]:
+    return {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+
+
+def _counts(bounds: Iterable[Any], stored: Iterable[dict[Node, Path]]) -> list[tuple[int, int]]:
+    """For each slice: number of chunks, and how many of them have a result."""
+    return [
+        (last - first, len({leaf for node in found for leaf in leaves_of(node, last - first)}))
+        for (first, last), found in zip(bounds, stored, strict=True)
+    ]
+
+
+def _stored_of(run: Path, plan: dict[str, Any]) -> Iterator[dict[Node, Path]]:
+    return _stored(run, plan["bounds"], plan["keys"], plan["level"], output_folders(run))
 
 
 def unfinished(run: str | Path) -> list[int]:
@@ -377,43 +402,36 @@ def unfinished(run: str | Path) -> list[int]:
     ProcessorError
         If the folder holds no jobs.
     """
-    plan = read_plan(run)
-    return [n for n, chunks in enumerate(_missing_of(Path(run), plan)) if chunks]
-
-
-def _missing_of(run: Path, plan: dict[str, Any]) -> list[list[int]]:
-    return _missing(plan["bounds"], plan["keys"], [run / "checkpoints"], plan["level"], _outputs(run))
+    return [number for number, (chunks, done) in enumerate(chunk_counts(run)) if done < chunks]
 
 
 def chunk_counts(run: str | Path) -> list[tuple[int, int]]:
-    """For each slice: number of chunks, and how many of them have a result."""
+    """For each slice: number of chunks, and how many of them have a result.
+
+    Raises
+    ------
+    ProcessorError
+        If the folder holds no jobs.
+    """
     plan = read_plan(run)
-    missing = _missing_of(Path(run), plan)
-    return [(b - a, b - a - len(m)) for (a, b), m in zip(plan["bounds"], missing, strict=True)]
+    return _counts(plan["bounds"], _stored_of(Path(run), plan))
 
 
-def result_files(run: str | Path, number: int) -> list[Path]:
-    """Files with results of a slice: what its next job need not do again.
+def result_files(run: str | Path) -> list[list[Path]]:
+    """Files with results of each slice: what its next job need not do again.
 
     Parameters
     ----------
-    run, number
-        The run folder, and the number of the slice.
+    run
+        The run folder.
+
+    Raises
+    ------
+    ProcessorError
+        If the folder holds no jobs.
     """
-    run = Path(run)
-    plan = read_plan(run)
-    first, last = plan["bounds"][number]
-    mine = plan["keys"][first:last]
-    found: dict[str, Path] = {}
-    for folder in (run / "checkpoints", *_outputs(run)(number)):
-        if not folder.is_dir():
-            continue
-        store = Checkpoints(folder, mine)
-        for k in range(plan["level"], -1, -1):
-            for n in range(-(-len(mine) // FAN_IN**k)):
-                if store.has((k, n)):
-                    found[store.name((k, n))] = folder / store.name((k, n))
-    return [found[name] for name in sorted(found)]
+    stored = _stored_of(Path(run), read_plan(run))
+    return [sorted(found.values(), key=lambda path: path.name) for found in stored]
 
 
 def merge_slices(
@@ -455,11 +473,11 @@ def merge_slices(
     kept = run / "checkpoints"
     kept.mkdir(exist_ok=True)
     failures: dict[tuple[str, str, int], dict[str, Any]] = {}
-    for number in range(len(content["bounds"])):
-        for folder in _outputs(run)(number):
-            for path in folder.glob("*.npz"):
-                shutil.move(path, kept / path.name)
-            failures.update(_failures(folder / "ledger.json"))
+    outputs = output_folders(run)
+    for folder in itertools.chain.from_iterable(outputs[number] for number in sorted(outputs)):
+        for path in folder.glob("*.npz"):
+            shutil.move(path, kept / path.name)
+        failures.update(_failures(folder / "ledger.json"))
     ledger = Ledger(
         expected=content["expected"],
         skimmed=set(content["skimmed"]),

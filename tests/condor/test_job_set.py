@@ -136,7 +136,7 @@ def test_an_evicted_job_goes_on(pool, job_set, options) -> None:
 def test_the_next_attempt_takes_along_what_is_finished(pool, job_set, options) -> None:
     submitted(job_set, options)
     pool.run("1.0", LIMIT="2")
-    assert job_set.next_attempt(0) == 1
+    assert job_set.next_attempts([0]) == [Job(0, 1)]
     kept = job_set.folder / "kept-0000-1"
     kept.mkdir()
     for path in (job_set.folder / "out-0000").glob("*.npz"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import json
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -171,3 +173,46 @@ def test_own_analysis_and_its_file_travel(sample, tmp_path) -> None:
     assert slices.work_slice(sandbox / "job-0000.json", made.folder / "out-0000")["complete"]
     (tmp_path / "elsewhere.py").rename(tmp_path / "mine.py")
     assert slices.merge_slices(tmp_path / "run").ledger.complete
+
+
+def test_each_folder_is_listed_once(tmp_path, monkeypatch) -> None:
+    """With thousands of slices, one look per slice at the folder of all jobs took minutes."""
+    jobs = tmp_path / "jobs"
+    for folder in (jobs, tmp_path / "checkpoints", *(jobs / f"out-{i:04d}" for i in range(20))):
+        folder.mkdir()
+    (jobs / "out-0003-1").mkdir()
+    (jobs / "out-elsewhere").mkdir()
+    keys = [f"{i:064x}" for i in range(60)]
+    plan = {
+        "format": slices.PLAN,
+        "bounds": [[3 * i, 3 * i + 3] for i in range(20)],
+        "keys": keys,
+        "level": 0,
+    }
+    (jobs / "plan.json").write_text(json.dumps(plan))
+    for folder, key in (
+        ("jobs/out-0003", 9),
+        ("jobs/out-0003-1", 10),
+        ("checkpoints", 11),
+        ("checkpoints", 0),
+    ):
+        (tmp_path / folder / f"{keys[key]}.npz").touch()
+    listed: collections.Counter[str] = collections.Counter()
+    scandir = os.scandir
+
+    def count(path="."):
+        listed[os.fspath(path)] += 1
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", count)
+    counts = slices.chunk_counts(tmp_path)
+    monkeypatch.undo()
+    assert counts == [(3, 1), (3, 0), (3, 0), (3, 3), *[(3, 0)] * 16]
+    assert set(listed.values()) == {1}
+    assert len(listed) == 23
+    assert [path.parent.name for path in slices.result_files(tmp_path)[3]] == [
+        "out-0003",
+        "out-0003-1",
+        "checkpoints",
+    ]
+    assert slices.unfinished(tmp_path) == [0, 1, 2, *range(4, 20)]
