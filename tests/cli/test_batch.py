@@ -14,6 +14,7 @@ import eventfiles
 import pytest
 from click.testing import CliRunner
 from paper_pool import PaperPool, write_payload
+from runs import fileset_of
 
 from massgap.cli import main
 from massgap.condor.job_record import locked
@@ -55,10 +56,7 @@ def whole(tmp_path_factory) -> Path:
     """A sample of nine chunks, and its run in one piece with the results of all chunks."""
     folder = tmp_path_factory.mktemp("batch")
     sample = eventfiles.write_nano(folder / "t t.root", eventfiles.make_events(900, seed=3))
-    metadata = {"process": "tt", "xsec_fb": 100.0, "is_data": False}
-    (folder / "fileset.json").write_text(
-        json.dumps({"tt": {"files": {str(sample): "Events"}, "metadata": metadata}})
-    )
+    (folder / "fileset.json").write_text(json.dumps(fileset_of(sample)))
     (folder / "my analysis.py").write_text(ANALYSIS)
     code, output = invoke(
         *(

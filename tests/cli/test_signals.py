@@ -109,6 +109,16 @@ def statuses(folder: Path) -> dict[str, int]:
     return {s: sum(c["status"] == s for c in chunks) for s in ("processed", "failed", "missing")}
 
 
+def as_if_undisturbed(place: Path, run: Path, out: str) -> None:
+    """The run folder, and what the command printed, are those of a run that nobody disturbed."""
+    code, whole, err = finish(start(place, "undisturbed", "iterative"))
+    assert code == 0, err
+    assert out.splitlines()[:-1] == whole.splitlines()[:-1]
+    for name in ("histograms.json", "cutflow.json"):
+        assert (run / name).read_bytes() == (place / "undisturbed" / name).read_bytes()
+    assert statuses(run) == {"processed": CHUNKS, "failed": 0, "missing": 0}
+
+
 def test_killed_worker_then_ctrl_c_then_the_end(place) -> None:
     run = place / "run"
     # 1. A worker is killed, as by the kernel when memory runs out: it is replaced, and the run goes on.
@@ -146,12 +156,7 @@ def test_killed_worker_then_ctrl_c_then_the_end(place) -> None:
     code, out, err = finish(start(place, "run", "iterative"))
     assert code == 0, err
     assert f"{second['processed']} of {CHUNKS} chunks were already finished" in err
-    code, whole, err = finish(start(place, "undisturbed", "iterative"))
-    assert code == 0, err
-    assert out.splitlines()[:-1] == whole.splitlines()[:-1]
-    for name in ("histograms.json", "cutflow.json"):
-        assert (run / name).read_bytes() == (place / "undisturbed" / name).read_bytes()
-    assert statuses(run) == {"processed": CHUNKS, "failed": 0, "missing": 0}
+    as_if_undisturbed(place, run, out)
 
 
 @pytest.mark.parametrize("executor", ["futures", "dask"])
@@ -170,9 +175,4 @@ def test_the_driver_is_killed_again_and_again(place, executor) -> None:
     code, out, err = finish(start(place, run.name, executor, pause="0"))
     assert code == 0, err
     assert f"{kept_before} of {CHUNKS} chunks were already finished" in err
-    code, whole, err = finish(start(place, "undisturbed", "iterative"))
-    assert code == 0, err
-    assert out.splitlines()[:-1] == whole.splitlines()[:-1]
-    for name in ("histograms.json", "cutflow.json"):
-        assert (run / name).read_bytes() == (place / "undisturbed" / name).read_bytes()
-    assert statuses(run) == {"processed": CHUNKS, "failed": 0, "missing": 0}
+    as_if_undisturbed(place, run, out)

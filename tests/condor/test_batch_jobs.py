@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import eventfiles
 import pytest
 from click.testing import CliRunner
+from runs import fileset_of
 
 from massgap.cli import main
 
@@ -61,10 +62,7 @@ def whole(tmp_path_factory) -> Path:
     """A sample of nine chunks, an analysis, and its run in one piece."""
     folder = tmp_path_factory.mktemp("batch jobs")
     sample = eventfiles.write_nano(folder / "t t.root", eventfiles.make_events(900, seed=3))
-    metadata = {"process": "tt", "xsec_fb": 100.0, "is_data": False}
-    (folder / "fileset.json").write_text(
-        json.dumps({"tt": {"files": {str(sample): "Events"}, "metadata": metadata}})
-    )
+    (folder / "fileset.json").write_text(json.dumps(fileset_of(sample)))
     (folder / "slow.py").write_text(ANALYSIS)
     arguments = ("--fileset", folder / "fileset.json", "--chunksize", "100", "--executor", "iterative")
     code, output = invoke("run", f"{folder / 'slow.py'}:Slow", *arguments, "--out", folder / "whole")

@@ -12,6 +12,7 @@ import eventfiles
 import pytest
 from coffea.nanoevents import BaseSchema, NanoAODSchema
 from coffea.processor import FuturesExecutor, IterativeExecutor, Runner
+from runs import bits
 
 from massgap.processors import Slepton, dask_executor, executors, run
 from massgap.processors.schemas import NanoAOD
@@ -19,10 +20,6 @@ from massgap.processors.schemas import NanoAOD
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Missing cross-reference index", "ignore:.*fork.*:DeprecationWarning"
 )
-
-
-def bits(histograms) -> dict[str, bytes]:
-    return {name: h.view(flow=True).tobytes() for name, h in histograms.items()}
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from coffea.processor import ProcessorABC
 from faulttasks import Faulty
+from runs import bits, fileset_of
 
 from massgap.processors import faults, run, work
 from massgap.processors.dask_executor import DaskExecutor
@@ -29,15 +30,6 @@ def sample(tmp_path_factory) -> Path:
 @pytest.fixture(autouse=True)
 def importable(monkeypatch) -> None:
     monkeypatch.syspath_prepend(str(Path(faulttasks.__file__).parent))
-
-
-def fileset_of(*paths, **metadata):
-    given = {"process": "tt", "xsec_fb": 100.0, "is_data": False, **metadata}
-    return {"tt": {"files": {str(p): "Events" for p in paths}, "metadata": given}}
-
-
-def bits(result) -> dict[str, bytes]:
-    return {name: h.view(flow=True).tobytes() for name, h in result.histograms.items()}
 
 
 def go(sample, folder, executor=None, **options):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import eventfiles
 import numpy as np
 import pytest
+from runs import bits, fileset_of
 
 from massgap.processors import Slepton, checkpoints, planning, run
 from massgap.processors.errors import IncompleteRunError, ProcessorError
@@ -21,15 +22,6 @@ from massgap.processors.run_folder import write_run_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def bits(result) -> dict[str, bytes]:
-    return {name: h.view(flow=True).tobytes() for name, h in result.histograms.items()}
-
-
-def fileset_of(*paths, **metadata):
-    given = {"process": "tt", "xsec_fb": 100.0, "is_data": False, **metadata}
-    return {"tt": {"files": {str(p): "Events" for p in paths}, "metadata": given}}
 
 
 @pytest.fixture

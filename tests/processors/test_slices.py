@@ -11,21 +11,13 @@ from typing import TYPE_CHECKING
 import eventfiles
 import numpy as np
 import pytest
+from runs import bits, fileset_of
 
 from massgap.processors import Slepton, run, slices
 from massgap.processors.errors import ProcessorError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def fileset_of(*paths, **metadata):
-    given = {"process": "tt", "xsec_fb": 100.0, "is_data": False, **metadata}
-    return {"tt": {"files": {str(p): "Events" for p in paths}, "metadata": given}}
-
-
-def bits(result) -> dict[str, bytes]:
-    return {name: h.view(flow=True).tobytes() for name, h in result.histograms.items()}
 
 
 @pytest.fixture(scope="module")

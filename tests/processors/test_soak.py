@@ -19,6 +19,7 @@ import faulttasks
 import psutil
 import pytest
 from faulttasks import Faulty
+from runs import bits, fileset_of
 
 from massgap.processors import run
 from massgap.processors.dask_executor import DaskExecutor
@@ -29,10 +30,6 @@ MINUTES = float(os.environ.get("MASSGAP_SOAK", "0"))
 STARTS = range(0, 960, 40)
 
 
-def bits(result) -> dict[str, bytes]:
-    return {name: h.view(flow=True).tobytes() for name, h in result.histograms.items()}
-
-
 @pytest.mark.skipif(not MINUTES, reason="takes minutes: set MASSGAP_SOAK to how many")
 @pytest.mark.timeout(0)
 def test_soak(tmp_path, monkeypatch) -> None:
@@ -41,7 +38,7 @@ def test_soak(tmp_path, monkeypatch) -> None:
 
     monkeypatch.syspath_prepend(str(Path(faulttasks.__file__).parent))
     sample = eventfiles.write_nano(tmp_path / "tt.root", eventfiles.make_events(960, seed=3))
-    fileset = {"tt": {"files": {str(sample): "Events"}, "metadata": {"process": "tt", "xsec_fb": 100.0}}}
+    fileset = fileset_of(sample)
     (tmp_path / "whole").mkdir()
     whole = bits(run(Faulty(str(tmp_path / "whole")), fileset, chunksize=40))
     seed = int(os.environ.get("MASSGAP_SOAK_SEED", time.time_ns() % 10**6))
