@@ -14,7 +14,7 @@ import click
 
 from massgap.cluster_options import batch_options, take_cluster
 from massgap.console import Ticker, command_line, say
-from massgap.run_options import analysis_options, input_options, run_folder_of, take_options
+from massgap.run_options import analysis_options, input_options, plan_options, run_folder_of, take_options
 from massgap.run_text import print_run
 
 __all__ = ["COMMANDS"]
@@ -25,6 +25,7 @@ _DRY_RUN = click.option("--dry-run", is_flag=True, help="Write all files, submit
 
 @click.command()
 @input_options
+@plan_options
 @click.option("--jobs", type=int, help="Number of jobs, about.  [default: so that a job has 10 chunks]")
 @click.option("--chunks-per-job", type=int, help="Chunks in a job instead.")
 @click.option(

@@ -28,6 +28,7 @@ from massgap.run_options import (
     input_options,
     names,
     option_pairs,
+    plan_options,
     run_folder_of,
     take_options,
 )
@@ -260,6 +261,7 @@ def _tell_generation(out: Path, made: dict[str, Any]) -> None:
 
 @main.command()
 @input_options
+@plan_options
 @executor_options
 @analysis_options
 @click.option(
@@ -303,24 +305,12 @@ def run(
 
 
 @main.command()
-@click.argument("analysis")
-@click.argument("files", nargs=-1)
-@click.option("--fileset", type=click.Path(path_type=Path), help="coffea fileset (JSON) instead of FILES.")
-@click.option("--tree", help="Name of the tree, if not Events or Delphes.")
+@input_options
 @executor_options
 @click.option(
     "--chunksize", callback=event_number, help="Events in a chunk.  [default: 500k, the largest default]"
 )
-@click.option("--model", type=click.Path(path_type=Path), help="ONNX model whose score is filled.")
-@click.option("--variations", callback=names, help="Systematics, e.g. jes,muon_scale,isr,fsr.")
-@click.option(
-    "--set",
-    "options",
-    multiple=True,
-    callback=option_pairs,
-    metavar="NAME=VALUE",
-    help="Any other option of the processor.",
-)
+@analysis_options
 @click.option(
     "--files-per-dataset",
     type=click.IntRange(min=1),
@@ -339,8 +329,6 @@ def run(
 def preflight(
     analysis: str,
     files: tuple[str, ...],
-    variations: list[str] | None,
-    options: dict[str, Any],
     as_json: bool,
     **settings: Any,
 ) -> None:
@@ -357,10 +345,13 @@ def preflight(
     from massgap import stages
     from massgap.preflight_text import preflight_lines
 
-    if variations is not None:
-        options["variations"] = variations
     result = stages.preflight(
-        analysis, files, options=options, cluster=take_cluster(settings), announce=say, **settings
+        analysis,
+        files,
+        options=take_options(settings),
+        cluster=take_cluster(settings),
+        announce=say,
+        **settings,
     )
     if as_json:
         click.echo(json.dumps(result.as_dict(), indent=1))

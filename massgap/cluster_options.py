@@ -11,7 +11,14 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["BATCH_OPTIONS", "batch_options", "executor_options", "take_cluster"]
+__all__ = [
+    "BATCH_OPTIONS",
+    "add_options",
+    "batch_options",
+    "executor_options",
+    "folder_of",
+    "take_cluster",
+]
 
 
 def _range(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -85,15 +92,16 @@ _BATCH = (
 
 def executor_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--executor``, ``--workers``, ``--adapt``, ``--timeout`` and the options of batch jobs to a command."""
-    return _add(command, (*_EXECUTOR, *_BATCH))
+    return add_options(command, (*_EXECUTOR, *_BATCH))
 
 
 def batch_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of batch jobs to a command."""
-    return _add(command, _BATCH)
+    return add_options(command, _BATCH)
 
 
-def _add(command: Callable[..., Any], options: tuple[Any, ...]) -> Callable[..., Any]:
+def add_options(command: Callable[..., Any], options: tuple[Any, ...]) -> Callable[..., Any]:
+    """Add options to a command, in this order."""
     for option in reversed(options):
         command = option(command)
     return command

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from massgap.cluster_options import add_options
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,6 +19,7 @@ __all__ = [
     "input_options",
     "names",
     "option_pairs",
+    "plan_options",
     "run_folder_of",
     "take_options",
 ]
@@ -61,7 +64,6 @@ _INPUT = (
     click.option(
         "--fileset", type=click.Path(path_type=Path), help="coffea fileset (JSON) instead of FILES."
     ),
-    click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/ANALYSIS]"),
     click.option("--tree", help="Name of the tree, if not Events or Delphes."),
     click.option("--process", help="Process name of FILES."),
     click.option("--xsec", "xsec_fb", type=float, help="Cross section of FILES in fb."),
@@ -73,12 +75,16 @@ _INPUT = (
     ),
 )
 
-_ANALYSIS = (
+_PLAN = (
+    click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/ANALYSIS]"),
     click.option(
         "--chunksize",
         callback=event_number,
         help="Events in a chunk, about.  [default: 1/32 of all, from 100k to 500k]",
     ),
+)
+
+_ANALYSIS = (
     click.option("--model", type=click.Path(path_type=Path), help="ONNX model whose score is filled."),
     click.option("--variations", callback=names, help="Systematics, e.g. jes,muon_scale,isr,fsr."),
     click.option("--precuts", callback=names, help="Pre-cuts to apply, by name."),
@@ -95,19 +101,18 @@ _ANALYSIS = (
 
 
 def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the analysis, its input and the run folder to a command."""
-    return _add(command, _INPUT)
+    """Add the analysis and its input to a command."""
+    return add_options(command, _INPUT)
+
+
+def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the run folder and the size of the chunks to a command."""
+    return add_options(command, _PLAN)
 
 
 def analysis_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of the analysis to a command."""
-    return _add(command, _ANALYSIS)
-
-
-def _add(command: Callable[..., Any], options: tuple[Any, ...]) -> Callable[..., Any]:
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return add_options(command, _ANALYSIS)
 
 
 def run_folder_of(analysis: str) -> Path:

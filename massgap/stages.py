@@ -362,14 +362,8 @@ def preflight(
     """
     from massgap.processors.planning import DEFAULT_CHUNKSIZE
     from massgap.processors.preflight_workers import preflight as ask
-    from massgap.processors.registry import ANALYSES, make_processor
 
-    options = dict(options or {})
-    if model is not None:
-        options["model"] = str(model)
-    if analysis in ANALYSES:
-        options.setdefault("features", True)
-    processor = make_processor(analysis, **options)
+    processor, _, _ = _processor_of(analysis, options, model)
     inputs = input_fileset(files, fileset, tree=tree, process=process, xsec_fb=xsec_fb, is_data=is_data)
     if adapt is not None:
         # Workers that go away when they have nothing to do could not be asked.

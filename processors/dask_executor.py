@@ -15,7 +15,7 @@ import uuid
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from massgap.processors.errors import ProcessorError
+from massgap.processors.errors import ProcessorError, short
 from massgap.processors.executors import Lost, StallLimit, WorkerStates
 from massgap.processors.interrupts import deaf_to_interrupts
 
@@ -331,7 +331,7 @@ class _Run:
             elif k is None:
                 result = self._fetch("item", number)
                 if isinstance(result, Exception):
-                    result = Lost(_short(result), self.tries[number])
+                    result = Lost(short(result), self.tries[number])
                 yield number, result
             if k is not None:
                 open_in[k] -= 1
@@ -353,7 +353,7 @@ class _Run:
             for n in members:
                 yield (
                     n,
-                    Lost(f"the results could not be added up on the worker: {_short(result)}", self.tries[n]),
+                    Lost(f"the results could not be added up on the worker: {short(result)}", self.tries[n]),
                 )
         else:
             yield members[0] if members else group[0], result
@@ -381,7 +381,7 @@ class _Run:
 
             error = future.exception()
             if not isinstance(error, KilledWorker):
-                return Lost(_short(error), self.tries[number])
+                return Lost(short(error), self.tries[number])
             # dask has given it several workers already.
             return Lost("its worker ended without a result", self.tries[number] + error.allowed_failures)
         else:
@@ -535,8 +535,3 @@ def _give(value: Any) -> Any:
 
 def _announce(events: queue.SimpleQueue[tuple[str, int, Any]], kind: str, number: int, future: Any) -> None:
     events.put((kind, number, future))
-
-
-def _short(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

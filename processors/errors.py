@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FileProblem", "IncompleteRunError", "ProcessorError"]
+__all__ = ["FileProblem", "IncompleteRunError", "ProcessorError", "short"]
 
 
 class ProcessorError(ValueError):
@@ -15,3 +15,22 @@ class FileProblem(ProcessorError):
 
 class IncompleteRunError(ProcessorError):
     """Some work could not be done; what was done is kept."""
+
+
+def short(error: object, most: int | None = None) -> str:
+    """The type of an error and the first line of its message.
+
+    Parameters
+    ----------
+    error
+        The error, or whatever came in its place.
+    most
+        Characters of the line at most.
+
+    Examples
+    --------
+    >>> short(OSError("no route\\nto host")), short(KeyError())
+    ('OSError: no route', 'KeyError')
+    """
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:most]}" if lines else type(error).__name__

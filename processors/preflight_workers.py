@@ -11,6 +11,7 @@ import concurrent.futures
 import functools
 import json
 import logging
+import socket
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from massgap.processors import probe
-from massgap.processors.errors import ProcessorError
+from massgap.processors.errors import ProcessorError, short
 from massgap.processors.planning import files_of
 from massgap.processors.preflight import Answer, Here, Preflight, assign_files, compare, model_request
 from massgap.processors.version_names import DISTRIBUTED, LIBRARIES, MODULES
@@ -140,7 +141,7 @@ def ask_process(look: dict[str, Any], request: dict[str, Any], *, within: float)
         "sys.stdout = sys.stderr; exec(compile(given['probe'], 'massgap-probe', 'exec'), names); "
         "out.write(names['main'](json.dumps(given['request'])))"
     )
-    answer = Answer(f"{here_name()} (a process here)", sent=time.time())
+    answer = Answer(f"{socket.gethostname()} (a process here)", sent=time.time())
     try:
         done = subprocess.run(
             [sys.executable, "-c", code],
@@ -161,13 +162,6 @@ def ask_process(look: dict[str, Any], request: dict[str, Any], *, within: float)
     found = json.loads(done.stdout)
     answer.look, answer.tried = found["look"], found["try_out"]
     return answer
-
-
-def here_name() -> str:
-    """Name of this machine."""
-    import socket
-
-    return socket.gethostname()
 
 
 # ---- a cluster
@@ -335,7 +329,7 @@ def _look(
         if isinstance(value, dict):
             answer.look = value
         else:
-            answer.problem = f"a worker did not answer ({_short(value)})"
+            answer.problem = f"a worker did not answer ({short(value, 300)})"
 
 
 def _one_by_one(client: Any, able: Sequence[str], look: dict[str, Any], within: float) -> dict[str, Any]:
@@ -391,13 +385,8 @@ def _try(
             answer.tried = future.result()
         elif future.status == "error":
             answer.problem = (
-                f"a worker ended or failed while it tried the analysis ({_short(future.exception())})"
+                f"a worker ended or failed while it tried the analysis ({short(future.exception(), 300)})"
             )
         else:
             answer.problem = f"a worker did not finish with the analysis and files in {within:.0f} s"
     client.cancel(list(futures.values()), force=True)
-
-
-def _short(error: Any) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__

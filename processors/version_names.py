@@ -13,17 +13,5 @@ LIBRARIES = (
 DISTRIBUTED = ("dask", "distributed", "msgpack", "tornado")
 """Distributions that carry tasks between machines."""
 
-MODULES = (
-    "coffea",
-    "awkward",
-    "uproot",
-    "numpy",
-    "numba",
-    "hist",
-    "boost_histogram",
-    "vector",
-    "cramjam",
-    "cloudpickle",
-    "onnxruntime",
-)
+MODULES = tuple(name.replace("-", "_") for name in LIBRARIES)
 """What must be importable; onnxruntime only where it scores."""

@@ -119,3 +119,9 @@ def test_wrong_arguments_get_one_message_that_names_them(
 def test_what_jobs_call_is_hidden_but_explains_itself() -> None:
     assert "\n  work " not in invoke("--help").output
     assert "Ends with code 0" in invoke("work", "--help").output
+
+
+def test_preflight_takes_what_run_takes() -> None:
+    """So that a command line can be checked before it is run."""
+    options = {name: {o for p in main.commands[name].params for o in p.opts} for name in ("run", "preflight")}
+    assert options["run"] - options["preflight"] == {"--out", "--accept-loss", "--fresh"}
