@@ -32,35 +32,49 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def arrays(result: Any) -> dict[str, np.ndarray]:
+def arrays(result: dict[str, Any]) -> dict[str, np.ndarray]:
     """Every number of a result by name, free of how axes and columns are called."""
     out = {}
-    for name, histogram in result.histograms.items():
+    for name, histogram in result["histograms"].items():
         for part in ("value", "variance"):
             # One process and one channel; classes or regions, variations and bins in this order.
             full = np.asarray(histogram.view(flow=True)[part])
             out[f"{name}/{part}"] = full.reshape([n for n in full.shape if n > 1] or [1])
-    rows = [row for rows in result.cutflow["processes"].values() for row in rows]
+    rows = [row for rows in result["cutflow"]["processes"].values() for row in rows]
     for key in ("raw", "weighted", "variance"):
         out[f"cutflow/{key}"] = np.array([row[key] for row in rows], dtype=np.float64)
-    table = result.features["d"]
+    table = result["features"]["d"]
     for name in (*(f.name for f in Slepton().histograms() if f.name in table), "weight", "fold_key"):
         out[f"rows/{name}"] = table[name].to_numpy()
     out["rows/selected"] = table["precuts"].to_numpy()
     return out
 
 
-def numbers(folder: Path, version: str) -> dict[str, dict[str, Any]]:
-    events = eventfiles.make_events(3000, 23)
-    if version == "delphes":
-        columns = eventfiles.delphes_columns(events)
-        path = eventfiles.write_columns(folder / "delphes.root", columns, tree="Delphes")
-    else:
-        path = eventfiles.write_nano(folder / f"{version}.root", events, version)
+def nanoaod(folder: Path, version: str) -> dict[str, Any]:
+    path = eventfiles.write_nano(folder / f"{version}.root", eventfiles.make_events(3000, 23), version)
     metadata = {"process": "p"} | ({"is_data": True} if version == "data" else {"xsec_fb": 250.0})
     fileset = {"d": {"files": {str(path): None}, "metadata": metadata}}
     result = run(Slepton(features=True, **OPTIONS[version]), fileset)
     result.require_complete()
+    return {"histograms": result.histograms, "cutflow": result.cutflow, "features": result.features}
+
+
+def delphes(folder: Path) -> dict[str, Any]:
+    from coffea.nanoevents import BaseSchema, NanoEventsFactory
+
+    columns = eventfiles.delphes_columns(eventfiles.make_events(3000, 23))
+    path = eventfiles.write_columns(folder / "delphes.root", columns, tree="Delphes")
+    events = NanoEventsFactory.from_root(
+        {str(path): "Delphes"},
+        schemaclass=BaseSchema,
+        metadata={"dataset": "d", "xsec_fb": 250.0, "process": "p"},
+    ).events()
+    processor = Slepton(features=True, **OPTIONS["delphes"])
+    return processor.postprocess(processor.process(events))
+
+
+def numbers(folder: Path, version: str) -> dict[str, dict[str, Any]]:
+    result = delphes(folder) if version == "delphes" else nanoaod(folder, version)
     out = {}
     for name, values in arrays(result).items():
         flat = np.ascontiguousarray(values).ravel()
