@@ -21,6 +21,7 @@ import numpy as np
 
 from massgap.models.errors import ModelError, TableError
 from massgap.models.training import HYPERPARAMETERS, Protocol, TrainedFolds, train
+from massgap.source_code import package_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,17 +34,6 @@ FORMAT = "massgap-training/1"
 RUN_FORMAT, FEATURES_FORMAT = "massgap-run/1", "massgap-features/1"
 # What a manifest says about where its events come from; its date and command do not matter here.
 _ORIGIN = ("analysis", "processor", "fileset_hash", "code_hash", "options")
-_SOURCES = (
-    "folds.py",
-    "training_table.py",
-    "training.py",
-    "metrics.py",
-    "export.py",
-    "card.py",
-    "train_run.py",
-)
-
-
 @dataclass(frozen=True)
 class ModelFolder:
     """What `train_run` made: paths and the content of ``training.json``."""
@@ -368,12 +358,11 @@ def _description(metadata: dict[bytes, bytes] | None, path: Path) -> dict[str, A
 
 
 def _request_hash(request: dict[str, Any], run: RunFeatures) -> str:
-    """Hash all that decides the result: options, versions, this room's code, and the tables' content."""
+    """Hash all that decides the result: options, versions, the code of this room, and the tables' content."""
     import pandas as pd
 
     digest = hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode())
-    for source in _SOURCES:
-        digest.update((Path(__file__).parent / source).read_bytes())
+    digest.update(package_digest(only=("models",)).encode())
     origin = {key: run.manifest.get(key) for key in _ORIGIN}
     digest.update(json.dumps([list(run.table.columns), run.units, origin], sort_keys=True).encode())
     digest.update(pd.util.hash_pandas_object(run.table, index=False).to_numpy().tobytes())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import sys
-import sysconfig
 import types
 import uuid
 from functools import cache
@@ -15,7 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from massgap.source_code import imported_files, is_own_file, package_digest
+
 __all__ = ["code_hash", "digest", "processor_identity"]
+
+_ABOVE = ("cli.py", "batch_cli.py", "reports")
+"""What only shows results.  All else is hashed, also a room that does not exist yet."""
 
 
 def digest(value: Any) -> str:
@@ -32,19 +37,11 @@ def digest(value: Any) -> str:
 
 @cache
 def code_hash() -> str:
-    """Digest of the source of all modules that can change a result: selections, models, processors.
+    """Digest of all that massgap's own code can do to a result: the whole package but for what stands above the runner.
 
     Read when this module is imported: a source that is edited later is not the code that runs.
     """
-    import massgap
-
-    root = Path(massgap.__file__).parent
-    out = hashlib.sha256(massgap.__version__.encode())
-    for room in ("selections", "models", "processors"):
-        for path in sorted((root / room).rglob("*.py")):
-            out.update(path.relative_to(root).as_posix().encode())
-            out.update(path.read_bytes())
-    return out.hexdigest()
+    return package_digest(without=_ABOVE)
 
 
 def processor_identity(processor: Any) -> dict[str, Any]:
@@ -82,20 +79,21 @@ def _is_library(module: str) -> bool:
 
 
 def _own_source(bases: list[type]) -> str:
-    """Digest of all loaded modules that belong neither to massgap nor to an installed package."""
+    """Digest of what the own classes import, and of all other modules that were loaded and are the user's."""
     out = hashlib.sha256()
-    if all(base.__module__.startswith("massgap.") for base in bases):
+    names = [base.__module__ for base in bases if not base.__module__.startswith("massgap.")]
+    if not names:
         return out.hexdigest()
-    library = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")}
-    library.add(Path(__file__).resolve().parent.parent)
-    for name, module in sorted(sys.modules.items()):
-        place = getattr(module, "__file__", None)
-        if not place or not place.endswith(".py"):
-            continue
-        path = Path(place).resolve()
-        if path.is_file() and not any(path.is_relative_to(folder) for folder in library):
-            out.update(name.encode())
-            out.update(path.read_bytes())
+    loaded = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    files = {os.path.abspath(place) for place in loaded if place and place.endswith(".py") and is_own_file(place)}  # noqa: PTH100
+    for name in names:
+        place = getattr(sys.modules.get(name), "__file__", None)
+        if place:
+            files |= {str(path) for path in imported_files(place) if is_own_file(path)}
+    for name in sorted(files, key=lambda name: (os.path.basename(name), name)):  # noqa: PTH119
+        path = Path(name)
+        if path.is_file():
+            out.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return out.hexdigest()
 
 

@@ -6,14 +6,16 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from massgap.samples.detector import load_card
 from massgap.samples.errors import GenerationError
 from massgap.samples.pythia import settings_of
+from massgap.source_code import package_digest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from massgap.samples.lhe import LheFile
     from massgap.samples.lhe_blocks import LheBlock
     from massgap.samples.process import Process, Tranche
@@ -41,12 +43,13 @@ _NO_CONTENT = (
     "generator_factor",
     "tranches",
 )
-# Modules that do not decide what an event of given settings looks like; the settings are part of the key.
-_NOT_EVENTS = frozenset(
-    {"catalogue", "errors", "fileset", "generate", "signals", "process", "xsec", "normalisation", "plan"}
-    | {"lhe", "lhe_events", "lhe_generation", "lhe_header", "lhe_stream"}
-    | {"slepton_processes", "other_processes", "spectra", "electroweakino_spectra", "vlq"}
+_EVENTS = ("samples",)
+"""Where the code lies that decides what an event looks like."""
+_NOT_EVENTS = tuple(
+    f"samples/{name}.py"
+    for name in ("catalogue", "signals", "slepton_processes", "other_processes", "spectra", "electroweakino_spectra", "vlq")
 )
+"""Modules that only make settings: these are part of the key."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,5 @@ def _digest_of(card: dict[str, Any]) -> str:
     """Everything but the settings that decides what an event looks like."""
     digest = hashlib.sha256(version("pythia8mc").encode())
     digest.update(json.dumps(card, sort_keys=True).encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        if path.stem not in _NOT_EVENTS:
-            digest.update(path.read_bytes())
+    digest.update(package_digest(only=_EVENTS, without=_NOT_EVENTS).encode())
     return digest.hexdigest()

@@ -1,19 +1,18 @@
 """The decorator of all kernels and loops: compiled by numba on the first call, cached on disk.
 
 numba looks for a changed source in the file of the function alone.  A kernel is compiled into its callers
-in other files, though, so that a changed formula would go on giving the old result there.  Here the cache
-is valid for one content of all files with compiled functions in this folder.
+in other files, though, and so is a number that they import: a changed formula would go on giving the old result
+there.  Here the cache is valid for one content of all that the file imports, directly or not, wherever it lies.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from numba import njit
+
+from massgap.source_code import imported_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,21 +74,6 @@ def _compiled(function: F, *, forceinline: bool) -> F:
     # Not part of numba's public interface: without it the cache still works, with numba's own rule.
     cache_file: Any = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if hasattr(cache_file, "_source_stamp"):
-        cache_file._source_stamp = (cache_file._source_stamp, _digest(_folder(function)))
+        cache_file._source_stamp = (cache_file._source_stamp, imported_digest(function.__code__.co_filename))
     result: F = dispatcher
     return result
-
-
-def _folder(function: Callable[..., Any]) -> Path:
-    return Path(function.__code__.co_filename).parent
-
-
-@functools.cache
-def _digest(folder: Path) -> str:
-    """Digest of the Python files of a folder that define compiled functions."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
-        source = path.read_bytes()
-        if b"@compiled" in source:
-            digest.update(path.name.encode() + b"\0" + source + b"\0")
-    return digest.hexdigest()

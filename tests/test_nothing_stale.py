@@ -1,0 +1,116 @@
+"""Whatever changes a number is noticed wherever it lies: in a copy of the repository, one line is changed at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import eventfiles
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+OWN = """
+from massgap.processors.analysis import Analysis
+from massgap.processors.layout import HistogramSpec
+import awkward as ak
+
+PT = 5
+
+class Mine(Analysis):
+    name = "mine"
+    channel = "muons"
+
+    def histograms(self):
+        return (HistogramSpec("n", "n", "n", 5, 0, 5),)
+
+    def select(self, event, flow):
+        event = flow.keep(event, "a muon", ak.any(event.muons.pt > PT, axis=1))
+        flow.fill("n", ak.num(event.muons))
+"""
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package, links and compiled code included."""
+    folder = tmp_path_factory.mktemp("clone")
+    rooms = sorted(path.readlink().name for path in (ROOT / "massgap").iterdir() if path.is_symlink())
+    for name in ("massgap", *rooms):
+        subprocess.run(["cp", "-RPp", str(ROOT / name), str(folder / name)], check=True)
+    (folder / "examples").mkdir()
+    eventfiles.write_nano(folder / "events.root", eventfiles.make_events(300, 3))
+    return folder
+
+
+def python(clone: Path, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(clone)}
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=clone, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def cutflow(clone: Path, analysis: str, out: str) -> list[int]:
+    """Raw numbers of the cutflow of a run; a second run with the same ``out`` may take finished chunks again."""
+    python(clone, "-m", "massgap", "run", analysis, "events.root", "--out", out, "--executor", "iterative")
+    content = json.loads((clone / out / "cutflow.json").read_text())
+    (rows,) = content["processes"].values()
+    return [row["raw"] for row in rows]
+
+
+def change(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert text.count(old) == 1, f"{path} does not hold {old!r} once"
+    path.write_text(text.replace(old, new))
+
+
+def test_a_changed_cut_of_an_own_analysis_inside_the_clone(clone: Path) -> None:
+    (clone / "examples" / "mine.py").write_text(OWN)
+    before = cutflow(clone, "./examples/mine.py:Mine", "runs/own")
+    change(clone / "examples" / "mine.py", "PT = 5", "PT = 50")
+    after = cutflow(clone, "./examples/mine.py:Mine", "runs/own")
+    assert after == cutflow(clone, "./examples/mine.py:Mine", "runs/own_fresh")
+    assert after[1] < before[1]
+
+
+def test_a_changed_kernel_in_another_folder(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    kernel = (
+        "from massgap.selections.compiled import compiled\n\n@compiled\ndef inner(x):\n    return x + {}\n"
+    )
+    (tmp_path / "a" / "inner_kernel.py").write_text(kernel.format("1.0"))
+    (tmp_path / "b" / "outer_kernel.py").write_text(
+        "import sys\nsys.path.insert(0, '../a')\nfrom inner_kernel import inner\n"
+        "from massgap.selections.compiled import compiled\n\n"
+        "@compiled\ndef outer(x):\n    return 10.0 * inner(x)\n\nprint(outer(1.0))\n"
+    )
+
+    def answer() -> str:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "outer_kernel.py"]
+        return subprocess.run(
+            command, cwd=tmp_path / "b", env=environment, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    assert answer() == "20.0"
+    (tmp_path / "a" / "inner_kernel.py").write_text(kernel.format("2.0"))
+    assert answer() == "30.0"
+
+
+def test_a_changed_sample_module_in_a_subfolder(clone: Path) -> None:
+    """The key of a block of events, without making events."""
+    pytest.importorskip("pythia8mc", reason="needs Pythia, which is in the extra massgap[generator]")
+    code = "from massgap.samples.plan import _digest_of; print(_digest_of({}))"
+    before = python(clone, "-c", code)
+    assert python(clone, "-c", code) == before
+    (clone / "samples" / "deeper").mkdir()
+    (clone / "samples" / "deeper" / "response.py").write_text("SCALE = 1.0\n")
+    with_folder = python(clone, "-c", code)
+    assert with_folder != before
+    change(clone / "samples" / "deeper" / "response.py", "1.0", "1.1")
+    assert python(clone, "-c", code) not in (before, with_folder)
