@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.measure import Row, cost, ratio
-from massgap.models.decision_ordering import decision_ordering
-from massgap.models.ensembles import ensemble_score
-from massgap.selections.cascade_features import cascade_features
-from massgap.selections.cascade_spectrum import TESTING_SPECTRUM, TRUTH_SPECTRUM
-from massgap.selections.delta4 import delta4
-from massgap.selections.delta4_noise import delta4_noise
-from massgap.selections.slepton_features import FlatObject
+from massgap.models.measures.decision_ordering import decision_ordering
+from massgap.models.measures.ensembles import ensemble_score
+from massgap.selections.cascade.features import cascade_features
+from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, TRUTH_SPECTRUM
+from massgap.selections.observables.cascades.delta4 import delta4
+from massgap.selections.observables.cascades.delta4_noise import delta4_noise
+from massgap.selections.slepton.features import FlatObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

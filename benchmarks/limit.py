@@ -182,10 +182,10 @@ def _fill(x, weight, indices, low, high, bins, start, cut, sumw, sumw2, counts):
 
 def compiled_loop(arrays: Arrays) -> Callable[[], Result]:
     """Function that goes through the events once, from arrays to histograms."""
-    from massgap.selections.slepton_features import FEATURES
-    from massgap.selections.slepton_features import _loop as observables
-    from massgap.selections.slepton_topology import Cuts
-    from massgap.selections.slepton_topology import _pass as topology
+    from massgap.selections.slepton.features import FEATURES
+    from massgap.selections.slepton.features import _loop as observables
+    from massgap.selections.slepton.topology import Cuts
+    from massgap.selections.slepton.topology import _pass as topology
 
     names = [feature.name for feature in FEATURES]
     cut = tuple(names.index(name) for name in ("m_ll", "met", "cos_theta_star"))

@@ -18,7 +18,7 @@ HISTOGRAMS, VARIATIONS, BINS = 28, 100, 50
 
 def rows(quick: bool) -> Iterator[Row]:
     """Yield the lines about merging."""
-    from massgap.processors.histogram_sums import HistogramSums
+    from massgap.processors.base.sums import HistogramSums
 
     rounds = 3 if quick else 9
     rng = np.random.default_rng(3)

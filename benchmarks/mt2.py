@@ -25,7 +25,7 @@ def rows(quick: bool) -> Iterator[Row]:
     """The three goals, each on three kinds of events, and what a reader wants to know beside them."""
     import mt2 as package
 
-    from massgap.selections.mt2 import mt2
+    from massgap.selections.observables.mt2.mt2 import mt2
 
     size = 10_000 if quick else 100_000
     rounds = 3 if quick else 9

@@ -54,12 +54,12 @@ def _pairs(o: dict[str, dict[str, Any]], wanted: tuple[str, ...] | None = None) 
     """Name, the package's function, and the plain way."""
     import vector
 
-    from massgap.selections import angles, transverse_sums
-    from massgap.selections.cos_theta_star import abs_cos_theta_star
-    from massgap.selections.ditau import ditau_mass_squared
-    from massgap.selections.four_vector_sum import four_vector_sum
-    from massgap.selections.invariant_mass import invariant_mass
-    from massgap.selections.mct import mct
+    from massgap.selections.observables import angles, transverse_sums
+    from massgap.selections.observables.cos_theta_star import abs_cos_theta_star
+    from massgap.selections.observables.ditau import ditau_mass_squared
+    from massgap.selections.observables.four_vector_sum import four_vector_sum
+    from massgap.selections.observables.invariant_mass import invariant_mass
+    from massgap.selections.observables.mct import mct
 
     a, b, jet, met = o["a"], o["b"], o["jet"], o["met"]
     jagged = not isinstance(a["pt"], np.ndarray)

@@ -15,7 +15,7 @@ import numpy as np
 from coffea import processor
 from coffea.nanoevents.methods import vector
 
-from massgap.selections.slepton_features import FEATURES
+from massgap.selections.slepton.features import FEATURES
 
 if TYPE_CHECKING:
     import hist

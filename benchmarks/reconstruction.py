@@ -21,11 +21,11 @@ def rows(quick: bool) -> Iterator[Row]:
     """One line per analysis: the compiled pass against the plain way."""
     import vector
 
-    from massgap.selections.electroweakino_features import electroweakino_features
-    from massgap.selections.slepton_features import FlatMet
-    from massgap.selections.smuon_features import smuon_features
-    from massgap.selections.vbf_pair import largest_mass_pair, vbf_pair
-    from massgap.selections.vlq_features import vlq_features
+    from massgap.selections.electroweakino.features import electroweakino_features
+    from massgap.selections.observables.vbf_pair import largest_mass_pair, vbf_pair
+    from massgap.selections.slepton.features import FlatMet
+    from massgap.selections.smuon.features import smuon_features
+    from massgap.selections.vlq.features import vlq_features
 
     vector.register_awkward()
     size = 10_000 if quick else 100_000

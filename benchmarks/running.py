@@ -42,8 +42,8 @@ def fileset(path: Path, times: int = 1) -> dict[str, Any]:
 
 def _overheads(path: Path, n: int, folder: Path, rounds: int) -> tuple[Row, float]:
     """CPU time of a chunk beside that of its events: small chunks against one that holds them all, in turn."""
-    from massgap.processors.runner import run
     from massgap.processors.slepton import Slepton
+    from massgap.runner.runner import run
 
     parts, size = 40, 1000
     # Baskets as small as the chunks, so that none is decompressed twice.
@@ -80,7 +80,7 @@ def _overheads(path: Path, n: int, folder: Path, rounds: int) -> tuple[Row, floa
 
 def _default_chunk(overhead: Row, per_event: float) -> Row:
     """The loss at the default chunk size, and the smallest size that loses no more than 5 %."""
-    from massgap.processors.planning import DEFAULT_CHUNKSIZE
+    from massgap.runner.planning import DEFAULT_CHUNKSIZE
 
     seconds = max(overhead.measured.median, 0.0) * 1e-3
     least = seconds * (1.0 / LARGEST_LOSS) / per_event
@@ -98,8 +98,8 @@ def _default_chunk(overhead: Row, per_event: float) -> Row:
 
 def _events(path: Path, n: int, folder: Path, quick: bool) -> Iterator[Row]:
     """Cost per event against the number of events."""
-    from massgap.processors.runner import run
     from massgap.processors.slepton import Slepton
+    from massgap.runner.runner import run
 
     sizes = (10_000, 100_000) if quick else (10_000, 100_000, 1_000_000, 10_000_000)
     for size in sizes:
@@ -125,7 +125,7 @@ def _events(path: Path, n: int, folder: Path, quick: bool) -> Iterator[Row]:
 
 _MEMORY = """
 import json, sys
-from massgap.processors.runner import run
+from massgap.runner.runner import run
 from massgap.processors.slepton import Slepton
 files = json.loads(sys.argv[1])
 run(Slepton(), files, chunksize=int(sys.argv[2])).require_complete()
@@ -137,7 +137,7 @@ print(int(status[status.index("VmHWM:") + 1]) / 1024)
 
 def _memory(path: Path, n: int, quick: bool) -> Iterator[Row | str]:
     """Largest resident memory of a process against the chunk size."""
-    from massgap.processors.planning import DEFAULT_CHUNKSIZE
+    from massgap.runner.planning import DEFAULT_CHUNKSIZE
 
     if not Path("/proc/self/status").exists():
         yield "memory of a worker: only where there is /proc"
@@ -164,9 +164,9 @@ def _root() -> Path:
 
 def _workers(path: Path, n: int, quick: bool) -> Row:
     """Events per second with two worker processes over those with one, once they are at work."""
-    from massgap.processors.executors import FuturesExecutor
-    from massgap.processors.runner import Progress, run
     from massgap.processors.slepton import Slepton
+    from massgap.runner.executors.local import FuturesExecutor
+    from massgap.runner.runner import Progress, run
 
     files = fileset(path, 2 if quick else 24)
 

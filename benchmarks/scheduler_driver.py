@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from massgap.processors.merge_tree import FAN_IN
-from massgap.processors.work import Outcome, SharedWork, Task, TaskResult
+from massgap.runner.checkpoints.merge_tree import FAN_IN
+from massgap.runner.work import Outcome, SharedWork, Task, TaskResult
 
 
 class Nothing:
@@ -82,16 +82,16 @@ def drive(
     address
         Of a scheduler; None for a cluster of ``workers`` processes on this machine.
     chunks, levels
-        How many, and how many make a task and a result, see :func:`massgap.processors.runner.run`.
+        How many, and how many make a task and a result, see :func:`massgap.runner.runner.run`.
     seconds
         How long a task sleeps.
     size
         Bytes of a result.
     """
-    from massgap.processors.dask_executor import DaskExecutor
-    from massgap.processors.ledger import ChunkEntry, Ledger
-    from massgap.processors.runner import RunResult, process_plan
-    from massgap.processors.work import Chunk
+    from massgap.runner.executors.dask_cluster import DaskExecutor
+    from massgap.runner.ledger import ChunkEntry, Ledger
+    from massgap.runner.runner import RunResult, process_plan
+    from massgap.runner.work import Chunk
 
     if address is None:
         client, close = _here(workers)

@@ -38,7 +38,7 @@ def rows(quick: bool) -> Iterator[Row]:
 def _against_peers(
     x: NDArray[np.float32], boosters: list[Any], content: bytes, n_trees: int, rounds: int
 ) -> Iterator[Row]:
-    from massgap.models.scorer import OnnxScorer
+    from massgap.models.scoring.scorer import OnnxScorer
 
     ours = OnnxScorer.from_bytes(content, "benchmark", engine="compiled trees")
     onnx = OnnxScorer.from_bytes(content, "benchmark", engine="onnxruntime")
@@ -90,7 +90,7 @@ def _against_peers(
 
 
 def _single_call(x: NDArray[np.float32], content: bytes, rounds: int) -> Row:
-    from massgap.models.scorer import OnnxScorer
+    from massgap.models.scoring.scorer import OnnxScorer
 
     scorer = OnnxScorer.from_bytes(content, "benchmark", engine="compiled trees")
     columns = {name: x[:, j].astype(np.float64) for j, name in enumerate(scorer.features)}
@@ -128,7 +128,7 @@ def _models(n_trees: int) -> tuple[list[Any], bytes]:
     """Train one booster per fold on events whose class depends on many features; export them together."""
     import xgboost as xgb
 
-    from massgap.models.export import to_bytes, to_onnx
+    from massgap.models.training.export import to_bytes, to_onnx
 
     rng = np.random.default_rng(n_trees)
     x = _events(rng, 30_000)

@@ -26,7 +26,7 @@ STEPS = ("MET > 30", "z_window", "met", "cos_theta_star")
 
 def rows(quick: bool) -> Iterator[Row | str]:
     """Yield the lines about the processor as a whole."""
-    from massgap.processors.runner import DEFAULT_CHUNKSIZE
+    from massgap.runner.runner import DEFAULT_CHUNKSIZE
 
     n = 100_000 if quick else 1_000_000
     rounds = 3 if quick else 9
@@ -65,8 +65,8 @@ def rows(quick: bool) -> Iterator[Row | str]:
 
 def package(path: Path, chunksize: int, **options: Any) -> Callable[[], Result]:
     """Function that runs the processor as ``massgap run`` does: files are inspected, chunked, processed and merged."""
-    from massgap.processors.runner import run
     from massgap.processors.slepton import Slepton
+    from massgap.runner.runner import run
 
     fileset = {"events": {"files": {str(path): "Events"}, "metadata": {}}}
 
@@ -182,9 +182,9 @@ def _through_runner(path: Path, ours: Callable[[], Result], rounds: int) -> Iter
     """massgap's own way of handing out chunks against coffea's Runner, with the same processor."""
     from coffea.processor import IterativeExecutor, Runner
 
-    from massgap.processors.runner import DEFAULT_CHUNKSIZE
-    from massgap.processors.schemas import NanoAOD
+    from massgap.events.reading.schemas import NanoAOD
     from massgap.processors.slepton import Slepton
+    from massgap.runner.runner import DEFAULT_CHUNKSIZE
 
     def runner() -> Result:
         with contextlib.redirect_stdout(io.StringIO()):  # its progress bars

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from massgap.errors import MassgapError
+
 __all__ = ["CondorError"]
 
 
-class CondorError(ValueError):
+class CondorError(MassgapError):
     """A pool, cluster or job that cannot do what was asked."""

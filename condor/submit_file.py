@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from massgap.condor.commands import text
 from massgap.condor.errors import CondorError
-from massgap.condor.tools import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

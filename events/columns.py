@@ -14,8 +14,8 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from massgap.selections.compiled import compiled
-from massgap.selections.errors import (
+from massgap.arrays.compiled import compiled
+from massgap.events.errors import (
     ImpossibleValueError,
     MissingBranchError,
     NonFiniteError,

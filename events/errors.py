@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from massgap.arrays.errors import SelectionError
+
 __all__ = [
     "ImpossibleValueError",
     "MissingBranchError",
@@ -9,10 +11,6 @@ __all__ = [
     "SelectionError",
     "UnknownFormatError",
 ]
-
-
-class SelectionError(ValueError):
-    """Base of all errors that the selections raise."""
 
 
 class UnknownFormatError(SelectionError):

@@ -25,9 +25,10 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from massgap.selections.errors import MissingBranchError, SelectionError
-from massgap.selections.flat_collection import FlatCollection
-from massgap.selections.sources import DELPHES, Columns
+from massgap.arrays.errors import SelectionError
+from massgap.arrays.flat_collection import FlatCollection
+from massgap.events.columns import DELPHES, Columns
+from massgap.events.errors import MissingBranchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Systematic variations: shifted objects with MET shifted along, and alternative event weights.
 
-An object variation is a function of an :class:`~massgap.selections.objects.Event` that returns a shifted one;
+An object variation is a function of an :class:`~massgap.events.event.Event` that returns a shifted one;
 the selection then runs again on it.  A weight variation changes only the weight, so that the
 selection runs once for all of them.
 """
@@ -13,12 +13,13 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from massgap.selections.errors import MissingBranchError, SelectionError
+from massgap.arrays.errors import SelectionError
+from massgap.events.errors import MissingBranchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from massgap.selections.objects import Event
+    from massgap.events.event import Event
 
 __all__ = [
     "OBJECT_VARIATIONS",

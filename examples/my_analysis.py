@@ -9,14 +9,14 @@ from typing import Any
 
 import awkward as ak
 
+from massgap.events.event import Event
 from massgap.models.folds import fold_key
-from massgap.processors.analysis import Analysis
-from massgap.processors.flow import Flow
-from massgap.processors.layout import HistogramSpec
-from massgap.selections.definitions import away_from, select_jets, select_muons
-from massgap.selections.dilepton import opposite_sign_pair
-from massgap.selections.four_vector_sum import four_vector_sum
-from massgap.selections.objects import Event
+from massgap.processors.base.analysis import Analysis
+from massgap.processors.base.flow import Flow
+from massgap.processors.base.histograms import HistogramSpec
+from massgap.selections.objects.definitions import away_from, select_jets, select_muons
+from massgap.selections.objects.pairs import opposite_sign_pair
+from massgap.selections.observables.four_vector_sum import four_vector_sum
 
 
 class MyAnalysis(Analysis):

@@ -5,6 +5,8 @@ Every message names the file, histogram, bin or option and what to do about it.
 
 from __future__ import annotations
 
+from massgap.errors import MassgapError
+
 __all__ = [
     "BinningError",
     "FitError",
@@ -16,7 +18,7 @@ __all__ = [
 ]
 
 
-class FitError(ValueError):
+class FitError(MassgapError):
     """Base of all errors of the fits room."""
 
 

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap.contracts.run_folder import open_run
 from massgap.fits.errors import FitError, HistogramError
-from massgap.fits.inference import discovery, signal_strength, upper_limit
-from massgap.fits.likelihood import Likelihood
-from massgap.fits.run_folder import open_run
-from massgap.fits.templates import choose_edges, rebin, templates_from_histogram
-from massgap.fits.threshold_scan import ScanOptions, scan_thresholds
-from massgap.fits.workspace import WorkspaceOptions, build_workspace, dump_workspace
+from massgap.fits.inference.hypothesis_tests import discovery, signal_strength, upper_limit
+from massgap.fits.inference.likelihood import Likelihood
+from massgap.fits.scans.threshold_scan import ScanOptions, scan_thresholds
+from massgap.fits.workspaces.templates import choose_edges, rebin, templates_from_histogram
+from massgap.fits.workspaces.workspace import WorkspaceOptions, build_workspace, dump_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from massgap.fits.run_folder import RunFolder
-    from massgap.fits.templates import Templates
+    from massgap.contracts.run_folder import RunFolder
+    from massgap.fits.workspaces.templates import Templates
 
 __all__ = ["FitOptions", "FitResult", "fit_run"]
 

@@ -136,12 +136,11 @@ def _imports_of(file: Path, places: tuple[str, ...]) -> tuple[Path, ...]:
     for match in _FROM.finditer(text):
         names = re.sub(r"#[^\n]*", "", match["many"] or match["few"] or "").replace("\\", "")
         base = match["module"].split(".") if match["module"] else []
+        folders: tuple[str, ...] = ()
         if match["dots"]:
             # One dot is the file's own folder.
             above = file.parents[len(match["dots"]) - 1]
             base, folders = [above.name, *base], (str(above.parent),)
-        else:
-            folders = ()
         found += _files_of(base, file, places, folders)
         for name in names.split(","):
             member = name.split(" as ")[0].strip()
@@ -170,7 +169,9 @@ def _files_of(
     if loaded is not None and not is_own_file(loaded):
         return []
     # What is loaded may come from a place that is not on the path.
-    known = [Path(loaded).parents[Path(loaded).name == "__init__.py"]] if loaded is not None else []
+    known: list[str | Path] = (
+        [Path(loaded).parents[Path(loaded).name == "__init__.py"]] if loaded is not None else []
+    )
     for place in (*known, importer.parent, *places):
         found = _below(Path(place or "."), parts, whole=whole)
         if found:

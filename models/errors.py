@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from massgap.errors import MassgapError
 
-class ModelError(ValueError):
+
+class ModelError(MassgapError):
     """Base of all errors that the models raise."""
 
 

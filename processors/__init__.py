@@ -1,31 +1,28 @@
-"""Analyses as coffea processors, and the runner that keeps account of their work.
+"""Analyses as coffea processors, and the base of one's own.
 
 ``from massgap.processors import Slepton`` gives an ordinary coffea processor.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from massgap.lazy import face
 
 if TYPE_CHECKING:
-    from massgap.processors.analysis import Analysis
-    from massgap.processors.runner import run
+    from massgap.processors.base.analysis import Analysis
+    from massgap.processors.base.flow import Flow
+    from massgap.processors.base.histograms import HistogramSpec
     from massgap.processors.slepton import Slepton
 
-__all__ = ["Analysis", "Slepton", "run"]
+__all__ = ["Analysis", "Flow", "HistogramSpec", "Slepton"]
 
-_PLACES = {
-    "Analysis": "massgap.processors.analysis",
-    "Slepton": "massgap.processors.slepton",
-    "run": "massgap.processors.runner",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # Loaded on first use: coffea alone costs seconds to import.
-    if name in _PLACES:
-        import importlib
-
-        return getattr(importlib.import_module(_PLACES[name]), name)
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+__getattr__, __dir__ = face(
+    __name__,
+    {
+        "Analysis": "base.analysis",
+        "Flow": "base.flow",
+        "HistogramSpec": "base.histograms",
+        "Slepton": "slepton",
+    },
+)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from massgap.errors import MassgapError
+
 __all__ = ["FileProblem", "IncompleteRunError", "ProcessorError", "short"]
 
 
-class ProcessorError(ValueError):
+class ProcessorError(MassgapError):
     """Base of all errors that the processors and the runner raise."""
 
 

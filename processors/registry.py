@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from massgap.arrays.errors import SelectionError
 from massgap.models.errors import ModelError
 from massgap.processors.errors import ProcessorError
-from massgap.selections.errors import SelectionError
 
 __all__ = ["ANALYSES", "find_processor", "make_processor"]
 

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from massgap.events.errors import MissingBranchError
 from massgap.models.folds import fold_key, held_out_fold
-from massgap.processors.analysis import Analysis
+from massgap.processors.base.analysis import Analysis
+from massgap.processors.base.histograms import HistogramSpec
 from massgap.processors.errors import ProcessorError
-from massgap.processors.layout import HistogramSpec
-from massgap.selections.errors import MissingBranchError
-from massgap.selections.precuts import (
+from massgap.selections.slepton.features import FEATURES, FlatMet, pick, slepton_features
+from massgap.selections.slepton.precuts import (
     passes_cos_theta_star,
     passes_ditau_veto,
     passes_met,
@@ -26,12 +27,11 @@ from massgap.selections.precuts import (
     passes_mt2_100,
     passes_z_window,
 )
-from massgap.selections.slepton_features import FEATURES, FlatMet, pick, slepton_features
-from massgap.selections.slepton_topology import Cuts, slepton_topology
+from massgap.selections.slepton.topology import Cuts, slepton_topology
 
 if TYPE_CHECKING:
-    from massgap.processors.flow import Flow
-    from massgap.selections.objects import Event
+    from massgap.events.event import Event
+    from massgap.processors.base.flow import Flow
 
 __all__ = ["Slepton"]
 
@@ -58,7 +58,7 @@ class Slepton(Analysis):
     muon_pt, jet_pt, hard_jet_pt, topology_met
         Thresholds in GeV.
     variations, features, taggers
-        See :class:`massgap.processors.analysis.Analysis`.
+        See :class:`massgap.processors.base.analysis.Analysis`.
 
     Raises
     ------
@@ -137,7 +137,7 @@ class Slepton(Analysis):
         )
         self.scorer = None
         if model is not None:
-            from massgap.models.scorer import OnnxScorer
+            from massgap.models.scoring.scorer import OnnxScorer
 
             self.scorer = OnnxScorer(model, [feature.name for feature in FEATURES])
 

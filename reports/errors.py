@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from massgap.errors import MassgapError
 
-class ReportError(ValueError):
+
+class ReportError(MassgapError):
     """Base of all errors that the reports raise."""
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from massgap.errors import MassgapError
 
-class SampleError(ValueError):
+
+class SampleError(MassgapError):
     """Base of all errors that the samples room raises."""
 
 

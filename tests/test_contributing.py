@@ -139,7 +139,7 @@ def test_links_to_files_lead_somewhere(page: str) -> None:
 
 
 def test_fileset_shown_is_valid() -> None:
-    from massgap.samples.fileset import validate_fileset
+    from massgap.contracts.fileset import validate_fileset
 
     (text,) = blocks("README.md", "json")
     fileset = validate_fileset(json.loads(text), check_files=False)

@@ -57,7 +57,7 @@ def test_score_pass_selects_the_same_events(demo) -> None:
 
 
 def test_score_histogram_holds_the_events_after_precuts(demo) -> None:
-    from massgap.fits.run_folder import open_run
+    from massgap.contracts.run_folder import open_run
 
     run = open_run(demo.folder / "scored")
     score = run.histogram("score")
@@ -71,7 +71,7 @@ def test_score_in_the_processor_is_the_held_out_one(demo) -> None:
     import pandas as pd
 
     from massgap.models.folds import held_out_fold
-    from massgap.models.scorer import OnnxScorer
+    from massgap.models.scoring.scorer import OnnxScorer
 
     scorer = OnnxScorer(demo.folder / "model" / "slepton.onnx")
     tables = sorted((demo.folder / "scored" / "features").glob("*.parquet"))

@@ -14,8 +14,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 OWN = """
-from massgap.processors.analysis import Analysis
-from massgap.processors.layout import HistogramSpec
+from massgap.processors.base.analysis import Analysis
+from massgap.processors.base.histograms import HistogramSpec
 import awkward as ak
 
 PT = 5
@@ -80,13 +80,11 @@ def test_a_changed_cut_of_an_own_analysis_inside_the_clone(clone: Path) -> None:
 def test_a_changed_kernel_in_another_folder(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-    kernel = (
-        "from massgap.selections.compiled import compiled\n\n@compiled\ndef inner(x):\n    return x + {}\n"
-    )
+    kernel = "from massgap.arrays.compiled import compiled\n\n@compiled\ndef inner(x):\n    return x + {}\n"
     (tmp_path / "a" / "inner_kernel.py").write_text(kernel.format("1.0"))
     (tmp_path / "b" / "outer_kernel.py").write_text(
         "import sys\nsys.path.insert(0, '../a')\nfrom inner_kernel import inner\n"
-        "from massgap.selections.compiled import compiled\n\n"
+        "from massgap.arrays.compiled import compiled\n\n"
         "@compiled\ndef outer(x):\n    return 10.0 * inner(x)\n\nprint(outer(1.0))\n"
     )
 
@@ -105,7 +103,7 @@ def test_a_changed_kernel_in_another_folder(tmp_path: Path) -> None:
 def test_a_changed_sample_module_in_a_subfolder(clone: Path) -> None:
     """The key of a block of events, without making events."""
     pytest.importorskip("pythia8mc", reason="needs Pythia, which is in the extra massgap[generator]")
-    code = "from massgap.samples.plan import _digest_of; print(_digest_of({}))"
+    code = "from massgap.samples.production.plan import _digest_of; print(_digest_of({}))"
     before = python(clone, "-c", code)
     assert python(clone, "-c", code) == before
     (clone / "samples" / "deeper").mkdir()

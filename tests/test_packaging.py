@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ["samples", "selections", "models", "processors", "fits", "condor", "reports"]
+ROOMS = ["samples", "events", "selections", "models", "processors", "fits", "studies", "condor", "reports"]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,12 @@ def test_wheel_holds_every_file_of_every_room(wheel: Path) -> None:
         sizes = {info.filename: info.file_size for info in archive.infolist()}
     missing = files_in_rooms() - names
     assert missing == set()
-    assert {"massgap/cli.py", "massgap/stages.py", "massgap/py.typed", "massgap/__main__.py"} <= names
+    assert {
+        "massgap/cli/group.py",
+        "massgap/stages/processing.py",
+        "massgap/py.typed",
+        "massgap/__main__.py",
+    } <= names
     assert {"massgap/samples/cards/cms.toml", "massgap/reports/report.css", "massgap/condor/job.sh"} <= names
     # A link that was not followed would be a file of a few bytes.
     assert sizes["massgap/processors/slepton.py"] == (ROOT / "processors" / "slepton.py").stat().st_size

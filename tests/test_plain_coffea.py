@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from massgap.processors import Slepton, run
-from massgap.processors.files import inspect_file
-from massgap.processors.work import Chunk, close_files, open_events
+from massgap.events.reading.files import inspect_file
+from massgap.processors import Slepton
+from massgap.runner import run
+from massgap.runner.work import Chunk, close_files, open_events
 
 
 def _benchmark(name: str) -> Any:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from massgap.condor import tools
+from massgap.condor import commands as tools
+from massgap.condor.commands import job_id
 from massgap.condor.errors import CondorError
-from massgap.condor.event_log import LoggedJob, read_event_log
-from massgap.condor.job_output import last_words
-from massgap.condor.job_record import Record, Submission
+from massgap.condor.jobs.event_log import LoggedJob, read_event_log
+from massgap.condor.jobs.job_output import last_words
+from massgap.condor.jobs.job_record import Record, Submission
 from massgap.condor.submit_file import (
     RETRY,
     Job,
@@ -26,7 +27,6 @@ from massgap.condor.submit_file import (
     submit_description,
     table_of_jobs,
 )
-from massgap.condor.tools import job_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -220,7 +220,7 @@ class JobSet:
         submission
             See :meth:`write`.
         lock
-            File descriptor of :func:`massgap.condor.job_record.locked`: condor_submit inherits it, so that the folder stays
+            File descriptor of :func:`massgap.condor.jobs.job_record.locked`: condor_submit inherits it, so that the folder stays
             locked until it has ended, even if this process is killed.
 
         Returns

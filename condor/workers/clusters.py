@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from massgap.condor.errors import CondorError
-from massgap.condor.pool import HTCondorPool, Pool
 from massgap.condor.submit_file import JobOptions
+from massgap.condor.workers.pool import HTCondorPool, Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ def open_cluster(
     address
         Of a facility's scheduler, where it is not the usual one.
     extra
-        Further arguments of :class:`massgap.condor.pool.HTCondorPool` (``host``, ``port``, ``interval``).
+        Further arguments of :class:`massgap.condor.workers.pool.HTCondorPool` (``host``, ``port``, ``interval``).
 
     Returns
     -------
@@ -237,8 +237,8 @@ def _send_code(client: Any, package: Path) -> None:
 
     import cloudpickle
 
-    from massgap.condor import code_plugin
-    from massgap.condor.code_archive import pack_code
+    from massgap.condor.shipping import code_plugin
+    from massgap.condor.shipping.code_archive import pack_code
 
     with tempfile.TemporaryDirectory() as folder:
         content = pack_code(package, Path(folder) / "code.tar.gz").read_bytes()

@@ -19,10 +19,10 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from massgap.condor import tools
-from massgap.condor.certificates import make_certificates
+from massgap.condor import commands as tools
 from massgap.condor.errors import CondorError
-from massgap.condor.worker_jobs import WorkerJob, WorkerJobs, worker_memory
+from massgap.condor.workers.certificates import make_certificates
+from massgap.condor.workers.worker_jobs import WorkerJob, WorkerJobs, worker_memory
 
 if TYPE_CHECKING:
     from pathlib import Path

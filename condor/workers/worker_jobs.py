@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from massgap.condor import tools
-from massgap.condor.code_archive import pack_code
-from massgap.condor.environment import pack_environment
+from massgap.condor import commands as tools
 from massgap.condor.errors import CondorError
-from massgap.condor.event_log import read_event_log
-from massgap.condor.job_output import last_words
+from massgap.condor.jobs.event_log import read_event_log
+from massgap.condor.jobs.job_output import last_words
+from massgap.condor.shipping.code_archive import pack_code
+from massgap.condor.shipping.environment import pack_environment
 from massgap.condor.submit_file import (
     JobOptions,
     arguments,
@@ -33,7 +33,7 @@ from massgap.condor.submit_file import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from massgap.condor.certificates import Certificates
+    from massgap.condor.workers.certificates import Certificates
 
 __all__ = ["WorkerJob", "WorkerJobs", "worker_memory"]
 

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from massgap.arrays.errors import SelectionError
+from massgap.events.columns import DELPHES, event_format
+from massgap.events.reading.faults import AUTHENTICATION, PERMANENT, TRANSIENT, kind_of_fault
+from massgap.events.reading.tree import LeanFile, LeanTree
 from massgap.processors.errors import FileProblem
-from massgap.processors.faults import AUTHENTICATION, PERMANENT, TRANSIENT, kind_of_fault
-from massgap.processors.lean_tree import LeanFile, LeanTree
-from massgap.selections.errors import SelectionError
-from massgap.selections.sources import DELPHES, event_format
 
 __all__ = ["FileInfo", "inspect_file"]
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from coffea.nanoevents import BaseSchema, DelphesSchema, NanoAODSchema
 
-from massgap.selections.sources import DELPHES, NANOAOD
+from massgap.events.columns import DELPHES, NANOAOD
 
 __all__ = ["Delphes", "NanoAOD", "schema_for"]
 
@@ -32,5 +32,5 @@ class Delphes(DelphesSchema):
 
 
 def schema_for(event_format: str) -> Any:
-    """The schema class for a format name of :func:`massgap.selections.sources.event_format`."""
+    """The schema class for a format name of :func:`massgap.events.columns.event_format`."""
     return {NANOAOD: NanoAOD, DELPHES: Delphes}.get(event_format, BaseSchema)

@@ -110,7 +110,7 @@ class _Branches(Model_TObjArray):
 
     def _text(self, at: int) -> str:
         """A string that ends with a zero, of a class name's length."""
-        return self._chunk.get(at, at + 64, Cursor(at), {}).tobytes().split(b"\0")[0].decode()
+        return str(self._chunk.get(at, at + 64, Cursor(at), {}).tobytes().split(b"\0")[0], "utf-8")
 
     def _tobject(self, at: int) -> int:
         """Length of the TObject there: version, identifier, bits."""

@@ -12,12 +12,13 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from massgap.processors.baskets import Reader, flat_branch, is_jagged, is_plain
-from massgap.selections.errors import MissingBranchError, SelectionError
-from massgap.selections.sources import Columns, event_format
+from massgap.arrays.errors import SelectionError
+from massgap.events.columns import Columns, event_format
+from massgap.events.errors import MissingBranchError
+from massgap.events.reading.baskets import Reader, flat_branch, is_jagged, is_plain
 
 if TYPE_CHECKING:
-    from massgap.processors.lean_tree import LeanTree
+    from massgap.events.reading.tree import LeanTree
 
 __all__ = ["TreeColumns"]
 
@@ -28,7 +29,7 @@ class TreeColumns(Columns):
     Parameters
     ----------
     tree
-        A :class:`massgap.processors.lean_tree.LeanTree`.
+        A :class:`massgap.events.reading.tree.LeanTree`.
     start, stop
         Range of entries.
     metadata
@@ -38,7 +39,7 @@ class TreeColumns(Columns):
 
     Raises
     ------
-    massgap.selections.errors.UnknownFormatError
+    massgap.events.errors.UnknownFormatError
         If the branches are neither those of NanoAOD nor those of Delphes.
     """
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaincc, gammaln, log_ndtr
 
-from massgap.fits.deviance import deviance
+from massgap.fits.counting.deviance import deviance
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from massgap.fits.deviance import deviance
+from massgap.fits.counting.deviance import deviance
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

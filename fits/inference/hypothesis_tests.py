@@ -16,7 +16,7 @@ from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtr, ndtri
 
 from massgap.fits.errors import InferenceError
-from massgap.fits.likelihood import Likelihood
+from massgap.fits.inference.likelihood import Likelihood
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

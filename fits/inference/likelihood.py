@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyhf
 
-from massgap.fits.deviance import deviance
+from massgap.fits.counting.deviance import deviance
 from massgap.fits.errors import InferenceError, WorkspaceError
-from massgap.fits.workspace import schema_warnings_off, validate_workspace
+from massgap.fits.workspaces.workspace import schema_warnings_off, validate_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap.fits.counting.significance import asimov, s_over_1pb
 from massgap.fits.errors import FitError, HistogramError
-from massgap.fits.significance import asimov, s_over_1pb
-from massgap.fits.smoothing import smooth_cumulative
+from massgap.fits.scans.smoothing import smooth_cumulative
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -13,7 +13,7 @@ import pyhf
 from numpy.typing import NDArray
 
 from massgap.fits.errors import BinningError, WorkspaceError
-from massgap.fits.templates import Template, Templates
+from massgap.fits.workspaces.templates import Template, Templates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TypeAlias
 
-from massgap.selections.compiled import compiled
+from massgap.arrays.compiled import compiled
 
 __all__ = ["TwoFloats"]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from massgap.selections.errors import SelectionError
+from massgap.arrays.errors import SelectionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from massgap.selections.errors import SelectionError
+from massgap.arrays.errors import SelectionError
 
 if TYPE_CHECKING:
-    from massgap.selections.elementwise import Floats
+    from massgap.arrays.elementwise import Floats
 
 __all__ = ["FlatObjects", "Offsets", "as_flat", "one_per_event", "same_events"]
 

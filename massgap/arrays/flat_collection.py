@@ -8,7 +8,7 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from massgap.selections.errors import SelectionError
+from massgap.arrays.errors import SelectionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

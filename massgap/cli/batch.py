@@ -12,10 +12,10 @@ from typing import Any
 
 import click
 
-from massgap.cluster_options import batch_options, take_cluster
-from massgap.console import Ticker, command_line, say
-from massgap.run_options import analysis_options, input_options, plan_options, run_folder_of, take_options
-from massgap.run_text import print_run
+from massgap.cli.cluster_options import batch_options, take_cluster
+from massgap.cli.console import Ticker, command_line, say
+from massgap.cli.run_options import analysis_options, input_options, plan_options, run_folder_of, take_options
+from massgap.cli.words import print_run
 
 __all__ = ["COMMANDS"]
 
@@ -97,7 +97,7 @@ def status(ctx: click.Context, run_folder: Path, as_json: bool, no_fetch: bool) 
       massgap status runs/big --json
     """
     from massgap import stages
-    from massgap.batch_text import status_lines
+    from massgap.cli.batch_words import status_lines
 
     found = stages.status(run_folder, fetch=not no_fetch)
     if as_json:
@@ -186,7 +186,7 @@ def work(ctx: click.Context, job_file: Path, out: Path) -> None:
       massgap work job-0000.json --out out-0000
     """
     from massgap import stages
-    from massgap.processors.slices import WrongEnvironmentError
+    from massgap.runner.slices.plan import WrongEnvironmentError
 
     ticker = Ticker(every=60.0)
     try:

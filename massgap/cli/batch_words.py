@@ -7,7 +7,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from massgap.batch_status import BatchStatus
+    from massgap.stages.batch_status import BatchStatus
 
 __all__ = ["status_lines"]
 
@@ -32,7 +32,7 @@ def status_lines(status: BatchStatus) -> list[str]:
     Parameters
     ----------
     status
-        See :func:`massgap.batch.status`.
+        See :func:`massgap.stages.batch.status`.
     """
     counts = status.counts
     data = status.as_dict()["chunks"]

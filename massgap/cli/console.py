@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from massgap.live_table import LiveTable, PoolNews, RateWindow
+from massgap.cli.live_table import LiveTable, PoolNews, RateWindow
 
 __all__ = ["Ticker", "command_line", "duration", "say"]
 
@@ -83,7 +83,7 @@ class Ticker:
             self.open_line = False
 
     def run(self, progress: Any) -> None:
-        """Callback for :func:`massgap.processors.runner.run`."""
+        """Callback for :func:`massgap.runner.runner.run`."""
         done = progress.done == progress.total
         if progress.stage == "plan":
             self.close()
@@ -130,11 +130,11 @@ class Ticker:
         say(f"  {line}")
 
     def train(self, stage: str, done: int, total: int) -> None:
-        """Callback for :func:`massgap.models.train_run.train_run`."""
+        """Callback for :func:`massgap.models.training.train_run.train_run`."""
         self.show(f"{stage}: {done}/{total}", final=done == total)
 
     def generate(self, progress: Any) -> None:
-        """Callback for :func:`massgap.samples.generate.generate`."""
+        """Callback for :func:`massgap.samples.production.generate.generate`."""
         done = progress.done >= progress.total
         left = "" if done else f", {duration(progress.eta_s)} left"
         self.show(

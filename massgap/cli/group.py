@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from massgap import __version__
-from massgap.batch_cli import COMMANDS
-from massgap.cluster_options import executor_options, take_cluster
-from massgap.console import Ticker, command_line, duration, say
-from massgap.run_options import (
+from massgap.cli.batch import COMMANDS
+from massgap.cli.cluster_options import executor_options, take_cluster
+from massgap.cli.console import Ticker, command_line, duration, say
+from massgap.cli.run_options import (
     analysis_options,
     event_number,
     input_options,
@@ -32,7 +32,7 @@ from massgap.run_options import (
     run_folder_of,
     take_options,
 )
-from massgap.run_text import print_run
+from massgap.cli.words import print_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,13 +88,13 @@ def _terminate_as_interrupt() -> Iterator[None]:
 
 
 def _known_errors() -> tuple[type[Exception], ...]:
+    from massgap.arrays.errors import SelectionError
     from massgap.condor.errors import CondorError
     from massgap.fits.errors import FitError
     from massgap.models.errors import ModelError
     from massgap.processors.errors import ProcessorError
     from massgap.reports.errors import ReportError
     from massgap.samples.errors import SampleError
-    from massgap.selections.errors import SelectionError
 
     return (SampleError, SelectionError, ModelError, ProcessorError, CondorError, FitError, ReportError)
 
@@ -222,8 +222,8 @@ def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> Non
 
 
 def _list_processes() -> None:
-    from massgap.samples.generate import list_processes
-    from massgap.samples.signals import SIGNAL_FORMS
+    from massgap.samples.processes.signals import SIGNAL_FORMS
+    from massgap.samples.production.generate import list_processes
 
     analysis = None
     for row in list_processes():
@@ -343,7 +343,7 @@ def preflight(
       massgap preflight ./my_analysis.py:MyAnalysis --fileset big.json --executor tls://localhost:8786 --files-per-dataset 3
     """
     from massgap import stages
-    from massgap.preflight_text import preflight_lines
+    from massgap.cli.preflight_words import preflight_lines
 
     result = stages.preflight(
         analysis,
@@ -467,7 +467,7 @@ def fit(
     """
     from massgap import stages
     from massgap.fits.fit_run import FitOptions
-    from massgap.fits.workspace import WorkspaceOptions
+    from massgap.fits.workspaces.workspace import WorkspaceOptions
 
     common = normalisation.pop("all", WorkspaceOptions.default_normalisation)
     model = WorkspaceOptions(

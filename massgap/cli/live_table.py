@@ -180,7 +180,7 @@ def status_table(progress: Any, window: RateWindow, *, width: int, height: int, 
     Parameters
     ----------
     progress
-        A :class:`massgap.processors.progress.Progress`.
+        A :class:`massgap.runner.progress.Progress`.
     window
         The rates.
     width, height

@@ -17,7 +17,7 @@ def preflight_lines(result: Any, width: int | None = None) -> list[str]:
     Parameters
     ----------
     result
-        A :class:`massgap.processors.preflight.Preflight`.
+        A :class:`massgap.runner.preflight.compare.Preflight`.
     width
         Columns; by default those of the terminal.
     """

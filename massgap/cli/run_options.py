@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from massgap.cluster_options import add_options
+from massgap.cli.cluster_options import add_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable

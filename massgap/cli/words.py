@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from massgap.console import say
+from massgap.cli.console import say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ def print_run(result: Any, out: Path) -> None:
         say("Error: there are no events in the input; nothing was processed")
         raise click.exceptions.Exit(1)
     if result.cutflow and "steps" in result.cutflow:
-        from massgap.reports.tables import cutflow_text
+        from massgap.reports.html.tables import cutflow_text
 
         click.echo(cutflow_text(result.cutflow))
         for name, n in result.undefined.items():

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from massgap.processors.errors import ProcessorError
-from massgap.processors.fingerprint import digest
-from massgap.processors.storage import write_atomically
+from massgap.runner.checkpoints.encoding import write_atomically
+from massgap.runner.checkpoints.fingerprint import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from massgap.processors.runner import RunResult
+    from massgap.runner.runner import RunResult
 
 __all__ = ["find_histograms", "prepare_folder", "write_run_folder"]
 
@@ -77,7 +77,7 @@ def write_run_folder(
     Parameters
     ----------
     result
-        What :func:`massgap.processors.runner.run` returned.
+        What :func:`massgap.runner.runner.run` returned.
     folder
         Where; made if needed.  Files of an earlier run are replaced.
     analysis

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from massgap.processors.analysis import Analysis
-from massgap.processors.layout import Layout
-from massgap.selections.variations import OBJECT_VARIATIONS, WEIGHT_VARIATIONS
+from massgap.events.variations import OBJECT_VARIATIONS, WEIGHT_VARIATIONS
+from massgap.processors.base.analysis import Analysis
+from massgap.processors.base.histograms import Layout
 
 if TYPE_CHECKING:
-    from massgap.processors.planning import Plan
+    from massgap.runner.planning import Plan
 
 __all__ = ["book_bytes", "describe_plan"]
 

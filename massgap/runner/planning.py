@@ -9,18 +9,18 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from massgap.events.reading.faults import TRANSIENT
+from massgap.processors.base.tally import normalisation
 from massgap.processors.errors import ProcessorError
-from massgap.processors.executors import Executor, IterativeExecutor, Lost
-from massgap.processors.faults import TRANSIENT
-from massgap.processors.ledger import BadFile, ChunkEntry, Ledger
-from massgap.processors.progress import Progress
-from massgap.processors.tally import normalisation
-from massgap.processors.work import STOPS_THE_RUN, Chunk, Outcome, Retries, inspect_work
+from massgap.runner.executors.local import Executor, IterativeExecutor, Lost
+from massgap.runner.ledger import BadFile, ChunkEntry, Ledger
+from massgap.runner.progress import Progress
+from massgap.runner.work import STOPS_THE_RUN, Chunk, Outcome, Retries, inspect_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from massgap.processors.files import FileInfo
+    from massgap.events.reading.files import FileInfo
 
 __all__ = ["Plan", "default_chunksize", "make_plan"]
 

@@ -14,20 +14,20 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from massgap.processors.analysis import Analysis
-from massgap.processors.checkpoints import CheckpointError, Checkpoints, chunk_keys
+from massgap.contracts.run_writer import find_histograms
+from massgap.events.reading.faults import TRANSIENT
+from massgap.processors.base.analysis import Analysis
 from massgap.processors.errors import IncompleteRunError, ProcessorError
-from massgap.processors.estimate import describe_plan
-from massgap.processors.executors import Executor, IterativeExecutor, Lost, bound
-from massgap.processors.faults import TRANSIENT
-from massgap.processors.fingerprint import code_hash, digest, processor_identity
-from massgap.processors.interrupts import held_interrupts
-from massgap.processors.ledger import Ledger
-from massgap.processors.merge_tree import FAN_IN, MergeTree, Node, leaves_of
-from massgap.processors.planning import Plan, make_plan
-from massgap.processors.progress import DatasetProgress, Progress
-from massgap.processors.run_folder import find_histograms
-from massgap.processors.work import (
+from massgap.runner.checkpoints.fingerprint import code_hash, digest, processor_identity
+from massgap.runner.checkpoints.folder import CheckpointError, Checkpoints, chunk_keys
+from massgap.runner.checkpoints.merge_tree import FAN_IN, MergeTree, Node, leaves_of
+from massgap.runner.estimate import describe_plan
+from massgap.runner.executors.interrupts import held_interrupts
+from massgap.runner.executors.local import Executor, IterativeExecutor, Lost, bound
+from massgap.runner.ledger import Ledger
+from massgap.runner.planning import Plan, make_plan
+from massgap.runner.progress import DatasetProgress, Progress
+from massgap.runner.work import (
     STOPS_THE_RUN,
     Outcome,
     Retries,
@@ -142,7 +142,7 @@ def run(
     fileset
         ``{dataset: {"files": {path: tree or None}, "metadata": {...}}}``.
     executor
-        See :func:`massgap.processors.executors.make_executor`; by default this process alone.
+        See :func:`massgap.runner.executors.local.make_executor`; by default this process alone.
     chunksize
         Number of events in a chunk, about: chunks end where the file's baskets end, so that none is decompressed twice.
         By default a 32nd of all events, but between 100,000 and 500,000.

@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from massgap.processors.analysis import Analysis
-from massgap.processors.errors import FileProblem, ProcessorError
-from massgap.processors.faults import (
+from massgap.arrays.errors import SelectionError
+from massgap.events.reading.faults import (
     AUTHENTICATION,
     AUTHENTICATION_REMEDY,
     ENVIRONMENT,
@@ -25,13 +24,14 @@ from massgap.processors.faults import (
     TRANSIENT,
     kind_of_fault,
 )
-from massgap.processors.files import inspect_file
-from massgap.processors.fingerprint import code_hash
-from massgap.processors.lean_tree import LeanFile, LeanTree
-from massgap.processors.merge_tree import Node, combine
-from massgap.processors.schemas import schema_for
-from massgap.processors.tree_columns import TreeColumns
-from massgap.selections.errors import SelectionError
+from massgap.events.reading.files import inspect_file
+from massgap.events.reading.schemas import schema_for
+from massgap.events.reading.tree import LeanFile, LeanTree
+from massgap.events.reading.tree_columns import TreeColumns
+from massgap.processors.base.analysis import Analysis
+from massgap.processors.errors import FileProblem, ProcessorError
+from massgap.runner.checkpoints.fingerprint import code_hash
+from massgap.runner.checkpoints.merge_tree import Node, combine
 
 __all__ = [
     "STOPS_THE_RUN",
@@ -52,7 +52,7 @@ STOPS_THE_RUN = (AUTHENTICATION, ENVIRONMENT)
 
 
 _MAX_OPEN = 4
-_READERS = {"massgap.processors.baskets", "massgap.processors.lean_tree"}
+_READERS = {"massgap.events.reading.baskets", "massgap.events.reading.tree"}
 _open_files: OrderedDict[tuple[str, str], Any] = OrderedDict()
 _processors: OrderedDict[str, Any] = OrderedDict()
 
@@ -92,7 +92,7 @@ class Outcome:
     error, exception, traceback
         The message, the type of the exception, and where it was raised.
     kind
-        Kind of the fault, see :mod:`massgap.processors.faults`.
+        Kind of the fault, see :mod:`massgap.events.reading.faults`.
     seconds, host, attempts
         How long it took, on which machine, and how many attempts there were.
     """
@@ -171,7 +171,7 @@ class TaskResult:
     outcomes
         Number of the chunk -> what became of it.
     nodes
-        Sums in the tree of all chunks, see :mod:`massgap.processors.merge_tree`: one if all went well.
+        Sums in the tree of all chunks, see :mod:`massgap.runner.checkpoints.merge_tree`: one if all went well.
     """
 
     outcomes: dict[int, Outcome] = field(default_factory=dict)

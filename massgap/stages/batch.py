@@ -13,14 +13,14 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from massgap.batch_status import BatchStatus, status_of
-from massgap.job_options import job_options, packed_environment
+from massgap.stages.batch_status import BatchStatus, status_of
+from massgap.stages.job_options import job_options, packed_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from massgap.condor.job_record import Submission
-    from massgap.condor.job_set import JobSet, JobState
+    from massgap.condor.jobs.job_record import Submission
+    from massgap.condor.jobs.job_set import JobSet, JobState
     from massgap.condor.submit_file import Job
 
 __all__ = ["BatchStatus", "Submitted", "merge", "resubmit", "status", "submit_fileset", "work"]
@@ -43,7 +43,7 @@ class Submitted:
     command
         How to submit by hand.
     chunks, events, notes
-        See :class:`massgap.processors.slices.SliceSet`.
+        See :class:`massgap.runner.slices.plan.SliceSet`.
     left_alone
         Slices without all results that got no job: state -> how many.
     """
@@ -77,15 +77,15 @@ def submit_fileset(
 ) -> Submitted:
     """Plan a run, write its jobs and submit them; see :func:`massgap.stages.submit`."""
     import massgap
-    from massgap.condor import tools
-    from massgap.condor.code_archive import pack_code
+    from massgap.condor import commands as tools
     from massgap.condor.errors import CondorError
-    from massgap.condor.job_record import locked
-    from massgap.condor.job_set import JobSet
+    from massgap.condor.jobs.job_record import locked
+    from massgap.condor.jobs.job_set import JobSet
+    from massgap.condor.shipping.code_archive import pack_code
     from massgap.condor.submit_file import Job
-    from massgap.processors.executors import make_executor
-    from massgap.processors.run_folder import prepare_folder
-    from massgap.processors.slices import read_plan, unfinished, write_slices
+    from massgap.contracts.run_writer import prepare_folder
+    from massgap.runner.executors.local import make_executor
+    from massgap.runner.slices.plan import read_plan, unfinished, write_slices
 
     run = prepare_folder(out).absolute()
     folder = run / "jobs"
@@ -182,9 +182,9 @@ def status(run: str | Path, *, fetch: bool = True) -> BatchStatus:
     massgap.processors.errors.ProcessorError, massgap.condor.errors.CondorError
         If the folder holds no jobs, or HTCondor does not answer.
     """
-    from massgap.condor.job_record import BusyError, locked
-    from massgap.condor.job_set import JobSet
-    from massgap.processors.slices import unfinished
+    from massgap.condor.jobs.job_record import BusyError, locked
+    from massgap.condor.jobs.job_set import JobSet
+    from massgap.runner.slices.plan import unfinished
 
     run = Path(run)
     left = unfinished(run)
@@ -240,12 +240,12 @@ def resubmit(
     massgap.processors.errors.ProcessorError, massgap.condor.errors.CondorError
         If the folder holds no jobs, or HTCondor does not answer or refuses.
     """
-    from massgap.condor import tools
+    from massgap.condor import commands as tools
     from massgap.condor.errors import CondorError
-    from massgap.condor.job_record import locked
-    from massgap.condor.job_set import JobSet
+    from massgap.condor.jobs.job_record import locked
+    from massgap.condor.jobs.job_set import JobSet
     from massgap.condor.submit_file import JobOptions
-    from massgap.processors.slices import read_plan, result_files
+    from massgap.runner.slices.plan import read_plan, result_files
 
     run = Path(run).absolute()
     read_plan(run)
@@ -314,20 +314,20 @@ def merge(
     accept_loss
         Take the result although something is missing.
     progress
-        Callback, see :class:`massgap.processors.runner.Progress`.
+        Callback, see :class:`massgap.runner.runner.Progress`.
 
     Returns
     -------
-    massgap.processors.runner.RunResult
+    massgap.runner.runner.RunResult
 
     Raises
     ------
     massgap.processors.errors.ProcessorError
         If the folder holds no jobs, or results are missing and ``accept_loss`` is not given.
     """
+    from massgap.contracts.run_writer import write_run_folder
     from massgap.processors.errors import ProcessorError
-    from massgap.processors.run_folder import write_run_folder
-    from massgap.processors.slices import merge_slices, read_plan, unfinished
+    from massgap.runner.slices.plan import merge_slices, read_plan, unfinished
 
     run = Path(run)
     plan = read_plan(run)
@@ -357,7 +357,7 @@ def merge(
 def _missing(run: Path) -> str | None:
     """What is missing of a run, in words, after a look at its jobs; None if nothing is after all."""
     from massgap.condor.errors import CondorError
-    from massgap.processors.slices import chunk_counts
+    from massgap.runner.slices.plan import chunk_counts
 
     why = ""
     try:
@@ -377,7 +377,7 @@ def _missing(run: Path) -> str | None:
 def work(
     job_file: str | Path, out: str | Path, *, progress: Callable[[Any], None] | None = None
 ) -> dict[str, Any]:
-    """Process a slice, on a worker; see :func:`massgap.processors.slices.work_slice`."""
-    from massgap.processors.slices import work_slice
+    """Process a slice, on a worker; see :func:`massgap.runner.slices.plan.work_slice`."""
+    from massgap.runner.slices.plan import work_slice
 
     return work_slice(job_file, out, progress=progress)

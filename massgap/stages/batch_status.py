@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from massgap.condor.job_set import JobSet, JobState, SliceState
+    from massgap.condor.jobs.job_set import JobSet, JobState, SliceState
 
 __all__ = ["BatchStatus", "status_of"]
 
@@ -97,11 +97,11 @@ def status_of(run: Path, job_set: JobSet, jobs: list[JobState], notes: tuple[str
     run, job_set
         The run folder, and its jobs.
     jobs
-        See :meth:`massgap.condor.job_set.JobSet.observe`.
+        See :meth:`massgap.condor.jobs.job_set.JobSet.observe`.
     notes
         For the user.
     """
-    from massgap.processors.slices import chunk_counts, output_folders
+    from massgap.runner.slices.plan import chunk_counts, output_folders
 
     # After the jobs were looked at: what ends in between counts as done.
     chunks = chunk_counts(run)

@@ -33,7 +33,7 @@ def job_options(
     massgap.condor.errors.CondorError
         If an option has a value that it cannot take.
     """
-    from massgap.condor import tools
+    from massgap.condor import commands as tools
     from massgap.condor.errors import CondorError
     from massgap.condor.submit_file import JobOptions
 
@@ -75,7 +75,7 @@ def packed_environment(options: JobOptions, folder: Path) -> JobOptions:
     """
     if options.environment != "ship":
         return options
-    from massgap.condor.environment import pack_environment
+    from massgap.condor.shipping.environment import pack_environment
 
     archive = folder / "environment.tar.gz"
     if not archive.exists():

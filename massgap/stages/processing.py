@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from massgap.batch import merge, resubmit, status, submit_fileset, work
-from massgap.cluster_options import folder_of
+from massgap.cli.cluster_options import folder_of
+from massgap.stages.batch import merge, resubmit, status, submit_fileset, work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from massgap.batch import Submitted
+    from massgap.stages.batch import Submitted
 
 __all__ = [
     "DemoResult",
@@ -47,7 +47,7 @@ def generate(
     workers: int = 2,
     **options: Any,
 ) -> dict[str, Any]:
-    """Generate event samples; see :func:`massgap.samples.generate.generate`.
+    """Generate event samples; see :func:`massgap.samples.production.generate.generate`.
 
     Parameters
     ----------
@@ -65,13 +65,13 @@ def generate(
     dict
         The fileset.
     """
-    from massgap.samples.generate import generate as generate_samples
+    from massgap.samples.production.generate import generate as generate_samples
 
     return generate_samples(processes, out, events=events, seed=seed, workers=workers, **options)
 
 
 def generate_lhe(files: Iterable[str | Path], out: str | Path = "data", **options: Any) -> dict[str, Any]:
-    """Shower matrix-element events; see :func:`massgap.samples.lhe_generation.generate_lhe`.
+    """Shower matrix-element events; see :func:`massgap.samples.production.generate_lhe.generate_lhe`.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def generate_lhe(files: Iterable[str | Path], out: str | Path = "data", **option
     dict
         The fileset.
     """
-    from massgap.samples.lhe_generation import generate_lhe as generate_samples
+    from massgap.samples.production.generate_lhe import generate_lhe as generate_samples
 
     return generate_samples(files, out, **options)
 
@@ -120,8 +120,8 @@ def input_fileset(
     massgap.samples.errors.FilesetError
         If both or neither are given, or the fileset is not valid.
     """
+    from massgap.contracts.fileset import fileset_from_files, load_fileset, validate_fileset
     from massgap.samples.errors import FilesetError
-    from massgap.samples.fileset import fileset_from_files, load_fileset, validate_fileset
 
     paths = [str(path) for path in files]
     if (fileset is None) == (not paths):
@@ -156,7 +156,7 @@ def input_fileset(
 
 
 CLUSTERS = ("htcondor", "lpc", "lxplus", "coffea-casa", "swan")
-"""Executors that :func:`massgap.condor.clusters.open_cluster` opens."""
+"""Executors that :func:`massgap.condor.workers.clusters.open_cluster` opens."""
 
 
 @contextlib.contextmanager
@@ -182,7 +182,7 @@ def executor_of(
     timeout
         Seconds without any result after which workers are taken to hang.
     cluster
-        Options of the cluster's jobs, see :func:`massgap.condor.clusters.open_cluster`.
+        Options of the cluster's jobs, see :func:`massgap.condor.workers.clusters.open_cluster`.
     out
         Run folder; logs and submit descriptions of jobs go to ``cluster`` in it.
 
@@ -192,7 +192,7 @@ def executor_of(
         If there is no such executor, an option does not fit, or the cluster cannot be opened.
     """
     from massgap.processors.errors import ProcessorError
-    from massgap.processors.executors import make_executor
+    from massgap.runner.executors.local import make_executor
 
     if not isinstance(executor, str):
         yield executor
@@ -209,9 +209,9 @@ def executor_of(
         msg = f"the number of workers must be at least 1, not {workers}"
         raise ProcessorError(msg)
     import massgap
-    from massgap.condor.clusters import open_cluster
-    from massgap.job_options import job_options
-    from massgap.processors.dask_executor import DaskExecutor
+    from massgap.condor.workers.clusters import open_cluster
+    from massgap.runner.executors.dask_cluster import DaskExecutor
+    from massgap.stages.job_options import job_options
 
     with open_cluster(
         executor,
@@ -272,17 +272,17 @@ def run(
     command
         For the manifest.
     progress
-        Callback, see :class:`massgap.processors.runner.Progress`.
+        Callback, see :class:`massgap.runner.runner.Progress`.
 
     Returns
     -------
-    massgap.processors.runner.RunResult
+    massgap.runner.runner.RunResult
         Also if something failed: see its ``ledger``.
     """
     import shutil
 
-    from massgap.processors.run_folder import prepare_folder, write_run_folder
-    from massgap.processors.runner import run as run_processor
+    from massgap.contracts.run_writer import prepare_folder, write_run_folder
+    from massgap.runner.runner import run as run_processor
 
     processor, _, tags = _processor_of(analysis, options, model)
     inputs = input_fileset(files, fileset, tree=tree, process=process, xsec_fb=xsec_fb, is_data=is_data)
@@ -352,7 +352,7 @@ def preflight(
 
     Returns
     -------
-    massgap.processors.preflight.Preflight
+    massgap.runner.preflight.compare.Preflight
         ``ok`` says whether the run can begin.
 
     Raises
@@ -360,8 +360,8 @@ def preflight(
     massgap.processors.errors.ProcessorError, massgap.condor.errors.CondorError
         If there is no scheduler, no worker in time, or an argument is wrong.
     """
-    from massgap.processors.planning import DEFAULT_CHUNKSIZE
-    from massgap.processors.preflight_workers import preflight as ask
+    from massgap.runner.planning import DEFAULT_CHUNKSIZE
+    from massgap.runner.preflight.ask import preflight as ask
 
     processor, _, _ = _processor_of(analysis, options, model)
     inputs = input_fileset(files, fileset, tree=tree, process=process, xsec_fb=xsec_fb, is_data=is_data)
@@ -469,7 +469,7 @@ def submit(
 
 
 def train(run_folder: str | Path, out: str | Path | None = None, **options: Any) -> Any:
-    """Train the classifier on a run's feature tables; see :func:`massgap.models.train_run.train_run`.
+    """Train the classifier on a run's feature tables; see :func:`massgap.models.training.train_run.train_run`.
 
     Parameters
     ----------
@@ -478,7 +478,7 @@ def train(run_folder: str | Path, out: str | Path | None = None, **options: Any)
     out
         Model folder; by default ``model`` in the run folder.
     """
-    from massgap.models.train_run import train_run
+    from massgap.models.training.train_run import train_run
 
     return train_run(run_folder, Path(run_folder) / "model" if out is None else out, **options)
 
@@ -506,14 +506,14 @@ def report(
     fit_folder: str | Path | None = None,
     **options: Any,
 ) -> Path:
-    """Write the HTML report of a run; see :func:`massgap.reports.report.write_report`.
+    """Write the HTML report of a run; see :func:`massgap.reports.run.page.write_report`.
 
     Model and fit folders are found by themselves: the model through the run's manifest or in ``model``,
     the fit in ``fit`` of the run folder.
     """
     import json
 
-    from massgap.reports.report import write_report
+    from massgap.reports.run.page import write_report
 
     folder = Path(run_folder)
     if model_folder is None:
@@ -539,9 +539,9 @@ def report_samples(
 ) -> Path:
     """Write the page of closure plots of generated samples.
 
-    See :func:`massgap.reports.samples_page.write_samples_report`.
+    See :func:`massgap.reports.samples.page.write_samples_report`.
     """
-    from massgap.reports.samples_page import write_samples_report
+    from massgap.reports.samples.page import write_samples_report
 
     return write_samples_report(folder, out, reference=reference, title=title)
 
@@ -551,9 +551,9 @@ def report_benchmarks(
 ) -> Path:
     """Write the page about a run of the benchmarks.
 
-    See :func:`massgap.reports.benchmarks_page.write_benchmarks_report`.
+    See :func:`massgap.reports.benchmarks.page.write_benchmarks_report`.
     """
-    from massgap.reports.benchmarks_page import write_benchmarks_report
+    from massgap.reports.benchmarks.page import write_benchmarks_report
 
     return write_benchmarks_report(results, out, title=title)
 
@@ -602,7 +602,7 @@ def demo(
     -------
     DemoResult
     """
-    from massgap.samples.generate import DEMO_EVENTS
+    from massgap.samples.production.generate import DEMO_EVENTS
 
     folder = Path(out)
     events = events or DEMO_EVENTS

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from massgap.arrays.compiled import compiled
 from massgap.models.errors import ModelError
-from massgap.selections.compiled import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,7 +5,7 @@ widths when it is made, before any event is processed. It carries the bytes of t
 that cannot see the file scores all the same.
 
 A model made of decision trees, such as ``massgap train`` writes, is scored by compiled trees
-(`massgap.models.trees`), some ten times faster than by onnxruntime; every other model by onnxruntime,
+(`massgap.models.scoring.trees`), some ten times faster than by onnxruntime; every other model by onnxruntime,
 in a session with one thread on the CPU that is never pickled. The ONNX file stays the contract: when a
 scorer is made, its compiled trees are compared with onnxruntime on rows chosen to be difficult. These rows
 and onnxruntime's scores of them travel along, so that each worker process repeats the comparison before its
@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.models.errors import FeatureError, ModelError, ModelFileError
-from massgap.models.onnx_file import Description, describe
-from massgap.models.trees import TreeModel, UnsupportedTreesError, probes, read_trees
+from massgap.models.scoring.onnx_file import Description, describe
+from massgap.models.scoring.trees import TreeModel, UnsupportedTreesError, probes, read_trees
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -27,7 +27,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from massgap.selections.compiled import compiled
+from massgap.arrays.compiled import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -37,7 +37,7 @@ class Forest:
         self, x: NDArray[np.float32], events: NDArray[np.int64], infinite: bool, out: NDArray[np.float32]
     ) -> None:
         """Write the scores of the rows `events` of `x` (contiguous in either order) into `out`."""
-        from massgap.models import tree_kernels
+        from massgap.models.scoring import tree_kernels
 
         kernel: Any = tree_kernels.score_by_ranks if self.kind == "ranks" else tree_kernels.score_by_walking
         rows, width = x.shape
@@ -296,7 +296,7 @@ class _Nodes:
 
 def _forest(nodes: _Nodes, roots: NDArray[np.int64], base: np.float32) -> Forest:
     """Return the trees with these roots, padded to perfect trees where they are shallow enough."""
-    from massgap.models.tree_kernels import BLOCK, DEEPEST
+    from massgap.models.scoring.tree_kernels import BLOCK, DEEPEST
 
     mine, depth = _reached(nodes, roots)
     feature = nodes.feature[mine]
@@ -377,7 +377,7 @@ def _reached(nodes: _Nodes, roots: NDArray[np.int64]) -> tuple[NDArray[np.int64]
 
 def _look_up(thresholds: tuple[NDArray[np.float32], ...], columns_true: NDArray[np.int64]) -> tuple[Any, ...]:
     """Return the tables that find the rank of a value: its cell of equal width, then a short search."""
-    from massgap.models.tree_kernels import cells_of
+    from massgap.models.scoring.tree_kernels import cells_of
 
     low, scale, n_cells, steps, starts, padded = [], [], [], [], [], []
     for t, column_true in zip(thresholds, columns_true, strict=True):

@@ -26,8 +26,8 @@ import numpy as np
 
 from massgap.models.errors import ModelError, TableError
 from massgap.models.folds import check_n_folds, held_out_fold, set_aside_for_stopping
-from massgap.models.metrics import auc, logloss, roc_curve, thin
-from massgap.models.training_table import TrainingTable, training_table
+from massgap.models.measures.roc import auc, logloss, roc_curve, thin
+from massgap.models.training.table import TrainingTable, training_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

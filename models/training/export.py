@@ -18,14 +18,14 @@ import numpy as np
 
 from massgap import __version__
 from massgap.models.errors import ModelError
-from massgap.models.onnx_file import DIGEST, FORMATS, content_digest
+from massgap.models.scoring.onnx_file import DIGEST, FORMATS, content_digest
 
 if TYPE_CHECKING:
     import onnx
     import xgboost as xgb
     from numpy.typing import NDArray
 
-    from massgap.models.training import TrainedFolds
+    from massgap.models.training.boosted_trees import TrainedFolds
 
 FORMAT = FORMATS[-1]
 INPUT, OUTPUT = "features", "score"
@@ -114,7 +114,7 @@ def verified_bytes(folds: TrainedFolds, x: NDArray[np.float32]) -> tuple[bytes, 
     ModelError
         If the two differ by more than `AGREEMENT`.
     """
-    from massgap.models.scorer import OnnxScorer
+    from massgap.models.scoring.scorer import OnnxScorer
 
     content = to_bytes(to_onnx(folds))
     scores = OnnxScorer.from_bytes(content, "the exported model", features=folds.features).score_all_folds(x)

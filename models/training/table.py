@@ -88,7 +88,7 @@ def training_table(
     precuts: bool = True,
     negative_weights: Literal["error", "absolute"] = "error",
 ) -> TrainingTable:
-    """Return the checked arrays that `massgap.models.training.train` works on.
+    """Return the checked arrays that `massgap.models.training.boosted_trees.train` works on.
 
     Raises
     ------

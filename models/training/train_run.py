@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from massgap.models.errors import ModelError, TableError
-from massgap.models.training import HYPERPARAMETERS, Protocol, TrainedFolds, train
+from massgap.models.training.boosted_trees import HYPERPARAMETERS, Protocol, TrainedFolds, train
 from massgap.source_code import package_digest
 
 if TYPE_CHECKING:
@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from massgap.models.training import Progress
+    from massgap.models.training.boosted_trees import Progress
 
 FORMAT = "massgap-training/1"
 RUN_FORMAT, FEATURES_FORMAT = "massgap-run/1", "massgap-features/1"
 # What a manifest says about where its events come from; its date and command do not matter here.
 _ORIGIN = ("analysis", "processor", "fileset_hash", "code_hash", "options")
+
+
 @dataclass(frozen=True)
 class ModelFolder:
     """What `train_run` made: paths and the content of ``training.json``."""
@@ -101,7 +103,7 @@ def train_run(
     resume
         Return the folder as it is if it was trained on the same tables with the same options and code.
     n_folds, protocol, seed, hyperparameters, precuts, negative_weights, importances
-        As in `massgap.models.training.train`; so are `compare_protocols` and `progress`.
+        As in `massgap.models.training.boosted_trees.train`; so are `compare_protocols` and `progress`.
 
     Raises
     ------
@@ -112,8 +114,8 @@ def train_run(
     --------
     >>> train_run("runs/slepton", "models/slepton")  # doctest: +SKIP
     """
-    from massgap.models.card import model_card
-    from massgap.models.export import PREPROCESSING, verified_bytes
+    from massgap.models.training.card import model_card
+    from massgap.models.training.export import PREPROCESSING, verified_bytes
 
     run = read_run_features(run_folder, accept_loss=accept_loss)
     signal_names, background_names, notes = _processes(run, signal, backgrounds)

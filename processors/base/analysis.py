@@ -11,18 +11,18 @@ from typing import Any, ClassVar
 
 from coffea.processor import ProcessorABC
 
-from massgap.processors.errors import ProcessorError
-from massgap.processors.flow import Flow
-from massgap.processors.histogram_sums import HistogramSums
-from massgap.processors.layout import HistogramSpec, Layout
-from massgap.processors.tally import DatasetTally, Tally
-from massgap.selections.objects import Event, TaggerOptions
-from massgap.selections.variations import (
+from massgap.events.event import Event, TaggerOptions
+from massgap.events.variations import (
     OBJECT_VARIATIONS,
     WEIGHT_VARIATIONS,
     known_variations,
     weight_variation,
 )
+from massgap.processors.base.flow import Flow
+from massgap.processors.base.histograms import HistogramSpec, Layout
+from massgap.processors.base.sums import HistogramSums
+from massgap.processors.base.tally import DatasetTally, Tally
+from massgap.processors.errors import ProcessorError
 
 __all__ = ["Analysis"]
 
@@ -43,7 +43,7 @@ class Analysis(ProcessorABC):
         Keep one row of features per selected event in the result.
     taggers
         Choice of b tagger, MET and muon identification: options of
-        :class:`massgap.selections.objects.TaggerOptions`, also as a dict of them.
+        :class:`massgap.events.event.TaggerOptions`, also as a dict of them.
 
     Raises
     ------

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from massgap.arrays.exact_sum import ExactSum
+from massgap.processors.base.tally import CutCount, DatasetTally
 from massgap.processors.errors import ProcessorError
-from massgap.processors.exact import ExactSum
-from massgap.processors.tally import CutCount, DatasetTally
 
 if TYPE_CHECKING:
-    from massgap.processors.layout import Layout
-    from massgap.selections.objects import Event
+    from massgap.events.event import Event
+    from massgap.processors.base.histograms import Layout
 
 __all__ = ["Flow"]
 

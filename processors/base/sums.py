@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from massgap.arrays.exact_sum import ExactSum
 from massgap.processors.errors import ProcessorError
-from massgap.processors.exact import ExactSum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ class HistogramSums:
         variation
             Its name.
         fills
-            Pairs of bins and rows, see :meth:`massgap.processors.exact.ExactSum.fill_each`.
+            Pairs of bins and rows, see :meth:`massgap.arrays.exact_sum.ExactSum.fill_each`.
         weights
             Weight of each event under this variation.
         """

@@ -1,7 +1,7 @@
 """What a chunk of events adds up to: histograms, cutflow, weights and feature rows.
 
 A :class:`Tally` is the accumulator that an analysis returns from ``process``.  Tallies add with ``+`` in any
-order and give the same bits (see :mod:`massgap.processors.exact`); :meth:`Tally.result` turns the sum
+order and give the same bits (see :mod:`massgap.arrays.exact_sum`); :meth:`Tally.result` turns the sum
 into histograms, cutflow and tables in fb.
 """
 
@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from massgap.arrays.exact_sum import ExactSum
+from massgap.processors.base.sums import HistogramSums
 from massgap.processors.errors import ProcessorError
-from massgap.processors.exact import ExactSum
-from massgap.processors.histogram_sums import HistogramSums
-from massgap.processors.stored_rows import LazyTables, StoredRows
+from massgap.runner.checkpoints.stored_rows import LazyTables, StoredRows
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from massgap.processors.layout import Layout
+    from massgap.processors.base.histograms import Layout
 
 __all__ = ["CutCount", "DatasetTally", "Tally", "normalisation"]
 
@@ -136,7 +136,7 @@ class Tally:
     """
 
     adds_exactly = True
-    """Sums do not depend on the order, see :mod:`massgap.processors.merge_tree`."""
+    """Sums do not depend on the order, see :mod:`massgap.runner.checkpoints.merge_tree`."""
 
     def __init__(self, layout: Layout, channel: str) -> None:
         self.layout = layout

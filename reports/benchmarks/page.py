@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from massgap.reports.benchmarks_inputs import Benchmarks, Line, read_benchmarks, results_file
+from massgap.reports.benchmarks.inputs import Benchmarks, Line, read_benchmarks, results_file
+from massgap.reports.benchmarks.ratios import ratios
 from massgap.reports.errors import ReportError
-from massgap.reports.figures.ratios import ratios
 from massgap.reports.figures.style import render
-from massgap.reports.numbers import number
-from massgap.reports.page import (
+from massgap.reports.html.html import (
     Markup,
     Section,
     banner,
@@ -25,6 +24,7 @@ from massgap.reports.page import (
     value,
     write_page,
 )
+from massgap.reports.html.numbers import number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from massgap.reports.figures.labels import plottable
 from massgap.reports.figures.style import legend_above, new_figure, style
-from massgap.reports.labels import plottable
-from massgap.reports.numbers import number
+from massgap.reports.html.numbers import number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from massgap.reports.benchmarks_inputs import Line
+    from massgap.reports.benchmarks.inputs import Line
 
 INK, SOFT = "#1c2126", "#56606a"
 # Shapes differ as well as colours: not everybody sees the colours.

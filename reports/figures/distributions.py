@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
+from massgap.reports.figures.labels import feature_label, process_colours, process_label
+from massgap.reports.figures.spectra import Spectra, spectra
 from massgap.reports.figures.style import legend_above, log_range, new_figure, nothing, style, thin_log_ticks
-from massgap.reports.labels import feature_label, process_colours, process_label
-from massgap.reports.slices import Spectra, spectra
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,8 +8,8 @@ import mplhep
 import numpy as np
 from matplotlib.patches import Patch
 
+from massgap.reports.figures.labels import plottable, process_colours, process_label
 from massgap.reports.figures.style import legend_above, log_range, new_figure, nothing, style, thin_log_ticks
-from massgap.reports.labels import plottable, process_colours, process_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """Names for people: processes, features, and the groups in which the report shows them.
 
-The labels of features come from the analysis itself (``massgap.selections.slepton_features``);
+The labels of features come from the analysis itself (``massgap.selections.slepton.features``);
 whatever is not known there keeps the label of its histogram's axis, so that every analysis'
 histograms can be shown.
 """
@@ -70,7 +70,7 @@ class FeatureLabel:
 @lru_cache(maxsize=1)
 def _known_features() -> dict[str, Any]:
     try:
-        module = importlib.import_module("massgap.selections.slepton_features")
+        module = importlib.import_module("massgap.selections.slepton.features")
     except ImportError:
         return {}
     features: Any = getattr(module, "FEATURES", ())

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap.reports.figures.labels import process_colours, process_label
+from massgap.reports.figures.spectra import spectra
 from massgap.reports.figures.style import legend_above, log_range, new_figure, nothing, style, thin_log_ticks
-from massgap.reports.labels import process_colours, process_label
-from massgap.reports.slices import spectra
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,7 +15,7 @@ import mplhep
 import numpy as np
 from matplotlib.figure import Figure
 
-from massgap.reports.page import Image
+from massgap.reports.html.html import Image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from massgap.reports.errors import UnreadableInput
-from massgap.reports.numbers import measured, percent
+from massgap.reports.html.numbers import measured, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from massgap.reports.page import Section, heading, join, paragraph, table, value
-from massgap.reports.sections.settings import plain_rows
+from massgap.reports.html.html import Section, heading, join, paragraph, table, value
+from massgap.reports.run.settings import plain_rows
 
 if TYPE_CHECKING:
-    from massgap.reports.inputs import Inputs
+    from massgap.reports.run.inputs import Inputs
 
 MOST_CHUNKS = 200
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.reports.figures import nminus1, render, stacked
 from massgap.reports.figures.distributions import Cut
-from massgap.reports.labels import SELECTION_LABELS, feature_label, grouped_features
-from massgap.reports.numbers import percent
-from massgap.reports.page import (
+from massgap.reports.figures.labels import SELECTION_LABELS, feature_label, grouped_features
+from massgap.reports.figures.spectra import CHOOSING_AXES, Spectra, selections, spectra
+from massgap.reports.html.html import (
     Markup,
     Section,
     code,
@@ -20,10 +20,10 @@ from massgap.reports.page import (
     join,
     paragraph,
 )
-from massgap.reports.slices import CHOOSING_AXES, Spectra, selections, spectra
+from massgap.reports.html.numbers import percent
 
 if TYPE_CHECKING:
-    from massgap.reports.inputs import Inputs
+    from massgap.reports.run.inputs import Inputs
 
 PREFIX = "nminus1_"
 

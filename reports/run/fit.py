@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from massgap.reports.figures import fitted_score, pulls, render, upper_limit
-from massgap.reports.numbers import measured, number
-from massgap.reports.page import Markup, Section, figure, grid, heading, join, paragraph, table, value
-from massgap.reports.sections.settings import plain_rows
+from massgap.reports.html.html import Markup, Section, figure, grid, heading, join, paragraph, table, value
+from massgap.reports.html.numbers import measured, number
+from massgap.reports.run.settings import plain_rows
 
 if TYPE_CHECKING:
-    from massgap.reports.inputs import Inputs
+    from massgap.reports.run.inputs import Inputs
 
 
 def fit_section(inputs: Inputs) -> Section | None:

@@ -76,7 +76,7 @@ def read_inputs(
     UnreadableInput
         If a file of these is damaged or of another format.
     """
-    from massgap.fits.run_folder import open_run
+    from massgap.contracts.run_folder import open_run
 
     run = open_run(run_folder)
     training = card = results = scan = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from massgap.reports.inputs import read_inputs
+from massgap.reports.run.inputs import read_inputs
 
 
 def write_report(
@@ -49,8 +49,8 @@ def write_report(
     """
     inputs = read_inputs(run_folder, model_folder, fit_folder)
     # matplotlib and mplhep load here, after all that can be wrong with the folders was said.
-    from massgap.reports.page import page, write_page
-    from massgap.reports.sections import (
+    from massgap.reports.html.html import page, write_page
+    from massgap.reports.run import (
         bookkeeping,
         distributions,
         fit,

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from massgap.reports import paper
 from massgap.reports.figures import render, residual_cross_section, score_density, threshold_scan
 from massgap.reports.figures.scores import residual_from_histogram
-from massgap.reports.numbers import number
-from massgap.reports.page import Markup, Section, figure, grid, heading, join, paragraph, table, value
-from massgap.reports.slices import folds
+from massgap.reports.figures.spectra import folds
+from massgap.reports.html.html import Markup, Section, figure, grid, heading, join, paragraph, table, value
+from massgap.reports.html.numbers import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from massgap.reports.inputs import Inputs
+    from massgap.reports.run.inputs import Inputs
 
 ALL = "all folds combined"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from massgap.reports.numbers import number, percent
-from massgap.reports.page import Markup, Section, banner, code, escape, join, paragraph, value
+from massgap.reports.html.html import Markup, Section, banner, code, escape, join, paragraph, value
+from massgap.reports.html.numbers import number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from massgap.reports.inputs import Inputs
+    from massgap.reports.run.inputs import Inputs
 
 MOST_PROBLEMS = 12
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.reports import paper
 from massgap.reports.figures import endpoint, importances, loss_curves, render, roc
-from massgap.reports.numbers import number, percent
-from massgap.reports.page import (
+from massgap.reports.figures.spectra import selections
+from massgap.reports.html.html import (
     Markup,
     Section,
     code,
@@ -21,11 +21,11 @@ from massgap.reports.page import (
     table,
     value,
 )
-from massgap.reports.sections.settings import plain_rows
-from massgap.reports.slices import selections
+from massgap.reports.html.numbers import number, percent
+from massgap.reports.run.settings import plain_rows
 
 if TYPE_CHECKING:
-    from massgap.reports.inputs import Inputs
+    from massgap.reports.run.inputs import Inputs
 
 HARD_BACKGROUNDS = ("tt", "WW")
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from massgap.reports import paper
 from massgap.reports.errors import UnreadableInput
-from massgap.reports.numbers import measured, number, percent
-from massgap.reports.page import Markup, Section, join, lines, paragraph, table, value
-from massgap.reports.slices import selections, spectra
-from massgap.reports.tables import cutflow_rows
+from massgap.reports.figures.spectra import selections, spectra
+from massgap.reports.html.html import Markup, Section, join, lines, paragraph, table, value
+from massgap.reports.html.numbers import measured, number, percent
+from massgap.reports.html.tables import cutflow_rows
 
 if TYPE_CHECKING:
-    from massgap.reports.inputs import Inputs
+    from massgap.reports.run.inputs import Inputs
 
 
 def cutflow_section(inputs: Inputs) -> Section:

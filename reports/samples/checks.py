@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from massgap.reports.page import Markup
+    from massgap.reports.html.html import Markup
 
 OK, LOOK, FEW = "ok", "look", "not enough events"
 #: Deviations beyond this many standard deviations are flagged; one check in 370 is so by chance.

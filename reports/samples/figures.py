@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap.reports.figures.labels import PROCESS_COLOURS, SPARE_COLOURS, plottable
 from massgap.reports.figures.style import legend_above, log_range, new_figure, nothing, style, thin_log_ticks
-from massgap.reports.labels import PROCESS_COLOURS, SPARE_COLOURS, plottable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

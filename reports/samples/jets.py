@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.reports.figures.samples import response
-from massgap.reports.samples_checks import Drawn, Part, judged
-from massgap.reports.samples_near import close_pairs, without_neighbour
-from massgap.reports.samples_response import ENOUGH, JET_BINS, efficiency_part
-from massgap.reports.samples_tallies import Passed, Spread
+from massgap.reports.samples.checks import Drawn, Part, judged
+from massgap.reports.samples.figures import response
+from massgap.reports.samples.near import close_pairs, without_neighbour
+from massgap.reports.samples.response import ENOUGH, JET_BINS, efficiency_part
+from massgap.reports.samples.tallies import Passed, Spread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from massgap.reports.samples_inputs import Chunk
+    from massgap.reports.samples.inputs import Chunk
 
 REGIONS = ((0.0, 1.5), (1.5, 2.5))
 SUM_BINS = np.array([20.0, 50, 100, 150, 200, 300, 400, 600, 800, 1200, 2000])

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from massgap.reports.figures.samples import overlay, peak, shape_with_end
-from massgap.reports.numbers import number
-from massgap.reports.page import table
-from massgap.reports.samples_checks import Check, Drawn, Part, decided, judged, poisson_fit
-from massgap.reports.samples_truth import GEN, Decays, cascades, is_new, smuon_mt2, three_body_mll
+from massgap.reports.html.html import table
+from massgap.reports.html.numbers import number
+from massgap.reports.samples.checks import Check, Drawn, Part, decided, judged, poisson_fit
+from massgap.reports.samples.figures import overlay, peak, shape_with_end
+from massgap.reports.samples.truth import GEN, Decays, cascades, is_new, smuon_mt2, three_body_mll
 
 if TYPE_CHECKING:
-    from massgap.reports.samples_inputs import Chunk
+    from massgap.reports.samples.inputs import Chunk
 
 #: Mass and width (GeV) of Pythia 8.3's particle data (within the errors of the Particle Data Group's), and how
 #: far other generators' usual settings, and the simple form of the peak that is fitted, may lie from them.

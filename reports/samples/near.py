@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from massgap.reports.samples_inputs import Chunk
+    from massgap.reports.samples.inputs import Chunk
 
 
 def close_pairs(

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from massgap.reports.numbers import measured, number, percent
-from massgap.reports.page import Markup, fold_away, lines, table
-from massgap.reports.samples_checks import Check, Part, decided
+from massgap.reports.html.html import Markup, fold_away, lines, table
+from massgap.reports.html.numbers import measured, number, percent
+from massgap.reports.samples.checks import Check, Part, decided
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from massgap.reports.samples_inputs import Chunk, Dataset
+    from massgap.reports.samples.inputs import Chunk, Dataset
 
 #: Sums of weights in another order, or from single precision, differ by less than this fraction.
 SAME = 1e-5

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from massgap.reports.numbers import measured, number
-from massgap.reports.page import (
+from massgap.reports.html.html import (
     Markup,
     Section,
     banner,
@@ -22,8 +21,9 @@ from massgap.reports.page import (
     value,
     write_page,
 )
-from massgap.reports.samples_checks import FEW, LIMIT, LOOK, OK, Check, Part
-from massgap.reports.samples_inputs import SampleFolder, chunks, read_folder
+from massgap.reports.html.numbers import measured, number
+from massgap.reports.samples.checks import FEW, LIMIT, LOOK, OK, Check, Part
+from massgap.reports.samples.inputs import SampleFolder, chunks, read_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,12 +120,12 @@ def _measure(
 ) -> tuple[dict[str, Part], dict[str, list[Markup]]]:
     # matplotlib loads here, after all that can be wrong with the folder was said.
     from massgap.reports.figures import render
-    from massgap.reports.samples_compare import Comparison
-    from massgap.reports.samples_jets import JetsAndMet
-    from massgap.reports.samples_masses import Masses
-    from massgap.reports.samples_overview import Overview
-    from massgap.reports.samples_response import Response
-    from massgap.reports.samples_slices import Slices
+    from massgap.reports.samples.compare import Comparison
+    from massgap.reports.samples.jets import JetsAndMet
+    from massgap.reports.samples.masses import Masses
+    from massgap.reports.samples.overview import Overview
+    from massgap.reports.samples.response import Response
+    from massgap.reports.samples.slices import Slices
 
     overview = Overview(samples.datasets)
     slices, masses, response = Slices(samples.datasets), Masses(), Response(samples.card)

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.reports import samples_curves as curves
-from massgap.reports.figures.samples import response
-from massgap.reports.samples_checks import Drawn, Part, chi2_check, judged
-from massgap.reports.samples_near import close_pairs
-from massgap.reports.samples_tallies import Passed, Spread
-from massgap.reports.samples_truth import GEN
+from massgap.reports.samples import curves
+from massgap.reports.samples.checks import Drawn, Part, chi2_check, judged
+from massgap.reports.samples.figures import response
+from massgap.reports.samples.near import close_pairs
+from massgap.reports.samples.tallies import Passed, Spread
+from massgap.reports.samples.truth import GEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from massgap.reports.samples_inputs import Chunk
+    from massgap.reports.samples.inputs import Chunk
 
 
 #: Collection, PDG number, identification, and the word for it.

@@ -6,10 +6,10 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from massgap.reports.samples_checks import Check, Part, judged
+from massgap.reports.samples.checks import Check, Part, judged
 
 if TYPE_CHECKING:
-    from massgap.reports.samples_inputs import Dataset
+    from massgap.reports.samples.inputs import Dataset
 
 #: Events that each slice, and each side of an edge between slices, needs for a verdict.
 ENOUGH = 30

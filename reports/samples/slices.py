@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from massgap.reports.figures.samples import merged_spectrum
-from massgap.reports.numbers import measured
-from massgap.reports.page import table
-from massgap.reports.samples_checks import Check, Drawn, Part, decided, judged, poisson_fit
-from massgap.reports.samples_shares import ENOUGH, sum_of_slices
+from massgap.reports.html.html import table
+from massgap.reports.html.numbers import measured
+from massgap.reports.samples.checks import Check, Drawn, Part, decided, judged, poisson_fit
+from massgap.reports.samples.figures import merged_spectrum
+from massgap.reports.samples.shares import ENOUGH, sum_of_slices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from massgap.reports.samples_inputs import Chunk, Dataset
+    from massgap.reports.samples.inputs import Chunk, Dataset
 
 #: Bins on each side of an edge, and the factor in the variable that they span at most.
 SIDE_BINS, SPAN = 8, 1.6

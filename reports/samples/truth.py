@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from massgap.reports.samples_inputs import Chunk
+    from massgap.reports.samples.inputs import Chunk
 
 GEN = tuple(f"GenPart_{name}" for name in ("pt", "eta", "phi", "mass", "pdgId", "genPartIdxMother"))
 SLEPTONS = (1000011, 1000013, 2000011, 2000013)
@@ -99,7 +99,7 @@ def _two_body_edge(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
 
 def smuon_mt2(decays: Decays) -> Found | None:
     """Return M_T2 of slepton pairs that decay to a lepton and a stable particle, with its true mass as trial mass."""
-    from massgap.selections.mt2 import mt2
+    from massgap.selections.observables.mt2.mt2 import mt2
 
     kind = np.abs(decays.pdg)
     lepton = decays.child(np.flatnonzero(decays.is_first & np.isin(kind, (11, 13))))

@@ -10,13 +10,13 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from massgap.samples.card_schema import SCHEMA, SOURCE, TOP, Fault, PerEta, PerPtAndEta, list_of
+from massgap.samples.detector.card_schema import SCHEMA, SOURCE, TOP, Fault, PerEta, PerPtAndEta, list_of
 from massgap.samples.errors import CardError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CARD_FOLDER = Path(__file__).parent / "cards"
+CARD_FOLDER = Path(__file__).parent.parent / "cards"
 
 
 def load_card(card: str | Path = "cms") -> dict[str, Any]:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.samples.cones import nearest
-from massgap.samples.detector import eta_bin, lognormal
+from massgap.samples.detector.cones import nearest
+from massgap.samples.detector.response import eta_bin, lognormal
 from massgap.samples.errors import GeneratorMissingError
-from massgap.samples.quiet import without_banner
+from massgap.samples.extra import without_banner
 from massgap.samples.record import Record, last_copies
 
 if TYPE_CHECKING:
-    from massgap.samples.draws import EventRandom
+    from massgap.samples.detector.draws import EventRandom
 
 _KINEMATICS = ("pt", "eta", "phi", "mass")
 #: Noise of a card is that of jets of this radius.

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.samples.cones import cone_sums
-from massgap.samples.detector import by_eta
+from massgap.samples.detector.cones import cone_sums
+from massgap.samples.detector.response import by_eta
+from massgap.samples.nanoaod.truth import in_order
 from massgap.samples.record import lepton_origin
-from massgap.samples.truth import in_order
 
 if TYPE_CHECKING:
-    from massgap.samples.detector import Candidates
-    from massgap.samples.draws import Draws
+    from massgap.samples.detector.draws import Draws
+    from massgap.samples.detector.response import Candidates
     from massgap.samples.record import Record
 
 # PFIso working points of muons: very loose 0.40, loose 0.25, medium 0.20, tight 0.15, very tight 0.10, 0.05

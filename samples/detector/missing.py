@@ -9,8 +9,8 @@ import numpy as np
 from massgap.samples.record import Record, invisible
 
 if TYPE_CHECKING:
-    from massgap.samples.detector import Candidates
-    from massgap.samples.draws import EventRandom
+    from massgap.samples.detector.draws import EventRandom
+    from massgap.samples.detector.response import Candidates
 
 
 def missing_momentum(
@@ -32,7 +32,7 @@ def missing_momentum(
     flow : dict
         Their ``px, py`` and the ``scalar_sum`` of pt of each event.
     jets : dict
-        Jets of :func:`massgap.samples.jets.reconstructed_jets`.
+        Jets of :func:`massgap.samples.detector.jets.reconstructed_jets`.
     card : dict
         Detector card.
     random : EventRandom

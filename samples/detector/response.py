@@ -1,6 +1,6 @@
 """Detector response: from generated particles to reconstructed ones, all events at once.
 
-The numbers stand in a card (:mod:`massgap.samples.card`). Response follows the particle-flow idea: a charged particle
+The numbers stand in a card (:mod:`massgap.samples.detector.card`). Response follows the particle-flow idea: a charged particle
 with a track is measured by its track or its calorimeter, whichever is better; without a track it is a neutral
 deposit; muons are seen by their track alone. There are no towers and no magnetic field.
 """
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.samples.card import CARD_FOLDER, load_card
+from massgap.samples.detector.card import CARD_FOLDER, load_card
 from massgap.samples.record import invisible
 
 if TYPE_CHECKING:
-    from massgap.samples.draws import Draws
+    from massgap.samples.detector.draws import Draws
 
 __all__ = ["CARD_FOLDER", "Candidates", "load_card", "reconstruct"]
 
@@ -128,7 +128,7 @@ def reconstruct(
     event, pdg, charge, px, py, pz, energy, mass : arrays of one length
         Stable particles of all events, sorted by event; charge in units of e, momenta in GeV.
     card : dict
-        Detector card of :func:`massgap.samples.card.load_card`.
+        Detector card of :func:`massgap.samples.detector.card.load_card`.
     draws : Draws
         Random numbers of the particles.
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.samples.cones import delta_phi, nearest
-from massgap.samples.truth import decay_mode
+from massgap.samples.detector.cones import delta_phi, nearest
+from massgap.samples.nanoaod.truth import decay_mode
 
 if TYPE_CHECKING:
-    from massgap.samples.detector import Candidates
-    from massgap.samples.draws import Draws
+    from massgap.samples.detector.draws import Draws
+    from massgap.samples.detector.response import Candidates
     from massgap.samples.record import Record
 
 
@@ -68,7 +68,7 @@ def tau_tags(
     record, decays
         Generated events and their tau decays (:func:`massgap.samples.record.tau_decays`).
     jets : dict
-        Jets of :func:`massgap.samples.jets.reconstructed_jets`.
+        Jets of :func:`massgap.samples.detector.jets.reconstructed_jets`.
     is_lepton : array of bool
         Jets that are an electron or muon in fact; they are not tagged.
     seen : Candidates

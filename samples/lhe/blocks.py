@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from massgap.samples.errors import LheError
-from massgap.samples.lhe_stream import CutShortError, is_gzip, pieces
+from massgap.samples.lhe.stream import CutShortError, is_gzip, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from massgap.samples.lhe import LheFile
+    from massgap.samples.lhe.file import LheFile
 
 _END = b"</event>"
 _FIRST_LINE = re.compile(rb"<event[^>\n]*>\s*\S+\s+\S+\s+(\S+)")

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from massgap.samples.errors import LheError
-from massgap.samples.lhe_stream import CutShortError
+from massgap.samples.lhe.stream import CutShortError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from massgap.samples.lhe_header import LheHeader
+    from massgap.samples.lhe.header import LheHeader
 
 #: Columns of an event's first line and of its particles (hep-ph/0609017).
 EVENT_COLUMNS, PARTICLE_COLUMNS = 6, 13

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from massgap.samples.errors import LheError
-from massgap.samples.lhe_events import Tally
-from massgap.samples.lhe_header import LheHeader, read_header
-from massgap.samples.lhe_stream import pieces
-from massgap.samples.lhe_weights import pythia_order
+from massgap.samples.lhe.events import Tally
+from massgap.samples.lhe.header import LheHeader, read_header
+from massgap.samples.lhe.stream import pieces
+from massgap.samples.lhe.weights import pythia_order
 
 if TYPE_CHECKING:
     import os

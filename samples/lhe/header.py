@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from massgap.samples.errors import LheError
-from massgap.samples.lhe_stream import CutShortError
-from massgap.samples.lhe_weights import LheWeight, pdf_weights, read_weights, scale_weights
+from massgap.samples.lhe.stream import CutShortError
+from massgap.samples.lhe.weights import LheWeight, pdf_weights, read_weights, scale_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ import numpy as np
 from massgap.samples.errors import LheError
 
 if TYPE_CHECKING:
-    from massgap.samples.lhe import LheFile
+    from massgap.samples.lhe.file import LheFile
 
 #: NanoAOD's order of LHEScaleWeight: muR outer, muF inner.
 SCALES = tuple((mur, muf) for mur in (0.5, 1.0, 2.0) for muf in (0.5, 1.0, 2.0))

@@ -1,14 +1,27 @@
 """NanoAOD files of generated events: what they hold and how they are written.
 
 Names and types are those of CMS NanoAOD v12, so that coffea's ``NanoAODSchema``, uproot and any NanoAOD tool read the
-files as they are. This module gathers the parts: branch names in :mod:`massgap.samples.branches`, the simulation in
-:mod:`massgap.samples.content`, files in :mod:`massgap.samples.writer`.
+files as they are.  Branch names are in ``branches``, the simulation in ``content``, files in ``writer``.
 """
 
 from __future__ import annotations
 
-from massgap.samples.branches import COLLECTIONS, SCALARS, VARIATIONS
-from massgap.samples.content import event_content
-from massgap.samples.writer import FORMS, METADATA_KEY, NanoWriter
+from typing import TYPE_CHECKING
+
+from massgap.lazy import face
+
+if TYPE_CHECKING:
+    from massgap.samples.nanoaod.branches import COLLECTIONS, SCALARS, VARIATIONS
+    from massgap.samples.nanoaod.content import event_content
+    from massgap.samples.nanoaod.writer import FORMS, METADATA_KEY, NanoWriter
 
 __all__ = ["COLLECTIONS", "FORMS", "METADATA_KEY", "SCALARS", "VARIATIONS", "NanoWriter", "event_content"]
+
+__getattr__, __dir__ = face(
+    __name__,
+    {
+        **dict.fromkeys(("COLLECTIONS", "SCALARS", "VARIATIONS"), "branches"),
+        "event_content": "content",
+        **dict.fromkeys(("FORMS", "METADATA_KEY", "NanoWriter"), "writer"),
+    },
+)

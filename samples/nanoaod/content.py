@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from massgap.samples.branches import COLLECTIONS, EMPTY, OPTIONAL, VARIATIONS
-from massgap.samples.cones import nearest
-from massgap.samples.detector import Candidates, reconstruct
-from massgap.samples.draws import EventRandom
-from massgap.samples.jets import hadron_flavour, reconstructed_jets
-from massgap.samples.leptons import leptons_and_photons
-from massgap.samples.missing import missing_momentum
+from massgap.samples.detector.cones import nearest
+from massgap.samples.detector.draws import EventRandom
+from massgap.samples.detector.jets import hadron_flavour, reconstructed_jets
+from massgap.samples.detector.leptons import leptons_and_photons
+from massgap.samples.detector.missing import missing_momentum
+from massgap.samples.detector.response import Candidates, reconstruct
+from massgap.samples.detector.tagging import btag_score, tau_tags
+from massgap.samples.nanoaod.branches import COLLECTIONS, EMPTY, OPTIONAL, VARIATIONS
+from massgap.samples.nanoaod.truth import gen_jets, gen_particles, local_index, visible_flow, visible_taus
 from massgap.samples.record import Record, tau_decays
-from massgap.samples.tagging import btag_score, tau_tags
-from massgap.samples.truth import gen_jets, gen_particles, local_index, visible_flow, visible_taus
 
 _RUN = 1
 _JET = ("pt", "eta", "phi", "mass")

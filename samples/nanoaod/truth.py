@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from massgap.samples.jets import cluster_where_possible, hadron_flavour
+from massgap.samples.detector.jets import cluster_where_possible, hadron_flavour
 from massgap.samples.record import Record, nearest_ancestor
 
 # bits of GenPart_statusFlags in use

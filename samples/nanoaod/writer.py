@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from massgap.samples.branches import COLLECTIONS, OPTIONAL, RUNS, SCALARS, VARIATIONS
 from massgap.samples.errors import GenerationError
+from massgap.samples.nanoaod.branches import COLLECTIONS, OPTIONAL, RUNS, SCALARS, VARIATIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ _RUN = 1
 
 
 class NanoWriter:
-    """Write batches of :func:`massgap.samples.content.event_content` to one file.
+    """Write batches of :func:`massgap.samples.nanoaod.content.event_content` to one file.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from massgap.samples.errors import GenerationError
-from massgap.samples.spectra import check_masses, slha_text
+from massgap.samples.physics.spectra import check_masses, slha_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from massgap.samples.offshell import (
+from massgap.samples.physics.offshell import (
     BOSON_MASS_MIN,
     C1,
     LSP,
@@ -13,7 +13,7 @@ from massgap.samples.offshell import (
     pion_rate,
     rate,
 )
-from massgap.samples.spectra import check_masses, slha_text
+from massgap.samples.physics.spectra import check_masses, slha_text
 
 #: Branching ratios or widths by the PDG numbers of the products.
 Table = dict[tuple[int, ...], float]
@@ -41,7 +41,7 @@ def electroweakino_slha(
 
     Model ``WZ``: from a gap of 30 GeV on, N2 -> N1 Z and C1 -> N1 W with bosons of reduced mass (Pythia knows their
     decays). Below, decays to three bodies; branching ratios follow the partial widths of
-    :mod:`massgap.samples.offshell` with all thresholds. Hadrons come from quark pairs from a gap of 1.5 GeV on and are
+    :mod:`massgap.samples.physics.offshell` with all thresholds. Hadrons come from quark pairs from a gap of 1.5 GeV on and are
     one or two pions below: two pions by CVC and the rho, and as many more as the quarks' width exceeds that of one and
     two, in place of three and more. Loop decays N2 -> N1 photon are left out. Weight the events with
     ``offshell_weights(record, sign)``.

@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from massgap.samples.errors import GenerationError
+from massgap.samples.physics.spectra import check_masses
 from massgap.samples.record import nearest_ancestor
-from massgap.samples.spectra import check_masses
 
 if TYPE_CHECKING:
     from massgap.samples.record import Record

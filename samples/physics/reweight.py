@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.samples.errors import GenerationError
-from massgap.samples.xsec import DEFAULT_PDF, parton_density
+from massgap.samples.physics.cross_sections import DEFAULT_PDF, parton_density
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -217,7 +217,7 @@ def _ratio(varied: tuple[np.ndarray, np.ndarray], nominal: tuple[np.ndarray, np.
 
 
 def _alpha_s(q2: np.ndarray) -> np.ndarray:
-    from massgap.samples.pythia import require
+    from massgap.samples.pythia.driver import require
 
     running = require().AlphaStrong()
     running.init(_ALPHA_S, _ORDER, _FLAVOURS, False)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from massgap.samples.errors import UnknownProcessError
-from massgap.samples.other_processes import (
+from massgap.samples.processes.plain import (
     CASCADE_BACKGROUNDS,
     ELECTROWEAKINO_BACKGROUNDS,
     PLAIN,
     VLQ_BACKGROUNDS,
 )
-from massgap.samples.signals import SIGNAL_FORMS, signal_processes
-from massgap.samples.slepton_processes import SLEPTON_BACKGROUNDS, SMUON_BACKGROUNDS
+from massgap.samples.processes.signals import SIGNAL_FORMS, signal_processes
+from massgap.samples.processes.slepton import SLEPTON_BACKGROUNDS, SMUON_BACKGROUNDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from massgap.samples.process import Process
+    from massgap.samples.processes.process import Process
 
 __all__ = ["ANALYSES", "PROCESSES", "list_processes", "processes_of"]
 

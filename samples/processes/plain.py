@@ -1,13 +1,13 @@
 """Backgrounds of the vlq, cascade and electroweakino searches, and the plain Drell-Yan and W samples.
 
 Cross sections are leading order without K factors, measured with Pythia 8.317 (NNPDF2.3 LO, its default) by
-``massgap.samples.pythia.measure_xsec`` with 100,000 events each, relative error 0.2 % or below.
+``massgap.samples.pythia.driver.measure_xsec`` with 100,000 events each, relative error 0.2 % or below.
 """
 
 from __future__ import annotations
 
-from massgap.samples.process import ObjectFilter, Process, Tranche, phase_space_slices
-from massgap.samples.slepton_processes import LO
+from massgap.samples.processes.process import ObjectFilter, Process, Tranche, phase_space_slices
+from massgap.samples.processes.slepton import LO
 
 __all__ = ["CASCADE_BACKGROUNDS", "ELECTROWEAKINO_BACKGROUNDS", "PLAIN", "VLQ_BACKGROUNDS"]
 

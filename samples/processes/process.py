@@ -27,7 +27,7 @@ ALL = Tranche("all", "all", 0.0, None, 1.0)
 class DimuonFilter:
     """Events that a dimuon search may select, in slices of the missing momentum that they head for.
 
-    See :mod:`massgap.samples.slicing`.
+    See :mod:`massgap.samples.pythia.dimuon_filter`.
     """
 
     #: Edges of slices in met_hard, one per tranche; None where tranches are slices of phase space.
@@ -128,7 +128,7 @@ class Process:
     xsec_fb: float | None = None
     #: Cross section without slicing and its error, measured apart from those of slices of phase space: a check.
     inclusive_xsec_fb: tuple[float, float] | None = None
-    #: How ``xsec_fb`` of a signal is computed: a function of :mod:`massgap.samples.xsec` and its arguments.
+    #: How ``xsec_fb`` of a signal is computed: a function of :mod:`massgap.samples.physics.cross_sections` and its arguments.
     xsec_rule: tuple[str | float, ...] = ()
     #: What the generator's cross section must be multiplied with where it is taken.
     generator_factor: float = 1.0
@@ -139,7 +139,7 @@ class Process:
     #: Detector card where none is asked for: the one that suits the analysis.
     card: str = "cms"
     filter: DimuonFilter | ObjectFilter | None = None
-    #: Weight of the decay chain, by name (see :mod:`massgap.samples.cascade`).
+    #: Weight of the decay chain, by name (see :mod:`massgap.samples.physics.cascade_decays`).
     decay_weight: str = ""
     #: Power of the strong coupling in the hard process, for scale variations.
     qcd_order: int = 0

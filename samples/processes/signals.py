@@ -19,22 +19,20 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from massgap.samples.cascade import cascade_settings, cascade_slha
-from massgap.samples.electroweakino_spectra import electroweakino_settings, electroweakino_slha
 from massgap.samples.errors import UnknownProcessError
-from massgap.samples.process import DimuonFilter, ObjectFilter, Process, Tranche, met_slices
-from massgap.samples.slepton_processes import LO
-from massgap.samples.spectra import smuon_settings, smuon_slha
-from massgap.samples.vlq import vlq_settings
+from massgap.samples.physics.cascade_decays import cascade_settings, cascade_slha
+from massgap.samples.physics.electroweakino_spectra import electroweakino_settings, electroweakino_slha
+from massgap.samples.physics.spectra import smuon_settings, smuon_slha
+from massgap.samples.physics.vlq_settings import vlq_settings
+from massgap.samples.processes.process import DimuonFilter, ObjectFilter, Process, Tranche, met_slices
+from massgap.samples.processes.slepton import LO
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["SIGNAL_FORMS", "signal_processes"]
 
-_INTEGRAL = (
-    "leading-order integral with the generator's PDFs (massgap.samples.xsec): Pythia's normalisation of"
-)
+_INTEGRAL = "leading-order integral with the generator's PDFs (massgap.samples.physics.cross_sections): Pythia's normalisation of"
 _N = r"(\d+(?:\.\d+)?)"
 
 

@@ -3,12 +3,12 @@
 Cross sections are leading order without K factors, as in the slepton paper, at 13 TeV. ``xsec_fb`` is that of the
 hard process with the given settings (decays that Pythia counts included); the filters' efficiency is counted during
 generation and multiplied onto it. They were measured with Pythia 8.317 (NNPDF2.3 LO, its default) by
-``massgap.samples.pythia.measure_xsec`` with 200,000 events each, relative error 0.3 % or below.
+``massgap.samples.pythia.driver.measure_xsec`` with 200,000 events each, relative error 0.3 % or below.
 """
 
 from __future__ import annotations
 
-from massgap.samples.process import (
+from massgap.samples.processes.process import (
     DimuonFilter,
     Process,
     Tranche,

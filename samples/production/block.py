@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.samples.detector import load_card
+from massgap.samples.detector.response import load_card
 from massgap.samples.errors import GenerationError
-from massgap.samples.pythia import Generated, generate_block
-from massgap.samples.shower import shower_block
+from massgap.samples.pythia.driver import Generated, generate_block
+from massgap.samples.pythia.shower import shower_block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from massgap.samples.plan import Task
+    from massgap.samples.production.plan import Task
     from massgap.samples.record import Record
 
 __all__ = ["read_block", "run_block"]

@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.samples.block import read_block, run_block
-from massgap.samples.card import card_path
-from massgap.samples.catalogue import list_processes, processes_of
+from massgap.contracts.fileset import write_fileset
+from massgap.samples.detector.card import card_path
 from massgap.samples.errors import GenerationError
-from massgap.samples.fileset import write_fileset
-from massgap.samples.normalisation import fileset_of, write_rates
-from massgap.samples.plan import Options, Task, at_energy, plan_tasks, with_cross_section
-from massgap.samples.pythia import MAX_SEED, require
+from massgap.samples.processes.catalogue import list_processes, processes_of
+from massgap.samples.production.block import read_block, run_block
+from massgap.samples.production.normalisation import fileset_of, write_rates
+from massgap.samples.production.plan import Options, Task, at_energy, plan_tasks, with_cross_section
+from massgap.samples.pythia.driver import MAX_SEED, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from massgap.samples.process import Process
+    from massgap.samples.processes.process import Process
 
 __all__ = ["DEMO_EVENTS", "Progress", "generate", "list_processes"]
 
@@ -69,7 +69,7 @@ def generate(
     ----------
     processes : str or list of str
         An analysis (``slepton``, ``smuon``, ``vlq``, ``cascade``, ``electroweakino``), names of processes (see
-        :func:`list_processes`), or signals of any mass (``smuonR_300_100``; see :mod:`massgap.samples.signals`).
+        :func:`list_processes`), or signals of any mass (``smuonR_300_100``; see :mod:`massgap.samples.processes.signals`).
     out : path
         Folder for ``<dataset>/block_0000.root`` files and ``fileset.json``.
     events : int

@@ -14,22 +14,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from massgap.samples.catalogue import processes_of
 from massgap.samples.errors import GenerationError, LheError
-from massgap.samples.generate import check_numbers, prepare, produce
-from massgap.samples.lhe import read_lhe, without_index
-from massgap.samples.lhe_blocks import split
-from massgap.samples.lhe_shower import lhe_settings
-from massgap.samples.matching import mlm_settings
-from massgap.samples.plan import BLOCK, LheSource, Options, Task, plan_lhe
-from massgap.samples.process import FILTERS, Process
-from massgap.samples.pythia import require
+from massgap.samples.lhe.blocks import split
+from massgap.samples.lhe.file import read_lhe, without_index
+from massgap.samples.processes.catalogue import processes_of
+from massgap.samples.processes.process import FILTERS, Process
+from massgap.samples.production.generate import check_numbers, prepare, produce
+from massgap.samples.production.plan import BLOCK, LheSource, Options, Task, plan_lhe
+from massgap.samples.pythia.driver import require
+from massgap.samples.pythia.matching import mlm_settings
+from massgap.samples.pythia.shower_settings import lhe_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from massgap.samples.generate import Progress
-    from massgap.samples.lhe import LheFile
+    from massgap.samples.lhe.file import LheFile
+    from massgap.samples.production.generate import Progress
 
 __all__ = ["generate_lhe"]
 
@@ -72,7 +72,7 @@ def generate_lhe(
     events : int, optional
         How many events of each file to use, rounded up to whole blocks; by default all.
     seed, workers, progress, resume, card, mpi, form
-        As for :func:`massgap.samples.generate.generate`.
+        As for :func:`massgap.samples.production.generate.generate`.
     variations : bool
         Also write the weights of shower variations. Scale and PDF weights of the file are always kept.
     slha : path, optional
@@ -96,7 +96,7 @@ def generate_lhe(
     Raises
     ------
     SampleError
-        For a file that cannot be used, an unknown option, or what :func:`~massgap.samples.generate.generate` raises.
+        For a file that cannot be used, an unknown option, or what :func:`~massgap.samples.production.generate.generate` raises.
     """
     paths = [Path(path) for path in ([files] if isinstance(files, (str, os.PathLike)) else files)]
     if not paths:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from massgap.samples.plan import Task
-    from massgap.samples.process import Process, Tranche
+    from massgap.samples.processes.process import Process, Tranche
+    from massgap.samples.production.plan import Task
 
 __all__ = ["fileset_of", "write_rates"]
 

@@ -8,17 +8,17 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from massgap.samples.detector import load_card
+from massgap.samples.detector.response import load_card
 from massgap.samples.errors import GenerationError
-from massgap.samples.pythia import settings_of
+from massgap.samples.pythia.driver import settings_of
 from massgap.source_code import package_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from massgap.samples.lhe import LheFile
-    from massgap.samples.lhe_blocks import LheBlock
-    from massgap.samples.process import Process, Tranche
+    from massgap.samples.lhe.blocks import LheBlock
+    from massgap.samples.lhe.file import LheFile
+    from massgap.samples.processes.process import Process, Tranche
 
 __all__ = [
     "BLOCK",
@@ -45,11 +45,8 @@ _NO_CONTENT = (
 )
 _EVENTS = ("samples",)
 """Where the code lies that decides what an event looks like."""
-_NOT_EVENTS = tuple(
-    f"samples/{name}.py"
-    for name in ("catalogue", "signals", "slepton_processes", "other_processes", "spectra", "electroweakino_spectra", "vlq")
-)
-"""Modules that only make settings: these are part of the key."""
+_NOT_EVENTS = ("samples/processes",)
+"""Folders that only make settings: these are part of the key."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,7 @@ def with_cross_section(process: Process) -> Process:
     """Compute the cross section of signals whose normalisation in Pythia cannot be relied on."""
     if not process.xsec_rule:
         return process
-    from massgap.samples import xsec
+    from massgap.samples.physics import cross_sections as xsec
 
     function, *arguments = process.xsec_rule
     value = getattr(xsec, str(function))(*arguments, sqrt_s_tev=process.sqrt_s_tev)

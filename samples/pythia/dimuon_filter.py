@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from massgap.samples.process import DimuonFilter
+    from massgap.samples.processes.process import DimuonFilter
 
-from massgap.samples.quiet import without_banner
+from massgap.samples.extra import without_banner
 
 Momentum = tuple[float, float, float, float]  # px, py, pz, E
 _INVISIBLE = frozenset({12, 14, 16, 1000022, 1000023, 1000039})

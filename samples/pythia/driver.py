@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.samples.errors import GenerationError, GeneratorMissingError
-from massgap.samples.filters import make_object_hook
-from massgap.samples.process import DimuonFilter, ObjectFilter
+from massgap.samples.processes.process import DimuonFilter, ObjectFilter
+from massgap.samples.pythia.dimuon_filter import Counters, make_hook
+from massgap.samples.pythia.object_filter import make_object_hook
 from massgap.samples.record import Record, from_batch
-from massgap.samples.slicing import Counters, make_hook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from massgap.samples.process import Process, Tranche
+    from massgap.samples.processes.process import Process, Tranche
 
 #: Settings of every sample. Particles that live longer than 10 mm reach the detector.
 COMMON = (
@@ -99,7 +99,7 @@ def settings_of(
     taus = ["15:onMode = off", "15:onIfAny = 13"] if _all_taus_to_muons(process) else []
     shower: tuple[str, ...] = ()
     if variations:
-        from massgap.samples.reweight import shower_settings
+        from massgap.samples.physics.reweight import shower_settings
 
         shower = shower_settings()
     return [*COMMON, *beam, *taus, *shower, *process.settings, *tranche.settings]
@@ -237,11 +237,11 @@ def _slicing_variable(tranche: Tranche, record: Record, hook: Any) -> dict[str, 
 def decay_weights(name: str, record: Record) -> Any:
     """Weights of mean 1 for decays whose matrix element Pythia does not have."""
     if name == "offshell":
-        from massgap.samples.offshell import offshell_weights
+        from massgap.samples.physics.offshell import offshell_weights
 
         return offshell_weights(record)
     if name == "cascade_sDM":
-        from massgap.samples.cascade import spin_weights
+        from massgap.samples.physics.cascade_decays import spin_weights
 
         return spin_weights(record)
     return 1.0
@@ -251,7 +251,7 @@ def _variation_weights(process: Process, pythia: Any, batch: Any, record: Record
     """Weights of scale, PDF and shower variations, relative to the nominal, under NanoAOD's names."""
     import awkward as ak
 
-    from massgap.samples.reweight import pdf_weights, scale_weights
+    from massgap.samples.physics.reweight import pdf_weights, scale_weights
 
     return {
         "LHEScaleWeight": scale_weights(record.info, process.qcd_order),
@@ -262,7 +262,7 @@ def _variation_weights(process: Process, pythia: Any, batch: Any, record: Record
 
 def shower_weights(pythia: Any, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Weights of shower variations of a batch, relative to the nominal, as NanoAOD's PSWeight."""
-    from massgap.samples.reweight import ps_weights, weight_names
+    from massgap.samples.physics.reweight import ps_weights, weight_names
 
     return {"PSWeight": ps_weights(weight_names(pythia, weights.shape[1]), weights)}
 

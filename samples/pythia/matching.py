@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from massgap.samples.errors import LheError
-from massgap.samples.pythia import require
+from massgap.samples.pythia.driver import require
 
 if TYPE_CHECKING:
-    from massgap.samples.lhe import LheFile
+    from massgap.samples.lhe.file import LheFile
 
 
 def default_qcut(xqcut: float) -> float:
@@ -90,7 +90,7 @@ def mlm_settings(lhe: LheFile, qcut: float | None = None, n_jet_max: int | None 
 def make_matching_hook() -> Any:
     """Make the hook that refuses events without a match; keep it alive as long as the Pythia object.
 
-    Set the counter of :func:`massgap.samples.lhe_shower.make_counter` first (``setUserHooksPtr``), then add filters
+    Set the counter of :func:`massgap.samples.pythia.shower_settings.make_counter` first (``setUserHooksPtr``), then add filters
     of the hard process, then this (``addUserHooksPtr``).
     """
     return require().JetMatchingMadgraph()

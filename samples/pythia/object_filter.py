@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from massgap.samples.quiet import without_banner
-from massgap.samples.slicing import Counters
+from massgap.samples.extra import without_banner
+from massgap.samples.pythia.dimuon_filter import Counters
 
 if TYPE_CHECKING:
-    from massgap.samples.process import ObjectFilter
+    from massgap.samples.processes.process import ObjectFilter
 
 __all__ = ["make_object_hook"]
 

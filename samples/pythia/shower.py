@@ -6,12 +6,11 @@ import time
 from typing import TYPE_CHECKING
 
 from massgap.samples.errors import GenerationError
-from massgap.samples.filters import make_object_hook
-from massgap.samples.lhe_shower import block_setting, make_counter
-from massgap.samples.lhe_weights import lhe_weights, shower_columns
-from massgap.samples.matching import add_hooks, make_matching_hook
-from massgap.samples.process import DimuonFilter
-from massgap.samples.pythia import (
+from massgap.samples.extra import no_banner
+from massgap.samples.lhe.weights import lhe_weights, shower_columns
+from massgap.samples.physics.reweight import ps_weights
+from massgap.samples.processes.process import DimuonFilter
+from massgap.samples.pythia.driver import (
     BATCH,
     Generated,
     block_seed,
@@ -20,16 +19,17 @@ from massgap.samples.pythia import (
     settings_of,
     start,
 )
-from massgap.samples.quiet import no_banner
+from massgap.samples.pythia.matching import add_hooks, make_matching_hook
+from massgap.samples.pythia.object_filter import make_object_hook
+from massgap.samples.pythia.shower_settings import block_setting, make_counter
 from massgap.samples.record import Record, from_batch
-from massgap.samples.reweight import ps_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from massgap.samples.lhe_blocks import LheBlock
-    from massgap.samples.plan import LheSource
-    from massgap.samples.process import Process
+    from massgap.samples.lhe.blocks import LheBlock
+    from massgap.samples.processes.process import Process
+    from massgap.samples.production.plan import LheSource
 
 
 def shower_block(
@@ -58,7 +58,7 @@ def shower_block(
     totals : Generated
         Filled while generating.
     mpi, variations : bool
-        As for :func:`massgap.samples.pythia.generate_block`.
+        As for :func:`massgap.samples.pythia.driver.generate_block`.
 
     Raises
     ------

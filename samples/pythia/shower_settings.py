@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from massgap.samples.errors import GenerationError, LheError
-from massgap.samples.pythia import require
+from massgap.samples.pythia.driver import require
 
 if TYPE_CHECKING:
     import os
 
-    from massgap.samples.lhe import LheFile
-    from massgap.samples.lhe_blocks import LheBlock
+    from massgap.samples.lhe.blocks import LheBlock
+    from massgap.samples.lhe.file import LheFile
 
 
 def lhe_settings(

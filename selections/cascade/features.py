@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.selections.angles import delta_r_kernel
-from massgap.selections.cascade_spectrum import TESTING_SPECTRUM
-from massgap.selections.compiled import compiled
-from massgap.selections.delta4 import (
+from massgap.arrays.compiled import compiled
+from massgap.arrays.errors import SelectionError
+from massgap.selections.cascade.spectrum import TESTING_SPECTRUM
+from massgap.selections.observables.angles import delta_r_kernel
+from massgap.selections.observables.cascades.delta4 import (
     ACCEPTED,
     delta4_bound_kernel,
     exact_delta4_kernel,
     exact_excesses_kernel,
     excesses_kernel,
 )
-from massgap.selections.errors import SelectionError
-from massgap.selections.slepton_features import Feature
+from massgap.selections.slepton.features import Feature
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from massgap.selections.elementwise import Floats
+    from massgap.arrays.elementwise import Floats
 
 __all__ = ["CASCADE_FEATURES", "CASCADE_FEATURE_NAMES", "cascade_features"]
 
@@ -108,7 +108,7 @@ def cascade_features(
     ----------
     mu_plus, mu_minus, photon
         The positive muon, the negative muon and the photon: anything with flat arrays ``pt``, ``eta``, ``phi``,
-        ``mass`` of one length, such as :class:`~massgap.selections.slepton_features.FlatObject`.  GeV, radians.
+        ``mass`` of one length, such as :class:`~massgap.selections.slepton.features.FlatObject`.  GeV, radians.
         Negative masses count as zero.
     spectrum
         M_X, M_Y, M_Z, M_chi that Delta_4 assumes, GeV.
@@ -127,7 +127,7 @@ def cascade_features(
 
     Examples
     --------
-    >>> from massgap.selections.slepton_features import FlatObject
+    >>> from massgap.selections.slepton.features import FlatObject
     >>> mu, photon = FlatObject([30.0], [0.5], [1.0], [0.106]), FlatObject([10.0], [0.5], [-1.0], [0.0])
     >>> features = cascade_features(mu, FlatObject([20.0], [-0.5], [0.0], [0.106]), photon)
     >>> print(len(features), round(features["met"][0], 6))

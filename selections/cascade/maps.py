@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.selections.compiled import compiled
-from massgap.selections.double_double import two_product
-from massgap.selections.elementwise import elementwise
-from massgap.selections.errors import SelectionError
+from massgap.arrays.compiled import compiled
+from massgap.arrays.double_double import two_product
+from massgap.arrays.elementwise import elementwise
+from massgap.arrays.errors import SelectionError
 
 if TYPE_CHECKING:
-    from massgap.selections.elementwise import Floats
+    from massgap.arrays.elementwise import Floats
 
 __all__ = ["PIXELS", "delta4_map", "delta4_pixel"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from massgap.selections.compiled import compiled
-from massgap.selections.elementwise import elementwise
+from massgap.arrays.compiled import compiled
+from massgap.arrays.elementwise import elementwise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from massgap.selections.elementwise import Floats
+    from massgap.arrays.elementwise import Floats
 
 __all__ = ["TESTING_SPECTRUM", "TRUTH_SPECTRUM", "Spectrum", "shifted_spectrum"]
 

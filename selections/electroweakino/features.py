@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.selections.compiled import compiled
-from massgap.selections.feature import Feature
-from massgap.selections.flat_objects import as_flat, one_per_event, same_events
-from massgap.selections.leading import leading_three_kernel
-from massgap.selections.vbf_pair import JET_FIELDS, JetPairCuts, any_pair, jet_pair_kernel
+from massgap.arrays.compiled import compiled
+from massgap.arrays.flat import as_flat, one_per_event, same_events
+from massgap.contracts.description import Feature
+from massgap.selections.objects.leading import leading_three_kernel
+from massgap.selections.observables.vbf_pair import JET_FIELDS, JetPairCuts, any_pair, jet_pair_kernel
 
 if TYPE_CHECKING:
-    from massgap.selections.elementwise import Floats
-    from massgap.selections.flat_objects import Offsets
+    from massgap.arrays.elementwise import Floats
+    from massgap.arrays.flat import Offsets
 
 __all__ = ["FEATURES", "FEATURES_OF_CHANNEL", "FEATURE_NAMES", "electroweakino_features"]
 
@@ -88,12 +88,12 @@ def electroweakino_features(jets: Any, leptons: Any, met: Any, pt_min: float = 2
     leptons
         Electrons and muons together, with the fields pt and eta; those with pT > 5 GeV and |eta| < 2.4 count.
         Both are awkward arrays of records, or anything else that
-        :func:`massgap.selections.flat_objects.as_flat` takes.
+        :func:`massgap.arrays.flat.as_flat` takes.
     met
         Missing transverse momentum per event, GeV.
     pt_min
         For the pair with the largest mass, jets count above this transverse momentum, GeV.  It is not the pair
-        of the preselection: see :mod:`massgap.selections.vbf_pair`.
+        of the preselection: see :mod:`massgap.selections.observables.vbf_pair`.
 
     Returns
     -------

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from massgap.selections.compiled import compiled
-from massgap.selections.flat_objects import as_flat, same_events
-from massgap.selections.vbf_pair import JET_FIELDS, VBF, JetPair, JetPairCuts, jet_pair_kernel
+from massgap.arrays.compiled import compiled
+from massgap.arrays.flat import as_flat, same_events
+from massgap.selections.observables.vbf_pair import JET_FIELDS, VBF, JetPair, JetPairCuts, jet_pair_kernel
 
 if TYPE_CHECKING:
-    from massgap.selections.elementwise import Floats
-    from massgap.selections.flat_objects import Offsets
+    from massgap.arrays.elementwise import Floats
+    from massgap.arrays.flat import Offsets
 
 __all__ = ["CHANNELS", "Preselection", "channel_names", "electroweakino_preselection"]
 
@@ -86,7 +86,7 @@ def electroweakino_preselection(jets: Any, taus: Any, leptons: Any) -> Preselect
     """Table I of the vbf-electroweakino paper in one pass.
 
     0 b jets with pT > 30 GeV and |eta| < 2.5; 0 hadronic taus with pT > 20 GeV and |eta| < 2.5; >= 2 jets
-    with pT > 30 GeV and |eta| < 5, and among them two as in :func:`massgap.selections.vbf_pair.vbf_pair`;
+    with pT > 30 GeV and |eta| < 5, and among them two as in :func:`massgap.selections.observables.vbf_pair.vbf_pair`;
     exactly 1, 2 or 3 electrons and muons with pT > 5 GeV and |eta| < 2.4.  All limits are strict: Table I has
     "eta1 eta2 <= 0" and "|eta| <= 2.4" in places where the text has "<", which is taken here.
 
@@ -98,7 +98,7 @@ def electroweakino_preselection(jets: Any, taus: Any, leptons: Any) -> Preselect
         Hadronic taus with the fields pt and eta.  Whether a tau is among the jets, too, is up to the caller.
     leptons
         Electrons and muons together, with the fields pt and eta.  All three are awkward arrays of records, or
-        anything else that :func:`massgap.selections.flat_objects.as_flat` takes.
+        anything else that :func:`massgap.arrays.flat.as_flat` takes.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 """Object definitions and overlap removal: which muons, electrons, taus and jets an analysis counts.
 
-Every function takes a jagged collection of canonical objects (see :mod:`massgap.selections.objects`) and
+Every function takes a jagged collection of canonical objects (see :mod:`massgap.events.event`) and
 returns the selected part of it, in the same order.  Thresholds are in GeV.
 """
 

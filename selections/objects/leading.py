@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, TypeAlias
 
-from massgap.selections.compiled import compiled
+from massgap.arrays.compiled import compiled
 
 if TYPE_CHECKING:
-    from massgap.selections.elementwise import Floats
+    from massgap.arrays.elementwise import Floats
 
 __all__ = ["leading_three_kernel", "leading_two_kernel", "object_kernel"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from massgap.selections.compiled import compiled
-from massgap.selections.elementwise import elementwise
+from massgap.arrays.compiled import compiled
+from massgap.arrays.elementwise import elementwise
 
 if TYPE_CHECKING:
-    from massgap.selections.elementwise import Floats
+    from massgap.arrays.elementwise import Floats
 
 __all__ = [
     "abs_delta_eta",

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from massgap.selections.compiled import compiled
-from massgap.selections.elementwise import elementwise
-from massgap.selections.invariant_mass import invariant_mass_squared_kernel
+from massgap.arrays.compiled import compiled
+from massgap.arrays.elementwise import elementwise
+from massgap.selections.observables.invariant_mass import invariant_mass_squared_kernel
 
 if TYPE_CHECKING:
-    from massgap.selections.elementwise import Floats
+    from massgap.arrays.elementwise import Floats
 
 __all__ = ["DitauFromMet", "DitauMass", "ditau_from_met", "ditau_mass", "ditau_mass_squared"]
 

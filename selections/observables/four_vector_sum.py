@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from massgap.selections.compiled import compiled
-from massgap.selections.elementwise import elementwise
-from massgap.selections.invariant_mass import invariant_mass_kernel
+from massgap.arrays.compiled import compiled
+from massgap.arrays.elementwise import elementwise
+from massgap.selections.observables.invariant_mass import invariant_mass_kernel
 
 if TYPE_CHECKING:
-    from massgap.selections.elementwise import Floats
+    from massgap.arrays.elementwise import Floats
 
 __all__ = ["FourVector", "four_vector_sum"]
 

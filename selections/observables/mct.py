@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from massgap.selections.compiled import compiled
-from massgap.selections.elementwise import elementwise
-from massgap.selections.invariant_mass import energy_excess_kernel
+from massgap.arrays.compiled import compiled
+from massgap.arrays.elementwise import elementwise
+from massgap.selections.observables.invariant_mass import energy_excess_kernel
 
 if TYPE_CHECKING:
-    from massgap.selections.elementwise import Floats
+    from massgap.arrays.elementwise import Floats
 
 __all__ = ["mct"]
 

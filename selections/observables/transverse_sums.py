@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.selections.compiled import compiled
-from massgap.selections.elementwise import elementwise
-from massgap.selections.errors import SelectionError
+from massgap.arrays.compiled import compiled
+from massgap.arrays.elementwise import elementwise
+from massgap.arrays.errors import SelectionError
 
 if TYPE_CHECKING:
-    from massgap.selections.elementwise import Floats
+    from massgap.arrays.elementwise import Floats
 
 __all__ = ["effective_mass", "ht", "scalar_sum", "st"]
 

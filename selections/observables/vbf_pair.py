@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from massgap.selections.angles import delta_r_kernel
-from massgap.selections.compiled import compiled
-from massgap.selections.flat_objects import as_flat
-from massgap.selections.invariant_mass import invariant_mass_squared_kernel
-from massgap.selections.z_candidate import pair_pt_kernel
+from massgap.arrays.compiled import compiled
+from massgap.arrays.flat import as_flat
+from massgap.selections.observables.angles import delta_r_kernel
+from massgap.selections.observables.invariant_mass import invariant_mass_squared_kernel
+from massgap.selections.observables.z_candidate import pair_pt_kernel
 
 if TYPE_CHECKING:
-    from massgap.selections.elementwise import Floats
-    from massgap.selections.flat_objects import Offsets
+    from massgap.arrays.elementwise import Floats
+    from massgap.arrays.flat import Offsets
 
 __all__ = ["JET_FIELDS", "JetPair", "JetPairCuts", "largest_mass_pair", "vbf_pair"]
 
@@ -158,7 +158,7 @@ def vbf_pair(jets: Any, cuts: JetPairCuts = VBF) -> JetPair:
     ----------
     jets
         Jets of each event with the fields pt, eta, phi, mass (GeV, radians), in any order: an awkward array
-        of records, or anything else that :func:`massgap.selections.flat_objects.as_flat` takes.
+        of records, or anything else that :func:`massgap.arrays.flat.as_flat` takes.
     cuts
         What makes two jets a candidate.
 

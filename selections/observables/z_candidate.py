@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from massgap.selections.compiled import compiled
-from massgap.selections.flat_objects import as_flat
-from massgap.selections.invariant_mass import invariant_mass_kernel
+from massgap.arrays.compiled import compiled
+from massgap.arrays.flat import as_flat
+from massgap.selections.observables.invariant_mass import invariant_mass_kernel
 
 if TYPE_CHECKING:
-    from massgap.selections.elementwise import Floats
-    from massgap.selections.flat_objects import Offsets
+    from massgap.arrays.elementwise import Floats
+    from massgap.arrays.flat import Offsets
 
 __all__ = ["LEPTON_FIELDS", "Z_MASS", "ZCandidate", "z_candidate"]
 
@@ -89,7 +89,7 @@ def z_candidate(leptons: Any, m_z: float = Z_MASS) -> ZCandidate:
     leptons
         Leptons of each event with the fields pt, eta, phi, mass (GeV, radians), charge, and flavour (any
         number that is the same for equal flavours, such as 11 and 13): an awkward array of records, or
-        anything else that :func:`massgap.selections.flat_objects.as_flat` takes.
+        anything else that :func:`massgap.arrays.flat.as_flat` takes.
     m_z
         Mass of the Z, GeV.
 

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from massgap.selections.angles import abs_delta_phi_kernel, tanh_abs_delta_eta_kernel
-from massgap.selections.compiled import compiled
-from massgap.selections.cos_theta_star import cos_theta_star_kernel
-from massgap.selections.ditau import ditau_mass_squared_kernel, signed_sqrt_kernel
-from massgap.selections.errors import SelectionError
-from massgap.selections.feature import Feature
-from massgap.selections.invariant_mass import invariant_mass_squared_kernel
-from massgap.selections.mt2 import mt2_pair_block
-from massgap.selections.ratios import over_met_kernel, ratio_mt2_kernel
-from massgap.selections.transverse_sums import effective_mass_kernel
+from massgap.arrays.compiled import compiled
+from massgap.arrays.errors import SelectionError
+from massgap.contracts.description import Feature
+from massgap.selections.observables.angles import abs_delta_phi_kernel, tanh_abs_delta_eta_kernel
+from massgap.selections.observables.cos_theta_star import cos_theta_star_kernel
+from massgap.selections.observables.ditau import ditau_mass_squared_kernel, signed_sqrt_kernel
+from massgap.selections.observables.invariant_mass import invariant_mass_squared_kernel
+from massgap.selections.observables.mt2.mt2 import mt2_pair_block
+from massgap.selections.observables.ratios import over_met_kernel, ratio_mt2_kernel
+from massgap.selections.observables.transverse_sums import effective_mass_kernel
 
 if TYPE_CHECKING:
-    from massgap.selections.elementwise import Floats
-    from massgap.selections.flat_collection import FlatCollection
+    from massgap.arrays.elementwise import Floats
+    from massgap.arrays.flat_collection import FlatCollection
 
 __all__ = ["FEATURES", "FEATURE_NAMES", "Feature", "FlatMet", "FlatObject", "pick", "slepton_features"]
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from massgap.selections.angles import wrap_phi_kernel
-from massgap.selections.compiled import compiled
-from massgap.selections.flat_collection import common_precision
+from massgap.arrays.compiled import compiled
+from massgap.arrays.flat_collection import common_precision
+from massgap.selections.observables.angles import wrap_phi_kernel
 
 if TYPE_CHECKING:
-    from massgap.selections.objects import Event
+    from massgap.events.event import Event
 
 __all__ = ["Cuts", "Found", "slepton_topology"]
 
@@ -241,7 +241,7 @@ def slepton_topology(event: Event, cuts: Cuts) -> Found:
 
     Raises
     ------
-    massgap.selections.errors.MissingBranchError
+    massgap.events.errors.MissingBranchError
         If the file lacks a branch that a step which is switched on needs.
     """
     muon, electron, jet = (event.flat(name) for name in ("muons", "electrons", "jets"))

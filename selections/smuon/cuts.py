@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from massgap.selections.compiled import compiled
-from massgap.selections.elementwise import elementwise
-from massgap.selections.z_candidate import Z_MASS
+from massgap.arrays.compiled import compiled
+from massgap.arrays.elementwise import elementwise
+from massgap.selections.observables.z_candidate import Z_MASS
 
 if TYPE_CHECKING:
-    from massgap.selections.elementwise import Floats
+    from massgap.arrays.elementwise import Floats
 
 __all__ = ["CUTFLOW", "VETOES", "JetVetoes", "jet_vetoes"]
 

@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from massgap.selections.angles import abs_delta_phi_kernel, wrap_phi_kernel
-from massgap.selections.compiled import compiled
-from massgap.selections.errors import SelectionError
-from massgap.selections.feature import Feature
-from massgap.selections.flat_objects import as_flat, one_per_event, same_events
-from massgap.selections.invariant_mass import invariant_mass_kernel
-from massgap.selections.leading import leading_two_kernel, object_kernel
-from massgap.selections.mct import mct_kernel
-from massgap.selections.mt2 import mt2_kernel
-from massgap.selections.smuon_cuts import CUTFLOW, VETOES, cutflow_kernel, jet_vetoes_kernel
+from massgap.arrays.compiled import compiled
+from massgap.arrays.errors import SelectionError
+from massgap.arrays.flat import as_flat, one_per_event, same_events
+from massgap.contracts.description import Feature
+from massgap.selections.objects.leading import leading_two_kernel, object_kernel
+from massgap.selections.observables.angles import abs_delta_phi_kernel, wrap_phi_kernel
+from massgap.selections.observables.invariant_mass import invariant_mass_kernel
+from massgap.selections.observables.mct import mct_kernel
+from massgap.selections.observables.mt2.mt2 import mt2_kernel
+from massgap.selections.smuon.cuts import CUTFLOW, VETOES, cutflow_kernel, jet_vetoes_kernel
 
 if TYPE_CHECKING:
-    from massgap.selections.elementwise import Floats
-    from massgap.selections.flat_objects import Offsets
-    from massgap.selections.leading import Momentum
+    from massgap.arrays.elementwise import Floats
+    from massgap.arrays.flat import Offsets
+    from massgap.selections.objects.leading import Momentum
 
 __all__ = [
     "FEATURES",
@@ -93,9 +93,9 @@ NULL = -10000.0
 class SmuonEvents(NamedTuple):
     """Features, cuts and vetoes of each event, each a dict of arrays in the order of the paper.
 
-    ``features`` by :data:`FEATURE_NAMES`; ``cutflow`` by :data:`massgap.selections.smuon_cuts.CUTFLOW`, true
+    ``features`` by :data:`FEATURE_NAMES`; ``cutflow`` by :data:`massgap.selections.smuon.cuts.CUTFLOW`, true
     where the event passes the cut and all before; ``vetoes`` by
-    :data:`massgap.selections.smuon_cuts.VETOES`, true where the event is kept.
+    :data:`massgap.selections.smuon.cuts.VETOES`, true where the event is kept.
     """
 
     features: dict[str, Floats]
@@ -212,7 +212,7 @@ def smuon_features(electrons: Any, muons: Any, jets: Any, met: Any) -> SmuonEven
     electrons, muons, jets
         Selected objects of each event in any order, with the fields pt, eta, phi, mass (GeV, radians), muons
         with charge, too: awkward arrays of records, or anything else that
-        :func:`massgap.selections.flat_objects.as_flat` takes.
+        :func:`massgap.arrays.flat.as_flat` takes.
     met
         Missing transverse momentum: anything with flat arrays ``pt`` (GeV) and ``phi`` (radians).
 
@@ -231,7 +231,7 @@ def smuon_features(electrons: Any, muons: Any, jets: Any, met: Any) -> SmuonEven
 
     Examples
     --------
-    >>> from massgap.selections.slepton_features import FlatMet
+    >>> from massgap.selections.slepton.features import FlatMet
     >>> def muon(pt, eta, phi, charge):
     ...     return {"pt": pt, "eta": eta, "phi": phi, "mass": 0.1056583755, "charge": charge}
     >>> events = smuon_features(

@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from massgap.selections.angles import abs_delta_phi_kernel, delta_r_kernel
-from massgap.selections.compiled import compiled
-from massgap.selections.feature import Feature
-from massgap.selections.flat_objects import as_flat, one_per_event, same_events
-from massgap.selections.neutrino import W_MASS, neutrino_pz_kernel
-from massgap.selections.vector_mass import momentum_kernel, vector_mass_squared_kernel
-from massgap.selections.vlq_objects import (
+from massgap.arrays.compiled import compiled
+from massgap.arrays.flat import as_flat, one_per_event, same_events
+from massgap.contracts.description import Feature
+from massgap.selections.observables.angles import abs_delta_phi_kernel, delta_r_kernel
+from massgap.selections.observables.neutrino import W_MASS, neutrino_pz_kernel
+from massgap.selections.observables.vector_mass import momentum_kernel, vector_mass_squared_kernel
+from massgap.selections.observables.z_candidate import LEPTON_FIELDS, Z_MASS, z_pair_kernel
+from massgap.selections.vlq.objects import (
     fat_jet_kernel,
     lepton_cuts_kernel,
     selected_leptons,
     slim_jets_kernel,
     third_lepton_kernel,
 )
-from massgap.selections.z_candidate import LEPTON_FIELDS, Z_MASS, z_pair_kernel
 
 if TYPE_CHECKING:
-    from massgap.selections.elementwise import Floats
-    from massgap.selections.flat_objects import Offsets
+    from massgap.arrays.elementwise import Floats
+    from massgap.arrays.flat import Offsets
 
 __all__ = [
     "CUTFLOW",
@@ -232,7 +232,7 @@ def vlq_features(
     fat_jets, slim_jets
         Jets with R = 0.8 and with R = 0.4, with the fields pt, eta, phi, mass; slim ones without those with a
         b tag, if "light" shall mean that.  All three are awkward arrays of records, or anything else that
-        :func:`massgap.selections.flat_objects.as_flat` takes.
+        :func:`massgap.arrays.flat.as_flat` takes.
     met
         Missing transverse momentum: anything with flat arrays ``pt`` (GeV) and ``phi`` (radians).
     select_leptons
@@ -257,7 +257,7 @@ def vlq_features(
 
     Examples
     --------
-    >>> from massgap.selections.slepton_features import FlatMet
+    >>> from massgap.selections.slepton.features import FlatMet
     >>> def muon(pt, eta, phi, charge):
     ...     return {"pt": pt, "eta": eta, "phi": phi, "mass": 0.1057, "charge": charge, "flavour": 13}
     >>> def jet(pt, eta, phi, mass): return {"pt": pt, "eta": eta, "phi": phi, "mass": mass}

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from massgap.selections.angles import delta_r_kernel
-from massgap.selections.compiled import compiled
-from massgap.selections.flat_objects import FlatObjects
+from massgap.arrays.compiled import compiled
+from massgap.arrays.flat import FlatObjects
+from massgap.selections.observables.angles import delta_r_kernel
 
 if TYPE_CHECKING:
-    from massgap.selections.elementwise import Floats
+    from massgap.arrays.elementwise import Floats
 
 __all__ = [
     "fat_jet_kernel",

@@ -13,11 +13,11 @@ import pytest
 from numba import njit
 
 import massgap
-from massgap.selections.compiled import compiled
-from massgap.selections.mt2 import mt2_kernel
+from massgap.arrays.compiled import compiled
+from massgap.selections.observables.mt2.mt2 import mt2_kernel
 
 INNER = """
-from massgap.selections.compiled import compiled
+from massgap.arrays.compiled import compiled
 
 @compiled
 def inner(x):
@@ -25,7 +25,7 @@ def inner(x):
 """
 
 OUTER = """
-from massgap.selections.compiled import compiled
+from massgap.arrays.compiled import compiled
 from inner_part import inner
 
 @compiled

@@ -4,7 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from massgap.selections import double_double as dd
+from massgap.arrays import double_double as dd
 
 
 @pytest.fixture(autouse=True)

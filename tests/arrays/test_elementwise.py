@@ -8,12 +8,12 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from massgap.selections.angles import delta_phi
-from massgap.selections.elementwise import elementwise
-from massgap.selections.errors import SelectionError
-from massgap.selections.invariant_mass import invariant_mass
-from massgap.selections.mt2 import mt2
-from massgap.selections.ratios import over_met
+from massgap.arrays.elementwise import elementwise
+from massgap.arrays.errors import SelectionError
+from massgap.selections.observables.angles import delta_phi
+from massgap.selections.observables.invariant_mass import invariant_mass
+from massgap.selections.observables.mt2.mt2 import mt2
+from massgap.selections.observables.ratios import over_met
 
 
 def halve_loop(x, out):

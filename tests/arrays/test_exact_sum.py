@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgap.processors import exact
-from massgap.processors.exact import ExactSum
+from massgap.arrays import exact_sum as exact
+from massgap.arrays.exact_sum import ExactSum
 
 finite = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e300, max_value=1e300)
 tricky = st.sampled_from(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgap.selections.errors import SelectionError
-from massgap.selections.flat_collection import FlatCollection, common_precision
+from massgap.arrays.errors import SelectionError
+from massgap.arrays.flat_collection import FlatCollection, common_precision
 
 RECORDS = ak.Array([[{"pt": 20.0, "n": 1}, {"pt": 5.0, "n": 2}], [], [{"pt": 7.0, "n": 3}]])
 

@@ -4,8 +4,8 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from massgap.selections.errors import SelectionError
-from massgap.selections.flat_objects import FlatObjects, as_flat, one_per_event, same_events
+from massgap.arrays.errors import SelectionError
+from massgap.arrays.flat import FlatObjects, as_flat, one_per_event, same_events
 
 RECORDS = ak.Array([[{"pt": 1.0, "n": 1}, {"pt": 2.0, "n": 2}], [], [{"pt": 3.0, "n": 3}]])
 

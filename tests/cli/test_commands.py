@@ -46,7 +46,7 @@ def test_version() -> None:
 
 
 def test_list_of_processes_has_a_line_each_with_cross_section() -> None:
-    from massgap.samples.catalogue import PROCESSES
+    from massgap.samples.processes.catalogue import PROCESSES
 
     lines = invoke("generate", "--list").output.splitlines()
     rows = {line.split()[0]: line.split()[1:] for line in lines if line.startswith("  ")}

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 import pytest
 from rich.console import Console
 
-from massgap import console as massgap_console
-from massgap.console import Ticker
-from massgap.live_table import LiveTable, PoolNews, RateWindow, choose, printable, shorten, status_table
-from massgap.processors.progress import DatasetProgress, Progress
+from massgap.cli import console as massgap_console
+from massgap.cli.console import Ticker
+from massgap.cli.live_table import LiveTable, PoolNews, RateWindow, choose, printable, shorten, status_table
+from massgap.runner.progress import DatasetProgress, Progress
 
 
 @dataclass
@@ -235,8 +235,8 @@ def test_without_terminal_a_held_job_is_logged_at_once_and_once(capsys) -> None:
 
 SCRIPT = """
 import sys, time
-from massgap.console import Ticker
-from massgap.processors.progress import DatasetProgress, Progress
+from massgap.cli.console import Ticker
+from massgap.runner.progress import DatasetProgress, Progress
 class Pool:
     idle, running, held, problems = 1, 2, (), ()
 ticker = Ticker()

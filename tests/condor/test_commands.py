@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from massgap.condor import tools
+from massgap.condor import commands as tools
 from massgap.condor.errors import CondorError
 
 

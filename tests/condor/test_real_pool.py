@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 import massgap
-from massgap.condor import tools
-from massgap.condor.clusters import open_cluster
+from massgap.condor import commands as tools
 from massgap.condor.errors import CondorError
 from massgap.condor.submit_file import JobOptions
-from massgap.processors.dask_executor import DaskExecutor
+from massgap.condor.workers.clusters import open_cluster
+from massgap.runner.executors.dask_cluster import DaskExecutor
 
 pytestmark = [pytest.mark.htcondor, pytest.mark.timeout(600)]
 

@@ -8,14 +8,14 @@ import os
 
 import pytest
 
-from massgap.samples.errors import FilesetError
-from massgap.samples.fileset import (
+from massgap.contracts.fileset import (
     RESERVED_KEYS,
     fileset_from_files,
     load_fileset,
     validate_fileset,
     write_fileset,
 )
+from massgap.samples.errors import FilesetError
 
 URL = "root://host//store/a.root"
 

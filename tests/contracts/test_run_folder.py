@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from massgap.contracts.run_folder import open_run
 from massgap.fits.errors import FitError, HistogramError, IncompleteRunError, RunFolderError
-from massgap.fits.run_folder import open_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,14 +10,9 @@ import eventfiles
 import numpy as np
 import pytest
 
-from massgap.selections.errors import (
-    ImpossibleValueError,
-    MissingBranchError,
-    NonFiniteError,
-    SelectionError,
-    UnknownFormatError,
-)
-from massgap.selections.sources import DELPHES, NANOAOD, Columns, event_format
+from massgap.arrays.errors import SelectionError
+from massgap.events.columns import DELPHES, NANOAOD, Columns, event_format
+from massgap.events.errors import ImpossibleValueError, MissingBranchError, NonFiniteError, UnknownFormatError
 
 
 @pytest.mark.parametrize(
@@ -58,7 +53,7 @@ def events():
 def by_schema(tmp_path_factory, events):
     from coffea.nanoevents import BaseSchema, NanoEventsFactory
 
-    from massgap.processors.schemas import NanoAOD
+    from massgap.events.reading.schemas import NanoAOD
 
     path = eventfiles.write_nano(tmp_path_factory.mktemp("sources") / "nano.root", events, "v12")
     place = {"filename": "nano.root", "entrystart": 10, "entrystop": 20}

@@ -9,8 +9,9 @@ import eventfiles
 import numpy as np
 import pytest
 
-from massgap.selections.errors import ImpossibleValueError, MissingBranchError, NonFiniteError, SelectionError
-from massgap.selections.objects import MUON_MASS, Event, TaggerOptions
+from massgap.arrays.errors import SelectionError
+from massgap.events.errors import ImpossibleValueError, MissingBranchError, NonFiniteError
+from massgap.events.event import MUON_MASS, Event, TaggerOptions
 
 
 @pytest.fixture(scope="module")

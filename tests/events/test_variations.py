@@ -9,9 +9,10 @@ import eventfiles
 import numpy as np
 import pytest
 
-from massgap.selections.errors import MissingBranchError, SelectionError
-from massgap.selections.objects import Event
-from massgap.selections.variations import OBJECT_VARIATIONS, scale_jets, scale_muons, weight_variation
+from massgap.arrays.errors import SelectionError
+from massgap.events.errors import MissingBranchError
+from massgap.events.event import Event
+from massgap.events.variations import OBJECT_VARIATIONS, scale_jets, scale_muons, weight_variation
 
 
 @pytest.fixture(scope="module")

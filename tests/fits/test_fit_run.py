@@ -8,7 +8,7 @@ import pytest
 
 from massgap.fits.errors import BinningError, FitError, HistogramError, IncompleteRunError
 from massgap.fits.fit_run import FitOptions, fit_run
-from massgap.fits.workspace import WorkspaceOptions, validate_workspace
+from massgap.fits.workspaces.workspace import WorkspaceOptions, validate_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

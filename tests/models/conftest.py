@@ -116,7 +116,7 @@ def table(full_table) -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def trained(full_table):
-    from massgap.models.training import train
+    from massgap.models.training.boosted_trees import train
 
     units = {name: "GeV" for name in FEATURES if name.startswith(("m", "pt", "ht")) and "over" not in name}
     return train(full_table, SIGNAL, BACKGROUNDS, FEATURES, units=units)
@@ -124,7 +124,7 @@ def trained(full_table):
 
 @pytest.fixture(scope="session")
 def model_bytes(trained) -> bytes:
-    from massgap.models.export import to_bytes, to_onnx
+    from massgap.models.training.export import to_bytes, to_onnx
 
     return to_bytes(to_onnx(trained))
 

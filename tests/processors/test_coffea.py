@@ -14,8 +14,11 @@ from coffea.nanoevents import BaseSchema, NanoAODSchema
 from coffea.processor import FuturesExecutor, IterativeExecutor, Runner
 from runs import bits
 
-from massgap.processors import Slepton, dask_executor, executors, run
-from massgap.processors.schemas import NanoAOD
+from massgap.events.reading.schemas import NanoAOD
+from massgap.processors import Slepton
+from massgap.runner import run
+from massgap.runner.executors import dask_cluster as dask_executor
+from massgap.runner.executors import local as executors
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Missing cross-reference index", "ignore:.*fork.*:DeprecationWarning"
@@ -153,7 +156,7 @@ import processors, models
 assert processors.MINE and models.MINE
 from massgap.processors import Slepton
 from coffea.processor import Runner, FuturesExecutor
-from massgap.processors.schemas import NanoAOD
+from massgap.events.reading.schemas import NanoAOD
 import loky
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from massgap.processors.faults import AUTHENTICATION, PERMANENT, TRANSIENT, kind_of_fault
+from massgap.events.reading.faults import AUTHENTICATION, PERMANENT, TRANSIENT, kind_of_fault
 
 XROOTD = [
     ("[ERROR] Server responded with an error: [3011] No servers are available to read the file.", TRANSIENT),

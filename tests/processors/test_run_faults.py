@@ -13,10 +13,11 @@ from coffea.processor import ProcessorABC
 from faulttasks import Faulty
 from runs import bits, fileset_of
 
-from massgap.processors import faults, run, work
-from massgap.processors.dask_executor import DaskExecutor
-from massgap.processors.executors import FuturesExecutor, IterativeExecutor
-from massgap.processors.work import Retries
+from massgap.events.reading import faults
+from massgap.runner import run, work
+from massgap.runner.executors.dask_cluster import DaskExecutor
+from massgap.runner.executors.local import FuturesExecutor, IterativeExecutor
+from massgap.runner.work import Retries
 
 QUICK = Retries(attempts=3, pause=0.01, factor=2.0)
 
@@ -140,7 +141,7 @@ def test_refused_credentials_stop_the_run_at_once(sample, tmp_path, monkeypatch)
 
 
 def test_another_massgap_on_the_worker_computes_nothing(sample, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("massgap.processors.runner.code_hash", lambda: "0" * 64)
+    monkeypatch.setattr("massgap.runner.runner.code_hash", lambda: "0" * 64)
     result = go(sample, tmp_path)
     assert result.output is None
     assert "is not that of the driver" in result.ledger.errors[0]
@@ -309,7 +310,7 @@ def test_floating_point_sums_are_the_same_everywhere(sample, tmp_path, executor)
 
 
 def test_weights_of_files_that_cannot_be_opened(sample, tmp_path) -> None:
-    from massgap.samples.fileset import validate_fileset
+    from massgap.contracts.fileset import validate_fileset
 
     text = tmp_path / "text.root"
     text.write_text("hello")
@@ -345,7 +346,7 @@ def test_the_loss_travels_with_the_histograms(sample, tmp_path) -> None:
     import hist
     import uhi.io.json
 
-    from massgap.processors.run_folder import write_run_folder
+    from massgap.contracts.run_writer import write_run_folder
 
     (tmp_path / "memory-160").touch()
     result = go(sample, tmp_path, accept_loss=True)
@@ -437,7 +438,7 @@ def test_what_results_take_is_said_before_the_first_chunk(sample, tmp_path) -> N
 
 def test_merging_leaves_its_parts_as_they_were() -> None:
     """dask takes them again where the worker that added them up is lost."""
-    from massgap.processors.work import Outcome, TaskResult, merge_results
+    from massgap.runner.work import Outcome, TaskResult, merge_results
 
     parts = [TaskResult({i: Outcome()}, {(0, i): {"h": np.ones(3)}}) for i in range(8)]
     for _ in range(2):

@@ -11,9 +11,10 @@ import pytest
 
 from massgap import stages
 from massgap.models.errors import ModelError
-from massgap.processors import Slepton, run
-from massgap.processors.executors import FuturesExecutor
-from massgap.selections.slepton_features import FEATURE_NAMES
+from massgap.processors import Slepton
+from massgap.runner import run
+from massgap.runner.executors.local import FuturesExecutor
+from massgap.selections.slepton.features import FEATURE_NAMES
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import slepton_reference as reference
 
-from massgap.processors import Slepton, run
+from massgap.processors import Slepton
 from massgap.processors.errors import ProcessorError
-from massgap.selections.slepton_features import FEATURES
+from massgap.runner import run
+from massgap.selections.slepton.features import FEATURES
 
 XSEC = 250.0
 NAMES = [f.name for f in FEATURES]

@@ -20,7 +20,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import eventfiles
 
-from massgap.processors import Slepton, run
+from massgap.processors import Slepton
+from massgap.runner import run
 
 STORED = Path(__file__).parent / "data" / "slepton_checksums.json"
 OPTIONS: dict[str, dict[str, Any]] = {

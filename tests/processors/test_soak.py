@@ -21,10 +21,10 @@ import pytest
 from faulttasks import Faulty
 from runs import bits, fileset_of
 
-from massgap.processors import run
-from massgap.processors.dask_executor import DaskExecutor
-from massgap.processors.executors import FuturesExecutor
-from massgap.processors.work import Retries
+from massgap.runner import run
+from massgap.runner.executors.dask_cluster import DaskExecutor
+from massgap.runner.executors.local import FuturesExecutor
+from massgap.runner.work import Retries
 
 MINUTES = float(os.environ.get("MASSGAP_SOAK", "0"))
 STARTS = range(0, 960, 40)

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.fits.signal_fraction import signal_over_background
-from massgap.models.decision_ordering import decision_ordering
-from massgap.models.ensembles import ensemble_score
-from massgap.selections import cascade_cuts as cuts
-from massgap.selections.cascade_features import CASCADE_FEATURE_NAMES, cascade_features
-from massgap.selections.cascade_maps import delta4_pixel
-from massgap.selections.cascade_spectrum import shifted_spectrum
-from massgap.selections.delta4 import delta4, deltas
-from massgap.selections.endpoints import endpoints
-from massgap.selections.energy_resolution import muon_energy_resolution, photon_energy_resolution
-from massgap.selections.slepton_features import FlatObject
+from massgap.fits.counting.signal_fraction import signal_over_background
+from massgap.models.measures.decision_ordering import decision_ordering
+from massgap.models.measures.ensembles import ensemble_score
+from massgap.selections.cascade import cuts
+from massgap.selections.cascade.energy_resolution import muon_energy_resolution, photon_energy_resolution
+from massgap.selections.cascade.features import CASCADE_FEATURE_NAMES, cascade_features
+from massgap.selections.cascade.maps import delta4_pixel
+from massgap.selections.cascade.spectrum import shifted_spectrum
+from massgap.selections.observables.cascades.delta4 import delta4, deltas
+from massgap.selections.observables.cascades.endpoints import endpoints
+from massgap.selections.slepton.features import FlatObject
 
 if TYPE_CHECKING:
     from collections.abc import Callable

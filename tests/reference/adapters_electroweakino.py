@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.selections.electroweakino_preselection import channel_names, electroweakino_preselection
-from massgap.selections.interference import expected_events, relative_kinematic_interference
-from massgap.selections.lepton_identification import lepton_efficiency, lepton_misidentification
-from massgap.selections.vbf_pair import largest_mass_pair, vbf_pair
+from massgap.selections.electroweakino.interference import expected_events, relative_kinematic_interference
+from massgap.selections.electroweakino.lepton_identification import (
+    lepton_efficiency,
+    lepton_misidentification,
+)
+from massgap.selections.electroweakino.preselection import channel_names, electroweakino_preselection
+from massgap.selections.observables.vbf_pair import largest_mass_pair, vbf_pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from massgap.selections.vbf_pair import JetPair
+    from massgap.selections.observables.vbf_pair import JetPair
 
 Case = dict[str, Any]
 

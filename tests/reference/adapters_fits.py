@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from massgap.fits import cls, significance
+from massgap.fits.counting import cls, significance
 
 if TYPE_CHECKING:
     from collections.abc import Callable

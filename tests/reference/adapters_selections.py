@@ -6,15 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.selections import angles, ratios, transverse_sums
-from massgap.selections.cos_theta_star import abs_cos_theta_star, cos_theta_star
-from massgap.selections.ditau import ditau_from_met, ditau_mass_squared
-from massgap.selections.four_vector_sum import four_vector_sum
-from massgap.selections.invariant_mass import invariant_mass
-from massgap.selections.mct import mct
-from massgap.selections.mt2 import mt2
-from massgap.selections.precuts import passes_cos_theta_star, passes_met, passes_precuts, passes_z_window
-from massgap.selections.slepton_features import FEATURES, FlatMet, FlatObject, slepton_features
+from massgap.selections.observables import angles, ratios, transverse_sums
+from massgap.selections.observables.cos_theta_star import abs_cos_theta_star, cos_theta_star
+from massgap.selections.observables.ditau import ditau_from_met, ditau_mass_squared
+from massgap.selections.observables.four_vector_sum import four_vector_sum
+from massgap.selections.observables.invariant_mass import invariant_mass
+from massgap.selections.observables.mct import mct
+from massgap.selections.observables.mt2.mt2 import mt2
+from massgap.selections.slepton.features import FEATURES, FlatMet, FlatObject, slepton_features
+from massgap.selections.slepton.precuts import (
+    passes_cos_theta_star,
+    passes_met,
+    passes_precuts,
+    passes_z_window,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from massgap.selections.slepton_features import FlatMet
-from massgap.selections.smuon_features import LOW_LEVEL, fill_undefined, smuon_features
+from massgap.selections.slepton.features import FlatMet
+from massgap.selections.smuon.features import LOW_LEVEL, fill_undefined, smuon_features
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from massgap.selections.neutrino import neutrino_pz
-from massgap.selections.slepton_features import FlatMet
-from massgap.selections.vlq_features import Masses, vlq_features
-from massgap.selections.z_candidate import z_candidate
+from massgap.selections.observables.neutrino import neutrino_pz
+from massgap.selections.observables.z_candidate import z_candidate
+from massgap.selections.slepton.features import FlatMet
+from massgap.selections.vlq.features import Masses, vlq_features
 
 if TYPE_CHECKING:
     from collections.abc import Callable

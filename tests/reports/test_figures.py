@@ -10,8 +10,8 @@ from matplotlib.patches import StepPatch
 
 from massgap.reports import figures
 from massgap.reports.figures.distributions import Cut
+from massgap.reports.figures.labels import process_label
 from massgap.reports.figures.scores import residual_from_histogram
-from massgap.reports.labels import process_label
 
 
 @pytest.fixture

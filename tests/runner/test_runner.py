@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 from runs import bits, fileset_of
 
-from massgap.processors import Slepton, checkpoints, planning, run
+from massgap.contracts.run_writer import write_run_folder
+from massgap.processors import Slepton
 from massgap.processors.errors import IncompleteRunError, ProcessorError
-from massgap.processors.merge_tree import MergeTree
 from massgap.processors.registry import make_processor
-from massgap.processors.run_folder import write_run_folder
+from massgap.runner import planning, run
+from massgap.runner.checkpoints import folder as checkpoints
+from massgap.runner.checkpoints.merge_tree import MergeTree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,7 +98,7 @@ def test_other_options_do_not_reuse(sample, tmp_path, other) -> None:
 
 
 def test_attributes_of_a_subclass_count(sample, tmp_path) -> None:
-    from massgap.processors.fingerprint import processor_identity
+    from massgap.runner.checkpoints.fingerprint import processor_identity
 
     def state(**options):
         return processor_identity(TightSlepton(**options))
@@ -145,7 +147,7 @@ def test_own_processor_with_a_changed_cut(sample, tmp_path) -> None:
 
 
 def test_own_processor_through_worker_processes_and_run_folder(sample, tmp_path) -> None:
-    from massgap.processors.executors import FuturesExecutor
+    from massgap.runner.executors.local import FuturesExecutor
 
     here = go(sample, None, user(tmp_path, 1.0))
     there = go(sample, None, user(tmp_path, 1.0), executor=FuturesExecutor(1))
@@ -194,7 +196,7 @@ def test_changed_metadata_or_chunks_do_not_reuse(sample, tmp_path) -> None:
 
 def test_changed_code_does_not_reuse(sample, tmp_path, monkeypatch) -> None:
     go(sample, tmp_path / "c")
-    monkeypatch.setattr("massgap.processors.fingerprint.code_hash", lambda: "other")
+    monkeypatch.setattr("massgap.runner.checkpoints.fingerprint.code_hash", lambda: "other")
     assert reused(go(sample, tmp_path / "c")) == [False] * 3
 
 
@@ -370,7 +372,7 @@ def test_full_disk_stops_and_keeps_what_is_there(sample, tmp_path, monkeypatch) 
 
 
 def test_results_that_cannot_be_written_leave_no_run(sample, tmp_path, monkeypatch) -> None:
-    from massgap.processors import run_folder
+    from massgap.contracts import run_writer as run_folder
 
     result = go(sample, None, Slepton(features=True))
     out = write_run_folder(result, tmp_path / "run", analysis="slepton")
@@ -465,8 +467,8 @@ def test_a_file_replaced_while_the_run_goes_on(sample, tmp_path) -> None:
 
 
 def test_run_folder_is_what_later_stages_read(sample, tmp_path) -> None:
-    from massgap.fits.run_folder import open_run
-    from massgap.models.train_run import read_run_features
+    from massgap.contracts.run_folder import open_run
+    from massgap.models.training.train_run import read_run_features
 
     signal = eventfiles.write_nano(tmp_path / "signal.root", eventfiles.make_events(500, seed=9), "v15")
     metadata = {"process": "slepton_110_80", "xsec_fb": 1.0, "is_signal": True, "is_data": False}
@@ -513,7 +515,7 @@ def test_default_chunks_follow_the_number_of_events(events, expected) -> None:
 
 
 def _infos(entries, clusters=()):
-    from massgap.processors.files import FileInfo
+    from massgap.events.reading.files import FileInfo
 
     info = FileInfo("a.root", "Events", entries, "NanoAOD", "u", 1, (0, 0), True, None, tuple(clusters))
     return {("d", "a.root"): info}

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from massgap.samples.card import CARD_FOLDER, load_card
+from massgap.samples.detector.card import CARD_FOLDER, load_card
 from massgap.samples.errors import CardError
 
 CARDS = sorted(path.stem for path in CARD_FOLDER.glob("*.toml"))

@@ -11,10 +11,10 @@ import uproot
 pytest.importorskip("pythia8mc")
 pytest.importorskip("fastjet")
 
-from massgap.samples.catalogue import ANALYSES, PROCESSES
-from massgap.samples.detector import CARD_FOLDER
-from massgap.samples.fileset import load_fileset
-from massgap.samples.generate import generate
+from massgap.contracts.fileset import load_fileset
+from massgap.samples.detector.response import CARD_FOLDER
+from massgap.samples.processes.catalogue import ANALYSES, PROCESSES
+from massgap.samples.production.generate import generate
 
 CARDS = {"smuon": "atlas", "vlq": "cms", "cascade": "cascade", "electroweakino": "hl-lhc"}
 

@@ -10,16 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgap.selections.electroweakino_features import (
+from massgap.arrays.errors import SelectionError
+from massgap.selections.electroweakino.features import (
     FEATURE_NAMES,
     FEATURES_OF_CHANNEL,
     electroweakino_features,
 )
-from massgap.selections.electroweakino_preselection import channel_names, electroweakino_preselection
-from massgap.selections.errors import SelectionError
-from massgap.selections.interference import expected_events, relative_kinematic_interference
-from massgap.selections.lepton_identification import lepton_efficiency, lepton_misidentification
-from massgap.selections.vbf_pair import largest_mass_pair, vbf_pair
+from massgap.selections.electroweakino.interference import expected_events, relative_kinematic_interference
+from massgap.selections.electroweakino.lepton_identification import (
+    lepton_efficiency,
+    lepton_misidentification,
+)
+from massgap.selections.electroweakino.preselection import channel_names, electroweakino_preselection
+from massgap.selections.observables.vbf_pair import largest_mass_pair, vbf_pair
 
 
 def jet(pt, eta, phi=0.0, b_tagged=False):

@@ -17,7 +17,7 @@ from paper_pool import PaperPool, write_payload
 from runs import fileset_of
 
 from massgap.cli import main
-from massgap.condor.job_record import locked
+from massgap.condor.jobs.job_record import locked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -431,8 +431,8 @@ def test_the_environment_goes_along_where_no_files_are_shared(
         with tarfile.open(archive, "w:gz") as tar:
             tar.add(run / "env" / "bin", "bin")
 
-    monkeypatch.setattr("massgap.condor.environment.pack_environment", pack)
-    monkeypatch.setattr("massgap.condor.tools.shares_files", lambda: False)
+    monkeypatch.setattr("massgap.condor.shipping.environment.pack_environment", pack)
+    monkeypatch.setattr("massgap.condor.commands.shares_files", lambda: False)
     code, output = invoke(
         *("submit", f"{whole / 'my analysis.py'}:Count", "--fileset", whole / "fileset.json"),
         *("--out", run, "--chunksize", "100", "--jobs", "3"),

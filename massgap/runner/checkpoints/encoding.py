@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.processors.exact import ExactSum
-from massgap.processors.histogram_sums import HistogramSums
-from massgap.processors.layout import HistogramSpec, Layout
-from massgap.processors.tally import CutCount, DatasetTally, Tally
+from massgap.arrays.exact_sum import ExactSum
+from massgap.processors.base.histograms import HistogramSpec, Layout
+from massgap.processors.base.sums import HistogramSums
+from massgap.processors.base.tally import CutCount, DatasetTally, Tally
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from massgap.source_code import imported_files, is_own_file, package_digest
 
 __all__ = ["code_hash", "digest", "processor_identity"]
 
-_ABOVE = ("cli.py", "batch_cli.py", "reports")
+_ABOVE = ("cli", "stages", "reports")
 """What only shows results.  All else is hashed, also a room that does not exist yet."""
 
 
@@ -85,7 +85,11 @@ def _own_source(bases: list[type]) -> str:
     if not names:
         return out.hexdigest()
     loaded = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-    files = {os.path.abspath(place) for place in loaded if place and place.endswith(".py") and is_own_file(place)}  # noqa: PTH100
+    files = {
+        os.path.abspath(place)  # noqa: PTH100 (Path.resolve follows links)
+        for place in loaded
+        if place and place.endswith(".py") and is_own_file(place)
+    }
     for name in names:
         place = getattr(sys.modules.get(name), "__file__", None)
         if place:

@@ -1,7 +1,7 @@
 """Results of finished chunks on disk, under keys of everything that can change them.
 
 A result is the sum of one chunk, or of a complete family of consecutive chunks (a node of the tree in
-:mod:`massgap.processors.merge_tree`).  The key of a chunk covers the code, class, options, state and model of the processor, the
+:mod:`massgap.runner.checkpoints.merge_tree`).  The key of a chunk covers the code, class, options, state and model of the processor, the
 dataset's metadata, the content of the file (UUID, size, times of change) and the range of entries; that of a family covers the
 keys of its chunks.  A changed cut or file finds nothing.
 """
@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from massgap.processors.errors import ProcessorError
-from massgap.processors.fingerprint import digest
-from massgap.processors.merge_tree import FAN_IN, Node, leaves_of
-from massgap.processors.storage import NotStorableError, load, save
-from massgap.processors.stored_rows import set_rows_aside
+from massgap.runner.checkpoints.encoding import NotStorableError, load, save
+from massgap.runner.checkpoints.fingerprint import digest
+from massgap.runner.checkpoints.merge_tree import FAN_IN, Node, leaves_of
+from massgap.runner.checkpoints.stored_rows import set_rows_aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from massgap.processors.files import FileInfo
-    from massgap.processors.work import Chunk
+    from massgap.events.reading.files import FileInfo
+    from massgap.runner.work import Chunk
 
 __all__ = ["CheckpointError", "Checkpoints", "chunk_keys"]
 
@@ -43,7 +43,7 @@ def chunk_keys(
     Parameters
     ----------
     identity
-        See :func:`massgap.processors.fingerprint.processor_identity`.
+        See :func:`massgap.runner.checkpoints.fingerprint.processor_identity`.
     fileset
         With the metadata that the processor sees.
     infos

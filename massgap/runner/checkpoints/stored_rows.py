@@ -51,7 +51,7 @@ class StoredRows:
 # The chunks of one checkpoint follow each other in a table.
 @functools.lru_cache(maxsize=1)
 def _rows_in(path: str) -> dict[tuple[str, tuple[str, int]], dict[str, Any]]:
-    from massgap.processors.storage import load
+    from massgap.runner.checkpoints.encoding import load
 
     out = {}
     for tally in _tallies(load(Path(path))):
@@ -62,7 +62,7 @@ def _rows_in(path: str) -> dict[tuple[str, tuple[str, int]], dict[str, Any]]:
 
 
 def _tallies(value: Any) -> list[Any]:
-    from massgap.processors.tally import Tally
+    from massgap.processors.base.tally import Tally
 
     return [tally for tally in value.values() if isinstance(tally, Tally)] if isinstance(value, dict) else []
 

@@ -16,8 +16,8 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from massgap.processors.errors import ProcessorError, short
-from massgap.processors.executors import Lost, StallLimit, WorkerStates
-from massgap.processors.interrupts import deaf_to_interrupts
+from massgap.runner.executors.interrupts import deaf_to_interrupts
+from massgap.runner.executors.local import Lost, StallLimit, WorkerStates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -56,13 +56,13 @@ class DaskExecutor:
     adapt
         Smallest and largest number of workers instead.
     pool
-        What looks after the workers, as :func:`massgap.condor.clusters.open_cluster` gives it: ``status()`` tells their
+        What looks after the workers, as :func:`massgap.condor.workers.clusters.open_cluster` gives it: ``status()`` tells their
         states, ``check()`` raises when the run cannot go on.
     attempts
         Attempts at a task whose worker was lost without dask's saying so, before it is given back as lost.
     timeout
         Seconds without any result after which the tasks at work are taken to hang, see
-        :class:`massgap.processors.executors.StallLimit`.
+        :class:`massgap.runner.executors.local.StallLimit`.
     patience
         Seconds without any worker after which the run is given up (for a cluster without ``pool``).
     """
@@ -109,7 +109,7 @@ class DaskExecutor:
         Parameters
         ----------
         function, items, shared, alone, tick
-            As for :class:`massgap.processors.executors.IterativeExecutor`.
+            As for :class:`massgap.runner.executors.local.IterativeExecutor`.
         groups
             Numbers of items whose results are added up on the workers; they arrive as one, under the first number.
         merge
@@ -218,7 +218,7 @@ class _Run:
         """Refuse workers with other versions, those that are there and those that come."""
         from distributed.versions import get_versions
 
-        from massgap.processors import version_gate
+        from massgap.runner.executors import version_gate
 
         mine = get_versions()["packages"]
         gate = version_gate.VersionGate(mine)
@@ -254,7 +254,7 @@ class _Run:
     def _send_gate(self, gate: Any) -> None:
         import cloudpickle
 
-        from massgap.processors import version_gate
+        from massgap.runner.executors import version_gate
 
         cloudpickle.register_pickle_by_value(version_gate)
         try:
@@ -461,7 +461,7 @@ class _Run:
         cluster.loop.add_callback(mend)
 
     def _refused(self) -> list[str]:
-        from massgap.processors.version_gate import REFUSED
+        from massgap.runner.executors.version_gate import REFUSED
 
         if self.scheduler is not None and hasattr(self.scheduler, "get_events"):
             events = self.scheduler.get_events(REFUSED)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from massgap.processors.errors import ProcessorError
-from massgap.processors.interrupts import begin_worker, deaf_to_interrupts, held_interrupts
+from massgap.runner.executors.interrupts import begin_worker, deaf_to_interrupts, held_interrupts
 
 __all__ = [
     "Executor",
@@ -309,7 +309,7 @@ def make_executor(
     if name == "futures":
         return FuturesExecutor(workers, timeout=timeout)
     if name == "dask" or "://" in name:
-        from massgap.processors.dask_executor import DaskExecutor
+        from massgap.runner.executors.dask_cluster import DaskExecutor
 
         return DaskExecutor(None if name == "dask" else name, workers, adapt=adapt, timeout=timeout)
     msg = (

@@ -1,6 +1,6 @@
-"""Ask workers what :mod:`massgap.processors.preflight` wants to know.
+"""Ask workers what :mod:`massgap.runner.preflight.compare` wants to know.
 
-The questions travel as the text of :mod:`massgap.processors.probe` and are evaluated by Python's own ``eval``: a worker
+The questions travel as the text of :mod:`massgap.runner.preflight.probe` and are evaluated by Python's own ``eval``: a worker
 without massgap, with a broken one, or with another Python that could not load pickled code, answers all the same.
 """
 
@@ -19,11 +19,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from massgap.processors import probe
 from massgap.processors.errors import ProcessorError, short
-from massgap.processors.planning import files_of
-from massgap.processors.preflight import Answer, Here, Preflight, assign_files, compare, model_request
-from massgap.processors.version_names import DISTRIBUTED, LIBRARIES, MODULES
+from massgap.runner.planning import files_of
+from massgap.runner.preflight import probe
+from massgap.runner.preflight.compare import Answer, Here, Preflight, assign_files, compare, model_request
+from massgap.runner.preflight.versions import DISTRIBUTED, LIBRARIES, MODULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,7 +57,7 @@ def preflight(
     Parameters
     ----------
     processor, fileset, executor, chunksize
-        As for :func:`massgap.processors.runner.run`.
+        As for :func:`massgap.runner.runner.run`.
     workers
         How many workers there should be.
     files_per_dataset
@@ -106,7 +106,7 @@ def preflight(
 
 
 def look_request() -> dict[str, Any]:
-    """What :func:`massgap.processors.probe.look` is asked."""
+    """What :func:`massgap.runner.preflight.probe.look` is asked."""
     return {"packages": [*LIBRARIES, *DISTRIBUTED], "modules": list(MODULES), "scratch": None}
 
 
@@ -240,11 +240,11 @@ def ask_cluster(client: Any, look: dict[str, Any], request: dict[str, Any], *, w
     client
         A ``distributed.Client``.
     look, request
-        What the functions of :mod:`massgap.processors.probe` are given.
+        What the functions of :mod:`massgap.runner.preflight.probe` are given.
     within
         Seconds that a worker has to answer.
     """
-    from massgap.processors.version_gate import mismatches
+    from massgap.runner.executors.version_gate import mismatches
 
     known = _known(client)
     answers = {

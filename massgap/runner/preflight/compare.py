@@ -1,6 +1,6 @@
 """Before a long run: do the workers have what it needs, compared with what is here.
 
-Nothing here talks to a worker: :mod:`massgap.processors.preflight_workers` asks, :func:`compare` judges.
+Nothing here talks to a worker: :mod:`massgap.runner.preflight.ask` asks, :func:`compare` judges.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.processors.faults import AUTHENTICATION, AUTHENTICATION_REMEDY, TRANSIENT
-from massgap.processors.version_names import DISTRIBUTED, LIBRARIES, MODULES
+from massgap.events.reading.faults import AUTHENTICATION, AUTHENTICATION_REMEDY, TRANSIENT
+from massgap.runner.preflight.versions import DISTRIBUTED, LIBRARIES, MODULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -84,7 +84,7 @@ class Answer:
     name
         As dask or the process calls it.
     look, tried
-        What :func:`massgap.processors.probe.look` and :func:`~massgap.processors.probe.try_out` gave there; None if they
+        What :func:`massgap.runner.preflight.probe.look` and :func:`~massgap.runner.preflight.probe.try_out` gave there; None if they
         were not run.  ``look`` may hold the packages only.
     problem
         Why there is no (complete) answer.
@@ -111,7 +111,7 @@ class Here:
     Attributes
     ----------
     look
-        What :func:`massgap.processors.probe.look` gave here.
+        What :func:`massgap.runner.preflight.probe.look` gave here.
     files
         Dataset, path and tree of the files that are tried.
     exists
@@ -175,7 +175,7 @@ def model_request(scorer: Any, seed: int = 20, n: int = 256) -> tuple[dict[str, 
     Parameters
     ----------
     scorer
-        A :class:`massgap.models.scorer.OnnxScorer`.
+        A :class:`massgap.models.scoring.scorer.OnnxScorer`.
     seed, n
         The same seed gives the same rows; how many.
 

@@ -68,7 +68,7 @@ def try_out(request: dict[str, Any]) -> dict[str, Any]:
     ----------
     request : dict
         ``processor``: a pickle that the driver has just made, in base 64, or None; ``model``: rows for the model, see
-        :func:`massgap.processors.preflight.model_request`; ``files``: list of dataset, path and tree; ``here``: key of
+        :func:`massgap.runner.preflight.compare.model_request`; ``files``: list of dataset, path and tree; ``here``: key of
         a worker -> numbers of its files; ``entries``: events to read of each file; ``metadata``: dataset -> metadata.
 
     Returns
@@ -133,7 +133,7 @@ def _import_error(module: str) -> str | None:
 
 def _massgap() -> dict[str, str]:
     import massgap
-    from massgap.processors.fingerprint import code_hash
+    from massgap.runner.checkpoints.fingerprint import code_hash
 
     return {"version": massgap.__version__, "code": code_hash(), "place": str(Path(massgap.__file__).parent)}
 
@@ -250,10 +250,10 @@ def _read(
     processor: Any, dataset: str, path: str, tree: str | None, metadata: dict[str, Any], entries: int
 ) -> dict[str, Any]:
     """Open a file, and run the processor on its first events."""
-    from massgap.processors.analysis import Analysis
-    from massgap.processors.faults import kind_of_fault
-    from massgap.processors.files import inspect_file
-    from massgap.processors.work import Chunk, close_files, open_events
+    from massgap.events.reading.faults import kind_of_fault
+    from massgap.events.reading.files import inspect_file
+    from massgap.processors.base.analysis import Analysis
+    from massgap.runner.work import Chunk, close_files, open_events
 
     remote = "://" in path
     step = "open"

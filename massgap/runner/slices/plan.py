@@ -17,17 +17,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from massgap.processors.checkpoints import Checkpoints
+from massgap.contracts.run_writer import prepare_folder, write_json
+from massgap.events.reading.files import FileInfo
 from massgap.processors.errors import ProcessorError
-from massgap.processors.executors import Executor, FuturesExecutor
-from massgap.processors.files import FileInfo
-from massgap.processors.fingerprint import code_hash, processor_identity
-from massgap.processors.ledger import BadFile, ChunkEntry, Ledger
-from massgap.processors.merge_tree import FAN_IN, MergeTree, Node, leaves_of
-from massgap.processors.planning import Plan, make_plan
 from massgap.processors.registry import make_processor
-from massgap.processors.run_folder import prepare_folder, write_json
-from massgap.processors.runner import (
+from massgap.runner.checkpoints.fingerprint import code_hash, processor_identity
+from massgap.runner.checkpoints.folder import Checkpoints
+from massgap.runner.checkpoints.merge_tree import FAN_IN, MergeTree, Node, leaves_of
+from massgap.runner.executors.local import Executor, FuturesExecutor
+from massgap.runner.ledger import BadFile, ChunkEntry, Ledger
+from massgap.runner.planning import Plan, make_plan
+from massgap.runner.runner import (
     RunResult,
     chunk_metadata,
     finish,
@@ -36,12 +36,12 @@ from massgap.processors.runner import (
     process_plan,
     tree_levels,
 )
-from massgap.processors.work import Chunk
+from massgap.runner.work import Chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from massgap.processors.progress import Progress
+    from massgap.runner.progress import Progress
 
 __all__ = [
     "SliceSet",
@@ -121,7 +121,7 @@ def write_slices(
     jobs, chunks_per_job
         Number of jobs, or of chunks in one; by default 10 chunks.
     chunksize, executor, progress
-        As for :func:`massgap.processors.runner.run`; the executor only looks into the files.
+        As for :func:`massgap.runner.runner.run`; the executor only looks into the files.
     tags, command
         For the manifest.
 
@@ -213,7 +213,7 @@ def _ship(analysis: str, options: dict[str, Any], folder: Path) -> tuple[dict[st
         analysis = f"{Path(name).name}:{cls}"
     model = options.get("model")
     if model is not None:
-        from massgap.models.scorer import model_file
+        from massgap.models.scoring.scorer import model_file
 
         inputs.append(folder / "model.onnx")
         shutil.copyfile(model_file(Path(model)), inputs[-1])
@@ -279,7 +279,7 @@ def work_slice(
     out
         Folder for the results; what is in it already is not done again.
     progress
-        As for :func:`massgap.processors.runner.run`.
+        As for :func:`massgap.runner.runner.run`.
 
     Returns
     -------
@@ -448,7 +448,7 @@ def merge_slices(
     accept_loss
         Take the result although something is missing.
     progress
-        As for :func:`massgap.processors.runner.run`.
+        As for :func:`massgap.runner.runner.run`.
 
     Raises
     ------
@@ -519,7 +519,7 @@ def merge_slices(
 
 
 def _merge_progress(ledger: Ledger) -> Progress:
-    from massgap.processors.progress import Progress
+    from massgap.runner.progress import Progress
 
     done = [e for e in ledger.chunks if e.status == "processed"]
     events = sum(e.chunk.stop - e.chunk.start for e in done)

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from massgap.selections.compiled import compiled
-from massgap.selections.double_double import (
+from massgap.arrays.compiled import compiled
+from massgap.arrays.double_double import (
     TwoFloats,
     add,
     multiply,
@@ -26,8 +26,8 @@ from massgap.selections.double_double import (
     two_product,
     two_sum,
 )
-from massgap.selections.elementwise import elementwise
-from massgap.selections.scalar_products import (
+from massgap.arrays.elementwise import elementwise
+from massgap.selections.observables.cascades.scalar_products import (
     UNIT_ROUNDOFF,
     exact_length_kernel,
     exact_product_excess_kernel,
@@ -36,7 +36,7 @@ from massgap.selections.scalar_products import (
 )
 
 if TYPE_CHECKING:
-    from massgap.selections.elementwise import Floats
+    from massgap.arrays.elementwise import Floats
 
 __all__ = ["CascadeProducts", "Deltas", "delta4", "deltas"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from massgap.selections.compiled import compiled
-from massgap.selections.delta4 import excesses_kernel
-from massgap.selections.elementwise import elementwise
-from massgap.selections.scalar_products import UNIT_ROUNDOFF, length_kernel
+from massgap.arrays.compiled import compiled
+from massgap.arrays.elementwise import elementwise
+from massgap.selections.observables.cascades.delta4 import excesses_kernel
+from massgap.selections.observables.cascades.scalar_products import UNIT_ROUNDOFF, length_kernel
 
 if TYPE_CHECKING:
-    from massgap.selections.elementwise import Floats
+    from massgap.arrays.elementwise import Floats
 
 __all__ = ["delta4_noise"]
 
@@ -110,12 +110,12 @@ def delta4_noise(
 
     over the sixteen inputs x, in first order.  Near the boundary of phase space, where signal events gather,
     it is what decides whether a small Delta_4 differs from zero; rounding inside
-    :func:`~massgap.selections.delta4.delta4` is below it or below 2e-11 of the value.
+    :func:`~massgap.selections.observables.cascades.delta4.delta4` is below it or below 2e-11 of the value.
 
     Parameters
     ----------
     pt1, eta1, phi1, m1, pt2, eta2, phi2, m2, pt3, eta3, phi3, m3, m_x, m_y, m_z, m_chi
-        As for :func:`~massgap.selections.delta4.delta4`.
+        As for :func:`~massgap.selections.observables.cascades.delta4.delta4`.
     relative
         Relative uncertainty of each input: 2^-53 for float64, ``2**-24`` for the float32 of most files.  All
         broadcast.

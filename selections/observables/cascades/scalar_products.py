@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 
-from massgap.selections.compiled import compiled
-from massgap.selections.double_double import (
+from massgap.arrays.compiled import compiled
+from massgap.arrays.double_double import (
     TwoFloats,
     add,
     divide,

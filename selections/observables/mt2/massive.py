@@ -1,12 +1,12 @@
 r"""M_T2 with masses: Newton steps in M_T2^2 and the direction together, for a block of events at once.
 
-The equations are those of :mod:`massgap.selections.mt2_search`, written without branches.  The first steps
+The equations are those of :mod:`massgap.selections.observables.mt2.search`, written without branches.  The first steps
 are in single precision, one in double precision follows, and it is the certificate: G and its derivative
 along the unit circle vanish together at one point only, so that steps which have become small have found
 it.  The few events of which it is not small are gathered for more steps, and those that do not settle go to
 the search.
 
-As in :mod:`massgap.selections.mt2_massless` an event has the same result in every place of an array.
+As in :mod:`massgap.selections.observables.mt2.massless` an event has the same result in every place of an array.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from massgap.selections.compiled import compiled, compiled_inline
-from massgap.selections.mt2_massless import BLOCK, STRIDE, prepare_block, ratio, ratios_block
+from massgap.arrays.compiled import compiled, compiled_inline
+from massgap.selections.observables.mt2.massless import BLOCK, STRIDE, prepare_block, ratio, ratios_block
 
 if TYPE_CHECKING:
-    from massgap.selections.elementwise import Floats
+    from massgap.arrays.elementwise import Floats
 
 __all__ = ["MASSIVE_ROWS", "MASSIVE_SINGLE_ROWS", "massive_block", "massive_value"]
 

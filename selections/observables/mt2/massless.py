@@ -1,7 +1,7 @@
 r"""M_T2 for massless visible systems and one trial mass: a maximum of one function of one variable.
 
 With the missing momentum split along the visible ones, p_miss = pa a + pb b, and A = \|a\|, B = \|b\|,
-c = a x b, the general condition (see :mod:`massgap.selections.mt2_search`) becomes
+c = a x b, the general condition (see :mod:`massgap.selections.observables.mt2.search`) becomes
 
     M_T2^2 = chi^2 + 2 max over w > 0 of k(w),    k^2 g + 2 k P = chi^2,
     g = (A B / c^2) (w + 1/w - 2 cos theta),      P = (pa A w + pb B) / (A w + B),
@@ -28,10 +28,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from massgap.selections.compiled import compiled, compiled_inline
+from massgap.arrays.compiled import compiled, compiled_inline
 
 if TYPE_CHECKING:
-    from massgap.selections.elementwise import Floats
+    from massgap.arrays.elementwise import Floats
 
 __all__ = [
     "BLOCK",

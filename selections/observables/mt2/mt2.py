@@ -6,9 +6,9 @@ Lester and Summers, hep-ph/9906349; with two different trial masses, Barr, Gripa
 arXiv:0908.3779.
 
 How it is computed.  Massless visible systems with one trial mass for both legs have a function of one
-variable to maximise (:mod:`massgap.selections.mt2_massless`), which vector instructions do for a block of
+variable to maximise (:mod:`massgap.selections.observables.mt2.massless`), which vector instructions do for a block of
 events at once.  All others, and the few of these that do not settle, go to the general method
-(:mod:`massgap.selections.mt2_search`).
+(:mod:`massgap.selections.observables.mt2.search`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.selections.compiled import compiled, compiled_inline
-from massgap.selections.elementwise import elementwise
-from massgap.selections.errors import SelectionError
-from massgap.selections.mt2_massive import MASSIVE_ROWS, MASSIVE_SINGLE_ROWS, massive_block, massive_value
-from massgap.selections.mt2_massless import (
+from massgap.arrays.compiled import compiled, compiled_inline
+from massgap.arrays.elementwise import elementwise
+from massgap.arrays.errors import SelectionError
+from massgap.selections.observables.mt2.massive import (
+    MASSIVE_ROWS,
+    MASSIVE_SINGLE_ROWS,
+    massive_block,
+    massive_value,
+)
+from massgap.selections.observables.mt2.massless import (
     BLOCK,
     ROWS,
     SINGLE_ROWS,
@@ -31,10 +36,10 @@ from massgap.selections.mt2_massless import (
     prepare_block,
     solve_block,
 )
-from massgap.selections.mt2_search import excess
+from massgap.selections.observables.mt2.search import excess
 
 if TYPE_CHECKING:
-    from massgap.selections.elementwise import Floats
+    from massgap.arrays.elementwise import Floats
 
 __all__ = ["mt2", "mt2_block", "mt2_kernel", "mt2_pair_block"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from massgap.condor.event_log import read_event_log
+from massgap.condor.jobs.event_log import read_event_log
 
 SUBMIT = "000 (012.003.000) 2026-11-22 17:21:00 Job submitted from host: <10.0.0.1:9618?addrs=10.0.0.1-9618>\n...\n"
 EXECUTE = (

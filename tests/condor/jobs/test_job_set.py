@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from paper_pool import PaperPool, write_payload
 
-from massgap.condor.code_archive import pack_code
 from massgap.condor.errors import CondorError
-from massgap.condor.job_record import BusyError, Record, locked
-from massgap.condor.job_set import JobSet, JobState
+from massgap.condor.jobs.job_record import BusyError, Record, locked
+from massgap.condor.jobs.job_set import JobSet, JobState
+from massgap.condor.shipping.code_archive import pack_code
 from massgap.condor.submit_file import Job, JobOptions
 
 pytest.importorskip("htcondor", reason="htcondor<25 reads the submit descriptions of these tests")
@@ -166,7 +166,7 @@ def test_a_submit_command_that_is_killed(pool, job_set, options, moment, spool) 
     job_set.write([Job(0), Job(1)], replace(options, spool=spool))
     pool.wrong("condor_submit", kills=moment)
     program = (
-        "import sys; from pathlib import Path; from massgap.condor.job_set import JobSet\n"
+        "import sys; from pathlib import Path; from massgap.condor.jobs.job_set import JobSet\n"
         "job_set = JobSet.open(Path(sys.argv[1])); job_set.send(job_set.record.submissions[0])"
     )
     done = subprocess.run([sys.executable, "-c", program, job_set.folder], check=False)

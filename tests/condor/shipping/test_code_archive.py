@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import massgap
-from massgap.condor.code_archive import pack_code
 from massgap.condor.errors import CondorError
+from massgap.condor.shipping.code_archive import pack_code
 
 
 def test_links_are_followed_and_caches_left_out(tmp_path) -> None:
@@ -36,7 +36,7 @@ def test_massgap_runs_from_its_archive(tmp_path) -> None:
     archive = pack_code(Path(massgap.__file__).parent, tmp_path / "code.tar.gz")
     with tarfile.open(archive) as tar:
         tar.extractall(tmp_path / "code", filter="data")
-    program = "import massgap; from massgap.processors.fingerprint import code_hash; print(massgap.__file__, code_hash())"
+    program = "import massgap; from massgap.runner.checkpoints.fingerprint import code_hash; print(massgap.__file__, code_hash())"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "code")}
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -46,7 +46,7 @@ def test_massgap_runs_from_its_archive(tmp_path) -> None:
         text=True,
         check=True,
     )
-    from massgap.processors.fingerprint import code_hash
+    from massgap.runner.checkpoints.fingerprint import code_hash
 
     assert done.stdout.split() == [str(tmp_path / "code" / "massgap" / "__init__.py"), code_hash()]
 

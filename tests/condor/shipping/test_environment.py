@@ -9,9 +9,9 @@ import venv
 
 import pytest
 
-from massgap.condor import environment
-from massgap.condor.environment import environment_digest, pack_environment
 from massgap.condor.errors import CondorError
+from massgap.condor.shipping import environment
+from massgap.condor.shipping.environment import environment_digest, pack_environment
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from massgap.condor.certificates import make_certificates
 from massgap.condor.errors import CondorError
+from massgap.condor.workers.certificates import make_certificates
 
 
 def test_only_the_owner_reads_them_and_none_outlives_the_run(tmp_path) -> None:

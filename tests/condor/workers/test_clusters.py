@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 import massgap
-from massgap.condor import clusters
-from massgap.condor.clusters import open_cluster
 from massgap.condor.errors import CondorError
 from massgap.condor.submit_file import JobOptions
+from massgap.condor.workers import clusters
+from massgap.condor.workers.clusters import open_cluster
 
 PACKAGE = Path(massgap.__file__).parent
 

@@ -14,12 +14,12 @@ import faulttasks
 import pytest
 
 import massgap
-from massgap.condor import pool as pool_module
-from massgap.condor.certificates import make_certificates
-from massgap.condor.clusters import open_cluster
 from massgap.condor.errors import CondorError
 from massgap.condor.submit_file import JobOptions
-from massgap.processors.dask_executor import DaskExecutor
+from massgap.condor.workers import pool as pool_module
+from massgap.condor.workers.certificates import make_certificates
+from massgap.condor.workers.clusters import open_cluster
+from massgap.runner.executors.dask_cluster import DaskExecutor
 
 SMALL = JobOptions(memory="600MB", disk="100MB", python=sys.executable)
 PACKAGE = Path(massgap.__file__).parent

@@ -17,9 +17,9 @@ import uproot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from massgap.events.reading.baskets import flat_branch, is_jagged, is_plain
 from massgap.processors import Slepton
-from massgap.processors.baskets import flat_branch, is_jagged, is_plain
-from massgap.processors.work import Chunk, SharedWork, close_files, process_chunk
+from massgap.runner.work import Chunk, SharedWork, close_files, process_chunk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -258,8 +258,8 @@ def test_a_file_cut_short_under_an_open_handle(paths, tmp_path) -> None:
 import os, sys
 from pathlib import Path
 from massgap.processors import Slepton
-from massgap.processors.baskets import flat_branch
-from massgap.processors.lean_tree import LeanFile
+from massgap.events.reading.baskets import flat_branch
+from massgap.events.reading.tree import LeanFile
 path = Path(sys.argv[1])
 file = LeanFile(str(path))
 branches = [file.tree("t")[name] for name in ("s_f4", "l_f4")]

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import uproot
 
-from massgap.processors import lean_tree
-from massgap.processors.baskets import flat_branch, is_jagged, is_plain
+from massgap.arrays.errors import SelectionError
+from massgap.events.reading import tree as lean_tree
+from massgap.events.reading.baskets import flat_branch, is_jagged, is_plain
+from massgap.events.reading.files import inspect_file
+from massgap.events.reading.tree import LeanFile
 from massgap.processors.errors import FileProblem
-from massgap.processors.files import inspect_file
-from massgap.processors.lean_tree import LeanFile
-from massgap.selections.errors import SelectionError
 
 if TYPE_CHECKING:
     from pathlib import Path

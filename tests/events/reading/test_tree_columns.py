@@ -10,19 +10,14 @@ import numpy as np
 import pytest
 import uproot
 
-from massgap.processors.files import inspect_file
-from massgap.processors.lean_tree import LeanFile
-from massgap.processors.tree_columns import TreeColumns
-from massgap.processors.work import Chunk, close_files, open_events
-from massgap.selections.errors import (
-    ImpossibleValueError,
-    MissingBranchError,
-    NonFiniteError,
-    SelectionError,
-    UnknownFormatError,
-)
-from massgap.selections.objects import Event
-from massgap.selections.sources import DELPHES, NANOAOD, Columns
+from massgap.arrays.errors import SelectionError
+from massgap.events.columns import DELPHES, NANOAOD, Columns
+from massgap.events.errors import ImpossibleValueError, MissingBranchError, NonFiniteError, UnknownFormatError
+from massgap.events.event import Event
+from massgap.events.reading.files import inspect_file
+from massgap.events.reading.tree import LeanFile
+from massgap.events.reading.tree_columns import TreeColumns
+from massgap.runner.work import Chunk, close_files, open_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

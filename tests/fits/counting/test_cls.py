@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from massgap.fits.cls import asymptotic, asymptotic_expected, exact, log_poisson_cdf
+from massgap.fits.counting.cls import asymptotic, asymptotic_expected, exact, log_poisson_cdf
 
 
 def tail_ratio(n: int, s: float, b: float) -> float:

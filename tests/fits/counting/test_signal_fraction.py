@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgap.fits.signal_fraction import signal_over_background
+from massgap.fits.counting.signal_fraction import signal_over_background
 
 
 @given(eps_s=st.floats(0.2, 1.0), eps_b=st.floats(0.0, 0.1), s_over_b=st.floats(0.0, 10.0))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgap.fits.deviance import deviance, relative_deviance
-from massgap.fits.significance import (
+from massgap.fits.counting.deviance import deviance, relative_deviance
+from massgap.fits.counting.significance import (
     asimov,
     asimov_with_uncertainty,
     binned_common_normalisation,

@@ -13,19 +13,19 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from massgap.fits.cls import asymptotic, asymptotic_expected
-from massgap.fits.errors import InferenceError
-from massgap.fits.inference import discovery, signal_strength, upper_limit
-from massgap.fits.likelihood import Likelihood, numpy_backend
-from massgap.fits.significance import (
+from massgap.fits.counting.cls import asymptotic, asymptotic_expected
+from massgap.fits.counting.significance import (
     asimov,
     asimov_with_uncertainty,
     binned_common_normalisation,
     binned_statistical,
     binned_uncorrelated,
 )
-from massgap.fits.templates import Template, Templates
-from massgap.fits.workspace import WorkspaceOptions, build_workspace
+from massgap.fits.errors import InferenceError
+from massgap.fits.inference.hypothesis_tests import discovery, signal_strength, upper_limit
+from massgap.fits.inference.likelihood import Likelihood, numpy_backend
+from massgap.fits.workspaces.templates import Template, Templates
+from massgap.fits.workspaces.workspace import WorkspaceOptions, build_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgap.fits.smoothing import smooth_cumulative
+from massgap.fits.scans.smoothing import smooth_cumulative
 
 
 def test_an_exponential_stays_what_it_is() -> None:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from massgap.fits.counting.significance import asimov, s_over_1pb
 from massgap.fits.errors import FitError, HistogramError
-from massgap.fits.significance import asimov, s_over_1pb
-from massgap.fits.threshold_scan import ScanOptions, scan_thresholds
+from massgap.fits.scans.threshold_scan import ScanOptions, scan_thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PAPER_TABLES = Path(__file__).parents[3] / "shared" / "physics" / "paper_tables.json"
+PAPER_TABLES = Path(__file__).parents[4] / "shared" / "physics" / "paper_tables.json"
 
 
 @pytest.fixture(scope="module")

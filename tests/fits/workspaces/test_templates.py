@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from massgap.fits.errors import BinningError, HistogramError, WorkspaceError
-from massgap.fits.templates import Template, Templates, choose_edges, rebin, templates_from_histogram
+from massgap.fits.workspaces.templates import (
+    Template,
+    Templates,
+    choose_edges,
+    rebin,
+    templates_from_histogram,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,19 @@ import pyhf
 import pytest
 
 from massgap.fits.errors import BinningError, WorkspaceError
-from massgap.fits.templates import Template, Templates, choose_edges, rebin, templates_from_histogram
-from massgap.fits.workspace import WorkspaceOptions, build_workspace, dump_workspace, validate_workspace
+from massgap.fits.workspaces.templates import (
+    Template,
+    Templates,
+    choose_edges,
+    rebin,
+    templates_from_histogram,
+)
+from massgap.fits.workspaces.workspace import (
+    WorkspaceOptions,
+    build_workspace,
+    dump_workspace,
+    validate_workspace,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

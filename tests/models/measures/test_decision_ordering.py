@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgap.models.decision_ordering import decision_ordering
 from massgap.models.errors import ModelError
+from massgap.models.measures.decision_ordering import decision_ordering
 
 few = st.sampled_from([-np.inf, -1.0, -0.0, 0.0, 1.0, 1e-300, 3.0, np.inf])
 events = st.lists(st.tuples(few, few), min_size=1, max_size=12)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgap.models.ensembles import ensemble_score
 from massgap.models.errors import ModelError
+from massgap.models.measures.ensembles import ensemble_score
 
 probabilities = st.floats(1e-300, 1.0, exclude_max=True)
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgap.models.errors import ModelError
-from massgap.models.metrics import auc, logloss, roc_curve, thin
+from massgap.models.measures.roc import auc, logloss, roc_curve, thin
 
 
 def auc_by_pairs(score, label, weight):

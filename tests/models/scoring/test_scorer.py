@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from massgap.models.errors import FeatureError, ModelError, ModelFileError
 from massgap.models.folds import held_out_fold
-from massgap.models.onnx_file import DIGEST, content_digest
-from massgap.models.scorer import OnnxScorer
+from massgap.models.scoring.onnx_file import DIGEST, content_digest
+from massgap.models.scoring.scorer import OnnxScorer
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_a_mapping_is_read_by_name_in_any_order(scorer, columns, fold):
 def test_large_inputs_in_batches(model_file, columns, fold, monkeypatch):
     scorer = OnnxScorer(model_file, engine="onnxruntime")
     whole = scorer.score(columns, fold)
-    monkeypatch.setattr("massgap.models.scorer.BATCH", 100)
+    monkeypatch.setattr("massgap.models.scoring.scorer.BATCH", 100)
     assert np.array_equal(scorer.score(columns, fold), whole)
 
 

@@ -10,10 +10,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from massgap.models import scorer as scorer_module
 from massgap.models.errors import ModelError, ModelFileError
-from massgap.models.scorer import OnnxScorer
-from massgap.models.trees import TreeModel, UnsupportedTreesError, probes, read_trees
+from massgap.models.scoring import scorer as scorer_module
+from massgap.models.scoring.scorer import OnnxScorer
+from massgap.models.scoring.trees import TreeModel, UnsupportedTreesError, probes, read_trees
 
 WIDTH = 5
 F32 = np.float32
@@ -81,7 +81,7 @@ def graph(a, n_targets, *, cleaned=True, last="Sigmoid", base=None, **changes):
     imports = [helper.make_opsetid("", 15), helper.make_opsetid("ai.onnx.ml", 3)]
     model = helper.make_model(g, opset_imports=imports, ir_version=8)
     if n_targets > 1:
-        from massgap.models.onnx_file import DIGEST, content_digest
+        from massgap.models.scoring.onnx_file import DIGEST, content_digest
 
         properties = {
             "massgap.format": "massgap-model/1",
@@ -187,7 +187,7 @@ def test_sums_are_those_of_onnxruntime():
     """The same float32 sums in the same order: the logistic function of onnxruntime's margins, to the bit."""
     import onnxruntime as ort
 
-    from massgap.models.tree_kernels import _probability
+    from massgap.models.scoring.tree_kernels import _probability
 
     model, *_ = make("one column", seed=5)
     ours = load(model, "compiled trees")
@@ -201,7 +201,7 @@ def test_sums_are_those_of_onnxruntime():
 
 
 def test_the_logistic_function():
-    from massgap.models.tree_kernels import _probability
+    from massgap.models.scoring.tree_kernels import _probability
 
     m = np.concatenate([np.linspace(-120, 120, 4001), [0.0, -0.0, 1e-45, 3e38, -3e38, np.inf, -np.inf]])
     m = m.astype(F32)
@@ -229,7 +229,7 @@ def test_the_same_bits_wherever_an_event_stands(kind):
 
 
 def test_layouts_and_read_only_arrays_need_no_new_machine_code():
-    from massgap.models.tree_kernels import score_by_ranks
+    from massgap.models.scoring.tree_kernels import score_by_ranks
 
     scorer = load(make("as massgap writes")[0], "compiled trees")
     x = probes(scorer._trees, WIDTH, 300)

@@ -5,7 +5,7 @@ import pytest
 
 from massgap.models.errors import ModelError, TableError
 from massgap.models.folds import held_out_fold
-from massgap.models.training import HYPERPARAMETERS, train
+from massgap.models.training.boosted_trees import HYPERPARAMETERS, train
 
 
 def quick(table, signal, backgrounds, features, **options):

@@ -7,9 +7,9 @@ import onnx
 import pytest
 
 from massgap.models.errors import ModelError
-from massgap.models.export import to_bytes, to_onnx, verified_bytes
-from massgap.models.scorer import OnnxScorer
-from massgap.models.training import train
+from massgap.models.scoring.scorer import OnnxScorer
+from massgap.models.training.boosted_trees import train
+from massgap.models.training.export import to_bytes, to_onnx, verified_bytes
 
 
 def thresholds(folds):
@@ -172,7 +172,7 @@ def test_trees_without_a_split(full_table, signal, backgrounds, features):
 
 
 def test_a_wrong_conversion_is_noticed(trained, full_table, monkeypatch):
-    from massgap.models import export
+    from massgap.models.training.boosted_trees import export
 
     whole = export._trees
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from massgap.models.errors import FeatureError, ModelError, TableError
-from massgap.models.training_table import training_table
+from massgap.models.training.table import training_table
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 
 from massgap.models.errors import ModelError, TableError
 from massgap.models.folds import held_out_fold
-from massgap.models.scorer import OnnxScorer
-from massgap.models.train_run import read_run_features, train_run
+from massgap.models.scoring.scorer import OnnxScorer
+from massgap.models.training.train_run import read_run_features, train_run
 
 
 def write_run(folder, table, features, is_signal=lambda process: process.startswith("slepton")):
@@ -128,7 +128,7 @@ def test_a_replaced_model_file_is_refused(made, tmp_path, model_bytes):
 
 
 def test_interrupted_while_writing(tmp_path, run, monkeypatch):
-    import massgap.models.train_run as module
+    import massgap.models.training.train_run as module
 
     made = train_run(run, tmp_path / "a", **QUICK)
     whole = module.write_atomically
@@ -152,7 +152,7 @@ def test_interrupted_while_writing(tmp_path, run, monkeypatch):
 def test_write_atomically_leaves_nothing_behind(tmp_path, monkeypatch):
     from pathlib import Path
 
-    from massgap.models.train_run import write_atomically
+    from massgap.models.training.train_run import write_atomically
 
     write_atomically(tmp_path / "x", b"old")
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from massgap.processors.base.flow import Flow
+from massgap.processors.base.histograms import HistogramSpec, Layout
+from massgap.processors.base.sums import HistogramSums
+from massgap.processors.base.tally import DatasetTally
 from massgap.processors.errors import ProcessorError
-from massgap.processors.flow import Flow
-from massgap.processors.histogram_sums import HistogramSums
-from massgap.processors.layout import HistogramSpec, Layout
-from massgap.processors.tally import DatasetTally
 
 SPECS = (
     HistogramSpec("plain", "plain", "x", 4, 0.0, 1.0),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgap.processors.layout import HistogramSpec, Layout
+from massgap.processors.base.histograms import HistogramSpec, Layout
 
 
 @st.composite

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgap.processors import exact
+from massgap.arrays import exact_sum as exact
+from massgap.processors.base.sums import HistogramSums
 from massgap.processors.errors import ProcessorError
-from massgap.processors.histogram_sums import HistogramSums
-from massgap.processors.storage import load, save
+from massgap.runner.checkpoints.encoding import load, save
 
 NAMES, BINS = ("nominal", "up", "down"), 3
 events = st.lists(

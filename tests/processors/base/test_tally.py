@@ -9,11 +9,11 @@ import pickle
 import numpy as np
 import pytest
 
+from massgap.processors.base.flow import Flow
+from massgap.processors.base.histograms import HistogramSpec, Layout
+from massgap.processors.base.sums import HistogramSums
+from massgap.processors.base.tally import DatasetTally, Tally, normalisation
 from massgap.processors.errors import ProcessorError
-from massgap.processors.flow import Flow
-from massgap.processors.histogram_sums import HistogramSums
-from massgap.processors.layout import HistogramSpec, Layout
-from massgap.processors.tally import DatasetTally, Tally, normalisation
 
 LAYOUT = Layout(
     (

@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from massgap.cli import main
-from massgap.reports.benchmarks_inputs import read_benchmarks
-from massgap.reports.benchmarks_page import write_benchmarks_report
+from massgap.reports.benchmarks.inputs import read_benchmarks
+from massgap.reports.benchmarks.page import write_benchmarks_report
+from massgap.reports.benchmarks.ratios import ratios
 from massgap.reports.errors import MissingInput, ReportError, UnreadableInput
-from massgap.reports.figures.ratios import ratios
 
 
 def row(what, median, goal=None, *, unit="x", at_least=True, group="MT2", detail="", theirs=math.nan):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from massgap.reports.errors import UnreadableInput
-from massgap.reports.slices import folds, selections, spectra
+from massgap.reports.figures.spectra import folds, selections, spectra
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgap.reports.errors import UnreadableInput
-from massgap.reports.numbers import measured, number
-from massgap.reports.tables import cutflow_rows, cutflow_text
+from massgap.reports.html.numbers import measured, number
+from massgap.reports.html.tables import cutflow_rows, cutflow_text
 
 CUTFLOW = {
     "unit": "fb",

@@ -15,7 +15,7 @@ import pytest
 
 from massgap.fits.errors import FitError
 from massgap.reports.errors import ReportError
-from massgap.reports.report import write_report
+from massgap.reports.run.page import write_report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +104,7 @@ def test_same_input_gives_the_same_bytes_in_another_process(folders, tmp_path: P
     """With another order of sets and dictionaries of strings, too."""
     run = copy(folders.run, tmp_path / "run", "score")
     first = write_report(run, folders.model, folders.fit, out=tmp_path / "first.html")
-    call = "import sys; from massgap.reports.report import write_report; write_report(*sys.argv[1:5])"
+    call = "import sys; from massgap.reports.run.page import write_report; write_report(*sys.argv[1:5])"
     arguments = [run, folders.model, folders.fit, tmp_path / "again.html"]
     environment = {**os.environ, "PYTHONHASHSEED": "77", "MPLBACKEND": "Agg"}
     subprocess.run([sys.executable, "-c", call, *map(str, arguments)], check=True, env=environment)

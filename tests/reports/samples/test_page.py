@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from massgap.reports import samples_curves
 from massgap.reports.errors import MissingInput, ReportError, UnreadableInput
-from massgap.reports.samples_checks import poisson_fit
-from massgap.reports.samples_page import write_samples_report
-from massgap.reports.samples_truth import invariant_mass
+from massgap.reports.samples import curves as samples_curves
+from massgap.reports.samples.checks import poisson_fit
+from massgap.reports.samples.page import write_samples_report
+from massgap.reports.samples.truth import invariant_mass
 
 if TYPE_CHECKING:
     from pathlib import Path

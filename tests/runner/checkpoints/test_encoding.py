@@ -5,10 +5,11 @@ from __future__ import annotations
 import eventfiles
 import pytest
 
-from massgap.processors import Slepton, run
+from massgap.contracts.run_writer import write_run_folder
+from massgap.processors import Slepton
 from massgap.processors.errors import ProcessorError
-from massgap.processors.run_folder import write_run_folder
-from massgap.processors.stored_rows import LazyTables, StoredRows
+from massgap.runner import run
+from massgap.runner.checkpoints.stored_rows import LazyTables, StoredRows
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgap.processors.merge_tree import FAN_IN, MergeTree, combine, leaves_of
+from massgap.runner.checkpoints.merge_tree import FAN_IN, MergeTree, combine, leaves_of
 
 
 def expected(values):

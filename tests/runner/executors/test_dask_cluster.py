@@ -11,11 +11,11 @@ from pathlib import Path
 import faulttasks
 import pytest
 
-from massgap.processors import dask_executor
-from massgap.processors.dask_executor import DaskExecutor, EnvironmentMismatchError, NoWorkersError
 from massgap.processors.errors import ProcessorError
-from massgap.processors.executors import Lost
-from massgap.processors.version_gate import VersionGate, mismatches
+from massgap.runner.executors import dask_cluster as dask_executor
+from massgap.runner.executors.dask_cluster import DaskExecutor, EnvironmentMismatchError, NoWorkersError
+from massgap.runner.executors.local import Lost
+from massgap.runner.executors.version_gate import VersionGate, mismatches
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +180,7 @@ def test_workers_with_other_versions_are_refused_before_the_first_task(client, t
 def test_a_late_worker_with_other_versions_gets_no_task(tmp_path, monkeypatch) -> None:
     from distributed import Client, LocalCluster
 
-    from massgap.processors import version_gate
+    from massgap.runner.executors import version_gate
 
     with (
         LocalCluster(

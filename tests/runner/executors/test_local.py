@@ -8,9 +8,9 @@ from pathlib import Path
 import faulttasks
 import pytest
 
-from massgap.processors.dask_executor import DaskExecutor
 from massgap.processors.errors import ProcessorError
-from massgap.processors.executors import (
+from massgap.runner.executors.dask_cluster import DaskExecutor
+from massgap.runner.executors.local import (
     FuturesExecutor,
     IterativeExecutor,
     Lost,

@@ -19,9 +19,9 @@ import pytest
 import massgap
 from massgap.processors import Slepton
 from massgap.processors.errors import ProcessorError
-from massgap.processors.executors import FuturesExecutor
-from massgap.processors.preflight_workers import NoWorkerInTimeError, preflight
-from massgap.selections.slepton_features import FEATURE_NAMES
+from massgap.runner.executors.local import FuturesExecutor
+from massgap.runner.preflight.ask import NoWorkerInTimeError, preflight
+from massgap.selections.slepton.features import FEATURE_NAMES
 
 distributed = pytest.importorskip("distributed", reason="needs massgap[dask]")
 
@@ -116,7 +116,7 @@ def cluster():
 @pytest.fixture(scope="module")
 def result(tmp_path_factory, nano_files, cluster):
     """Six workers, all asked at once."""
-    from massgap.processors.dask_executor import DaskExecutor
+    from massgap.runner.executors.dask_cluster import DaskExecutor
 
     folder = tmp_path_factory.mktemp("preflight")
     away = folder / "away"
@@ -219,7 +219,7 @@ def test_files_as_the_workers_see_them(result) -> None:
 
 
 def test_no_worker_in_time() -> None:
-    from massgap.processors.dask_executor import DaskExecutor
+    from massgap.runner.executors.dask_cluster import DaskExecutor
 
     class Status:
         idle, running, held, problems = 2, 0, (("7.0", "out of memory"), ("7.1", "out of memory")), ()
@@ -243,7 +243,7 @@ def test_no_worker_in_time() -> None:
 
 
 def test_a_worker_that_hangs_does_not_keep_the_others(tmp_path, nano_files) -> None:
-    from massgap.processors.dask_executor import DaskExecutor
+    from massgap.runner.executors.dask_cluster import DaskExecutor
 
     fileset = {"a": {"files": {str(nano_files["v12"]): "Events"}, "metadata": {}}}
     with (
@@ -265,7 +265,7 @@ def test_a_worker_that_hangs_does_not_keep_the_others(tmp_path, nano_files) -> N
 
 
 def test_a_scheduler_that_starts_workers_for_work_is_given_some(nano_files) -> None:
-    from massgap.processors.dask_executor import DaskExecutor
+    from massgap.runner.executors.dask_cluster import DaskExecutor
 
     fileset = {"a": {"files": {str(nano_files["v12"]): "Events"}, "metadata": {}}}
     with (

@@ -8,10 +8,20 @@ import time
 import numpy as np
 import pytest
 
-from massgap.preflight_text import preflight_lines
-from massgap.processors import preflight, probe
-from massgap.processors.preflight import FAILED, OK, WARNING, Answer, Here, Preflight, assign_files, compare
-from massgap.processors.preflight_workers import look_request
+from massgap.cli.preflight_words import preflight_lines
+from massgap.runner.preflight import compare as preflight
+from massgap.runner.preflight import probe
+from massgap.runner.preflight.ask import look_request
+from massgap.runner.preflight.compare import (
+    FAILED,
+    OK,
+    WARNING,
+    Answer,
+    Here,
+    Preflight,
+    assign_files,
+    compare,
+)
 
 GOOD_FILE = {"file": 0, "error": None, "entries": 900, "read": 200, "format": "NanoAOD", "seconds": 0.1}
 

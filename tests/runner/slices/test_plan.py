@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from runs import bits, fileset_of
 
-from massgap.processors import Slepton, run, slices
+from massgap.processors import Slepton
 from massgap.processors.errors import ProcessorError
+from massgap.runner import run
+from massgap.runner.slices import plan as slices
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from massgap.samples.cones import cone_sums, delta_phi, nearest, pairs
+from massgap.samples.detector.cones import cone_sums, delta_phi, nearest, pairs
 
 
 def some(rng, n, n_events):

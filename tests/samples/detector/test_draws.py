@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from massgap.samples.draws import EventRandom
+from massgap.samples.detector.draws import EventRandom
 
 N = 200_000
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from massgap.samples.jets import cluster, cluster_where_possible, hadron_flavour, jet_resolution
+from massgap.samples.detector.jets import cluster, cluster_where_possible, hadron_flavour, jet_resolution
 
 pytest.importorskip("fastjet")
 

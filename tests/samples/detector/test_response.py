@@ -12,11 +12,11 @@ import tomllib
 import numpy as np
 import pytest
 
-from massgap.samples.card import CARD_FOLDER, load_card
-from massgap.samples.content import event_content
-from massgap.samples.detector import binned, energy_resolution, lognormal, reconstruct
-from massgap.samples.draws import EventRandom
-from massgap.samples.tagging import btag_efficiency
+from massgap.samples.detector.card import CARD_FOLDER, load_card
+from massgap.samples.detector.draws import EventRandom
+from massgap.samples.detector.response import binned, energy_resolution, lognormal, reconstruct
+from massgap.samples.detector.tagging import btag_efficiency
+from massgap.samples.nanoaod.content import event_content
 
 pytest.importorskip("fastjet")
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from massgap.samples.errors import LheError
-from massgap.samples.lhe import read_lhe
-from massgap.samples.lhe_blocks import extract, split
-from massgap.samples.lhe_weights import pdf_weights, read_weights, scale_weights
+from massgap.samples.lhe.blocks import extract, split
+from massgap.samples.lhe.file import read_lhe
+from massgap.samples.lhe.weights import pdf_weights, read_weights, scale_weights
 
 #: Cross sections in fb and events, from the description that comes with the files.
 REAL = {
@@ -59,7 +59,7 @@ def test_pieces_of_any_size_give_the_same(tmp_path, events, monkeypatch):
     path = lhefiles.write(tmp_path / "e.lhe", events)
     whole = read_lhe(path)
     for size in (97, 1000, 4001):
-        monkeypatch.setattr("massgap.samples.lhe_stream._PLAIN_PIECE", size)
+        monkeypatch.setattr("massgap.samples.lhe.stream._PLAIN_PIECE", size)
         assert read_lhe(path) == whole
 
 
@@ -302,9 +302,9 @@ def test_the_nominal_pdf_wins_over_larger_sets():
 
 @pytest.mark.parametrize("zipped", [False, True])
 def test_blocks_hold_every_event_once(tmp_path, monkeypatch, zipped):
-    monkeypatch.setattr("massgap.samples.lhe_stream._GZIP_PIECE", 3000)
-    monkeypatch.setattr("massgap.samples.lhe_stream._PLAIN_PIECE", 3000)
-    monkeypatch.setattr("massgap.samples.lhe_events.STRIDE", 10)
+    monkeypatch.setattr("massgap.samples.lhe.stream._GZIP_PIECE", 3000)
+    monkeypatch.setattr("massgap.samples.lhe.stream._PLAIN_PIECE", 3000)
+    monkeypatch.setattr("massgap.samples.lhe.events.STRIDE", 10)
     weights = np.random.default_rng(5).choice([-1.0, 1.0, 2.0], 95)
     events = lhefiles.drell_yan(95, weights=weights)
     path = tmp_path / "e.lhe"

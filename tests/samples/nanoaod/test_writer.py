@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import uproot
 
-from massgap.samples import writer as writing
-from massgap.samples.card import load_card
-from massgap.samples.content import event_content
+from massgap.samples.detector.card import load_card
 from massgap.samples.errors import GenerationError
 from massgap.samples.nanoaod import COLLECTIONS, SCALARS, NanoWriter
+from massgap.samples.nanoaod import writer as writing
+from massgap.samples.nanoaod.content import event_content
 
 pytest.importorskip("fastjet")
 

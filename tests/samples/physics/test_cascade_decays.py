@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from massgap.samples import cascade
 from massgap.samples.errors import GenerationError
+from massgap.samples.physics import cascade_decays as cascade
 from massgap.samples.record import from_batch
 
 _SPECTRA = [(390.0, 360.0, 330.0, 300.0), (691.0, 660.0, 631.0, 600.0)]
@@ -108,7 +108,7 @@ def test_both_charges_of_the_near_muon(chain):
 
 
 def test_cross_section_is_that_of_the_z_boson(chain):
-    from massgap.samples.xsec import higgsino_pair_xsec_fb
+    from massgap.samples.physics.cross_sections import higgsino_pair_xsec_fb
 
     masses, _, pythia = chain
     own = pythia.infoPython().sigmaGen() * 1e12

@@ -9,8 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from massgap.samples import xsec
 from massgap.samples.errors import GenerationError
+from massgap.samples.physics import cross_sections as xsec
 
 pytest.importorskip("pythia8mc")
 
@@ -140,7 +140,8 @@ def test_nodes_are_enough(monkeypatch):
 def test_ratio_of_the_generator(name, low, high, tmp_path):
     import pythia8mc
 
-    from massgap.samples import cascade, electroweakino_spectra, spectra
+    from massgap.samples.physics import cascade_decays as cascade
+    from massgap.samples.physics import electroweakino_spectra, spectra
 
     if name in ("left", "right"):
         slha, lines, sqrt_s = spectra.smuon_slha(300, 100, name), spectra.smuon_settings(name), 13.0

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from massgap.samples import offshell
-from massgap.samples.electroweakino_spectra import electroweakino_settings, electroweakino_slha
 from massgap.samples.errors import GenerationError
+from massgap.samples.physics import offshell
+from massgap.samples.physics.electroweakino_spectra import electroweakino_settings, electroweakino_slha
 from massgap.samples.record import from_batch
 
 

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from massgap.samples import reweight
 from massgap.samples.errors import GenerationError
+from massgap.samples.physics import reweight
 
 pythia8mc = pytest.importorskip("pythia8mc")
 

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from massgap.samples import electroweakino_spectra as winos
+from massgap.samples.physics import electroweakino_spectra as winos
+from massgap.samples.physics.spectra import smuon_settings, smuon_slha
 from massgap.samples.record import from_batch
-from massgap.samples.spectra import smuon_settings, smuon_slha
 
 
 def _generate(slha, lines, n, tmp_path, sqrt_s=13600.0, settings=("HadronLevel:all = off",)):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from massgap.samples.physics.vlq_settings import vlq_settings
 from massgap.samples.record import from_batch
-from massgap.samples.vlq import vlq_settings
 
 
 def _generate(lines, n):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from massgap.samples.catalogue import ANALYSES, PROCESSES, list_processes, processes_of
 from massgap.samples.errors import UnknownProcessError
-from massgap.samples.signals import SIGNAL_FORMS, signal_processes
+from massgap.samples.processes.catalogue import ANALYSES, PROCESSES, list_processes, processes_of
+from massgap.samples.processes.signals import SIGNAL_FORMS, signal_processes
 
 
 def names(*given):

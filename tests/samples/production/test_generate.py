@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import uproot
 
-from massgap.samples import plan
-from massgap.samples.catalogue import ANALYSES, PROCESSES, list_processes, processes_of
+from massgap.contracts.fileset import load_fileset
 from massgap.samples.errors import GenerationError, GeneratorMissingError, SampleError, UnknownProcessError
-from massgap.samples.fileset import load_fileset
-from massgap.samples.generate import generate
 from massgap.samples.nanoaod import COLLECTIONS, SCALARS
-from massgap.samples.pythia import MAX_SEED, block_seed
+from massgap.samples.processes.catalogue import ANALYSES, PROCESSES, list_processes, processes_of
+from massgap.samples.production import plan
+from massgap.samples.production.generate import generate
+from massgap.samples.pythia.driver import MAX_SEED, block_seed
 
 pytest.importorskip("pythia8mc")
 pytest.importorskip("fastjet")
@@ -118,7 +118,7 @@ def test_branches_have_the_types_of_nanoaod(sample):
 
 
 def test_types_agree_with_a_real_nanoaod_v12_file():
-    real = Path(__file__).parents[3] / "shared" / "real" / "nano_tt_v12.root"
+    real = Path(__file__).parents[4] / "shared" / "real" / "nano_tt_v12.root"
     if not real.exists():
         pytest.skip("the reference file nano_tt_v12.root is not here")
     with uproot.open(real) as file:
@@ -209,7 +209,7 @@ def test_pthat_slices_add_up_to_the_inclusive_process():
     """The catalogue's cross sections of all slices against one run without upper edges."""
     import dataclasses
 
-    from massgap.samples.pythia import measure_xsec
+    from massgap.samples.pythia.driver import measure_xsec
 
     process = PROCESSES["mumu_peak"]
     low = process.tranches[0]
@@ -226,7 +226,7 @@ def test_pthat_slices_add_up_to_the_inclusive_process():
 
 @pytest.mark.parametrize("name", [name for name in PROCESSES if PROCESSES[name].xsec_fb])
 def test_cross_sections_are_the_generators(name):
-    from massgap.samples.pythia import measure_xsec
+    from massgap.samples.pythia.driver import measure_xsec
 
     process = PROCESSES[name]
     found, error = (process.generator_factor * value for value in measure_xsec(process, 0, 3000))
@@ -234,8 +234,8 @@ def test_cross_sections_are_the_generators(name):
 
 
 def test_the_tau_branching_ratio_is_pythias():
-    from massgap.samples.pythia import _tau_to_mu, new
-    from massgap.samples.slepton_processes import TAU_TO_MU
+    from massgap.samples.processes.slepton import TAU_TO_MU
+    from massgap.samples.pythia.driver import _tau_to_mu, new
 
     assert _tau_to_mu(new()) == pytest.approx(TAU_TO_MU, abs=1e-4)
 
@@ -394,7 +394,7 @@ def test_importing_the_room_is_light():
     import subprocess
 
     code = (
-        "import sys, massgap.samples.fileset, massgap.samples.generate;"
+        "import sys, massgap.contracts.fileset, massgap.samples.production.generate;"
         "print([m for m in ('pythia8mc', 'fastjet', 'coffea', 'uproot', 'dask', 'awkward') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,10 +12,11 @@ import uproot
 pytest.importorskip("pythia8mc")
 pytest.importorskip("fastjet")
 
-from massgap.samples import lhe_generation, plan
+from massgap.contracts.fileset import load_fileset
 from massgap.samples.errors import GenerationError, LheError, UnknownProcessError
-from massgap.samples.fileset import load_fileset
-from massgap.samples.lhe_generation import generate_lhe
+from massgap.samples.production import generate_lhe as lhe_generation
+from massgap.samples.production import plan
+from massgap.samples.production.generate_lhe import generate_lhe
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from massgap.samples.slicing import HardLepton, boost_along, met_hard
+from massgap.samples.pythia.dimuon_filter import HardLepton, boost_along, met_hard
 
 
 def particle(pt, eta, phi, mass=0.0):
@@ -88,8 +88,8 @@ def test_a_search_without_jets_sees_what_the_one_jet_search_does_not():
 def test_several_jets_set_the_recorded_value_to_0_in_every_slice(value, index):
     """Only above the lowest edge it did: the spectrum of top pairs had a step there of a factor 1.5."""
     pytest.importorskip("pythia8mc", reason="the generator extra is not installed")
-    from massgap.samples.process import DimuonFilter
-    from massgap.samples.slicing import make_hook
+    from massgap.samples.processes.process import DimuonFilter
+    from massgap.samples.pythia.dimuon_filter import make_hook
 
     hook, counters = make_hook(
         DimuonFilter(edges=(0.0, 40.0, 95.0)),

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from massgap.samples.errors import LheError
-from massgap.samples.lhe import read_lhe
-from massgap.samples.lhe_blocks import extract
-from massgap.samples.lhe_shower import accepted_xsec_fb, block_setting, lhe_settings, make_counter
-from massgap.samples.matching import add_hooks, default_qcut, make_matching_hook, mlm_settings
-from massgap.samples.quiet import no_banner
+from massgap.samples.extra import no_banner
+from massgap.samples.lhe.blocks import extract
+from massgap.samples.lhe.file import read_lhe
+from massgap.samples.pythia.matching import add_hooks, default_qcut, make_matching_hook, mlm_settings
+from massgap.samples.pythia.shower_settings import accepted_xsec_fb, block_setting, lhe_settings, make_counter
 
 pythia8mc = pytest.importorskip("pythia8mc")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from massgap.samples.process import FILTERS, ObjectFilter
+from massgap.samples.processes.process import FILTERS, ObjectFilter
 
 pytest.importorskip("pythia8mc")
 
-from massgap.samples.filters import make_object_hook
-from massgap.samples.pythia import COMMON, new, start
+from massgap.samples.pythia.driver import COMMON, new, start
+from massgap.samples.pythia.object_filter import make_object_hook
 
 
 class Particle:

@@ -7,10 +7,16 @@ import numpy as np
 import pytest
 
 from massgap.samples.errors import GenerationError, LheError
-from massgap.samples.lhe import read_lhe
-from massgap.samples.lhe_blocks import extract
-from massgap.samples.lhe_shower import LheAccount, accepted_xsec_fb, block_setting, lhe_settings, make_counter
-from massgap.samples.lhe_weights import lhe_weights, shower_columns
+from massgap.samples.lhe.blocks import extract
+from massgap.samples.lhe.file import read_lhe
+from massgap.samples.lhe.weights import lhe_weights, shower_columns
+from massgap.samples.pythia.shower_settings import (
+    LheAccount,
+    accepted_xsec_fb,
+    block_setting,
+    lhe_settings,
+    make_counter,
+)
 
 pythia8mc = pytest.importorskip("pythia8mc")
 

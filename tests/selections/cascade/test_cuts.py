@@ -4,7 +4,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from massgap.selections import cascade_cuts as cuts
+from massgap.selections.cascade import cuts
 
 GOOD = {
     "pt_plus": 20.0,

@@ -4,7 +4,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from massgap.selections.energy_resolution import muon_energy_resolution, photon_energy_resolution
+from massgap.selections.cascade.energy_resolution import muon_energy_resolution, photon_energy_resolution
 
 
 @pytest.mark.parametrize("energy", [1e-3, 4.0, 50.0, 1e5])

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import vector
 
-from massgap.selections.cascade_features import CASCADE_FEATURE_NAMES, CASCADE_FEATURES, cascade_features
-from massgap.selections.delta4 import delta4
-from massgap.selections.errors import SelectionError
-from massgap.selections.slepton_features import FlatObject
+from massgap.arrays.errors import SelectionError
+from massgap.selections.cascade.features import CASCADE_FEATURE_NAMES, CASCADE_FEATURES, cascade_features
+from massgap.selections.observables.cascades.delta4 import delta4
+from massgap.selections.slepton.features import FlatObject
 
 TRUTH = (390.0, 360.0, 330.0, 300.0)
 MUON = 0.1056583755

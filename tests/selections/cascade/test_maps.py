@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgap.selections.cascade_maps import PIXELS, delta4_map, delta4_pixel
-from massgap.selections.errors import SelectionError
+from massgap.arrays.errors import SelectionError
+from massgap.selections.cascade.maps import PIXELS, delta4_map, delta4_pixel
 
 
 @given(step=st.integers(-40, 40), nudge=st.sampled_from([-1, 0, 1]), power=st.integers(-30, 60))

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from massgap.selections.cascade_spectrum import TESTING_SPECTRUM, TRUTH_SPECTRUM, shifted_spectrum
-from massgap.selections.endpoints import endpoints
+from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, TRUTH_SPECTRUM, shifted_spectrum
+from massgap.selections.observables.cascades.endpoints import endpoints
 
 DIRECTIONS = np.array([[0, 1, 0, -1], [1, 0, -1, 0], [1, -1, 1, -1], [1, 1, 1, 1]]) / np.array(
     [[2**0.5], [2**0.5], [2], [1]]

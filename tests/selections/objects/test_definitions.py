@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgap.selections.definitions import (
+from massgap.selections.objects.definitions import (
     away_from,
     select_electrons,
     select_jets,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgap.selections.leading import leading_three_kernel, leading_two_kernel, object_kernel
+from massgap.selections.objects.leading import leading_three_kernel, leading_two_kernel, object_kernel
 
 
 @settings(deadline=None, max_examples=100)

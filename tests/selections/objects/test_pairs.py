@@ -6,7 +6,7 @@ import awkward as ak
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgap.selections.dilepton import opposite_sign_pair
+from massgap.selections.objects.pairs import opposite_sign_pair
 
 
 @given(st.lists(st.lists(st.sampled_from([-1, 1]), max_size=4), min_size=1, max_size=20))

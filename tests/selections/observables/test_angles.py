@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgap.selections import angles
+from massgap.selections.observables import angles
 
 phis = st.floats(-10.0, 10.0)
 etas = st.floats(-6.0, 6.0)

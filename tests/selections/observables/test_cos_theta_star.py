@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgap.selections.cos_theta_star import abs_cos_theta_star, cos_theta_star
+from massgap.selections.observables.cos_theta_star import abs_cos_theta_star, cos_theta_star
 
 etas = st.floats(-6.0, 6.0)
 

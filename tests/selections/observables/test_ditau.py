@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from massgap.selections.ditau import ditau_from_met, ditau_mass, ditau_mass_squared
-from massgap.selections.invariant_mass import invariant_mass
+from massgap.selections.observables.ditau import ditau_from_met, ditau_mass, ditau_mass_squared
+from massgap.selections.observables.invariant_mass import invariant_mass
 
 M_Z = 91.1876
 angles = st.floats(-3.1, 3.1)

@@ -9,7 +9,7 @@ import vector
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgap.selections.four_vector_sum import FourVector, four_vector_sum
+from massgap.selections.observables.four_vector_sum import FourVector, four_vector_sum
 
 momenta = st.floats(0.01, 1000.0)
 objects = st.tuples(momenta, st.floats(-5, 5), st.floats(-3.14, 3.14), st.floats(0, 200))

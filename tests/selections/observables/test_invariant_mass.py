@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgap.selections.invariant_mass import invariant_mass
+from massgap.selections.observables.invariant_mass import invariant_mass
 
 scales = st.floats(-3, 5).map(lambda x: 10.0**x)
 masses = st.one_of(st.just(0.0), st.just(0.1056583755), scales)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgap.selections.mct import mct
+from massgap.selections.observables.mct import mct
 
 scales = st.floats(-3, 5).map(lambda x: 10.0**x)
 objects = st.tuples(scales, st.floats(-3.14, 3.14), st.one_of(st.just(0.0), scales))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from massgap.selections.errors import SelectionError
-from massgap.selections.neutrino import W_MASS, neutrino_pz
+from massgap.arrays.errors import SelectionError
+from massgap.selections.observables.neutrino import W_MASS, neutrino_pz
 
 momenta = st.floats(-1, 4).map(lambda x: 10.0**x)
 angles = st.floats(-3.14, 3.14)

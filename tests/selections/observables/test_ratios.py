@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from massgap.selections.ratios import over_met, ratio_mt2
+from massgap.selections.observables.ratios import over_met, ratio_mt2
 
 
 def test_over_met():

@@ -4,8 +4,8 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from massgap.selections import transverse_sums as sums
-from massgap.selections.errors import SelectionError
+from massgap.arrays.errors import SelectionError
+from massgap.selections.observables import transverse_sums as sums
 
 
 def test_jagged_events():

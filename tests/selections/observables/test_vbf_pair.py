@@ -10,7 +10,7 @@ import vector
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgap.selections.vbf_pair import JetPairCuts, largest_mass_pair, vbf_pair
+from massgap.selections.observables.vbf_pair import JetPairCuts, largest_mass_pair, vbf_pair
 
 
 def jet(pt, eta, phi, mass=10.0):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgap.selections.vector_mass import momentum_kernel, vector_mass_squared_kernel
+from massgap.selections.observables.vector_mass import momentum_kernel, vector_mass_squared_kernel
 
 vectors = st.tuples(*[st.floats(-1e3, 1e3)] * 3)
 masses = st.sampled_from([0.0, 0.1, 172.5])

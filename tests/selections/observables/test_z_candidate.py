@@ -10,8 +10,8 @@ import vector
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgap.selections.errors import SelectionError
-from massgap.selections.z_candidate import Z_MASS, z_candidate
+from massgap.arrays.errors import SelectionError
+from massgap.selections.observables.z_candidate import Z_MASS, z_candidate
 
 
 def lepton(pt, eta, phi, charge, flavour, mass=0.1):

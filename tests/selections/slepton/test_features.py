@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import vector
 
-from massgap.selections.errors import SelectionError
-from massgap.selections.slepton_features import FEATURE_NAMES, FEATURES, FlatMet, FlatObject, slepton_features
+from massgap.arrays.errors import SelectionError
+from massgap.selections.slepton.features import FEATURE_NAMES, FEATURES, FlatMet, FlatObject, slepton_features
 
 TABLE_II = """
 m_ll, m_j, mt2_0, mt2_100, m_tautau, met, ht, meff, pt_l1, pt_l2, pt_j, ratio_mt2, pt_l1_over_met,

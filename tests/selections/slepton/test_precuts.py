@@ -4,7 +4,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from massgap.selections import precuts
+from massgap.selections.slepton import precuts
 
 JUST = np.nextafter
 

@@ -10,17 +10,17 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from massgap.selections.definitions import (
+from massgap.events.errors import MissingBranchError
+from massgap.events.event import Event
+from massgap.selections.objects.definitions import (
     away_from,
     select_electrons,
     select_jets,
     select_muons,
     select_taus,
 )
-from massgap.selections.dilepton import opposite_sign_pair
-from massgap.selections.errors import MissingBranchError
-from massgap.selections.objects import Event
-from massgap.selections.slepton_topology import Cuts, Found, slepton_topology
+from massgap.selections.objects.pairs import opposite_sign_pair
+from massgap.selections.slepton.topology import Cuts, Found, slepton_topology
 
 N = 20_000
 F4 = np.float32

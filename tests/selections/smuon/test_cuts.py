@@ -6,7 +6,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from massgap.selections.smuon_cuts import VETOES, cutflow_kernel, jet_vetoes
+from massgap.selections.smuon.cuts import VETOES, cutflow_kernel, jet_vetoes
 
 
 @pytest.mark.parametrize(

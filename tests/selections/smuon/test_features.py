@@ -9,11 +9,11 @@ import vector
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgap.selections.errors import SelectionError
-from massgap.selections.mt2 import mt2
-from massgap.selections.slepton_features import FlatMet
-from massgap.selections.smuon_cuts import CUTFLOW, VETOES
-from massgap.selections.smuon_features import (
+from massgap.arrays.errors import SelectionError
+from massgap.selections.observables.mt2.mt2 import mt2
+from massgap.selections.slepton.features import FlatMet
+from massgap.selections.smuon.cuts import CUTFLOW, VETOES
+from massgap.selections.smuon.features import (
     FEATURE_NAMES,
     FEATURES,
     LOW_LEVEL,

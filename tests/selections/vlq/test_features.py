@@ -9,12 +9,12 @@ import vector
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgap.selections.flat_objects import FlatObjects
-from massgap.selections.neutrino import neutrino_pz
-from massgap.selections.slepton_features import FlatMet
-from massgap.selections.vlq_features import CUTFLOW, FEATURE_NAMES, FEATURES, QUANTITIES, vlq_features
-from massgap.selections.vlq_objects import selected_leptons, slim_jets_kernel
-from massgap.selections.z_candidate import Z_MASS
+from massgap.arrays.flat import FlatObjects
+from massgap.selections.observables.neutrino import neutrino_pz
+from massgap.selections.observables.z_candidate import Z_MASS
+from massgap.selections.slepton.features import FlatMet
+from massgap.selections.vlq.features import CUTFLOW, FEATURE_NAMES, FEATURES, QUANTITIES, vlq_features
+from massgap.selections.vlq.objects import selected_leptons, slim_jets_kernel
 
 
 def lepton(pt, eta, phi, charge, flavour=13):

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgap.selections.delta4 import delta4, deltas
-from massgap.selections.delta4_noise import delta4_noise
-from massgap.selections.errors import SelectionError
+from massgap.arrays.errors import SelectionError
+from massgap.selections.observables.cascades.delta4 import delta4, deltas
+from massgap.selections.observables.cascades.delta4_noise import delta4_noise
 
 TRUTH = (390.0, 360.0, 330.0, 300.0)
 MUON = 0.1056583755

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgap.selections.endpoints import endpoints
+from massgap.selections.observables.cascades.endpoints import endpoints
 
 SPECTRA = {
     1: (1000.0, 100.0, 60.0, 40.0),

@@ -4,7 +4,7 @@ Independent of the package: the definition is minimised directly, max(m_T1^2, m_
 splittings.  The function is convex, so that two nested golden-section searches find its minimum; the
 coordinates are q = S sinh(u), which reaches splittings far outside the scale S of the input.
 
-Run as ``python tests/selections/make_mt2_reference.py`` (about ten minutes on two cores; needs mpmath).
+Run as ``python tests/selections/observables/mt2/make_mt2_reference.py`` (about ten minutes on two cores; needs mpmath).
 """
 
 from __future__ import annotations

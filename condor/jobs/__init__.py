@@ -1,0 +1,1 @@
+"""A run as HTCondor jobs: their set, record, log and output."""

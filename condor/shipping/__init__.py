@@ -1,0 +1,1 @@
+"""What travels to workers: the code and, where needed, the Python environment."""

@@ -1,0 +1,1 @@
+"""dask workers on a pool or at a facility."""

@@ -1,0 +1,1 @@
+"""Significances and limits of counted events, in closed form."""

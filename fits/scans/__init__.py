@@ -1,0 +1,1 @@
+"""Series of fits: score thresholds."""

@@ -1,0 +1,7 @@
+"""The command ``massgap``."""
+
+from __future__ import annotations
+
+from massgap.cli.group import main
+
+__all__ = ["main"]

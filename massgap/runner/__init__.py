@@ -1,0 +1,17 @@
+"""Runs of a processor over files: planning, executors, ledger, checkpoints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from massgap.lazy import face
+
+if TYPE_CHECKING:
+    from massgap.runner.runner import RunResult, run
+
+__all__ = ["RunResult", "run"]
+
+__getattr__, __dir__ = face(
+    __name__,
+    {"RunResult": "runner", "run": "runner"},
+)

@@ -1,0 +1,1 @@
+"""Finished chunks on disk, keyed on all that decides their content."""

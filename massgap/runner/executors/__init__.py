@@ -1,0 +1,1 @@
+"""Where chunks are worked on: this process, other processes, dask."""

@@ -1,0 +1,1 @@
+"""From feature tables to a trained model in a folder."""

@@ -1,0 +1,1 @@
+"""What an analysis is built on: flow of events, histograms, sums."""

@@ -1,0 +1,1 @@
+"""The parametrised detector and its cards."""

@@ -1,0 +1,1 @@
+"""Files of matrix-element events."""

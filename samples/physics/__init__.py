@@ -1,0 +1,1 @@
+"""Cross sections, spectra, decays and weights in closed form."""

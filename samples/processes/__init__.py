@@ -1,0 +1,1 @@
+"""Which processes there are, and their settings."""

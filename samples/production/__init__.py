@@ -1,0 +1,1 @@
+"""Making samples: plan, blocks, normalisation."""

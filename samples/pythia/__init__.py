@@ -1,0 +1,1 @@
+"""Driving Pythia: settings, filters, showers, matching."""

@@ -1,0 +1,1 @@
+"""The cascade-decay study: cuts, observables, maps."""

@@ -1,0 +1,1 @@
+"""The VBF electroweakino search: preselection and observables."""

@@ -1,0 +1,1 @@
+"""Observables, one physical quantity per file."""

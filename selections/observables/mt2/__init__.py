@@ -1,0 +1,1 @@
+"""The stransverse mass M_T2."""

@@ -1,0 +1,1 @@
+"""The slepton search: topology, observables, pre-cuts."""

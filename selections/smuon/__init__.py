@@ -1,0 +1,1 @@
+"""The smuon search: cuts and observables."""

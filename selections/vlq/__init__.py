@@ -1,0 +1,1 @@
+"""The vector-like-quark search: objects and observables."""
