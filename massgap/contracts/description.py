@@ -1,10 +1,18 @@
-"""What a feature list says of one observable: name, label, unit, range and meaning."""
+"""What an analysis says of itself: observables, regions with their cuts, scores.
+
+The base of all analyses writes the description into the manifest of a run; reports, training and fits read it from there.
+A run is thus drawn as it was described when it was made, and an analysis of one's own as well as a shipped one.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Self
 
-__all__ = ["Feature"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["Cut", "Description", "Feature", "ProcessLabel", "Region", "Score"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +31,8 @@ class Feature:
         Range and number of bins of the histogram.
     description
         One sentence in plain words.
+    group
+        What it belongs to in a table of observables, for instance "Angles".
 
     Examples
     --------
@@ -31,14 +41,207 @@ class Feature:
     """
 
     name: str
-    label: str
-    unit: str
-    low: float
-    high: float
-    bins: int
-    description: str
+    label: str = ""
+    unit: str = ""
+    low: float = 0.0
+    high: float = 1.0
+    bins: int = 50
+    description: str = ""
+    group: str = ""
 
     @property
     def axis_label(self) -> str:
         """Label with unit, as an axis shows it."""
-        return f"{self.label} [{self.unit}]" if self.unit else self.label
+        label = self.label or self.name
+        return f"{label} [{self.unit}]" if self.unit else label
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A cut on one observable, one of those that define a region.
+
+    Parameters
+    ----------
+    name
+        Name of the step in the cutflow, and of the N-1 histogram ``nminus1_<name>``.
+    feature
+        The observable that it cuts on.
+    passes
+        Function of the observable's values, shape (n,), that gives a boolean for each.  It is not stored.
+    edges
+        The values at which it cuts, in the observable's unit: figures draw a line there.
+    label
+        What a table shows; the name by default.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Cut("met", "met", lambda met: met > 110.0, edges=(110.0,)).passes(np.array([100.0, 120.0])).tolist()
+    [False, True]
+    """
+
+    name: str
+    feature: str
+    passes: Callable[[Any], Any] | None = field(default=None, compare=False, repr=False)
+    edges: tuple[float, ...] = ()
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of the selected events: an entry of the axis ``region`` of the histograms.
+
+    Regions of different channels share no event and may be combined in a fit; those of one channel are alternatives,
+    and may overlap.
+
+    Parameters
+    ----------
+    name
+        Name on the axis and, as ``region_<name>``, in feature tables.
+    label
+        What figures and tables show; the name by default.
+    channel
+        The channel that it belongs to; that of the analysis by default.
+    within
+        The wider region of which it is a part, if any: "before" to its "after" in figures.
+    cuts
+        Cuts on observables that define it, in the order of the cutflow; empty where the analysis sets it itself.
+    """
+
+    name: str
+    label: str = ""
+    channel: str = ""
+    within: str = ""
+    cuts: tuple[Cut, ...] = ()
+
+
+@dataclass(frozen=True)
+class Score:
+    """A classifier's answer for each event, with a histogram and a column in the feature table.
+
+    Parameters
+    ----------
+    name
+        By which ``--model name=FILE`` gives its model.
+    label
+        Label of its axis.
+    regions
+        Regions in which its histogram is filled; all by default.
+    features
+        Observables that its model needs, in order; those of the analysis by default.
+    bins, low, high
+        Binning of its histogram.
+
+    Examples
+    --------
+    >>> Score("score").column, Score("low").column
+    ('score', 'score_low')
+    """
+
+    name: str
+    label: str = ""
+    regions: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    bins: int = 400
+    low: float = 0.0
+    high: float = 1.0
+
+    @property
+    def column(self) -> str:
+        """Name of its histogram and of its column in the feature table."""
+        return "score" if self.name == "score" else f"score_{self.name}"
+
+
+@dataclass(frozen=True)
+class ProcessLabel:
+    """How figures show a process: its label, and a colour of matplotlib ("" for one of the palette)."""
+
+    label: str
+    color: str = ""
+
+
+@dataclass(frozen=True)
+class Description:
+    """All that an analysis says of itself.
+
+    Parameters
+    ----------
+    analysis, title
+        Its name, and what a page is headed with.
+    features
+        Its observables.
+    regions
+        Its regions, the widest of each channel first.
+    scores
+        Its scores, with a model or without.
+    processes
+        Process -> label and colour, for those that have one.
+    luminosity
+        fb-1 for which figures, scans and fits are made where nobody says another one.
+    source
+        The paper that it follows.
+
+    Examples
+    --------
+    >>> described = Description("z_jets", regions=(Region("sr", cuts=(Cut("met", "met", edges=(50.0,)),)),))
+    >>> Description.from_dict(described.as_dict()) == described
+    True
+    """
+
+    analysis: str = ""
+    title: str = ""
+    features: tuple[Feature, ...] = ()
+    regions: tuple[Region, ...] = ()
+    scores: tuple[Score, ...] = ()
+    processes: dict[str, ProcessLabel] = field(default_factory=dict)
+    luminosity: float | None = None
+    source: str = ""
+
+    def feature(self, name: str) -> Feature:
+        """The observable of that name; one without any label if it is not described."""
+        return next((f for f in self.features if f.name == name), Feature(name))
+
+    def region(self, name: str) -> Region:
+        """The region of that name; one without any label if it is not described."""
+        return next((r for r in self.regions if r.name == name), Region(name))
+
+    @property
+    def cuts(self) -> dict[str, tuple[str, Cut]]:
+        """Name of each cut of a region -> the region's name and the cut."""
+        return {cut.name: (region.name, cut) for region in self.regions for cut in region.cuts}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for a manifest; functions are left out."""
+        out = asdict(self)
+        for region in out["regions"]:
+            for cut in region["cuts"]:
+                del cut["passes"]
+        return out
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any] | None) -> Self:
+        """The inverse of :meth:`as_dict`; unknown keys are left out, so that a newer run can be read."""
+        data = data or {}
+        known = _known(cls, data)
+        known["features"] = tuple(Feature(**_known(Feature, entry)) for entry in data.get("features", ()))
+        known["regions"] = tuple(_region(entry) for entry in data.get("regions", ()))
+        known["scores"] = tuple(Score(**_tuples(_known(Score, entry))) for entry in data.get("scores", ()))
+        known["processes"] = {
+            name: ProcessLabel(**_known(ProcessLabel, entry))
+            for name, entry in data.get("processes", {}).items()
+        }
+        return cls(**known)
+
+
+def _known(cls: type, data: dict[str, Any]) -> dict[str, Any]:
+    names = {f.name for f in fields(cls)}
+    return {key: value for key, value in data.items() if key in names}
+
+
+def _tuples(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+
+
+def _region(data: dict[str, Any]) -> Region:
+    cuts: Iterable[dict[str, Any]] = data.get("cuts", ())
+    return Region(**{**_known(Region, data), "cuts": tuple(Cut(**_tuples(_known(Cut, cut))) for cut in cuts)})
