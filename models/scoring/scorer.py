@@ -24,8 +24,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.models.errors import FeatureError, ModelError, ModelFileError
+from massgap.models.scoring.feature_names import agreed_features, difference_of_features
 from massgap.models.scoring.onnx_file import Description, describe
-from massgap.models.scoring.trees import TreeModel, UnsupportedTreesError, probes, read_trees
+from massgap.models.scoring.tree_reading import read_trees
+from massgap.models.scoring.trees import TreeModel, UnsupportedTreesError, probes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +108,7 @@ class OnnxScorer:
         self._sha256 = hashlib.sha256(content).hexdigest()
         self._session: Any = None
         self._description: Description = describe(content, name)
-        self._features = _agreed_features(self._description, features, name)
+        self._features = agreed_features(self._description, features, name)
         self._open()  # a damaged tree or an unknown operator shows here, not on a worker
         self._trees: TreeModel | None = None
         self._probes: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
@@ -315,7 +317,7 @@ class OnnxScorer:
         missing = [name for name in self._features if name not in columns]
         extra = [name for name in columns if name not in set(self._features)]
         if missing or extra:
-            raise FeatureError(_difference(self.path, self._features, list(columns)))
+            raise FeatureError(difference_of_features(self.path, self._features, list(columns)))
         arrays = [np.asarray(columns[name]) for name in self._features]
         n = arrays[0].size
         x = np.empty((len(arrays), n), dtype=np.float32).T  # a column after the other, as they come
@@ -386,50 +388,6 @@ def _check_against_training(file: Path, content: bytes) -> None:
             f"{wanted[:12]}...: the file was changed or the training was interrupted; train again."
         )
         raise ModelFileError(msg)
-
-
-def _agreed_features(model: Description, wanted: Sequence[str] | None, path: str) -> tuple[str, ...]:
-    """Return the feature names that the model's metadata and the caller agree on."""
-    if isinstance(wanted, str):
-        msg = f"features must be a list of names, not the text {wanted!r}."
-        raise FeatureError(msg)
-    names = model.features if model.features is not None else wanted
-    if names is None:
-        msg = (
-            f"The model {path} has no feature names in its metadata (massgap.features): "
-            f"give features=[...], the {model.width} names in the order of its input."
-        )
-        raise FeatureError(msg)
-    if wanted is not None and list(wanted) != list(names):
-        raise FeatureError(_difference(path, names, wanted))
-    if len(set(names)) != len(names):
-        msg = f"The features of the model {path} are not unique: {', '.join(names)}."
-        raise FeatureError(msg)
-    if model.width is not None and model.width != len(names):
-        source = "its metadata names" if model.features is not None else "features names"
-        msg = f"The input of the model {path} is {model.width} wide, but {source} {len(names)}: {', '.join(names)}."
-        raise FeatureError(msg)
-    return tuple(names)
-
-
-def _difference(path: str, model: Sequence[str], given: Sequence[str]) -> str:
-    """Say in which way two lists of features differ, and show both."""
-    missing = [name for name in model if name not in given]
-    extra = [name for name in given if name not in model]
-    what = []
-    if missing:
-        what.append(f"missing: {', '.join(missing)}")
-    if extra:
-        what.append(f"not in the model: {', '.join(extra)}")
-    if not what and len(model) != len(given):
-        what.append(f"{len(given)} names instead of {len(model)}")
-    if not what:
-        i = next(i for i, (a, b) in enumerate(zip(model, given, strict=True)) if a != b)
-        what.append(f"another order, first at position {i}: {model[i]} in the model, {given[i]} given")
-    return (
-        f"The features given differ from those of the model {path} ({'; '.join(what)}). "
-        f"The model takes {', '.join(model)}; given are {', '.join(given)}."
-    )
 
 
 def _largest_difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

@@ -13,7 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 from massgap.models.errors import ModelError, ModelFileError
 from massgap.models.scoring import scorer as scorer_module
 from massgap.models.scoring.scorer import OnnxScorer
-from massgap.models.scoring.trees import TreeModel, UnsupportedTreesError, probes, read_trees
+from massgap.models.scoring.tree_reading import read_trees
+from massgap.models.scoring.trees import TreeModel, UnsupportedTreesError, probes
 
 WIDTH = 5
 F32 = np.float32

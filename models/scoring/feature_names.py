@@ -1,0 +1,73 @@
+"""Whether the features of a model are those that somebody can provide: names and order, before any event is scored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from massgap.models.errors import FeatureError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from massgap.models.scoring.onnx_file import Description
+
+__all__ = ["agreed_features", "difference_of_features"]
+
+
+def agreed_features(model: Description, wanted: Sequence[str] | None, path: str) -> tuple[str, ...]:
+    """Return the feature names that the model's metadata and the caller agree on.
+
+    Parameters
+    ----------
+    model
+        What the file says about itself.
+    wanted
+        Names, in order, that the caller can provide; None takes those of the metadata.
+    path
+        What messages call the model.
+
+    Raises
+    ------
+    FeatureError
+        If neither gives names, the two differ, a name comes twice, or the input has another width.
+    """
+    if isinstance(wanted, str):
+        msg = f"features must be a list of names, not the text {wanted!r}."
+        raise FeatureError(msg)
+    names = model.features if model.features is not None else wanted
+    if names is None:
+        msg = (
+            f"The model {path} has no feature names in its metadata (massgap.features): "
+            f"give features=[...], the {model.width} names in the order of its input."
+        )
+        raise FeatureError(msg)
+    if wanted is not None and list(wanted) != list(names):
+        raise FeatureError(difference_of_features(path, names, wanted))
+    if len(set(names)) != len(names):
+        msg = f"The features of the model {path} are not unique: {', '.join(names)}."
+        raise FeatureError(msg)
+    if model.width is not None and model.width != len(names):
+        source = "its metadata names" if model.features is not None else "features names"
+        msg = f"The input of the model {path} is {model.width} wide, but {source} {len(names)}: {', '.join(names)}."
+        raise FeatureError(msg)
+    return tuple(names)
+
+
+def difference_of_features(path: str, model: Sequence[str], given: Sequence[str]) -> str:
+    """Say in which way two lists of features differ, and show both."""
+    missing = [name for name in model if name not in given]
+    extra = [name for name in given if name not in model]
+    what = []
+    if missing:
+        what.append(f"missing: {', '.join(missing)}")
+    if extra:
+        what.append(f"not in the model: {', '.join(extra)}")
+    if not what and len(model) != len(given):
+        what.append(f"{len(given)} names instead of {len(model)}")
+    if not what:
+        i = next(i for i, (a, b) in enumerate(zip(model, given, strict=True)) if a != b)
+        what.append(f"another order, first at position {i}: {model[i]} in the model, {given[i]} given")
+    return (
+        f"The features given differ from those of the model {path} ({'; '.join(what)}). "
+        f"The model takes {', '.join(model)}; given are {', '.join(given)}."
+    )
