@@ -72,12 +72,16 @@ class Cut:
         The values at which it cuts, in the observable's unit: figures draw a line there.
     label
         What a table shows; the name by default.
+    keeps
+        For each of the intervals that the edges make, from the lowest: is it kept?  Figures shade the others.
+        What is stored is found from ``passes``, so that the two cannot differ.
 
     Examples
     --------
     >>> import numpy as np
-    >>> Cut("met", "met", lambda met: met > 110.0, edges=(110.0,)).passes(np.array([100.0, 120.0])).tolist()
-    [False, True]
+    >>> cut = Cut("z_window", "m_ll", lambda m: (m < 81.0) | (m > 101.0), edges=(81.0, 101.0))
+    >>> cut.passes(np.array([80.0, 91.0])).tolist(), cut.kept
+    ([True, False], (True, False, True))
     """
 
     name: str
@@ -85,6 +89,19 @@ class Cut:
     passes: Callable[[Any], Any] | None = field(default=None, compare=False, repr=False)
     edges: tuple[float, ...] = ()
     label: str = ""
+    keeps: tuple[bool, ...] = field(default=(), compare=False)
+
+    @property
+    def kept(self) -> tuple[bool, ...]:
+        """Which of the intervals between the edges it keeps; empty if that is not known."""
+        if self.keeps or self.passes is None or not self.edges:
+            return self.keeps
+        import numpy as np
+
+        edges = np.asarray(self.edges, dtype=float)
+        reach = max(float(edges[-1] - edges[0]), abs(float(edges[0]))) or 1.0
+        inside = np.concatenate([[edges[0] - reach], 0.5 * (edges[1:] + edges[:-1]), [edges[-1] + reach]])
+        return tuple(bool(kept) for kept in np.asarray(self.passes(inside)))
 
 
 @dataclass(frozen=True)
@@ -213,9 +230,10 @@ class Description:
     def as_dict(self) -> dict[str, Any]:
         """Plain data for a manifest; functions are left out."""
         out = asdict(self)
-        for region in out["regions"]:
-            for cut in region["cuts"]:
-                del cut["passes"]
+        for region, stored in zip(self.regions, out["regions"], strict=True):
+            for cut, entry in zip(region.cuts, stored["cuts"], strict=True):
+                del entry["passes"]
+                entry["keeps"] = cut.kept
         return out
 
     @classmethod

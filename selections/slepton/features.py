@@ -18,124 +18,13 @@ from massgap.selections.observables.invariant_mass import invariant_mass_squared
 from massgap.selections.observables.mt2.mt2 import mt2_pair_block
 from massgap.selections.observables.ratios import over_met_kernel, ratio_mt2_kernel
 from massgap.selections.observables.transverse_sums import effective_mass_kernel
+from massgap.selections.slepton.observables import FEATURE_NAMES, FEATURES
 
 if TYPE_CHECKING:
     from massgap.arrays.elementwise import Floats
     from massgap.arrays.flat_collection import FlatCollection
 
 __all__ = ["FEATURES", "FEATURE_NAMES", "Feature", "FlatMet", "FlatObject", "pick", "slepton_features"]
-
-
-FEATURES: tuple[Feature, ...] = (
-    Feature("m_ll", r"$m_{\ell\ell}$", "GeV", 0, 500, 50, "Invariant mass of the two leptons"),
-    Feature("m_j", r"$m_{j}$", "GeV", 0, 60, 60, "Mass of the jet"),
-    Feature("mt2_0", r"$M_{T2}^{0}$", "GeV", 0, 200, 50, "Stransverse mass for massless invisible particles"),
-    Feature(
-        "mt2_100",
-        r"$M_{T2}^{100}$",
-        "GeV",
-        100,
-        250,
-        75,
-        "Stransverse mass for invisible particles of 100 GeV",
-    ),
-    Feature(
-        "m_tautau", r"$m_{\tau\tau}$", "GeV", -1000, 1000, 80, "Signed ditau mass with the jet as recoil"
-    ),
-    Feature("met", r"$E_{T}^{miss}$", "GeV", 0, 500, 50, "Missing transverse momentum"),
-    Feature("ht", r"$H_{T}$", "GeV", 0, 600, 60, "Scalar sum of the jets' transverse momenta"),
-    Feature(
-        "meff", r"$M_{eff}$", "GeV", 0, 1000, 50, "Sum of missing transverse momentum and scalar jet sum"
-    ),
-    Feature("pt_l1", r"$p_{T}^{\ell_1}$", "GeV", 0, 300, 60, "Transverse momentum of the leading lepton"),
-    Feature("pt_l2", r"$p_{T}^{\ell_2}$", "GeV", 0, 150, 50, "Transverse momentum of the second lepton"),
-    Feature("pt_j", r"$p_{T}^{j}$", "GeV", 0, 500, 50, "Transverse momentum of the jet"),
-    Feature(
-        "ratio_mt2",
-        r"$(M_{T2}^{100} - 100\,GeV) / M_{T2}^{0}$",
-        "",
-        0,
-        20,
-        50,
-        "Ratio of the two excess masses",
-    ),
-    Feature(
-        "pt_l1_over_met",
-        r"$p_{T}^{\ell_1} / E_{T}^{miss}$",
-        "",
-        0,
-        5,
-        50,
-        "Leading lepton over missing momentum",
-    ),
-    Feature(
-        "pt_l2_over_met",
-        r"$p_{T}^{\ell_2} / E_{T}^{miss}$",
-        "",
-        0,
-        3,
-        50,
-        "Second lepton over missing momentum",
-    ),
-    Feature("pt_j_over_met", r"$p_{T}^{j} / E_{T}^{miss}$", "", 0, 5, 50, "Jet over missing momentum"),
-    Feature(
-        "dphi_l1_met",
-        r"$|\Delta\phi(\ell_1, E_{T}^{miss})|$",
-        "rad",
-        0,
-        math.pi,
-        32,
-        "Leading lepton to missing momentum",
-    ),
-    Feature(
-        "dphi_l2_met",
-        r"$|\Delta\phi(\ell_2, E_{T}^{miss})|$",
-        "rad",
-        0,
-        math.pi,
-        32,
-        "Second lepton to missing momentum",
-    ),
-    Feature(
-        "dphi_j_met", r"$|\Delta\phi(j, E_{T}^{miss})|$", "rad", 0, math.pi, 32, "Jet to missing momentum"
-    ),
-    Feature("dphi_l1_l2", r"$|\Delta\phi(\ell_1, \ell_2)|$", "rad", 0, math.pi, 32, "Between the leptons"),
-    Feature("dphi_l1_j", r"$|\Delta\phi(\ell_1, j)|$", "rad", 0, math.pi, 32, "Leading lepton to jet"),
-    Feature("dphi_l2_j", r"$|\Delta\phi(\ell_2, j)|$", "rad", 0, math.pi, 32, "Second lepton to jet"),
-    Feature(
-        "cos_theta_star",
-        r"$|\cos\theta^{*}|$",
-        "",
-        0,
-        1,
-        50,
-        "Scattering angle of the leptons, boosted along the beam",
-    ),
-    Feature(
-        "tanh_deta_l1_j",
-        r"$\tanh|\Delta\eta(\ell_1, j)|$",
-        "",
-        0,
-        1,
-        50,
-        "Leading lepton to jet in pseudorapidity",
-    ),
-    Feature(
-        "tanh_deta_l2_j",
-        r"$\tanh|\Delta\eta(\ell_2, j)|$",
-        "",
-        0,
-        1,
-        50,
-        "Second lepton to jet in pseudorapidity",
-    ),
-    Feature("eta_l1", r"$\eta^{\ell_1}$", "", -2.5, 2.5, 50, "Pseudorapidity of the leading lepton"),
-    Feature("eta_l2", r"$\eta^{\ell_2}$", "", -2.5, 2.5, 50, "Pseudorapidity of the second lepton"),
-    Feature("eta_j", r"$\eta^{j}$", "", -2.5, 2.5, 50, "Pseudorapidity of the jet"),
-)
-"""The observables of Table II, in its order; histograms of typical 13 TeV events lie inside the ranges."""
-
-FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 MT2_0, MT2_100 = FEATURE_NAMES.index("mt2_0"), FEATURE_NAMES.index("mt2_100")
 
 
