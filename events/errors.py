@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from massgap.arrays.errors import SelectionError
+from massgap.errors import MassgapError
 
 __all__ = [
+    "FileProblem",
     "ImpossibleValueError",
     "MissingBranchError",
     "NonFiniteError",
     "SelectionError",
     "UnknownFormatError",
 ]
+
+
+class FileProblem(MassgapError):
+    """A file that cannot be processed: missing, damaged, of an unknown format, or without a needed branch."""
 
 
 class UnknownFormatError(SelectionError):

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap.contracts.errors import HistogramError
 from massgap.contracts.run_folder import open_run
-from massgap.fits.errors import FitError, HistogramError
+from massgap.fits.errors import FitError
 from massgap.fits.inference.hypothesis_tests import discovery, signal_strength, upper_limit
 from massgap.fits.inference.likelihood import Likelihood
 from massgap.fits.scans.threshold_scan import ScanOptions, scan_thresholds

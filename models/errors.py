@@ -9,10 +9,6 @@ class ModelError(MassgapError):
     """Base of all errors that the models raise."""
 
 
-class TableError(ModelError):
-    """A feature table or run folder that cannot be trained on."""
-
-
 class FeatureError(ModelError):
     """Features of the model and features at hand differ; the message names both sides."""
 

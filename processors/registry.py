@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from massgap.arrays.errors import SelectionError
-from massgap.models.errors import ModelError
+from massgap.errors import MassgapError
 from massgap.processors.errors import ProcessorError
 
 __all__ = ["ANALYSES", "find_processor", "make_processor"]
@@ -112,7 +111,7 @@ def make_processor(name: str, **options: Any) -> Any:
         raise ProcessorError(msg)
     try:
         return cls(**options)
-    except (ProcessorError, SelectionError, ModelError):
+    except MassgapError:
         raise
     except (TypeError, ValueError) as error:
         msg = f"{name}: an option has a value that it cannot take ({error})"

@@ -9,10 +9,6 @@ class SampleError(MassgapError):
     """Base of all errors that the samples room raises."""
 
 
-class FilesetError(SampleError):
-    """A fileset that cannot be read, or that does not say how to weight its events."""
-
-
 class UnknownProcessError(SampleError):
     """A process or analysis that the catalogue does not know."""
 

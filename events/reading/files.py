@@ -9,9 +9,9 @@ from typing import Any
 
 from massgap.arrays.errors import SelectionError
 from massgap.events.columns import DELPHES, event_format
+from massgap.events.errors import FileProblem
 from massgap.events.reading.faults import AUTHENTICATION, PERMANENT, TRANSIENT, kind_of_fault
 from massgap.events.reading.tree import LeanFile, LeanTree
-from massgap.processors.errors import FileProblem
 
 __all__ = ["FileInfo", "inspect_file"]
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap.contracts.errors import HistogramError
 from massgap.fits.counting.significance import asimov, s_over_1pb
-from massgap.fits.errors import FitError, HistogramError
+from massgap.fits.errors import FitError
 from massgap.fits.scans.smoothing import smooth_cumulative
 
 if TYPE_CHECKING:

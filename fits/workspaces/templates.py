@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from massgap.fits.errors import BinningError, HistogramError, WorkspaceError
+from massgap.contracts.errors import HistogramError
+from massgap.fits.errors import BinningError, WorkspaceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

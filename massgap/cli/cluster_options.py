@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +15,6 @@ __all__ = [
     "add_options",
     "batch_options",
     "executor_options",
-    "folder_of",
     "take_cluster",
 ]
 
@@ -111,8 +109,3 @@ def take_cluster(settings: dict[str, Any]) -> dict[str, Any]:
     """Take the options of batch jobs that were given out of a command's settings."""
     taken = {name: settings.pop(name) for name in BATCH_OPTIONS if name in settings}
     return {name: value for name, value in taken.items() if value not in (None, {})}
-
-
-def folder_of(out: Path | None) -> Path:
-    """Where logs and submit descriptions of a cluster go."""
-    return Path("massgap-cluster") if out is None else out / "cluster"

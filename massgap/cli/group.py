@@ -33,6 +33,7 @@ from massgap.cli.run_options import (
     take_options,
 )
 from massgap.cli.words import print_run
+from massgap.errors import MassgapError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +59,7 @@ class _Group(click.Group):
         except Exception as error:  # noqa: BLE001 - the last place where a person can be told
             if ctx.params.get("debug"):
                 traceback.print_exc()
-            elif isinstance(error, _known_errors()):
+            elif isinstance(error, MassgapError):
                 say(f"Error: {error}")
             elif isinstance(error, OSError):
                 name = f"{error.filename}: " if error.filename else ""
@@ -85,18 +86,6 @@ def _terminate_as_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _known_errors() -> tuple[type[Exception], ...]:
-    from massgap.arrays.errors import SelectionError
-    from massgap.condor.errors import CondorError
-    from massgap.fits.errors import FitError
-    from massgap.models.errors import ModelError
-    from massgap.processors.errors import ProcessorError
-    from massgap.reports.errors import ReportError
-    from massgap.samples.errors import SampleError
-
-    return (SampleError, SelectionError, ModelError, ProcessorError, CondorError, FitError, ReportError)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from massgap.samples.errors import FilesetError
+from massgap.contracts.errors import FilesetError
 
 #: Keys that coffea's runner writes into a chunk's metadata itself (coffea 2026.9, processor/executor.py).
 RESERVED_KEYS = frozenset(
@@ -146,7 +146,7 @@ def validate_fileset(
     >>> validate_fileset({"zz": {"files": ["root://host//zz.root"], "metadata": {}}})
     Traceback (most recent call last):
     ...
-    massgap.samples.errors.FilesetError: fileset: dataset 'zz' has no xsec_fb: ...
+    massgap.contracts.errors.FilesetError: fileset: dataset 'zz' has no xsec_fb: ...
     """
     if not isinstance(fileset, Mapping):
         msg = f'{source} is not a fileset: expected {{dataset: {{"files": ..., "metadata": ...}}}}'

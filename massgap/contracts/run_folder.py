@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hist import Hist
-from uhi.io.json import object_hook
+from massgap.contracts.errors import HistogramError, IncompleteRunError, RunFolderError
+from massgap.contracts.histograms import read_histograms
+from massgap.contracts.writing import read_json
 
-from massgap.fits.errors import HistogramError, IncompleteRunError, RunFolderError
+if TYPE_CHECKING:
+    from hist import Hist
 
-__all__ = ["RunFolder", "open_run"]
+__all__ = ["RUN_FORMAT", "RunFolder", "open_run"]
+
+RUN_FORMAT = "massgap-run/1"
 
 
 @dataclass(frozen=True)
@@ -34,28 +37,17 @@ class RunFolder:
     @cached_property
     def histograms(self) -> dict[str, Hist[Any]]:
         """All histograms by name, contents in fb (data in events)."""
-        content = _read_json(self.path / "histograms.json", "massgap-histograms/", object_hook=object_hook)
-        out: dict[str, Hist[Any]] = {}
-        for name, form in content.get("histograms", {}).items():
-            try:
-                out[name] = Hist(form)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                message = (
-                    f"{self.path / 'histograms.json'}: histogram '{name}' is not in UHI form ({error}). "
-                    "Run the analysis again into this folder."
-                )
-                raise RunFolderError(message) from error
-        return out
+        return read_histograms(self.path / "histograms.json")
 
     @cached_property
     def cutflow(self) -> dict[str, Any]:
         """Content of ``cutflow.json``."""
-        return _read_json(self.path / "cutflow.json", "massgap-cutflow/")
+        return _read(self.path / "cutflow.json", "massgap-cutflow/1")
 
     @cached_property
     def ledger(self) -> dict[str, Any]:
         """Content of ``ledger.json``."""
-        return _read_json(self.path / "ledger.json", "massgap-ledger/")
+        return _read(self.path / "ledger.json", "massgap-ledger/1")
 
     @property
     def signals(self) -> tuple[str, ...]:
@@ -155,33 +147,21 @@ def open_run(path: str | Path) -> RunFolder:
     if not folder.is_dir():
         message = f"{folder} is no folder. Give the folder that massgap run has written (its --out)."
         raise RunFolderError(message)
-    manifest = _read_json(folder / "manifest.json", "massgap-run/")
+    manifest = _read(folder / "manifest.json", RUN_FORMAT)
     if not isinstance(manifest.get("datasets"), dict) or not manifest["datasets"]:
         message = f"{folder / 'manifest.json'} lists no datasets. Run the analysis again into this folder."
         raise RunFolderError(message)
     return RunFolder(folder, manifest)
 
 
-def _read_json(path: Path, expected: str, **options: Any) -> dict[str, Any]:
-    """Read one file of the folder and check its format up to the major version."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        message = f"{path} is missing: {path.parent} is not a finished run folder. Run the analysis first."
-        raise RunFolderError(message) from None
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"{path} cannot be read ({error})."
-        raise RunFolderError(message) from error
-    try:
-        content = json.loads(text, **options)
-    except json.JSONDecodeError as error:
-        message = f"{path} is damaged (line {error.lineno}: {error.msg}). Run the analysis again."
-        raise RunFolderError(message) from error
-    found = content.get("format") if isinstance(content, dict) else None
-    if found != f"{expected}1":
-        message = f"{path} has the format {found!r}, but '{expected}1' is needed."
-        raise RunFolderError(message)
-    return dict(content)
+def _read(path: Path, form: str) -> dict[str, Any]:
+    return read_json(
+        path,
+        form,
+        missing=f"{path.parent} is not a finished run folder",
+        remedy="Run the analysis again into this folder.",
+        error=RunFolderError,
+    )
 
 
 def _describe_loss(ledger: dict[str, Any]) -> str:

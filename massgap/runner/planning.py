@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.events.reading.faults import TRANSIENT
 from massgap.processors.base.tally import normalisation
-from massgap.processors.errors import ProcessorError
+from massgap.runner.errors import RunnerError
 from massgap.runner.executors.local import Executor, IterativeExecutor, Lost
 from massgap.runner.ledger import BadFile, ChunkEntry, Ledger
 from massgap.runner.progress import Progress
@@ -93,15 +93,15 @@ def make_plan(
 
     Raises
     ------
-    ProcessorError
+    RunnerError
         If an argument is wrong, the fileset is empty, data are mixed with simulation, or credentials are refused.
     """
     if chunksize is not None and chunksize < 1:
         msg = f"the chunk size must be at least 1, not {chunksize}"
-        raise ProcessorError(msg)
+        raise RunnerError(msg)
     if not fileset or not any(entry["files"] for entry in fileset.values()):
         msg = "the fileset holds no files"
-        raise ProcessorError(msg)
+        raise RunnerError(msg)
     infos = _inspect(
         fileset, executor or IterativeExecutor(), ledger, retries or Retries(), progress or (lambda _: None)
     )
@@ -141,7 +141,7 @@ def _inspect(
                 outcome.attempts += before.attempts if before else 0
                 outcomes[todo[k]] = outcome
             if outcomes[todo[k]].kind in STOPS_THE_RUN:
-                raise ProcessorError(str(outcomes[todo[k]].error))
+                raise RunnerError(str(outcomes[todo[k]].error))
             failed = sum(o.error is not None for o in outcomes.values())
             report(Progress("inspect", len(outcomes), len(wanted), failed, 0, time.perf_counter() - start))
         todo = [i for i in todo if outcomes[i].kind == TRANSIENT]
@@ -220,10 +220,10 @@ def _check_kind(dataset: str, metadata: dict[str, Any], infos: list[FileInfo]) -
     is_data = metadata.get("is_data")
     if is_data and simulated:
         msg = f'dataset {dataset!r} is declared as data, but {simulated[0]} is simulation (it has generator weights); set "is_data" to false'
-        raise ProcessorError(msg)
+        raise RunnerError(msg)
     if is_data is None and simulated and data:
         msg = f"data mixed with simulation in {dataset!r}: {data[0]} has no generator weights, {simulated[0]} has; run them as two datasets"
-        raise ProcessorError(msg)
+        raise RunnerError(msg)
 
 
 def _chunks(infos: dict[tuple[str, str], FileInfo], chunksize: int) -> list[Chunk]:

@@ -14,13 +14,15 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from massgap.contracts.run_writer import find_histograms
+from massgap.contracts.histograms import find_histograms
+from massgap.contracts.writing import digest
+from massgap.errors import MassgapError
 from massgap.events.reading.faults import TRANSIENT
 from massgap.processors.base.analysis import Analysis
-from massgap.processors.errors import IncompleteRunError, ProcessorError
-from massgap.runner.checkpoints.fingerprint import code_hash, digest, processor_identity
+from massgap.runner.checkpoints.fingerprint import code_hash, processor_identity
 from massgap.runner.checkpoints.folder import CheckpointError, Checkpoints, chunk_keys
 from massgap.runner.checkpoints.merge_tree import FAN_IN, MergeTree, Node, leaves_of
+from massgap.runner.errors import IncompleteRunError, RunnerError
 from massgap.runner.estimate import describe_plan
 from massgap.runner.executors.interrupts import held_interrupts
 from massgap.runner.executors.local import Executor, IterativeExecutor, Lost, bound
@@ -165,7 +167,7 @@ def run(
 
     Raises
     ------
-    ProcessorError
+    RunnerError
         If an argument is wrong, the fileset is empty, or credentials are refused.
     """
     executor = executor or IterativeExecutor()
@@ -246,7 +248,7 @@ def finish(processor: Any, accumulator: Any, result: RunResult, plan: Plan) -> N
                         ]
         output = processor.postprocess(accumulator)
     except Exception as error:  # noqa: BLE001 - of any processor; the finished chunks and the ledger must survive it
-        known = isinstance(error, ProcessorError)
+        known = isinstance(error, MassgapError)
         ledger.errors.append(
             str(error)
             if known
@@ -265,7 +267,7 @@ def finish(processor: Any, accumulator: Any, result: RunResult, plan: Plan) -> N
             ledger.expected = dict.fromkeys(ledger.expected)
 
 
-class _Stop(ProcessorError):
+class _Stop(RunnerError):
     """Every further chunk would fail for the same reason."""
 
 

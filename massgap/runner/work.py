@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from massgap.arrays.errors import SelectionError
+from massgap.events.errors import FileProblem
 from massgap.events.reading.faults import (
     AUTHENTICATION,
     AUTHENTICATION_REMEDY,
@@ -29,7 +30,7 @@ from massgap.events.reading.schemas import schema_for
 from massgap.events.reading.tree import LeanFile, LeanTree
 from massgap.events.reading.tree_columns import TreeColumns
 from massgap.processors.base.analysis import Analysis
-from massgap.processors.errors import FileProblem, ProcessorError
+from massgap.processors.errors import ProcessorError
 from massgap.runner.checkpoints.fingerprint import code_hash
 from massgap.runner.checkpoints.merge_tree import Node, combine
 
@@ -188,7 +189,7 @@ def inspect_work(item: tuple[str, str | None], retries: Retries | None = None) -
         try:
             info = inspect_file(path, tree)
             return Outcome(info, seconds=time.perf_counter() - start, host=_host(), attempts=attempt)
-        except ProcessorError as error:
+        except FileProblem as error:
             outcome = _failure(error, str(error), path, start, attempt)
         except Exception as error:  # noqa: BLE001 - one bad file must not end a run
             outcome = _failure(error, f"{path}: {type(error).__name__}: {error}", path, start, attempt)
@@ -253,7 +254,7 @@ def _attempt(shared: SharedWork, chunk: Chunk, attempt: int) -> Outcome:
         processor = _processor(shared.key, shared.pickled)
         metadata = shared.metadata[chunk.dataset]
         value = processor.process(open_events(chunk, metadata, columns=isinstance(processor, Analysis)))
-    except (ProcessorError, SelectionError) as error:
+    except (ProcessorError, SelectionError, FileProblem) as error:
         return _failure(error, str(error), chunk.path, start, attempt)
     except Exception as error:  # noqa: BLE001 - one bad chunk must not end a run
         return _failure(error, _explain(chunk, error), chunk.path, start, attempt)

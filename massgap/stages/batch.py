@@ -83,7 +83,7 @@ def submit_fileset(
     from massgap.condor.jobs.job_set import JobSet
     from massgap.condor.shipping.code_archive import pack_code
     from massgap.condor.submit_file import Job
-    from massgap.contracts.run_writer import prepare_folder
+    from massgap.contracts.writing import prepare_folder
     from massgap.runner.executors.local import make_executor
     from massgap.runner.slices.plan import read_plan, unfinished, write_slices
 
@@ -179,7 +179,7 @@ def status(run: str | Path, *, fetch: bool = True) -> BatchStatus:
 
     Raises
     ------
-    massgap.processors.errors.ProcessorError, massgap.condor.errors.CondorError
+    massgap.runner.errors.RunnerError, massgap.condor.errors.CondorError
         If the folder holds no jobs, or HTCondor does not answer.
     """
     from massgap.condor.jobs.job_record import BusyError, locked
@@ -237,7 +237,7 @@ def resubmit(
 
     Raises
     ------
-    massgap.processors.errors.ProcessorError, massgap.condor.errors.CondorError
+    massgap.runner.errors.RunnerError, massgap.condor.errors.CondorError
         If the folder holds no jobs, or HTCondor does not answer or refuses.
     """
     from massgap.condor import commands as tools
@@ -322,11 +322,11 @@ def merge(
 
     Raises
     ------
-    massgap.processors.errors.ProcessorError
+    massgap.runner.errors.RunnerError
         If the folder holds no jobs, or results are missing and ``accept_loss`` is not given.
     """
     from massgap.contracts.run_writer import write_run_folder
-    from massgap.processors.errors import ProcessorError
+    from massgap.runner.errors import RunnerError
     from massgap.runner.slices.plan import merge_slices, read_plan, unfinished
 
     run = Path(run)
@@ -338,7 +338,7 @@ def merge(
             f"{trouble}.\nmassgap status {typed} says more, massgap resubmit {typed} sends them again, and --accept-loss takes what "
             "is there"
         )
-        raise ProcessorError(msg)
+        raise RunnerError(msg)
     result = merge_slices(run, accept_loss=accept_loss, progress=progress)
     if trouble is not None:
         # Jobs may be at work still, or their output may wait in the spool.

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from massgap.cli.cluster_options import folder_of
 from massgap.stages.batch import merge, resubmit, status, submit_fileset, work
+from massgap.stages.execution import folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -117,11 +117,11 @@ def input_fileset(
 
     Raises
     ------
-    massgap.samples.errors.FilesetError
+    massgap.contracts.errors.FilesetError
         If both or neither are given, or the fileset is not valid.
     """
+    from massgap.contracts.errors import FilesetError
     from massgap.contracts.fileset import fileset_from_files, load_fileset, validate_fileset
-    from massgap.samples.errors import FilesetError
 
     paths = [str(path) for path in files]
     if (fileset is None) == (not paths):
@@ -188,10 +188,10 @@ def executor_of(
 
     Raises
     ------
-    massgap.processors.errors.ProcessorError, massgap.condor.errors.CondorError
+    massgap.runner.errors.RunnerError, massgap.condor.errors.CondorError
         If there is no such executor, an option does not fit, or the cluster cannot be opened.
     """
-    from massgap.processors.errors import ProcessorError
+    from massgap.runner.errors import RunnerError
     from massgap.runner.executors.local import make_executor
 
     if not isinstance(executor, str):
@@ -202,12 +202,12 @@ def executor_of(
         if options:
             name = next(iter(options)).replace("_lines", "-line")
             msg = f"--{name} goes with the executor htcondor, lpc or lxplus, not with {executor}"
-            raise ProcessorError(msg)
+            raise RunnerError(msg)
         yield make_executor(executor, workers, adapt=adapt, timeout=timeout)
         return
     if workers < 1:
         msg = f"the number of workers must be at least 1, not {workers}"
-        raise ProcessorError(msg)
+        raise RunnerError(msg)
     import massgap
     from massgap.condor.workers.clusters import open_cluster
     from massgap.runner.executors.dask_cluster import DaskExecutor
@@ -281,7 +281,8 @@ def run(
     """
     import shutil
 
-    from massgap.contracts.run_writer import prepare_folder, write_run_folder
+    from massgap.contracts.run_writer import write_run_folder
+    from massgap.contracts.writing import prepare_folder
     from massgap.runner.runner import run as run_processor
 
     processor, _, tags = _processor_of(analysis, options, model)
@@ -357,7 +358,7 @@ def preflight(
 
     Raises
     ------
-    massgap.processors.errors.ProcessorError, massgap.condor.errors.CondorError
+    massgap.runner.errors.RunnerError, massgap.condor.errors.CondorError
         If there is no scheduler, no worker in time, or an argument is wrong.
     """
     from massgap.runner.planning import DEFAULT_CHUNKSIZE
@@ -446,7 +447,7 @@ def submit(
 
     Raises
     ------
-    massgap.processors.errors.ProcessorError, massgap.condor.errors.CondorError
+    massgap.runner.errors.RunnerError, massgap.condor.errors.CondorError
         If the run cannot be planned, the folder holds jobs already, or HTCondor refuses.
     """
     _, options, tags = _processor_of(analysis, options, model)

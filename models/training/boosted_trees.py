@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from massgap.models.errors import ModelError, TableError
+from massgap.contracts.errors import TableError
+from massgap.models.errors import ModelError
 from massgap.models.folds import check_n_folds, held_out_fold, set_aside_for_stopping
 from massgap.models.measures.roc import auc, logloss, roc_curve, thin
 from massgap.models.training.table import TrainingTable, training_table

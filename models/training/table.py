@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from massgap.models.errors import FeatureError, TableError
+from massgap.contracts.errors import TableError
+from massgap.models.errors import FeatureError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

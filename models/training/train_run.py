@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from massgap.models.errors import ModelError, TableError
+from massgap.contracts.errors import TableError
+from massgap.models.errors import ModelError
 from massgap.models.training.boosted_trees import HYPERPARAMETERS, Protocol, TrainedFolds, train
 from massgap.source_code import package_digest
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
 from massgap.arrays.exact_sum import ExactSum
+from massgap.contracts.feature_table import LazyTables
 from massgap.processors.base.sums import HistogramSums
 from massgap.processors.errors import ProcessorError
-from massgap.runner.checkpoints.stored_rows import LazyTables, StoredRows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +46,13 @@ class CutCount:
         return self
 
 
+class Rows(Protocol):
+    """Feature rows of a chunk that are kept elsewhere."""
+
+    def read(self) -> dict[str, np.ndarray]:
+        """The columns."""
+
+
 @dataclass
 class DatasetTally:
     """The part of a tally that belongs to one dataset.  Weights are generator weights throughout."""
@@ -56,7 +63,7 @@ class DatasetTally:
     cutflow: dict[str, CutCount] = field(default_factory=dict)
     histograms: HistogramSums = field(default_factory=HistogramSums)
     undefined: dict[str, int] = field(default_factory=dict)
-    features: dict[tuple[str, int], dict[str, np.ndarray] | StoredRows] = field(default_factory=dict)
+    features: dict[tuple[str, int], dict[str, np.ndarray] | Rows] = field(default_factory=dict)
 
     def __iadd__(self, other: DatasetTally) -> Self:
         name = self.metadata.get("dataset", "?")
@@ -201,7 +208,7 @@ class Tally:
         if any(part.features for part in self.datasets.values()):
             tables = LazyTables(sorted(self.datasets), lambda name: self._features(name, scales[name]))
             aside = any(
-                isinstance(block, StoredRows)
+                not isinstance(block, dict)
                 for part in self.datasets.values()
                 for block in part.features.values()
             )
@@ -288,7 +295,7 @@ class Tally:
 
         part = self.datasets[name]
         found = (
-            block.read() if isinstance(block, StoredRows) else block
+            block if isinstance(block, dict) else block.read()
             for _, block in sorted(part.features.items(), key=lambda item: item[0])
         )
         blocks = [block for block in found if block]

@@ -69,7 +69,7 @@ def read_inputs(
 
     Raises
     ------
-    massgap.fits.errors.RunFolderError
+    massgap.contracts.errors.RunFolderError
         If the run folder or one of its files is missing, damaged or of another format.
     MissingInput
         If a model or fit folder that was asked for, or one of its files, is not there.

@@ -38,7 +38,7 @@ def write_report(
 
     Raises
     ------
-    massgap.fits.errors.RunFolderError
+    massgap.contracts.errors.RunFolderError
         If the run folder or one of its files is missing, damaged or of another format.
     MissingInput
         If the model or fit folder or one of its files is not there.

@@ -8,6 +8,7 @@ import os
 
 import pytest
 
+from massgap.contracts.errors import FilesetError
 from massgap.contracts.fileset import (
     RESERVED_KEYS,
     fileset_from_files,
@@ -15,7 +16,6 @@ from massgap.contracts.fileset import (
     validate_fileset,
     write_fileset,
 )
-from massgap.samples.errors import FilesetError
 
 URL = "root://host//store/a.root"
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from massgap.contracts.errors import HistogramError, IncompleteRunError, RunFolderError
 from massgap.contracts.run_folder import open_run
-from massgap.fits.errors import FitError, HistogramError, IncompleteRunError, RunFolderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ def test_reads_processes_and_histograms(
 
 def test_importing_the_room_is_light() -> None:
     code = (
-        "import sys, massgap.fits; "
+        "import sys, massgap.fits, massgap.contracts.run_folder; "
         "print([m for m in ('pyhf', 'hist', 'scipy', 'numpy', 'matplotlib', 'coffea') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -106,5 +106,5 @@ def test_lost_weights_are_named(run: Path) -> None:
     ledger["complete"] = False
     ledger["datasets"]["WW_0"].update(weights_expected=100.0, weights_processed=90.0)
     (run / "ledger.json").write_text(json.dumps(ledger), encoding="utf-8")
-    with pytest.raises(FitError, match="'WW_0' read a sum of weights of 90 of 100"):
+    with pytest.raises(IncompleteRunError, match="'WW_0' read a sum of weights of 90 of 100"):
         open_run(run).require_complete()

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from massgap.fits.errors import BinningError, FitError, HistogramError, IncompleteRunError
+from massgap.contracts.errors import HistogramError, IncompleteRunError
+from massgap.fits.errors import BinningError, FitError
 from massgap.fits.fit_run import FitOptions, fit_run
 from massgap.fits.workspaces.workspace import WorkspaceOptions, validate_workspace
 

@@ -14,13 +14,15 @@ import numpy as np
 import pytest
 from runs import bits, fileset_of
 
+from massgap.contracts.errors import FolderError
 from massgap.contracts.run_writer import write_run_folder
+from massgap.errors import MassgapError
 from massgap.processors import Slepton
-from massgap.processors.errors import IncompleteRunError, ProcessorError
 from massgap.processors.registry import make_processor
 from massgap.runner import planning, run
 from massgap.runner.checkpoints import folder as checkpoints
 from massgap.runner.checkpoints.merge_tree import MergeTree
+from massgap.runner.errors import IncompleteRunError, RunnerError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -320,21 +322,21 @@ def test_empty_files_keep_their_process(sample, tmp_path) -> None:
     ],
 )
 def test_refused_before_any_event_is_read(sample, metadata, message) -> None:
-    with pytest.raises(ProcessorError, match=message):
+    with pytest.raises(MassgapError, match=message):
         go(sample, None, metadata=metadata)
 
 
 def test_data_mixed_with_simulation(sample, nano_files) -> None:
     fileset = fileset_of(sample, nano_files["data"])
     del fileset["tt"]["metadata"]["is_data"]
-    with pytest.raises(ProcessorError, match="data mixed with simulation in 'tt'"):
+    with pytest.raises(RunnerError, match="data mixed with simulation in 'tt'"):
         run(Slepton(), fileset)
 
 
 def test_no_files_and_no_chunks() -> None:
-    with pytest.raises(ProcessorError, match="holds no files"):
+    with pytest.raises(RunnerError, match="holds no files"):
         run(Slepton(), {"tt": {"files": {}, "metadata": {}}})
-    with pytest.raises(ProcessorError, match="chunk size must be at least 1"):
+    with pytest.raises(RunnerError, match="chunk size must be at least 1"):
         run(Slepton(), {}, chunksize=0)
 
 
@@ -372,18 +374,17 @@ def test_full_disk_stops_and_keeps_what_is_there(sample, tmp_path, monkeypatch) 
 
 
 def test_results_that_cannot_be_written_leave_no_run(sample, tmp_path, monkeypatch) -> None:
-    from massgap.contracts import run_writer as run_folder
+    from massgap.contracts import feature_table
 
     result = go(sample, None, Slepton(features=True))
     out = write_run_folder(result, tmp_path / "run", analysis="slepton")
     assert (out / "manifest.json").is_file()
 
-    def full(path, content):
-        if path.suffix == ".parquet":
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def full(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(run_folder, "write_atomically", full)
-    with pytest.raises(ProcessorError, match=r"could not write the results .No space left on device"):
+    monkeypatch.setattr(feature_table, "replacing", full)
+    with pytest.raises(FolderError, match=r"could not write the results .No space left on device"):
         write_run_folder(result, tmp_path / "run", analysis="slepton")
     # Half of the old run and half of the new one are not a run.
     assert not (out / "manifest.json").exists()

@@ -3,41 +3,34 @@
 A checkpoint is one ``.npz`` file: the arrays of a result, and a JSON description of how they belong
 together.  Reading it can run no code.  Plain data, NumPy arrays, ``hist.Hist`` objects and tallies are
 known; anything else cannot be stored, and the caller is told so.
+
+The driver of a long run keeps no table in memory: when the result of some chunks is stored, its feature rows are replaced
+by their place in the checkpoint (:func:`set_rows_aside`), and read again when the table of their dataset is made.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 import json
-import os
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from massgap.arrays.exact_sum import ExactSum
+from massgap.contracts.writing import write_atomically
 from massgap.processors.base.histograms import HistogramSpec, Layout
 from massgap.processors.base.sums import HistogramSums
 from massgap.processors.base.tally import CutCount, DatasetTally, Tally
+from massgap.runner.errors import RunnerError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["NotStorableError", "load", "save", "write_atomically"]
+__all__ = ["NotStorableError", "StoredRows", "load", "save", "set_rows_aside"]
 
 
 class NotStorableError(TypeError):
     """The result holds an object of a type that cannot be stored without pickle."""
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is either complete or not there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def save(path: Path, result: Any) -> None:
@@ -55,7 +48,8 @@ def save(path: Path, result: Any) -> None:
     buffer = io.BytesIO()
     named: dict[str, Any] = {f"a{i}": a for i, a in enumerate(arrays)}
     np.savez(buffer, description=np.frombuffer(text.encode(), dtype=np.uint8), **named)
-    write_atomically(path, buffer.getvalue())
+    # What a crash of the machine damages is computed again.
+    write_atomically(path, buffer.getvalue(), durable=False)
 
 
 def load(path: Path) -> Any:
@@ -132,3 +126,66 @@ def _decode(node: Any, arrays: Any) -> Any:
         tally.datasets = inner[2]
         return tally
     return {"HistogramSpec": HistogramSpec, "CutCount": CutCount, "DatasetTally": DatasetTally}[kind](**inner)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRows:
+    """The rows of one chunk in a checkpoint.
+
+    Attributes
+    ----------
+    path
+        The checkpoint.
+    dataset, key
+        Which rows in it.
+    """
+
+    path: str
+    dataset: str
+    key: tuple[str, int]
+
+    def read(self) -> dict[str, Any]:
+        """The columns.
+
+        Raises
+        ------
+        RunnerError
+            If the checkpoint has gone or is damaged.
+        """
+        found = _rows_in(self.path).get((self.dataset, self.key))
+        if found is None:
+            msg = f"{self.path}: was removed or damaged while the run went on, and held feature rows; give the same command again"
+            raise RunnerError(msg)
+        return found
+
+
+# The chunks of one checkpoint follow each other in a table.
+@functools.lru_cache(maxsize=1)
+def _rows_in(path: str) -> dict[tuple[str, tuple[str, int]], dict[str, Any]]:
+    out = {}
+    for tally in _tallies(load(Path(path))):
+        for name, part in tally.datasets.items():
+            for key, block in part.features.items():
+                out[name, key] = block
+    return out
+
+
+def _tallies(value: Any) -> list[Any]:
+    return [tally for tally in value.values() if isinstance(tally, Tally)] if isinstance(value, dict) else []
+
+
+def set_rows_aside(value: Any, path: Path) -> None:
+    """Replace the feature rows in a result by their place in its checkpoint.
+
+    Parameters
+    ----------
+    value
+        The result, changed in place; one of somebody else's processor is left alone.
+    path
+        Where it is stored.
+    """
+    for tally in _tallies(value):
+        for name, part in tally.datasets.items():
+            for key, block in part.features.items():
+                if isinstance(block, dict) and any(len(column) for column in block.values()):
+                    part.features[key] = StoredRows(str(path), name, key)

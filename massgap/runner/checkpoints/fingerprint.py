@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
 import sys
 import types
@@ -15,24 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from massgap.contracts.writing import digest
 from massgap.source_code import imported_files, is_own_file, package_digest
 
-__all__ = ["code_hash", "digest", "processor_identity"]
+__all__ = ["code_hash", "processor_identity"]
 
-_ABOVE = ("cli", "stages", "reports")
+_ABOVE = ("cli", "stages", "studies", "reports")
 """What only shows results.  All else is hashed, also a room that does not exist yet."""
-
-
-def digest(value: Any) -> str:
-    """SHA-256 of plain data, independent of the order of dictionary keys.
-
-    Examples
-    --------
-    >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
-    True
-    """
-    text = json.dumps(value, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @cache

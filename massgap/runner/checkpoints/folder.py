@@ -13,11 +13,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from massgap.processors.errors import ProcessorError
-from massgap.runner.checkpoints.encoding import NotStorableError, load, save
-from massgap.runner.checkpoints.fingerprint import digest
+from massgap.contracts.writing import digest
+from massgap.runner.checkpoints.encoding import NotStorableError, load, save, set_rows_aside
 from massgap.runner.checkpoints.merge_tree import FAN_IN, Node, leaves_of
-from massgap.runner.checkpoints.stored_rows import set_rows_aside
+from massgap.runner.errors import RunnerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["CheckpointError", "Checkpoints", "chunk_keys"]
 
 
-class CheckpointError(ProcessorError):
+class CheckpointError(RunnerError):
     """The result of a finished chunk could not be written."""
 
 

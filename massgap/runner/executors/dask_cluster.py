@@ -15,7 +15,7 @@ import uuid
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from massgap.processors.errors import ProcessorError, short
+from massgap.runner.errors import RunnerError, short
 from massgap.runner.executors.interrupts import deaf_to_interrupts
 from massgap.runner.executors.local import Lost, StallLimit, WorkerStates
 
@@ -32,15 +32,15 @@ _RECONNECT = 120.0
 """Seconds that a client may take to find a scheduler again."""
 
 
-class SchedulerLostError(ProcessorError):
+class SchedulerLostError(RunnerError):
     """The dask scheduler is gone."""
 
 
-class NoWorkersError(ProcessorError):
+class NoWorkersError(RunnerError):
     """There is no worker, and none is coming."""
 
 
-class EnvironmentMismatchError(ProcessorError):
+class EnvironmentMismatchError(RunnerError):
     """The software of a worker is not that of the driver."""
 
 
@@ -117,7 +117,7 @@ class DaskExecutor:
 
         Raises
         ------
-        ProcessorError
+        RunnerError
             If no scheduler answers, dask is not installed, or workers have other versions.
         """
         if not items:
@@ -136,7 +136,7 @@ class DaskExecutor:
             from distributed import Client, LocalCluster
         except ImportError as error:
             msg = 'the dask executor needs dask and distributed: pip install "massgap[dask]"'
-            raise ProcessorError(msg) from error
+            raise RunnerError(msg) from error
         if self.client is not None and not isinstance(self.client, str):
             yield self.client, getattr(self.client, "cluster", None)
             return
@@ -168,7 +168,7 @@ class DaskExecutor:
                     client = Client(self.client, timeout=_CONNECT)
                 except (OSError, ValueError) as error:
                     msg = f"no dask scheduler answers at {self.client} ({str(error).splitlines()[0]})"
-                    raise ProcessorError(msg) from error
+                    raise RunnerError(msg) from error
             stack.callback(client.close)
             yield client, cluster
 

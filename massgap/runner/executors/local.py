@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from massgap.processors.errors import ProcessorError
+from massgap.runner.errors import RunnerError
 from massgap.runner.executors.interrupts import begin_worker, deaf_to_interrupts, held_interrupts
 
 __all__ = [
@@ -295,15 +295,15 @@ def make_executor(
 
     Raises
     ------
-    ProcessorError
+    RunnerError
         If the name is unknown or the number of workers is not positive.
     """
     if workers < 1:
         msg = f"the number of workers must be at least 1, not {workers}"
-        raise ProcessorError(msg)
+        raise RunnerError(msg)
     if adapt is not None and name in ("iterative", "futures"):
         msg = f"--adapt goes with a cluster (dask, htcondor, ...), not with the executor {name}"
-        raise ProcessorError(msg)
+        raise RunnerError(msg)
     if name == "iterative" or (name == "futures" and workers == 1 and timeout is None):
         return IterativeExecutor()
     if name == "futures":
@@ -316,4 +316,4 @@ def make_executor(
         f"unknown executor {name!r}; known are iterative, futures, dask, htcondor, lpc, lxplus, coffea-casa, swan, and "
         "the address of a dask scheduler (tcp://...)"
     )
-    raise ProcessorError(msg)
+    raise RunnerError(msg)

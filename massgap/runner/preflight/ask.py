@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from massgap.processors.errors import ProcessorError, short
+from massgap.runner.errors import RunnerError, short
 from massgap.runner.planning import files_of
 from massgap.runner.preflight import probe
 from massgap.runner.preflight.compare import Answer, Here, Preflight, assign_files, compare, model_request
@@ -36,7 +36,7 @@ ENTRIES = 200
 _CALL = "(exec(compile(text, 'massgap-probe', 'exec'), names), names[what](request))[1]"
 
 
-class NoWorkerInTimeError(ProcessorError):
+class NoWorkerInTimeError(RunnerError):
     """No worker has come; the message says what is known of the pool."""
 
 
@@ -73,12 +73,12 @@ def preflight(
     ------
     NoWorkerInTimeError
         If no worker has come in time.
-    ProcessorError
+    RunnerError
         If no scheduler answers, or the number of files is not positive.
     """
     if files_per_dataset < 1:
         msg = f"--files-per-dataset must be at least 1, not {files_per_dataset}"
-        raise ProcessorError(msg)
+        raise RunnerError(msg)
     say = announce or (lambda _: None)
     cluster = hasattr(executor, "_connected")
     files = [

@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from massgap.contracts.run_writer import prepare_folder, write_json
+from massgap.contracts.writing import prepare_folder, write_json
 from massgap.events.reading.files import FileInfo
-from massgap.processors.errors import ProcessorError
 from massgap.processors.registry import make_processor
 from massgap.runner.checkpoints.fingerprint import code_hash, processor_identity
 from massgap.runner.checkpoints.folder import Checkpoints
 from massgap.runner.checkpoints.merge_tree import FAN_IN, MergeTree, Node, leaves_of
+from massgap.runner.errors import RunnerError
 from massgap.runner.executors.local import Executor, FuturesExecutor
 from massgap.runner.ledger import BadFile, ChunkEntry, Ledger
 from massgap.runner.planning import Plan, make_plan
@@ -61,7 +61,7 @@ SLICE = "massgap-slice/1"
 _OUTPUT = re.compile(r"out-(\d{4,})(?:-.*)?")
 
 
-class WrongEnvironmentError(ProcessorError):
+class WrongEnvironmentError(RunnerError):
     """The massgap that is to work is not the one that planned."""
 
 
@@ -127,16 +127,16 @@ def write_slices(
 
     Raises
     ------
-    ProcessorError
+    RunnerError
         If an argument is wrong, the folder holds slices of another run, or the files cannot be planned.
     """
     for name, value in (("jobs", jobs), ("chunks per job", chunks_per_job)):
         if value is not None and value < 1:
             msg = f"the number of {name} must be at least 1, not {value}"
-            raise ProcessorError(msg)
+            raise RunnerError(msg)
     if jobs is not None and chunks_per_job is not None:
         msg = "give the number of jobs or of chunks per job, not both"
-        raise ProcessorError(msg)
+        raise RunnerError(msg)
     processor = make_processor(analysis, **options)
     run = prepare_folder(out)
     folder = run / "jobs"
@@ -145,13 +145,13 @@ def write_slices(
             f"{folder} holds the jobs of an earlier massgap submit. Look at them with massgap status {run}, or choose another "
             "folder with --out"
         )
-        raise ProcessorError(msg)
+        raise RunnerError(msg)
     folder.mkdir(exist_ok=True)
     ledger = Ledger()
     plan = make_plan(fileset, ledger, executor=executor, chunksize=chunksize, progress=progress)
     if not ledger.chunks:
         msg = "; ".join(ledger.problems()[:5]) or "there is nothing to do"
-        raise ProcessorError(msg)
+        raise RunnerError(msg)
     identity = processor_identity(processor)
     metadata = chunk_metadata(processor, plan)
     keys = keys_of(identity, plan, metadata)
@@ -222,7 +222,7 @@ def _ship(analysis: str, options: dict[str, Any], folder: Path) -> tuple[dict[st
         json.dumps(options)
     except TypeError as error:
         msg = f"an option of {analysis} cannot be written to a slice ({error}); use massgap run"
-        raise ProcessorError(msg) from error
+        raise RunnerError(msg) from error
     return {"analysis": analysis, "options": options}, inputs
 
 
@@ -247,7 +247,7 @@ def read_plan(run: str | Path) -> dict[str, Any]:
 
     Raises
     ------
-    ProcessorError
+    RunnerError
         If the folder holds none.
     """
     path = Path(run) / "jobs" / "plan.json"
@@ -255,13 +255,13 @@ def read_plan(run: str | Path) -> dict[str, Any]:
         plan = json.loads(path.read_text())
     except FileNotFoundError as error:
         msg = f"{run}: holds no jobs of massgap submit ({path} is missing)"
-        raise ProcessorError(msg) from error
+        raise RunnerError(msg) from error
     except (OSError, ValueError) as error:
         msg = f"{path}: cannot be read ({error}); submit again to another folder"
-        raise ProcessorError(msg) from error
+        raise RunnerError(msg) from error
     if plan.get("format") != PLAN:
         msg = f"{path}: is of another massgap (format {plan.get('format')!r}, here {PLAN}); submit again to another folder"
-        raise ProcessorError(msg)
+        raise RunnerError(msg)
     return plan
 
 
@@ -290,7 +290,7 @@ def work_slice(
     ------
     WrongEnvironmentError
         If this massgap is not the one that planned.
-    ProcessorError
+    RunnerError
         If the slice cannot be read.
     """
     job_file = Path(job_file)
@@ -300,7 +300,7 @@ def work_slice(
         chunks = [Chunk(**c) for c in job["chunks"]] if form == SLICE else []
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"{job_file}: is not a slice that massgap submit wrote ({type(error).__name__}: {error})"
-        raise ProcessorError(msg) from error
+        raise RunnerError(msg) from error
     if form != SLICE:
         msg = f"{job_file}: is not a slice of this massgap (format {form!r}, here {SLICE})"
         raise WrongEnvironmentError(msg)
@@ -399,7 +399,7 @@ def unfinished(run: str | Path) -> list[int]:
 
     Raises
     ------
-    ProcessorError
+    RunnerError
         If the folder holds no jobs.
     """
     return [number for number, (chunks, done) in enumerate(chunk_counts(run)) if done < chunks]
@@ -410,7 +410,7 @@ def chunk_counts(run: str | Path) -> list[tuple[int, int]]:
 
     Raises
     ------
-    ProcessorError
+    RunnerError
         If the folder holds no jobs.
     """
     plan = read_plan(run)
@@ -427,7 +427,7 @@ def result_files(run: str | Path) -> list[list[Path]]:
 
     Raises
     ------
-    ProcessorError
+    RunnerError
         If the folder holds no jobs.
     """
     stored = _stored_of(Path(run), read_plan(run))
@@ -452,7 +452,7 @@ def merge_slices(
 
     Raises
     ------
-    ProcessorError
+    RunnerError
         If the folder holds no jobs, or the code has changed since they were planned.
     """
     run = Path(run)
@@ -469,7 +469,7 @@ def merge_slices(
             f"{run}: the {' and '.join(changed)} of the analysis changed since massgap submit, and results of both do not go "
             "together. Go back to what was submitted, or submit again to another folder"
         )
-        raise ProcessorError(msg)
+        raise RunnerError(msg)
     kept = run / "checkpoints"
     kept.mkdir(exist_ok=True)
     failures: dict[tuple[str, str, int], dict[str, Any]] = {}

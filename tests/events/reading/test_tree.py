@@ -12,11 +12,11 @@ import pytest
 import uproot
 
 from massgap.arrays.errors import SelectionError
+from massgap.events.errors import FileProblem
 from massgap.events.reading import tree as lean_tree
 from massgap.events.reading.baskets import flat_branch, is_jagged, is_plain
 from massgap.events.reading.files import inspect_file
 from massgap.events.reading.tree import LeanFile
-from massgap.processors.errors import FileProblem
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from massgap.contracts.errors import HistogramError
 from massgap.fits.counting.significance import asimov, s_over_1pb
-from massgap.fits.errors import FitError, HistogramError
+from massgap.fits.errors import FitError
 from massgap.fits.scans.threshold_scan import ScanOptions, scan_thresholds
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgap.fits.errors import BinningError, HistogramError, WorkspaceError
+from massgap.contracts.errors import HistogramError
+from massgap.fits.errors import BinningError, WorkspaceError
 from massgap.fits.workspaces.templates import (
     Template,
     Templates,

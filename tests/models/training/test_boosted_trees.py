@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from massgap.models.errors import ModelError, TableError
+from massgap.contracts.errors import TableError
+from massgap.models.errors import ModelError
 from massgap.models.folds import held_out_fold
 from massgap.models.training.boosted_trees import HYPERPARAMETERS, train
 

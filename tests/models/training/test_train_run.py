@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from massgap.models.errors import ModelError, TableError
+from massgap.contracts.errors import TableError
+from massgap.models.errors import ModelError
 from massgap.models.folds import held_out_fold
 from massgap.models.scoring.scorer import OnnxScorer
 from massgap.models.training.train_run import read_run_features, train_run

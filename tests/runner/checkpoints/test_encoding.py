@@ -5,11 +5,12 @@ from __future__ import annotations
 import eventfiles
 import pytest
 
+from massgap.contracts.feature_table import LazyTables
 from massgap.contracts.run_writer import write_run_folder
 from massgap.processors import Slepton
-from massgap.processors.errors import ProcessorError
 from massgap.runner import run
-from massgap.runner.checkpoints.stored_rows import LazyTables, StoredRows
+from massgap.runner.checkpoints.encoding import StoredRows
+from massgap.runner.errors import RunnerError
 
 
 @pytest.fixture(scope="module")
@@ -68,5 +69,5 @@ def test_checkpoints_that_have_gone(fileset, tmp_path) -> None:
     result = go(fileset, tmp_path / "c")
     for path in (tmp_path / "c").glob("*.npz"):
         path.unlink()
-    with pytest.raises(ProcessorError, match="was removed or damaged while the run went on"):
+    with pytest.raises(RunnerError, match="was removed or damaged while the run went on"):
         result.features["tt"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import faulttasks
 import pytest
 
-from massgap.processors.errors import ProcessorError
+from massgap.runner.errors import RunnerError
 from massgap.runner.executors import dask_cluster as dask_executor
 from massgap.runner.executors.dask_cluster import DaskExecutor, EnvironmentMismatchError, NoWorkersError
 from massgap.runner.executors.local import Lost
@@ -208,7 +208,7 @@ def test_a_late_worker_with_other_versions_gets_no_task(tmp_path, monkeypatch) -
 
 def test_no_scheduler(monkeypatch) -> None:
     monkeypatch.setattr(dask_executor, "_CONNECT", 2)
-    with pytest.raises(ProcessorError, match="no dask scheduler answers at tcp://127"):
+    with pytest.raises(RunnerError, match="no dask scheduler answers at tcp://127"):
         list(DaskExecutor("tcp://127.0.0.1:9", timeout=1)(faulttasks.add_up, [1]))
 
 
@@ -236,7 +236,7 @@ def test_the_scheduler_goes_away(tmp_path, monkeypatch) -> None:
         results = executor(faulttasks.square, range(40), shared=str(tmp_path))
         assert next(results)[1] is not None
         cluster.close()
-        with pytest.raises(ProcessorError, match="Give the same command again"):
+        with pytest.raises(RunnerError, match="Give the same command again"):
             list(results)
     finally:
         cluster.close()

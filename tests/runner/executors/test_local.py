@@ -8,7 +8,7 @@ from pathlib import Path
 import faulttasks
 import pytest
 
-from massgap.processors.errors import ProcessorError
+from massgap.runner.errors import RunnerError
 from massgap.runner.executors.dask_cluster import DaskExecutor
 from massgap.runner.executors.local import (
     FuturesExecutor,
@@ -100,7 +100,7 @@ def test_stall_limit() -> None:
     ],
 )
 def test_refused(name, options, words) -> None:
-    with pytest.raises(ProcessorError, match=words):
+    with pytest.raises(RunnerError, match=words):
         make_executor(name, **options)
 
 

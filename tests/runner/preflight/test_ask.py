@@ -18,7 +18,7 @@ import pytest
 
 import massgap
 from massgap.processors import Slepton
-from massgap.processors.errors import ProcessorError
+from massgap.runner.errors import RunnerError
 from massgap.runner.executors.local import FuturesExecutor
 from massgap.runner.preflight.ask import NoWorkerInTimeError, preflight
 from massgap.selections.slepton.features import FEATURE_NAMES
@@ -333,7 +333,7 @@ def test_here_all_is_well(nano_files) -> None:
     assert [c.what for c in found.checks if c.status == "failed"] == []
     assert of(found, "data")[0].what.startswith(f"{len(nano_files)} files of {len(nano_files)} datasets")
     assert time.monotonic() - start < 60
-    with pytest.raises(ProcessorError, match="--files-per-dataset"):
+    with pytest.raises(RunnerError, match="--files-per-dataset"):
         preflight(Slepton(), fileset, FuturesExecutor(2), files_per_dataset=0)
     both = preflight(Slepton(), fileset, FuturesExecutor(2), files_per_dataset=2, chunksize=1000)
     assert "2 and 3 more files: no such file" in of(both, "data")[0].what

@@ -14,8 +14,8 @@ import pytest
 from runs import bits, fileset_of
 
 from massgap.processors import Slepton
-from massgap.processors.errors import ProcessorError
 from massgap.runner import run
+from massgap.runner.errors import RunnerError
 from massgap.runner.slices import plan as slices
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def test_another_massgap_does_not_work_or_merge(sample, tmp_path, monkeypatch) -
     plan = json.loads((made.folder / "plan.json").read_text())
     plan["identity"]["code"] = "0" * 64
     (made.folder / "plan.json").write_text(json.dumps(plan))
-    with pytest.raises(ProcessorError, match="the code of the analysis changed since massgap submit"):
+    with pytest.raises(RunnerError, match="the code of the analysis changed since massgap submit"):
         slices.merge_slices(tmp_path / "run")
 
 
@@ -119,9 +119,9 @@ def test_another_massgap_does_not_work_or_merge(sample, tmp_path, monkeypatch) -
 def test_slices_that_are_none(tmp_path, content) -> None:
     path = tmp_path / "job.json"
     path.write_text(content)
-    with pytest.raises(ProcessorError, match="slice"):
+    with pytest.raises(RunnerError, match="slice"):
         slices.work_slice(path, tmp_path / "out")
-    with pytest.raises(ProcessorError, match="holds no jobs"):
+    with pytest.raises(RunnerError, match="holds no jobs"):
         slices.unfinished(tmp_path)
 
 
@@ -130,10 +130,10 @@ def test_refused(sample, tmp_path) -> None:
         ({"jobs": 0}, "at least 1"),
         ({"jobs": 2, "chunks_per_job": 2}, "not both"),
     ):
-        with pytest.raises(ProcessorError, match=words):
+        with pytest.raises(RunnerError, match=words):
             planned(sample, tmp_path / "run", **options)
     planned(sample, tmp_path / "run")
-    with pytest.raises(ProcessorError, match="holds the jobs of an earlier massgap submit"):
+    with pytest.raises(RunnerError, match="holds the jobs of an earlier massgap submit"):
         planned(sample, tmp_path / "run")
 
 

@@ -1,0 +1,43 @@
+"""Errors about what one stage leaves for the next: which folder, file or entry is at fault, and the remedy."""
+
+from __future__ import annotations
+
+from massgap.errors import MassgapError
+
+__all__ = [
+    "ContractError",
+    "FilesetError",
+    "FolderError",
+    "HistogramError",
+    "IncompleteRunError",
+    "RunFolderError",
+    "TableError",
+]
+
+
+class ContractError(MassgapError):
+    """Base of all errors about files that the stages hand on."""
+
+
+class FolderError(ContractError):
+    """A folder or file that cannot be made or written."""
+
+
+class FilesetError(ContractError):
+    """A fileset that cannot be read, or that does not say how to weight its events."""
+
+
+class RunFolderError(ContractError):
+    """A run folder or one of its files is missing, damaged or of another format."""
+
+
+class HistogramError(ContractError):
+    """A histogram, or a category on one of its axes, is not there or has another shape."""
+
+
+class TableError(ContractError):
+    """A feature table that is missing, damaged or cannot be trained on."""
+
+
+class IncompleteRunError(ContractError):
+    """Part of a run is lost, so its yields would be too small; what was done is kept."""

@@ -1,0 +1,200 @@
+"""Feature tables: one parquet file per dataset, a row per selected event.
+
+Columns are the features, ``weight`` (fb), ``process``, ``dataset``, ``fold_key`` and what the analysis says beside
+(:func:`is_feature`).  The metadata entry ``massgap`` of a file lists the features and their units.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from massgap.contracts.errors import TableError
+from massgap.contracts.writing import digest, replacing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+__all__ = ["LazyTables", "RunFeatures", "is_feature", "read_feature_tables", "write_feature_tables"]
+
+FORMAT = "massgap-features/1"
+_BESIDE = frozenset({"weight", "process", "dataset", "channel", "fold_key", "precuts", "score"})
+_BESIDE_PREFIXES = ("region_", "score_")
+
+
+def is_feature(column: str) -> bool:
+    """Whether a column is an observable, and not weight, key, region, score or origin of the event.
+
+    Examples
+    --------
+    >>> is_feature("met"), is_feature("region_precuts"), is_feature("weight")
+    (True, False, False)
+    """
+    return column not in _BESIDE and not column.startswith(_BESIDE_PREFIXES)
+
+
+class LazyTables(Mapping[str, Any]):
+    """Tables by dataset, each made when it is asked for: a long run keeps none in memory.
+
+    Parameters
+    ----------
+    names
+        The datasets.
+    make
+        Gives the table of one.
+    """
+
+    def __init__(self, names: list[str], make: Callable[[str], Any]) -> None:
+        self._names = names
+        self._make = make
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._make(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+@dataclass(frozen=True)
+class RunFeatures:
+    """The feature tables of a run folder, joined."""
+
+    table: pd.DataFrame = field(repr=False)
+    features: list[str]
+    units: dict[str, str]
+    manifest: dict[str, Any] = field(repr=False)
+
+
+def write_feature_tables(folder: Path, tables: Mapping[str, Any], units: Mapping[str, str]) -> dict[str, str]:
+    """Write one parquet file per dataset; files of an earlier run go.
+
+    Parameters
+    ----------
+    folder
+        ``RUN/features``; made if there is a table.
+    tables
+        Dataset -> table; each is asked for once, so that one at a time is in memory.
+    units
+        Feature -> unit.
+
+    Returns
+    -------
+    dict
+        Dataset -> file, relative to the run folder, as names of datasets may hold slashes.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be written.
+    """
+    if folder.exists():
+        for old in folder.glob("*.parquet"):
+            old.unlink()
+    written: dict[str, str] = {}
+    if not tables:
+        return written
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder.mkdir(exist_ok=True)
+    for dataset in sorted(tables):
+        table = tables[dataset]
+        if not len(table.columns):
+            continue
+        arrow = pa.Table.from_pandas(table, preserve_index=False)
+        names = [name for name in table.columns if is_feature(name)]
+        about = {"format": FORMAT, "features": names, "units": {n: units.get(n, "") for n in names}}
+        arrow = arrow.replace_schema_metadata(
+            {**(arrow.schema.metadata or {}), b"massgap": json.dumps(about).encode()}
+        )
+        written[dataset] = f"{folder.name}/{_file_name(dataset)}.parquet"
+        with replacing(folder.parent / written[dataset]) as part:
+            pq.write_table(arrow, part, compression="zstd")
+    return written
+
+
+def _file_name(dataset: str) -> str:
+    safe = "".join(c if c.isalnum() or c in "-_.+" else "_" for c in dataset)
+    # Two datasets must not share a file after replacing characters.
+    return safe if safe == dataset else f"{safe}-{digest(dataset)[:8]}"
+
+
+def read_feature_tables(folder: Path, manifest: dict[str, Any]) -> RunFeatures:
+    """The joined feature tables of the simulated datasets of a run.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    manifest
+        Its manifest.
+
+    Raises
+    ------
+    TableError
+        If the run has no simulated dataset or no selected event, or its tables are missing, damaged or disagree in
+        their features.
+    """
+    import pandas as pd
+
+    datasets = manifest.get("datasets") or {}
+    simulated = [name for name, meta in sorted(datasets.items()) if not meta.get("is_data", False)]
+    if not simulated:
+        msg = f"The run {folder} has no simulated dataset to train on (manifest.json lists {len(datasets)} datasets)."
+        raise TableError(msg)
+    tables, first = [], None
+    for dataset in simulated:
+        path = folder / (manifest.get("features") or {}).get(dataset, f"features/{dataset}.parquet")
+        arrow = _read_table(path, folder, dataset)
+        described = _description(arrow.schema.metadata, path)
+        if first is None:
+            first = (path, described)
+        elif described != first[1]:
+            msg = (
+                f"The feature tables {first[0].name} and {path.name} differ: {first[1]['features']} with units "
+                f"{first[1]['units']} against {described['features']} with {described['units']}."
+            )
+            raise TableError(msg)
+        if arrow.num_rows:
+            tables.append(arrow.to_pandas())
+    if not tables or first is None:
+        msg = f"No simulated event of the run {folder} passed the selection: there is nothing to train on."
+        raise TableError(msg)
+    return RunFeatures(
+        pd.concat(tables, ignore_index=True), first[1]["features"], first[1]["units"], manifest
+    )
+
+
+def _read_table(path: Path, folder: Path, dataset: str) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(path)
+    except FileNotFoundError as error:
+        msg = f"The run {folder} has no feature table for the dataset {dataset!r} ({path} is missing): run it again."
+        raise TableError(msg) from error
+    except (OSError, pa.ArrowException) as error:
+        msg = f"The feature table {path} cannot be read ({str(error).splitlines()[0]}): run it again."
+        raise TableError(msg) from error
+
+
+def _description(metadata: dict[bytes, bytes] | None, path: Path) -> dict[str, Any]:
+    raw = (metadata or {}).get(b"massgap")
+    try:
+        described = json.loads(raw) if raw is not None else None
+    except ValueError:
+        described = None
+    if not isinstance(described, dict) or described.get("format") != FORMAT or "features" not in described:
+        msg = f"{path} is not a feature table: its metadata lacks the format {FORMAT!r}."
+        raise TableError(msg)
+    return {"features": list(described["features"]), "units": dict(described.get("units", {}))}
