@@ -15,7 +15,7 @@ import click
 from massgap.cli.cluster_options import batch_options, take_cluster
 from massgap.cli.console import Ticker, command_line, say
 from massgap.cli.run_options import analysis_options, input_options, plan_options, run_folder_of, take_options
-from massgap.cli.words import print_run
+from massgap.cli.words import print_run, status_lines
 
 __all__ = ["COMMANDS"]
 
@@ -97,7 +97,6 @@ def status(ctx: click.Context, run_folder: Path, as_json: bool, no_fetch: bool) 
       massgap status runs/big --json
     """
     from massgap import stages
-    from massgap.cli.batch_words import status_lines
 
     found = stages.status(run_folder, fetch=not no_fetch)
     if as_json:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from massgap.stages.execution import EXECUTORS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -45,7 +47,7 @@ _EXECUTOR = (
         "--executor",
         default="futures",
         show_default=True,
-        help="iterative, futures, dask, htcondor, lpc, lxplus, coffea-casa, swan, or a scheduler's address (tcp://..., tls://...).",
+        help=f"{', '.join(EXECUTORS)}, or a scheduler's address (tcp://..., tls://...).",
     ),
     click.option("--workers", default=2, show_default=True, help="Worker processes, or jobs."),
     click.option(

@@ -1,7 +1,11 @@
-"""What is printed at the end of a run, of one piece or of many jobs."""
+"""Results in words: of a run, the checks before one, its batch jobs, a fit."""
 
 from __future__ import annotations
 
+import shutil
+import textwrap
+from collections import Counter
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +15,9 @@ from massgap.cli.console import say
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["print_run"]
+    from massgap.stages.batch_status import BatchStatus
+
+__all__ = ["preflight_lines", "print_fit", "print_run", "status_lines"]
 
 
 def print_run(result: Any, out: Path) -> None:
@@ -56,3 +62,140 @@ def print_run(result: Any, out: Path) -> None:
             "The run is not complete: it cannot be scaled to a luminosity. Mend the input and run again, or add --accept-loss."
         )
         raise click.exceptions.Exit(1)
+
+
+def print_fit(fitted: Any) -> None:
+    """Print what a fit found, its notes, and where it is."""
+    rows = fitted.summary()
+    width = max(len(what) for what, _ in rows)
+    for what, value in rows:
+        click.echo(f"{what:{width}s}  {value}")
+    for warning in fitted.warnings:
+        say(f"note: {warning}")
+    click.echo(f"fit folder: {fitted.out}")
+
+
+__all__ = ["preflight_lines"]
+
+_MARKS = {"ok": "ok", "warning": "note", "failed": "FAILED"}
+
+
+def preflight_lines(result: Any, width: int | None = None) -> list[str]:
+    """A line per check, and below it what to do where it does not hold.
+
+    Parameters
+    ----------
+    result
+        A :class:`massgap.runner.preflight.compare.Preflight`.
+    width
+        Columns; by default those of the terminal.
+    """
+    width = max(width or shutil.get_terminal_size((110, 24)).columns, 60)
+    lines = []
+    for check in result.checks:
+        head = f"{_MARKS[check.status]:7}{check.name:10}"
+        lines += _wrapped(check.what, head, width)
+        if check.remedy:
+            lines += _wrapped(check.remedy, " " * 17 + "-> ", width)
+    failed = sum(check.status == "failed" for check in result.checks)
+    notes = sum(check.status == "warning" for check in result.checks)
+    asked = f"{len(result.answers)} worker{'s' if len(result.answers) != 1 else ''}"
+    if failed:
+        lines.append(f"{failed} of {len(result.checks)} checks failed on {asked}: not ready")
+    else:
+        said = f", {notes} with a note" if notes else ""
+        lines.append(f"{len(result.checks)} checks on {asked}{said}: ready")
+    return lines
+
+
+def _wrapped(text: str, head: str, width: int) -> list[str]:
+    # Paths and addresses are not cut: they are there to be copied.
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [head.rstrip()]
+
+
+__all__ = ["status_lines"]
+
+_WORDS = {
+    "done": "all results are there",
+    "running": "the job runs",
+    "idle": "the job waits in the queue",
+    "fetch": "the job ended, its output waits in the spool",
+    "removing": "the job is being removed",
+    "held": "the job is held",
+    "failed": "the job ended without all results",
+    "removed": "the job was removed",
+    "lost": "nobody knows the job any more",
+    "unsent": "not submitted",
+}
+_REASONS = 5
+
+
+def status_lines(status: BatchStatus) -> list[str]:
+    """Lines for the console.
+
+    Parameters
+    ----------
+    status
+        See :func:`massgap.stages.batch.status`.
+    """
+    counts = status.counts
+    data = status.as_dict()["chunks"]
+    lines = [f"note: {note}" for note in status.notes]
+    lines += [f"{'slices':>8s}  state"]
+    lines += [f"{counts[state]:8d}  {state:8s} {words}" for state, words in _WORDS.items() if state in counts]
+    lines.append(
+        f"chunks: {data['total']}, of which {data['done']} done, {data['failed']} failed, {data['left']} left"
+    )
+    for state in ("held", "failed", "removed", "lost", "unsent"):
+        lines += _reasons(status, state)
+    if status.errors:
+        lines.append("chunks failed because of:")
+        lines += [f"  {n}x {error}" for error, n in list(status.errors.items())[:_REASONS]]
+        if len(status.errors) > _REASONS:
+            lines.append(f"  ... and {len(status.errors) - _REASONS} other reasons; see --json")
+    return lines + _next(status)
+
+
+def _reasons(status: BatchStatus, state: str) -> list[str]:
+    """Why slices are in a state: each reason once, with one job that says so."""
+    entries = [entry for entry in status.slices if entry.state == state and entry.reason]
+    reasons = Counter(entry.reason for entry in entries)
+    lines = []
+    for reason, n in reasons.most_common(_REASONS):
+        one = next(entry for entry in entries if entry.reason == reason)
+        job = f", e.g. job {one.job.id} (slice {one.slice})" if one.job else ""
+        lines.append(f"  {state} {n}x{job}: {reason}")
+    if len(reasons) > _REASONS:
+        lines.append(f"  ... and {len(reasons) - _REASONS} other reasons; see --json")
+    return lines
+
+
+def _next(status: BatchStatus) -> list[str]:
+    run, counts = quote(str(status.run)), status.counts
+    if status.complete:
+        return [f"All results are there. Next: massgap merge {run}"]
+    lines = []
+    if "held" in counts:
+        lines.append(
+            f"Held jobs: mend the cause and condor_release them, or replace them: massgap resubmit {run} --held (with other "
+            "options, for instance --memory 4GB)"
+        )
+    if counts.keys() & {"failed", "removed", "unsent"}:
+        lines.append(
+            f"Next: massgap resubmit {run} (logs of the jobs: {status.run / 'jobs' / 'logs'}), or take what is there: massgap merge {run} "
+            "--accept-loss"
+        )
+    if "lost" in counts:
+        lines.append(
+            f"Lost jobs: look with condor_q at the host that submitted them; if they are gone: massgap resubmit {run} --lost"
+        )
+    if not lines:
+        lines.append("The jobs are at work; nothing to do.")
+    return lines

@@ -1,6 +1,8 @@
 """The stages of an analysis as plain functions: generate, run, train, fit, report, demo.
 
-``massgap COMMAND`` calls these functions and prints; a notebook calls them directly.
+``massgap COMMAND`` calls these functions and prints; a notebook calls them directly.  Each reads what the one before
+wrote, and each can be interrupted and called again.  In place of run, submit, status, resubmit and merge do the same
+with batch jobs.
 """
 
 from __future__ import annotations
@@ -11,23 +13,20 @@ from massgap.lazy import face
 
 if TYPE_CHECKING:
     from massgap.stages.batch import merge, resubmit, status, work
-    from massgap.stages.processing import (
-        DemoResult,
-        demo,
-        fit,
-        generate,
-        generate_lhe,
-        preflight,
-        report,
-        report_benchmarks,
-        report_samples,
-        run,
-        submit,
-        train,
-    )
+    from massgap.stages.execution import Execution
+    from massgap.stages.fitting import fit
+    from massgap.stages.generation import generate, generate_lhe
+    from massgap.stages.inputs import Inputs
+    from massgap.stages.processing import preflight, run
+    from massgap.stages.reporting import report, report_benchmarks, report_samples
+    from massgap.stages.studying import DemoResult, demo
+    from massgap.stages.submission import submit
+    from massgap.stages.training import train
 
 __all__ = [
     "DemoResult",
+    "Execution",
+    "Inputs",
     "demo",
     "fit",
     "generate",
@@ -48,21 +47,23 @@ __all__ = [
 __getattr__, __dir__ = face(
     __name__,
     {
-        "DemoResult": "processing",
-        "demo": "processing",
-        "fit": "processing",
-        "generate": "processing",
-        "generate_lhe": "processing",
+        "DemoResult": "studying",
+        "Execution": "execution",
+        "Inputs": "inputs",
+        "demo": "studying",
+        "fit": "fitting",
+        "generate": "generation",
+        "generate_lhe": "generation",
         "merge": "batch",
         "preflight": "processing",
-        "report": "processing",
-        "report_benchmarks": "processing",
-        "report_samples": "processing",
+        "report": "reporting",
+        "report_benchmarks": "reporting",
+        "report_samples": "reporting",
         "resubmit": "batch",
         "run": "processing",
         "status": "batch",
-        "submit": "processing",
-        "train": "processing",
+        "submit": "submission",
+        "train": "training",
         "work": "batch",
     },
 )

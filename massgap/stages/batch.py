@@ -1,170 +1,29 @@
-"""A run as batch jobs without a scheduler of ours: one HTCondor job per slice of the fileset.
+"""The batch jobs of a run after they were submitted: no scheduler of ours, nothing has to keep running meanwhile.
 
 ``massgap submit`` plans and submits, ``massgap status`` looks, ``massgap resubmit`` sends again what is not done, ``massgap merge``
-puts the results together.  Nothing has to keep running meanwhile.
+puts the results together.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from massgap.stages.batch_status import BatchStatus, status_of
 from massgap.stages.job_options import job_options, packed_environment
+from massgap.stages.submission import Submitted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from massgap.condor.jobs.job_record import Submission
     from massgap.condor.jobs.job_set import JobSet, JobState
     from massgap.condor.submit_file import Job
 
-__all__ = ["BatchStatus", "Submitted", "merge", "resubmit", "status", "submit_fileset", "work"]
-
-
-@dataclass(frozen=True)
-class Submitted:
-    """What was written and submitted.
-
-    Attributes
-    ----------
-    run
-        The run folder; the jobs are in ``jobs`` in it.
-    jobs
-        Number of jobs of this submission; 0 if there was nothing to do.
-    description
-        The submit description; None if there was nothing to do.
-    cluster
-        Number of the cluster; None if nothing was submitted.
-    command
-        How to submit by hand.
-    chunks, events, notes
-        See :class:`massgap.runner.slices.plan.SliceSet`.
-    left_alone
-        Slices without all results that got no job: state -> how many.
-    """
-
-    run: Path
-    jobs: int
-    description: Path | None
-    cluster: int | None
-    command: str = ""
-    chunks: int = 0
-    events: int = 0
-    notes: tuple[str, ...] = ()
-    left_alone: dict[str, int] = field(default_factory=dict)
-
-
-def submit_fileset(
-    analysis: str,
-    fileset: dict[str, Any],
-    out: str | Path,
-    *,
-    options: dict[str, Any],
-    jobs: int | None = None,
-    chunks_per_job: int | None = None,
-    chunksize: int | None = None,
-    workers: int = 2,
-    cluster: dict[str, Any] | None = None,
-    dry_run: bool = False,
-    command: str = "",
-    tags: dict[str, Any] | None = None,
-    progress: Callable[[Any], None] | None = None,
-) -> Submitted:
-    """Plan a run, write its jobs and submit them; see :func:`massgap.stages.submit`."""
-    import massgap
-    from massgap.condor import commands as tools
-    from massgap.condor.errors import CondorError
-    from massgap.condor.jobs.job_record import locked
-    from massgap.condor.jobs.job_set import JobSet
-    from massgap.condor.shipping.code_archive import pack_code
-    from massgap.condor.submit_file import Job
-    from massgap.contracts.writing import prepare_folder
-    from massgap.runner.executors.local import make_executor
-    from massgap.runner.slices.plan import read_plan, unfinished, write_slices
-
-    run = prepare_folder(out).absolute()
-    folder = run / "jobs"
-    # massgap merge may be called from another folder.
-    path, colon, name = analysis.rpartition(":")
-    if path.endswith(".py"):
-        analysis = f"{Path(path).absolute()}{colon}{name}"
-    if options.get("model") is not None:
-        options = {**options, "model": str(Path(options["model"]).absolute())}
-    if not dry_run:
-        tools.require("condor_submit", "condor_q")
-    wanted = job_options(cluster or {}, ask=True)
-    title = f"massgap {name} {run.name}"
-    JobSet.check(folder, title, wanted)
-    folder.mkdir(exist_ok=True)
-    with locked(folder) as lock:
-        if not (folder / "submissions.json").exists():
-            # The record is written before anything is submitted: what lies here without one was interrupted before.
-            (folder / "plan.json").unlink(missing_ok=True)
-        made = write_slices(
-            analysis,
-            options,
-            fileset,
-            run,
-            jobs=jobs,
-            chunks_per_job=chunks_per_job,
-            chunksize=chunksize,
-            executor=make_executor("futures", workers),
-            progress=progress,
-            tags=tags,
-            command=command,
-        )
-        pack_code(Path(massgap.__file__).parent, folder / "code.tar.gz")
-        wanted = packed_environment(wanted, folder)
-        job_set = JobSet.create(folder, title=title, inputs=[path.name for path in made.inputs])
-        numbers = unfinished(run)
-        submission = job_set.write([Job(number) for number in numbers], wanted)
-        try:
-            number = None if dry_run or not numbers else job_set.send(submission, lock=lock)
-        except CondorError as error:
-            msg = (
-                f"{error}\nThe jobs are written to {folder}: massgap resubmit {quote(str(run))} submits them"
-            )
-            raise CondorError(msg) from error
-    notes = [*made.notes]
-    if jobs is not None and made.chunks < jobs:
-        notes.append(
-            f"there are {made.chunks} chunks, not enough for {jobs} jobs: a smaller --chunksize than "
-            f"{read_plan(run)['chunksize']:,} makes more"
-        )
-    if wanted.environment is not None and not (cluster or {}).get("environment"):
-        notes.append(
-            "the machines of the pool share no files with this one: the environment is packed and goes along with each job "
-            "(--environment says otherwise)"
-        )
-    return _submitted(run, job_set, submission, number, made.chunks, made.events, tuple(notes))
-
-
-def _submitted(
-    run: Path,
-    job_set: JobSet,
-    submission: Submission,
-    cluster: int | None,
-    chunks: int = 0,
-    events: int = 0,
-    notes: tuple[str, ...] = (),
-    left_alone: dict[str, int] | None = None,
-) -> Submitted:
-    return Submitted(
-        run,
-        len(submission.jobs),
-        job_set.folder / submission.description,
-        cluster,
-        job_set.command(submission),
-        chunks,
-        events,
-        notes,
-        left_alone or {},
-    )
+__all__ = ["merge", "resubmit", "status", "work"]
 
 
 def status(run: str | Path, *, fetch: bool = True) -> BatchStatus:
@@ -287,7 +146,7 @@ def resubmit(
         except CondorError as error:
             msg = f"{error}\nNothing is lost: massgap resubmit {quote(str(run))} tries again"
             raise CondorError(msg) from error
-    return _submitted(run, job_set, submission, number, notes=tuple(notes), left_alone=dict(left_alone))
+    return Submitted.of(run, job_set, submission, number, notes=tuple(notes), left_alone=dict(left_alone))
 
 
 def _keep(folder: Path, job: Job, files: list[Path]) -> bool:

@@ -312,8 +312,8 @@ def make_executor(
         from massgap.runner.executors.dask_cluster import DaskExecutor
 
         return DaskExecutor(None if name == "dask" else name, workers, adapt=adapt, timeout=timeout)
-    msg = (
-        f"unknown executor {name!r}; known are iterative, futures, dask, htcondor, lpc, lxplus, coffea-casa, swan, and "
-        "the address of a dask scheduler (tcp://...)"
-    )
+    from massgap.condor.workers.clusters import CLUSTERS
+
+    known = ", ".join(("iterative", "futures", "dask", *CLUSTERS))
+    msg = f"unknown executor {name!r}; known are {known}, and the address of a dask scheduler (tcp://...)"
     raise RunnerError(msg)

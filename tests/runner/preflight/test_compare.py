@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from massgap.cli.preflight_words import preflight_lines
+from massgap.cli.words import preflight_lines
 from massgap.runner.preflight import compare as preflight
 from massgap.runner.preflight import probe
 from massgap.runner.preflight.ask import look_request

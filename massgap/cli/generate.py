@@ -1,0 +1,156 @@
+"""The command ``massgap generate``."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from massgap.cli.console import Ticker, say
+from massgap.cli.run_options import event_number
+
+__all__ = ["generate"]
+
+
+@click.command()
+@click.argument("processes", nargs=-1)
+@click.option(
+    "--events",
+    callback=event_number,
+    help="Events, all processes together.  [default: 100k; with --lhe all of the files]",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("data"),
+    show_default=True,
+    help="Folder for the files.",
+)
+@click.option(
+    "--seed", default=1, show_default=True, help="The same seed gives the same events for any --workers."
+)
+@click.option("--workers", type=int, help="Worker processes.  [default: one per core]")
+@click.option(
+    "--detector",
+    help="Detector response: cms, atlas, hl-lhc, cascade or perfect.  [default: the analysis' own; cms with --lhe]",
+)
+@click.option("--card", type=click.Path(path_type=Path), help="Own detector card (TOML) instead.")
+@click.option(
+    "--energy", "sqrt_s_tev", type=float, help="Centre-of-mass energy in TeV.  [default: the analysis']"
+)
+@click.option("--variations", is_flag=True, help="Also weights of scale, PDF and shower variations (slower).")
+@click.option("--mpi", is_flag=True, help="Multiparton interactions (about ten times slower).")
+@click.option("--rntuple", is_flag=True, help="Write RNTuples instead of TTrees.")
+@click.option(
+    "--lhe",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Matrix-element events (.lhe, .lhe.gz) instead of PROCESSES; may be given several times.",
+)
+@click.option("--process", help="With --lhe: process name.  [default: the file's name]")
+@click.option("--signal", is_flag=True, help="With --lhe: the events are a signal.")
+@click.option(
+    "--filter",
+    "filter_name",
+    help="With --lhe: keep events with none, lepton, dimuon, 3l, dimuon-photon or vbf.",
+)
+@click.option("--slha", type=click.Path(path_type=Path), help="With --lhe: spectrum and decays.")
+@click.option(
+    "--decays",
+    help="With --lhe: decay as this signal does, for instance wino_WZ_200_30.",
+)
+@click.option("--matching", type=click.Choice(["auto", "mlm", "none"]), default="auto", show_default=True)
+@click.option("--qcut", type=float, help="With --lhe: matching scale in GeV.  [default: told by the file]")
+@click.option("--list", "list_only", is_flag=True, help="List the processes and stop.")
+def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> None:
+    """Generate event samples with Pythia and a parametrised detector, as NanoAOD files.
+
+    PROCESSES is an analysis (slepton, smuon, vlq, cascade, electroweakino: all its processes), names of single
+    processes, or signals of any mass; default slepton.  With --lhe, matrix-element events are showered instead.
+    Needs the extra massgap[generator].  Interrupted, the same command goes on.
+
+    \b
+    Examples:
+      massgap generate slepton --events 100k --out samples
+      massgap generate smuonR_300_100 smuonR_400_50 --events 20k --detector atlas
+      massgap generate --lhe my_events.lhe.gz --process tt --filter dimuon
+      massgap generate --list
+    """
+    from massgap import stages
+
+    if list_only:
+        _list_processes()
+        return
+    ticker = Ticker()
+    out, lhe = options["out"], options.pop("lhe")
+    card = options.pop("card")
+    detector = options.pop("detector")
+    if card is not None and detector is not None:
+        msg = "give --detector or --card, not both"
+        raise click.UsageError(msg)
+    options["card"] = card or detector or ("cms" if lhe else None)
+    options["form"] = "rntuple" if options.pop("rntuple") else "ttree"
+    options["workers"] = options["workers"] or os.cpu_count() or 1
+    of_files = {
+        name: options.pop(name)
+        for name in ("process", "filter_name", "slha", "decays", "qcut", "matching", "signal")
+    }
+    if lhe:
+        if processes:
+            msg = "give PROCESSES or --lhe files, not both"
+            raise click.UsageError(msg)
+        if options.pop("sqrt_s_tev") is not None:
+            msg = "--energy does not go with --lhe: the file tells the energy"
+            raise click.UsageError(msg)
+        of_files["is_signal"] = of_files.pop("signal")
+        made = stages.generate_lhe(list(lhe), progress=ticker.generate, **of_files, **options)
+    else:
+        if given := [name for name, value in of_files.items() if value and name != "matching"]:
+            msg = f"--{given[0].replace('_name', '')} goes with --lhe"
+            raise click.UsageError(msg)
+        options["events"] = options["events"] or 100_000
+        wanted = list(processes) or ["slepton"]
+        made = stages.generate(wanted, progress=ticker.generate, **options)
+    ticker.close()
+    _tell_generation(out, made)
+
+
+def _list_processes() -> None:
+    from massgap.samples.processes.signals import SIGNAL_FORMS
+    from massgap.samples.production.generate import list_processes
+
+    analysis = None
+    for row in list_processes():
+        heading = ", ".join(row["analyses"]) or "single processes, nothing filtered"
+        if heading != analysis:
+            analysis = heading
+            click.echo(f"{heading} ({row['sqrt_s_tev']:g} TeV)")
+        xsec = f"{'computed':>12s}" if row["xsec_fb"] is None else f"{row['xsec_fb']:9.4g} fb"
+        click.echo(f"  {row['name']:28s} {xsec}  {row['description']}")
+    click.echo(f"signals of any mass in GeV: {', '.join(SIGNAL_FORMS)}")
+    click.echo(
+        "Cross sections are leading order, before the filters; those of signals are computed when they are made."
+    )
+
+
+def _tell_generation(out: Path, made: dict[str, Any]) -> None:
+    """Totals, rates and shares of the time of a generation."""
+    rates = json.loads((out / "generation.json").read_text())["datasets"]
+    for name, row in rates.items():
+        if "note" in row:
+            say(f"note: {name}: {row['note']}")
+    steps: dict[str, float] = {}
+    for row in rates.values():
+        for step, seconds in row["cpu_s"].items():
+            steps[step] = steps.get(step, 0.0) + seconds
+    total = sum(steps.values())
+    generated = sum(row["generated"] for row in rates.values())
+    if total:
+        shares = ", ".join(f"{step} {seconds / total:.0%}" for step, seconds in steps.items())
+        click.echo(f"{generated / total:,.0f} generated events per second and core ({shares})")
+    events = sum(entry["metadata"].get("n_events", 0) for entry in made.values())
+    click.echo(f"{events:,} events in {len(made)} datasets")
+    click.echo(f"fileset: {out / 'fileset.json'}")

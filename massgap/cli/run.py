@@ -1,0 +1,127 @@
+"""The commands ``massgap run`` and ``massgap preflight``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from massgap.cli.cluster_options import executor_options, take_cluster
+from massgap.cli.console import Ticker, command_line, say
+from massgap.cli.run_options import (
+    analysis_options,
+    event_number,
+    input_options,
+    plan_options,
+    run_folder_of,
+    take_options,
+)
+from massgap.cli.words import preflight_lines, print_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["preflight", "run"]
+
+
+@click.command()
+@input_options
+@plan_options
+@executor_options
+@analysis_options
+@click.option(
+    "--accept-loss", is_flag=True, help="Take the result although files, chunks or weights are missing."
+)
+@click.option("--fresh", is_flag=True, help="Do not use finished chunks of an earlier run.")
+def run(
+    analysis: str,
+    files: tuple[str, ...],
+    out: Path | None,
+    fresh: bool,
+    **settings: Any,
+) -> None:
+    """Run an analysis over NanoAOD or Delphes files and print its cutflow.
+
+    ANALYSIS is slepton, or path/to/file.py:Class for your own coffea processor.
+
+    \b
+    Examples:
+      massgap run slepton ttbar_*.root --process tt --xsec 832000 --out runs/tt
+      massgap run slepton --fileset data/fileset.json --out runs/slepton
+      massgap run ./my_analysis.py:MyProcessor events.root
+    """
+    from massgap import stages
+
+    out = out or run_folder_of(analysis)
+    ticker = Ticker()
+    result = stages.run(
+        analysis,
+        files,
+        out=out,
+        options=take_options(settings),
+        resume=not fresh,
+        command=command_line(),
+        progress=ticker.run,
+        cluster=take_cluster(settings),
+        **settings,
+    )
+    ticker.close()
+    print_run(result, out)
+
+
+@click.command()
+@input_options
+@executor_options
+@click.option(
+    "--chunksize", callback=event_number, help="Events in a chunk.  [default: 500k, the largest default]"
+)
+@analysis_options
+@click.option(
+    "--files-per-dataset",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Files of each dataset that are opened on the workers.",
+)
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=1),
+    default=300.0,
+    show_default=True,
+    help="Seconds to wait for the first worker of a cluster.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def preflight(
+    analysis: str,
+    files: tuple[str, ...],
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Look at the workers before a long run: what would go wrong is said now, with what to do.
+
+    Checks on the workers themselves, compared with this machine: versions, modules, the analysis and its model, the first file
+    of each dataset, memory for a chunk, scratch space, threads, clock.  Ends with code 1 if a check fails.
+
+    \b
+    Examples:
+      massgap preflight slepton --fileset big.json --executor htcondor --workers 20 --model runs/model/slepton.onnx
+      massgap preflight ./my_analysis.py:MyAnalysis --fileset big.json --executor tls://localhost:8786 --files-per-dataset 3
+    """
+    from massgap import stages
+
+    result = stages.preflight(
+        analysis,
+        files,
+        options=take_options(settings),
+        cluster=take_cluster(settings),
+        announce=say,
+        **settings,
+    )
+    if as_json:
+        click.echo(json.dumps(result.as_dict(), indent=1))
+    else:
+        for line in preflight_lines(result):
+            click.echo(line)
+    if not result.ok:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,73 @@
+"""Event samples: generated from nothing, or showered from matrix-element events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+__all__ = ["generate", "generate_lhe"]
+
+
+def generate(
+    processes: str | list[str],
+    out: str | Path = "data",
+    *,
+    events: int = 100_000,
+    seed: int = 1,
+    workers: int = 2,
+    **options: Any,
+) -> dict[str, Any]:
+    """Generate event samples; see :func:`massgap.samples.production.generate.generate`.
+
+    Parameters
+    ----------
+    processes
+        An analysis (all its processes) or names of single processes.
+    out
+        Folder for the files and ``fileset.json``.
+    events
+        Number of events, all processes together.
+    seed, workers
+        The same seed gives the same files for any number of workers.
+
+    Returns
+    -------
+    dict
+        The fileset.
+
+    Raises
+    ------
+    massgap.samples.errors.SampleError
+        If there is no such process, an option does not fit, or the generator is not installed.
+    """
+    from massgap.samples.production.generate import generate as generate_samples
+
+    return generate_samples(processes, out, events=events, seed=seed, workers=workers, **options)
+
+
+def generate_lhe(files: Iterable[str | Path], out: str | Path = "data", **options: Any) -> dict[str, Any]:
+    """Shower matrix-element events; see :func:`massgap.samples.production.generate_lhe.generate_lhe`.
+
+    Parameters
+    ----------
+    files
+        Les Houches event files, plain or compressed.
+    out
+        Folder for the files and ``fileset.json``.
+
+    Returns
+    -------
+    dict
+        The fileset.
+
+    Raises
+    ------
+    massgap.samples.errors.SampleError
+        If a file cannot be read or an option does not fit.
+    """
+    from massgap.samples.production.generate_lhe import generate_lhe as generate_samples
+
+    return generate_samples(files, out, **options)

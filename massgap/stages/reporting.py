@@ -1,0 +1,86 @@
+"""Pages: of a run with its model and fit, of generated samples, of benchmarks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+__all__ = ["report", "report_benchmarks", "report_samples"]
+
+
+def report(
+    run_folder: str | Path,
+    out: str | Path | None = None,
+    *,
+    model_folder: str | Path | None = None,
+    fit_folder: str | Path | None = None,
+    **options: Any,
+) -> Path:
+    """Write the HTML report of a run; see :func:`massgap.reports.run.page.write_report`.
+
+    Model and fit folders are found by themselves: the model through the run's manifest or in ``model``,
+    the fit in ``fit`` of the run folder.
+
+    Parameters
+    ----------
+    run_folder
+        Folder written by ``massgap run``.
+    out
+        HTML file; by default ``report.html`` in the run folder.
+    model_folder, fit_folder
+        Where they are not found by themselves.
+
+    Returns
+    -------
+    pathlib.Path
+        The page.
+
+    Raises
+    ------
+    massgap.errors.MassgapError
+        If a folder is missing or damaged, or the page cannot be written.
+    """
+    from massgap.reports.run.page import write_report
+
+    folder = Path(run_folder)
+    if model_folder is None:
+        manifest = folder / "manifest.json"
+        used = (
+            (json.loads(manifest.read_text()).get("model") or {}).get("path") if manifest.is_file() else None
+        )
+        candidates = ([Path(used).parent] if used else []) + [folder / "model"]
+        model_folder = next((c for c in candidates if (c / "training.json").is_file()), None)
+    if fit_folder is None and (folder / "fit" / "results.json").is_file():
+        fit_folder = folder / "fit"
+    return write_report(
+        folder, model_folder, fit_folder, out=folder / "report.html" if out is None else out, **options
+    )
+
+
+def report_samples(
+    folder: str | Path,
+    out: str | Path | None = None,
+    *,
+    reference: dict[str, Path] | None = None,
+    title: str | None = None,
+) -> Path:
+    """Write the page of closure plots of generated samples.
+
+    See :func:`massgap.reports.samples.page.write_samples_report`.
+    """
+    from massgap.reports.samples.page import write_samples_report
+
+    return write_samples_report(folder, out, reference=reference, title=title)
+
+
+def report_benchmarks(
+    results: str | Path, out: str | Path | None = None, *, title: str | None = None
+) -> Path:
+    """Write the page about a run of the benchmarks.
+
+    See :func:`massgap.reports.benchmarks.page.write_benchmarks_report`.
+    """
+    from massgap.reports.benchmarks.page import write_benchmarks_report
+
+    return write_benchmarks_report(results, out, title=title)

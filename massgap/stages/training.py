@@ -1,0 +1,32 @@
+"""A classifier from the feature tables of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+__all__ = ["train"]
+
+
+def train(run_folder: str | Path, out: str | Path | None = None, **options: Any) -> Any:
+    """Train the classifier on a run's feature tables; see :func:`massgap.models.training.train_run.train_run`.
+
+    Parameters
+    ----------
+    run_folder
+        Folder written by ``massgap run``.
+    out
+        Model folder; by default ``model`` in the run folder.
+
+    Returns
+    -------
+    massgap.models.training.train_run.ModelFolder
+
+    Raises
+    ------
+    massgap.models.errors.ModelError
+        If the run cannot be trained on, an option does not fit, or the folder cannot be written.
+    """
+    from massgap.models.training.train_run import train_run
+
+    return train_run(run_folder, Path(run_folder) / "model" if out is None else out, **options)
