@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.writing import write_atomically, write_json
@@ -12,6 +11,7 @@ from massgap.fits.workspaces.workspace import dump_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 __all__ = ["FIT_FORMAT", "SCAN_FORMAT", "FitResult", "write_fit_folder"]
 

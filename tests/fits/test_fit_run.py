@@ -88,7 +88,7 @@ def test_another_histogram(run: Path, tmp_path: Path, signal: str) -> None:
     assert after.results["parts"][0]["yields"][signal] == [10.0, 10.0]
     before = fit_run(run, tmp_path, 10.0, options=replace(options, region="topology"))
     assert before.results["parts"][0]["yields"][signal] == [20.0, 20.0]
-    with pytest.raises(HistogramError, match="in several regions: topology, precuts.*--region"):
+    with pytest.raises(HistogramError, match=r"in several regions: topology, precuts.*--region"):
         fit_run(run, tmp_path, 10.0, options=options)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from massgap.fits.errors import FitError
+from massgap.contracts.errors import RunFolderError
 from massgap.reports.errors import ReportError
 from massgap.reports.run.page import write_report
 
@@ -141,7 +141,7 @@ def test_an_incomplete_run_says_what_is_lost(folders, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FitError, match=str(tmp_path)):
+    with pytest.raises(RunFolderError, match=str(tmp_path)):
         write_report(tmp_path, None, None, out=tmp_path / "report.html")
 
 
