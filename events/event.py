@@ -29,14 +29,12 @@ from massgap.arrays.errors import SelectionError
 from massgap.arrays.flat_collection import FlatCollection
 from massgap.events.columns import DELPHES, Columns
 from massgap.events.errors import MissingBranchError
+from massgap.physical_constants import ELECTRON_MASS, MUON_MASS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["B_TAGGERS", "ELECTRON_MASS", "MUON_MASS", "Event", "TaggerOptions"]
-
-MUON_MASS = 0.1056583755
-ELECTRON_MASS = 0.00051099895
+__all__ = ["B_TAGGERS", "Event", "TaggerOptions"]
 
 B_TAGGERS: dict[str, float] = {
     "btagDeepFlavB": 0.2783,

@@ -43,7 +43,7 @@ _NO_CONTENT = (
     "generator_factor",
     "tranches",
 )
-_EVENTS = ("samples",)
+_EVENTS = ("samples", "physical_constants.py")
 """Where the code lies that decides what an event looks like."""
 _NOT_EVENTS = ("samples/processes",)
 """Folders that only make settings: these are part of the key."""
