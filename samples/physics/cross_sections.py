@@ -57,7 +57,7 @@ def parton_density(pdf_set: int = DEFAULT_PDF) -> Callable[[int, float, float], 
     GeneratorMissingError
         Without the generator extra.
     """
-    from massgap.samples.pythia.driver import require
+    from massgap.samples.extra import require
 
     pythia = require().Pythia("", False)
     lines = ("Print:quiet = on", "ProcessLevel:all = off", f"PDF:pSet = {pdf_set}")
