@@ -11,6 +11,7 @@ from typing import Any
 
 from massgap.errors import MassgapError
 from massgap.processors.errors import ProcessorError
+from massgap.processors.options import options_of
 
 __all__ = ["ANALYSES", "find_processor", "make_processor"]
 
@@ -104,7 +105,7 @@ def make_processor(name: str, **options: Any) -> Any:
         If an option is unknown or its value is refused.
     """
     cls = find_processor(name)
-    accepted = _accepted(cls)
+    accepted = [option.name for option in options_of(cls)]
     unknown = sorted(set(options) - set(accepted))
     if unknown:
         msg = f"{name} has no option {', '.join(map(repr, unknown))}; it has {', '.join(accepted) or 'none'}"
@@ -116,20 +117,3 @@ def make_processor(name: str, **options: Any) -> Any:
     except (TypeError, ValueError) as error:
         msg = f"{name}: an option has a value that it cannot take ({error})"
         raise ProcessorError(msg) from error
-
-
-def _accepted(cls: type) -> list[str]:
-    """Names of the options of a class; those of its bases count where it passes ``**options`` on."""
-    names: list[str] = []
-    for base in cls.__mro__:
-        if "__init__" not in vars(base) or base is object:
-            continue
-        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]  # type: ignore[misc]
-        names += [
-            p.name
-            for p in parameters
-            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name not in names
-        ]
-        if not any(p.kind == p.VAR_KEYWORD for p in parameters):
-            break
-    return names

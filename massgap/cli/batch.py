@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from massgap.cli.analysis_command import AnalysisCommand
 from massgap.cli.cluster_options import batch_options, take_cluster
 from massgap.cli.console import Ticker, command_line, say
 from massgap.cli.run_options import analysis_options, input_options, plan_options, run_folder_of, take_options
@@ -23,7 +24,7 @@ _RUN_FOLDER = click.argument("run_folder", type=click.Path(path_type=Path))
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Write all files, submit nothing.")
 
 
-@click.command()
+@click.command(cls=AnalysisCommand)
 @input_options
 @plan_options
 @click.option("--jobs", type=int, help="Number of jobs, about.  [default: so that a job has 10 chunks]")

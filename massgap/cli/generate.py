@@ -69,7 +69,7 @@ def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> Non
     """Generate event samples with Pythia and a parametrised detector, as NanoAOD files.
 
     PROCESSES is an analysis (slepton, smuon, vlq, cascade, electroweakino: all its processes), names of single
-    processes, or signals of any mass; default slepton.  With --lhe, matrix-element events are showered instead.
+    processes, or signals of any mass.  With --lhe, matrix-element events are showered instead.
     Needs the extra massgap[generator].  Interrupted, the same command goes on.
 
     \b
@@ -111,9 +111,11 @@ def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> Non
         if given := [name for name, value in of_files.items() if value and name != "matching"]:
             msg = f"--{given[0].replace('_name', '')} goes with --lhe"
             raise click.UsageError(msg)
+        if not processes:
+            msg = "say what to generate, for instance massgap generate slepton; massgap generate --list shows what there is"
+            raise click.UsageError(msg)
         options["events"] = options["events"] or 100_000
-        wanted = list(processes) or ["slepton"]
-        made = stages.generate(wanted, progress=ticker.generate, **options)
+        made = stages.generate(list(processes), progress=ticker.generate, **options)
     ticker.close()
     _tell_generation(out, made)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from massgap.cli.analysis_command import AnalysisCommand
 from massgap.cli.cluster_options import executor_options, take_cluster
 from massgap.cli.console import Ticker, command_line, say
 from massgap.cli.run_options import (
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["preflight", "run"]
 
 
-@click.command()
+@click.command(cls=AnalysisCommand)
 @input_options
 @plan_options
 @executor_options
@@ -70,7 +71,7 @@ def run(
     print_run(result, out)
 
 
-@click.command()
+@click.command(cls=AnalysisCommand)
 @input_options
 @executor_options
 @click.option(

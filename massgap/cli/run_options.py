@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from massgap.cli.analysis_command import parsed, take_given
 from massgap.cli.cluster_options import add_options
 
 if TYPE_CHECKING:
@@ -47,11 +47,25 @@ def option_pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...])
         if not sign:
             msg = f"{pair!r}: write NAME=VALUE, for instance muon_pt=5"
             raise click.BadParameter(msg)
-        try:
-            out[key] = json.loads(text)
-        except json.JSONDecodeError:
-            out[key] = text
+        out[key] = parsed(text)
     return out
+
+
+def models(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> str | dict[str, str] | None:
+    """One file for the only score, or score -> file."""
+    named: dict[str, str] = {}
+    for value in values:
+        name, sign, path = value.partition("=")
+        if not sign or not name.isidentifier() or Path(value).exists():
+            if len(values) > 1:
+                msg = f"{value!r}: of several models each needs the name of its score, NAME=FILE"
+                raise click.BadParameter(msg)
+            return value
+        if name in named:
+            msg = f"two models for the score {name!r}: {named[name]} and {path}"
+            raise click.BadParameter(msg)
+        named[name] = path
+    return named or None
 
 
 def names(_: click.Context, __: click.Parameter, value: str | None) -> list[str] | None:
@@ -85,17 +99,26 @@ _PLAN = (
 )
 
 _ANALYSIS = (
-    click.option("--model", type=click.Path(path_type=Path), help="ONNX model whose score is filled."),
+    click.option(
+        "--model",
+        multiple=True,
+        callback=models,
+        metavar="[NAME=]FILE",
+        help="ONNX model of massgap train whose score is filled; NAME=FILE, several times, if there are several scores.",
+    ),
     click.option("--variations", callback=names, help="Systematics, e.g. jes,muon_scale,isr,fsr."),
-    click.option("--precuts", callback=names, help="Pre-cuts to apply, by name."),
-    click.option("--without", callback=names, help="Topology steps to switch off, by name."),
+    click.option(
+        "--met",
+        type=click.Choice(["detector", "objects"]),
+        help="MET of the detector, or minus the vector sum of leptons and jets.  [default: detector]",
+    ),
     click.option(
         "--set",
         "options",
         multiple=True,
         callback=option_pairs,
         metavar="NAME=VALUE",
-        help="Any other option of the processor.",
+        help="An option of the analysis' constructor; --muon-pt 5 is the same as --set muon_pt=5.",
     ),
 )
 
@@ -121,10 +144,18 @@ def run_folder_of(analysis: str) -> Path:
 
 
 def take_options(settings: dict[str, Any]) -> dict[str, Any]:
-    """Take the options of the processor out of a command's settings."""
+    """Take the options of the processor out of a command's settings, however they were given.
+
+    Raises
+    ------
+    click.UsageError
+        If one is given twice.
+    """
     options = dict(settings.pop("options"))
-    for name in ("variations", "precuts", "without"):
-        value = settings.pop(name)
-        if value is not None:
-            options[name] = value
-    return options
+    given = {name: settings.pop(name) for name in ("variations", "met")}
+    given = {name: value for name, value in given.items() if value is not None} | take_given(settings)
+    twice = next((name for name in given if name in options), None)
+    if twice is not None:
+        msg = f"give either --{twice.replace('_', '-')} or --set {twice}=..., not both"
+        raise click.UsageError(msg)
+    return {**options, **given}

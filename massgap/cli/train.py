@@ -16,32 +16,38 @@ __all__ = ["train"]
 @click.command()
 @click.argument("run_folder", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Model folder.  [default: RUN_FOLDER/model]")
+@click.option(
+    "--recipe",
+    help="How: NAME, my_recipe.py:NAME, or a .json or .toml file of its fields.  [default: that of the analysis]",
+)
+@click.option("--name", help="Name of the ONNX file, and of the score.  [default: the analysis]")
 @click.option("--signal", callback=names, help="Signal processes.  [default: as the samples say]")
 @click.option("--backgrounds", callback=names, help="Background processes.  [default: all others]")
 @click.option(
-    "--protocol",
-    type=click.Choice(["nested", "paper"]),
-    default="nested",
-    show_default=True,
-    help="Early stopping on a nested split, or on the held-out fold as in the paper.",
+    "--region",
+    help="Train on the events of this region, or of all (for several regions: A+B).  [default: as the recipe says]",
 )
-@click.option("--folds", "n_folds", default=3, show_default=True, help="Number of rotated folds.")
-@click.option("--seed", default=1, show_default=True)
 @click.option(
-    "--precuts/--no-precuts", default=True, show_default=True, help="Train on events after the pre-cuts only."
+    "--protocol",
+    help="What stops the training: nested (a split of its events), held_out (the fold that is evaluated), "
+    "or a variant of the recipe, e.g. paper.  [default: as the recipe says]",
 )
+@click.option("--folds", "n_folds", type=int, help="Number of rotated folds.  [default: as the recipe says]")
+@click.option("--seed", type=int, help="For what is random in the training.  [default: as the recipe says]")
 @click.option("--accept-loss", is_flag=True, help="Train although the run lost events.")
 def train(run_folder: Path, out: Path | None, **options: Any) -> None:
-    """Train boosted trees on a run's feature tables and export them to ONNX.
+    """Train a classifier on a run's feature tables and export it to ONNX.
 
     \b
-    Example:
+    Examples:
       massgap train runs/slepton --out runs/model
+      massgap train runs/mine --region sr --recipe my_recipe.py:SMALL
     """
     from massgap import stages
 
+    given = {name: value for name, value in options.items() if value is not None}
     ticker = Ticker()
-    made = stages.train(run_folder, out, progress=ticker.train, **options)
+    made = stages.train(run_folder, out, progress=ticker.train, **given)
     ticker.close()
     _print_model(made)
 

@@ -23,7 +23,7 @@ def run(
     files: Inputs | Iterable[str | Path] = (),
     *,
     out: str | Path | None = None,
-    model: str | Path | None = None,
+    model: str | Path | dict[str, str | Path] | None = None,
     options: dict[str, Any] | None = None,
     chunksize: int | None = None,
     accept_loss: bool = False,
@@ -43,7 +43,7 @@ def run(
     out
         Run folder; None to write nothing.
     model
-        ONNX model whose score is filled.
+        ONNX model whose score is filled; score name -> model if the analysis has several.
     options
         Further options of the processor.
     chunksize
@@ -108,7 +108,7 @@ def preflight(
     analysis: str,
     files: Inputs | Iterable[str | Path] = (),
     *,
-    model: str | Path | None = None,
+    model: str | Path | dict[str, str | Path] | None = None,
     options: dict[str, Any] | None = None,
     chunksize: int | None = None,
     files_per_dataset: int = 1,
@@ -178,7 +178,7 @@ def inputs_of(function: str, files: Inputs | Iterable[str | Path], words: dict[s
 
 
 def processor_of(
-    analysis: str, options: dict[str, Any] | None, model: str | Path | None
+    analysis: str, options: dict[str, Any] | None, model: str | Path | dict[str, str | Path] | None
 ) -> tuple[Any, dict[str, Any], dict[str, Any]]:
     """The processor of a run, its options, and what the manifest says of its model.
 

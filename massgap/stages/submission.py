@@ -72,7 +72,7 @@ def submit(
     files: Inputs | Iterable[str | Path] = (),
     *,
     out: str | Path,
-    model: str | Path | None = None,
+    model: str | Path | dict[str, str | Path] | None = None,
     options: dict[str, Any] | None = None,
     chunksize: int | None = None,
     jobs: int | None = None,
@@ -166,8 +166,11 @@ def _absolute(analysis: str, options: dict[str, Any]) -> tuple[str, dict[str, An
     path, colon, name = analysis.rpartition(":")
     if path.endswith(".py"):
         analysis = f"{Path(path).absolute()}{colon}{name}"
-    if options.get("model") is not None:
-        options = {**options, "model": str(Path(options["model"]).absolute())}
+    model = options.get("model")
+    if isinstance(model, dict):
+        options = {**options, "model": {name: str(Path(file).absolute()) for name, file in model.items()}}
+    elif model is not None:
+        options = {**options, "model": str(Path(model).absolute())}
     return analysis, options
 
 

@@ -344,7 +344,7 @@ def test_a_limit_of_the_address_space() -> None:
 
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31));"
-        "import json; from massgap.processors import probe; print(json.dumps(probe._memory()))"
+        "import json; from massgap.runner.preflight import probe; print(json.dumps(probe._memory()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["limits"]["address space (ulimit -v)"] == 2**31
