@@ -13,7 +13,8 @@ from massgap.selections.cascade.features import cascade_features
 from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, TRUTH_SPECTRUM
 from massgap.selections.observables.cascades.delta4 import delta4
 from massgap.selections.observables.cascades.delta4_noise import delta4_noise
-from massgap.selections.slepton.features import FlatObject
+from massgap.arrays import PerEvent
+
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ def _decay(parent: Any, mass: float, m_a: float, m_b: float, rng: np.random.Gene
     return boost(energy, a), boost(mass - energy, -a)
 
 
-def signal(n: int, seed: int) -> list[FlatObject]:
+def signal(n: int, seed: int) -> list[PerEvent]:
     """mu, mu and photon of decays with the truth spectrum, boosted as at the LHC."""
     rng = np.random.default_rng(seed)
     m_x, m_y, m_z, m_chi = TRUTH_SPECTRUM
@@ -52,7 +53,7 @@ def signal(n: int, seed: int) -> list[FlatObject]:
     for p, mass in ((first, muon), (second, muon), (photon, 0.0)):
         pt = np.hypot(p[:, 1], p[:, 2])
         objects.append(
-            FlatObject(pt, np.arcsinh(p[:, 3] / pt), np.arctan2(p[:, 2], p[:, 1]), np.full(n, mass))
+            PerEvent({"pt": pt, "eta": np.arcsinh(p[:, 3] / pt), "phi": np.arctan2(p[:, 2], p[:, 1]), "mass": np.full(n, mass)})
         )
     return objects
 

@@ -182,10 +182,9 @@ def _fill(x, weight, indices, low, high, bins, start, cut, sumw, sumw2, counts):
 
 def compiled_loop(arrays: Arrays) -> Callable[[], Result]:
     """Function that goes through the events once, from arrays to histograms."""
+    from benchmarks.fused_topology import Cuts, fused_topology
     from massgap.selections.slepton.features import FEATURES
     from massgap.selections.slepton.features import _loop as observables
-    from massgap.selections.slepton.topology import Cuts
-    from massgap.selections.slepton.topology import _pass as topology
 
     names = [feature.name for feature in FEATURES]
     cut = tuple(names.index(name) for name in ("m_ll", "met", "cos_theta_star"))
@@ -198,7 +197,7 @@ def compiled_loop(arrays: Arrays) -> Callable[[], Result]:
     reached, indices, ht = np.empty(n, np.int8), np.empty((4, n), np.int64), np.empty(n)
 
     def work() -> Result:
-        passed = topology(
+        passed = fused_topology(
             arrays.muons, arrays.electrons, arrays.jets, arrays.taus, arrays.met, Cuts(), reached, indices, ht
         )
         l1, l2, jet, missing = (np.empty((rows, passed)) for rows in (4, 4, 4, 2))

@@ -23,7 +23,8 @@ def rows(quick: bool) -> Iterator[Row]:
 
     from massgap.selections.electroweakino.features import electroweakino_features
     from massgap.selections.observables.vbf_pair import largest_mass_pair, vbf_pair
-    from massgap.selections.slepton.features import FlatMet
+    from massgap.arrays import PerEvent
+
     from massgap.selections.smuon.features import smuon_features
     from massgap.selections.vlq.features import vlq_features
 
@@ -32,7 +33,7 @@ def rows(quick: bool) -> Iterator[Row]:
     rng = np.random.default_rng(20)
     events = generate(rng, size)
     jets, leptons, fat_jets, met = (events[name] for name in ("jets", "leptons", "fat_jets", "met"))
-    flat_met = FlatMet(events["met"].pt.to_numpy(), events["met"].phi.to_numpy())
+    flat_met = PerEvent({"pt": events["met"].pt.to_numpy(), "phi": events["met"].phi.to_numpy()})
 
     def vbf() -> dict[str, Any]:
         pair = vbf_pair(jets)

@@ -14,11 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from massgap.arrays.errors import SelectionError
+from massgap.arrays.per_event import PerEvent
 from massgap.events.errors import MissingBranchError
+from massgap.events.object_met import object_met
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from massgap.arrays.collection import Collection
     from massgap.events.event import Event
 
 __all__ = [
@@ -38,12 +41,13 @@ MUON_MOMENTUM_SCALE = 0.002
 """Relative uncertainty of the muon momentum scale: 0.2 % (CMS MUO-16-001)."""
 
 
-def _shift_met(event: Event, objects: ak.Array, factor: float) -> ak.Array:
+def _shift_met(event: Event, objects: Collection, factor: float) -> PerEvent:
     """MET after all ``objects`` were scaled by ``factor``: what they gain, MET loses."""
     gain = factor - 1.0
-    px = event.met.pt * np.cos(event.met.phi) - gain * ak.sum(objects.pt * np.cos(objects.phi), axis=-1)
-    py = event.met.pt * np.sin(event.met.phi) - gain * ak.sum(objects.pt * np.sin(objects.phi), axis=-1)
-    return ak.zip({"pt": np.hypot(px, py), "phi": np.arctan2(py, px)})
+    met = event.met
+    px = met.pt * np.cos(met.phi) - gain * objects.sum(objects.pt * np.cos(objects.phi))
+    py = met.pt * np.sin(met.phi) - gain * objects.sum(objects.pt * np.sin(objects.phi))
+    return PerEvent({"pt": np.hypot(px, py), "phi": np.arctan2(py, px)}, name="shifted MET")
 
 
 def scale_jets(event: Event, factor: float) -> Event:
@@ -62,16 +66,21 @@ def scale_jets(event: Event, factor: float) -> Event:
         New events; the input is unchanged.
     """
     jets = event.jets
-    shifted = ak.with_field(ak.with_field(jets, jets.pt * factor, "pt"), jets.mass * factor, "mass")
-    return event.with_(jets=shifted, met=_shift_met(event, jets[jets.pt > 15.0], factor))
+    shifted = jets.with_fields(pt=lambda: jets.pt * factor, mass=lambda: jets.mass * factor)
+    if event.met_definition == "objects":
+        return event.with_(jets=shifted, met=object_met(event.muons, event.electrons, shifted))
+    return event.with_(jets=shifted, met=_shift_met(event, jets.where(jets.pt > 15.0), factor))
 
 
 def scale_muons(event: Event, factor: float) -> Event:
     """All muons' pT times ``factor``, MET shifted along."""
     muons = event.muons
+    shifted = muons.with_fields(pt=lambda: muons.pt * factor)
+    if event.met_definition == "objects":
+        return event.with_(muons=shifted, met=object_met(shifted, event.electrons, event.jets))
     return event.with_(
-        muons=ak.with_field(muons, muons.pt * factor, "pt"),
-        met=_shift_met(event, muons[muons.identified], factor),
+        muons=shifted,
+        met=_shift_met(event, muons.where(muons.identified), factor),
     )
 
 

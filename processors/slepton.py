@@ -8,28 +8,20 @@ pre-cuts and the classifier.
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from massgap.contracts.description import Region, Score
 from massgap.events.errors import MissingBranchError
-from massgap.models.folds import fold_key, held_out_fold
 from massgap.processors.base.analysis import Analysis
-from massgap.processors.base.histograms import HistogramSpec
-from massgap.processors.errors import ProcessorError
-from massgap.selections.slepton.features import FEATURES, FlatMet, pick, slepton_features
-from massgap.selections.slepton.precuts import (
-    passes_cos_theta_star,
-    passes_ditau_veto,
-    passes_met,
-    passes_met_veto,
-    passes_mt2_100,
-    passes_z_window,
-)
-from massgap.selections.slepton.topology import Cuts, slepton_topology
+from massgap.processors.base.options import names, threshold
+from massgap.selections.objects.definitions import select_electrons, select_jets, select_muons, select_taus
+from massgap.selections.objects.pairs import opposite_sign_pair
+from massgap.selections.slepton.features import FEATURES, slepton_features
+from massgap.selections.slepton.precuts import PRECUTS
+from massgap.selections.slepton.processes import PROCESSES
 
 if TYPE_CHECKING:
+    from massgap.arrays.collection import Collection
     from massgap.events.event import Event
     from massgap.processors.base.flow import Flow
 
@@ -47,8 +39,7 @@ class Slepton(Analysis):
     Parameters
     ----------
     model
-        Path of an ONNX model made by ``massgap train``; its score is then filled and kept, each
-        event scored by the classifier that has not seen it.  Checked when the processor is made.
+        Path of an ONNX model made by ``massgap train``.
     precuts
         Names of the pre-cuts, in order: any of ``z_window`` (veto 81 <= m_ll <= 101), ``met`` (> 110),
         ``cos_theta_star`` (abs < 0.5), ``mt2_100`` (< 130, the paper's Table III), ``m_tautau`` (veto
@@ -57,7 +48,7 @@ class Slepton(Analysis):
         Names of topology steps to switch off: ``no_electron``, ``no_b_jet``, ``no_tau``, ``met_30``.
     muon_pt, jet_pt, hard_jet_pt, topology_met
         Thresholds in GeV.
-    variations, features, taggers
+    met, variations, features, taggers
         See :class:`massgap.processors.base.analysis.Analysis`.
 
     Raises
@@ -73,22 +64,21 @@ class Slepton(Analysis):
     ('z_window', 'met', 'cos_theta_star')
     """
 
-    name: ClassVar[str] = "slepton"
-    channel: ClassVar[str] = "mumu1j"
-    units: ClassVar[dict[str, str]] = {feature.name: feature.unit for feature in FEATURES}
-    PRECUTS: ClassVar[dict[str, tuple[str, Any]]] = {
-        "z_window": ("m_ll", passes_z_window),
-        "met": ("met", passes_met),
-        "cos_theta_star": ("cos_theta_star", passes_cos_theta_star),
-        "mt2_100": ("mt2_100", passes_mt2_100),
-        "m_tautau": ("m_tautau", passes_ditau_veto),
-        "met_125": ("met", passes_met_veto),
-    }
-    STEPS: ClassVar[tuple[str, ...]] = ("no_electron", "no_b_jet", "no_tau", "met_30")
+    name = "slepton"
+    title = "Slepton pairs in two muons, one jet and missing momentum"
+    source = (
+        "B. Dutta et al., Applying machine learning techniques to searches for lepton-partner pair-production"
+    )
+    channel = "mumu1j"
+    observables = FEATURES
+    scores = (Score("score", "BDT score", regions=("precuts",)),)
+    processes = PROCESSES
+    luminosity = 300.0
+    STEPS = ("no_electron", "no_b_jet", "no_tau", "met_30")
 
     def __init__(
         self,
-        model: str | None = None,
+        model: Any = None,
         *,
         precuts: tuple[str, ...] | list[str] | str = ("z_window", "met", "cos_theta_star"),
         without: tuple[str, ...] | list[str] | str = (),
@@ -98,121 +88,49 @@ class Slepton(Analysis):
         topology_met: float = 30.0,
         **options: Any,
     ) -> None:
-        super().__init__(**options)
-        precuts = (precuts,) if isinstance(precuts, str) else precuts
-        without = (without,) if isinstance(without, str) else without
-        for given, known, what in ((precuts, self.PRECUTS, "pre-cut"), (without, self.STEPS, "step")):
-            unknown = sorted(set(given) - set(known))
-            if unknown:
-                msg = f"unknown {what} {', '.join(map(repr, unknown))}; known are {', '.join(known)}"
-                raise ProcessorError(msg)
-        self.precuts = tuple(dict.fromkeys(precuts))
-        self.without = tuple(sorted(set(without)))
-        self.muon_pt, self.jet_pt = float(muon_pt), float(jet_pt)
-        self.hard_jet_pt, self.topology_met = float(hard_jet_pt), float(topology_met)
-        for threshold in ("muon_pt", "jet_pt", "hard_jet_pt", "topology_met"):
-            if not 0.0 <= getattr(self, threshold) < math.inf:
-                msg = f"{threshold} is {getattr(self, threshold)}: a threshold in GeV, 0 or more, is needed"
-                raise ProcessorError(msg)
-        self.cuts = Cuts(
-            muon_pt=self.muon_pt,
-            jet_pt=self.jet_pt,
-            hard_jet_pt=self.hard_jet_pt,
-            met=self.topology_met,
-            use_electrons="no_electron" not in self.without,
-            use_b_jets="no_b_jet" not in self.without,
-            use_taus="no_tau" not in self.without,
-            use_met="met_30" not in self.without,
+        super().__init__(model, **options)
+        self.precuts = names("precuts", precuts, PRECUTS)
+        self.without = tuple(sorted(names("without", without, self.STEPS)))
+        self.muon_pt = threshold("muon_pt", muon_pt)
+        self.jet_pt = threshold("jet_pt", jet_pt)
+        self.hard_jet_pt = threshold("hard_jet_pt", hard_jet_pt)
+        self.topology_met = threshold("topology_met", topology_met)
+        cuts = tuple(PRECUTS[name] for name in self.precuts)
+        self.regions = (
+            Region("topology", "Topology"),
+            Region("precuts", "Pre-cuts", within="topology", cuts=cuts),
         )
-        switched = {
-            "no_electron": "no electron",
-            "": "exactly one hard jet",
-            "no_b_jet": "no b jet",
-            "no_tau": "no hadronic tau",
-            "met_30": f"MET > {self.topology_met:g}",
-        }
-        self.steps = (
-            "two opposite-sign muons",
-            *(text for name, text in switched.items() if name not in self.without),
-        )
-        self.scorer = None
-        if model is not None:
-            from massgap.models.scoring.scorer import OnnxScorer
-
-            self.scorer = OnnxScorer(model, [feature.name for feature in FEATURES])
-
-    def options(self) -> dict[str, Any]:
-        """The options as plain data, for manifest and checkpoint keys."""
-        return {
-            **super().options(),
-            "precuts": list(self.precuts),
-            "without": list(self.without),
-            "muon_pt": self.muon_pt,
-            "jet_pt": self.jet_pt,
-            "hard_jet_pt": self.hard_jet_pt,
-            "topology_met": self.topology_met,
-        }
-
-    def histograms(self) -> tuple[HistogramSpec, ...]:
-        """All observables before and after the pre-cuts, N-1 distributions, and the score."""
-        specs = []
-        for f in FEATURES:
-            label = f.axis_label
-            specs.append(
-                HistogramSpec(
-                    f.name, f.name, label, f.bins, f.low, f.high, ("topology", "precuts"), "selection"
-                )
-            )
-            specs.extend(
-                HistogramSpec(f"nminus1_{cut}", f.name, label, f.bins, f.low, f.high)
-                for cut in self.precuts
-                if self.PRECUTS[cut][0] == f.name
-            )
-        if self.scorer is not None:
-            folds = tuple(range(self.scorer.n_folds))
-            specs.append(HistogramSpec("score", "score", "BDT score", 400, 0.0, 1.0, folds, "fold"))
-        return tuple(specs)
 
     def select(self, event: Event, flow: Flow) -> None:
-        """The paper's topology, observables and pre-cuts."""
+        """The topology of section IV.A, then the observables of Table II and the pre-cuts."""
+        muons = select_muons(event.muons, pt=self.muon_pt)
+        event = flow.keep(event.with_(muons=muons), "two opposite-sign muons", opposite_sign_pair(muons))
+        event = event.with_(electrons=select_electrons(event.electrons))
+        if "no_electron" not in self.without:
+            event = flow.keep(event, "no electron", event.electrons.counts == 0)
+
+        jets = (
+            select_jets(event.jets, pt=self.jet_pt)
+            .away_from(event.muons, 0.4)
+            .away_from(event.electrons, 0.4)
+        )
+        hard, central = jets.pt > self.hard_jet_pt, abs(jets.eta) < 2.5
+        one_hard = (jets.count(hard) == 1) & ~jets.any(hard & ~central)
+        event = flow.keep(event.with_(jets=jets), "exactly one hard jet", one_hard)
+        if "no_b_jet" not in self.without:
+            jets = event.jets
+            event = flow.keep(event, "no b jet", ~jets.any((abs(jets.eta) < 2.5) & jets.b_tagged))
+        if "no_tau" not in self.without:
+            event = flow.keep(event, "no hadronic tau", self._taus(event).counts == 0)
+        if "met_30" not in self.without:
+            event = flow.keep(event, f"MET > {self.topology_met:g}", event.met.pt > self.topology_met)
+
+        muons, jets = event.muons, event.jets
+        flow.record(event, slepton_features(muons.at(0), muons.at(1), jets.at(0), event.met, jets.sum("pt")))
+
+    def _taus(self, event: Event) -> Collection:
         try:
-            found = slepton_topology(event, self.cuts)
+            return select_taus(event.taus).away_from(event.muons, 0.4)
         except MissingBranchError as error:
-            if not error.branch.startswith("Tau_"):
-                raise
             remedy = "To run without the tau veto: --without no_tau, or Slepton(without=['no_tau'])."
             raise MissingBranchError(error.branch, error.where, remedy) from error
-        flow.reach(self.steps, found.reached)
-        muons, jets = event.flat("muons"), event.flat("jets")
-        met = FlatMet(*(values[found.events] for values in event.flat_met()))
-        event = event[found.reached == len(self.steps)]
-
-        x = slepton_features(
-            pick(muons, found.l1), pick(muons, found.l2), pick(jets, found.jet), met, found.ht
-        )
-        passes = {cut: self.PRECUTS[cut][1](x[self.PRECUTS[cut][0]]) for cut in self.precuts}
-        selected = np.ones(len(event), dtype=bool)
-        for cut, mask in passes.items():
-            selected &= mask
-            flow.count(cut, selected)
-
-        for feature in FEATURES:
-            flow.fill(feature.name, x[feature.name], classes=0)
-            flow.fill(feature.name, x[feature.name], mask=selected, classes=1)
-        for cut in self.precuts:
-            others = np.ones(len(event), dtype=bool)
-            for name, mask in passes.items():
-                if name != cut:
-                    others &= mask
-            flow.fill(f"nminus1_{cut}", x[self.PRECUTS[cut][0]], mask=others)
-
-        if self.scorer is None and not self.features:
-            return
-        key = fold_key(*event.identifiers.T)
-        rows = {**x, "fold_key": key, "precuts": selected}
-        if self.scorer is not None:
-            fold = held_out_fold(key, self.scorer.n_folds)
-            rows["score"] = self.scorer.score(x, fold)
-            flow.fill("score", rows["score"].astype(np.float64), mask=selected, classes=fold)
-        if self.features:
-            flow.write_rows(rows)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["LazyTables", "RunFeatures", "is_feature", "read_feature_tables", "write_feature_tables"]
 
 FORMAT = "massgap-features/1"
-_BESIDE = frozenset({"weight", "process", "dataset", "channel", "fold_key", "precuts", "score"})
+_BESIDE = frozenset({"weight", "process", "dataset", "channel", "fold_key", "score"})
 _BESIDE_PREFIXES = ("region_", "score_")
 
 

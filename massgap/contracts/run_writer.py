@@ -114,13 +114,16 @@ def _manifest(
     result: Result, analysis: str, command: str, chunksize: int | None, tags: dict[str, Any]
 ) -> dict[str, Any]:
     output, identity = _output(result), result.identity
-    model = identity.get("model")
+    named = tags.get("models") or {}
     return {
         "format": RUN_FORMAT,
         "analysis": analysis,
         "processor": identity["processor"],
         "options": identity["options"],
-        "model": None if model is None else {"sha256": model, **(tags.get("model") or {})},
+        "models": {
+            name: {"sha256": sha256, **named.get(name, {})} for name, sha256 in identity.get("models", {}).items()
+        },
+        "description": output.get("description", {}),
         "fileset_hash": digest(result.fileset),
         "code_hash": digest([identity["code"], identity["source"]]),
         "versions": versions(),
@@ -132,7 +135,7 @@ def _manifest(
         "undefined": output.get("undefined", {}),
         "notes": result.notes,
         "complete": result.ledger.complete and not result.interrupted,
-        **{name: value for name, value in tags.items() if name != "model"},
+        **{name: value for name, value in tags.items() if name != "models"},
     }
 
 

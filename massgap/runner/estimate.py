@@ -28,7 +28,7 @@ def book_bytes(processor: Any) -> tuple[int, int, int] | None:
     """
     if not isinstance(processor, Analysis):
         return None
-    layout = Layout(processor.histograms())
+    layout = processor.layout()
     variations = 1
     for name in processor.variations:
         variations += len(

@@ -191,15 +191,15 @@ def processor_of(
 
     options = dict(options or {})
     if model is not None:
-        options["model"] = str(model)
+        options["model"] = {k: str(v) for k, v in model.items()} if isinstance(model, dict) else str(model)
     if analysis in ANALYSES:
         options.setdefault("features", True)
     processor = make_processor(analysis, **options)
     if model is None:
         return processor, options, {}
+    files = model if isinstance(model, dict) else dict.fromkeys(processor.models, model)
     tags = {
-        "path": str(model),
-        "training_hash": getattr(processor.scorer, "training_hash", None),
-        "engine": getattr(processor.scorer, "engine", None),
+        name: {"path": str(files[name]), "training_hash": scorer.training_hash, "engine": scorer.engine}
+        for name, scorer in processor.models.items()
     }
-    return processor, options, {"model": tags}
+    return processor, options, {"models": tags}

@@ -47,7 +47,9 @@ def report(
     if model_folder is None:
         manifest = folder / "manifest.json"
         used = (
-            (json.loads(manifest.read_text()).get("model") or {}).get("path") if manifest.is_file() else None
+            next(iter((json.loads(manifest.read_text()).get("models") or {}).values()), {}).get("path")
+            if manifest.is_file()
+            else None
         )
         candidates = ([Path(used).parent] if used else []) + [folder / "model"]
         model_folder = next((c for c in candidates if (c / "training.json").is_file()), None)

@@ -1,41 +1,56 @@
 """The base of all analyses: what happens around the selection that each of them writes down.
 
-An analysis is a coffea processor.  It names its channel and histograms and implements
-:meth:`Analysis.select`, which reads like a paper; weights, systematic variations, exact sums,
-cutflow and feature rows are handled here.
+An analysis is a coffea processor.  It says which observables, regions and scores it has and implements
+:meth:`Analysis.select`, which reads like a paper; weights, systematic variations, exact sums, cutflow, regions, scores
+and feature rows are handled here.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import inspect
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from coffea.processor import ProcessorABC
 
-from massgap.events.event import Event, TaggerOptions
+from massgap.contracts.description import Description, Feature, ProcessLabel, Region, Score
+from massgap.events.event import MET_DEFINITIONS, Event, TaggerOptions
 from massgap.events.variations import (
     OBJECT_VARIATIONS,
     WEIGHT_VARIATIONS,
     known_variations,
     weight_variation,
 )
+from massgap.processors.base.axes import Regular
+from massgap.processors.base.chunk_pass import ChunkPass
 from massgap.processors.base.flow import Flow
 from massgap.processors.base.histograms import HistogramSpec, Layout
 from massgap.processors.base.sums import HistogramSums
 from massgap.processors.base.tally import DatasetTally, Tally
 from massgap.processors.errors import ProcessorError
 
+if TYPE_CHECKING:
+    import os
+
 __all__ = ["Analysis"]
 
 _CHUNK_KEYS = ("filename", "treename", "entrystart", "entrystop", "fileuuid")
+_NOT_OPTIONS = ("model", "features", "options")
+"""Parameters that change no number by themselves: models are told apart by their content."""
 
 
 class Analysis(ProcessorABC):
     """Base class of analyses.
 
-    Subclasses set ``name`` and ``channel`` and implement :meth:`histograms` and :meth:`select`.
+    Subclasses set ``name``, mostly ``observables`` and ``regions``, and implement :meth:`select`.
 
     Parameters
     ----------
+    model
+        Path of an ONNX model made by ``massgap train`` for the only score of the analysis, or score name -> path.  The
+        score is then filled and kept, each event scored by the classifier that has not seen it.  Checked when the
+        processor is made.
+    met
+        "detector", or "objects" for minus the vector sum of leptons and jets.
     variations
         Names of systematics to run: ``jes``, ``muon_scale`` (objects), ``isr``, ``fsr``, ``mur``, ``muf``
         (weights).  Data are never varied.
@@ -49,16 +64,33 @@ class Analysis(ProcessorABC):
     ------
     ProcessorError
         If an option is unknown.
+    massgap.models.errors.ModelError
+        If a model does not fit the observables.
     """
 
     name: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    """What a page about it is headed with; the name by default."""
+    source: ClassVar[str] = ""
+    """The paper that it follows."""
     channel: ClassVar[str] = ""
-    units: ClassVar[dict[str, str]] = {}
-    """Unit of each column that :meth:`Flow.write_rows` gets as a feature: "GeV", "rad", or "" for a pure number."""
+    """The channel of regions that name none."""
+    observables: tuple[Feature, ...] = ()
+    """What it computes for each event: histograms of these are made by themselves."""
+    regions: tuple[Region, ...] = ()
+    """Its regions, the widest of each channel first; one with all selected events by default."""
+    scores: tuple[Score, ...] = (Score("score", "Score"),)
+    """Its classifiers' scores, each filled where a model is given."""
+    processes: ClassVar[dict[str, ProcessLabel]] = {}
+    """How figures show its processes."""
+    luminosity: ClassVar[float | None] = None
+    """fb-1 of figures and fits where nobody says another one."""
 
     def __init__(
         self,
+        model: str | os.PathLike[str] | dict[str, Any] | None = None,
         *,
+        met: str = "detector",
         variations: tuple[str, ...] | list[str] | str = (),
         features: bool = False,
         taggers: TaggerOptions | dict[str, Any] | None = None,
@@ -69,35 +101,141 @@ class Analysis(ProcessorABC):
         if unknown:
             msg = f"unknown variation {', '.join(map(repr, unknown))}; known are {', '.join(known_variations())}"
             raise ProcessorError(msg)
+        if met not in MET_DEFINITIONS:
+            msg = f"met={met!r} is unknown; MET is one of {', '.join(MET_DEFINITIONS)}"
+            raise ProcessorError(msg)
+        self.met = met
         self.variations = tuple(sorted(set(variations)))
         self.features = features
         self.taggers = TaggerOptions(**taggers) if isinstance(taggers, dict) else taggers or TaggerOptions()
+        self.models = self._load(model)
+        """Score name -> model, for those that have one."""
 
-    def histograms(self) -> tuple[HistogramSpec, ...]:
-        """The histograms that :meth:`select` fills."""
-        raise NotImplementedError
+    # What an analysis says of itself
 
     def select(self, event: Event, flow: Flow) -> None:
         """Cut and fill: the analysis proper.  Called once per variation of the objects."""
         raise NotImplementedError
 
+    def histograms(self) -> tuple[HistogramSpec, ...]:
+        """Histograms beyond those of the observables, the N-1 distributions and the scores."""
+        return ()
+
+    def description(self) -> Description:
+        """Observables, regions, scores and labels, as they go into a run folder."""
+        return Description(
+            analysis=self.name,
+            title=self.title or self.name,
+            features=tuple(self.observables),
+            regions=self._all_regions(),
+            scores=tuple(self.scores),
+            processes=dict(self.processes),
+            luminosity=self.luminosity,
+            source=self.source,
+        )
+
     def options(self) -> dict[str, Any]:
-        """The options as plain data, for manifest and checkpoint keys."""
-        return {
-            "variations": list(self.variations),
-            "taggers": vars(self.taggers),
-        }
+        """The options as plain data, for manifest and checkpoint keys.
+
+        All parameters of the constructors, each taken from the attribute of its name.
+
+        Raises
+        ------
+        ProcessorError
+            If a constructor does not keep a parameter in an attribute of its name.
+        """
+        out: dict[str, Any] = {}
+        for cls in type(self).__mro__:
+            if "__init__" not in vars(cls) or not issubclass(cls, Analysis):
+                continue
+            for name, parameter in inspect.signature(cls.__init__).parameters.items():
+                if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+                    continue
+                if name == "self" or name in _NOT_OPTIONS or name in out:
+                    continue
+                if not hasattr(self, name):
+                    msg = (
+                        f"{type(self).__name__} does not keep its parameter {name!r}: write self.{name} = {name} in "
+                        "__init__, or a result may be used again after it changed"
+                    )
+                    raise ProcessorError(msg)
+                value = getattr(self, name)
+                out[name] = vars(value) if isinstance(value, TaggerOptions) else _plain(value)
+        return out
+
+    def _load(self, model: Any) -> dict[str, Any]:
+        """The models, read now: one that does not fit is refused here and not on a worker."""
+        if model is None:
+            return {}
+        by_name = {score.name: score for score in self.scores}
+        has = ", ".join(by_name) or "none"
+        if not isinstance(model, dict):
+            if len(by_name) != 1:
+                msg = f"{self.name} has more than one score, or none ({has}): say which one the model is for, --model NAME=FILE"
+                raise ProcessorError(msg)
+            model = {next(iter(by_name)): model}
+        from massgap.models.scoring.scorer import OnnxScorer
+
+        every = [feature.name for feature in self.observables]
+        found = {}
+        for name, path in model.items():
+            if name not in by_name:
+                msg = f"{self.name} has no score {name!r} that a model could give; it has: {has}"
+                raise ProcessorError(msg)
+            found[name] = OnnxScorer(path, list(by_name[name].features) or every)
+        return found
+
+    # What happens around the selection
+
+    def _all_regions(self) -> tuple[Region, ...]:
+        regions = tuple(self.regions) or (Region("selected", "Selected events"),)
+        channel = self.channel or "all"
+        return tuple(
+            region
+            if region.channel
+            else Region(region.name, region.label, channel, region.within, region.cuts)
+            for region in regions
+        )
+
+    def layout(self) -> Layout:
+        """All histograms and their places, models included."""
+        regions = self._all_regions()
+        own = {spec.name: spec for spec in self.histograms()}
+        if len(own) != len(self.histograms()):
+            Layout(
+                self.histograms(), tuple(region.name for region in regions)
+            )  # says which name is there twice
+        specs: list[HistogramSpec] = []
+        for feature in self.observables:
+            axis = Regular(
+                feature.bins, feature.low, feature.high, name=feature.name, label=feature.axis_label
+            )
+            specs.append(own.pop(feature.name, None) or HistogramSpec(feature.name, axis))
+            specs += [
+                HistogramSpec(f"nminus1_{cut.name}", axis, regions=(region.name,))
+                for region in regions
+                for cut in region.cuts
+                if cut.feature == feature.name
+            ]
+        for score in self.scores:
+            if score.name in self.models:
+                axis = Regular(
+                    score.bins, score.low, score.high, name=score.column, label=score.label or score.name
+                )
+                folds = self.models[score.name].n_folds
+                specs.append(HistogramSpec(score.column, axis, regions=score.regions, folds=folds))
+        return Layout((*specs, *own.values()), tuple(region.name for region in regions))
 
     def process(self, events: Any) -> dict[str, Tally]:
         """Process one chunk of coffea events; called by coffea's ``Runner`` and by ``massgap run``."""
         metadata = dict(getattr(events, "metadata", None) or {})
         chunk = {key: metadata.pop(key, None) for key in _CHUNK_KEYS}
         dataset = str(metadata.setdefault("dataset", "events"))
-        source = (str(chunk["filename"] or ""), int(chunk["entrystart"] or 0))
-        event = Event(events, is_data=metadata.get("is_data"), taggers=self.taggers)
+        event = Event(events, is_data=metadata.get("is_data"), taggers=self.taggers, met=self.met)
         metadata["is_data"] = event.is_data
 
-        layout = Layout(self.histograms())
+        regions = self._all_regions()
+        layout = self.layout()
         part = DatasetTally(metadata, ())
         weights = {"nominal": event.weights}
         shifted: dict[str, Any] = {}
@@ -108,21 +246,37 @@ class Analysis(ProcessorABC):
                 shifted.update(OBJECT_VARIATIONS[systematic])
 
         part.histograms = HistogramSums((*weights, *shifted), layout.size)
-        nominal = Flow(part, layout, weights, source=source, nominal=True)
-        nominal.count("all events")
-        part.total += part.cutflow["all events"]
-        self.select(event, nominal)
-        nominal.finish()
+        part.total.fill(event.weights)
+        shared: dict[str, Any] = {
+            "scores": tuple(self.scores),
+            "models": self.models,
+            "source": (str(chunk["filename"] or ""), int(chunk["entrystart"] or 0)),
+            "keep_rows": self.features,
+        }
+        by_name = {region.name: region for region in regions}
+        self._pass(event, ChunkPass(part, layout, by_name, nominal=True, **shared), weights)
         for variation, shift in shifted.items():
-            flow = Flow(part, layout, {variation: event.weights}, source=source, nominal=False)
-            self.select(shift(event), flow)
-            flow.finish()
+            one = ChunkPass(part, layout, by_name, nominal=False, **shared)
+            self._pass(shift(event), one, {variation: event.weights})
         part.histograms.finish()
 
-        tally = Tally(layout, self.channel)
+        tally = Tally(layout, tuple(dict.fromkeys(region.channel for region in regions)))
         tally.datasets[dataset] = part
         return {"tally": tally}
 
+    def _pass(self, event: Event, chunk: ChunkPass, weights: dict[str, Any]) -> None:
+        # With one channel its flow is there from the start; with several, the analysis begins each of them.
+        flow = Flow(chunk, weights, chunk.channels[0] if len(chunk.channels) == 1 else "")
+        flow.count("all events")
+        self.select(event, flow)
+        flow.finish()
+        chunk.finish_rows()
+
     def postprocess(self, accumulator: dict[str, Tally]) -> dict[str, Any]:
         """Turn the sum of all chunks into histograms, cutflow and tables in fb."""
-        return {**accumulator["tally"].result(), "units": dict(self.units)}
+        units = {feature.name: feature.unit for feature in self.observables}
+        return {**accumulator["tally"].result(), "units": units, "description": self.description().as_dict()}
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

@@ -1,7 +1,7 @@
-"""How events flow through an analysis: cuts that are counted, histograms and rows that are filled.
+"""How events flow through an analysis: cuts that are counted, regions, histograms and rows that are filled.
 
-A :class:`Flow` goes with one pass over a chunk: the nominal one, which may carry several weight variations
-at once, or one shifted version of the objects.
+A :class:`Flow` goes with one pass over a chunk (the nominal one, which may carry several weight variations
+at once, or one shifted version of the objects) in one channel.
 """
 
 from __future__ import annotations
@@ -11,63 +11,83 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from massgap.arrays.exact_sum import ExactSum
-from massgap.processors.base.tally import CutCount, DatasetTally
+from massgap.models.folds import fold_key, held_out_fold
+from massgap.processors.base.fills import Fills, Undefined
+from massgap.processors.base.tally import CutCount
 from massgap.processors.errors import ProcessorError
 
 if TYPE_CHECKING:
+    from massgap.contracts.description import Region
     from massgap.events.event import Event
-    from massgap.processors.base.histograms import Layout
+    from massgap.processors.base.chunk_pass import ChunkPass
 
 __all__ = ["Flow"]
 
+Bools = npt.NDArray[np.bool_]
+
 
 class Flow:
-    """One pass of a chunk of events through an analysis.
+    """The events of a chunk on their way through one channel of an analysis.
 
     Parameters
     ----------
-    part
-        Where the results are added.
-    layout
-        The histograms.
+    chunk
+        What all channels of this pass share: histograms, models, where results are added.
     weights
-        Variation -> weight of each event; the first one counts in the cutflow if ``nominal``.
-    source
-        File and first entry of the chunk: rows of features are sorted by it at the end.
-    nominal
-        Whether this pass has unshifted objects: only then cutflow, undefined values and rows count.
+        Variation -> weight of each event; the first one counts in the cutflow.
+    channel
+        The channel, "" before the events are split into channels.
+    rows
+        Index in the chunk of each event.
     """
 
     def __init__(
         self,
-        part: DatasetTally,
-        layout: Layout,
+        chunk: ChunkPass,
         weights: dict[str, npt.NDArray[np.float64]],
-        *,
-        source: tuple[str, int] = ("", 0),
-        nominal: bool = True,
+        channel: str,
+        rows: npt.NDArray[np.int64] | None = None,
     ) -> None:
-        self.part = part
-        self.layout = layout
+        self.chunk = chunk
         self.weights = weights
-        self.source = source
-        self.nominal = nominal
-        self._fills: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64] | None]] = []
-        self._mask: tuple[Any, npt.NDArray[np.int64]] | None = None
-        self._undefined: dict[str, npt.NDArray[np.bool_]] = {}
+        self.name = channel
+        self._rows = rows
+        self._steps: list[tuple[str, CutCount]] = []
+        self._regions: dict[str, Bools] = {}
+        self._fills = Fills(chunk.layout)
+        self._undefined = Undefined()
+        self._channels: dict[str, Flow] = {}
+
+    def __len__(self) -> int:
+        """Number of events that are left."""
+        return len(self.weight)
 
     @property
     def weight(self) -> npt.NDArray[np.float64]:
         """The nominal weight of the events that are left."""
         return next(iter(self.weights.values()))
 
-    def count(self, step: str, mask: npt.NDArray[np.bool_] | None = None) -> None:
-        """Count the events that are left (or those where ``mask`` is true) as a step of the cutflow."""
-        if not self.nominal:
+    # Cuts
+
+    def count(self, step: str, mask: Any = None) -> None:
+        """Count the events that are left (or those where ``mask`` is true) as a step of the cutflow.
+
+        Raises
+        ------
+        ProcessorError
+            If the mask has not one entry per event.
+        """
+        if not self.chunk.nominal:
             return
-        self._add_step(step)
-        self.part.cutflow[step].fill(self.weight if mask is None else self.weight[mask])
+        count = CutCount()
+        count.fill(self.weight if mask is None else self.weight[self._mask(f"step {step!r}", mask)])
+        self._add(step, count)
+
+    def _add(self, step: str, count: CutCount) -> None:
+        if any(name == step for name, _ in self._steps):
+            msg = f"step {step!r} is counted twice: give each step of the cutflow a name of its own"
+            raise ProcessorError(msg)
+        self._steps.append((step, count))
 
     def keep(self, event: Event, step: str, mask: Any) -> Event:
         """Keep the events where ``mask`` is true and count them under the name ``step``.
@@ -82,112 +102,246 @@ class Flow:
         ProcessorError
             If the mask has not one entry per event, or if histograms were filled before the cut.
         """
-        mask = np.asarray(mask, dtype=bool)
-        self._check(step, mask)
-        self.weights = {name: w[mask] for name, w in self.weights.items()}
+        mask = self._mask(f"step {step!r}", mask)
+        if self._fills or self._regions or self._channels:
+            msg = (
+                f"step {step!r}: cut before regions, channels and histograms; "
+                "use count() for steps that follow the first region(), channel(), fill() or record()"
+            )
+            raise ProcessorError(msg)
+        kept = np.flatnonzero(mask)
+        if len(kept) != len(mask):
+            self.weights = {name: weight[kept] for name, weight in self.weights.items()}
+            self._rows = kept if self._rows is None else self._rows[kept]
         self.count(step)
         return event[mask]
 
-    def reach(self, steps: tuple[str, ...], reached: npt.NDArray[np.int8]) -> None:
-        """Count steps of a compiled selection, and keep the events that pass all of them.
+    def channel(self, name: str) -> Flow:
+        """A flow of its own for a channel, which begins with the events that are left here.
 
-        Parameters
-        ----------
-        steps
-            Names of the steps in order.
-        reached
-            How many of them each event passes.
+        Its cutflow begins with the steps counted so far.  No event may end up in regions of two channels.
 
         Raises
         ------
         ProcessorError
-            As :meth:`keep`.
+            If no region of the analysis belongs to the channel, or it was asked for before.
         """
-        self._check(steps[-1], reached)
-        if self.nominal:
-            sums = ExactSum(2 * len(steps) + 2)
-            some = np.flatnonzero(reached)
-            bins, weight = reached[some].astype(np.int64), self.weight[some]
-            sums.fill(2 * bins, weight)
-            sums.fill(2 * bins + 1, weight * weight)
-            raw = np.bincount(bins, minlength=len(steps) + 1)
-            for k, step in enumerate(steps, start=1):
-                self._add_step(step)
-                self.part.cutflow[step] += CutCount(
-                    int(raw[k:].sum()), sums.regrouped(np.arange(2 * k, sums.size).reshape(-1, 2).T)
-                )
-        passed = np.flatnonzero(reached == len(steps))
-        self.weights = {name: w[passed] for name, w in self.weights.items()}
-
-    def _add_step(self, step: str) -> None:
-        if step not in self.part.steps:
-            self.part.steps = (*self.part.steps, step)
-            self.part.cutflow[step] = CutCount()
-
-    def _check(self, step: str, mask: npt.NDArray[Any]) -> None:
-        if mask.shape != (len(self.weight),):
-            msg = f"step {step!r}: the mask has shape {mask.shape}, but there are {len(self.weight)} events"
+        known = self.chunk.channels
+        if name not in known:
+            msg = f"no region belongs to the channel {name!r}; the regions' channels are {', '.join(known)}"
             raise ProcessorError(msg)
-        if self._fills:
-            msg = f"step {step!r}: cut before filling; use count() for steps that follow the first fill()"
+        if name in self._channels or name == self.name:
+            msg = f"the channel {name!r} was begun before: keep the flow that channel({name!r}) gave"
             raise ProcessorError(msg)
+        out = Flow(self.chunk, dict(self.weights), name, self._rows)
+        out._steps = [(step, count.copy()) for step, count in self._steps]
+        self._channels[name] = out
+        return out
 
-    def fill(
-        self,
-        name: str,
-        values: npt.NDArray[np.float64],
-        mask: npt.NDArray[np.bool_] | None = None,
-        classes: npt.NDArray[np.int64] | int = 0,
-    ) -> None:
-        """Fill a histogram with one value per event that is left.
+    # Regions
+
+    def region(self, name: str, mask: Any) -> None:
+        """Say which of the events that are left are in a region.
+
+        Where the region lies ``within`` another one, only events of that one are in it.
+
+        Raises
+        ------
+        ProcessorError
+            If the analysis has no such region in this channel, if it was set before, or if the mask has not one
+            entry per event.
+        """
+        region = self._own(name)
+        if name in self._regions:
+            msg = f"the region {name!r} was set before"
+            raise ProcessorError(msg)
+        mask = self._mask(f"region {name!r}", mask)
+        self._regions[name] = mask & self.passes(region.within) if region.within else mask
+
+    def passes(self, name: str) -> Bools:
+        """Which of the events that are left are in a region, shape (n,).
+
+        A channel's first region holds all of its events unless it was set.
+
+        Raises
+        ------
+        ProcessorError
+            If the region was not set, or belongs to another channel.
+        """
+        region = self._own(name)
+        if name not in self._regions:
+            if name != self._own_regions()[0].name or region.cuts:
+                msg = f"the region {name!r} was not set: call flow.region({name!r}, mask), or give it cuts and call flow.record()"
+                raise ProcessorError(msg)
+            self._regions[name] = np.ones(len(self), dtype=bool)
+        return self._regions[name]
+
+    def _own_regions(self) -> list[Region]:
+        return [region for region in self.chunk.regions.values() if region.channel == self.name]
+
+    def _own(self, name: str) -> Region:
+        region = self.chunk.regions.get(name)
+        if region is None or region.channel != self.name:
+            own = ", ".join(r.name for r in self._own_regions()) or "no region"
+            msg = f"there is no region {name!r} in the channel {self.name!r}, which has {own}"
+            raise ProcessorError(msg)
+        return region
+
+    # Histograms and rows
+
+    def fill(self, name: str, *values: Any, mask: Any = None, fold: Any = None) -> None:
+        """Fill a histogram in every region that an event is in.
 
         Parameters
         ----------
         name
             Name of the histogram.
-        values
-            One value per event; NaN (undefined) is left out and counted.
+        *values
+            One array per axis, with one value per event that is left; NaN (undefined) is left out and counted.
         mask
             Fill only events where it is true.
-        classes
-            Class number of each event (or of all) for histograms with an axis of classes.
+        fold
+            Fold of each event, for histograms with such an axis.
+
+        Raises
+        ------
+        ProcessorError
+            If there is no such histogram, or an array has not one value per event.
         """
-        rows = None if mask is None else self._rows_of(mask)
-        values = np.asarray(values, dtype=np.float64)
-        if np.ndim(classes):
-            classes = np.broadcast_to(np.asarray(classes, dtype=np.int64), (len(self.weight),))
-            classes = classes if rows is None else classes[rows]
-        bins = self.layout.specs[name].index(
-            values if rows is None else values[rows], classes, self.layout.start[name]
-        )
-        if len(bins) and bins.min() < 0:
-            # An event may be filled several times, before and after cuts: it counts once.
-            seen = self._undefined.setdefault(name, np.zeros(len(self.weight), dtype=bool))
-            seen[np.flatnonzero(bins < 0) if rows is None else rows[bins < 0]] = True
-        self._fills.append((bins, rows))
+        keep = None if mask is None else self._mask(f"histogram {name!r}", mask)
+        self._fills.add(name, self._places(name, values, keep, fold), keep)
 
-    def _rows_of(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        mask = np.asarray(mask, dtype=bool)  # also of awkward arrays
-        # Compared by content: a mask may be narrowed in place between two fills.
-        if self._mask is None or not np.array_equal(self._mask[0], mask):
-            self._mask = (mask.copy(), np.flatnonzero(mask))
-        return self._mask[1]
+    def _places(
+        self, name: str, values: tuple[Any, ...], keep: Bools | None, fold: Any
+    ) -> npt.NDArray[np.int32]:
+        spec = self.chunk.layout.specs.get(name)
+        if spec is None:
+            msg = f"there is no histogram {name!r}; the analysis has {', '.join(self.chunk.layout.specs)}"
+            raise ProcessorError(msg)
+        for value in values:
+            if len(value) != len(self):
+                msg = f"histogram {name!r}: {len(value)} values are given, but {len(self)} events are left"
+                raise ProcessorError(msg)
+        places = spec.places(*values)
+        undefined = places < 0
+        if undefined.any():
+            self._undefined.add(name, undefined if keep is None else undefined & keep)
+        if spec.folds:
+            places = np.where(undefined, -1, places + np.asarray(fold, np.int32) * spec.bins).astype(np.int32)
+        return places
 
-    def write_rows(self, columns: dict[str, npt.NDArray[Any]]) -> None:
+    def record(self, event: Event, observables: dict[str, Any]) -> None:
+        """Do all that follows from the observables: cuts of regions, histograms, scores and rows.
+
+        Regions that are defined by cuts on observables are set, each cut is counted in the cutflow after those
+        before it, and its N-1 histogram filled.  Each observable that has a histogram of its name is filled in every
+        region.  Scores are computed and filled, and rows are written where the run keeps them.
+
+        Parameters
+        ----------
+        event
+            The events that are left.
+        observables
+            Name -> one value per event.
+
+        Raises
+        ------
+        ProcessorError
+            If an observable has not one value per event, or a cut needs one that is missing.
+        """
+        x = {name: np.asarray(values) for name, values in observables.items()}
+        for name, values in x.items():
+            if values.shape != (len(self),):
+                msg = f"observable {name!r} has the shape {values.shape}, but {len(self)} events are left: give one value for each"
+                raise ProcessorError(msg)
+        for region in self._own_regions():
+            if region.cuts and region.name not in self._regions:
+                self._cut(region, x)
+        for name, values in x.items():
+            if name in self.chunk.layout.specs:
+                self.fill(name, values)
+        if self.chunk.models or self.chunk.keep_rows:
+            self._score_and_write(event, x)
+
+    def _cut(self, region: Region, x: dict[str, Any]) -> None:
+        within = self.passes(region.within) if region.within else np.ones(len(self), dtype=bool)
+        passed: dict[str, Bools] = {}
+        selected = within.copy()
+        for cut in region.cuts:
+            if cut.passes is None or cut.feature not in x:
+                missing = "has no function" if cut.passes is None else f"needs the observable {cut.feature!r}"
+                msg = f"the cut {cut.name!r} of the region {region.name!r} {missing}; give it to the Cut, or to record()"
+                raise ProcessorError(msg)
+            passed[cut.name] = np.asarray(cut.passes(x[cut.feature]), dtype=bool)
+            selected &= passed[cut.name]
+            self.count(cut.name, selected)
+        self._regions[region.name] = selected
+        for cut in region.cuts:
+            name = f"nminus1_{cut.name}"
+            if name in self.chunk.layout.specs:
+                others = np.logical_and.reduce([within, *(m for key, m in passed.items() if key != cut.name)])
+                places = self._places(name, (x[cut.feature],), others, None)
+                self._fills.add(name, places, others, region.name)
+
+    def _score_and_write(self, event: Event, x: dict[str, Any]) -> None:
+        key = fold_key(*event.identifiers.T)
+        rows: dict[str, Any] = {**x, "fold_key": key}
+        for score in self.chunk.scores:
+            model = self.chunk.models.get(score.name)
+            if model is None or not self._fills_any(score.column):
+                continue
+            fold = held_out_fold(key, model.n_folds)
+            rows[score.column] = model.score(x, fold)
+            self.fill(score.column, rows[score.column].astype(np.float64), fold=fold)
+        if self.chunk.keep_rows:
+            self.write_rows(rows)
+
+    def _fills_any(self, histogram: str) -> bool:
+        own = {region.name for region in self._own_regions()}
+        return bool(own & set(self.chunk.layout.regions[histogram]))
+
+    def write_rows(self, columns: dict[str, Any]) -> None:
         """Keep one row per event that is left for the feature table (nominal pass only).
 
         Parameters
         ----------
         columns
-            Column name -> values; the generator weight is added as ``weight``.
+            Column name -> values; the generator weight and the regions are added.  :meth:`record` does this by itself.
         """
-        if self.nominal:
-            self.part.features[self.source] = {**columns, "weight": self.weight.copy()}
+        if self.chunk.nominal:
+            rows = np.arange(len(self)) if self._rows is None else self._rows
+            self.chunk.add_rows(self.name, rows, {**columns, "weight": self.weight.copy()})
+
+    # The end
 
     def finish(self) -> None:
         """Add what was filled to the tally, once for every variation."""
-        if self.nominal:
-            for name, seen in self._undefined.items():
-                self.part.undefined[name] = self.part.undefined.get(name, 0) + int(seen.sum())
-        for variation, weights in self.weights.items():
-            self.part.histograms.fill(variation, self._fills, weights)
+        chunk = self.chunk
+        for flow in self._channels.values():
+            flow.finish()
+        # Before the split the events belong to all channels, also to one that this chunk did not come to.
+        for name in [self.name] if self.name else [c for c in chunk.channels if c not in self._channels]:
+            chunk.add_steps(name, self._steps)
+        own = self._own_regions()
+        if own:
+            masks = {region.name: self.passes(region.name) for region in own if self._is_set(region)}
+            chunk.add_channel(self.name, self._rows, masks)
+            fills = self._fills.resolve(masks)
+            for variation, weights in self.weights.items():
+                chunk.part.histograms.fill(variation, fills, weights)
+        elif self._fills:
+            msg = f"histograms were filled, but no region belongs to the channel {self.name!r}: fill the flow of a channel"
+            raise ProcessorError(msg)
+        if chunk.nominal:
+            self._undefined.add_to(chunk.part.undefined)
+
+    def _is_set(self, region: Region) -> bool:
+        """Whether a region has to do with what was filled; one that should and was not set is an error in passes()."""
+        return bool(self._fills) or region.name in self._regions or self.chunk.has_rows(self.name)
+
+    def _mask(self, what: str, mask: Any) -> Bools:
+        mask = np.asarray(mask, dtype=bool)
+        if mask.shape != (len(self),):
+            msg = f"{what}: the mask has shape {mask.shape}, but there are {len(self)} events"
+            raise ProcessorError(msg)
+        return mask

@@ -45,6 +45,12 @@ class CutCount:
         self.sums += other.sums
         return self
 
+    def copy(self) -> CutCount:
+        """A count that can be added to without changing this one."""
+        out = CutCount()
+        out += self
+        return out
+
 
 class Rows(Protocol):
     """Feature rows of a chunk that are kept elsewhere."""
@@ -55,12 +61,15 @@ class Rows(Protocol):
 
 @dataclass
 class DatasetTally:
-    """The part of a tally that belongs to one dataset.  Weights are generator weights throughout."""
+    """The part of a tally that belongs to one dataset.  Weights are generator weights throughout.
+
+    Steps of the cutflow are pairs of channel and step.
+    """
 
     metadata: dict[str, Any]
-    steps: tuple[str, ...]
+    steps: tuple[tuple[str, str], ...]
     total: CutCount = field(default_factory=CutCount)
-    cutflow: dict[str, CutCount] = field(default_factory=dict)
+    cutflow: dict[tuple[str, str], CutCount] = field(default_factory=dict)
     histograms: HistogramSums = field(default_factory=HistogramSums)
     undefined: dict[str, int] = field(default_factory=dict)
     features: dict[tuple[str, int], dict[str, np.ndarray] | Rows] = field(default_factory=dict)
@@ -138,20 +147,20 @@ class Tally:
     ----------
     layout
         The histograms of the analysis.
-    channel
-        Name of the channel.
+    channels
+        Names of its channels.
     """
 
     adds_exactly = True
     """Sums do not depend on the order, see :mod:`massgap.runner.checkpoints.merge_tree`."""
 
-    def __init__(self, layout: Layout, channel: str) -> None:
+    def __init__(self, layout: Layout, channels: tuple[str, ...]) -> None:
         self.layout = layout
-        self.channel = channel
+        self.channels = tuple(channels)
         self.datasets: dict[str, DatasetTally] = {}
 
     def __iadd__(self, other: Tally) -> Self:
-        if self.layout != other.layout or self.channel != other.channel:
+        if self.layout != other.layout or self.channels != other.channels:
             msg = "results of different analyses or options cannot be added: their histograms differ"
             raise ProcessorError(msg)
         for name, part in other.datasets.items():
@@ -162,7 +171,7 @@ class Tally:
         return self
 
     def __add__(self, other: Tally) -> Tally:
-        out = Tally(self.layout, self.channel)
+        out = Tally(self.layout, self.channels)
         out += self
         out += other
         return out
@@ -234,49 +243,43 @@ class Tally:
                     old = contents.get((process, variation))
                     contents[process, variation] = (w, w2) if old is None else (old[0] + w, old[1] + w2)
         out = {}
-        for spec in self.layout.specs.values():
-            histogram = spec.empty(list(processes), self.channel, variations)
+        for name, spec in self.layout.specs.items():
+            histogram = spec.empty(list(processes), list(self.layout.regions[name]), variations)
             view: Any = histogram.view(flow=True)
-            block = self.layout.block(spec.name)
-            shape = (max(len(spec.classes), 1), spec.bins + 2)
+            block, shape = self.layout.block(name), self.layout.shape(name)
             for (process, variation), (w, w2) in contents.items():
-                p, v = list(processes).index(process), variations.index(variation)
-                value, variance = w[block].reshape(shape), w2[block].reshape(shape)
-                if not spec.classes:
-                    place: tuple[Any, ...] = (p, 0, v)
-                    value, variance = value[0], variance[0]
-                elif isinstance(spec.classes[0], str):
-                    place = (p, 0, slice(None), v)
-                else:
-                    place = (p, 0, v)
-                view["value"][place] = value
-                view["variance"][place] = variance
-            out[spec.name] = histogram
+                place = (list(processes).index(process), slice(None), variations.index(variation))
+                view["value"][place] = w[block].reshape(shape)
+                view["variance"][place] = w2[block].reshape(shape)
+            out[name] = histogram
         return out
 
     def _cutflow(self, scales: dict[str, float]) -> dict[str, Any]:
         processes: dict[str, list[dict[str, Any]]] = {}
         steps: list[str] = []
         for process, names in self._processes().items():
-            rows: dict[str, dict[str, Any]] = {}
+            rows: dict[tuple[str, str], dict[str, Any]] = {}
             for name in names:
                 part = self.datasets[name]
-                for step in part.steps:
+                for channel, step in part.steps:
                     if step not in steps:
                         steps.append(step)
-                    row = rows.setdefault(step, {"step": step, "raw": 0, "weighted": 0.0, "variance": 0.0})
-                    count = part.cutflow.get(step)
+                    row = rows.setdefault(
+                        (channel, step),
+                        {"channel": channel, "step": step, "raw": 0, "weighted": 0.0, "variance": 0.0},
+                    )
+                    count = part.cutflow.get((channel, step))
                     if count is not None:
                         sums = count.sums.values()
                         row["raw"] += count.raw
                         row["weighted"] += float(sums[0]) * scales[name]
                         row["variance"] += float(sums[1]) * scales[name] ** 2
-            processes[process] = list(rows.values())
-        unit = self.unit()
+            order = {channel: i for i, channel in enumerate(self.channels)}
+            processes[process] = sorted(rows.values(), key=lambda row: order[row["channel"]])
         return {
             "format": "massgap-cutflow/1",
-            "unit": unit,
-            "channel": self.channel,
+            "unit": self.unit(),
+            "channels": list(self.channels),
             "steps": steps,
             "processes": processes,
         }
@@ -303,7 +306,8 @@ class Tally:
             return pd.DataFrame()
         table = pd.DataFrame({column: np.concatenate([b[column] for b in blocks]) for column in blocks[0]})
         table["weight"] *= scale
+        codes = table.pop("channel").to_numpy()
         table.insert(len(table.columns), "process", str(part.metadata.get("process", name)))
         table.insert(len(table.columns), "dataset", name)
-        table.insert(len(table.columns), "channel", self.channel)
+        table.insert(len(table.columns), "channel", np.array(self.channels, dtype=object)[codes])
         return table

@@ -18,7 +18,7 @@ from massgap.selections.observables.cascades.delta4 import (
     exact_excesses_kernel,
     excesses_kernel,
 )
-from massgap.selections.slepton.features import Feature
+from massgap.contracts.description import Feature
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,7 +108,7 @@ def cascade_features(
     ----------
     mu_plus, mu_minus, photon
         The positive muon, the negative muon and the photon: anything with flat arrays ``pt``, ``eta``, ``phi``,
-        ``mass`` of one length, such as :class:`~massgap.selections.slepton.features.FlatObject`.  GeV, radians.
+        ``mass`` of one length, such as :class:`~massgap.arrays.PerEvent`.  GeV, radians.
         Negative masses count as zero.
     spectrum
         M_X, M_Y, M_Z, M_chi that Delta_4 assumes, GeV.
@@ -127,9 +127,10 @@ def cascade_features(
 
     Examples
     --------
-    >>> from massgap.selections.slepton.features import FlatObject
-    >>> mu, photon = FlatObject([30.0], [0.5], [1.0], [0.106]), FlatObject([10.0], [0.5], [-1.0], [0.0])
-    >>> features = cascade_features(mu, FlatObject([20.0], [-0.5], [0.0], [0.106]), photon)
+    >>> from massgap.arrays import PerEvent
+    >>> def one(pt, eta, phi, mass): return PerEvent({"pt": [pt], "eta": [eta], "phi": [phi], "mass": [mass]})
+    >>> plus, minus, photon = one(30.0, 0.5, 1.0, 0.106), one(20.0, -0.5, 0.0, 0.106), one(10.0, 0.5, -1.0, 0.0)
+    >>> features = cascade_features(plus, minus, photon)
     >>> print(len(features), round(features["met"][0], 6))
     13 44.886474
     """

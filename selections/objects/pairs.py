@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import awkward as ak
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from massgap.arrays.collection import Collection
 
 __all__ = ["opposite_sign_pair"]
 
 
-def opposite_sign_pair(leptons: ak.Array) -> npt.NDArray[np.bool_]:
+def opposite_sign_pair(leptons: Collection) -> npt.NDArray[np.bool_]:
     """Events with exactly two of the given leptons, of opposite charge.
 
     Parameters
     ----------
     leptons
-        Jagged records with charge (in units of e), already selected.
+        With charge (in units of e), already selected.
 
     Returns
     -------
@@ -24,8 +28,13 @@ def opposite_sign_pair(leptons: ak.Array) -> npt.NDArray[np.bool_]:
 
     Examples
     --------
-    >>> opposite_sign_pair(ak.Array([[dict(charge=1), dict(charge=-1)], [dict(charge=1), dict(charge=1)], []])).tolist()
+    >>> from massgap.arrays import Collection
+    >>> plus, minus = dict(charge=1), dict(charge=-1)
+    >>> opposite_sign_pair(Collection.of([[plus, minus], [plus, plus], []])).tolist()
     [True, False, False]
     """
-    two = ak.num(leptons, axis=1) == 2
-    return np.asarray(two & (ak.sum(leptons.charge, axis=1) == 0))
+    two: npt.NDArray[np.bool_] = leptons.counts == 2
+    # The charges of pairs only: most events have none.
+    found = leptons[two]
+    two[two] = found["charge"][0::2] + found["charge"][1::2] == 0
+    return two

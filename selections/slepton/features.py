@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.errors import SelectionError
-from massgap.contracts.description import Feature
 from massgap.selections.observables.angles import abs_delta_phi_kernel, tanh_abs_delta_eta_kernel
 from massgap.selections.observables.cos_theta_star import cos_theta_star_kernel
 from massgap.selections.observables.ditau import ditau_mass_squared_kernel, signed_sqrt_kernel
@@ -22,31 +20,9 @@ from massgap.selections.slepton.observables import FEATURE_NAMES, FEATURES
 
 if TYPE_CHECKING:
     from massgap.arrays.elementwise import Floats
-    from massgap.arrays.flat_collection import FlatCollection
 
-__all__ = ["FEATURES", "FEATURE_NAMES", "Feature", "FlatMet", "FlatObject", "pick", "slepton_features"]
+__all__ = ["FEATURES", "FEATURE_NAMES", "slepton_features"]
 MT2_0, MT2_100 = FEATURE_NAMES.index("mt2_0"), FEATURE_NAMES.index("mt2_100")
-
-
-class FlatObject(NamedTuple):
-    """One object per event as flat arrays: GeV, radians. An event without it has NaN or zero ``pt``."""
-
-    pt: Any
-    eta: Any
-    phi: Any
-    mass: Any
-
-
-class FlatMet(NamedTuple):
-    """Missing transverse momentum per event as flat arrays: GeV, radians."""
-
-    pt: Any
-    phi: Any
-
-
-def pick(objects: FlatCollection, index: npt.NDArray[np.int64]) -> FlatObject:
-    """The four-momenta of the objects with these indices, one per event, in double precision."""
-    return FlatObject(*(objects[name][index].astype(np.float64) for name in FlatObject._fields))
 
 
 @compiled
@@ -135,10 +111,10 @@ def slepton_features(l1: Any, l2: Any, jet: Any, met: Any, ht: Any, has_jet: Any
     Parameters
     ----------
     l1, l2, jet
-        Leading lepton, second lepton and leading jet, as :class:`FlatObject` or anything else with flat
+        Leading lepton, second lepton and leading jet, as :class:`~massgap.arrays.PerEvent` or anything else with flat
         arrays ``pt``, ``eta``, ``phi``, ``mass`` of one length.  GeV, radians.
     met
-        Missing transverse momentum, as :class:`FlatMet` or anything else with flat ``pt`` and ``phi``.
+        Missing transverse momentum, as :class:`~massgap.arrays.PerEvent` or anything else with flat ``pt`` and ``phi``.
     ht
         Scalar sum of the jets' transverse momenta, GeV, one per event.
     has_jet
@@ -159,11 +135,11 @@ def slepton_features(l1: Any, l2: Any, jet: Any, met: Any, ht: Any, has_jet: Any
 
     Examples
     --------
-    >>> import numpy as np
-    >>> def event(*values): return FlatObject(*(np.array([v]) for v in values))
+    >>> from massgap.arrays import PerEvent
+    >>> def event(**values): return PerEvent({name: np.array([value]) for name, value in values.items()})
     >>> features = slepton_features(
-    ...     event(60.0, 0.3, 0.2, 0.1057), event(40.0, -0.4, 1.2, 0.1057), event(150.0, 1.0, -2.4, 12.0),
-    ...     FlatMet(np.array([130.0]), np.array([1.5])), np.array([150.0]))
+    ...     event(pt=60.0, eta=0.3, phi=0.2, mass=0.1057), event(pt=40.0, eta=-0.4, phi=1.2, mass=0.1057),
+    ...     event(pt=150.0, eta=1.0, phi=-2.4, mass=12.0), event(pt=130.0, phi=1.5), np.array([150.0]))
     >>> len(features), round(float(features["m_ll"][0]), 3)
     (27, 58.578)
     """

@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from massgap.contracts.description import Cut
+
 __all__ = [
+    "PRECUTS",
     "passes_cos_theta_star",
     "passes_ditau_veto",
     "passes_met",
@@ -185,3 +188,17 @@ def passes_met_veto(met: Any, minimum: float = 125.0) -> Any:
     [False, True]
     """
     return _values(met) >= minimum
+
+
+PRECUTS: dict[str, Cut] = {
+    cut.name: cut
+    for cut in (
+        Cut("z_window", "m_ll", passes_z_window, (81.0, 101.0)),
+        Cut("met", "met", passes_met, (110.0,)),
+        Cut("cos_theta_star", "cos_theta_star", passes_cos_theta_star, (0.5,)),
+        Cut("mt2_100", "mt2_100", passes_mt2_100, (130.0,)),
+        Cut("m_tautau", "m_tautau", passes_ditau_veto, (125.0,)),
+        Cut("met_125", "met", passes_met_veto, (125.0,)),
+    )
+}
+"""The pre-cuts of section IV.C and Table III, and those of the earlier cut-based study, by name."""

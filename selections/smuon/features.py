@@ -231,11 +231,11 @@ def smuon_features(electrons: Any, muons: Any, jets: Any, met: Any) -> SmuonEven
 
     Examples
     --------
-    >>> from massgap.selections.slepton.features import FlatMet
+    >>> from massgap.arrays import PerEvent
     >>> def muon(pt, eta, phi, charge):
     ...     return {"pt": pt, "eta": eta, "phi": phi, "mass": 0.1056583755, "charge": charge}
     >>> events = smuon_features(
-    ...     [[]], [[muon(60.0, -0.5, 2.9, -1), muon(80.0, 0.5, 0.3, 1)]], [[]], FlatMet([130.0], [-1.2]))
+    ...     [[]], [[muon(60.0, -0.5, 2.9, -1), muon(80.0, 0.5, 0.3, 1)]], [[]], PerEvent({"pt": [130.0], "phi": [-1.2]}))
     >>> len(events.features), round(float(events.features["m_t2"][0]), 4), float(events.features["pt_j1"][0])
     (37, 67.4896, nan)
     >>> bool(events.cutflow["m_mumu"][0]), bool(events.cutflow["m_t2"][0]), bool(events.vetoes["static25"][0])

@@ -15,11 +15,10 @@ import numpy.typing as npt
 from massgap.arrays.compiled import compiled
 from massgap.arrays.flat import as_flat, one_per_event, same_events
 from massgap.contracts.description import Feature
-from massgap.physical_constants import TOP_MASS, W_MASS_2018, Z_MASS
 from massgap.selections.observables.angles import abs_delta_phi_kernel, delta_r_kernel
-from massgap.selections.observables.neutrino import neutrino_pz_kernel
+from massgap.selections.observables.neutrino import W_MASS, neutrino_pz_kernel
 from massgap.selections.observables.vector_mass import momentum_kernel, vector_mass_squared_kernel
-from massgap.selections.observables.z_candidate import LEPTON_FIELDS, z_pair_kernel
+from massgap.selections.observables.z_candidate import LEPTON_FIELDS, Z_MASS, z_pair_kernel
 from massgap.selections.vlq.objects import (
     fat_jet_kernel,
     lepton_cuts_kernel,
@@ -37,10 +36,14 @@ __all__ = [
     "FEATURES",
     "FEATURE_NAMES",
     "QUANTITIES",
+    "TOP_MASS",
     "Masses",
     "VlqEvents",
     "vlq_features",
 ]
+
+TOP_MASS = 172.5
+"""Mass of the top quark, GeV."""
 
 # fmt: off
 FEATURES: tuple[Feature, ...] = (
@@ -81,7 +84,7 @@ class Masses(NamedTuple):
     """Masses that the reconstruction aims at, GeV."""
 
     z: float = Z_MASS
-    w: float = W_MASS_2018
+    w: float = W_MASS
     top: float = TOP_MASS
 
 
@@ -254,13 +257,13 @@ def vlq_features(
 
     Examples
     --------
-    >>> from massgap.selections.slepton.features import FlatMet
+    >>> from massgap.arrays import PerEvent
     >>> def muon(pt, eta, phi, charge):
     ...     return {"pt": pt, "eta": eta, "phi": phi, "mass": 0.1057, "charge": charge, "flavour": 13}
     >>> def jet(pt, eta, phi, mass): return {"pt": pt, "eta": eta, "phi": phi, "mass": mass}
     >>> events = vlq_features(
     ...     [[muon(500.0, 0.2, 0.0, 1), muon(300.0, 0.2, 0.236, -1), muon(150.0, -0.1, 3.1, 1)]],
-    ...     [[jet(500.0, 0.0, 3.1, 120.0)]], [[jet(80.0, 3.5, 1.0, 8.0)]], FlatMet([250.0], [3.0]))
+    ...     [[jet(500.0, 0.0, 3.1, 120.0)]], [[jet(80.0, 3.5, 1.0, 8.0)]], PerEvent({"pt": [250.0], "phi": [3.0]}))
     >>> [round(float(events.quantities[name][0]), 1) for name in ("m_z", "m_top", "m_t_prime")]
     [91.2, 185.5, 1568.1]
     >>> all(bool(passed[0]) for passed in events.cutflow.values())

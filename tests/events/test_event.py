@@ -11,8 +11,7 @@ import pytest
 
 from massgap.arrays.errors import SelectionError
 from massgap.events.errors import ImpossibleValueError, MissingBranchError, NonFiniteError
-from massgap.events.event import Event, TaggerOptions
-from massgap.physical_constants import MUON_MASS
+from massgap.events.event import MUON_MASS, Event, TaggerOptions
 
 
 @pytest.fixture(scope="module")

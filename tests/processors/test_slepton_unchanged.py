@@ -45,9 +45,9 @@ def arrays(result: dict[str, Any]) -> dict[str, np.ndarray]:
     for key in ("raw", "weighted", "variance"):
         out[f"cutflow/{key}"] = np.array([row[key] for row in rows], dtype=np.float64)
     table = result["features"]["d"]
-    for name in (*(f.name for f in Slepton().histograms() if f.name in table), "weight", "fold_key"):
+    for name in (*(f.name for f in Slepton.observables), "weight", "fold_key"):
         out[f"rows/{name}"] = table[name].to_numpy()
-    out["rows/selected"] = table["precuts"].to_numpy()
+    out["rows/selected"] = table["region_precuts"].to_numpy()
     return out
 
 

@@ -17,7 +17,8 @@ from massgap.selections.cascade.maps import delta4_pixel
 from massgap.selections.cascade.spectrum import shifted_spectrum
 from massgap.selections.observables.cascades.delta4 import delta4, deltas
 from massgap.selections.observables.cascades.endpoints import endpoints
-from massgap.selections.slepton.features import FlatObject
+from massgap.arrays import PerEvent
+
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +67,7 @@ def of_ensemble(given: dict[str, Any]) -> dict[str, Any]:
 
 def of_hl(given: dict[str, Any]) -> dict[str, Any]:
     names = ("mup", "mum", "gamma")
-    plus, minus, gamma = (FlatObject(*(np.array([x]) for x in four_vector(given[name]))) for name in names)
+    plus, minus, gamma = (PerEvent(dict(zip(("pt", "eta", "phi", "mass"), (np.array([x]) for x in four_vector(given[name])), strict=True))) for name in names)
     columns = cascade_features(plus, minus, gamma, given["spec"])
     values = {name: columns[own][0] for name, own in zip(NAMES, CASCADE_FEATURE_NAMES, strict=True)}
     momenta = tuple(given[name]["pt"] for name in names)

@@ -13,7 +13,8 @@ from massgap.selections.observables.four_vector_sum import four_vector_sum
 from massgap.selections.observables.invariant_mass import invariant_mass
 from massgap.selections.observables.mct import mct
 from massgap.selections.observables.mt2.mt2 import mt2
-from massgap.selections.slepton.features import FEATURES, FlatMet, FlatObject, slepton_features
+from massgap.arrays import PerEvent
+from massgap.selections.slepton.features import FEATURES, slepton_features
 from massgap.selections.slepton.precuts import (
     passes_cos_theta_star,
     passes_met,
@@ -103,11 +104,11 @@ def of_slepton_table2(given: dict[str, Any]) -> dict[str, Any]:
     l1, l2 = by_pt(given["leptons"])[:2]
     jet = [*by_pt(given["jets"]), nothing][0]
 
-    def flat(item: dict[str, float]) -> FlatObject:
-        return FlatObject(*(np.array([value]) for value in four_vector(item)))
+    def flat(item: dict[str, float]) -> PerEvent:
+        return PerEvent(dict(zip(("pt", "eta", "phi", "mass"), (np.array([value]) for value in four_vector(item)), strict=True)))
 
     ht = transverse_sums.ht([item["pt"] for item in given["jets"]])
-    met = FlatMet(np.array([given["met"]]), np.array([given["met_phi"]]))
+    met = PerEvent({"pt": np.array([given["met"]]), "phi": np.array([given["met_phi"]])})
     columns = slepton_features(flat(l1), flat(l2), flat(jet), met, np.array([ht]))
     values = {name: columns[feature.name][0] for name, feature in zip(TABLE_II, FEATURES, strict=True)}
     # The stand-alone functions must say the same as the compiled pass.

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.selections.observables.neutrino import neutrino_pz
 from massgap.selections.observables.z_candidate import z_candidate
-from massgap.selections.slepton.features import FlatMet
+from massgap.arrays import PerEvent
+
 from massgap.selections.vlq.features import Masses, vlq_features
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def of_z(given: Case) -> Case:
 def of_reconstruct(given: Case) -> Case:
     leptons = [[lepton(item) for item in given["leptons"]]]
     fat_jets, slim_jets = ([[jet(item) for item in given[name]]] for name in ("fatjets", "slimjets"))
-    met = FlatMet([given["met"]], [given["met_phi"]])
+    met = PerEvent({"pt": [given["met"]], "phi": [given["met_phi"]]})
     masses = Masses(given["mZ"], given["mW"], given["mt"])
     # The examples reconstruct with all leptons, but preselect with those that pass the first cut.
     events = vlq_features(leptons, fat_jets, slim_jets, met, select_leptons=False, masses=masses)

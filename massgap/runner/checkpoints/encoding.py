@@ -21,12 +21,16 @@ import numpy as np
 
 from massgap.arrays.exact_sum import ExactSum
 from massgap.contracts.writing import write_atomically
+from massgap.processors.base.axes import Integer, Regular, Variable
 from massgap.processors.base.histograms import HistogramSpec, Layout
 from massgap.processors.base.sums import HistogramSums
 from massgap.processors.base.tally import CutCount, DatasetTally, Tally
 from massgap.runner.errors import RunnerError
 
 __all__ = ["NotStorableError", "StoredRows", "load", "save", "set_rows_aside"]
+
+
+_RECORDS = (CutCount, DatasetTally, Regular, Variable, Integer)
 
 
 class NotStorableError(TypeError):
@@ -78,16 +82,18 @@ def _encode(value: Any, arrays: list[np.ndarray]) -> Any:
             return {kind: [_encode(item, arrays) for item in value]}
     if isinstance(value, ExactSum):
         return {"ExactSum": _encode((value.size, value.lowest, value.limbs, value.terms), arrays)}
-    if isinstance(value, HistogramSpec | CutCount | DatasetTally):
+    if isinstance(value, HistogramSpec):
+        return {"HistogramSpec": _encode((value.name, value.axes, value.regions, value.folds), arrays)}
+    if isinstance(value, _RECORDS):
         return {
             type(value).__name__: _encode({k: getattr(value, k) for k in value.__dataclass_fields__}, arrays)
         }
     if isinstance(value, HistogramSums):
         return {"HistogramSums": _encode(value.state(), arrays)}
     if isinstance(value, Layout):
-        return {"Layout": _encode(tuple(value.specs.values()), arrays)}
+        return {"Layout": _encode((tuple(value.specs.values()), value.all_regions), arrays)}
     if isinstance(value, Tally):
-        return {"Tally": _encode((value.layout, value.channel, value.datasets), arrays)}
+        return {"Tally": _encode((value.layout, value.channels, value.datasets), arrays)}
     if hasattr(value, "axes") and hasattr(value, "storage_type"):
         import uhi.io.json
 
@@ -120,12 +126,15 @@ def _decode(node: Any, arrays: Any) -> Any:
     if kind == "HistogramSums":
         return HistogramSums.of_state(*inner)
     if kind == "Layout":
-        return Layout(inner)
+        return Layout(*inner)
+    if kind == "HistogramSpec":
+        name, axes, regions, folds = inner
+        return HistogramSpec(name, *axes, regions=regions, folds=folds)
     if kind == "Tally":
         tally = Tally(inner[0], inner[1])
         tally.datasets = inner[2]
         return tally
-    return {"HistogramSpec": HistogramSpec, "CutCount": CutCount, "DatasetTally": DatasetTally}[kind](**inner)
+    return {record.__name__: record for record in _RECORDS}[kind](**inner)
 
 
 @dataclass(frozen=True, slots=True)

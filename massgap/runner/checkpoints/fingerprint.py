@@ -50,7 +50,8 @@ def processor_identity(processor: Any) -> dict[str, Any]:
     cls = type(processor)
     attributes = vars(processor)
     shown = {key: repr(value) for key, value in sorted(attributes.items())}
-    scorer = getattr(processor, "scorer", None)
+    models = getattr(processor, "models", None)
+    models = models if isinstance(models, dict) else {}
     bases = [base for base in cls.__mro__ if not _is_library(base.__module__)]
     return {
         "processor": f"{cls.__module__}:{cls.__qualname__}",
@@ -58,7 +59,7 @@ def processor_identity(processor: Any) -> dict[str, Any]:
         "code": code_hash(),
         "options": processor.options() if hasattr(processor, "options") else shown,
         "state": digest([_plain(attributes), [_plain_class(base) for base in bases]]),
-        "model": getattr(scorer, "sha256", None),
+        "models": {name: getattr(model, "sha256", None) for name, model in models.items()},
     }
 
 

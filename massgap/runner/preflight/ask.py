@@ -121,9 +121,9 @@ def _try_request(processor: Any, here: Here, fileset: dict[str, Any]) -> dict[st
         "entries": ENTRIES,
         "metadata": {name: dict(entry.get("metadata") or {}) for name, entry in fileset.items()},
     }
-    scorer = getattr(processor, "scorer", None)
-    if scorer is not None:
+    for name, scorer in list((getattr(processor, "models", None) or {}).items())[:1]:
         request["model"], here.scores = model_request(scorer)
+        request["model"]["name"] = name
         here.engine = scorer.engine
     return request
 

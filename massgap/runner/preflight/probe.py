@@ -237,11 +237,12 @@ def _credentials() -> dict[str, Any]:
 def _score(processor: Any, model: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
 
+    scorer = processor.models[model["name"]]
     rows = np.frombuffer(base64.b64decode(model["rows"]), dtype="<f4").reshape(model["shape"])
-    scores = np.ascontiguousarray(processor.scorer.score_all_folds(rows), dtype="<f4")
+    scores = np.ascontiguousarray(scorer.score_all_folds(rows), dtype="<f4")
     return {
         "error": None,
-        "engine": processor.scorer.engine,
+        "engine": scorer.engine,
         "scores": base64.b64encode(scores.tobytes()).decode("ascii"),
     }
 

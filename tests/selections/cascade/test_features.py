@@ -7,14 +7,15 @@ import vector
 from massgap.arrays.errors import SelectionError
 from massgap.selections.cascade.features import CASCADE_FEATURE_NAMES, CASCADE_FEATURES, cascade_features
 from massgap.selections.observables.cascades.delta4 import delta4
-from massgap.selections.slepton.features import FlatObject
+from massgap.arrays import PerEvent
+
 
 TRUTH = (390.0, 360.0, 330.0, 300.0)
 MUON = 0.1056583755
 
 
 def objects(rows):
-    return [FlatObject(*leg) for leg in np.asarray(rows).reshape(3, 4, -1)]
+    return [PerEvent(dict(zip(("pt", "eta", "phi", "mass"), leg, strict=True))) for leg in np.asarray(rows).reshape(3, 4, -1)]
 
 
 def test_against_vector(cascade_decays):
@@ -48,9 +49,9 @@ def test_against_vector(cascade_decays):
 
 def test_exchange_of_the_muons():
     plus, minus, photon = (
-        FlatObject([30.0], [0.5], [1.0], [MUON]),
-        FlatObject([20.0], [-0.5], [0.0], [MUON]),
-        FlatObject([10.0], [0.1], [-1.0], [0.0]),
+        PerEvent({"pt": [30.0], "eta": [0.5], "phi": [1.0], "mass": [MUON]}),
+        PerEvent({"pt": [20.0], "eta": [-0.5], "phi": [0.0], "mass": [MUON]}),
+        PerEvent({"pt": [10.0], "eta": [0.1], "phi": [-1.0], "mass": [0.0]}),
     )
     one, other = cascade_features(plus, minus, photon), cascade_features(minus, plus, photon)
     assert one["delta4_pm"] == pytest.approx(other["delta4_mp"], rel=1e-10)
@@ -61,9 +62,9 @@ def test_exchange_of_the_muons():
 
 def test_identical_momenta():
     """Everything parallel: the masses stay exact, and so does a Delta_4 that is 1e-14 of its terms."""
-    leg = FlatObject([20.0], [0.0], [0.0], [MUON])
+    leg = PerEvent({"pt": [20.0], "eta": [0.0], "phi": [0.0], "mass": [MUON]})
     features = cascade_features(
-        leg, leg, FlatObject([20.0], [0.0], [0.0], [0.0]), (691.0, 660.0, 631.0, 600.0)
+        leg, leg, PerEvent({"pt": [20.0], "eta": [0.0], "phi": [0.0], "mass": [0.0]}), (691.0, 660.0, 631.0, 600.0)
     )
     assert features["m_mumu"] == pytest.approx(2 * MUON, rel=1e-15)
     assert features["dr_mumu"] == 0.0
@@ -73,21 +74,21 @@ def test_identical_momenta():
 
 
 def test_balanced_event_has_no_met():
-    legs = [FlatObject([20.0], [0.0], [phi], [0.0]) for phi in (0.0, 2 * np.pi / 3, -2 * np.pi / 3)]
+    legs = [PerEvent({"pt": [20.0], "eta": [0.0], "phi": [phi], "mass": [0.0]}) for phi in (0.0, 2 * np.pi / 3, -2 * np.pi / 3)]
     assert cascade_features(*legs)["met"] == pytest.approx(0.0, abs=1e-13)
 
 
 def test_no_events_and_single_precision():
-    nothing = FlatObject([], [], [], [])
+    nothing = PerEvent({"pt": [], "eta": [], "phi": [], "mass": []})
     assert {name: values.shape for name, values in cascade_features(nothing, nothing, nothing).items()} == {
         feature.name: (0,) for feature in CASCADE_FEATURES
     }
-    leg = FlatObject(*np.float32([[20.0], [0.1], [0.2], [0.1]]))
+    leg = PerEvent(dict(zip(("pt", "eta", "phi", "mass"), np.float32([[20.0], [0.1], [0.2], [0.1]]), strict=True)))
     assert all(values.dtype == np.float64 for values in cascade_features(leg, leg, leg).values())
 
 
 def test_undefined_input_stays_in_its_event():
-    legs = [FlatObject([20.0, 30.0], [0.1 * k, 0.3], [np.nan, 1.0 + k], [0.0, 0.0]) for k in range(3)]
+    legs = [PerEvent({"pt": [20.0, 30.0], "eta": [0.1 * k, 0.3], "phi": [np.nan, 1.0 + k], "mass": [0.0, 0.0]}) for k in range(3)]
     features = cascade_features(*legs)
     assert np.isnan(features["delta4_pm"][0])
     assert all(np.isfinite(values[1]) for values in features.values())
@@ -95,14 +96,14 @@ def test_undefined_input_stays_in_its_event():
 
 def test_wrong_input_is_refused():
     leg, pair = (
-        FlatObject([20.0], [0.1], [0.2], [0.1]),
-        FlatObject([20.0] * 2, [0.1] * 2, [0.2] * 2, [0.1] * 2),
+        PerEvent({"pt": [20.0], "eta": [0.1], "phi": [0.2], "mass": [0.1]}),
+        PerEvent({"pt": [20.0] * 2, "eta": [0.1] * 2, "phi": [0.2] * 2, "mass": [0.1] * 2}),
     )
     with pytest.raises(SelectionError, match=r"lengths are \[1, 2, 1\]"):
         cascade_features(leg, pair, leg)
     with pytest.raises(SelectionError, match="mu_minus"):
-        cascade_features(leg, FlatObject([20.0], [0.1, 0.2], [0.2], [0.1]), leg)
+        cascade_features(leg, PerEvent({"pt": [20.0], "eta": [0.1, 0.2], "phi": [0.2], "mass": [0.1]}), leg)
     with pytest.raises(SelectionError, match="photon"):
-        cascade_features(leg, leg, FlatObject(["a"], [0.1], [0.2], [0.1]))
+        cascade_features(leg, leg, PerEvent({"pt": ["a"], "eta": [0.1], "phi": [0.2], "mass": [0.1]}))
     with pytest.raises(SelectionError, match="four masses"):
         cascade_features(leg, leg, leg, (1.0, 2.0, 3.0))

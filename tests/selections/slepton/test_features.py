@@ -6,7 +6,8 @@ import pytest
 import vector
 
 from massgap.arrays.errors import SelectionError
-from massgap.selections.slepton.features import FEATURE_NAMES, FEATURES, FlatMet, FlatObject, slepton_features
+from massgap.arrays import PerEvent
+from massgap.selections.slepton.features import FEATURE_NAMES, FEATURES, slepton_features
 
 TABLE_II = """
 m_ll, m_j, mt2_0, mt2_100, m_tautau, met, ht, meff, pt_l1, pt_l2, pt_j, ratio_mt2, pt_l1_over_met,
@@ -25,17 +26,15 @@ MET_DIRECTION_FEATURES = {
 def sample(size: int, seed: int = 1) -> dict[str, object]:
     rng = np.random.default_rng(seed)
 
-    def make(low: float, high: float, mass: np.ndarray) -> FlatObject:
-        return FlatObject(
-            rng.uniform(low, high, size), rng.uniform(-2.5, 2.5, size), rng.uniform(-np.pi, np.pi, size), mass
-        )
+    def make(low: float, high: float, mass: np.ndarray) -> PerEvent:
+        return PerEvent({"pt": rng.uniform(low, high, size), "eta": rng.uniform(-2.5, 2.5, size), "phi": rng.uniform(-np.pi, np.pi, size), "mass": mass})
 
     jet = make(30, 400, rng.uniform(1, 50, size))
     return {
         "l1": make(60, 200, np.full(size, 0.1056583755)),
         "l2": make(10, 60, np.full(size, 0.1056583755)),
         "jet": jet,
-        "met": FlatMet(rng.uniform(20, 400, size), rng.uniform(-np.pi, np.pi, size)),
+        "met": PerEvent({"pt": rng.uniform(20, 400, size), "phi": rng.uniform(-np.pi, np.pi, size)}),
         "ht": jet.pt + 25.0,
     }
 
@@ -123,7 +122,7 @@ def test_events_without_a_jet():
 
 def test_zero_missing_momentum():
     given = sample(2)
-    got = slepton_features(**{**given, "met": FlatMet(np.array([0.0, 50.0]), np.array([1.0, 1.0]))})
+    got = slepton_features(**{**given, "met": PerEvent({"pt": np.array([0.0, 50.0]), "phi": np.array([1.0, 1.0])})})
     for name in FEATURE_NAMES:
         np.testing.assert_array_equal(
             np.isnan(got[name]), [name in MET_DIRECTION_FEATURES, False], err_msg=name
@@ -131,12 +130,12 @@ def test_zero_missing_momentum():
 
 
 def test_parallel_massless_leptons():
-    def one(*values: float) -> FlatObject:
-        return FlatObject(*(np.array([value]) for value in values))
+    def one(*values: float) -> PerEvent:
+        return PerEvent(dict(zip(("pt", "eta", "phi", "mass"), (np.array([value]) for value in values), strict=True)))
 
     # Missing momentum along both: M_T2^0 = 0, whatever cos and sin round to, and the ratio is undefined.
     for phi in (0.0, 0.5, -2.3, 3.0):
-        met = FlatMet(np.array([10.0]), np.array([phi]))
+        met = PerEvent({"pt": np.array([10.0]), "phi": np.array([phi])})
         leptons = one(40, 0.5, phi, 0), one(30, -0.5, phi, 0)
         got = slepton_features(*leptons, one(150, 1, -2, 12), met, np.array([150.0]))
         assert np.isnan(got["m_tautau"])[0]
@@ -146,7 +145,7 @@ def test_parallel_massless_leptons():
 
 def test_no_events_and_single_precision():
     empty = np.array([], dtype=np.float32)
-    got = slepton_features(*[FlatObject(empty, empty, empty, empty)] * 3, FlatMet(empty, empty), empty)
+    got = slepton_features(*[PerEvent({"pt": empty, "eta": empty, "phi": empty, "mass": empty})] * 3, PerEvent({"pt": empty, "phi": empty}), empty)
     assert all(values.shape == (0,) and values.dtype == np.float64 for values in got.values())
     given = sample(50)
     single = {
@@ -180,4 +179,4 @@ def test_wrong_input_is_named():
     with pytest.raises(SelectionError, match="ht of the features has 0 dimensions"):
         slepton_features(**{**given, "ht": 3.0})
     with pytest.raises(SelectionError, match=r"met\.pt of the features is not a flat array"):
-        slepton_features(**{**given, "met": FlatMet(np.array(["a", "b", "c"]), np.ones(3))})
+        slepton_features(**{**given, "met": PerEvent({"pt": np.array(["a", "b", "c"]), "phi": np.ones(3)})})

@@ -9,6 +9,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import pytest
+from massgap.selections.slepton.topology import Cuts, Found, slepton_topology
 
 from massgap.events.errors import MissingBranchError
 from massgap.events.event import Event
@@ -20,7 +21,6 @@ from massgap.selections.objects.definitions import (
     select_taus,
 )
 from massgap.selections.objects.pairs import opposite_sign_pair
-from massgap.selections.slepton.topology import Cuts, Found, slepton_topology
 
 N = 20_000
 F4 = np.float32

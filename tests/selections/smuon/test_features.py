@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from massgap.arrays.errors import SelectionError
 from massgap.selections.observables.mt2.mt2 import mt2
-from massgap.selections.slepton.features import FlatMet
+from massgap.arrays import PerEvent
+
 from massgap.selections.smuon.cuts import CUTFLOW, VETOES
 from massgap.selections.smuon.features import (
     FEATURE_NAMES,
@@ -35,7 +36,7 @@ def muon(pt, eta, phi, charge):
 
 def one(electrons, muons, jets, met=130.0, phi_met=-1.2):
     """One event: features, cutflow, vetoes as plain numbers."""
-    events = smuon_features([electrons], [muons], [jets], FlatMet([met], [phi_met]))
+    events = smuon_features([electrons], [muons], [jets], PerEvent({"pt": [met], "phi": [phi_met]}))
     return tuple({name: values[0] for name, values in part.items()} for part in events)
 
 
@@ -191,11 +192,11 @@ def test_equal_pt_keep_their_order():
 def test_events_of_different_sizes_and_no_events():
     muons = ak.Array([PAIR, [], PAIR[:1], PAIR])
     nothing = ak.Array([[], [], [], []])
-    events = smuon_features(nothing, muons, nothing, FlatMet(np.full(4, 130.0), np.full(4, -1.2)))
+    events = smuon_features(nothing, muons, nothing, PerEvent({"pt": np.full(4, 130.0), "phi": np.full(4, -1.2)}))
     np.testing.assert_allclose(
         events.features["m_t2"], [67.48963778145736, np.nan, np.nan, 67.48963778145736]
     )
     assert events.cutflow["two_muons"].tolist() == [True, False, False, True]
-    assert len(smuon_features([], [], [], FlatMet([], [])).features["met"]) == 0
+    assert len(smuon_features([], [], [], PerEvent({"pt": [], "phi": []})).features["met"]) == 0
     with pytest.raises(SelectionError, match="numbers of events differ"):
-        smuon_features(nothing, muons, nothing, FlatMet([1.0], [1.0]))
+        smuon_features(nothing, muons, nothing, PerEvent({"pt": [1.0], "phi": [1.0]}))

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from massgap.arrays.flat import FlatObjects
-from massgap.physical_constants import Z_MASS
 from massgap.selections.observables.neutrino import neutrino_pz
-from massgap.selections.slepton.features import FlatMet
+from massgap.selections.observables.z_candidate import Z_MASS
+from massgap.arrays import PerEvent
+
 from massgap.selections.vlq.features import CUTFLOW, FEATURE_NAMES, FEATURES, QUANTITIES, vlq_features
 from massgap.selections.vlq.objects import selected_leptons, slim_jets_kernel
 
@@ -41,7 +42,7 @@ def one(options=None, **changed):
         [event["leptons"]],
         [event["fat_jets"]],
         [event["slim_jets"]],
-        FlatMet([event["met"]], [event["phi_met"]]),
+        PerEvent({"pt": [event["met"]], "phi": [event["phi_met"]]}),
         **(options or {}),
     )
     return tuple({name: values[0] for name, values in part.items()} for part in result)
@@ -241,7 +242,7 @@ def test_empty_events_and_batches():
     batch = ak.Array([EVENT["leptons"], [], EVENT["leptons"][:1], EVENT["leptons"]])
     fat = ak.Array([EVENT["fat_jets"], EVENT["fat_jets"], [], EVENT["fat_jets"]])
     slim = ak.Array([EVENT["slim_jets"], [], [], EVENT["slim_jets"]])
-    result = vlq_features(batch, fat, slim, FlatMet(np.full(4, 250.0), np.full(4, 3.0)))
+    result = vlq_features(batch, fat, slim, PerEvent({"pt": np.full(4, 250.0), "phi": np.full(4, 3.0)}))
     alone = one()[0]
     for name in QUANTITIES:
         assert result.quantities[name][0] == result.quantities[name][3] == alone[name]
@@ -249,7 +250,7 @@ def test_empty_events_and_batches():
     assert result.quantities["n_slim"].tolist() == [2, 0, 0, 2]
     assert result.indices["l3"].tolist() == [2, -1, -1, 2]
     assert result.cutflow["dr_z_j"].tolist() == [True, False, False, True]
-    nothing = vlq_features([], [], [], FlatMet([], []))
+    nothing = vlq_features([], [], [], PerEvent({"pt": [], "phi": []}))
     assert len(nothing.quantities["m_top"]) == 0
 
 

@@ -1,23 +1,19 @@
-"""The topology of the slepton paper in one compiled pass over flat arrays: two muons, one hard jet, MET.
+"""The topology of the slepton paper fused by hand into one compiled pass over flat arrays.
 
-Section IV.A of the paper; thresholds of the authors' public card, see :class:`massgap.processors.slepton.Slepton`.
+The same cuts as :class:`massgap.processors.slepton.Slepton` writes down in the language of massgap: the limit that it is
+measured against, and an independent second form of it for a test.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from massgap.arrays.compiled import compiled
-from massgap.arrays.flat_collection import common_precision
 from massgap.selections.observables.angles import wrap_phi_kernel
 
-if TYPE_CHECKING:
-    from massgap.events.event import Event
-
-__all__ = ["Cuts", "Found", "slepton_topology"]
+__all__ = ["Cuts", "fused_topology"]
 
 
 class Cuts(NamedTuple):
@@ -44,29 +40,6 @@ class Cuts(NamedTuple):
     use_b_jets: bool = True
     use_taus: bool = True
     use_met: bool = True
-
-
-class Found(NamedTuple):
-    """What the pass finds.
-
-    Attributes
-    ----------
-    reached
-        Number of steps that each event passes, shape (events,).
-    events
-        Index of each event that passes all of them, rising.
-    l1, l2, jet
-        Index of its leading muon, second muon and hard jet in the flat arrays.
-    ht
-        Its scalar sum of the jets' transverse momenta, GeV.
-    """
-
-    reached: npt.NDArray[np.int8]
-    events: npt.NDArray[np.int64]
-    l1: npt.NDArray[np.int64]
-    l2: npt.NDArray[np.int64]
-    jet: npt.NDArray[np.int64]
-    ht: npt.NDArray[np.float64]
 
 
 @compiled
@@ -101,7 +74,7 @@ def is_good_jet(pt: float, eta: float, identified: bool, min_pt: float, max_eta:
 
 
 @compiled
-def _pass(
+def fused_topology(
     muons: Any,
     electrons: Any,
     jets: Any,
@@ -219,56 +192,3 @@ def _pass(
         ht[passed] = sum_pt
         passed += 1
     return passed
-
-
-def slepton_topology(event: Event, cuts: Cuts) -> Found:
-    """Apply the topology to all events of a chunk.
-
-    The steps are: two opposite-sign muons; no electron; exactly one hard jet, which is central; no b jet; no
-    hadronic tau; MET.  Jets that overlap with the two muons or an electron are no jets, taus that overlap
-    with the muons are no taus.
-
-    Parameters
-    ----------
-    event
-        The events.
-    cuts
-        Thresholds and the steps that are switched on.
-
-    Returns
-    -------
-    Found
-
-    Raises
-    ------
-    massgap.events.errors.MissingBranchError
-        If the file lacks a branch that a step which is switched on needs.
-    """
-    muon, electron, jet = (event.flat(name) for name in ("muons", "electrons", "jets"))
-    lepton = ("pt", "eta", "phi", "isolation")
-    met = np.ascontiguousarray(event.flat_met()[0])
-    columns = [
-        *(muon[name] for name in lepton),
-        *(electron[name] for name in lepton),
-        *(jet[name] for name in lepton[:3]),
-    ]
-    if cuts.use_taus:
-        tau = event.flat("taus")
-        columns += [tau[name] for name in lepton[:3]]
-        tau_offsets, tau_identified = tau.offsets, tau["identified"]
-    else:
-        columns += [columns[0][:0]] * 3
-        tau_offsets, tau_identified = np.zeros(1, dtype=np.int64), np.zeros(0, dtype=bool)
-    flat = common_precision(*columns)
-    muons = (muon.offsets, *flat[:4], muon["identified"], muon["charge"])
-    electrons = (electron.offsets, *flat[4:8], electron["identified"])
-    b_tagged = jet["b_tagged"] if cuts.use_b_jets else np.zeros(len(flat[8]), dtype=bool)
-    jets = (jet.offsets, *flat[8:11], jet["identified"], b_tagged)
-    taus = (tau_offsets, *flat[11:14], tau_identified)
-    n_events = len(event)
-    reached = np.empty(n_events, dtype=np.int8)
-    indices = np.empty((4, n_events), dtype=np.int64)
-    ht = np.empty(n_events)
-    n = _pass(muons, electrons, jets, taus, met, cuts, reached, indices, ht)
-    events, l1, l2, hard_jet = (row[:n].copy() for row in indices)
-    return Found(reached, events, l1, l2, hard_jet, ht[:n].copy())

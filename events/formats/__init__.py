@@ -1,0 +1,1 @@
+"""How each format stores what an event holds; :mod:`massgap.events.formats.readers` has the table."""

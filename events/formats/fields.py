@@ -1,0 +1,117 @@
+"""Fields of collections as functions that read them, alike for all formats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import awkward as ak
+import numpy as np
+import numpy.typing as npt
+
+from massgap.arrays.collection import Collection
+from massgap.arrays.errors import SelectionError
+from massgap.events.columns import DELPHES, Columns
+from massgap.events.errors import MissingBranchError
+from massgap.events.formats.taggers import TaggerOptions
+
+__all__ = [
+    "ELECTRON_MASS",
+    "MUON_MASS",
+    "POSSIBLE",
+    "Fields",
+    "Reader",
+    "all_true",
+    "charge",
+    "collection",
+    "first_branch",
+    "kinematics",
+    "one_per_event",
+]
+
+MUON_MASS = 0.1056583755
+ELECTRON_MASS = 0.00051099895
+
+POSSIBLE = {"pt": (0.0, 2e5), "eta": (-20.0, 20.0), "phi": (-6.3, 6.3), "mass": (-2e5, 2e5)}
+"""What a detector can measure, with a wide margin (100 TeV colliders; azimuths from -pi or from 0; the small
+negative masses of cleaned jets).  Flipped bits in a basket mostly end far outside."""
+
+Fields: TypeAlias = dict[str, Callable[[], npt.NDArray[Any]]]
+Reader: TypeAlias = Callable[[Columns, TaggerOptions], Any]
+
+_DELPHES_NAMES = {"pt": "PT", "eta": "Eta", "phi": "Phi", "mass": "Mass"}
+
+
+def _first(columns: Columns) -> str:
+    """The field that tells how many objects there are."""
+    return "PT" if columns.format == DELPHES else "pt"
+
+
+def kinematics(columns: Columns, name: str, mass: float | None = None) -> Fields:
+    """Readers of pt, eta, phi and mass, in GeV and radians.
+
+    Parameters
+    ----------
+    columns
+        The columns of the file.
+    name
+        The collection as the file calls it.
+    mass
+        The mass of the particle, taken where the file stores none.
+    """
+    delphes = columns.format == DELPHES
+
+    def field(key: str) -> Callable[[], npt.NDArray[Any]]:
+        branch = _DELPHES_NAMES[key] if delphes else key
+        if key == "mass" and mass is not None and not columns.has(name, branch):
+            return lambda: np.full(len(columns.flat(name, _first(columns))), mass)
+        return lambda: columns.flat_floats(name, branch, *POSSIBLE[key])
+
+    return {key: field(key) for key in POSSIBLE}
+
+
+def collection(
+    columns: Columns, name: str, fields: Fields, keep: Callable[[], npt.NDArray[np.bool_]] | None = None
+) -> Collection:
+    """A collection in the order of the file, of which nothing is read yet."""
+    where = f"{columns.where or 'the events'}, {name}"
+    return Collection(lambda: columns.offsets(name, _first(columns)), fields, keep, where)
+
+
+def all_true(columns: Columns, name: str) -> npt.NDArray[np.bool_]:
+    """True for each object."""
+    return np.ones(len(columns.flat(name, _first(columns))), dtype=bool)
+
+
+def charge(columns: Columns, name: str, largest: int) -> Callable[[], npt.NDArray[np.int64]]:
+    """Reader of the charge in units of e, at most ``largest``."""
+    branch = "Charge" if columns.format == DELPHES else "charge"
+    return lambda: columns.flat_floats(name, branch, -largest, largest).astype(np.int64)
+
+
+def first_branch(columns: Columns, name: str, candidates: tuple[str, ...]) -> str:
+    """The first of the candidate fields that the file has.
+
+    Raises
+    ------
+    MissingBranchError
+        If it has none; the message names the preferred one.
+    """
+    found = columns.first(name, candidates)
+    if found is None:
+        raise MissingBranchError(columns.branch_name(name, candidates[0]), columns.where)
+    return found
+
+
+def one_per_event(
+    columns: Columns, name: str, field: str, low: float = -np.inf, high: float = np.inf
+) -> npt.NDArray[Any]:
+    """A Delphes column that has exactly one entry per event, stored as lists of length one."""
+    exact = field == "Number"  # 64 bits do not fit into a double
+    values = columns.read(name, field) if exact else columns.floats(name, field, low, high)
+    if values.ndim == 1:
+        return np.asarray(values)
+    if len(values) and not ak.all(ak.num(values) == 1):
+        msg = f"{columns.where}: {columns.branch_name(name, field)} has not exactly one entry in every event; the file is damaged."
+        raise SelectionError(msg)
+    return np.asarray(ak.flatten(values))

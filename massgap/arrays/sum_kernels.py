@@ -1,0 +1,74 @@
+"""The compiled passes that count and sum the objects of each event; arrays as in ``jagged_kernels``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from massgap.arrays.compiled import compiled
+from massgap.arrays.jagged_kernels import BLOCK, largest_block
+
+if TYPE_CHECKING:
+    from massgap.arrays.jagged_kernels import Bools, Floats, Index
+
+__all__ = ["count", "extreme", "total"]
+
+UNROLLED = 4
+"""Objects of an event that are added without a loop."""
+
+
+@compiled
+def count(offsets: Index, mask: Bools) -> Index:
+    """Number of objects of each event where ``mask`` is true; in blocks like :func:`select`."""
+    before = np.empty(largest_block(offsets) + 1, np.int64)
+    out = np.empty(offsets.size - 1, np.int64)
+    for i in range(0, out.size, BLOCK):
+        stop = min(i + BLOCK, out.size)
+        start = offsets[i]
+        n = 0
+        for k in range(start, offsets[stop]):
+            before[k - start] = n
+            n += mask[k]
+        before[offsets[stop] - start] = n
+        for j in range(i, stop):
+            out[j] = before[offsets[j + 1] - start] - before[offsets[j] - start]
+    return out
+
+
+@compiled
+def total(offsets: Index, values: Floats, mask: Bools) -> Floats:
+    """Sum of the values of each event, in order; of those where ``mask`` is true unless it is empty.
+
+    The first objects are added without asking whether there are so many (see :func:`select`): others count as 0.0,
+    which changes no bit of a sum that begins with 0.0.
+    """
+    everything = mask.size == 0
+    last = values.size - 1
+    out = np.zeros(offsets.size - 1, np.float64)
+    if last < 0:
+        return out
+    for i in range(out.size):
+        first, stop = offsets[i], offsets[i + 1]
+        sum_ = 0.0
+        for j in range(UNROLLED):
+            k = min(first + j, last)
+            value = values[k]  # read first, so that what follows is a choice and not a jump
+            sum_ += value if (first + j < stop) & (everything or mask[k]) else 0.0
+        for k in range(first + UNROLLED, stop):
+            sum_ += values[k] if everything or mask[k] else 0.0
+        out[i] = sum_
+    return out
+
+
+@compiled
+def extreme(offsets: Index, values: Floats, sign: float, default: float) -> Floats:
+    """Largest (``sign`` 1) or smallest (-1) value of each event; NaN where one is NaN."""
+    out = np.empty(offsets.size - 1, np.float64)
+    for i in range(out.size):
+        best = default
+        for k in range(offsets[i], offsets[i + 1]):
+            if k == offsets[i] or np.isnan(values[k]) or sign * values[k] > sign * best:
+                best = values[k]
+        out[i] = best
+    return out
