@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.measure import Row, cost, ratio
+from massgap.arrays import PerEvent
 from massgap.models.measures.decision_ordering import decision_ordering
 from massgap.models.measures.ensembles import ensemble_score
 from massgap.selections.cascade.features import cascade_features
 from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, TRUTH_SPECTRUM
 from massgap.selections.observables.cascades.delta4 import delta4
 from massgap.selections.observables.cascades.delta4_noise import delta4_noise
-from massgap.arrays import PerEvent
-
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +52,14 @@ def signal(n: int, seed: int) -> list[PerEvent]:
     for p, mass in ((first, muon), (second, muon), (photon, 0.0)):
         pt = np.hypot(p[:, 1], p[:, 2])
         objects.append(
-            PerEvent({"pt": pt, "eta": np.arcsinh(p[:, 3] / pt), "phi": np.arctan2(p[:, 2], p[:, 1]), "mass": np.full(n, mass)})
+            PerEvent(
+                {
+                    "pt": pt,
+                    "eta": np.arcsinh(p[:, 3] / pt),
+                    "phi": np.arctan2(p[:, 2], p[:, 1]),
+                    "mass": np.full(n, mass),
+                }
+            )
         )
     return objects
 

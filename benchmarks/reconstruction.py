@@ -21,10 +21,9 @@ def rows(quick: bool) -> Iterator[Row]:
     """One line per analysis: the compiled pass against the plain way."""
     import vector
 
+    from massgap.arrays import PerEvent
     from massgap.selections.electroweakino.features import electroweakino_features
     from massgap.selections.observables.vbf_pair import largest_mass_pair, vbf_pair
-    from massgap.arrays import PerEvent
-
     from massgap.selections.smuon.features import smuon_features
     from massgap.selections.vlq.features import vlq_features
 

@@ -1,16 +1,18 @@
-"""Hold back what libraries print to the terminal from C++."""
+"""The generator extra, pythia8mc and fastjet: import it or say how to get it, and hold back what it prints from C++."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from massgap.samples.errors import GeneratorMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["no_banner", "without_banner"]
+__all__ = ["no_banner", "require", "without_banner"]
 
 _announced: set[str] = set()
 
@@ -39,3 +41,20 @@ def without_banner(library: str) -> Iterator[None]:
     with no_banner():
         yield
     _announced.add(library)
+
+
+def require() -> Any:
+    """Import pythia8mc, or say how to get it.
+
+    Raises
+    ------
+    GeneratorMissingError
+        If pythia8mc or fastjet is not installed.
+    """
+    try:
+        import fastjet  # noqa: F401
+        import pythia8mc
+    except ImportError as error:
+        msg = f'event generation needs {error.name}, which is not installed: pip install "massgap[generator]"'
+        raise GeneratorMissingError(msg) from None
+    return pythia8mc

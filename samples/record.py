@@ -188,11 +188,6 @@ def _heaviest_quark(pdg: np.ndarray) -> np.ndarray:
     return found
 
 
-def is_heavy_hadron(pdg: np.ndarray, flavour: int) -> np.ndarray:
-    """Whether PDG numbers are hadrons whose heaviest quark is the given one (4 or 5)."""
-    return _heaviest_quark(pdg) == flavour
-
-
 def nearest_ancestor(record: Record, rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Row of each given row's nearest wanted ancestor, not itself; -1 without one."""
     current = record.mother[rows]
@@ -243,6 +238,11 @@ def tau_decays(record: Record) -> dict[str, np.ndarray]:
     }
 
 
+def decay_mode(decays: dict[str, np.ndarray], which: np.ndarray) -> np.ndarray:
+    """NanoAOD's decay mode: 0, 1 (one prong without, with photons), 10, 11 (three prongs)."""
+    return np.where(decays["prongs"][which] > 1, 10, 0) + (decays["neutral"][which] > 0)
+
+
 def lepton_origin(record: Record, rows: np.ndarray) -> np.ndarray:
     """NanoAOD's genPartFlav of leptons: 1 prompt, 15 from a prompt tau, 5 and 4 from b and c hadrons, 3 other."""
     found = np.ones(len(rows), dtype=np.uint8)
@@ -252,3 +252,19 @@ def lepton_origin(record: Record, rows: np.ndarray) -> np.ndarray:
     for flavour in (4, 5):
         found[inside[nearest_ancestor(record, rows[inside], record.heaviest_quark == flavour) >= 0]] = flavour
     return found
+
+
+def starts(event: np.ndarray, n: int) -> np.ndarray:
+    """First row of each event, and the number of rows."""
+    return np.concatenate(([0], np.cumsum(np.bincount(event, minlength=n))))
+
+
+def local_index(event: np.ndarray, n: int) -> np.ndarray:
+    """Index of each row within its event."""
+    return np.arange(len(event)) - starts(event, n)[event]
+
+
+def in_order(objects: dict[str, Any]) -> dict[str, Any]:
+    """Sort a collection by event and falling pt."""
+    order = np.lexsort((-objects["pt"], objects["_event"]))
+    return {name: values[order] for name, values in objects.items()}

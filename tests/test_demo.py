@@ -94,7 +94,7 @@ def test_mt2_is_the_leading_feature_against_tops_and_w_pairs(demo) -> None:
 
 def test_significance_rises_with_the_score_cut(demo) -> None:
     """With all backgrounds together, cutting on the score beats no cut."""
-    combined = read(demo.folder / "scored" / "fit" / "scan.json")["combined"]
+    combined = read(demo.folder / "scored" / "fit" / "scan.json")["scans"][0]["combined"]
     significance = np.array(combined["asimov_smooth"], dtype=float)
     threshold = np.array(combined["threshold"])
     assert np.nanmax(significance[(threshold > 0.2) & (threshold < 0.95)]) > 1.2 * significance[0]

@@ -11,8 +11,6 @@ import numpy as np
 
 from massgap.arrays.per_event import PerEvent
 from massgap.events.formats.fields import (
-    ELECTRON_MASS,
-    MUON_MASS,
     POSSIBLE,
     Fields,
     Reader,
@@ -22,6 +20,7 @@ from massgap.events.formats.fields import (
     kinematics,
     one_per_event,
 )
+from massgap.physical_constants import ELECTRON_MASS, MUON_MASS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,8 +16,6 @@ from massgap.events.errors import MissingBranchError
 from massgap.events.formats.taggers import TaggerOptions
 
 __all__ = [
-    "ELECTRON_MASS",
-    "MUON_MASS",
     "POSSIBLE",
     "Fields",
     "Reader",
@@ -28,9 +26,6 @@ __all__ = [
     "kinematics",
     "one_per_event",
 ]
-
-MUON_MASS = 0.1056583755
-ELECTRON_MASS = 0.00051099895
 
 POSSIBLE = {"pt": (0.0, 2e5), "eta": (-20.0, 20.0), "phi": (-6.3, 6.3), "mass": (-2e5, 2e5)}
 """What a detector can measure, with a wide margin (100 TeV colliders; azimuths from -pi or from 0; the small

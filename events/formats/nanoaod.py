@@ -14,8 +14,6 @@ from massgap.arrays.errors import SelectionError
 from massgap.arrays.per_event import PerEvent
 from massgap.events.errors import MissingBranchError
 from massgap.events.formats.fields import (
-    ELECTRON_MASS,
-    MUON_MASS,
     POSSIBLE,
     Fields,
     Reader,
@@ -26,6 +24,7 @@ from massgap.events.formats.fields import (
     kinematics,
 )
 from massgap.events.formats.taggers import B_TAGGERS, TAU_IDENTIFICATIONS
+from massgap.physical_constants import ELECTRON_MASS, MUON_MASS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

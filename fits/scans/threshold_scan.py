@@ -1,145 +1,161 @@
-"""The slepton paper's figure of merit against the threshold on the classifier score.
+"""Figures of merit against a threshold on an observable: a score, or anything else that a run has a histogram of.
 
-For every fold and for all folds together: cross section above the threshold per process, signal
-events S, S/(1+B) and the Asimov significance at a luminosity, as they come and smoothed, and the
-quantities of the paper's Table III.
+For every fold and for all folds together: cross section beyond the threshold per process, expected events S and B,
+S/(1+B) and the Asimov significance without and with an uncertainty of the background, as they come and smoothed.
 
-Each fold holds the events that its classifier has not seen, a third of the sample for three folds,
-and is scaled up by the number of folds. All folds together need no factor: every event is scored
-once, by the classifier that did not see it (cross-fitting).
+A fold holds the events that its classifier has not seen, a third of the sample for three folds, and is scaled up by
+the number of folds. All folds together need no factor: every event is scored once, by the classifier that did not see
+it (cross-fitting). A histogram without folds has the scan of all its events alone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from massgap.contracts.errors import HistogramError
-from massgap.fits.counting.significance import asimov, s_over_1pb
+from massgap.fits.contents import read_region
 from massgap.fits.errors import FitError
+from massgap.fits.scans.rows import ScanRows
 from massgap.fits.scans.smoothing import smooth_cumulative
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hist import Hist
     from numpy.typing import NDArray
 
+    from massgap.fits.contents import RegionContents
+
     Floats = NDArray[np.float64]
 
-__all__ = ["FoldScan", "ScanOptions", "ThresholdScan", "scan_thresholds"]
+__all__ = ["ScanOptions", "ThresholdScan", "scan_thresholds"]
 
 
 @dataclass(frozen=True)
 class ScanOptions:
-    """How a scan is made.
+    """How a scan is made, and which of its thresholds may be quoted.
 
     Attributes
     ----------
     lumi_fb : float
-        Luminosity in fb-1.
+        Luminosity in fb-1; that of the fit in a fit.
+    keep : {"above", "below"}
+        Whether events above or below a threshold are kept.
+    background_uncertainty : float
+        Relative uncertainty of the background in the second Asimov significance.
     min_ratio : float
-        Smallest S/(1+B) of the quoted thresholds; the paper's 0.15.
+        Smallest S/(1+B) of thresholds that are quoted.
     min_events : float
         Smallest effective number of simulated events, (sum w)^2 / sum w^2, that signal and background
-        above a threshold must have for it to be quoted. Sharp features beyond come from small
+        beyond a threshold must have for it to be quoted. Sharp features further on come from small
         numbers of events.
     bandwidth : float
-        Width of the smoothing kernel in units of the score.
+        Width of the smoothing kernel, in units of the histogram's range.
     """
 
-    lumi_fb: float = 300.0
-    min_ratio: float = 0.15
+    lumi_fb: float | None = None
+    keep: Literal["above", "below"] = "above"
+    background_uncertainty: float = 0.2
+    min_ratio: float = 0.0
     min_events: float = 10.0
     bandwidth: float = 0.02
 
+    def check(self) -> float:
+        """The luminosity, if all options make sense.
 
-@dataclass(frozen=True)
-class FoldScan:
-    """Everything against threshold for one fold, or for all (``fold`` is None).
-
-    Arrays have one entry per threshold: the left edges of the score bins. ``xsec_fb`` is the cross
-    section above the threshold per process; ``n_eff_signal`` and ``n_eff_background`` are effective
-    numbers of simulated events; ``reliable`` marks where both are large enough to be quoted.
-    """
-
-    fold: int | None
-    threshold: Floats
-    signal: Floats
-    background: Floats
-    signal_smooth: Floats
-    background_smooth: Floats
-    xsec_fb: dict[str, Floats]
-    n_eff_signal: Floats
-    n_eff_background: Floats
-    reliable: NDArray[np.bool_]
-
-    @property
-    def ratio(self) -> Floats:
-        """S/(1+B) of the raw curves."""
-        return s_over_1pb(self.signal, self.background)
-
-    @property
-    def ratio_smooth(self) -> Floats:
-        """S/(1+B) of the smoothed curves."""
-        return s_over_1pb(self.signal_smooth, self.background_smooth)
-
-    @property
-    def significance(self) -> Floats:
-        """Asimov significance of the raw curves, NaN without background."""
-        return asimov(self.signal, self.background)
-
-    @property
-    def significance_smooth(self) -> Floats:
-        """Asimov significance of the smoothed curves."""
-        return asimov(self.signal_smooth, self.background_smooth)
+        Raises
+        ------
+        FitError
+            If one does not.
+        """
+        if self.lumi_fb is None:
+            message = "A threshold scan needs a luminosity in fb-1: ScanOptions(lumi_fb=...)."
+            raise FitError(message)
+        for name, number in (("luminosity", self.lumi_fb), ("bandwidth", self.bandwidth)):
+            if not (np.isfinite(number) and number > 0.0):
+                message = f"The {name} of a threshold scan must be positive, not {number}."
+                raise FitError(message)
+        if not (np.isfinite(self.background_uncertainty) and self.background_uncertainty >= 0.0):
+            message = (
+                "The background_uncertainty of a threshold scan must be 0 or a positive relative uncertainty, "
+                f"not {self.background_uncertainty}."
+            )
+            raise FitError(message)
+        if self.keep not in ("above", "below"):
+            message = f"A threshold scan keeps events above or below a threshold, not {self.keep!r}."
+            raise FitError(message)
+        return self.lumi_fb
 
     def as_dict(self) -> dict[str, Any]:
-        """Form of ``scan.json``; undefined numbers are null."""
-        out: dict[str, Any] = {
-            "threshold": self.threshold.tolist(),
-            "S": _numbers(self.signal),
-            "B": _numbers(self.background),
-            "s_over_1pb": _numbers(self.ratio),
-            "asimov": _numbers(self.significance),
-            "S_smooth": _numbers(self.signal_smooth),
-            "B_smooth": _numbers(self.background_smooth),
-            "s_over_1pb_smooth": _numbers(self.ratio_smooth),
-            "asimov_smooth": _numbers(self.significance_smooth),
-            "xsec_fb": {name: _numbers(x) for name, x in self.xsec_fb.items()},
-            "n_eff_signal": _numbers(self.n_eff_signal),
-            "n_eff_background": _numbers(self.n_eff_background),
-            "reliable": self.reliable.tolist(),
+        """The options as ``scan.json`` has them."""
+        return {
+            "keep": self.keep,
+            "background_uncertainty": self.background_uncertainty,
+            "min_s_over_1pb": self.min_ratio,
+            "min_effective_events": self.min_events,
+            "smoothing": "local linear fit to the logarithm of the cumulative cross section, Gaussian kernel, made monotone",
+            "bandwidth": self.bandwidth,
         }
-        return out if self.fold is None else {"fold": self.fold, **out}
 
 
 @dataclass(frozen=True)
 class ThresholdScan:
-    """Scan of all folds and of their sum."""
+    """Scan of all folds and of their sum.
 
+    Attributes
+    ----------
+    histogram, region, observable : str
+        What was scanned; ``observable`` is the name of the axis.
+    signal : str
+        Signal process.
+    backgrounds : tuple of str
+        Background processes.
+    options : ScanOptions
+        How it was made.
+    folds : tuple of ScanRows
+        One entry per fold, scaled to all events; empty where the histogram has no folds.
+    combined : ScanRows
+        All events.
+    """
+
+    histogram: str
+    region: str
+    observable: str
     signal: str
     backgrounds: tuple[str, ...]
     options: ScanOptions
-    folds: tuple[FoldScan, ...]
-    combined: FoldScan
+    folds: tuple[ScanRows, ...]
+    combined: ScanRows
 
-    def ranges(self, scans: Sequence[FoldScan] | None = None) -> list[dict[str, list[float]]]:
+    def ranges(
+        self, scans: Sequence[ScanRows] | None = None, *, min_ratio: float | None = None
+    ) -> list[dict[str, list[float]]]:
         """Threshold ranges that may be quoted, the broadest in significance first.
 
         A threshold may be quoted where the smoothed S/(1+B) is at least ``min_ratio`` and the numbers
-        of simulated events suffice, on all of ``scans`` (default: all folds). For each range of
-        neighbouring thresholds the smallest and largest value on any fold are given.
+        of simulated events suffice, on all of ``scans``. For each range of neighbouring thresholds the
+        smallest and largest value on any of them are given.
+
+        Parameters
+        ----------
+        scans : sequence of ScanRows, optional
+            Default all folds, or all events where there are no folds.
+        min_ratio : float, optional
+            Default that of the options.
+
+        Returns
+        -------
+        list of dict
+            ``threshold``, ``S``, ``s_over_1pb``, ``asimov``: the two ends of each.
         """
-        scans = self.folds if scans is None else scans
-        fits = np.ones(self.combined.threshold.size, dtype=bool)
+        scans = (self.folds or (self.combined,)) if scans is None else scans
+        least = self.options.min_ratio if min_ratio is None else min_ratio
+        quotable = np.ones(self.combined.threshold.size, dtype=bool)
         for scan in scans:
-            with np.errstate(invalid="ignore"):
-                fits &= scan.reliable & (scan.ratio_smooth >= self.options.min_ratio)
-                fits &= np.isfinite(scan.significance_smooth)
-        steps = np.diff(np.concatenate([[0], fits.astype(int), [0]]))
+            quotable &= scan.quotable(least)
+        steps = np.diff(np.concatenate([[0], quotable.astype(int), [0]]))
         out = []
         for start, stop in zip(np.flatnonzero(steps == 1), np.flatnonzero(steps == -1), strict=True):
             part = slice(int(start), int(stop))
@@ -154,48 +170,63 @@ class ThresholdScan:
             )
         return sorted(out, key=lambda r: r["asimov"][0] - r["asimov"][1])
 
-    def table_iii(self) -> dict[str, Any]:
-        """Rows of the paper's Table III.
+    @property
+    def all_events(self) -> dict[str, Any]:
+        """The raw figures of merit at the loosest threshold, which keeps all inside the axis, of all folds together."""
+        return self.combined.row(0 if self.options.keep == "above" else -1)
 
-        Pre-cuts: averages over the folds at threshold 0. BDT: the quotable range that is broadest in
-        significance, None if S/(1+B) never reaches its minimum on all folds.
-        """
-
-        def mean(values: Iterable[float]) -> float | None:
-            average = float(np.mean(list(values)))
-            return average if np.isfinite(average) else None
-
-        ranges = self.ranges()
-        combined = self.ranges([self.combined])
-        return {
-            "precuts": {
-                "S": mean(scan.signal[0] for scan in self.folds),
-                "s_over_1pb": mean(scan.ratio[0] for scan in self.folds),
-                "asimov": mean(scan.significance[0] for scan in self.folds),
-            },
-            "bdt": ranges[0] if ranges else None,
-            "bdt_combined": combined[0] if combined else None,
-            "all_ranges": ranges,
-            "min_s_over_1pb": self.options.min_ratio,
-        }
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The smoothed figures of merit at the quotable threshold of the largest significance; None if there is none."""
+        usable = self.combined.quotable(self.options.min_ratio)
+        if not usable.any():
+            return None
+        values = np.where(usable, self.combined.significance_smooth, -np.inf)
+        return self.combined.row(int(np.argmax(values)), smooth=True)
 
     def as_dict(self) -> dict[str, Any]:
-        """Content of ``scan.json``."""
+        """One entry of ``scan.json``."""
         return {
-            "format": "massgap-scan/1",
+            "histogram": self.histogram,
+            "region": self.region,
+            "observable": self.observable,
             "lumi_fb": self.options.lumi_fb,
             "signal": self.signal,
             "backgrounds": list(self.backgrounds),
-            "options": {
-                "min_s_over_1pb": self.options.min_ratio,
-                "min_effective_events": self.options.min_events,
-                "smoothing": "local linear fit to the logarithm of the cumulative cross section, Gaussian kernel, made monotone",
-                "bandwidth": self.options.bandwidth,
-            },
+            "options": self.options.as_dict(),
             "folds": [scan.as_dict() for scan in self.folds],
             "combined": self.combined.as_dict(),
-            "table_iii": self.table_iii(),
+            "all_events": self.all_events,
+            "best": self.best,
+            "ranges": self.ranges(),
         }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ThresholdScan:
+        """A scan as ``scan.json`` has it, the inverse of :meth:`as_dict`."""
+        lumi_fb, options = float(data["lumi_fb"]), data["options"]
+        made = ScanOptions(
+            lumi_fb=lumi_fb,
+            keep=options["keep"],
+            background_uncertainty=options["background_uncertainty"],
+            min_ratio=options["min_s_over_1pb"],
+            min_events=options["min_effective_events"],
+            bandwidth=options["bandwidth"],
+        )
+        rows = [
+            ScanRows.from_dict(entry, background_uncertainty=made.background_uncertainty)
+            for entry in (*data["folds"], data["combined"])
+        ]
+        return cls(
+            data["histogram"],
+            data["region"],
+            data["observable"],
+            data["signal"],
+            tuple(data["backgrounds"]),
+            made,
+            tuple(rows[:-1]),
+            rows[-1],
+        )
 
 
 def scan_thresholds(
@@ -203,23 +234,26 @@ def scan_thresholds(
     signal: str,
     backgrounds: Iterable[str],
     *,
-    channel: str | None = None,
-    options: ScanOptions | None = None,
+    region: str | None = None,
+    name: str | None = None,
+    options: ScanOptions,
 ) -> ThresholdScan:
-    """Scan the threshold on the score.
+    """Scan the threshold on the observable of a histogram.
 
     Parameters
     ----------
     histogram : hist.Hist
-        The ``score`` histogram of a run: axes process, channel, variation, fold, score; in fb.
+        A histogram of a run: axes process, region, variation, fold if it has one, observable; in fb.
     signal : str
         Signal process.
     backgrounds : iterable of str
         Background processes.
-    channel : str, optional
-        Channel; may be left out if there is only one.
-    options : ScanOptions, optional
-        Luminosity, smallest ratio, smoothing.
+    region : str, optional
+        Region; may be left out if there is only one.
+    name : str, optional
+        Name of the histogram, for the record; default that of its observable.
+    options : ScanOptions
+        Luminosity, side that is kept, smoothing, what may be quoted.
 
     Returns
     -------
@@ -228,107 +262,83 @@ def scan_thresholds(
     Raises
     ------
     HistogramError
-        If the histogram has no fold axis or lacks a process or channel.
+        If the histogram lacks an axis, a process or the region.
     FitError
         If an option makes no sense.
     """
-    options = options or ScanOptions()
-    for name, number in (("luminosity", options.lumi_fb), ("bandwidth", options.bandwidth)):
-        if not (np.isfinite(number) and number > 0.0):
-            message = f"The {name} of a threshold scan must be positive, not {number}."
-            raise FitError(message)
+    options.check()
+    contents = read_region(histogram, region)
     backgrounds = tuple(sorted(set(backgrounds)))
-    values, variances = _per_fold(histogram, (signal, *backgrounds), channel)
-    thresholds = np.asarray(histogram.axes[-1].edges[:-1], dtype=np.float64)
-    n_folds = values.shape[1]
+    values, variances = _per_fold(contents, (signal, *backgrounds), options)
+    n = values.shape[1]
     folds = tuple(
-        _scan_one(
-            i, thresholds, n_folds * values[:, i], n_folds**2 * variances[:, i], signal, backgrounds, options
-        )
-        for i in range(n_folds)
+        _rows(contents, n * values[:, i], n**2 * variances[:, i], (signal, *backgrounds), options, fold=i)
+        for i in range(contents.folds or 0)
     )
-    combined = _scan_one(
-        None, thresholds, values.sum(axis=1), variances.sum(axis=1), signal, backgrounds, options
+    combined = _rows(
+        contents, values.sum(axis=1), variances.sum(axis=1), (signal, *backgrounds), options, fold=None
     )
-    return ThresholdScan(signal, backgrounds, options, folds, combined)
+    return ThresholdScan(
+        name or contents.observable,
+        contents.region,
+        contents.observable,
+        signal,
+        backgrounds,
+        options,
+        folds,
+        combined,
+    )
 
 
-def _per_fold(histogram: Hist[Any], processes: tuple[str, ...], channel: str | None) -> tuple[Floats, Floats]:
-    """Contents and variances [process, fold, score bin], scores of exactly 1 in the last bin."""
-    names = [str(axis.name) for axis in histogram.axes]
-    if names != ["process", "channel", "variation", "fold", "score"]:
-        message = (
-            "A threshold scan needs a histogram with the axes process, channel, variation, fold, score; this one "
-            f"has {', '.join(names)}."
-        )
-        raise HistogramError(message)
-    channels = [str(x) for x in histogram.axes["channel"]]
-    if channel is None and len(channels) == 1:
-        channel = channels[0]
-    if channel not in channels:
-        message = f"The score histogram has the channels {', '.join(channels)}; choose one of them, not {channel!r}."
-        raise HistogramError(message)
-    present = [str(x) for x in histogram.axes["process"]]
-    for name in processes:
-        if name not in present:
-            message = f"The score histogram has no process '{name}'; it has: {', '.join(present)}."
-            raise HistogramError(message)
-    variation = [str(x) for x in histogram.axes["variation"]].index("nominal")
-    n_folds = len(histogram.axes["fold"])
-    fold_flow = int(bool(histogram.axes["fold"].traits.underflow))
-    score_flow = int(bool(histogram.axes["score"].traits.underflow))
-    n_bins = len(histogram.axes["score"])
-    out = []
-    for content in (histogram.values(flow=True), histogram.variances(flow=True)):
-        if content is None:
-            message = "The score histogram holds no variances: use Weight storage."
-            raise HistogramError(message)
-        array = np.asarray(content, dtype=np.float64)
-        array = array[[present.index(name) for name in processes], channels.index(channel), variation]
-        array = array[:, fold_flow : fold_flow + n_folds]
-        inner = np.array(array[..., score_flow : score_flow + n_bins])
-        inner[..., -1] += array[..., score_flow + n_bins :].sum(axis=-1)
-        out.append(inner)
-    return out[0], out[1]
+def _per_fold(
+    contents: RegionContents, processes: tuple[str, ...], options: ScanOptions
+) -> tuple[Floats, Floats]:
+    """Contents and variances [process, fold, bin]; what passes every threshold is in the outermost bin."""
+    above = options.keep == "above"
+    values, variances = contents.with_flow(below=not above, above=above)
+    at = contents.positions(processes)
+    return values[at, contents.nominal], variances[at, contents.nominal]
 
 
-def _scan_one(
-    fold: int | None,
-    thresholds: Floats,
+def _rows(
+    contents: RegionContents,
     values: Floats,
     variances: Floats,
-    signal: str,
-    backgrounds: tuple[str, ...],
+    processes: tuple[str, ...],
     options: ScanOptions,
-) -> FoldScan:
-    above = np.cumsum(values[:, ::-1], axis=1)[:, ::-1]
-    above_variance = np.cumsum(variances[:, ::-1], axis=1)[:, ::-1]
-    sums = (above[0], above[1:].sum(axis=0))
-    n_effs = []
-    smooths = []
-    for total, variance in zip(sums, (above_variance[0], above_variance[1:].sum(axis=0)), strict=True):
+    *,
+    fold: int | None,
+) -> ScanRows:
+    """Sums beyond every threshold, shape (process, bin) in, the first process is the signal."""
+    lumi_fb = options.check()
+    # Below a threshold is above its negative: the sums always run from the right, and are turned round at the end.
+    turn = slice(None) if options.keep == "above" else slice(None, None, -1)
+    x = contents.edges[:-1] if options.keep == "above" else -contents.edges[:0:-1]
+    beyond = np.cumsum(values[:, turn][:, ::-1], axis=1)[:, ::-1]
+    beyond_variance = np.cumsum(variances[:, turn][:, ::-1], axis=1)[:, ::-1]
+    bandwidth = options.bandwidth * float(contents.edges[-1] - contents.edges[0])
+    sums = (beyond[0], beyond[1:].sum(axis=0))
+    n_effs, smooths = [], []
+    for total, variance in zip(sums, (beyond_variance[0], beyond_variance[1:].sum(axis=0)), strict=True):
         n_eff = np.where(variance > 0.0, total**2 / np.where(variance > 0.0, variance, 1.0), 0.0)
         n_effs.append(n_eff)
-        smooths.append(smooth_cumulative(thresholds, total, n_eff, options.bandwidth))
+        smooths.append(smooth_cumulative(x, total, n_eff, bandwidth))
     reliable = (n_effs[0] >= options.min_events) & (n_effs[1] >= options.min_events)
-    return FoldScan(
+    return ScanRows(
         fold=fold,
-        threshold=thresholds,
-        signal=sums[0] * options.lumi_fb,
-        background=sums[1] * options.lumi_fb,
-        signal_smooth=smooths[0] * options.lumi_fb,
-        background_smooth=smooths[1] * options.lumi_fb,
-        xsec_fb=dict(zip((signal, *backgrounds), above, strict=True)),
-        n_eff_signal=n_effs[0],
-        n_eff_background=n_effs[1],
-        reliable=reliable,
+        threshold=(x if options.keep == "above" else -x)[turn],
+        signal=(sums[0] * lumi_fb)[turn],
+        background=(sums[1] * lumi_fb)[turn],
+        signal_smooth=(smooths[0] * lumi_fb)[turn],
+        background_smooth=(smooths[1] * lumi_fb)[turn],
+        xsec_fb={name: row[turn] for name, row in zip(processes, beyond, strict=True)},
+        n_eff_signal=n_effs[0][turn],
+        n_eff_background=n_effs[1][turn],
+        reliable=reliable[turn],
+        background_uncertainty=options.background_uncertainty,
     )
 
 
 def _span(parts: Iterable[Floats]) -> list[float]:
     values = np.concatenate(list(parts))
     return [float(values.min()), float(values.max())]
-
-
-def _numbers(values: Floats) -> list[float | None]:
-    return [float(x) if np.isfinite(x) else None for x in values]

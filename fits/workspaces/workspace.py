@@ -39,7 +39,7 @@ class WorkspaceOptions:
     Attributes
     ----------
     lumi_fb : float
-        Luminosity in fb-1 that simulated yields are scaled to.
+        Luminosity in fb-1 that simulated yields are scaled to; it must be given, by a fit for its own.
     lumi_uncertainty : float
         Relative, shared by all samples whose rate is predicted; 0 leaves it out.
     default_normalisation : float or "free"
@@ -62,7 +62,7 @@ class WorkspaceOptions:
         Upper bound of the signal strength.
     """
 
-    lumi_fb: float = 300.0
+    lumi_fb: float | None = None
     lumi_uncertainty: float = 0.025
     default_normalisation: Normalisation = 0.2
     normalisation: Mapping[str, Normalisation] = field(default_factory=dict)
@@ -81,7 +81,7 @@ def build_workspace(
     signal: str,
     backgrounds: Iterable[str],
     *,
-    options: WorkspaceOptions | None = None,
+    options: WorkspaceOptions,
     observations: Mapping[str, Sequence[float]] | None = None,
 ) -> dict[str, Any]:
     """Build a HistFactory workspace and check it.
@@ -89,12 +89,12 @@ def build_workspace(
     Parameters
     ----------
     channels : Templates or sequence of Templates
-        One or more channels, simulation in fb.
+        One or more channels that share no event, simulation in fb. Parameters of the same name are the same in all.
     signal : str
         Process scaled by the parameter of interest ``mu``.
     backgrounds : iterable of str
         The other processes of the model.
-    options : WorkspaceOptions, optional
+    options : WorkspaceOptions
         Luminosity, uncertainties, treatment of the simulation's statistics.
     observations : mapping, optional
         Observed events per channel name and bin; default the background expectation.
@@ -111,18 +111,19 @@ def build_workspace(
     BinningError
         If a bin expects no background, named with its range.
     """
-    options = options or WorkspaceOptions()
+    lumi_fb = _luminosity(options)
     channels = [channels] if isinstance(channels, Templates) else list(channels)
     backgrounds = sorted(set(backgrounds))
     _check_request(channels, signal, backgrounds, options, observations)
+    _check_signal(channels, signal)
     built, observed = [], []
     for templates in channels:
-        _check_bins(templates, signal, backgrounds)
-        samples = [_sample(templates, signal, options, is_signal=True)]
-        samples += [_sample(templates, name, options, is_signal=False) for name in backgrounds]
+        _check_bins(templates, backgrounds)
+        samples = [_sample(templates, signal, options, lumi_fb, is_signal=True)]
+        samples += [_sample(templates, name, options, lumi_fb, is_signal=False) for name in backgrounds]
         built.append({"name": templates.channel, "samples": samples})
         if observations is None:
-            expectation: Sequence[float] = (templates.total(backgrounds)[0] * options.lumi_fb).tolist()
+            expectation: Sequence[float] = (templates.total(backgrounds)[0] * lumi_fb).tolist()
         else:
             expectation = [float(x) for x in observations[templates.channel]]
         observed.append({"name": templates.channel, "data": list(expectation)})
@@ -196,9 +197,6 @@ def _check_request(
             if seen is None or len(seen) != templates.edges.size - 1:
                 message = f"The observations of channel '{templates.channel}' must be {templates.edges.size - 1} numbers."
                 raise WorkspaceError(message)
-    if not (np.isfinite(options.lumi_fb) and options.lumi_fb > 0.0):
-        message = f"The luminosity must be positive, not {options.lumi_fb} fb-1."
-        raise WorkspaceError(message)
     if not 0.0 <= options.lumi_uncertainty < 1.0:
         message = f"The relative luminosity uncertainty must be in [0, 1), not {options.lumi_uncertainty}."
         raise WorkspaceError(message)
@@ -216,12 +214,23 @@ def _check_request(
             raise WorkspaceError(message)
 
 
+def _luminosity(options: WorkspaceOptions) -> float:
+    lumi_fb = options.lumi_fb
+    if lumi_fb is None:
+        message = "A workspace needs a luminosity in fb-1: WorkspaceOptions(lumi_fb=...)."
+        raise WorkspaceError(message)
+    if not (np.isfinite(lumi_fb) and lumi_fb > 0.0):
+        message = f"The luminosity must be positive, not {lumi_fb} fb-1 (lumi_fb=..., --lumi)."
+        raise WorkspaceError(message)
+    return lumi_fb
+
+
 def _number(size: Any) -> float:
     """The number given, NaN for anything else."""
     return float(size) if isinstance(size, (int, float)) else float("nan")
 
 
-def _check_bins(templates: Templates, signal: str, backgrounds: list[str]) -> None:
+def _check_bins(templates: Templates, backgrounds: list[str]) -> None:
     """Name a bin without background here, where pyhf would say 'inequality constraints incompatible'."""
     values, _ = templates.total(backgrounds)
     totals = [("background", values)]
@@ -239,17 +248,25 @@ def _check_bins(templates: Templates, signal: str, backgrounds: list[str]) -> No
                 "(explicit edges, or a larger min_background)."
             )
             raise BinningError(message)
-    if not templates.processes[signal].values.sum() > 0.0:
+
+
+def _check_signal(channels: list[Templates], signal: str) -> None:
+    """A channel may be without signal, to constrain the backgrounds; not all of them."""
+    if not any(templates.processes[signal].values.sum() > 0.0 for templates in channels):
+        where = ", ".join(f"'{templates.channel}' ({templates.observable})" for templates in channels)
         message = (
-            f"The signal '{signal}' has no events in channel '{templates.channel}' ({templates.observable})."
+            f"The signal '{signal}' has no events in channel {where}. Choose another signal (signal=..., --signal) or "
+            "region (region=..., --region)."
         )
         raise WorkspaceError(message)
 
 
-def _sample(templates: Templates, name: str, options: WorkspaceOptions, *, is_signal: bool) -> dict[str, Any]:
+def _sample(
+    templates: Templates, name: str, options: WorkspaceOptions, lumi_fb: float, *, is_signal: bool
+) -> dict[str, Any]:
     template = templates.processes[name]
-    values = template.values * options.lumi_fb
-    errors = np.sqrt(template.variances) * options.lumi_fb
+    values = template.values * lumi_fb
+    errors = np.sqrt(template.variances) * lumi_fb
     modifiers: list[dict[str, Any]] = []
     free = False
     if is_signal:
@@ -276,7 +293,7 @@ def _sample(templates: Templates, name: str, options: WorkspaceOptions, *, is_si
             {"name": f"mcstat_{templates.channel}_{name}", "type": "shapesys", "data": usable.tolist()}
         )
     if options.systematics:
-        modifiers += _systematics(template, name, options.lumi_fb)
+        modifiers += _systematics(template, name, lumi_fb)
     return {"name": name, "data": values.tolist(), "modifiers": modifiers}
 
 

@@ -23,15 +23,40 @@ def _edges(_: click.Context, __: click.Parameter, value: str | None) -> list[flo
         raise click.BadParameter(msg) from error
 
 
+def _plan(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> Any:
+    if not values:
+        return None
+    from massgap.fits.fit_run import FitPlan
+
+    parts = []
+    for value in values:
+        words = value.split(":")
+        if len(words) not in (2, 3) or not all(words):
+            msg = f"{value!r}: write REGION:HISTOGRAM or REGION:HISTOGRAM:EDGES, for instance two_leptons:met:0,50,200"
+            raise click.BadParameter(msg)
+        parts.append((*words[:2], _edges(context, parameter, words[2] if len(words) == 3 else None)))
+    return FitPlan(parts)
+
+
 @click.command()
 @click.argument("run_folder", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Fit folder.  [default: RUN_FOLDER/fit]")
-@click.option("--lumi", "lumi_fb", default=300.0, show_default=True, help="Luminosity in fb-1.")
+@click.option("--lumi", "lumi_fb", type=float, help="Luminosity in fb-1.  [default: that of the analysis]")
 @click.option("--signal", help="Signal process.  [default: as the samples say]")
+@click.option("--histogram", help="What is fitted: a score or an observable.  [default: the scores]")
 @click.option(
-    "--histogram", default="score", show_default=True, help="What is fitted: score or an observable."
+    "--region",
+    multiple=True,
+    help="Where; again for several of different channels, fitted together.  [default: as the score says]",
 )
-@click.option("--selection", help="topology or precuts, for an observable.")
+@click.option(
+    "--part",
+    "plan",
+    multiple=True,
+    callback=_plan,
+    metavar="REGION:HISTOGRAM[:EDGES]",
+    help="Instead of both, again for each part of a fit of several histograms, e.g. two_leptons:met:0,50,200.",
+)
 @click.option(
     "--edges", callback=_edges, help="Bin edges, e.g. 0,0.5,0.9,1.  [default: chosen by statistics]"
 )
@@ -55,10 +80,11 @@ def _edges(_: click.Context, __: click.Parameter, value: str | None) -> list[flo
 def fit(
     run_folder: Path,
     out: Path | None,
-    lumi_fb: float,
+    lumi_fb: float | None,
     signal: str | None,
-    histogram: str,
-    selection: str | None,
+    histogram: str | None,
+    region: tuple[str, ...],
+    plan: Any,
     edges: list[float] | None,
     lumi_uncertainty: float,
     normalisation: dict[str, Any],
@@ -67,11 +93,12 @@ def fit(
     level: float,
     accept_loss: bool,
 ) -> None:
-    """Fit the score of a run: significance, upper limit, signal strength, threshold scan.
+    """Fit scores or observables of a run: significance, upper limit, signal strength, threshold scan.
 
     \b
     Examples:
       massgap fit runs/scored --lumi 300
+      massgap fit runs/mine --histogram met --region two_leptons --region three_leptons
       massgap fit runs/scored --background-uncertainty tt=0.1 --background-uncertainty WW=free
     """
     from massgap import stages
@@ -86,7 +113,15 @@ def fit(
         mc_statistics=mc_statistics,
         systematics=systematics,
     )
-    options = FitOptions(histogram=histogram, selection=selection, edges=edges, level=level, model=model)
+    options = FitOptions(histogram=histogram, region=region, edges=edges, level=level, model=model)
     print_fit(
-        stages.fit(run_folder, out, lumi_fb=lumi_fb, signal=signal, options=options, accept_loss=accept_loss)
+        stages.fit(
+            run_folder,
+            out,
+            lumi_fb=lumi_fb,
+            signal=signal,
+            plan=plan,
+            options=options,
+            accept_loss=accept_loss,
+        )
     )

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from massgap.contracts.description import Description
 from massgap.contracts.errors import HistogramError, IncompleteRunError, RunFolderError
 from massgap.contracts.histograms import read_histograms
 from massgap.contracts.writing import read_json
@@ -48,6 +49,11 @@ class RunFolder:
     def ledger(self) -> dict[str, Any]:
         """Content of ``ledger.json``."""
         return _read(self.path / "ledger.json", "massgap-ledger/1")
+
+    @cached_property
+    def description(self) -> Description:
+        """What the analysis said of itself when it ran; empty if it said nothing."""
+        return Description.from_dict(self.manifest.get("description"))
 
     @property
     def signals(self) -> tuple[str, ...]:

@@ -121,7 +121,8 @@ def _manifest(
         "processor": identity["processor"],
         "options": identity["options"],
         "models": {
-            name: {"sha256": sha256, **named.get(name, {})} for name, sha256 in identity.get("models", {}).items()
+            name: {"sha256": sha256, **named.get(name, {})}
+            for name, sha256 in identity.get("models", {}).items()
         },
         "description": output.get("description", {}),
         "fileset_hash": digest(result.fileset),

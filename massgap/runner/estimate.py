@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.events.variations import OBJECT_VARIATIONS, WEIGHT_VARIATIONS
 from massgap.processors.base.analysis import Analysis
-from massgap.processors.base.histograms import Layout
 
 if TYPE_CHECKING:
     from massgap.runner.planning import Plan

@@ -23,10 +23,11 @@ def fit_section(inputs: Inputs) -> Section | None:
         return None
     figures = [
         figure(
-            render(fitted_score(results, masses=inputs.masses)),
+            render(fitted_score({**results, **part}, masses=inputs.masses)),
             alt="Expected events per bin of the fit: backgrounds stacked, signal as a line, S/B below.",
-            caption="The score in the bins of the fit, drawn equally wide.",
+            caption=f"{_place(part)}, in the bins of the fit, drawn equally wide.",
         )
+        for part in results["parts"]
     ]
     limit = results.get("upper_limit") or {}
     if limit.get("expected") and all(v is not None and math.isfinite(v) for v in limit["expected"]):
@@ -47,8 +48,20 @@ def fit_section(inputs: Inputs) -> Section | None:
             )
         )
     return Section(
-        "fit", "Fit", join(_numbers(results), grid(figures, wide=True), _yields(results), _options(results))
+        "fit",
+        "Fit",
+        join(
+            _numbers(results),
+            grid(figures, wide=True),
+            heading("Expected events per bin"),
+            *[_yields({**results, **part}) for part in results["parts"]],
+            _options(results),
+        ),
     )
+
+
+def _place(part: Mapping[str, Any]) -> str:
+    return f"{part['histogram']} in {part['region']}"
 
 
 def pull_entries(stored: Any) -> list[tuple[str, float, float]]:
@@ -120,10 +133,7 @@ def _yields(results: Mapping[str, Any]) -> Markup:
         cells = [value(v, measured(v, errors[i]) if errors else number(v, 4)) for i, v in enumerate(contents)]
         total = math.fsum(contents)
         rows.append([sample, *cells, value(total, number(total, 4))])
-    return join(
-        heading("Expected events per bin"),
-        table(header, rows, caption="Events with the uncertainty of the simulation"),
-    )
+    return table(header, rows, caption=f"Events with the uncertainty of the simulation: {_place(results)}")
 
 
 def _options(results: Mapping[str, Any]) -> Markup:

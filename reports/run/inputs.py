@@ -89,9 +89,10 @@ def read_inputs(
         card = card_path.read_text(encoding="utf-8") if card_path.is_file() else None
     if fit_folder is not None:
         fit = Path(fit_folder)
-        results = read_json(fit / "results.json", "massgap-fit/1", "make the fit folder with `massgap fit`.")
+        results = read_json(fit / "results.json", "massgap-fit/2", "make the fit folder with `massgap fit`.")
         if (fit / "scan.json").is_file():
-            scan = read_json(fit / "scan.json", "massgap-scan/1", "make the fit folder with `massgap fit`.")
+            made = read_json(fit / "scan.json", "massgap-scan/2", "make the fit folder with `massgap fit`.")
+            scan = next(iter(made["scans"]), None)
     return Inputs(
         run_name=run.path.resolve().name,
         manifest=run.manifest,

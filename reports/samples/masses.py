@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from massgap.physical_constants import (
+    PYTHIA_TOP_MASS,
+    PYTHIA_TOP_WIDTH,
+    PYTHIA_W_MASS,
+    PYTHIA_W_WIDTH,
+    PYTHIA_Z_MASS,
+    PYTHIA_Z_WIDTH,
+)
 from massgap.reports.html.html import table
 from massgap.reports.html.numbers import number
 from massgap.reports.samples.checks import Check, Drawn, Part, decided, judged, poisson_fit
@@ -19,9 +27,9 @@ if TYPE_CHECKING:
 #: Mass and width (GeV) of Pythia 8.3's particle data (within the errors of the Particle Data Group's), and how
 #: far other generators' usual settings, and the simple form of the peak that is fitted, may lie from them.
 RESONANCES = {
-    24: ("W", 80.385, 2.085, 0.08, 0.06),
-    23: ("Z", 91.1876, 2.4952, 0.05, 0.06),
-    6: ("t", 173.0, 1.40, 0.7, 0.1),
+    24: ("W", PYTHIA_W_MASS, PYTHIA_W_WIDTH, 0.08, 0.06),
+    23: ("Z", PYTHIA_Z_MASS, PYTHIA_Z_WIDTH, 0.05, 0.06),
+    6: ("t", PYTHIA_TOP_MASS, PYTHIA_TOP_WIDTH, 0.7, 0.1),
 }
 WINDOW, PEAK_BINS, ENOUGH = 3.0, 90, 300
 ENDS = np.linspace(0.0, 1.2, 61)

@@ -8,8 +8,7 @@ import numpy as np
 
 from massgap.samples.detector.cones import cone_sums
 from massgap.samples.detector.response import by_eta
-from massgap.samples.nanoaod.truth import in_order
-from massgap.samples.record import lepton_origin
+from massgap.samples.record import in_order, lepton_origin
 
 if TYPE_CHECKING:
     from massgap.samples.detector.draws import Draws

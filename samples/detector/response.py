@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap.physical_constants import MUON_MASS_ROUNDED, PION_MASS
 from massgap.samples.detector.card import CARD_FOLDER, load_card
 from massgap.samples.record import invisible
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CARD_FOLDER", "Candidates", "load_card", "reconstruct"]
 
-_MUON_MASS, _PION_MASS = 0.10565837, 0.13957
 #: Softer particles (GeV) leave nothing.
 _PT_MIN = 1e-3
 
@@ -171,7 +171,7 @@ def reconstruct(
     if card["flow"]["mass"] == "true":
         true_mass = mass[rows]
     else:
-        true_mass = np.where(is_mu, _MUON_MASS, np.where(hadron & seen, _PION_MASS, 0.0))
+        true_mass = np.where(is_mu, MUON_MASS_ROUNDED, np.where(hadron & seen, PION_MASS, 0.0))
     columns = (event, rows, identity, pt * factor, eta, phi, true_mass, seen, np.zeros(len(rows), dtype=bool))
     candidates = Candidates(*(column[kept] for column in columns))
     misidentify(candidates, draws.take(kept), card)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.samples.detector.cones import delta_phi, nearest
-from massgap.samples.nanoaod.truth import decay_mode
+from massgap.samples.record import decay_mode
 
 if TYPE_CHECKING:
     from massgap.samples.detector.draws import Draws

@@ -47,6 +47,14 @@ class LheBlock:
     sum_weights: float
 
 
+@dataclass(frozen=True)
+class LheSource:
+    """Where the events of a task come from, if not from an internal process."""
+
+    lhe: LheFile
+    matched: bool
+
+
 def extract(
     lhe: LheFile, first: int, n: int, target: str | os.PathLike[str], *, keep_slha: bool | None = None
 ) -> LheBlock:

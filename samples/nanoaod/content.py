@@ -14,8 +14,8 @@ from massgap.samples.detector.missing import missing_momentum
 from massgap.samples.detector.response import Candidates, reconstruct
 from massgap.samples.detector.tagging import btag_score, tau_tags
 from massgap.samples.nanoaod.branches import COLLECTIONS, EMPTY, OPTIONAL, VARIATIONS
-from massgap.samples.nanoaod.truth import gen_jets, gen_particles, local_index, visible_flow, visible_taus
-from massgap.samples.record import Record, tau_decays
+from massgap.samples.nanoaod.truth import gen_jets, gen_particles, visible_flow, visible_taus
+from massgap.samples.record import Record, local_index, tau_decays
 
 _RUN = 1
 _JET = ("pt", "eta", "phi", "mass")

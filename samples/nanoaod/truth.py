@@ -7,27 +7,11 @@ from typing import Any
 import numpy as np
 
 from massgap.samples.detector.jets import cluster_where_possible, hadron_flavour
-from massgap.samples.record import Record, nearest_ancestor
+from massgap.samples.record import Record, decay_mode, in_order, nearest_ancestor, starts
 
 # bits of GenPart_statusFlags in use
 _PROMPT, _TAU_PRODUCT, _HARD, _FROM_HARD, _LAST = 1 << 0, 1 << 2, 1 << 7, 1 << 8, 1 << 13
 _PHOTON_PT_MIN = 10.0
-
-
-def starts(event: np.ndarray, n: int) -> np.ndarray:
-    """First row of each event, and the number of rows."""
-    return np.concatenate(([0], np.cumsum(np.bincount(event, minlength=n))))
-
-
-def local_index(event: np.ndarray, n: int) -> np.ndarray:
-    """Index of each row within its event."""
-    return np.arange(len(event)) - starts(event, n)[event]
-
-
-def in_order(objects: dict[str, Any]) -> dict[str, Any]:
-    """Sort a collection by event and falling pt."""
-    order = np.lexsort((-objects["pt"], objects["_event"]))
-    return {name: values[order] for name, values in objects.items()}
 
 
 def gen_particles(record: Record, photon_pt_min: float = _PHOTON_PT_MIN) -> tuple[np.ndarray, dict[str, Any]]:
@@ -129,8 +113,3 @@ def visible_taus(record: Record, decays: dict[str, np.ndarray], gen_index: np.nd
             "genPartIdxMother": gen_index[rows],
         }
     )
-
-
-def decay_mode(decays: dict[str, np.ndarray], which: np.ndarray) -> np.ndarray:
-    """NanoAOD's decay mode: 0, 1 (one prong without, with photons), 10, 11 (three prongs)."""
-    return np.where(decays["prongs"][which] > 1, 10, 0) + (decays["neutral"][which] > 0)

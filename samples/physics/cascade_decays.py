@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from massgap.physical_constants import PYTHIA_MUON_MASS
 from massgap.samples.errors import GenerationError
 from massgap.samples.physics.spectra import check_masses, slha_text
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from massgap.samples.record import Record
 
 X, Y, Z, CHI = 1000035, 2000013, 1000023, 1000022
-_MUON = 0.10566
 _HALF = math.sqrt(0.5)
 # N1 and N4 are the two higgsino combinations, N2 bino, N3 wino
 _MIXING = (
@@ -150,7 +150,7 @@ def _check(masses: Sequence[float]) -> tuple[float, float, float, float]:
         raise ValueError(msg)
     m_x, m_y, m_z, m_chi = (float(mass) for mass in masses)
     check_masses(m_X=m_x, m_Y=m_y, m_Z=m_z, m_chi=m_chi)
-    if not (m_x > m_y + _MUON and m_y > m_z + _MUON and m_z > m_chi):
+    if not (m_x > m_y + PYTHIA_MUON_MASS and m_y > m_z + PYTHIA_MUON_MASS and m_z > m_chi):
         msg = f"X, Y, Z, chi = {m_x:g}, {m_y:g}, {m_z:g}, {m_chi:g} GeV do not decay into each other: give falling masses"
         raise ValueError(msg)
     return m_x, m_y, m_z, m_chi

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap.physical_constants import W_MASS, W_WIDTH, Z_MASS, Z_WIDTH
 from massgap.samples.errors import GenerationError
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 ALPHA = 1.0 / 128.0
 SIN2_W = 0.2312
-M_Z, WIDTH_Z = 91.1876, 2.4952
-M_W, WIDTH_W = 80.377, 2.085
 #: fb per GeV^-2.
 FB = 0.3893794e12
 #: Pythia's default: NNPDF2.3 LO, alpha_s = 0.130.
@@ -58,7 +57,7 @@ def parton_density(pdf_set: int = DEFAULT_PDF) -> Callable[[int, float, float], 
     GeneratorMissingError
         Without the generator extra.
     """
-    from massgap.samples.pythia.driver import require
+    from massgap.samples.extra import require
 
     pythia = require().Pythia("", False)
     lines = ("Print:quiet = on", "ProcessLevel:all = off", f"PDF:pSet = {pdf_set}")
@@ -124,7 +123,7 @@ def _neutral(
     s: np.ndarray, charge: float, z_charge: float, quark_charge: float, quark_t3: float
 ) -> np.ndarray:
     """Sum over quark chiralities of |A|^2 (GeV^-4) for photon and Z; z_charge = T3 - Q sin^2."""
-    propagator = 1.0 / (s - M_Z**2 + 1j * M_Z * WIDTH_Z)
+    propagator = 1.0 / (s - Z_MASS**2 + 1j * Z_MASS * Z_WIDTH)
     total = np.zeros(len(s))
     for t3 in (quark_t3, 0.0):
         exchange = z_charge * (t3 - quark_charge * SIN2_W) / (SIN2_W * (1.0 - SIN2_W))
@@ -199,7 +198,7 @@ def wino_pair_xsec_fb(
         rate = table["uu"] * _neutral(s, 1.0, 1.0 - SIN2_W, 2 / 3, 0.5)
         rate = rate + table["dd"] * _neutral(s, 1.0, 1.0 - SIN2_W, -1 / 3, -0.5)
     else:
-        exchange = np.abs(_G2 / math.sqrt(2.0) / (s - M_W**2 + 1j * M_W * WIDTH_W)) ** 2
+        exchange = np.abs(_G2 / math.sqrt(2.0) / (s - W_MASS**2 + 1j * W_MASS * W_WIDTH)) ** 2
         rate = exchange * sum(
             table[name] for name, sign in (("ud", "+"), ("du", "-")) if channel in ("N2C1", "N2C1" + sign)
         )

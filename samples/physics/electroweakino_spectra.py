@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from massgap.physical_constants import (
+    NEUTRAL_PION_MASS,
+    PION_MASS,
+    PYTHIA_ELECTRON_MASS,
+    PYTHIA_MUON_MASS,
+    TAU_MASS,
+)
 from massgap.samples.physics.offshell import (
     BOSON_MASS_MIN,
     C1,
@@ -28,8 +35,7 @@ _WIDTH = 1.0e-5
 _SIN2 = 0.2312
 _F_PION = 0.0922
 _V_UD2 = 0.9496
-_PI_PLUS, _PI_ZERO = 0.13957, 0.13498
-_LEPTONS = {11: 0.000511, 12: 0.0, 13: 0.10566, 14: 0.0, 15: 1.77686, 16: 0.0}
+_LEPTONS = {11: PYTHIA_ELECTRON_MASS, 12: 0.0, 13: PYTHIA_MUON_MASS, 14: 0.0, 15: TAU_MASS, 16: 0.0}
 # quarks count as open where the lightest hadrons are
 _QUARKS = {1: 0.14, 2: 0.14, 3: 0.5, 4: 1.87, 5: 5.28}
 
@@ -165,8 +171,8 @@ def neutralino_branching(m2: float, m1: float, sign: int = 1) -> Table:
         up = kind % 2 == 0
         add(kind, mass, 0.5 if up else -0.5, 2 / 3 if up else -1 / 3, 3)
     if dm < PIONS_BELOW:
-        one = _F_PION**2 / 8 * pion_rate(m2, m1, _PI_ZERO, eta, 23)
-        two = (1 - 2 * _SIN2) ** 2 / 8 * rate((m2, m1, _PI_PLUS, _PI_PLUS), eta, 23, pions=True)
+        one = _F_PION**2 / 8 * pion_rate(m2, m1, NEUTRAL_PION_MASS, eta, 23)
+        two = (1 - 2 * _SIN2) ** 2 / 8 * rate((m2, m1, PION_MASS, PION_MASS), eta, 23, pions=True)
         _hadrons_as_pions(widths, {(LSP, 111): one}, {(LSP, 211, -211): two})
     return _normalised(widths)
 
@@ -184,8 +190,8 @@ def chargino_branching(m2: float, m1: float, sign: int = 1) -> Table:
             mixing = _V_UD2 if down == up - 1 else 1.0 - _V_UD2
             widths[(LSP, up, -down)] = 3 * mixing * rate((m2, m1, _QUARKS[up], _QUARKS[down]), eta, 24)
     if dm < PIONS_BELOW:
-        one = _V_UD2 * _F_PION**2 / 4 * pion_rate(m2, m1, _PI_PLUS, eta, 24)
-        two = _V_UD2 / 4 * rate((m2, m1, _PI_PLUS, _PI_ZERO), eta, 24, pions=True)
+        one = _V_UD2 * _F_PION**2 / 4 * pion_rate(m2, m1, PION_MASS, eta, 24)
+        two = _V_UD2 / 4 * rate((m2, m1, PION_MASS, NEUTRAL_PION_MASS), eta, 24, pions=True)
         _hadrons_as_pions(widths, {(LSP, 211): one}, {(LSP, 211, 111): two})
     return _normalised(widths)
 

@@ -28,6 +28,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from massgap.physical_constants import (
+    PION_MASS,
+    PYTHIA_W_LINE_WIDTH,
+    PYTHIA_W_MASS,
+    PYTHIA_Z_LINE_WIDTH,
+    PYTHIA_Z_MASS,
+    RHO_MASS,
+    RHO_WIDTH,
+)
 from massgap.samples.errors import GenerationError
 from massgap.samples.physics.spectra import check_masses
 from massgap.samples.record import nearest_ancestor
@@ -37,12 +46,11 @@ if TYPE_CHECKING:
 
 LSP, N2, C1 = 1000022, 1000023, 1000024
 #: Mass and width (GeV) of the bosons, as in Pythia.
-BOSONS = {23: (91.1876, 2.5042), 24: (80.385, 2.0923)}
+BOSONS = {23: (PYTHIA_Z_MASS, PYTHIA_Z_LINE_WIDTH), 24: (PYTHIA_W_MASS, PYTHIA_W_LINE_WIDTH)}
 #: From this mass gap (GeV) on, the decay is one to a boson of reduced mass; below, one to three bodies.
 TWO_BODY_FROM = 30.0
 #: Lowest mass (GeV) of the boson there.
 BOSON_MASS_MIN = 1.0
-_RHO, _RHO_WIDTH, _PION = 0.775, 0.149, 0.13957
 _FERMIONS = (1, 2, 3, 4, 5, 11, 12, 13, 14, 15, 16)
 _NODES = 200
 
@@ -93,10 +101,10 @@ def propagator(q2: np.ndarray, boson: int) -> np.ndarray:
 
 def form_factor(q2: np.ndarray) -> np.ndarray:
     """Square of the pion form factor: a rho whose width follows its phase space."""
-    k = np.sqrt(np.maximum(q2 / 4.0 - _PION**2, 0.0))
-    k_rho = math.sqrt(_RHO**2 / 4.0 - _PION**2)
-    width = _RHO_WIDTH * (k / k_rho) ** 3 * _RHO / np.sqrt(np.maximum(q2, 1e-12))
-    return _RHO**4 / ((q2 - _RHO**2) ** 2 + (_RHO * width) ** 2)
+    k = np.sqrt(np.maximum(q2 / 4.0 - PION_MASS**2, 0.0))
+    k_rho = math.sqrt(RHO_MASS**2 / 4.0 - PION_MASS**2)
+    width = RHO_WIDTH * (k / k_rho) ** 3 * RHO_MASS / np.sqrt(np.maximum(q2, 1e-12))
+    return RHO_MASS**4 / ((q2 - RHO_MASS**2) ** 2 + (RHO_MASS * width) ** 2)
 
 
 def element(

@@ -217,7 +217,7 @@ def _ratio(varied: tuple[np.ndarray, np.ndarray], nominal: tuple[np.ndarray, np.
 
 
 def _alpha_s(q2: np.ndarray) -> np.ndarray:
-    from massgap.samples.pythia.driver import require
+    from massgap.samples.extra import require
 
     running = require().AlphaStrong()
     running.init(_ALPHA_S, _ORDER, _FLAVOURS, False)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from massgap.physical_constants import HIGGS_MASS, TAU_MASS, TOP_MASS, Z_MASS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+#: Mass of a muon and a little more (GeV): Pythia needs room for a decay.
+_MUON = 0.106
 # masses that play no role are put out of reach
 DECOUPLED = 1.0e4
 _SFERMIONS = (1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16)
@@ -32,9 +36,9 @@ def slha_text(
     table = {1000000 + kind: DECOUPLED for kind in _SFERMIONS}
     table |= {2000000 + kind: DECOUPLED for kind in _SFERMIONS if kind not in (12, 14, 16)}
     table |= dict.fromkeys((1000021, 1000023, 1000024, 1000025, 1000035, 1000037), DECOUPLED)
-    table |= {25: 125.0, 35: DECOUPLED, 36: DECOUPLED, 37: DECOUPLED, **masses}
+    table |= {25: HIGGS_MASS, 35: DECOUPLED, 36: DECOUPLED, 37: DECOUPLED, **masses}
     lines = ["BLOCK MODSEL", "  1  0", "BLOCK SMINPUTS", "  1 1.279e+02", "  2 1.16637e-05", "  3 1.18e-01"]
-    lines += ["  4 9.11876e+01", "  5 4.2", "  6 1.725e+02", "  7 1.77686"]
+    lines += [f"  4 {Z_MASS:.5e}", "  5 4.2", f"  6 {TOP_MASS:.3e}", f"  7 {TAU_MASS}"]
     lines += ["BLOCK MASS", *(f"  {kind}  {mass:.6e}" for kind, mass in sorted(table.items()))]
     digits = 1 if nmix is UNMIXED else 9
     lines += ["BLOCK NMIX"]
@@ -78,7 +82,7 @@ def smuon_slha(m_slepton: float, m_lsp: float, chirality: str = "left") -> str:
     """
     smuon = _smuon(chirality)
     check_masses(m_slepton=m_slepton, m_lsp=m_lsp)
-    if not m_slepton > m_lsp + 0.106:
+    if not m_slepton > m_lsp + _MUON:
         msg = f"a smuon of {m_slepton:g} GeV cannot decay to a muon and a neutralino of {m_lsp:g} GeV"
         raise ValueError(msg)
     decays = [f"DECAY {smuon} 1.0e-01", "  1.0 2 1000022 13", "DECAY 1000022 0.0"]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
+from massgap.physical_constants import PYTHIA_TOP_MASS
+
 #: T must be able to decay to t Z over the whole of its line.
-_THRESHOLD = 173.0 + 92.0
+_THRESHOLD = PYTHIA_TOP_MASS + 92.0  # a Z and a little more
 
 
 def vlq_settings(

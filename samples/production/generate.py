@@ -20,11 +20,12 @@ import numpy as np
 from massgap.contracts.fileset import write_fileset
 from massgap.samples.detector.card import card_path
 from massgap.samples.errors import GenerationError
+from massgap.samples.extra import require
 from massgap.samples.processes.catalogue import list_processes, processes_of
 from massgap.samples.production.block import read_block, run_block
 from massgap.samples.production.normalisation import fileset_of, write_rates
 from massgap.samples.production.plan import Options, Task, at_energy, plan_tasks, with_cross_section
-from massgap.samples.pythia.driver import MAX_SEED, require
+from massgap.samples.pythia.driver import MAX_SEED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from massgap.samples.errors import GenerationError, LheError
-from massgap.samples.lhe.blocks import split
+from massgap.samples.extra import require
+from massgap.samples.lhe.blocks import LheSource, split
 from massgap.samples.lhe.file import read_lhe, without_index
 from massgap.samples.processes.catalogue import processes_of
 from massgap.samples.processes.process import FILTERS, Process
 from massgap.samples.production.generate import check_numbers, prepare, produce
-from massgap.samples.production.plan import BLOCK, LheSource, Options, Task, plan_lhe
-from massgap.samples.pythia.driver import require
+from massgap.samples.production.plan import BLOCK, Options, Task, plan_lhe
 from massgap.samples.pythia.matching import mlm_settings
 from massgap.samples.pythia.shower_settings import lhe_settings
 

@@ -16,13 +16,11 @@ from massgap.source_code import package_digest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from massgap.samples.lhe.blocks import LheBlock
-    from massgap.samples.lhe.file import LheFile
+    from massgap.samples.lhe.blocks import LheBlock, LheSource
     from massgap.samples.processes.process import Process, Tranche
 
 __all__ = [
     "BLOCK",
-    "LheSource",
     "Options",
     "Task",
     "at_energy",
@@ -43,18 +41,10 @@ _NO_CONTENT = (
     "generator_factor",
     "tranches",
 )
-_EVENTS = ("samples",)
+_EVENTS = ("samples", "physical_constants.py")
 """Where the code lies that decides what an event looks like."""
 _NOT_EVENTS = ("samples/processes",)
 """Folders that only make settings: these are part of the key."""
-
-
-@dataclass(frozen=True)
-class LheSource:
-    """Where the events of a task come from, if not from an internal process."""
-
-    lhe: LheFile
-    matched: bool
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.samples.errors import GenerationError, GeneratorMissingError
+from massgap.samples.errors import GenerationError
+from massgap.samples.extra import require
 from massgap.samples.processes.process import DimuonFilter, ObjectFilter
 from massgap.samples.pythia.dimuon_filter import Counters, make_hook
 from massgap.samples.pythia.object_filter import make_object_hook
@@ -34,23 +35,6 @@ BATCH = 500
 _SLICES_PER_SEED = 32
 _BLOCKS_PER_SLICE = 8192
 MAX_SEED = 900_000_000 // (_SLICES_PER_SEED * _BLOCKS_PER_SLICE) - 1
-
-
-def require() -> Any:
-    """Import pythia8mc, or say how to get it.
-
-    Raises
-    ------
-    GeneratorMissingError
-        If pythia8mc or fastjet is not installed.
-    """
-    try:
-        import fastjet  # noqa: F401
-        import pythia8mc
-    except ImportError as error:
-        msg = f'event generation needs {error.name}, which is not installed: pip install "massgap[generator]"'
-        raise GeneratorMissingError(msg) from None
-    return pythia8mc
 
 
 def block_seed(seed: int, tranche_index: int, block: int) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from massgap.samples.errors import LheError
-from massgap.samples.pythia.driver import require
+from massgap.samples.extra import require
 
 if TYPE_CHECKING:
     from massgap.samples.lhe.file import LheFile

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from massgap.samples.errors import GenerationError
 from massgap.samples.extra import no_banner
-from massgap.samples.lhe.weights import lhe_weights, shower_columns
+from massgap.samples.lhe.batch_weights import lhe_weights, shower_columns
 from massgap.samples.physics.reweight import ps_weights
 from massgap.samples.processes.process import DimuonFilter
 from massgap.samples.pythia.driver import (
@@ -27,9 +27,8 @@ from massgap.samples.record import Record, from_batch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from massgap.samples.lhe.blocks import LheBlock
+    from massgap.samples.lhe.blocks import LheBlock, LheSource
     from massgap.samples.processes.process import Process
-    from massgap.samples.production.plan import LheSource
 
 
 def shower_block(

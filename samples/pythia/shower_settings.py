@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from massgap.samples.errors import GenerationError, LheError
-from massgap.samples.pythia.driver import require
+from massgap.samples.extra import require
 
 if TYPE_CHECKING:
     import os

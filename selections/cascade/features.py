@@ -9,6 +9,7 @@ import numpy as np
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.errors import SelectionError
+from massgap.contracts.description import Feature
 from massgap.selections.cascade.spectrum import TESTING_SPECTRUM
 from massgap.selections.observables.angles import delta_r_kernel
 from massgap.selections.observables.cascades.delta4 import (
@@ -18,7 +19,6 @@ from massgap.selections.observables.cascades.delta4 import (
     exact_excesses_kernel,
     excesses_kernel,
 )
-from massgap.contracts.description import Feature
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

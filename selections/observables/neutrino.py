@@ -18,14 +18,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import elementwise
+from massgap.physical_constants import W_MASS_2018
 
 if TYPE_CHECKING:
     from massgap.arrays.elementwise import Floats
 
-__all__ = ["W_MASS", "NeutrinoPz", "neutrino_pz"]
-
-W_MASS = 80.379
-"""Mass of the W boson, GeV (Particle Data Group 2018)."""
+__all__ = ["NeutrinoPz", "neutrino_pz"]
 
 
 class NeutrinoPz(NamedTuple):
@@ -117,7 +115,7 @@ def _loop(
 
 
 def neutrino_pz(
-    pt: Any, eta: Any, phi: Any, mass: Any, met: Any, phi_met: Any, m_w: Any = W_MASS
+    pt: Any, eta: Any, phi: Any, mass: Any, met: Any, phi_met: Any, m_w: Any = W_MASS_2018
 ) -> NeutrinoPz:
     """Both solutions for the neutrino's longitudinal momentum in W -> lepton neutrino.
 

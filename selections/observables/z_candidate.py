@@ -9,16 +9,14 @@ import numpy as np
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.flat import as_flat
+from massgap.physical_constants import Z_MASS
 from massgap.selections.observables.invariant_mass import invariant_mass_kernel
 
 if TYPE_CHECKING:
     from massgap.arrays.elementwise import Floats
     from massgap.arrays.flat import Offsets
 
-__all__ = ["LEPTON_FIELDS", "Z_MASS", "ZCandidate", "z_candidate"]
-
-Z_MASS = 91.1876
-"""Mass of the Z boson, GeV (Particle Data Group)."""
+__all__ = ["LEPTON_FIELDS", "ZCandidate", "z_candidate"]
 
 LEPTON_FIELDS = ("pt", "eta", "phi", "mass", "charge", "flavour")
 

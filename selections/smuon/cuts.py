@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import elementwise
-from massgap.selections.observables.z_candidate import Z_MASS
+from massgap.physical_constants import Z_MASS
 
 if TYPE_CHECKING:
     from massgap.arrays.elementwise import Floats

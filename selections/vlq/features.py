@@ -15,10 +15,11 @@ import numpy.typing as npt
 from massgap.arrays.compiled import compiled
 from massgap.arrays.flat import as_flat, one_per_event, same_events
 from massgap.contracts.description import Feature
+from massgap.physical_constants import TOP_MASS, W_MASS_2018, Z_MASS
 from massgap.selections.observables.angles import abs_delta_phi_kernel, delta_r_kernel
-from massgap.selections.observables.neutrino import W_MASS, neutrino_pz_kernel
+from massgap.selections.observables.neutrino import neutrino_pz_kernel
 from massgap.selections.observables.vector_mass import momentum_kernel, vector_mass_squared_kernel
-from massgap.selections.observables.z_candidate import LEPTON_FIELDS, Z_MASS, z_pair_kernel
+from massgap.selections.observables.z_candidate import LEPTON_FIELDS, z_pair_kernel
 from massgap.selections.vlq.objects import (
     fat_jet_kernel,
     lepton_cuts_kernel,
@@ -36,14 +37,10 @@ __all__ = [
     "FEATURES",
     "FEATURE_NAMES",
     "QUANTITIES",
-    "TOP_MASS",
     "Masses",
     "VlqEvents",
     "vlq_features",
 ]
-
-TOP_MASS = 172.5
-"""Mass of the top quark, GeV."""
 
 # fmt: off
 FEATURES: tuple[Feature, ...] = (
@@ -84,7 +81,7 @@ class Masses(NamedTuple):
     """Masses that the reconstruction aims at, GeV."""
 
     z: float = Z_MASS
-    w: float = W_MASS
+    w: float = W_MASS_2018
     top: float = TOP_MASS
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from massgap.selections.slepton.topology import near as near_of_slepton
 
 from massgap.arrays import Collection, PerEvent
 from massgap.arrays.errors import SelectionError
 from massgap.selections.observables.angles import delta_phi, delta_r
-from massgap.selections.slepton.topology import near as near_of_slepton
 
 angle = st.one_of(st.floats(-7, 7, width=32), st.sampled_from([math.pi, -math.pi, 0.0, 0.3]))
 eta = st.one_of(st.floats(-3, 3, width=32), st.sampled_from([0.0, 0.4, math.nan]))

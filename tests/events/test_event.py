@@ -11,7 +11,8 @@ import pytest
 
 from massgap.arrays.errors import SelectionError
 from massgap.events.errors import ImpossibleValueError, MissingBranchError, NonFiniteError
-from massgap.events.event import MUON_MASS, Event, TaggerOptions
+from massgap.events.event import Event, TaggerOptions
+from massgap.physical_constants import MUON_MASS
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from uhi.io.json import default
 
+from massgap.contracts.description import Description, Region, Score
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -47,7 +49,7 @@ def score_histogram(
     labels = ["nominal", "jes_down", "jes_up"] if variations else ["nominal"]
     h = hist.Hist(
         hist.axis.StrCategory(sorted(processes), name="process"),
-        hist.axis.StrCategory(["mumu1j"], name="channel"),
+        hist.axis.StrCategory(["precuts"], name="region"),
         hist.axis.StrCategory(labels, name="variation"),
         hist.axis.Integer(0, n_folds, name="fold"),
         hist.axis.Regular(400, 0.0, 1.0, name="score"),
@@ -61,7 +63,7 @@ def score_histogram(
         for label in labels:
             h.fill(
                 process=process,
-                channel="mumu1j",
+                region="precuts",
                 variation=label,
                 fold=fold,
                 score=score,
@@ -70,7 +72,7 @@ def score_histogram(
     if data_events:
         h.fill(
             process="data",
-            channel="mumu1j",
+            region="precuts",
             variation="nominal",
             fold=rng.integers(0, n_folds, size=data_events),
             score=rng.beta(1.2, 5.0, size=data_events),
@@ -79,25 +81,37 @@ def score_histogram(
 
 
 def feature_histogram() -> hist.Hist[Any]:
-    """A feature with a selection axis; 1 fb per process and bin before, a half after the pre-cuts."""
+    """A feature in two regions; 1 fb per process and bin before, a half after the pre-cuts."""
     h = hist.Hist(
         hist.axis.StrCategory(sorted(PRECUTS_FB), name="process"),
-        hist.axis.StrCategory(["mumu1j"], name="channel"),
-        hist.axis.StrCategory(["topology", "precuts"], name="selection"),
+        hist.axis.StrCategory(["topology", "precuts"], name="region"),
         hist.axis.StrCategory(["nominal"], name="variation"),
         hist.axis.Regular(4, 0.0, 400.0, name="met"),
         storage=hist.storage.Weight(),
     )
-    h.view(flow=False)["value"][:, :, 0] = 1.0
-    h.view(flow=False)["value"][:, :, 1] = 0.5
+    h.view(flow=False)["value"][:, 0] = 1.0
+    h.view(flow=False)["value"][:, 1] = 0.5
     h.view(flow=False)["variance"][...] = 1e-4
     return h
 
 
+DESCRIPTION = Description(
+    "slepton",
+    regions=(Region("topology", channel="mumu1j"), Region("precuts", channel="mumu1j", within="topology")),
+    scores=(Score("score", regions=("precuts",)),),
+    luminosity=300.0,
+)
+
+
 def write_run(
-    folder: Path, histograms: dict[str, hist.Hist[Any]], *, complete: bool = True, data: bool = False
+    folder: Path,
+    histograms: dict[str, hist.Hist[Any]],
+    *,
+    complete: bool = True,
+    data: bool = False,
+    description: Description | None = DESCRIPTION,
 ) -> Path:
-    """Write a run folder."""
+    """Write a run folder; without description as of an analysis that says nothing of itself."""
     folder.mkdir(parents=True, exist_ok=True)
     datasets: dict[str, dict[str, Any]] = {
         f"{name}_0": {"process": name, "xsec_fb": 1.0, "is_data": False, "is_signal": name == SIGNAL}
@@ -105,6 +119,14 @@ def write_run(
     }
     if data:
         datasets["data_0"] = {"process": "data", "is_data": True, "is_signal": False}
+    manifest: dict[str, Any] = {
+        "format": "massgap-run/1",
+        "code_hash": "c0de",
+        "datasets": datasets,
+        "models": {},
+    }
+    if description is not None:
+        manifest["description"] = description.as_dict()
     entry = {"events_expected": 100, "events_processed": 100, "events_failed": 0, "events_missing": 0}
     entries = {name: dict(entry) for name in datasets}
     chunks = []
@@ -112,9 +134,15 @@ def write_run(
         entries["tt_0"].update(events_processed=60, events_failed=30, events_missing=10)
         chunks.append({"dataset": "tt_0", "status": "failed", "error": "OSError: truncated"})
     files: dict[str, Any] = {
-        "manifest.json": {"format": "massgap-run/1", "code_hash": "c0de", "datasets": datasets},
+        "manifest.json": manifest,
         "histograms.json": {"format": "massgap-histograms/1", "unit": "fb", "histograms": histograms},
-        "cutflow.json": {"format": "massgap-cutflow/1", "steps": [], "processes": {}},
+        "cutflow.json": {
+            "format": "massgap-cutflow/1",
+            "unit": "fb",
+            "channels": [],
+            "steps": [],
+            "processes": {},
+        },
         "ledger.json": {
             "format": "massgap-ledger/1",
             "complete": complete,

@@ -38,11 +38,16 @@ def test_writes_the_fit_folder(run: Path, tmp_path: Path, signal: str, backgroun
     assert results == result.results
     assert json.loads((folder / "scan.json").read_text(encoding="utf-8")) == result.scan
     validate_workspace(json.loads((folder / "workspace.json").read_text(encoding="utf-8")))
-    assert results["format"] == "massgap-fit/1"
+    assert results["format"] == "massgap-fit/2"
+    assert result.scan is not None
+    assert result.scan["format"] == "massgap-scan/2"
+    assert [(x["histogram"], x["region"]) for x in result.scan["scans"]] == [("score", "precuts")]
     assert results["signal"] == signal
     assert results["backgrounds"] == list(backgrounds)
-    assert len(results["binning"]) - 1 == len(results["yields"]["tt"]) <= 4
-    assert sum(results["yields"][signal]) == pytest.approx(414.0)
+    (part,) = results["parts"]
+    assert (part["region"], part["histogram"], part["channel"]) == ("precuts", "score", "mumu1j")
+    assert len(part["binning"]) - 1 == len(part["yields"]["tt"]) <= 4
+    assert sum(part["yields"][signal]) == pytest.approx(414.0)
     assert results["discovery"]["observed_significance"] is None
     assert results["upper_limit"]["observed"] is None
     expected = results["upper_limit"]["expected"]
@@ -54,6 +59,8 @@ def test_writes_the_fit_folder(run: Path, tmp_path: Path, signal: str, backgroun
     rows = dict(result.summary())
     assert rows["signal"] == signal
     assert "sigma" in rows["expected significance"]
+    assert rows["without a cut on score: S, S/(1+B), Asimov"] == "414, 0.0471, 4.38"
+    assert any(label.startswith("best cut, score >= 0.") for label in rows)
 
 
 def test_the_same_run_gives_the_same_files(run: Path, tmp_path: Path) -> None:
@@ -77,10 +84,12 @@ def test_more_luminosity_is_more_significance(run: Path, tmp_path: Path) -> None
 
 def test_another_histogram(run: Path, tmp_path: Path, signal: str) -> None:
     options = replace(QUICK, histogram="met", edges=(0.0, 200.0, 400.0))
-    after = fit_run(run, tmp_path, 10.0, options=options)
-    assert after.results["yields"][signal] == [10.0, 10.0]
-    before = fit_run(run, tmp_path, 10.0, options=replace(options, selection="topology"))
-    assert before.results["yields"][signal] == [20.0, 20.0]
+    after = fit_run(run, tmp_path, 10.0, options=replace(options, region="precuts"))
+    assert after.results["parts"][0]["yields"][signal] == [10.0, 10.0]
+    before = fit_run(run, tmp_path, 10.0, options=replace(options, region="topology"))
+    assert before.results["parts"][0]["yields"][signal] == [20.0, 20.0]
+    with pytest.raises(HistogramError, match=r"in several regions: topology, precuts.*--region"):
+        fit_run(run, tmp_path, 10.0, options=options)
 
 
 def test_no_score_no_scan(
@@ -90,11 +99,14 @@ def test_no_score_no_scan(
     out = tmp_path / "fit"
     out.mkdir()
     (out / "scan.json").write_text("from an earlier fit", encoding="utf-8")
-    result = fit_run(run, out, 10.0, options=replace(QUICK, histogram="met"))
+    result = fit_run(run, out, 10.0, options=replace(QUICK, histogram="met", region="precuts"))
     assert result.scan is None
     assert not (out / "scan.json").exists()
     with pytest.raises(HistogramError, match="no histogram 'score'"):
         fit_run(run, out)
+    silent = make_run(tmp_path / "silent", {"met": make_feature()}, description=None)
+    with pytest.raises(HistogramError, match=r"has no score: name the histogram.*--histogram.*It has: met"):
+        fit_run(silent, out, 10.0)
 
 
 def test_data_are_observed(
@@ -102,7 +114,7 @@ def test_data_are_observed(
 ) -> None:
     run = make_run(tmp_path / "run", {"score": make_score(data_events=9200)}, data=True)
     result = fit_run(run, tmp_path / "fit", options=QUICK)
-    assert sum(result.results["observations"]) == 9200
+    assert sum(result.results["parts"][0]["observations"]) == 9200
     assert result.results["discovery"]["observed_significance"] is not None
     assert result.results["upper_limit"]["observed"] > 0.0
     assert result.results["signal_strength"]["on_data"] is True
@@ -118,7 +130,7 @@ def test_weighted_data_are_refused(
     tmp_path: Path, make_run: Callable[..., Path], make_score: Callable[..., Any]
 ) -> None:
     score = make_score(data_events=50)
-    score.fill(process="data", channel="mumu1j", variation="nominal", fold=0, score=[0.5], weight=[0.3])
+    score.fill(process="data", region="precuts", variation="nominal", fold=0, score=[0.5], weight=[0.3])
     run = make_run(tmp_path / "run", {"score": score}, data=True)
     with pytest.raises(HistogramError, match="are no counts"):
         fit_run(run, tmp_path / "fit", options=QUICK)
@@ -128,7 +140,7 @@ def test_incomplete_run(
     tmp_path: Path, make_run: Callable[..., Path], make_feature: Callable[..., Any]
 ) -> None:
     run = make_run(tmp_path / "run", {"met": make_feature()}, complete=False)
-    options = replace(QUICK, histogram="met")
+    options = replace(QUICK, histogram="met", region="precuts")
     with pytest.raises(IncompleteRunError, match="'tt_0' lost 40 of 100 events"):
         fit_run(run, tmp_path / "fit", options=options)
     assert not (tmp_path / "fit").exists()

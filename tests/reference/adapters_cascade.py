@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap.arrays import PerEvent
 from massgap.fits.counting.signal_fraction import signal_over_background
 from massgap.models.measures.decision_ordering import decision_ordering
 from massgap.models.measures.ensembles import ensemble_score
@@ -17,8 +18,6 @@ from massgap.selections.cascade.maps import delta4_pixel
 from massgap.selections.cascade.spectrum import shifted_spectrum
 from massgap.selections.observables.cascades.delta4 import delta4, deltas
 from massgap.selections.observables.cascades.endpoints import endpoints
-from massgap.arrays import PerEvent
-
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +66,18 @@ def of_ensemble(given: dict[str, Any]) -> dict[str, Any]:
 
 def of_hl(given: dict[str, Any]) -> dict[str, Any]:
     names = ("mup", "mum", "gamma")
-    plus, minus, gamma = (PerEvent(dict(zip(("pt", "eta", "phi", "mass"), (np.array([x]) for x in four_vector(given[name])), strict=True))) for name in names)
+    plus, minus, gamma = (
+        PerEvent(
+            dict(
+                zip(
+                    ("pt", "eta", "phi", "mass"),
+                    (np.array([x]) for x in four_vector(given[name])),
+                    strict=True,
+                )
+            )
+        )
+        for name in names
+    )
     columns = cascade_features(plus, minus, gamma, given["spec"])
     values = {name: columns[own][0] for name, own in zip(NAMES, CASCADE_FEATURE_NAMES, strict=True)}
     momenta = tuple(given[name]["pt"] for name in names)

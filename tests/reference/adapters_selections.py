@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap.arrays import PerEvent
 from massgap.selections.observables import angles, ratios, transverse_sums
 from massgap.selections.observables.cos_theta_star import abs_cos_theta_star, cos_theta_star
 from massgap.selections.observables.ditau import ditau_from_met, ditau_mass_squared
@@ -13,7 +14,6 @@ from massgap.selections.observables.four_vector_sum import four_vector_sum
 from massgap.selections.observables.invariant_mass import invariant_mass
 from massgap.selections.observables.mct import mct
 from massgap.selections.observables.mt2.mt2 import mt2
-from massgap.arrays import PerEvent
 from massgap.selections.slepton.features import FEATURES, slepton_features
 from massgap.selections.slepton.precuts import (
     passes_cos_theta_star,
@@ -105,7 +105,15 @@ def of_slepton_table2(given: dict[str, Any]) -> dict[str, Any]:
     jet = [*by_pt(given["jets"]), nothing][0]
 
     def flat(item: dict[str, float]) -> PerEvent:
-        return PerEvent(dict(zip(("pt", "eta", "phi", "mass"), (np.array([value]) for value in four_vector(item)), strict=True)))
+        return PerEvent(
+            dict(
+                zip(
+                    ("pt", "eta", "phi", "mass"),
+                    (np.array([value]) for value in four_vector(item)),
+                    strict=True,
+                )
+            )
+        )
 
     ht = transverse_sums.ht([item["pt"] for item in given["jets"]])
     met = PerEvent({"pt": np.array([given["met"]]), "phi": np.array([given["met_phi"]])})

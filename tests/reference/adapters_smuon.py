@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from massgap.arrays import PerEvent
-
 from massgap.selections.smuon.features import LOW_LEVEL, fill_undefined, smuon_features
 
 if TYPE_CHECKING:
@@ -32,7 +31,9 @@ def item(given: Case) -> Case:
 
 def of_features(given: Case) -> Case:
     electrons, muons, jets = ([[item(x) for x in given[name]]] for name in ("electrons", "muons", "jets"))
-    events = smuon_features(electrons, muons, jets, PerEvent({"pt": [given["met"]], "phi": [given["met_phi"]]}))
+    events = smuon_features(
+        electrons, muons, jets, PerEvent({"pt": [given["met"]], "phi": [given["met_phi"]]})
+    )
     features = fill_undefined(events.features, names=LOW_LEVEL)
     return {
         "features": {name: values[0] for name, values in zip(FEATURES, features.values(), strict=True)},

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from massgap.arrays import PerEvent
 from massgap.selections.observables.neutrino import neutrino_pz
 from massgap.selections.observables.z_candidate import z_candidate
-from massgap.arrays import PerEvent
-
 from massgap.selections.vlq.features import Masses, vlq_features
 
 if TYPE_CHECKING:

@@ -337,15 +337,24 @@ def _results(score: Any, rng: np.random.Generator) -> dict[str, Any]:
         for row, process in enumerate(score.axes["process"])
     }
     return {
-        "format": "massgap-fit/1",
+        "format": "massgap-fit/2",
         "lumi_fb": LUMI,
         "workspace": "workspace.json",
         "signal": SIGNAL,
         "backgrounds": [p for p in sorted(YIELDS) if p != SIGNAL],
         "options": {"lumi_uncertainty": 0.025},
-        "binning": EDGES,
-        "yields": yields,
-        "stat_errors": {p: [0.03 * v for v in values] for p, values in yields.items()},
+        "parts": [
+            {
+                "region": "precuts",
+                "histogram": "score",
+                "channel": "mumu1j",
+                "observable": "score",
+                "binning": EDGES,
+                "yields": yields,
+                "stat_errors": {p: [0.03 * v for v in values] for p, values in yields.items()},
+                "observations": None,
+            }
+        ],
         "discovery": {"expected_significance": 7.3912, "observed_significance": None, "p_value": 7e-14},
         "upper_limit": {"observed": None, "expected": [0.14, 0.19, 0.271, 0.38, 0.52], "level": 0.95},
         "signal_strength": {"value": 1.0, "error": 0.143, "nll": 12.0},
@@ -372,7 +381,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     cutflow, training, ledger = _cutflow(), _training(rng), _ledger()
     results = _results(histograms["score"], rng)
     scan = {
-        "format": "massgap-scan/1",
+        "histogram": "score",
+        "region": "precuts",
+        "observable": "score",
         "lumi_fb": LUMI,
         "signal": SIGNAL,
         "backgrounds": results["backgrounds"],
@@ -395,5 +406,5 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     dump(model / "training.json", training)
     (model / "card.md").write_text("# Model card\n\nTrained on <simulation>.\n", encoding="utf-8")
     dump(fit / "results.json", results)
-    dump(fit / "scan.json", scan)
+    dump(fit / "scan.json", {"format": "massgap-scan/2", "scans": [scan]})
     return Folders(run, model, fit, cutflow, results, scan, training, ledger)

@@ -9,7 +9,6 @@ import pytest
 from massgap.samples.record import (
     from_batch,
     invisible,
-    is_heavy_hadron,
     last_copies,
     lepton_origin,
     nearest_ancestor,
@@ -133,8 +132,6 @@ def test_hadrons_and_their_heaviest_quark(guns, pdg, quark, hadron):
     record = guns.shots(pdg, 10.0, 0.0, 1)
     assert record.heaviest_quark.tolist() == [quark]
     assert (record.heaviest_quark > 0).tolist() == [hadron]
-    for flavour in (4, 5):
-        assert is_heavy_hadron(np.array([pdg]), flavour).tolist() == [quark == flavour]
 
 
 def test_kinematics_along_the_beam(guns):

@@ -10,13 +10,8 @@ import pyhf
 import pytest
 
 from massgap.fits.errors import BinningError, WorkspaceError
-from massgap.fits.workspaces.templates import (
-    Template,
-    Templates,
-    choose_edges,
-    rebin,
-    templates_from_histogram,
-)
+from massgap.fits.workspaces.binning import choose_edges, rebin
+from massgap.fits.workspaces.templates import Template, Templates, templates_from_histogram
 from massgap.fits.workspaces.workspace import (
     WorkspaceOptions,
     build_workspace,
@@ -26,6 +21,8 @@ from massgap.fits.workspaces.workspace import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+AT_300 = WorkspaceOptions(lumi_fb=300.0)
 
 
 def templates(channel: str = "sr", **background: Any) -> Templates:
@@ -74,7 +71,8 @@ def test_content() -> None:
 
 def test_the_same_input_gives_the_same_text() -> None:
     texts = {
-        dump_workspace(build_workspace(templates(), "sig", names)) for names in (["tt", "WW"], ["WW", "tt"])
+        dump_workspace(build_workspace(templates(), "sig", names, options=AT_300))
+        for names in (["tt", "WW"], ["WW", "tt"])
     }
     assert len(texts) == 1
     validate_workspace(json.loads(texts.pop()))
@@ -109,21 +107,25 @@ def test_variations_are_split_into_rate_and_shape() -> None:
     pars[model.config.poi_index] = 0.0
     pars[model.config.par_slice("jes")] = -1.0
     assert model.expected_data(pars, include_auxdata=False) == pytest.approx(down + np.array([5.0, 4.0]))
-    without = build_workspace(t, "sig", ["tt", "WW"], options=WorkspaceOptions(systematics=False))
+    without = build_workspace(t, "sig", ["tt", "WW"], options=replace(AT_300, systematics=False))
     assert ("normsys", "jes") not in modifiers(without, "tt")
 
 
 def test_pure_rate_and_pure_shape() -> None:
     nominal = np.array([20.0, 10.0])
-    rate = build_workspace(templates(variations={"a": (1.1 * nominal, 0.9 * nominal)}), "sig", ["tt"])
+    rate = build_workspace(
+        templates(variations={"a": (1.1 * nominal, 0.9 * nominal)}), "sig", ["tt"], options=AT_300
+    )
     assert ("histosys", "a") not in modifiers(rate, "tt")
-    shape = build_workspace(templates(variations={"a": (nominal[::-1], nominal)}), "sig", ["tt"])
+    shape = build_workspace(
+        templates(variations={"a": (nominal[::-1], nominal)}), "sig", ["tt"], options=AT_300
+    )
     assert ("normsys", "a") not in modifiers(shape, "tt")
     assert ("histosys", "a") in modifiers(shape, "tt")
 
 
 def test_options_leave_things_out() -> None:
-    options = WorkspaceOptions(lumi_uncertainty=0.0, default_normalisation=0.0, mc_statistics="off")
+    options = replace(AT_300, lumi_uncertainty=0.0, default_normalisation=0.0, mc_statistics="off")
     workspace = build_workspace(templates(), "sig", ["tt", "WW"], options=options)
     assert modifiers(workspace, "tt") == {}
     assert list(modifiers(workspace, "sig")) == [("normfactor", "mu")]
@@ -145,10 +147,10 @@ def test_signal_statistics_are_an_option() -> None:
 
 
 def test_several_channels_share_parameters() -> None:
-    workspace = build_workspace([templates("a"), templates("b")], "sig", ["tt", "WW"])
+    workspace = build_workspace([templates("a"), templates("b")], "sig", ["tt", "WW"], options=AT_300)
     assert [c["name"] for c in workspace["channels"]] == ["a", "b"]
     with pytest.raises(WorkspaceError, match="names must differ"):
-        build_workspace([templates("a"), templates("a")], "sig", ["tt"])
+        build_workspace([templates("a"), templates("a")], "sig", ["tt"], options=AT_300)
 
 
 def test_a_bin_without_background_is_named() -> None:
@@ -156,10 +158,10 @@ def test_a_bin_without_background_is_named() -> None:
     with pytest.raises(
         BinningError, match=r"Bin 1 of channel 'sr' \(score from 0\.5 to 1\) expects 0 fb of back.*Merge"
     ):
-        build_workspace(t, "sig", ["tt", "WW"])
+        build_workspace(t, "sig", ["tt", "WW"], options=AT_300)
     t = templates(variations={"jes": (np.array([20.0, 10.0]), np.array([30.0, -5.0]))})
     with pytest.raises(BinningError, match="background with jes_down of tt"):
-        build_workspace(t, "sig", ["tt", "WW"])
+        build_workspace(t, "sig", ["tt", "WW"], options=AT_300)
 
 
 @pytest.mark.parametrize(
@@ -179,19 +181,21 @@ def test_a_bin_without_background_is_named() -> None:
 )
 def test_bad_requests(signal: str, backgrounds: list[str], options: dict[str, Any], text: str) -> None:
     with pytest.raises(WorkspaceError, match=text):
-        build_workspace(templates(), signal, backgrounds, options=WorkspaceOptions(**options))
+        build_workspace(templates(), signal, backgrounds, options=replace(AT_300, **options))
 
 
 def test_more_bad_requests() -> None:
     with pytest.raises(WorkspaceError, match="must be 2 numbers"):
-        build_workspace(templates(), "sig", ["tt"], observations={"sr": [1.0]})
+        build_workspace(templates(), "sig", ["tt"], observations={"sr": [1.0]}, options=AT_300)
     t = templates()
     gone = Template(np.array([5.0, 4.0]), np.zeros(2), {"jes": (np.array([5.0, 4.0]), np.zeros(2))})
     with pytest.raises(WorkspaceError, match="leaves 'WW' no events"):
-        build_workspace(replace(t, processes={**t.processes, "WW": gone}), "sig", ["tt", "WW"])
+        build_workspace(
+            replace(t, processes={**t.processes, "WW": gone}), "sig", ["tt", "WW"], options=AT_300
+        )
     none = Template(np.zeros(2), np.zeros(2))
     with pytest.raises(WorkspaceError, match="signal 'sig' has no events"):
-        build_workspace(replace(t, processes={**t.processes, "sig": none}), "sig", ["tt"])
+        build_workspace(replace(t, processes={**t.processes, "sig": none}), "sig", ["tt"], options=AT_300)
     with pytest.raises(WorkspaceError, match="HistFactory schema"):
         validate_workspace({"channels": []})
 
@@ -201,6 +205,6 @@ def test_straight_from_a_run(
 ) -> None:
     fine = templates_from_histogram(make_score(variations=True))
     edges = choose_edges(fine, signal, backgrounds, lumi_fb=300.0)
-    workspace = build_workspace(rebin(fine, edges), signal, backgrounds)
+    workspace = build_workspace(rebin(fine, edges), signal, backgrounds, options=AT_300)
     for sample in workspace["channels"][0]["samples"]:
         assert sum(sample["data"]) == pytest.approx(300.0 * precuts_fb[sample["name"]])

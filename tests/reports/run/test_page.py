@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from massgap.fits.errors import FitError
+from massgap.contracts.errors import RunFolderError
 from massgap.reports.errors import ReportError
 from massgap.reports.run.page import write_report
 
@@ -141,7 +141,7 @@ def test_an_incomplete_run_says_what_is_lost(folders, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FitError, match=str(tmp_path)):
+    with pytest.raises(RunFolderError, match=str(tmp_path)):
         write_report(tmp_path, None, None, out=tmp_path / "report.html")
 
 
@@ -165,7 +165,7 @@ def test_numbers_of_fit_scan_and_training_are_those_of_the_input(written, folder
     exact = {float(text) for text in re.findall(r'<data value="([^"]+)">', path.read_text(encoding="utf-8"))}
     fit, scan = folders.results, folders.scan
     wanted = [fit["discovery"]["expected_significance"], *fit["upper_limit"]["expected"]]
-    wanted += [value for values in fit["yields"].values() for value in values]
+    wanted += [value for values in fit["parts"][0]["yields"].values() for value in values]
     wanted += [value for pair in scan["table_iii"]["bdt"].values() for value in pair]
     wanted += [fold["auc_eval"] for fold in folders.training["folds"]]
     wanted += [value for share in folders.training["importance"].values() for value in share.values()]
@@ -188,9 +188,9 @@ def test_another_model_than_the_one_that_scored_is_reported(folders, tmp_path: P
 def test_a_damaged_fit_is_named(folders, tmp_path: Path) -> None:
     fit = tmp_path / "fit"
     fit.mkdir()
-    (fit / "results.json").write_text('{"format": "massgap-fit/1"')
+    (fit / "results.json").write_text('{"format": "massgap-fit/2"')
     with pytest.raises(ReportError, match=r"results\.json cannot be read.*massgap fit"):
         write_report(folders.run, None, fit, out=tmp_path / "report.html")
     (fit / "results.json").write_text('{"format": "other/1"}')
-    with pytest.raises(ReportError, match=r"format 'other/1', but 'massgap-fit/1'"):
+    with pytest.raises(ReportError, match=r"format 'other/1', but 'massgap-fit/2'"):
         write_report(folders.run, None, fit, out=tmp_path / "report.html")

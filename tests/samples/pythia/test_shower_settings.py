@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from massgap.samples.errors import GenerationError, LheError
+from massgap.samples.lhe.batch_weights import lhe_weights, shower_columns
 from massgap.samples.lhe.blocks import extract
 from massgap.samples.lhe.file import read_lhe
-from massgap.samples.lhe.weights import lhe_weights, shower_columns
 from massgap.samples.pythia.shower_settings import (
     LheAccount,
     accepted_xsec_fb,

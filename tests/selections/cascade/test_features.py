@@ -4,18 +4,20 @@ import numpy as np
 import pytest
 import vector
 
+from massgap.arrays import PerEvent
 from massgap.arrays.errors import SelectionError
 from massgap.selections.cascade.features import CASCADE_FEATURE_NAMES, CASCADE_FEATURES, cascade_features
 from massgap.selections.observables.cascades.delta4 import delta4
-from massgap.arrays import PerEvent
-
 
 TRUTH = (390.0, 360.0, 330.0, 300.0)
 MUON = 0.1056583755
 
 
 def objects(rows):
-    return [PerEvent(dict(zip(("pt", "eta", "phi", "mass"), leg, strict=True))) for leg in np.asarray(rows).reshape(3, 4, -1)]
+    return [
+        PerEvent(dict(zip(("pt", "eta", "phi", "mass"), leg, strict=True)))
+        for leg in np.asarray(rows).reshape(3, 4, -1)
+    ]
 
 
 def test_against_vector(cascade_decays):
@@ -64,7 +66,10 @@ def test_identical_momenta():
     """Everything parallel: the masses stay exact, and so does a Delta_4 that is 1e-14 of its terms."""
     leg = PerEvent({"pt": [20.0], "eta": [0.0], "phi": [0.0], "mass": [MUON]})
     features = cascade_features(
-        leg, leg, PerEvent({"pt": [20.0], "eta": [0.0], "phi": [0.0], "mass": [0.0]}), (691.0, 660.0, 631.0, 600.0)
+        leg,
+        leg,
+        PerEvent({"pt": [20.0], "eta": [0.0], "phi": [0.0], "mass": [0.0]}),
+        (691.0, 660.0, 631.0, 600.0),
     )
     assert features["m_mumu"] == pytest.approx(2 * MUON, rel=1e-15)
     assert features["dr_mumu"] == 0.0
@@ -74,7 +79,10 @@ def test_identical_momenta():
 
 
 def test_balanced_event_has_no_met():
-    legs = [PerEvent({"pt": [20.0], "eta": [0.0], "phi": [phi], "mass": [0.0]}) for phi in (0.0, 2 * np.pi / 3, -2 * np.pi / 3)]
+    legs = [
+        PerEvent({"pt": [20.0], "eta": [0.0], "phi": [phi], "mass": [0.0]})
+        for phi in (0.0, 2 * np.pi / 3, -2 * np.pi / 3)
+    ]
     assert cascade_features(*legs)["met"] == pytest.approx(0.0, abs=1e-13)
 
 
@@ -83,12 +91,17 @@ def test_no_events_and_single_precision():
     assert {name: values.shape for name, values in cascade_features(nothing, nothing, nothing).items()} == {
         feature.name: (0,) for feature in CASCADE_FEATURES
     }
-    leg = PerEvent(dict(zip(("pt", "eta", "phi", "mass"), np.float32([[20.0], [0.1], [0.2], [0.1]]), strict=True)))
+    leg = PerEvent(
+        dict(zip(("pt", "eta", "phi", "mass"), np.float32([[20.0], [0.1], [0.2], [0.1]]), strict=True))
+    )
     assert all(values.dtype == np.float64 for values in cascade_features(leg, leg, leg).values())
 
 
 def test_undefined_input_stays_in_its_event():
-    legs = [PerEvent({"pt": [20.0, 30.0], "eta": [0.1 * k, 0.3], "phi": [np.nan, 1.0 + k], "mass": [0.0, 0.0]}) for k in range(3)]
+    legs = [
+        PerEvent({"pt": [20.0, 30.0], "eta": [0.1 * k, 0.3], "phi": [np.nan, 1.0 + k], "mass": [0.0, 0.0]})
+        for k in range(3)
+    ]
     features = cascade_features(*legs)
     assert np.isnan(features["delta4_pm"][0])
     assert all(np.isfinite(values[1]) for values in features.values())

@@ -10,7 +10,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from massgap.arrays.errors import SelectionError
-from massgap.selections.observables.neutrino import W_MASS, neutrino_pz
+from massgap.physical_constants import W_MASS_2018 as W_MASS
+from massgap.selections.observables.neutrino import neutrino_pz
 
 momenta = st.floats(-1, 4).map(lambda x: 10.0**x)
 angles = st.floats(-3.14, 3.14)

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from massgap.arrays.errors import SelectionError
-from massgap.selections.observables.z_candidate import Z_MASS, z_candidate
+from massgap.physical_constants import Z_MASS
+from massgap.selections.observables.z_candidate import z_candidate
 
 
 def lepton(pt, eta, phi, charge, flavour, mass=0.1):

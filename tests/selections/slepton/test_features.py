@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import vector
 
-from massgap.arrays.errors import SelectionError
 from massgap.arrays import PerEvent
+from massgap.arrays.errors import SelectionError
 from massgap.selections.slepton.features import FEATURE_NAMES, FEATURES, slepton_features
 
 TABLE_II = """
@@ -27,7 +27,14 @@ def sample(size: int, seed: int = 1) -> dict[str, object]:
     rng = np.random.default_rng(seed)
 
     def make(low: float, high: float, mass: np.ndarray) -> PerEvent:
-        return PerEvent({"pt": rng.uniform(low, high, size), "eta": rng.uniform(-2.5, 2.5, size), "phi": rng.uniform(-np.pi, np.pi, size), "mass": mass})
+        return PerEvent(
+            {
+                "pt": rng.uniform(low, high, size),
+                "eta": rng.uniform(-2.5, 2.5, size),
+                "phi": rng.uniform(-np.pi, np.pi, size),
+                "mass": mass,
+            }
+        )
 
     jet = make(30, 400, rng.uniform(1, 50, size))
     return {
@@ -122,7 +129,9 @@ def test_events_without_a_jet():
 
 def test_zero_missing_momentum():
     given = sample(2)
-    got = slepton_features(**{**given, "met": PerEvent({"pt": np.array([0.0, 50.0]), "phi": np.array([1.0, 1.0])})})
+    got = slepton_features(
+        **{**given, "met": PerEvent({"pt": np.array([0.0, 50.0]), "phi": np.array([1.0, 1.0])})}
+    )
     for name in FEATURE_NAMES:
         np.testing.assert_array_equal(
             np.isnan(got[name]), [name in MET_DIRECTION_FEATURES, False], err_msg=name
@@ -131,7 +140,9 @@ def test_zero_missing_momentum():
 
 def test_parallel_massless_leptons():
     def one(*values: float) -> PerEvent:
-        return PerEvent(dict(zip(("pt", "eta", "phi", "mass"), (np.array([value]) for value in values), strict=True)))
+        return PerEvent(
+            dict(zip(("pt", "eta", "phi", "mass"), (np.array([value]) for value in values), strict=True))
+        )
 
     # Missing momentum along both: M_T2^0 = 0, whatever cos and sin round to, and the ratio is undefined.
     for phi in (0.0, 0.5, -2.3, 3.0):
@@ -145,7 +156,11 @@ def test_parallel_massless_leptons():
 
 def test_no_events_and_single_precision():
     empty = np.array([], dtype=np.float32)
-    got = slepton_features(*[PerEvent({"pt": empty, "eta": empty, "phi": empty, "mass": empty})] * 3, PerEvent({"pt": empty, "phi": empty}), empty)
+    got = slepton_features(
+        *[PerEvent({"pt": empty, "eta": empty, "phi": empty, "mass": empty})] * 3,
+        PerEvent({"pt": empty, "phi": empty}),
+        empty,
+    )
     assert all(values.shape == (0,) and values.dtype == np.float64 for values in got.values())
     given = sample(50)
     single = {

@@ -9,10 +9,9 @@ import vector
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from massgap.arrays import PerEvent
 from massgap.arrays.errors import SelectionError
 from massgap.selections.observables.mt2.mt2 import mt2
-from massgap.arrays import PerEvent
-
 from massgap.selections.smuon.cuts import CUTFLOW, VETOES
 from massgap.selections.smuon.features import (
     FEATURE_NAMES,
@@ -192,7 +191,9 @@ def test_equal_pt_keep_their_order():
 def test_events_of_different_sizes_and_no_events():
     muons = ak.Array([PAIR, [], PAIR[:1], PAIR])
     nothing = ak.Array([[], [], [], []])
-    events = smuon_features(nothing, muons, nothing, PerEvent({"pt": np.full(4, 130.0), "phi": np.full(4, -1.2)}))
+    events = smuon_features(
+        nothing, muons, nothing, PerEvent({"pt": np.full(4, 130.0), "phi": np.full(4, -1.2)})
+    )
     np.testing.assert_allclose(
         events.features["m_t2"], [67.48963778145736, np.nan, np.nan, 67.48963778145736]
     )

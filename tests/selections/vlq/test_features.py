@@ -9,11 +9,10 @@ import vector
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgap.arrays.flat import FlatObjects
-from massgap.selections.observables.neutrino import neutrino_pz
-from massgap.selections.observables.z_candidate import Z_MASS
 from massgap.arrays import PerEvent
-
+from massgap.arrays.flat import FlatObjects
+from massgap.physical_constants import Z_MASS
+from massgap.selections.observables.neutrino import neutrino_pz
 from massgap.selections.vlq.features import CUTFLOW, FEATURE_NAMES, FEATURES, QUANTITIES, vlq_features
 from massgap.selections.vlq.objects import selected_leptons, slim_jets_kernel
 

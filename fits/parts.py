@@ -1,0 +1,193 @@
+"""The parts of a plan filled from a run: yields in the bins of the fit, and what was observed there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from massgap.contracts.errors import HistogramError
+from massgap.fits.plan import channel_names
+from massgap.fits.workspaces.binning import choose_edges, rebin
+from massgap.fits.workspaces.templates import Template, templates_from_histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from massgap.contracts.run_folder import RunFolder
+    from massgap.fits.plan import FitOptions, FitPart, FitPlan
+    from massgap.fits.workspaces.templates import Templates
+
+__all__ = ["FilledPart", "FilledPlan", "fill_plan"]
+
+
+@dataclass(frozen=True)
+class FilledPart:
+    """One channel of the likelihood.
+
+    Attributes
+    ----------
+    part : FitPart
+        What was asked for.
+    templates : Templates
+        Yields in the bins of the fit; its ``channel`` is the name in the workspace.
+    observed : list of float or None
+        Recorded events per bin.
+    """
+
+    part: FitPart
+    templates: Templates
+    observed: list[float] | None
+
+    def as_dict(self, processes: Iterable[str], lumi_fb: float) -> dict[str, Any]:
+        """One entry of ``parts`` in ``results.json``: events at a luminosity."""
+        templates = [(name, self.templates.processes[name]) for name in processes]
+        return {
+            "region": self.part.region,
+            "histogram": self.part.histogram,
+            "channel": self.templates.channel,
+            "observable": self.templates.observable,
+            "binning": [float(x) for x in self.templates.edges],
+            "yields": {name: (t.values * lumi_fb).tolist() for name, t in templates},
+            "stat_errors": {name: (np.sqrt(t.variances) * lumi_fb).tolist() for name, t in templates},
+            "observations": self.observed,
+        }
+
+
+@dataclass(frozen=True)
+class FilledPlan:
+    """All channels of the likelihood.
+
+    Attributes
+    ----------
+    parts : tuple of FilledPart
+        In the order of the plan.
+    backgrounds : list of str
+        Those that have events in some part.
+    left_out : tuple of str
+        Those that have none.
+    warnings : tuple of str
+        A sentence about each kind of background that is left out.
+    """
+
+    parts: tuple[FilledPart, ...]
+    backgrounds: list[str]
+    left_out: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def observations(self) -> dict[str, list[float]] | None:
+        """Recorded events per channel and bin, None without data."""
+        seen = {part.templates.channel: part.observed for part in self.parts if part.observed is not None}
+        return seen or None
+
+
+def fill_plan(
+    run: RunFolder,
+    plan: FitPlan,
+    signal: str,
+    backgrounds: Sequence[str],
+    options: FitOptions,
+    lumi_fb: float,
+) -> FilledPlan:
+    """Take the yields of all parts out of the run and bring them to the bins of the fit.
+
+    Parameters
+    ----------
+    run : RunFolder
+        The run.
+    plan : FitPlan
+        Histograms, regions and edges.
+    signal, backgrounds : str, sequence of str
+        Processes.
+    options : FitOptions
+        How bins are chosen, and whether data are used.
+    lumi_fb : float
+        Luminosity in fb-1 for which bins are chosen.
+
+    Returns
+    -------
+    FilledPlan
+
+    Raises
+    ------
+    FitError
+        If two parts may share events.
+    HistogramError
+        If a histogram, region or the signal is not there, or data are no counts.
+    BinningError
+        If no bins can be chosen, or edges do not fit.
+    """
+    fine = {
+        part: templates_from_histogram(run.histogram(part.histogram), region=part.region, channel=channel)
+        for part, channel in channel_names(plan, run).items()
+    }
+    on_axis = {name for templates in fine.values() for name in templates.processes}
+    if signal not in on_axis:
+        message = (
+            f"No event of the signal '{signal}' is in {_histograms(plan)} of {run.path}. Choose another signal "
+            "(signal=..., --signal) or histogram (histogram=..., --histogram)."
+        )
+        raise HistogramError(message)
+    warnings = []
+    absent = sorted(set(backgrounds) - on_axis)
+    if absent:
+        # A process of which nothing was selected may be missing on the axis of the histogram.
+        warnings.append(f"No event of {', '.join(absent)} is in {_histograms(plan)}.")
+    present = [name for name in backgrounds if name in on_axis]
+    empty = [name for name in present if not any(_has_events(t, name) for t in fine.values())]
+    if empty:
+        warnings.append(f"No event of {', '.join(empty)} is left; the fit goes without.")
+    used = [name for name in present if name not in empty]
+    parts = []
+    for part, templates in fine.items():
+        complete = _with_all(templates, (signal, *used))
+        edges = part.edges or _edges(complete, signal, used, options, lumi_fb)
+        binned = rebin(complete, edges)
+        observed = _observations(run, binned) if options.use_data and run.data else None
+        parts.append(FilledPart(part, binned, observed))
+    return FilledPlan(tuple(parts), used, (*absent, *empty), tuple(warnings))
+
+
+def _histograms(plan: FitPlan) -> str:
+    names = [f"'{name}'" for name in dict.fromkeys(part.histogram for part in plan.parts)]
+    return f"the histogram{'s' if len(names) > 1 else ''} {' and '.join(names)}"
+
+
+def _has_events(templates: Templates, name: str) -> bool:
+    return name in templates.processes and bool(templates.processes[name].values.any())
+
+
+def _with_all(templates: Templates, names: Sequence[str]) -> Templates:
+    """Templates that have all processes, empty where nothing of one was selected."""
+    zero = np.zeros(templates.edges.size - 1)
+    missing = {name: Template(zero, zero) for name in names if name not in templates.processes}
+    return replace(templates, processes={**templates.processes, **missing})
+
+
+def _edges(
+    templates: Templates, signal: str, backgrounds: Sequence[str], options: FitOptions, lumi_fb: float
+) -> Sequence[float]:
+    chosen: list[float] = choose_edges(
+        templates,
+        signal,
+        backgrounds,
+        lumi_fb=lumi_fb,
+        min_background=options.min_background,
+        max_relative_error=options.max_relative_error,
+        max_bins=options.max_bins,
+    ).tolist()
+    return chosen
+
+
+def _observations(run: RunFolder, templates: Templates) -> list[float]:
+    """Counts of recorded data; they are events, not fb."""
+    counts = templates.total(name for name in run.data if name in templates.processes)[0]
+    if not np.array_equal(counts, np.round(counts)) or counts.min() < 0.0:
+        message = (
+            f"The data of {run.path} ({', '.join(run.data)}) are no counts: recorded events must be filled with "
+            "weight 1. Check the is_data flag of their datasets."
+        )
+        raise HistogramError(message)
+    return [float(x) for x in counts]

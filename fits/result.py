@@ -1,0 +1,112 @@
+"""What a fit gives: the files of the fit folder, and the rows of a short table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from massgap.contracts.writing import write_atomically, write_json
+from massgap.fits.errors import FitError
+from massgap.fits.workspaces.workspace import dump_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["FIT_FORMAT", "SCAN_FORMAT", "FitResult", "write_fit_folder"]
+
+FIT_FORMAT = "massgap-fit/2"
+SCAN_FORMAT = "massgap-scan/2"
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """Everything a fit folder holds.
+
+    Attributes
+    ----------
+    out : Path
+        The fit folder.
+    results, workspace : dict
+        Contents of ``results.json`` and ``workspace.json``.
+    scan : dict or None
+        Content of ``scan.json``, in ``scans`` an entry of
+        :meth:`massgap.fits.scans.threshold_scan.ThresholdScan.as_dict` per histogram and region; None where nothing
+        was scanned.
+    warnings : tuple of str
+        Sentences a user should see, such as an accepted loss.
+    """
+
+    out: Path
+    results: dict[str, Any]
+    workspace: dict[str, Any]
+    scan: dict[str, Any] | None
+    warnings: tuple[str, ...] = ()
+
+    def summary(self) -> list[tuple[str, str]]:
+        """Rows (what, value) of a short table."""
+        r = self.results
+        limit, found, strength = r["upper_limit"], r["discovery"], r["signal_strength"]
+        rows = [("signal", str(r["signal"])), ("luminosity", f"{r['lumi_fb']:g} fb-1")]
+        several = len(r["parts"]) > 1
+        for part in r["parts"]:
+            where = f" in {part['region']}" if several else ""
+            rows.append(("bins", f"{len(part['binning']) - 1} of {part['histogram']}{where}"))
+        rows.append(("expected significance", f"{found['expected_significance']:.2f} sigma"))
+        if found["observed_significance"] is not None:
+            rows.append(("observed significance", f"{found['observed_significance']:.2f} sigma"))
+        percent = f"{100.0 * limit['level']:g} % CLs limit on mu"
+        low, median, high = limit["expected"][1:4]
+        rows.append((f"expected {percent}", f"{median:.3g} (68 %: {low:.3g} to {high:.3g})"))
+        if limit["observed"] is not None:
+            rows.append((f"observed {percent}", f"{limit['observed']:.3g}"))
+        kind = "fitted mu" if strength["on_data"] else "fitted mu (Asimov data, mu = 1)"
+        down = strength["error_down"]
+        interval = f"+{strength['error_up']:.3g}" + (
+            f" -{down:.3g}" if down is not None else " (no lower end)"
+        )
+        rows.append((kind, f"{strength['value']:.3g} {interval}"))
+        scans = [] if self.scan is None else self.scan["scans"]
+        for scan in scans:
+            rows += _scan_rows(scan, named=len(scans) > 1)
+        return rows
+
+
+def write_fit_folder(
+    folder: Path, workspace: Mapping[str, Any], results: Mapping[str, Any], scan: Mapping[str, Any] | None
+) -> None:
+    """Write each file beside its place and move it there, the results last.
+
+    Raises
+    ------
+    FitError
+        If the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Without its results an old folder cannot be taken for a new one.
+        (folder / "results.json").unlink(missing_ok=True)
+        (folder / "scan.json").unlink(missing_ok=True)
+        write_atomically(folder / "workspace.json", dump_workspace(workspace).encode())
+        if scan is not None:
+            write_json(folder / "scan.json", scan, indent=None, default=None, allow_nan=False)
+        write_json(folder / "results.json", results, default=None, allow_nan=False)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        message = f"The fit folder {folder} cannot be written ({reason}). Choose another folder (--out)."
+        raise FitError(message) from error
+
+
+def _scan_rows(scan: Mapping[str, Any], *, named: bool) -> list[tuple[str, str]]:
+    name = f"{scan['histogram']} in {scan['region']}" if named else scan["histogram"]
+    rows = [(f"without a cut on {name}: S, S/(1+B), Asimov", _merits(scan["all_events"]))]
+    best = scan["best"]
+    if best is None:
+        return [*rows, (f"best cut on {name}", "none has enough simulated events")]
+    side = ">=" if scan["options"]["keep"] == "above" else "<"
+    return [*rows, (f"best cut, {name} {side} {best['threshold']:.3g}", _merits(best))]
+
+
+def _merits(row: Mapping[str, float | None]) -> str:
+    values = (row["S"], row["s_over_1pb"], row["asimov"])
+    return ", ".join("-" if value is None else f"{value:.3g}" for value in values)
