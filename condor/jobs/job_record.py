@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.condor.errors import CondorError
 from massgap.condor.submit_file import Job, JobOptions
+from massgap.contracts.writing import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,16 +126,10 @@ class Record:
             "submissions": [asdict(submission) for submission in self.submissions],
             "ended": self.ended,
         }
-        part = self.path.with_name(f"{self.path.name}.part-{os.getpid()}")
         try:
-            with part.open("w") as file:
-                json.dump(content, file, indent=1)
-                file.flush()
-                # After a crash of the machine, too, it must be known what has been submitted.
-                os.fsync(file.fileno())
-            part.replace(self.path)
+            # After a crash of the machine, too, it must be known what has been submitted.
+            write_json(self.path, content, default=None)
         except OSError as error:
-            part.unlink(missing_ok=True)
             msg = f"{self.path}: cannot be written ({error.strerror or error}); make room or choose another folder"
             raise CondorError(msg) from error
 

@@ -11,6 +11,7 @@ import tarfile
 from pathlib import Path
 
 from massgap.condor.errors import CondorError
+from massgap.contracts.writing import replacing
 
 __all__ = ["pack_code"]
 
@@ -41,10 +42,10 @@ def pack_code(package: str | Path, archive: str | Path) -> Path:
     if not (package / "__init__.py").is_file():
         msg = f"{package}: is not a folder with a Python package, so it cannot be sent along with jobs"
         raise CondorError(msg)
-    part = archive.with_name(f"{archive.name}.part-{os.getpid()}")
     try:
         # Names and times stay out of the header of the compression, too.
         with (
+            replacing(archive) as part,
             part.open("wb") as raw,
             gzip.GzipFile("", "wb", 6, raw, 0) as packed,
             tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
@@ -55,9 +56,7 @@ def pack_code(package: str | Path, archive: str | Path) -> Path:
                 info.size, info.mode = path.stat().st_size, 0o644
                 with path.open("rb") as content:
                     tar.addfile(info, content)
-        part.replace(archive)
     except OSError as error:
-        part.unlink(missing_ok=True)
         msg = f"{archive}: the code could not be packed ({error.strerror or error})"
         raise CondorError(msg) from error
     return archive

@@ -11,6 +11,7 @@ import tarfile
 from pathlib import Path
 
 from massgap.condor.errors import CondorError
+from massgap.contracts.writing import replacing
 
 __all__ = ["environment_digest", "pack_environment"]
 
@@ -64,14 +65,9 @@ def pack_environment(
     try:
         if not kept.is_file():
             kept.parent.mkdir(parents=True, exist_ok=True)
-            part = kept.with_name(f"{kept.name}.part-{os.getpid()}")
-            try:
-                with tarfile.open(part, "w:gz", compresslevel=1) as tar:
-                    for path in sorted(root.iterdir()):
-                        tar.add(path, path.name, filter=_wanted)
-                part.replace(kept)
-            finally:
-                part.unlink(missing_ok=True)
+            with replacing(kept) as part, tarfile.open(part, "w:gz", compresslevel=1) as tar:
+                for path in sorted(root.iterdir()):
+                    tar.add(path, path.name, filter=_wanted)
         archive.unlink(missing_ok=True)
         try:
             os.link(kept, archive)

@@ -11,7 +11,6 @@ Every fault is reported with the dataset and the key it stands in. Nothing here 
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import gzip
 import itertools
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from massgap.contracts.errors import FilesetError
+from massgap.contracts.writing import write_json
 
 #: Keys that coffea's runner writes into a chunk's metadata itself (coffea 2026.9, processor/executor.py).
 RESERVED_KEYS = frozenset(
@@ -288,20 +288,15 @@ def write_fileset(
         for key in ("files", "known"):
             if key in entry:
                 entry[key] = {_relative(file, folder): about for file, about in entry[key].items()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(checked, indent=1, allow_nan=False) + "\n")
-        temporary.replace(path)
+        write_json(path, checked, default=None, allow_nan=False)
     except (TypeError, ValueError) as error:
         msg = f"fileset {path} holds metadata that JSON cannot express: {error}"
         raise FilesetError(msg) from None
     except OSError as error:
         msg = f"fileset {path} cannot be written: {error.strerror}"
         raise FilesetError(msg) from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
     return path
 
 

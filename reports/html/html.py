@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import html
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from massgap.contracts.writing import write_atomically
 from massgap.reports.errors import ReportError
 
 if TYPE_CHECKING:
@@ -173,10 +173,7 @@ def write_page(path: Path, text: str) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Written beside and moved: an interruption never leaves half a page.
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        write_atomically(path, text.encode())
     except OSError as error:
         message = (
             f"the report cannot be written to {path} ({error.strerror}): choose another file with --out."

@@ -7,7 +7,6 @@ Blocks are plain files, about 1 kB per event, to be deleted when they are done.
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from massgap.contracts.writing import write_atomically
 from massgap.samples.errors import LheError
 from massgap.samples.lhe.stream import CutShortError, is_gzip, pieces
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Collection, Iterator
 
     from massgap.samples.lhe.file import LheFile
@@ -205,13 +206,9 @@ def _write(lhe: LheFile, text: bytes, first: int, n: int, target: Path, keep_slh
         text,
         b"\n</LesHouchesEvents>\n",
     ]
-    part = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        with part.open("wb") as file:
-            file.writelines(parts)
-        part.replace(target)
+        write_atomically(target, b"".join(parts))
     except OSError as error:
-        part.unlink(missing_ok=True)
         msg = f"{target} cannot be written: {error.strerror}"
         raise LheError(msg) from None
     return LheBlock(target, first, n, float(weights.astype(np.float64).sum()))

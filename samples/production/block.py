@@ -6,10 +6,8 @@ settings alone, not on the number of workers.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
-import os
 import time
 import zlib
 from dataclasses import asdict
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap.contracts.writing import replacing
 from massgap.samples.detector.response import load_card
 from massgap.samples.errors import GenerationError
 from massgap.samples.pythia.driver import Generated, generate_block
@@ -59,7 +58,6 @@ def run_block(task: Task) -> dict[str, Any]:
 
     process = task.process
     path = Path(task.path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp")
     card = load_card(task.options.card)
     key = [task.seed, zlib.crc32(process.name.encode()), task.tranche, task.block]
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
@@ -69,7 +67,10 @@ def run_block(task: Task) -> dict[str, Any]:
     clock = {"generator": 0.0, "record": 0.0, "fastjet": 0.0, "detector": 0.0, "writing": 0.0}
     muon_pt = process.filter.muon_pt if process.filter is not None else 0.0
     try:
-        with NanoWriter(temporary, form=task.options.form, variations=_variations(task)) as writer:
+        with (
+            replacing(path) as part,
+            NanoWriter(part, form=task.options.form, variations=_variations(task)) as writer,
+        ):
             mark = time.process_time()
             for record in _records(task, totals):
                 mark = _lap(clock, "generator", mark)
@@ -110,16 +111,12 @@ def run_block(task: Task) -> dict[str, Any]:
                 "cpu_s": {name: round(seconds, 3) for name, seconds in clock.items()},
             }
             writer.finish(json.dumps(summary))
-        temporary.replace(path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             msg = f"the disk is full: {path} could not be written. Complete blocks are kept; free some space and run again"
             raise GenerationError(msg) from None
         msg = f"{path} could not be written: {error.strerror or error}"
         raise GenerationError(msg) from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
     return summary
 
 

@@ -163,7 +163,7 @@ def produce(
     try:
         _run(todo, workers, summaries, sum(task.events for task in tasks), progress)
     finally:
-        for leftover in out.glob("*/.block_*.tmp"):
+        for leftover in out.glob("*/.block_*.part"):
             leftover.unlink(missing_ok=True)
         fileset = fileset_of(chosen, tasks, summaries)
         if fileset:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from massgap.contracts.writing import write_json
 
 if TYPE_CHECKING:
     from massgap.samples.processes.process import Process, Tranche
@@ -140,12 +140,6 @@ def write_rates(
                 if not row["written"]
                 else "left out until its process has events of every tranche"
             )
-    temporary = out / f".generation.{os.getpid()}.tmp"
     # the numbers are a convenience: a full disk has been told already
     with contextlib.suppress(OSError):
-        temporary.write_text(
-            json.dumps({"format": "massgap-generation/1", "datasets": datasets}, indent=1) + "\n"
-        )
-        temporary.replace(out / "generation.json")
-    with contextlib.suppress(OSError):
-        temporary.unlink(missing_ok=True)
+        write_json(out / "generation.json", {"format": "massgap-generation/1", "datasets": datasets})

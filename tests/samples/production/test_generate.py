@@ -287,7 +287,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, monkeypatch):
         generate("WW", tmp_path / "parts", events=60, workers=1, progress=stop)
     done = blocks(tmp_path / "parts")
     assert len(done) == 5
-    assert not list((tmp_path / "parts").rglob("*.tmp"))
+    assert not list((tmp_path / "parts").rglob(".block_*"))
     partial = load_fileset(tmp_path / "parts" / "fileset.json")
     assert sum(entry["metadata"]["n_generated"] for entry in partial.values()) < 60
     assert not all(entry["metadata"]["complete"] for entry in partial.values())
