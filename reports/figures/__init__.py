@@ -6,15 +6,14 @@ back. Nothing here touches pyplot's global state.
 
 from __future__ import annotations
 
-from massgap.reports.figures.distributions import endpoint, nminus1, stacked
-from massgap.reports.figures.fitted import fitted_score, pulls, upper_limit
+from massgap.reports.figures.distributions import nminus1, shapes, stacked
+from massgap.reports.figures.fitted import fitted_bins, pulls, upper_limit
 from massgap.reports.figures.scores import residual_cross_section, score_density, threshold_scan
 from massgap.reports.figures.style import render, style
 from massgap.reports.figures.training import importances, loss_curves, roc
 
 __all__ = [
-    "endpoint",
-    "fitted_score",
+    "fitted_bins",
     "importances",
     "loss_curves",
     "nminus1",
@@ -23,6 +22,7 @@ __all__ = [
     "residual_cross_section",
     "roc",
     "score_density",
+    "shapes",
     "stacked",
     "style",
     "threshold_scan",

@@ -1,86 +1,66 @@
-"""The fit: the score in its bins, the expected limit, and pulls."""
+"""The fit: events in its bins, the expected limit, and pulls."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import mplhep
 import numpy as np
-from matplotlib.patches import Patch
 
-from massgap.reports.figures.labels import plottable, process_colours, process_label
+from massgap.reports.figures.labels import axis_label, plottable, process_colours, process_label
+from massgap.reports.figures.stack import draw_stack
 from massgap.reports.figures.style import legend_above, log_range, new_figure, nothing, style, thin_log_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from massgap.contracts.description import Description
 
-def fitted_score(
-    results: Mapping[str, Any], *, masses: Mapping[str, Mapping[str, float]] | None = None
+
+def fitted_bins(
+    results: Mapping[str, Any],
+    part: int = 0,
+    *,
+    description: Description | None = None,
+    masses: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Figure:
     """Draw the expected events in the fit's bins, which are drawn equally wide.
 
     Parameters
     ----------
     results
-        ``results.json`` of a fit: ``binning``, ``yields`` and ``stat_errors`` per sample,
-        ``signal``, ``backgrounds``, ``lumi_fb``.
+        ``results.json`` of a fit: ``signal``, ``backgrounds``, ``lumi_fb``, and ``parts``, each with ``observable``,
+        ``binning``, ``yields`` and ``stat_errors`` per sample.
+    part
+        Which of the parts, of a fit of several regions.
+    description, masses
+        As in :func:`massgap.reports.figures.distributions.stacked`.
     """
-    edges = [float(edge) for edge in results["binning"]]
+    fitted = results["parts"][part]
+    edges = [float(edge) for edge in fitted["binning"]]
     bins = np.arange(len(edges), dtype=float)
-    yields = {name: np.asarray(values, dtype=float) for name, values in results["yields"].items()}
+    yields = {name: np.asarray(values, dtype=float) for name, values in fitted["yields"].items()}
     signal = str(results["signal"])
-    backgrounds = sorted(
-        (b for b in results["backgrounds"] if b in yields), key=lambda b: (yields[b].sum(), b)
-    )
-    errors = {
-        name: np.asarray(values, dtype=float) for name, values in results.get("stat_errors", {}).items()
-    }
-    colours = process_colours([*backgrounds, signal], [signal])
+    stack = {name: yields[name] for name in results["backgrounds"] if name in yields}
+    colours = process_colours([*stack, signal], [signal], description)
     zero = np.zeros(len(bins) - 1)
-    total = zero + sum((yields[b] for b in backgrounds), zero)
-    error = np.sqrt(zero + sum((errors[b] ** 2 for b in backgrounds if b in errors), zero))
+    total = sum(stack.values(), zero)
+    errors = fitted.get("stat_errors") or {}
+    error = np.sqrt(sum((np.asarray(errors[b], dtype=float) ** 2 for b in stack if b in errors), zero))
+
+    def label(process: str) -> str:
+        return process_label(process, description, (masses or {}).get(process))
+
     with style():
         figure, (main, ratio) = new_figure(3.9, rows=(3, 1))
-        handles, labels = [], []
-        if backgrounds:
-            mplhep.histplot(
-                [yields[b] for b in backgrounds],
-                bins,
-                stack=True,
-                histtype="fill",
-                color=[colours[b] for b in backgrounds],
-                ax=main,
-                flow="none",
-            )
-            for name in reversed(backgrounds):
-                # Not the artists that were drawn: mplhep returns those of a stack in reverse.
-                handles.append(Patch(facecolor=colours[name]))
-                labels.append(process_label(name))
-            handles.append(
-                main.stairs(
-                    total + error,
-                    bins,
-                    baseline=np.maximum(total - error, 0),
-                    fill=True,
-                    facecolor="none",
-                    edgecolor="#30363c",
-                    hatch="//////",
-                    linewidth=0,
-                )
-            )
-            labels.append("MC stat.")
+        handles, labels = draw_stack(main, bins, stack, error, colours, label)
         if signal in yields:
             handles.insert(0, main.stairs(yields[signal], bins, color=colours[signal], lw=2))
-            labels.insert(0, process_label(signal, (masses or {}).get(signal)))
-            usable = total > 0
-            ratio.stairs(
-                np.where(usable, yields[signal] / np.where(usable, total, 1), np.nan),
-                bins,
-                color=colours[signal],
-            )
+            labels.insert(0, label(signal))
+            over = np.where(total > 0, yields[signal] / np.where(total > 0, total, 1), np.nan)
+            ratio.stairs(over, bins, color=colours[signal])
         limits = log_range([total, yields.get(signal, zero)])
         if limits is None:
             nothing(main, "no events")
@@ -91,14 +71,19 @@ def fitted_score(
         main.set_ylabel(f"Events at {results['lumi_fb']:g} fb$^{{-1}}$")
         ratio.set_ylabel("S / B", loc="center")
         ratio.set_ylim(bottom=0)
-        ratio.set_xlim(bins[0], bins[-1])
-        step = -(-len(edges) // 11)
-        ratio.minorticks_off()
-        main.tick_params(axis="x", which="minor", bottom=False)
-        ratio.set_xticks(bins[::step], [f"{edge:.3g}" for edge in edges[::step]])
-        ratio.set_xlabel("Score (bins of the fit)")
+        _number_bins(main, ratio, edges)
+        ratio.set_xlabel(f"{axis_label(str(fitted['observable']), description)} (bins of the fit)")
         legend_above(figure, handles, labels, columns=4)
     return figure
+
+
+def _number_bins(main: Axes, ratio: Axes, edges: Sequence[float]) -> None:
+    """Write the edges of bins that are drawn equally wide, about ten of them."""
+    step = -(-len(edges) // 11)
+    ratio.set_xlim(0, len(edges) - 1)
+    ratio.minorticks_off()
+    main.tick_params(axis="x", which="minor", bottom=False)
+    ratio.set_xticks(range(0, len(edges), step), [f"{edge:.3g}" for edge in edges[::step]])
 
 
 def upper_limit(limit: Mapping[str, Any]) -> Figure:

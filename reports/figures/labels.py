@@ -1,81 +1,39 @@
-"""Names for people: processes, features, and the groups in which the report shows them.
+"""Names for people: processes, observables, regions, and the groups in which a report shows them.
 
-The labels of features come from the analysis itself (``massgap.selections.slepton.features``);
-whatever is not known there keeps the label of its histogram's axis, so that every analysis'
-histograms can be shown.
+All come out of the run's own description; what it does not describe keeps its name, or the label of its
+histogram's axis, so that the histograms of any processor can be shown.
 """
 
 from __future__ import annotations
 
-import importlib
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING
 
-PROCESS_LABELS = {
-    "mumu": r"$\mu\mu$",
-    "tautau": r"$\tau\tau$",
-    "tt": r"$t\bar{t}$",
-    "WW": "WW",
-    "ZZ": "ZZ",
-    "WZ": "WZ",
-}
+from massgap.contracts.description import Description
 
-# A process keeps its colour in every figure. The six known backgrounds, then spares for others;
-# the reds are left to signals.
-PROCESS_COLOURS = {
-    "tt": "#3f90da",
-    "WW": "#ffa90e",
-    "tautau": "#832db6",
-    "mumu": "#94a4a2",
-    "WZ": "#a96b59",
-    "ZZ": "#5fb8bd",
-}
-SPARE_COLOURS = ("#b9ac70", "#717581", "#2e8b57", "#d48fc7", "#4b5fd1", "#8fa31e")
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+# A process keeps its colour in every figure; the reds are left to signals.
+COLOURS = (
+    "#3f90da",
+    "#ffa90e",
+    "#832db6",
+    "#94a4a2",
+    "#a96b59",
+    "#5fb8bd",
+    "#b9ac70",
+    "#717581",
+    "#2e8b57",
+    "#d48fc7",
+    "#4b5fd1",
+    "#8fa31e",
+)
 SIGNAL_COLOURS = ("#bd1f01", "#e0487a", "#7a0018", "#ff6a3d")
-
-# Table II of the slepton paper, in its order.
-FEATURE_GROUPS: dict[str, tuple[str, ...]] = {
-    "Invariant masses": ("m_ll", "m_j"),
-    "Mass-like constructions": ("mt2_0", "mt2_100", "m_tautau"),
-    "Transverse scales": ("met", "ht", "meff"),
-    "Transverse momentum values": ("pt_l1", "pt_l2", "pt_j"),
-    "Scale ratios": ("ratio_mt2", "pt_l1_over_met", "pt_l2_over_met", "pt_j_over_met"),
-    "Azimuthal angular separations": (
-        "dphi_l1_met",
-        "dphi_l2_met",
-        "dphi_j_met",
-        "dphi_l1_l2",
-        "dphi_l1_j",
-        "dphi_l2_j",
-    ),
-    "Rapidity separations": ("cos_theta_star", "tanh_deta_l1_j", "tanh_deta_l2_j"),
-    "Rapidity values": ("eta_l1", "eta_l2", "eta_j"),
-}
 OTHER_GROUP = "Other distributions"
 
-SELECTION_LABELS = {"topology": "before the pre-cuts", "precuts": "after the pre-cuts"}
-
-
-@dataclass(frozen=True)
-class FeatureLabel:
-    """What is written at a feature's axis, with its unit, and what it is in words."""
-
-    axis: str
-    description: str
-
-
-@lru_cache(maxsize=1)
-def _known_features() -> dict[str, Any]:
-    try:
-        module = importlib.import_module("massgap.selections.slepton.features")
-    except ImportError:
-        return {}
-    features: Any = getattr(module, "FEATURES", ())
-    values: Iterable[Any] = features.values() if isinstance(features, Mapping) else features
-    return {feature.name: feature for feature in values}
+NOTHING = Description()
 
 
 @lru_cache(maxsize=1024)
@@ -99,46 +57,118 @@ def plottable(text: str) -> str:
     return text
 
 
-def feature_label(name: str, axis_label: str = "") -> FeatureLabel:
-    """Return the label of a feature, or that of its histogram's axis if the feature is unknown."""
-    feature = _known_features().get(name)
-    if feature is None:
-        return FeatureLabel(plottable(axis_label or name), "")
-    unit = f" [{feature.unit}]" if feature.unit and feature.unit not in {"1", "rad"} else ""
-    return FeatureLabel(plottable(f"{feature.label}{unit}"), str(getattr(feature, "description", "")))
+def axis_label(name: str, description: Description | None = None, otherwise: str = "") -> str:
+    """Return what is written at the axis of an observable or score.
+
+    Parameters
+    ----------
+    name
+        The observable, or the column of a score.
+    description
+        The run's own.
+    otherwise
+        What is written where the description does not say it, for instance the label of the histogram's axis.
+
+    Examples
+    --------
+    >>> from massgap.contracts.description import Feature
+    >>> axis_label("met", Description(features=(Feature("met", "MET", "GeV"),))), axis_label("met")
+    ('MET [GeV]', 'met')
+    """
+    description = description or NOTHING
+    feature = description.feature(name)
+    if feature.label:
+        return plottable(feature.axis_label)
+    score = next((score.label for score in description.scores if score.column == name), "")
+    return plottable(score or otherwise or feature.axis_label)
 
 
-def process_label(process: str, masses: Mapping[str, float] | None = None) -> str:
-    """Return the label of a process in figures.
+def region_label(name: str, description: Description | None = None) -> str:
+    """Return what a region is called in captions.
 
-    >>> process_label("slepton_110_80", {"m_slepton": 110.0, "m_lsp": 80.0})
+    >>> region_label("sr"), region_label("")
+    ('sr', '')
+    """
+    return (description or NOTHING).region(name).label or name
+
+
+def process_label(
+    process: str, description: Description | None = None, masses: Mapping[str, float] | None = None
+) -> str:
+    """Return the label of a process in figures; a signal's masses are part of it.
+
+    >>> process_label("pair_110_80", masses={"m_parent": 110.0, "m_lsp": 80.0})
     'signal (110, 80)'
     """
+    known = (description or NOTHING).processes.get(process)
+    label = known.label if known else ""
     if masses:
-        return f"signal ({', '.join(f'{mass:g}' for mass in masses.values())})"
-    return PROCESS_LABELS.get(process) or plottable(process)
+        return plottable(f"{label or 'signal'} ({', '.join(f'{mass:g}' for mass in masses.values())})")
+    return plottable(label or process)
 
 
-def process_colours(processes: Iterable[str], signals: Iterable[str] = ()) -> dict[str, str]:
-    """Return one colour per process, the same in every figure of a report."""
-    colours: dict[str, str] = {}
+def process_colours(
+    processes: Iterable[str], signals: Iterable[str] = (), description: Description | None = None
+) -> dict[str, str]:
+    """Return one colour per process, the same in every figure of a report.
+
+    Parameters
+    ----------
+    processes, signals
+        Names; signals take their colours in the order given.
+    description
+        Colours that it gives to processes hold; others take what is left of the palette.
+    """
+    described = {name: shown.color for name, shown in (description or NOTHING).processes.items()}
     signals = list(signals)
-    for index, signal in enumerate(signals):
-        colours[signal] = SIGNAL_COLOURS[index % len(SIGNAL_COLOURS)]
+    colours = {
+        name: described.get(name) or SIGNAL_COLOURS[index % len(SIGNAL_COLOURS)]
+        for index, name in enumerate(signals)
+    }
+    palette = [colour for colour in COLOURS if colour not in described.values()] or list(COLOURS)
     spare = 0
     for process in sorted(set(processes) - set(signals)):
-        if process in PROCESS_COLOURS:
-            colours[process] = PROCESS_COLOURS[process]
-        else:
-            colours[process] = SPARE_COLOURS[spare % len(SPARE_COLOURS)]
-            spare += 1
+        colours[process] = described.get(process) or palette[spare % len(palette)]
+        spare += not described.get(process)
     return colours
 
 
-def grouped_features(names: Iterable[str]) -> dict[str, list[str]]:
-    """Sort histogram names into the groups of Table II; strangers come last, in their own order."""
+def grouped_features(names: Iterable[str], description: Description | None = None) -> dict[str, list[str]]:
+    """Sort names of histograms into the groups of the description; strangers come last, in their own order.
+
+    >>> grouped_features(["b", "a"])
+    {'Other distributions': ['b', 'a']}
+    """
     names = list(names)
-    groups = {group: [name for name in members if name in names] for group, members in FEATURE_GROUPS.items()}
-    known = {name for members in FEATURE_GROUPS.values() for name in members}
-    groups[OTHER_GROUP] = [name for name in names if name not in known]
-    return {group: members for group, members in groups.items() if members}
+    groups: dict[str, list[str]] = {}
+    for feature in (description or NOTHING).features:
+        if feature.name in names:
+            groups.setdefault(feature.group or "Observables", []).append(feature.name)
+    known = {name for members in groups.values() for name in members}
+    strangers = [name for name in names if name not in known]
+    return {**groups, OTHER_GROUP: strangers} if strangers else groups
+
+
+def ordered_regions(names: Iterable[str], description: Description | None = None) -> dict[str, list[str]]:
+    """Sort regions by channel, in the order of the description; strangers come last, in their own order.
+
+    Returns
+    -------
+    dict
+        Channel -> its regions, the widest first; the channel "" holds those that are not described.
+
+    Examples
+    --------
+    >>> ordered_regions(["sr", "all"])
+    {'': ['sr', 'all']}
+    """
+    names = list(names)
+    channels: dict[str, list[str]] = {}
+    for region in (description or NOTHING).regions:
+        if region.name in names:
+            channels.setdefault(region.channel, []).append(region.name)
+    known = {name for members in channels.values() for name in members}
+    for name in names:
+        if name not in known:
+            channels.setdefault("", []).append(name)
+    return channels

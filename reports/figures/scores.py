@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.reports.figures.labels import process_colours, process_label
+from massgap.reports.figures.labels import axis_label, process_colours, process_label
 from massgap.reports.figures.spectra import spectra
 from massgap.reports.figures.style import legend_above, log_range, new_figure, nothing, style, thin_log_ticks
 
@@ -15,32 +15,40 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from massgap.contracts.description import Description
+
 
 def score_density(
     histogram: Any,
     *,
     signals: Sequence[str] = (),
+    region: str | None = None,
     fold: int | None = None,
     bins: int = 25,
+    description: Description | None = None,
     masses: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Figure:
-    """Draw the score of every process, each normalised to the area one (the paper's Fig. 2).
+    """Draw the score of every process, each normalised to the area one.
 
     Parameters
     ----------
     histogram
-        The run's ``score`` histogram.
+        A run's histogram of a score.
+    region
+        The region to take; may be left out where there is only one.
     fold
         The held-out fold to take; None takes all events, each scored by the model that has not
         seen it.
     bins
-        Number of bins to draw; the histogram's 400 are merged.
+        Number of bins to draw; those of the histogram are merged.
+    description, masses
+        As in :func:`massgap.reports.figures.distributions.stacked`.
     """
-    drawn = spectra(histogram, fold=fold)
+    drawn = spectra(histogram, region=region, fold=fold)
     drawn = drawn.merged(max(1, (len(drawn.edges) - 1) // bins))
     width = np.diff(drawn.edges)
     processes = [*[s for s in signals if s in drawn.values], *sorted(set(drawn.values) - set(signals))]
-    colours = process_colours(processes, signals)
+    colours = process_colours(processes, signals, description)
     with style():
         figure, (axes,) = new_figure(3.4)
         handles, labels, densities = [], [], []
@@ -62,7 +70,7 @@ def score_density(
                     zorder=3 if is_signal else 2,
                 )
             )
-            labels.append(process_label(process, (masses or {}).get(process)))
+            labels.append(process_label(process, description, (masses or {}).get(process)))
         limits = log_range(densities, decades=4)
         if limits is None:
             nothing(axes, "no events with a score")
@@ -71,7 +79,7 @@ def score_density(
             axes.set_ylim(*limits)
             thin_log_ticks(axes)
         axes.set_xlim(drawn.edges[0], drawn.edges[-1])
-        axes.set_xlabel("Score")
+        axes.set_xlabel(axis_label(drawn.name, description, drawn.axis_label))
         axes.set_ylabel("Density, each of area 1")
         legend_above(figure, handles, labels, columns=4)
     return figure
@@ -82,9 +90,10 @@ def residual_cross_section(
     cross_sections: Mapping[str, Sequence[float]],
     *,
     signals: Sequence[str] = (),
+    description: Description | None = None,
     masses: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Figure:
-    """Draw the cross section with a score above a threshold, per process (the paper's Fig. 1).
+    """Draw the cross section with a score above a threshold, per process.
 
     Parameters
     ----------
@@ -92,9 +101,11 @@ def residual_cross_section(
         Score thresholds, shape (n,).
     cross_sections
         Per process, in fb, shape (n,).
+    signals, description, masses
+        As in :func:`massgap.reports.figures.distributions.stacked`.
     """
     processes = [*[s for s in signals if s in cross_sections], *sorted(set(cross_sections) - set(signals))]
-    colours = process_colours(processes, signals)
+    colours = process_colours(processes, signals, description)
     x = np.asarray(threshold, dtype=float)
     with style():
         figure, (axes,) = new_figure(3.4)
@@ -114,7 +125,7 @@ def residual_cross_section(
                     drawstyle="steps-post",
                 )[0]
             )
-            labels.append(process_label(process, (masses or {}).get(process)))
+            labels.append(process_label(process, description, (masses or {}).get(process)))
         limits = log_range(curves, decades=5)
         if limits is None:
             nothing(axes, "no events with a score")
@@ -122,7 +133,7 @@ def residual_cross_section(
             axes.set_yscale("log")
             axes.set_ylim(*limits)
             thin_log_ticks(axes)
-        axes.set_xlim(0, 1)
+        axes.set_xlim(*_reach(x))
         axes.set_xlabel("Score threshold")
         axes.set_ylabel("Cross section above threshold [fb]")
         legend_above(figure, handles, labels, columns=4)
@@ -130,21 +141,21 @@ def residual_cross_section(
 
 
 def residual_from_histogram(
-    histogram: Any, fold: int | None = None
+    histogram: Any, fold: int | None = None, *, region: str | None = None
 ) -> tuple[list[float], dict[str, list[float]]]:
     """Return thresholds and the cross section above each, per process, from a score histogram.
 
     A single fold holds a part of the sample and is not scaled up here.
     """
-    drawn = spectra(histogram, fold=fold)
+    drawn = spectra(histogram, region=region, fold=fold)
     above = {process: content[::-1].cumsum()[::-1].tolist() for process, content in drawn.values.items()}
     return drawn.edges[:-1].tolist(), above
 
 
 def threshold_scan(
-    scan: Mapping[str, Any], *, lumi_fb: float | None = None, minimum_ratio: float | None = 0.15
+    scan: Mapping[str, Any], *, lumi_fb: float | None = None, minimum_ratio: float | None = None
 ) -> Figure:
-    """Draw S, S/(1+B) and the Asimov significance against the score threshold (the paper's Fig. 3).
+    """Draw S, S/(1+B) and the Asimov significance against the score threshold.
 
     Parameters
     ----------
@@ -152,7 +163,7 @@ def threshold_scan(
         One entry of ``scan.json``: ``threshold``, ``S``, ``s_over_1pb``, ``asimov`` and the
         smoothed ``S_smooth``, ``s_over_1pb_smooth``, ``asimov_smooth``, each of shape (n,).
     minimum_ratio
-        The S/(1+B) from which on the paper quotes thresholds, drawn as a line.
+        The S/(1+B) from which on thresholds are quoted, drawn as a line.
 
     Returns
     -------
@@ -181,8 +192,15 @@ def threshold_scan(
             panel.yaxis.set_label_coords(-0.12, 0.5)
             if key == "s_over_1pb" and minimum_ratio is not None:
                 panel.axhline(minimum_ratio, color="#56606a", lw=0.8, ls=":")
-        axes[0].set_xlim(0, 1)
+        axes[0].set_xlim(*_reach(x))
         axes[-1].set_xlabel("Score threshold")
         title = "smoothed" if lumi_fb is None else f"smoothed, {lumi_fb:g} fb$^{{-1}}$"
         legend_above(figure, [line, raw_shade], [title, "raw histogram"], columns=2)
     return figure
+
+
+def _reach(thresholds: np.ndarray) -> tuple[float, float]:
+    """The range of a score, from the lower edges of its bins."""
+    if len(thresholds) < 2:
+        return 0.0, 1.0
+    return float(thresholds[0]), float(2 * thresholds[-1] - thresholds[-2])

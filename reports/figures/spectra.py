@@ -13,7 +13,7 @@ from massgap.reports.errors import UnreadableInput
 FloatArray = npt.NDArray[np.float64]
 
 # Axes that choose something, as opposed to the one that is drawn.
-CHOOSING_AXES = ("process", "channel", "selection", "variation", "fold")
+CHOOSING_AXES = ("process", "region", "variation", "fold")
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,9 @@ class Spectra:
         )
 
 
-def selections(histogram: Any) -> list[str]:
-    """Return the categories of the selection axis, in the order topology, pre-cuts, others."""
-    if "selection" not in histogram.axes.name:
-        return []
-    order = {"topology": 0, "precuts": 1}
-    return sorted(histogram.axes["selection"], key=lambda name: (order.get(name, 2), name))
+def regions(histogram: Any) -> list[str]:
+    """Return the categories of the axis ``region``, none without that axis."""
+    return [str(name) for name in histogram.axes["region"]] if "region" in histogram.axes.name else []
 
 
 def folds(histogram: Any) -> list[int]:
@@ -78,80 +75,83 @@ def folds(histogram: Any) -> list[int]:
     return [int(fold) for fold in histogram.axes["fold"]] if "fold" in histogram.axes.name else []
 
 
+def drawn_axes(histogram: Any) -> list[str]:
+    """Return the names of the axes that are observables."""
+    return [name for name in histogram.axes.name if name not in CHOOSING_AXES]
+
+
 def spectra(
-    histogram: Any,
-    *,
-    selection: str | None = None,
-    variation: str = "nominal",
-    channel: str | None = None,
-    fold: int | None = None,
+    histogram: Any, *, region: str | None = None, variation: str = "nominal", fold: int | None = None
 ) -> Spectra:
     """Return one distribution per process.
 
     Parameters
     ----------
     histogram
-        `hist.Hist` with Weight storage, a ``process`` axis, any of the axes ``channel``,
-        ``selection``, ``variation``, ``fold``, and exactly one more axis, which is drawn.
-    selection, variation
-        The category to take.
-    channel, fold
-        The category to take; None adds all up.
+        `hist.Hist` with Weight storage, a ``process`` axis, any of the axes ``region``, ``variation``, ``fold``, and
+        exactly one more axis, which is drawn.
+    region, variation
+        The category to take; ``region`` may be left out where there is only one.
+    fold
+        The held-out fold to take; None adds all up.
 
     Raises
     ------
     UnreadableInput
-        If the axes are not those.
+        If the axes are not those, or the category is not there.
     """
     names = list(histogram.axes.name)
-    drawn = [name for name in names if name not in CHOOSING_AXES]
+    drawn = drawn_axes(histogram)
     if "process" not in names or len(drawn) != 1:
         message = (
             f"a histogram with the axes {', '.join(names) or 'none'} cannot be drawn: "
             "it needs the axis process and exactly one axis of values."
         )
         raise UnreadableInput(message)
-    wanted: dict[str, Any] = {
-        "selection": selection,
-        "variation": variation,
-        "channel": channel,
-        "fold": fold,
-    }
+    if region is None and len(regions(histogram)) == 1:
+        region = regions(histogram)[0]
+    elif region is None and "region" in names:
+        message = f"the histogram of {drawn[0]} has several regions; choose one with region=: {', '.join(regions(histogram))}."
+        raise UnreadableInput(message)
     # values(flow=True) keeps the bins outside the range; they are cut off by name below.
     values = np.asarray(histogram.values(flow=True), dtype=float)
     variances = histogram.variances(flow=True)
     variances = np.abs(values) if variances is None else np.asarray(variances, dtype=float)
+    wanted = {"region": region, "variation": variation, "fold": fold}
     for position in reversed(range(len(names))):
-        name, axis = names[position], histogram.axes[position]
-        if name not in wanted:
-            continue
-        offset = 1 if axis.traits.underflow else 0
-        category = wanted[name]
-        if category is None:
-            inside = range(offset, offset + len(axis))
-            values = values.take(inside, axis=position).sum(axis=position)
-            variances = variances.take(inside, axis=position).sum(axis=position)
-            continue
-        if category not in list(axis):
-            message = f"the histogram's axis {name} has no {category!r}, only {', '.join(map(str, axis))}."
-            raise UnreadableInput(message)
-        index = offset + list(axis).index(category)
-        values = values.take(index, axis=position)
-        variances = variances.take(index, axis=position)
-    process_first = names.index("process") < names.index(drawn[0])
-    if not process_first:
+        if names[position] in wanted:
+            index = _index(histogram.axes[position], wanted[names[position]])
+            values, variances = _taken(values, index, position), _taken(variances, index, position)
+    if names.index("process") > names.index(drawn[0]):
         values, variances = values.T, variances.T
     axis = histogram.axes[drawn[0]]
     first = 1 if axis.traits.underflow else 0
     shown = slice(first, first + len(axis))
-    rows = dict(enumerate(histogram.axes["process"]))
+    rows = {str(process): row for row, process in enumerate(histogram.axes["process"])}
     return Spectra(
         name=drawn[0],
         axis_label=str(axis.label or drawn[0]),
         edges=np.asarray(axis.edges, dtype=float),
-        values={process: values[row, shown] for row, process in rows.items()},
-        variances={process: variances[row, shown] for row, process in rows.items()},
+        values={process: values[row, shown] for process, row in rows.items()},
+        variances={process: variances[row, shown] for process, row in rows.items()},
         outside={
-            process: float(values[row].sum() - values[row, shown].sum()) for row, process in rows.items()
+            process: float(values[row].sum() - values[row, shown].sum()) for process, row in rows.items()
         },
     )
+
+
+def _index(axis: Any, category: str | int | None) -> int | list[int]:
+    """Where a category lies in an array with the bins outside the range; all categories for None."""
+    first = 1 if axis.traits.underflow else 0
+    if category is None:
+        return list(range(first, first + len(axis)))
+    categories = [str(known) for known in axis]
+    if str(category) not in categories:
+        message = f"the histogram's axis {axis.name} has no {category!r}, only {', '.join(categories)}."
+        raise UnreadableInput(message)
+    return first + categories.index(str(category))
+
+
+def _taken(array: FloatArray, index: int | list[int], position: int) -> FloatArray:
+    taken = array.take(index, axis=position)
+    return taken.sum(axis=position) if isinstance(index, list) else taken

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.reports.figures.labels import feature_label
+from massgap.reports.figures.labels import NOTHING, plottable
 from massgap.reports.figures.style import legend_above, log_range, new_figure, nothing, style, thin_log_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from matplotlib.figure import Figure
+
+    from massgap.contracts.description import Description
 
 FOLD_COLOURS = ("#1f6fb5", "#d9730d", "#2a7d3f", "#832db6", "#a96b59", "#56606a")
 
@@ -79,8 +81,10 @@ def loss_curves(folds: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def importances(share: Mapping[str, float], *, title: str = "", most: int = 15) -> Figure:
-    """Draw the share of the total gain that each feature has in a training (the paper's Fig. 4).
+def importances(
+    share: Mapping[str, float], *, title: str = "", most: int = 15, description: Description | None = None
+) -> Figure:
+    """Draw the share of the total gain that each feature has in a training.
 
     Parameters
     ----------
@@ -88,9 +92,14 @@ def importances(share: Mapping[str, float], *, title: str = "", most: int = 15) 
         Share of the total gain per feature; all add up to one.
     most
         Number of features to show; the others are added up in one bar.
+    description
+        The run's own, for labels; names without it.
     """
+    described = description or NOTHING
     ranked = sorted(share.items(), key=lambda item: (-item[1], item[0]))
-    shown = [(feature_label(name).axis.split(" [")[0], part) for name, part in ranked[:most] if part > 0]
+    shown = [
+        (plottable(described.feature(name).label or name), part) for name, part in ranked[:most] if part > 0
+    ]
     rest = [part for _, part in ranked if part > 0][len(shown) :]
     if rest:
         shown.append((f"{len(rest)} others", sum(rest)))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-MINUS = "\u2212"
-
 
 def number(value: float | None, digits: int = 3) -> str:
     """Write a number with `digits` significant digits.

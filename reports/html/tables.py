@@ -38,40 +38,52 @@ class CutflowRow:
     cumulative: float | None
 
 
-def cutflow_rows(cutflow: Mapping[str, Any]) -> dict[str, list[CutflowRow]]:
+def cutflow_rows(cutflow: Mapping[str, Any]) -> dict[str, dict[str, list[CutflowRow]]]:
     """Return the steps of each process of a ``cutflow.json``, with efficiencies.
+
+    Returns
+    -------
+    dict
+        Channel -> process -> its steps in order; the first one is "all events".
 
     Raises
     ------
     UnreadableInput
-        If a process lacks one of the steps.
+        If a process lacks one of the steps of a channel.
     """
-    steps = [str(step) for step in cutflow["steps"]]
-    table: dict[str, list[CutflowRow]] = {}
-    for process in sorted(cutflow["processes"]):
-        entries = {str(entry["step"]): entry for entry in cutflow["processes"][process]}
-        missing = [step for step in steps if step not in entries]
-        if missing:
-            message = f"the cutflow of {process} lacks the step {missing[0]!r}: run the analysis again."
-            raise UnreadableInput(message)
-        rows: list[CutflowRow] = []
-        for step in steps:
-            entry = entries[step]
-            weighted = float(entry["weighted"])
-            before = rows[-1].weighted if rows else 0.0
-            start = rows[0].weighted if rows else 0.0
-            rows.append(
-                CutflowRow(
-                    step=step,
-                    raw=int(entry["raw"]),
-                    weighted=weighted,
-                    error=math.sqrt(max(0.0, float(entry["variance"]))),
-                    efficiency=weighted / before if before > 0 else None,
-                    cumulative=weighted / start if start > 0 else None,
-                )
-            )
-        table[process] = rows
+    table: dict[str, dict[str, list[CutflowRow]]] = {}
+    for channel in map(str, cutflow["channels"]):
+        found = {
+            str(process): [entry for entry in entries if str(entry["channel"]) == channel]
+            for process, entries in sorted(cutflow["processes"].items())
+        }
+        steps = [str(entry["step"]) for entry in max(found.values(), key=len, default=[])]
+        for process, entries in found.items():
+            missing = [step for step in steps if step not in {str(entry["step"]) for entry in entries}]
+            if missing:
+                message = f"the cutflow of {process} lacks the step {missing[0]!r}: run the analysis again."
+                raise UnreadableInput(message)
+        table[channel] = {process: _rows(entries) for process, entries in found.items()}
     return table
+
+
+def _rows(entries: Sequence[Mapping[str, Any]]) -> list[CutflowRow]:
+    rows: list[CutflowRow] = []
+    for entry in entries:
+        weighted = float(entry["weighted"])
+        before = rows[-1].weighted if rows else 0.0
+        start = rows[0].weighted if rows else 0.0
+        rows.append(
+            CutflowRow(
+                step=str(entry["step"]),
+                raw=int(entry["raw"]),
+                weighted=weighted,
+                error=math.sqrt(max(0.0, float(entry["variance"]))),
+                efficiency=weighted / before if before > 0 else None,
+                cumulative=weighted / start if start > 0 else None,
+            )
+        )
+    return rows
 
 
 def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -98,7 +110,7 @@ def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def cutflow_text(cutflow: Mapping[str, Any]) -> str:
-    """Return a cutflow as plain text, one block per process.
+    """Return a cutflow as plain text, one block per channel and process.
 
     Parameters
     ----------
@@ -108,22 +120,25 @@ def cutflow_text(cutflow: Mapping[str, Any]) -> str:
     Returns
     -------
     str
-        Per process and step: simulated events, cross section in fb with its statistical
-        uncertainty, efficiency with respect to the step before and to the first step.
+        Per step: simulated events, cross section in fb with its statistical uncertainty, efficiency with respect to
+        the step before and to the first step. The channel is named where there are several.
     """
     blocks = []
     unit = str(cutflow.get("unit", "fb"))
-    for process, rows in cutflow_rows(cutflow).items():
-        header = [process, "raw", f"weighted [{unit}]", "of step before", "of first step"]
-        body = [
-            [
-                row.step,
-                f"{row.raw:,}",
-                measured(row.weighted, row.error),
-                percent(row.efficiency),
-                percent(row.cumulative),
+    channels = cutflow_rows(cutflow)
+    for channel, processes in channels.items():
+        for process, rows in processes.items():
+            name = f"{process}, {channel}" if len(channels) > 1 else process
+            header = [name, "raw", f"weighted [{unit}]", "of step before", "of first step"]
+            body = [
+                [
+                    row.step,
+                    f"{row.raw:,}",
+                    measured(row.weighted, row.error),
+                    percent(row.efficiency),
+                    percent(row.cumulative),
+                ]
+                for row in rows
             ]
-            for row in rows
-        ]
-        blocks.append(plain_table(header, body))
+            blocks.append(plain_table(header, body))
     return "\n\n".join(blocks)

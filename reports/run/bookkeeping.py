@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from massgap.reports.html.html import Section, heading, join, paragraph, table, value
+from massgap.reports.html.html import Markup, Section, heading, join, paragraph, table, value
 from massgap.reports.run.settings import plain_rows
 
 if TYPE_CHECKING:
@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 MOST_CHUNKS = 200
 
 
+COUNTS = ("Expected", "Processed", "Failed", "Missing")
+WEIGHTS = ("Weights expected", "Weights processed", "Weights lost")
+
+
 def ledger_section(inputs: Inputs) -> Section:
-    """Return the ledger per dataset and the chunks that were lost."""
+    """Return the ledger per dataset and the files and chunks that were lost."""
     ledger = inputs.ledger
     rows: list[list[object]] = []
     for dataset, entry in sorted(ledger.get("datasets", {}).items()):
@@ -27,69 +31,70 @@ def ledger_section(inputs: Inputs) -> Section:
                 *[value(w, "-" if w is None else f"{w:,.8g}") for w in weights],
             ]
         )
-    header = [
-        "Dataset",
-        "Expected",
-        "Processed",
-        "Failed",
-        "Missing",
-        "Weights expected",
-        "Weights processed",
-        "Weights lost",
-    ]
-    parts = [table(header, rows, caption="Events and sums of generator weights per dataset")]
-    chunks = ledger.get("chunks", [])
+    caption = "Events and sums of generator weights per dataset"
+    chunks, files = ledger.get("chunks", []), ledger.get("files", [])
     lost = [chunk for chunk in chunks if chunk.get("status") != "processed"]
-    closed = [file for file in ledger.get("files", []) if file.get("status") == "failed"]
-    parts.append(
-        paragraph(
-            f"{len(chunks) - len(lost):,} of {len(chunks):,} chunks in {len(ledger.get('files', [])):,} files were processed."
-        )
+    closed = [file for file in files if file.get("status") == "failed"]
+    return Section(
+        "ledger",
+        "Ledger",
+        join(
+            table(["Dataset", *COUNTS, *WEIGHTS], rows, caption=caption),
+            paragraph(
+                f"{len(chunks) - len(lost):,} of {len(chunks):,} chunks in {len(files):,} files were processed."
+            ),
+            _closed_files(closed),
+            _lost_chunks(lost),
+        ),
     )
-    if closed:
-        parts += [
-            heading("Files that could not be opened"),
-            table(
-                ["Dataset", "File", "Weight lost", "Reason"],
-                [
-                    [
-                        file.get("dataset", ""),
-                        file.get("file", file.get("path", "")),
-                        "unknown" if file.get("weight") is None else f"{file['weight']:,.8g}",
-                        file.get("error") or "",
-                    ]
-                    for file in closed[:MOST_CHUNKS]
-                ],
-                caption="Files without any chunk",
-                text_columns=(1, 3),
-            ),
+
+
+def _closed_files(closed: list[dict[str, Any]]) -> Markup:
+    if not closed:
+        return Markup("")
+    rows = [
+        [
+            file.get("dataset", ""),
+            file.get("file", file.get("path", "")),
+            "unknown" if file.get("weight") is None else f"{file['weight']:,.8g}",
+            file.get("error") or "",
         ]
-        if len(closed) > MOST_CHUNKS:
-            parts.append(paragraph(f"{len(closed) - MOST_CHUNKS:,} more are in ledger.json."))
-    if lost:
-        parts += [
-            heading("Chunks that were not processed"),
-            table(
-                ["Dataset", "File", "Events", "Status", "Attempts", "Host", "Reason"],
-                [
-                    [
-                        chunk.get("dataset", ""),
-                        chunk.get("file", ""),
-                        f"{chunk.get('start')} to {chunk.get('stop')}",
-                        chunk.get("status", ""),
-                        chunk.get("attempts", ""),
-                        chunk.get("host") or "",
-                        chunk.get("error") or "",
-                    ]
-                    for chunk in lost[:MOST_CHUNKS]
-                ],
-                caption="Failed and missing chunks",
-                text_columns=(1, 2, 3, 5, 6),
-            ),
+        for file in closed[:MOST_CHUNKS]
+    ]
+    header = ["Dataset", "File", "Weight lost", "Reason"]
+    return join(
+        heading("Files that could not be opened"),
+        table(header, rows, caption="Files without any chunk", text_columns=(1, 3)),
+        _more(closed),
+    )
+
+
+def _lost_chunks(lost: list[dict[str, Any]]) -> Markup:
+    if not lost:
+        return Markup("")
+    rows = [
+        [
+            chunk.get("dataset", ""),
+            chunk.get("file", ""),
+            f"{chunk.get('start')} to {chunk.get('stop')}",
+            chunk.get("status", ""),
+            chunk.get("attempts", ""),
+            chunk.get("host") or "",
+            chunk.get("error") or "",
         ]
-        if len(lost) > MOST_CHUNKS:
-            parts.append(paragraph(f"{len(lost) - MOST_CHUNKS:,} more are in ledger.json."))
-    return Section("ledger", "Ledger", join(*parts))
+        for chunk in lost[:MOST_CHUNKS]
+    ]
+    header = ["Dataset", "File", "Events", "Status", "Attempts", "Host", "Reason"]
+    return join(
+        heading("Chunks that were not processed"),
+        table(header, rows, caption="Failed and missing chunks", text_columns=(1, 2, 3, 5, 6)),
+        _more(lost),
+    )
+
+
+def _more(entries: list[dict[str, Any]]) -> Markup:
+    left = len(entries) - MOST_CHUNKS
+    return paragraph(f"{left:,} more are in ledger.json.") if left > 0 else Markup("")
 
 
 def provenance_section(inputs: Inputs) -> Section:
@@ -104,12 +109,10 @@ def provenance_section(inputs: Inputs) -> Section:
         ["Code hash", manifest.get("code_hash", "-")],
         ["Fileset hash", manifest.get("fileset_hash", "-")],
     ]
-    model = manifest.get("model")
-    if model:
+    for name, model in (manifest.get("models") or {}).items():
         rows += [
-            ["Model that scored the run", _text(model.get("path"))],
-            ["Model hash (sha256)", _text(model.get("sha256"))],
-            ["Training hash", _text(model.get("training_hash"))],
+            [f"Model of {name}", _text(model.get("file"))],
+            [f"Model of {name}: hash (sha256)", _text(model.get("sha256"))],
         ]
     if inputs.training is not None:
         rows += [
@@ -130,22 +133,22 @@ def provenance_section(inputs: Inputs) -> Section:
                 text_columns=(1,),
             )
         )
+    parts.append(_versions(inputs))
+    return Section("provenance", "Provenance", join(*parts))
+
+
+def _versions(inputs: Inputs) -> Markup:
     versions: dict[str, list[Any]] = {}
-    for column, source in enumerate((manifest.get("versions"), (inputs.training or {}).get("versions"))):
+    for column, source in enumerate(
+        (inputs.manifest.get("versions"), (inputs.training or {}).get("versions"))
+    ):
         for package, version in (source or {}).items():
             versions.setdefault(package, ["-", "-"])[column] = version
-    if versions:
-        with_model = inputs.training is not None
-        header = ["Package", "Run", "Training"] if with_model else ["Package", "Run"]
-        parts.append(
-            table(
-                header,
-                [[package, *pair[: len(header) - 1]] for package, pair in sorted(versions.items())],
-                caption="Versions",
-                text_columns=(1, 2),
-            )
-        )
-    return Section("provenance", "Provenance", join(*parts))
+    if not versions:
+        return Markup("")
+    header = ["Package", "Run", "Training"] if inputs.training is not None else ["Package", "Run"]
+    rows = [[package, *pair[: len(header) - 1]] for package, pair in sorted(versions.items())]
+    return table(header, rows, caption="Versions", text_columns=(1, 2))
 
 
 def _text(content: Any) -> str:

@@ -1,18 +1,16 @@
-"""Distributions before and after the pre-cuts, and N-1 plots."""
+"""Distributions in all regions, side by side with those in the wider ones, and N-1 plots."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from massgap.reports.figures import nminus1, render, stacked
-from massgap.reports.figures.distributions import Cut
-from massgap.reports.figures.labels import SELECTION_LABELS, feature_label, grouped_features
-from massgap.reports.figures.spectra import CHOOSING_AXES, Spectra, selections, spectra
+from massgap.reports.figures.labels import grouped_features, ordered_regions, region_label
+from massgap.reports.figures.spectra import Spectra, drawn_axes, regions, spectra
 from massgap.reports.html.html import (
     Markup,
     Section,
     code,
-    escape,
     figure,
     fold_away,
     grid,
@@ -23,37 +21,101 @@ from massgap.reports.html.html import (
 from massgap.reports.html.numbers import percent
 
 if TYPE_CHECKING:
+    from massgap.contracts.description import Cut
     from massgap.reports.run.inputs import Inputs
 
 PREFIX = "nminus1_"
 
-# The slepton analysis' pre-cuts by name (and by the feature they cut on): what is drawn.
-PRECUTS = {
-    "z_window": Cut(81.0, 101.0, keep="outside"),
-    "m_ll": Cut(81.0, 101.0, keep="outside"),
-    "met": Cut(110.0, None),
-    "cos_theta_star": Cut(-0.5, 0.5),
-    "mt2_100": Cut(None, 130.0),
-    "met_125": Cut(125.0, None),
-}
-
 
 def drawable(inputs: Inputs) -> list[str]:
-    """Return the names of the histograms that this chapter draws, features in their own order."""
-    names = []
-    for name, histogram in inputs.histograms.items():
-        axes = list(histogram.axes.name)
-        values = [axis for axis in axes if axis not in CHOOSING_AXES]
-        if name != "score" and not name.startswith(PREFIX) and "process" in axes and len(values) == 1:
-            names.append(name)
-    return names
+    """Return the names of the histograms that the chapter of distributions draws, in the order of the run."""
+    scores = {score.column for score in inputs.description.scores}
+    return [
+        name
+        for name, histogram in inputs.histograms.items()
+        if name not in scores
+        and "fold" not in histogram.axes.name
+        and not name.startswith(PREFIX)
+        and _can_be_drawn(histogram)
+    ]
 
 
-def _options(inputs: Inputs) -> dict[str, Any]:
-    """Return what the figures have in common; a run of data alone is drawn in events."""
-    if inputs.signals or inputs.backgrounds:
-        return {"signals": inputs.signals, "backgrounds": inputs.backgrounds, "masses": inputs.masses}
-    return {"backgrounds": inputs.data, "unit": "events"}
+def _can_be_drawn(histogram: Any) -> bool:
+    return "process" in histogram.axes.name and len(drawn_axes(histogram)) == 1
+
+
+def distributions(inputs: Inputs) -> Section | None:
+    """Return the chapter with all observables, in the groups of the description."""
+    names = drawable(inputs)
+    if not names:
+        return None
+    parts: list[Markup] = [
+        paragraph(
+            "Backgrounds are stacked, the signal is a line, hatched is the statistical uncertainty of the "
+            "simulation; below, signal over background per bin. Contents are cross sections in fb, "
+            "before any luminosity."
+        ),
+        _region_list(inputs, names),
+    ]
+    for group, members in grouped_features(names, inputs.description).items():
+        body = join(*(_observable(inputs, name) for name in members))
+        parts.append(fold_away(f"{group} ({len(members)})", body))
+    parts.append(_not_drawn(inputs))
+    return Section("distributions", "Distributions", join(*parts))
+
+
+def _observable(inputs: Inputs, name: str) -> Markup:
+    """One observable: a row of figures per channel, from the widest region to the narrowest."""
+    histogram = inputs.histograms[name]
+    title = join(code(name), inputs.description.feature(name).description, between=" ")
+    rows = [
+        grid([_figure(inputs, name, region) for region in members], wide=True)
+        for members in inputs.regions(histogram).values()
+    ]
+    return join(heading(title), *rows)
+
+
+def _figure(inputs: Inputs, name: str, region: str | None) -> Markup:
+    histogram = inputs.histograms[name]
+    drawn = spectra(histogram, region=region)
+    image = render(stacked(histogram, region=region, **inputs.drawing), "png")
+    where = _where(inputs, region)
+    caption = join(f"{where}." if where else "", *_notes(drawn, inputs), between=" ")
+    return figure(image, alt=_alt(f"{name} {where}".strip(), drawn, inputs), caption=caption)
+
+
+def _where(inputs: Inputs, region: str | None) -> str:
+    """A region by its label, with its channel where the run has several."""
+    if region is None:
+        return ""
+    label = region_label(region, inputs.description)
+    channel = inputs.description.region(region).channel
+    several = len({known.channel for known in inputs.description.regions}) > 1
+    return f"{channel}: {label}" if several and channel else label
+
+
+def _region_list(inputs: Inputs, names: list[str]) -> Markup:
+    """Say which regions there are, and in which wider one each lies."""
+    found = list(dict.fromkeys(region for name in names for region in regions(inputs.histograms[name])))
+    told = []
+    for members in ordered_regions(found, inputs.description).values():
+        for name in members:
+            region = inputs.description.region(name)
+            wider = f" (a part of {region_label(region.within, inputs.description)})" if region.within else ""
+            cuts = ", ".join(cut.label or cut.name for cut in region.cuts)
+            told.append(f"{_where(inputs, name)}{wider}{f', after the cuts {cuts}' if cuts else ''}")
+    return paragraph(f"Regions: {'; '.join(told)}.") if told else Markup("")
+
+
+def _not_drawn(inputs: Inputs) -> Markup:
+    left = [name for name, histogram in inputs.histograms.items() if not _can_be_drawn(histogram)]
+    if not left:
+        return Markup("")
+    return paragraph(
+        "Not drawn, for want of an axis",
+        code("process"),
+        f"and exactly one axis of values: {', '.join(left)}.",
+    )
 
 
 def _notes(drawn: Spectra, inputs: Inputs) -> list[str]:
@@ -73,76 +135,53 @@ def _notes(drawn: Spectra, inputs: Inputs) -> list[str]:
     return notes
 
 
-def _alt(what: str, drawn: Spectra, options: dict[str, Any]) -> str:
-    names = [p for p in options.get("backgrounds", ()) if p in drawn.values]
+def _alt(what: str, drawn: Spectra, inputs: Inputs) -> str:
+    names = [p for p in inputs.drawing["backgrounds"] if p in drawn.values]
     ranked = sorted(names, key=lambda p: -float(drawn.values[p].sum()))
     text = f"{what}. Stacked: {', '.join(ranked) or 'nothing'}, largest first"
-    if options.get("signals"):
-        text += f"; signal as a line: {', '.join(options['signals'])}; below, signal over background per bin"
+    if inputs.signals:
+        text += f"; signal as a line: {', '.join(inputs.signals)}; below, signal over background per bin"
     return text + "."
 
 
-def distributions(inputs: Inputs) -> Section | None:
-    """Return the chapter with all features, in the groups of Table II."""
-    names = drawable(inputs)
-    if not names:
-        return None
-    options = _options(inputs)
-    parts: list[Markup] = [
-        paragraph(
-            "Backgrounds are stacked, the signal is a line, hatched is the statistical uncertainty of the "
-            "simulation; below, signal over background per bin. Contents are cross sections in fb, "
-            "before any luminosity."
-        )
-    ]
-    for group, members in grouped_features(names).items():
-        body: list[Markup] = []
-        for name in members:
-            histogram = inputs.histograms[name]
-            figures = []
-            description = ""
-            steps: list[str | None] = [*selections(histogram)] or [None]
-            for selection in steps:
-                drawn = spectra(histogram, selection=selection)
-                description = feature_label(name, drawn.axis_label).description
-                where = SELECTION_LABELS.get(selection or "", selection or "")
-                image = render(stacked(histogram, selection=selection, **options), "png")
-                caption = join(
-                    f"{where[:1].upper()}{where[1:]}." if where else "", *_notes(drawn, inputs), between=" "
-                )
-                figures.append(
-                    figure(image, alt=_alt(f"{name} {where}".strip(), drawn, options), caption=caption)
-                )
-            title = join(code(name), escape(description), between=" ") if description else code(name)
-            body += [heading(title), grid(figures, wide=True)]
-        parts.append(fold_away(f"{group} ({len(members)})", join(*body)))
-    return Section("distributions", "Distributions", join(*parts))
-
-
 def nminus1_plots(inputs: Inputs) -> Section | None:
-    """Return the chapter with the N-1 plots."""
+    """Return the chapter with the N-1 plots, a row of figures per region."""
+    rows: dict[str, list[Markup]] = {}
     names = [name for name in inputs.histograms if name.startswith(PREFIX)]
-    if not names:
+    for name in (name for name in names if _can_be_drawn(inputs.histograms[name])):
+        channels = inputs.regions(inputs.histograms[name])
+        for region in [region for members in channels.values() for region in members]:
+            rows.setdefault(region or "", []).append(_nminus1_figure(inputs, name, region))
+    if not rows:
         return None
-    options = _options(inputs)
-    figures = []
-    for name in names:
-        named = name.removeprefix(PREFIX)
-        histogram = inputs.histograms[name]
-        cut = PRECUTS.get(named) if inputs.manifest.get("analysis") == "slepton" else None
-        drawn = spectra(histogram)
-        feature = drawn.name
-        of = "" if named == feature else f" ({named})"
-        image = render(nminus1(histogram, cut=cut, **options), "png")
-        what = f"{feature} after all pre-cuts but the one on itself{of}"
-        caption = join(
-            code(feature),
-            f"after all pre-cuts but the one on itself{of}.",
-            *_notes(drawn, inputs),
-            between=" ",
-        )
-        figures.append(figure(image, alt=_alt(what, drawn, options), caption=caption))
     text = paragraph(
-        "All pre-cuts are applied but the one on the quantity itself; what that one removes is shaded."
+        "All cuts of the region are applied but the one on the quantity itself; what that one removes is shaded."
     )
-    return Section("nminus1", "N-1 plots", join(text, grid(figures, wide=True)))
+    several = len(rows) > 1
+    ordered = [region for members in ordered_regions(rows, inputs.description).values() for region in members]
+    body = [
+        join(heading(_where(inputs, region)) if several else "", grid(rows[region], wide=True))
+        for region in ordered
+    ]
+    return Section("nminus1", "N-1 plots", join(text, *body))
+
+
+def _nminus1_figure(inputs: Inputs, name: str, region: str | None) -> Markup:
+    histogram = inputs.histograms[name]
+    drawn = spectra(histogram, region=region)
+    cut = _cut(inputs, name.removeprefix(PREFIX), region)
+    named = (cut.label if cut is not None else "") or name.removeprefix(PREFIX)
+    of = "" if named == drawn.name else f" ({named})"
+    where = _where(inputs, region)
+    what = f"after all cuts{f' of {where}' if where else ''} but the one on itself{of}"
+    image = render(nminus1(histogram, cut=cut, region=region, **inputs.drawing), "png")
+    caption = join(code(drawn.name), f"{what}.", *_notes(drawn, inputs), between=" ")
+    return figure(image, alt=_alt(f"{drawn.name} {what}", drawn, inputs), caption=caption)
+
+
+def _cut(inputs: Inputs, name: str, region: str | None) -> Cut | None:
+    """The described cut of that name: of the region if that is known, of any otherwise."""
+    if region is None:
+        return inputs.description.cuts.get(name, ("", None))[1]
+    cuts = inputs.description.region(region).cuts
+    return next((cut for cut in cuts if cut.name == name), None)

@@ -7,7 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from massgap.reports.figures import fitted_score, pulls, render, upper_limit
+from massgap.reports.figures import fitted_bins, pulls, render, upper_limit
+from massgap.reports.figures.labels import region_label
 from massgap.reports.html.html import Markup, Section, figure, grid, heading, join, paragraph, table, value
 from massgap.reports.html.numbers import measured, number
 from massgap.reports.run.settings import plain_rows
@@ -21,14 +22,17 @@ def fit_section(inputs: Inputs) -> Section | None:
     results = inputs.results
     if results is None:
         return None
-    figures = [
-        figure(
-            render(fitted_score({**results, **part}, masses=inputs.masses)),
-            alt="Expected events per bin of the fit: backgrounds stacked, signal as a line, S/B below.",
-            caption=f"{_place(part)}, in the bins of the fit, drawn equally wide.",
+    figures = []
+    for index, part in enumerate(results["parts"]):
+        drawn = fitted_bins(results, index, description=inputs.description, masses=inputs.masses)
+        what = _part(inputs, part)
+        figures.append(
+            figure(
+                render(drawn),
+                alt=f"Expected events per bin of the fit, {what}: backgrounds stacked, signal as a line, S/B below.",
+                caption=f"{what[:1].upper()}{what[1:]}, in the bins of the fit, drawn equally wide.",
+            )
         )
-        for part in results["parts"]
-    ]
     limit = results.get("upper_limit") or {}
     if limit.get("expected") and all(v is not None and math.isfinite(v) for v in limit["expected"]):
         figures.append(
@@ -47,21 +51,15 @@ def fit_section(inputs: Inputs) -> Section | None:
                 caption="Nuisance parameters after the fit.",
             )
         )
-    return Section(
-        "fit",
-        "Fit",
-        join(
-            _numbers(results),
-            grid(figures, wide=True),
-            heading("Expected events per bin"),
-            *[_yields({**results, **part}) for part in results["parts"]],
-            _options(results),
-        ),
-    )
+    yields = [_yields(inputs, results, part) for part in results["parts"]]
+    heads = [_numbers(results), grid(figures, wide=True), heading("Expected events per bin")]
+    return Section("fit", "Fit", join(*heads, *yields, _options(results)))
 
 
-def _place(part: Mapping[str, Any]) -> str:
-    return f"{part['histogram']} in {part['region']}"
+def _part(inputs: Inputs, part: Mapping[str, Any]) -> str:
+    """What is fitted and where, in words."""
+    region = region_label(str(part.get("region") or ""), inputs.description)
+    return f"{part['histogram']} in {region}" if region else str(part["histogram"])
 
 
 def pull_entries(stored: Any) -> list[tuple[str, float, float]]:
@@ -115,25 +113,26 @@ def _numbers(results: Mapping[str, Any]) -> Markup:
     return table(["Quantity", "Value"], rows, caption=f"Results at {results['lumi_fb']:g} fb⁻¹")
 
 
-def _yields(results: Mapping[str, Any]) -> Markup:
-    edges = results["binning"]
-    header = [
-        "Sample",
-        *[f"{low:.4g} to {high:.4g}" for low, high in itertools.pairwise(edges)],
-        "Sum",
-    ]
-    samples = [results["signal"], *[b for b in results["backgrounds"] if b in results["yields"]]]
-    samples += [name for name in results["yields"] if name not in samples]
+def _yields(inputs: Inputs, results: Mapping[str, Any], part: Mapping[str, Any]) -> Markup:
+    bins = [f"{low:.4g} to {high:.4g}" for low, high in itertools.pairwise(part["binning"])]
+    samples = [results["signal"], *results["backgrounds"]]
+    samples += [name for name in part["yields"] if name not in samples]
     rows: list[list[object]] = []
     for sample in samples:
-        contents = results["yields"].get(sample)
+        contents = part["yields"].get(sample)
         if contents is None:
             continue
-        errors = (results.get("stat_errors") or {}).get(sample)
+        errors = (part.get("stat_errors") or {}).get(sample)
         cells = [value(v, measured(v, errors[i]) if errors else number(v, 4)) for i, v in enumerate(contents)]
         total = math.fsum(contents)
         rows.append([sample, *cells, value(total, number(total, 4))])
-    return table(header, rows, caption=f"Events with the uncertainty of the simulation: {_place(results)}")
+    seen = part.get("observations")
+    if seen:
+        rows.append(
+            ["Data", *[value(n, f"{n:g}") for n in seen], value(math.fsum(seen), f"{math.fsum(seen):g}")]
+        )
+    caption = f"{_part(inputs, part)}: events with the uncertainty of the simulation"
+    return table(["Sample", *bins, "Sum"], rows, caption=caption)
 
 
 def _options(results: Mapping[str, Any]) -> Markup:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from massgap.contracts.description import Description
+from massgap.contracts.writing import read_json
 from massgap.reports.errors import MissingInput, UnreadableInput
 
 
@@ -14,18 +15,30 @@ from massgap.reports.errors import MissingInput, UnreadableInput
 class Inputs:
     """What was found. The parts of a model and a fit are None when there is none.
 
-    `signals`, `backgrounds` and `data` are process names, sorted, from the manifest's datasets.
+    Attributes
+    ----------
+    description
+        What the analysis says of itself; empty for a processor that says nothing.
+    cutflow
+        None for a processor that counts nothing.
+    scans
+        The entries of a fit's ``scan.json``, one per histogram and region.
+    signals, backgrounds, data
+        Process names, sorted, from the manifest's datasets.
+    masses
+        Masses per signal.
     """
 
     run_name: str
     manifest: dict[str, Any]
+    description: Description
     histograms: dict[str, Any]
-    cutflow: dict[str, Any]
+    cutflow: dict[str, Any] | None
     ledger: dict[str, Any]
     training: dict[str, Any] | None
     card: str | None
     results: dict[str, Any] | None
-    scan: dict[str, Any] | None
+    scans: list[dict[str, Any]]
     signals: list[str]
     backgrounds: list[str]
     data: list[str]
@@ -36,22 +49,27 @@ class Inputs:
         """Signals first, then backgrounds, then data."""
         return [*self.signals, *self.backgrounds, *self.data]
 
+    @property
+    def drawing(self) -> dict[str, Any]:
+        """What all figures of distributions are drawn with; a run of data alone is drawn in events."""
+        shared: dict[str, Any] = {"description": self.description, "masses": self.masses}
+        if self.signals or self.backgrounds:
+            return {"signals": self.signals, "backgrounds": self.backgrounds, **shared}
+        return {"backgrounds": self.data, "unit": "events", **shared}
 
-def read_json(path: Path, form: str, remedy: str) -> dict[str, Any]:
-    """Read one JSON file of a format, or say which one cannot be read and how to make it again."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        message = f"{path} is missing: {remedy}"
-        raise MissingInput(message) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        message = f"{path} cannot be read ({error}): {remedy}"
-        raise UnreadableInput(message) from error
-    found = content.get("format") if isinstance(content, dict) else None
-    if found != form:
-        message = f"{path} has the format {found!r}, but {form!r} is needed: {remedy}"
-        raise UnreadableInput(message)
-    return dict(content)
+    def regions(self, histogram: Any) -> dict[str, list[str | None]]:
+        """Return the regions of a histogram by channel, in the order of the description; [None] if it has none."""
+        from massgap.reports.figures.labels import ordered_regions
+        from massgap.reports.figures.spectra import regions
+
+        channels: dict[str, list[str | None]] = {}
+        for channel, members in ordered_regions(regions(histogram), self.description).items():
+            channels[channel] = [*members]
+        return channels or {"": [None]}
+
+
+def _read(path: Path, form: str, remedy: str) -> dict[str, Any]:
+    return read_json(path, form, remedy=remedy, error=UnreadableInput, absent=MissingInput)
 
 
 def _masses(manifest: dict[str, Any]) -> dict[str, dict[str, float]]:
@@ -79,30 +97,33 @@ def read_inputs(
     from massgap.contracts.run_folder import open_run
 
     run = open_run(run_folder)
-    training = card = results = scan = None
+    training = card = results = None
+    scans: list[dict[str, Any]] = []
     if model_folder is not None:
         model = Path(model_folder)
-        training = read_json(
-            model / "training.json", "massgap-training/1", "make the model folder with `massgap train`."
+        training = _read(
+            model / "training.json", "massgap-training/1", "Make the model folder with `massgap train`."
         )
         card_path = model / "card.md"
         card = card_path.read_text(encoding="utf-8") if card_path.is_file() else None
     if fit_folder is not None:
         fit = Path(fit_folder)
-        results = read_json(fit / "results.json", "massgap-fit/2", "make the fit folder with `massgap fit`.")
+        results = _read(fit / "results.json", "massgap-fit/2", "Make the fit folder with `massgap fit`.")
         if (fit / "scan.json").is_file():
-            made = read_json(fit / "scan.json", "massgap-scan/2", "make the fit folder with `massgap fit`.")
-            scan = next(iter(made["scans"]), None)
+            scans = _read(fit / "scan.json", "massgap-scan/2", "Make the fit folder with `massgap fit`.")[
+                "scans"
+            ]
     return Inputs(
         run_name=run.path.resolve().name,
         manifest=run.manifest,
+        description=Description.from_dict(run.manifest.get("description")),
         histograms=dict(run.histograms),
-        cutflow=run.cutflow,
+        cutflow=run.cutflow if (run.path / "cutflow.json").is_file() else None,
         ledger=run.ledger,
         training=training,
         card=card,
         results=results,
-        scan=scan,
+        scans=scans,
         signals=list(run.signals),
         backgrounds=list(run.backgrounds),
         data=list(run.data),

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from massgap.reports.run.inputs import read_inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from massgap.reports.run.chapters import Chapter
 
 
 def write_report(
@@ -13,6 +19,8 @@ def write_report(
     fit_folder: str | Path | None = None,
     out: str | Path = "report.html",
     title: str | None = None,
+    *,
+    chapters: Sequence[Chapter] = (),
 ) -> Path:
     """Write the report of a run, and of the model and the fit that belong to it.
 
@@ -29,7 +37,9 @@ def write_report(
     out
         The file to write.
     title
-        Title of the page; by default the analysis and the run folder.
+        Title of the page; by default that of the analysis.
+    chapters
+        Further chapters, for instance those of a study.
 
     Returns
     -------
@@ -59,6 +69,7 @@ def write_report(
         training,
         yields,
     )
+    from massgap.reports.run.chapters import placed
 
     found = [
         summary.summary(inputs),
@@ -72,11 +83,12 @@ def write_report(
         bookkeeping.ledger_section(inputs),
         bookkeeping.provenance_section(inputs),
     ]
-    analysis = str(inputs.manifest.get("analysis", "analysis"))
+    sections = [section for section in found if section is not None]
+    described = inputs.description.title or inputs.manifest.get("analysis", "analysis")
     text = page(
-        title or f"massgap report: {analysis}",
+        title or f"massgap report: {described}",
         f"Run {inputs.run_name}, made {inputs.manifest.get('created', 'at an unknown time')}",
-        [section for section in found if section is not None],
+        placed(sections, chapters, inputs, end="ledger"),
     )
     path = Path(out)
     write_page(path, text)

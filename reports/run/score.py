@@ -1,123 +1,170 @@
-"""The score of the classifier and the scan of its threshold (the paper's Figs. 1 to 3, Table III)."""
+"""The scores of classifiers: densities, what is left above a threshold, and the scan of the threshold."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from massgap.reports import paper
+from massgap.contracts.description import Score
 from massgap.reports.figures import render, residual_cross_section, score_density, threshold_scan
+from massgap.reports.figures.labels import region_label
 from massgap.reports.figures.scores import residual_from_histogram
 from massgap.reports.figures.spectra import folds
 from massgap.reports.html.html import Markup, Section, figure, grid, heading, join, paragraph, table, value
 from massgap.reports.html.numbers import number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from massgap.reports.run.inputs import Inputs
 
 ALL = "all folds combined"
+MERITS = {
+    "threshold": "Threshold",
+    "S": "S",
+    "B": "B",
+    "s_over_1pb": "S/(1+B)",
+    "asimov": "Asimov significance",
+    "asimov_uncertain": "Asimov significance, background uncertain",
+}
+
+
+def filled_scores(inputs: Inputs) -> list[Score]:
+    """Return the scores that this run has filled: those described, in their order, then any with folds."""
+    described = {score.column: score for score in inputs.description.scores}
+    strangers = sorted(name for name, h in inputs.histograms.items() if folds(h) and name not in described)
+    scores = [*described.values(), *(Score(name.removeprefix("score_")) for name in strangers)]
+    return [score for score in scores if score.column in inputs.histograms]
 
 
 def score_section(inputs: Inputs) -> Section | None:
-    """Return the chapter on the score, if the run has one."""
-    histogram = inputs.histograms.get("score")
-    if histogram is None:
+    """Return the chapter on the scores, a block for each score and region, if the run has any."""
+    blocks: list[Markup] = []
+    scores = filled_scores(inputs)
+    for score in scores:
+        channels = inputs.regions(inputs.histograms[score.column])
+        names = [region for members in channels.values() for region in members]
+        for region in names:
+            title = []
+            if len(scores) > 1:
+                title.append(score.label or score.name)
+            if region is not None and len(names) > 1:
+                title.append(region_label(region, inputs.description))
+            blocks.append(_block(inputs, score, region, ", ".join(title)))
+    if not blocks:
         return None
-    scans = {int(entry["fold"]): entry for entry in (inputs.scan or {}).get("folds", [])}
-    combined = (inputs.scan or {}).get("combined")
-    held_out: list[int | None] = [None, *folds(histogram)]
-    shared: dict[str, Any] = {"signals": inputs.signals, "masses": inputs.masses}
-    densities, residuals, scanned = [], [], []
-    for fold in held_out:
-        where = ALL if fold is None else f"held-out fold {fold}"
-        densities.append(
-            figure(
-                render(score_density(histogram, fold=fold, **shared)),
-                alt=f"Density of the score per process, {where}, each normalised to one.",
-                caption=f"Densities, {where}.",
-            )
-        )
-        entry = combined if fold is None else scans.get(fold)
-        if entry is not None and entry.get("xsec_fb"):
-            threshold, above = entry["threshold"], entry["xsec_fb"]
-        else:
-            threshold, above = residual_from_histogram(histogram, fold)
-        residuals.append(
-            figure(
-                render(residual_cross_section(threshold, above, **shared)),
-                alt=f"Cross section above a score threshold per process, {where}.",
-                caption=f"Cross section above a threshold, {where}.",
-            )
-        )
-        if entry is not None:
-            scanned.append(
-                figure(
-                    render(threshold_scan(entry, lumi_fb=(inputs.scan or {}).get("lumi_fb"))),
-                    alt=f"S, S/(1+B) and Asimov significance against the score threshold, {where}.",
-                    caption=f"Scan of the threshold, {where}.",
-                )
-            )
-    parts = [
-        paragraph(
-            "Events after the pre-cuts. Every event is scored by the model that has not seen it, "
-            "so all folds together are the whole sample."
-        ),
-        heading("Densities"),
-        grid(densities, wide=True),
-        heading("Cross section above a threshold"),
-        grid(residuals, wide=True),
-    ]
-    if scanned:
-        parts += [
-            heading("Threshold scan"),
-            paragraph(
-                "Shaded is the raw histogram: where few simulated events are left it jumps and is no estimate. "
-                "The lines are smoothed. The dotted line is S/(1+B) = 0.15, from which on thresholds are quoted."
-            ),
-            grid(scanned, wide=True),
-            _table_three(inputs),
-        ]
-    return Section("score", "Score and threshold scan", join(*parts))
-
-
-def _range(pair: Sequence[float | None] | None) -> Markup | str:
-    if not pair or pair[0] is None or pair[1] is None:
-        return "-"
-    return join(value(pair[0], number(pair[0])), "to", value(pair[1], number(pair[1])), between=" ")
-
-
-def _table_three(inputs: Inputs) -> Markup:
-    rows: Mapping[str, Any] = (inputs.scan or {}).get("table_iii") or {}
-    precuts, bdt = rows.get("precuts") or {}, rows.get("bdt") or {}
-    compared = (
-        inputs.manifest.get("analysis") == paper.ANALYSIS
-        and (inputs.scan or {}).get("signal") == paper.SIGNAL
+    text = paragraph(
+        "Every event is scored by the model that has not seen it, so all folds together are the whole sample."
     )
-    names = {"threshold": "Threshold", "S": "S", "s_over_1pb": "S/(1+B)", "asimov": "Asimov significance"}
-    body: list[list[object]] = []
-    for key in ("S", "s_over_1pb", "asimov"):
-        exact = precuts.get(key)
-        row: list[object] = [f"Pre-cuts: {names[key]}", value(exact, number(exact))]
-        if compared:
-            row.append(f"{paper.TABLE_III_PRECUTS[key]:g}")
-        body.append(row)
-    for key, name in names.items():
-        row = [f"With the score: {name}", _range(bdt.get(key))]
-        if compared:
-            low, high = paper.TABLE_III_BDT[key]
-            row.append(f"{low:g} to {high:g}")
-        body.append(row)
-    lumi = (inputs.scan or {}).get("lumi_fb")
-    header = ["Quantity", f"This run, {lumi:g} fb⁻¹" if lumi else "This run"]
-    if compared:
-        header.append(f"Paper, {paper.LUMI_FB:g} fb⁻¹")
-    return join(
-        heading("Table III"),
-        table(
-            header,
-            body,
-            caption="Ranges are over the thresholds where S/(1+B) is at least 0.15 on all folds"
-            + (f"; printed values: {paper.SOURCE}" if compared else ""),
+    return Section("score", "Score and threshold scan", join(text, *blocks))
+
+
+def _block(inputs: Inputs, score: Score, region: str | None, title: str) -> Markup:
+    """All figures of one score in one region."""
+    histogram = inputs.histograms[score.column]
+    scan = _scan_of(inputs, score.column, region)
+    entries: dict[int | None, Any] = {int(entry["fold"]): entry for entry in scan.get("folds", [])}
+    entries[None] = scan.get("combined")
+    held_out: list[int | None] = [None, *folds(histogram)]
+    level = 4 if title else 3
+    where = "" if region is None else f"Events of the region {region_label(region, inputs.description)}."
+    parts = [
+        heading(title) if title else "",
+        paragraph(where) if where else "",
+        heading("Densities", level),
+        grid([_density(inputs, histogram, region, fold, title) for fold in held_out], wide=True),
+        heading("Cross section above a threshold", level),
+        grid(
+            [_residual(inputs, histogram, region, fold, entries.get(fold), title) for fold in held_out],
+            wide=True,
         ),
+    ]
+    if entries[None] is not None:
+        parts += _scan(scan, [(fold, entries[fold]) for fold in held_out if entries.get(fold)], level, title)
+    return join(*parts)
+
+
+def _scan_of(inputs: Inputs, histogram: str, region: str | None) -> Mapping[str, Any]:
+    return next(
+        (
+            scan
+            for scan in inputs.scans
+            if scan["histogram"] == histogram and region in {None, scan["region"]}
+        ),
+        {},
+    )
+
+
+def _named(fold: int | None, title: str) -> str:
+    where = ALL if fold is None else f"held-out fold {fold}"
+    return f"{title}, {where}" if title else where
+
+
+def _density(inputs: Inputs, histogram: Any, region: str | None, fold: int | None, title: str) -> Markup:
+    drawn = score_density(
+        histogram,
+        signals=inputs.signals,
+        region=region,
+        fold=fold,
+        description=inputs.description,
+        masses=inputs.masses,
+    )
+    return figure(
+        render(drawn),
+        alt=f"Density of the score per process, {_named(fold, title)}, each normalised to one.",
+        caption=f"Densities, {_named(fold, title)}.",
+    )
+
+
+def _residual(
+    inputs: Inputs, histogram: Any, region: str | None, fold: int | None, entry: Any, title: str
+) -> Markup:
+    if entry is not None and entry.get("xsec_fb"):
+        threshold, above = entry["threshold"], entry["xsec_fb"]
+    else:
+        threshold, above = residual_from_histogram(histogram, fold, region=region)
+    drawn = residual_cross_section(
+        threshold, above, signals=inputs.signals, description=inputs.description, masses=inputs.masses
+    )
+    return figure(
+        render(drawn),
+        alt=f"Cross section above a score threshold per process, {_named(fold, title)}.",
+        caption=f"Cross section above a threshold, {_named(fold, title)}.",
+    )
+
+
+def _scan(
+    scan: Mapping[str, Any], entries: list[tuple[int | None, Any]], level: int, title: str
+) -> list[Any]:
+    least = float((scan.get("options") or {}).get("min_s_over_1pb") or 0.0)
+    text = (
+        "Shaded is the raw histogram: where few simulated events are left it jumps and is no estimate. "
+        "The lines are smoothed."
+    )
+    if least > 0:
+        text += f" The dotted line is S/(1+B) = {least:g}, from which on thresholds are quoted."
+    figures = [
+        figure(
+            render(threshold_scan(entry, lumi_fb=scan["lumi_fb"], minimum_ratio=least or None)),
+            alt=f"S, S/(1+B) and Asimov significance against the score threshold, {_named(fold, title)}.",
+            caption=f"Scan of the threshold, {_named(fold, title)}.",
+        )
+        for fold, entry in entries
+    ]
+    return [heading("Threshold scan", level), paragraph(text), grid(figures, wide=True), _scan_table(scan)]
+
+
+def _scan_table(scan: Mapping[str, Any]) -> Markup:
+    """Figures of merit without a threshold and at the best one."""
+    columns = {"All events": scan.get("all_events"), "Best threshold": scan.get("best")}
+    rows = [
+        [name, *[value(entry[key], number(entry[key])) for entry in columns.values() if entry]]
+        for key, name in MERITS.items()
+        if all(key in entry for entry in columns.values() if entry)
+    ]
+    note = "" if columns["Best threshold"] else "; no threshold has enough simulated events to be quoted"
+    return table(
+        [f"Signal {scan['signal']}", *[name for name, entry in columns.items() if entry]],
+        rows,
+        caption=f"Figures of merit at {scan['lumi_fb']:g} fb⁻¹: of all events, and at the threshold of the largest "
+        f"significance{note}",
     )

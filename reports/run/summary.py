@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from massgap.reports.figures.labels import axis_label, region_label
 from massgap.reports.html.html import Markup, Section, banner, code, escape, join, paragraph, value
 from massgap.reports.html.numbers import number, percent
+from massgap.reports.run.score import filled_scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,17 +69,17 @@ def status(inputs: Inputs) -> Markup:
 
 
 def _model_mismatch(inputs: Inputs) -> Markup:
-    used = inputs.manifest.get("model")
+    used = {str(model.get("sha256")) for model in (inputs.manifest.get("models") or {}).values()}
     if inputs.training is None or not used:
         return Markup("")
-    here, there = inputs.training.get("training_hash"), used.get("training_hash")
-    if here == there:
+    here = str(inputs.training.get("model_sha256"))
+    if here in used:
         return Markup("")
     return banner(
         "warning",
         "The model shown here is not the one that scored this run.",
         paragraph(
-            "Training of the model folder:", code(here), "- training that scored the run:", code(there)
+            "Model of the model folder:", code(here), "- scored the run:", code(", ".join(sorted(used)))
         ),
     )
 
@@ -89,49 +91,54 @@ def _card(label: str, shown: object, exact: float | None, note: str = "") -> Mar
 
 def headline_cards(inputs: Inputs) -> Markup:
     """Return the headline numbers."""
-    cards: list[Markup] = []
-    results, scan = inputs.results, inputs.scan
-    if results is not None:
-        discovery = results.get("discovery") or {}
-        expected = discovery.get("expected_significance")
-        if expected is not None:
-            cards.append(
-                _card(
-                    "Expected significance, binned fit",
-                    f"{expected:.2f} σ",
-                    expected,
-                    "with all uncertainties",
-                )
-            )
-        observed = discovery.get("observed_significance")
-        if observed is not None:
-            cards.append(_card("Observed significance", f"{observed:.2f} σ", observed))
-        limit = results.get("upper_limit") or {}
-        if limit.get("expected"):
-            low, median, high = (float(limit["expected"][i]) for i in (1, 2, 3))
-            cards.append(
-                _card(
-                    f"Expected upper limit on the signal strength, {100 * limit.get('level', 0.95):g} % CL",
-                    number(median),
-                    median,
-                    f"68 %: {number(low)} to {number(high)}",
-                )
-            )
-    table = (scan or {}).get("table_iii") or {}
-    best = (table.get("bdt") or {}).get("s_over_1pb")
-    if best and best[1] is not None:
-        cards.append(_card("Best S/(1+B) above a score threshold", number(best[1]), best[1]))
-    asimov = (table.get("bdt") or {}).get("asimov")
-    if asimov and asimov[1] is not None:
-        before = (table.get("precuts") or {}).get("asimov")
-        note = "Asimov, no uncertainties" + ("" if before is None else f"; without the score {before:.2f} σ")
-        cards.append(_card("Best significance, one score threshold", f"{asimov[1]:.2f} σ", asimov[1], note))
-    lumi = (results or {}).get("lumi_fb") or (scan or {}).get("lumi_fb")
+    cards = [*_fit_cards(inputs.results or {})]
+    for scan in inputs.scans:
+        cards += _scan_cards(scan, inputs)
+    lumi = (inputs.results or {}).get("lumi_fb")
     if lumi is not None:
         cards.append(_card("Luminosity", Markup(f"{escape(f'{lumi:g}')} fb<sup>-1</sup>"), float(lumi)))
     events = sum(int(e.get("events_processed") or 0) for e in inputs.ledger.get("datasets", {}).values())
     cards.append(_card("Events processed", f"{events:,}", events))
     return Markup(f'<dl class="cards">{join(*cards)}</dl>')
+
+
+def _fit_cards(results: Mapping[str, Any]) -> list[Markup]:
+    cards = []
+    discovery = results.get("discovery") or {}
+    expected, observed = discovery.get("expected_significance"), discovery.get("observed_significance")
+    if expected is not None:
+        name = "Expected significance, binned fit"
+        cards.append(_card(name, f"{expected:.2f} σ", expected, "with all uncertainties"))
+    if observed is not None:
+        cards.append(_card("Observed significance", f"{observed:.2f} σ", observed))
+    limit = results.get("upper_limit") or {}
+    if limit.get("expected"):
+        low, median, high = (float(limit["expected"][i]) for i in (1, 2, 3))
+        name = f"Expected upper limit on the signal strength, {100 * limit.get('level', 0.95):g} % CL"
+        cards.append(_card(name, number(median), median, f"68 %: {number(low)} to {number(high)}"))
+    return cards
+
+
+def _scan_cards(scan: Mapping[str, Any], inputs: Inputs) -> list[Markup]:
+    """What one threshold makes of a scan; scores and regions are named where there are several."""
+    best = scan.get("best") or {}
+    where = ""
+    if len(inputs.scans) > 1:
+        label = axis_label(scan["observable"], inputs.description)
+        where = f", {label} in {region_label(scan['region'], inputs.description)}"
+    cards = []
+    if best.get("s_over_1pb") is not None:
+        cards.append(
+            _card(f"S/(1+B) at the best threshold{where}", number(best["s_over_1pb"]), best["s_over_1pb"])
+        )
+    if best.get("asimov") is not None:
+        before = (scan.get("all_events") or {}).get("asimov")
+        note = "Asimov, no uncertainties" + (
+            "" if before is None else f"; without a threshold {before:.2f} σ"
+        )
+        name = f"Best significance, one threshold{where}"
+        cards.append(_card(name, f"{best['asimov']:.2f} σ", best["asimov"], note))
+    return cards
 
 
 def summary(inputs: Inputs) -> Section:
@@ -150,6 +157,16 @@ def summary(inputs: Inputs) -> Section:
             "which is in fb before any luminosity."
         )
     parts.append(f"{len(manifest.get('datasets', {}))} datasets.")
+    absent = _absent(inputs)
+    return Section(
+        "summary",
+        "Summary",
+        join(status(inputs), _model_mismatch(inputs), headline_cards(inputs), paragraph(*parts), *absent),
+    )
+
+
+def _absent(inputs: Inputs) -> list[Markup]:
+    """What the page cannot show, and which command makes it."""
     absent = []
     if inputs.training is None:
         absent.append(
@@ -159,7 +176,7 @@ def summary(inputs: Inputs) -> Section:
                 "makes one from this run.",
             )
         )
-    if "score" not in inputs.histograms:
+    if not filled_scores(inputs):
         absent.append(
             paragraph(
                 "The score is left out: this run used no model.",
@@ -172,11 +189,7 @@ def summary(inputs: Inputs) -> Section:
             paragraph(
                 "Significance, limit and threshold scan are left out: no fit folder was given.",
                 code("massgap fit"),
-                "makes one from a run with a score.",
+                "makes one from this run.",
             )
         )
-    return Section(
-        "summary",
-        "Summary",
-        join(status(inputs), _model_mismatch(inputs), headline_cards(inputs), paragraph(*parts), *absent),
-    )
+    return absent

@@ -1,17 +1,14 @@
-"""The training: folds, ROC, loss, importances, and the shape of M_T2^100."""
+"""The training: folds, ROC, loss, importances."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from massgap.reports import paper
-from massgap.reports.figures import endpoint, importances, loss_curves, render, roc
-from massgap.reports.figures.spectra import selections
+from massgap.reports.figures import importances, loss_curves, render, roc
 from massgap.reports.html.html import (
     Markup,
     Section,
-    code,
     figure,
     fold_away,
     grid,
@@ -21,13 +18,11 @@ from massgap.reports.html.html import (
     table,
     value,
 )
-from massgap.reports.html.numbers import number, percent
+from massgap.reports.html.numbers import percent
 from massgap.reports.run.settings import plain_rows
 
 if TYPE_CHECKING:
     from massgap.reports.run.inputs import Inputs
-
-HARD_BACKGROUNDS = ("tt", "WW")
 
 
 def training_section(inputs: Inputs) -> Section | None:
@@ -57,8 +52,7 @@ def training_section(inputs: Inputs) -> Section | None:
         wide=True,
     )
     parts = [intro, _fold_table(folds), curves, _protocols(training.get("protocol_comparison"))]
-    parts.append(_importances(training.get("importance") or {}))
-    parts.append(_endpoint(inputs))
+    parts.append(_importances(inputs, training.get("importance") or {}))
     options = training.get("hyperparameters") or {}
     if options:
         parts.append(
@@ -105,25 +99,28 @@ def _fold_table(folds: list[Mapping[str, Any]]) -> Markup:
 
 
 def _protocols(comparison: Any) -> Markup:
-    """Return the comparison of the clean protocol with the paper's, whatever it contains."""
+    """Return the comparison of two ways to train, whatever it contains."""
     if not isinstance(comparison, Mapping) or not comparison:
         return Markup("")
-    rows = plain_rows(comparison)
     return join(
-        heading("Early stopping: clean and as in the paper"),
+        heading("Protocols compared"),
         paragraph(
-            "In the paper the fold that stops the training is also the one that is evaluated; here a part of "
-            "the training folds stops it."
+            "Stopping a training on the fold that is also evaluated flatters it; the clean way stops it on a part of "
+            "the training folds."
         ),
-        table(["Quantity", "Value"], rows, caption="Comparison of the two protocols", text_columns=(1,)),
+        table(
+            ["Quantity", "Value"],
+            plain_rows(comparison),
+            caption="Comparison of the protocols",
+            text_columns=(1,),
+        ),
     )
 
 
-def _importances(importance: Mapping[str, Mapping[str, float]]) -> Markup:
+def _importances(inputs: Inputs, importance: Mapping[str, Mapping[str, float]]) -> Markup:
     if not importance:
         return Markup("")
-    first = [name for name in ("all", "+".join(HARD_BACKGROUNDS)) if name in importance]
-    trainings = [*first, *sorted(set(importance) - set(first))]
+    trainings = sorted(importance, key=lambda name: (name != "all", "+" not in name, name))
     figures, leaders = [], []
     for name in trainings:
         shares = importance[name]
@@ -133,7 +130,7 @@ def _importances(importance: Mapping[str, Mapping[str, float]]) -> Markup:
             leaders.append(f"{against}: {best} ({percent(shares[best])})")
         figures.append(
             figure(
-                render(importances(shares, title=f"against {against}")),
+                render(importances(shares, title=f"against {against}", description=inputs.description)),
                 alt=f"Shares of the total gain in the training against {against}, largest: {best}.",
             )
         )
@@ -160,36 +157,5 @@ def _importances(importance: Mapping[str, Mapping[str, float]]) -> Markup:
             "All importances as numbers",
             table(["Feature", *trainings], rows, caption="Share of the total gain per training"),
             is_open=False,
-        ),
-    )
-
-
-def _endpoint(inputs: Inputs) -> Markup:
-    histogram = inputs.histograms.get("mt2_100")
-    if histogram is None or "precuts" not in selections(histogram):
-        return Markup("")
-    if not set(HARD_BACKGROUNDS) & set(inputs.backgrounds) or not inputs.signals:
-        return Markup("")
-    masses = inputs.masses.get(inputs.signals[0]) or {}
-    line = (
-        paper.endpoint_mt2(masses["m_slepton"], masses["m_lsp"])
-        if {"m_slepton", "m_lsp"} <= set(masses)
-        else None
-    )
-    image = render(endpoint(histogram, signals=inputs.signals, line=line, masses=inputs.masses))
-    caption = "After the pre-cuts, each of area one."
-    if line is not None:
-        caption += f" Without initial-state radiation the signal ends at {number(line, 5)} GeV."
-    return join(
-        heading(join(code("mt2_100"), "of signal and of tt + WW", between=" ")),
-        grid(
-            [
-                figure(
-                    image,
-                    alt="Shape of MT2 with a trial mass of 100 GeV: signal and tt + WW.",
-                    caption=caption,
-                )
-            ],
-            wide=True,
         ),
     )

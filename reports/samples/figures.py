@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.reports.figures.labels import PROCESS_COLOURS, SPARE_COLOURS, plottable
+from massgap.reports.figures.labels import COLOURS as PALETTE
+from massgap.reports.figures.labels import plottable
 from massgap.reports.figures.style import legend_above, log_range, new_figure, nothing, style, thin_log_ticks
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK = "#1c2126"
-COLOURS = (*[c for c in PROCESS_COLOURS.values() if c != "#94a4a2"], "#bd1f01", *SPARE_COLOURS)
+COLOURS = (*[shade for shade in PALETTE[:6] if shade != "#94a4a2"], "#bd1f01", *PALETTE[6:])
 
 
 def colour(index: int) -> str:
