@@ -36,6 +36,7 @@ _register("faulttasks", HERE / "faulttasks.py")
 _register("lhefiles", HERE / "samples" / "lhefiles.py")
 _register("paper_pool", HERE / "condor" / "paper_pool.py")
 _register("standin", HERE / "condor" / "standin" / "__init__.py")
+_register("reportfolders", HERE / "reports" / "reportfolders.py")
 _register("runs", HERE / "runs.py")
 _register("slepton_reference", HERE / "processors" / "slepton_reference.py")
 

@@ -57,9 +57,11 @@ def cutflow_rows(cutflow: Mapping[str, Any]) -> dict[str, dict[str, list[Cutflow
             str(process): [entry for entry in entries if str(entry["channel"]) == channel]
             for process, entries in sorted(cutflow["processes"].items())
         }
-        steps = [str(entry["step"]) for entry in max(found.values(), key=len, default=[])]
+        longest = max(found.values(), key=len, default=[])
+        # Each channel has its own steps; where there is one only, the list of all of them is its own.
+        steps = cutflow["steps"] if len(cutflow["channels"]) == 1 else [e["step"] for e in longest]
         for process, entries in found.items():
-            missing = [step for step in steps if step not in {str(entry["step"]) for entry in entries}]
+            missing = [str(step) for step in steps if step not in {entry["step"] for entry in entries}]
             if missing:
                 message = f"the cutflow of {process} lacks the step {missing[0]!r}: run the analysis again."
                 raise UnreadableInput(message)

@@ -8,9 +8,10 @@ import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.patches import StepPatch
 
+from massgap.contracts.description import Cut, Description, Feature, ProcessLabel, Region
 from massgap.reports import figures
-from massgap.reports.figures.distributions import Cut
-from massgap.reports.figures.labels import process_label
+from massgap.reports.figures.distributions import removed
+from massgap.reports.figures.labels import COLOURS, process_colours, process_label
 from massgap.reports.figures.scores import residual_from_histogram
 
 
@@ -19,14 +20,13 @@ def histogram() -> hist.Hist:
     """Processes of very different sizes in three bins, so that a layer is told by its height."""
     axes = [
         hist.axis.StrCategory(["WW", "sig", "tt"], name="process"),
-        hist.axis.StrCategory(["c"], name="channel"),
-        hist.axis.StrCategory(["topology", "precuts"], name="selection"),
+        hist.axis.StrCategory(["topology", "precuts"], name="region"),
         hist.axis.StrCategory(["nominal"], name="variation"),
         hist.axis.Regular(3, 0, 3, name="met"),
     ]
     h = hist.Hist(*axes, storage=hist.storage.Weight())
     for process, size in (("WW", 1.0), ("sig", 0.1), ("tt", 10.0)):
-        h.fill(process, "c", "precuts", "nominal", [0.5, 1.5, 2.5], weight=[size, 2 * size, 3 * size])
+        h.fill(process, "precuts", "nominal", [0.5, 1.5, 2.5], weight=[size, 2 * size, 3 * size])
     return h
 
 
@@ -51,43 +51,49 @@ def legend_colours(figure) -> dict[str, tuple[float, ...]]:
 
 
 def test_legend_of_a_stack_names_the_layers_by_their_colour(histogram: hist.Hist) -> None:
-    figure = figures.stacked(histogram, signals=["sig"], selection="precuts")
+    figure = figures.stacked(histogram, signals=["sig"], region="precuts")
     drawn, named = layers(figure), legend_colours(figure)
     for process, size in (("WW", 1.0), ("tt", 10.0)):
         assert to_rgba(named[process_label(process)]) == to_rgba(drawn[size, 2 * size, 3 * size])
 
 
-def test_legend_of_the_fitted_score_names_the_layers_by_their_colour() -> None:
+def test_legend_of_the_fitted_bins_names_the_layers_by_their_colour() -> None:
+    yields = {"sig": [1.0, 2.0, 3.0], "WW": [5.0, 4.0, 3.0], "tt": [50.0, 40.0, 30.0]}
     results = {
-        "binning": [0.0, 0.5, 0.8, 1.0],
-        "yields": {"sig": [1.0, 2.0, 3.0], "WW": [5.0, 4.0, 3.0], "tt": [50.0, 40.0, 30.0]},
-        "stat_errors": {"sig": [0.1] * 3, "WW": [0.5] * 3, "tt": [2.0] * 3},
+        "parts": [
+            {
+                "observable": "score",
+                "binning": [0.0, 0.5, 0.8, 1.0],
+                "yields": yields,
+                "stat_errors": {"sig": [0.1] * 3, "WW": [0.5] * 3, "tt": [2.0] * 3},
+            }
+        ],
         "signal": "sig",
         "backgrounds": ["WW", "tt"],
         "lumi_fb": 300.0,
     }
-    figure = figures.fitted_score(results)
+    figure = figures.fitted_bins(results)
     drawn, named = layers(figure), legend_colours(figure)
     for process in ("WW", "tt"):
-        assert to_rgba(named[process_label(process)]) == to_rgba(drawn[tuple(results["yields"][process])])
+        assert to_rgba(named[process_label(process)]) == to_rgba(drawn[tuple(yields[process])])
 
 
 def test_figures_are_drawn_with_their_own_fonts(histogram: hist.Hist, capfd, tmp_path) -> None:
     """A notebook draws outside of our functions; fonts must not be looked up in its settings then."""
-    figure = figures.stacked(histogram, signals=["sig"], selection="precuts")
+    figure = figures.stacked(histogram, signals=["sig"], region="precuts")
     figure.savefig(tmp_path / "plain.png")
     figure.savefig(tmp_path / "tight.png", bbox_inches="tight")
     assert "findfont" not in capfd.readouterr().err
 
 
 def test_ratio_panel_is_signal_over_background(histogram: hist.Hist) -> None:
-    figure = figures.stacked(histogram, signals=["sig"], selection="precuts")
+    figure = figures.stacked(histogram, signals=["sig"], region="precuts")
     points = figure.axes[1].containers[0].lines[0]
     np.testing.assert_allclose(points.get_ydata(), 0.1 / 11)
 
 
 def test_the_band_is_the_statistical_uncertainty(histogram: hist.Hist) -> None:
-    figure = figures.stacked(histogram, signals=["sig"], selection="precuts")
+    figure = figures.stacked(histogram, signals=["sig"], region="precuts")
     (band,) = (p for p in figure.axes[0].patches if p.get_hatch())
     top, _, bottom = band.get_data()
     total, error = np.array([11.0, 22.0, 33.0]), np.sqrt(101.0) * np.array([1.0, 2.0, 3.0])
@@ -95,11 +101,41 @@ def test_the_band_is_the_statistical_uncertainty(histogram: hist.Hist) -> None:
     np.testing.assert_allclose(bottom, total - error)
 
 
+def cut(edges: tuple[float, ...], passes) -> Cut:
+    """A cut as a run has it: without its function."""
+    described = Description("a", regions=(Region("sr", cuts=(Cut("x", "x", passes, edges),)),))
+    return Description.from_dict(described.as_dict()).cuts["x"][1]
+
+
 def test_the_removed_side_of_a_cut_is_shaded() -> None:
-    assert Cut(110.0, None).removed(0.0, 500.0) == [(0.0, 110.0)]
-    assert Cut(-0.5, 0.5).removed(-1.0, 1.0) == [(-1.0, -0.5), (0.5, 1.0)]
-    assert Cut(None, 0.5).removed(0.0, 1.0) == [(0.5, 1.0)]
-    assert Cut(81.0, 101.0, keep="outside").removed(0.0, 500.0) == [(81.0, 101.0)]
+    assert removed(cut((110.0,), lambda x: x > 110.0), 0.0, 500.0) == [(0.0, 110.0)]
+    assert removed(cut((-0.5, 0.5), lambda x: abs(x) < 0.5), -1.0, 1.0) == [(-1.0, -0.5), (0.5, 1.0)]
+    assert removed(cut((0.5,), lambda x: abs(x) < 0.5), 0.0, 1.0) == [(0.5, 1.0)]
+    assert removed(cut((81.0, 101.0), lambda x: (x < 81.0) | (x > 101.0)), 0.0, 500.0) == [(81.0, 101.0)]
+    assert removed(Cut("x", "x", edges=(1.0,)), 0.0, 2.0) == []
+
+
+def test_lines_are_drawn_where_a_cut_lies(histogram: hist.Hist) -> None:
+    figure = figures.nminus1(histogram, cut=Cut("x", "met", edges=(1.0, 2.5)), region="precuts")
+    assert [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_linestyle() == "--"] == [
+        1.0,
+        2.5,
+    ]
+
+
+def test_labels_and_colours_come_out_of_the_description(histogram: hist.Hist) -> None:
+    described = Description(
+        features=(Feature("met", "missing", "GeV"),), processes={"tt": ProcessLabel("top pairs", "#010203")}
+    )
+    figure = figures.stacked(histogram, signals=["sig"], region="precuts", description=described)
+    assert figure.axes[1].get_xlabel() == "missing [GeV]"
+    assert to_rgba(legend_colours(figure)["top pairs"]) == to_rgba("#010203")
+    assert process_colours(["tt", "WW"])["WW"] != process_colours(["tt", "WW"])["tt"]
+
+
+def test_a_colour_that_a_process_has_is_given_to_no_other() -> None:
+    described = Description(processes={"b": ProcessLabel("b", COLOURS[0])})
+    assert process_colours(["a", "b"], (), described)["a"] != COLOURS[0]
 
 
 @pytest.mark.parametrize("content", [0.0, -1.0])

@@ -14,29 +14,31 @@ from massgap.reports.html.tables import cutflow_rows, cutflow_text
 
 CUTFLOW = {
     "unit": "fb",
+    "channels": ["c"],
     "steps": ["all", "met", "none"],
     "processes": {
         "tt": [
-            {"step": "all", "raw": 1000, "weighted": 50.0, "variance": 4.0},
-            {"step": "met", "raw": 10, "weighted": 12.5, "variance": 0.25},
-            {"step": "none", "raw": 0, "weighted": 0.0, "variance": 0.0},
+            {"channel": "c", "step": "all", "raw": 1000, "weighted": 50.0, "variance": 4.0},
+            {"channel": "c", "step": "met", "raw": 10, "weighted": 12.5, "variance": 0.25},
+            {"channel": "c", "step": "none", "raw": 0, "weighted": 0.0, "variance": 0.0},
         ],
         "empty": [
-            {"step": step, "raw": 0, "weighted": 0.0, "variance": 0.0} for step in ("all", "met", "none")
+            {"channel": "c", "step": step, "raw": 0, "weighted": 0.0, "variance": 0.0}
+            for step in ("all", "met", "none")
         ],
     },
 }
 
 
 def test_rows_hold_efficiencies_of_the_step_before_and_of_all() -> None:
-    rows = cutflow_rows(CUTFLOW)["tt"]
+    rows = cutflow_rows(CUTFLOW)["c"]["tt"]
     assert [row.error for row in rows] == [2.0, 0.5, 0.0]
     assert [row.efficiency for row in rows] == [None, 0.25, 0.0]
     assert [row.cumulative for row in rows] == [None, 0.25, 0.0]
 
 
 def test_a_process_without_events_has_no_efficiency() -> None:
-    assert [row.efficiency for row in cutflow_rows(CUTFLOW)["empty"]] == [None, None, None]
+    assert [row.efficiency for row in cutflow_rows(CUTFLOW)["c"]["empty"]] == [None, None, None]
 
 
 def test_text_shows_raw_weighted_and_efficiency_in_line() -> None:
@@ -58,6 +60,17 @@ def test_text_shows_raw_weighted_and_efficiency_in_line() -> None:
     ends = {line.index("±") for line in block[2:]}
     assert len(block) == 5
     assert max(ends) - min(ends) <= 3
+
+
+def test_channels_have_blocks_of_their_own() -> None:
+    """Each starts with all events, so its efficiencies know nothing of the other channel."""
+    rows = [("one", "all", 50.0), ("one", "met", 10.0), ("two", "all", 50.0), ("two", "jets", 5.0)]
+    entries = [{"channel": c, "step": s, "raw": 1, "weighted": w, "variance": 0.0} for c, s, w in rows]
+    cutflow = {"channels": ["one", "two"], "steps": ["all", "met", "jets"], "processes": {"tt": entries}}
+    table = cutflow_rows(cutflow)
+    assert [(row.step, row.efficiency) for row in table["two"]["tt"]] == [("all", None), ("jets", 0.1)]
+    blocks = cutflow_text(cutflow).split("\n\n")
+    assert [block.split("  ")[0] for block in blocks] == ["tt, one", "tt, two"]
 
 
 def test_a_lacking_step_is_named() -> None:

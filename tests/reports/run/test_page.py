@@ -12,9 +12,13 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
+from reportfolders import SIGNAL, dump
 
-from massgap.contracts.errors import RunFolderError
+from massgap.contracts.description import Cut, Description, Feature, Region
+from massgap.contracts.errors import ContractError
 from massgap.reports.errors import ReportError
+from massgap.reports.html.html import Markup
+from massgap.reports.run.chapters import Chapter
 from massgap.reports.run.page import write_report
 
 if TYPE_CHECKING:
@@ -141,7 +145,7 @@ def test_an_incomplete_run_says_what_is_lost(folders, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RunFolderError, match=str(tmp_path)):
+    with pytest.raises(ContractError, match=str(tmp_path)):
         write_report(tmp_path, None, None, out=tmp_path / "report.html")
 
 
@@ -161,25 +165,22 @@ def test_files_that_could_not_be_opened_are_listed(folders, tmp_path: Path) -> N
 
 
 def test_numbers_of_fit_scan_and_training_are_those_of_the_input(written, folders) -> None:
-    path, page = written
+    path, _ = written
     exact = {float(text) for text in re.findall(r'<data value="([^"]+)">', path.read_text(encoding="utf-8"))}
     fit, scan = folders.results, folders.scan
     wanted = [fit["discovery"]["expected_significance"], *fit["upper_limit"]["expected"]]
     wanted += [value for values in fit["parts"][0]["yields"].values() for value in values]
-    wanted += [value for pair in scan["table_iii"]["bdt"].values() for value in pair]
+    wanted += [*scan["scans"][0]["all_events"].values(), *scan["scans"][0]["best"].values()]
     wanted += [fold["auc_eval"] for fold in folders.training["folds"]]
     wanted += [value for share in folders.training["importance"].values() for value in share.values()]
     wanted += [row["weighted"] for rows in folders.cutflow["processes"].values() for row in rows]
     assert set(wanted) <= exact
-    # The paper's values stand beside them as they are printed.
-    for printed in ("0.47 to 0.9", "107 to 386", "0.15 to 0.36", "5.8 to 8.2"):
-        assert printed in page.text
 
 
 def test_another_model_than_the_one_that_scored_is_reported(folders, tmp_path: Path) -> None:
     run = copy(folders.run, tmp_path / "run")
     manifest = json.loads((run / "manifest.json").read_text())
-    manifest["model"]["training_hash"] = "0ther"
+    manifest["models"]["score"]["sha256"] = "0ther"
     (run / "manifest.json").write_text(json.dumps(manifest))
     page = Page(write_report(run, folders.model, None, out=tmp_path / "mismatch.html").read_text())
     assert "not the one that scored this run" in page.text
@@ -189,8 +190,111 @@ def test_a_damaged_fit_is_named(folders, tmp_path: Path) -> None:
     fit = tmp_path / "fit"
     fit.mkdir()
     (fit / "results.json").write_text('{"format": "massgap-fit/2"')
-    with pytest.raises(ReportError, match=r"results\.json cannot be read.*massgap fit"):
+    with pytest.raises(ReportError, match=r"results\.json is damaged.*massgap fit"):
         write_report(folders.run, None, fit, out=tmp_path / "report.html")
     (fit / "results.json").write_text('{"format": "other/1"}')
     with pytest.raises(ReportError, match=r"format 'other/1', but 'massgap-fit/2'"):
         write_report(folders.run, None, fit, out=tmp_path / "report.html")
+
+
+def test_chapters_that_are_handed_in_stand_where_they_say(folders, tmp_path: Path) -> None:
+    run = copy(folders.run, tmp_path / "run")
+    chapters = [
+        Chapter("At the end", lambda inputs: Markup(f"<p>{len(inputs.histograms)} histograms</p>")),
+        Chapter("After the cutflow", "1 < 2", after="cutflow"),
+        Chapter("Nothing to show", lambda inputs: None),
+        Chapter("After what is not there", "lost?", after="fit"),
+    ]
+    page = Page(write_report(run, None, None, tmp_path / "own.html", chapters=chapters).read_text())
+    own = [name for name in page.ids if name.startswith("chapter-") and not name.endswith("-title")]
+    assert own == ["chapter-after-the-cutflow", "chapter-at-the-end", "chapter-after-what-is-not-there"]
+    order = [name for name in page.ids if not name.endswith("-title")]
+    assert order.index("cutflow") + 1 == order.index("chapter-after-the-cutflow")
+    assert order.index("chapter-after-what-is-not-there") + 1 == order.index("ledger")
+    assert "2 histograms" in page.text
+    assert "1 < 2" in page.text
+
+
+def test_a_processor_that_says_nothing_of_itself_is_drawn_with_names(folders, tmp_path: Path) -> None:
+    """Any coffea processor: no description, no cutflow, no regions, an axis that cannot be drawn."""
+    import hist
+
+    run = copy(folders.run, tmp_path / "run")
+    manifest = json.loads((run / "manifest.json").read_text())
+    del manifest["description"], manifest["models"]
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    (run / "cutflow.json").unlink()
+    plain = hist.new.StrCat(["tt", SIGNAL], name="process").Reg(4, 0, 4, name="n_jets", label="Jets").Weight()
+    plain.fill("tt", [0.5, 1.5, 1.5])
+    plain.fill(SIGNAL, [0.5])
+    flat = hist.new.Reg(4, 0, 4, name="x").Reg(2, 0, 1, name="y").Weight()
+    dump(
+        run / "histograms.json",
+        {"format": "massgap-histograms/1", "unit": "as filled", "histograms": {"jets": plain, "flat": flat}},
+    )
+    page = Page(write_report(run, None, None, out=tmp_path / "foreign.html").read_text())
+    assert len(page.images) == 1
+    assert "Stacked: tt, largest first" in str(page.images[0]["alt"])
+    assert "exactly one axis of values: flat." in " ".join(page.text.split())
+    assert "cutflow" not in page.ids
+
+
+def test_channels_stand_side_by_side_in_order(folders, tmp_path: Path) -> None:
+    """All regions of one channel in a row, from the widest; cuts are those of the region that a plot belongs to."""
+    import hist
+
+    run = copy(folders.run, tmp_path / "run")
+    described = Description(
+        "own",
+        features=(Feature("x", "x label", "GeV", group="Mine"),),
+        regions=(
+            Region("two", "Two leptons", "2l"),
+            Region(
+                "two_tight", "Tight", "2l", "two", (Cut("x_cut", "x", edges=(1.0,), keeps=(False, True)),)
+            ),
+            Region("three", "Three leptons", "3l"),
+        ),
+    )
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["description"] = described.as_dict()
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    h = hist.new.StrCat(["tt"], name="process").StrCat(["three", "two_tight", "two"], name="region")
+    filled = h.Reg(4, 0, 4, name="x").Weight()
+    for region in filled.axes["region"]:
+        filled.fill("tt", region, [0.5, 1.5])
+    only = (
+        hist.new.StrCat(["tt"], name="process")
+        .StrCat(["two_tight"], name="region")
+        .Reg(4, 0, 4, name="x")
+        .Weight()
+    )
+    only.fill("tt", "two_tight", [0.5])
+    content = {"x": filled, "nminus1_x_cut": only}
+    dump(run / "histograms.json", {"format": "massgap-histograms/1", "unit": "fb", "histograms": content})
+    page = Page(write_report(run, None, None, out=tmp_path / "channels.html").read_text())
+    shown = [str(image["alt"]).split(".")[0] for image in page.images]
+    assert shown == [
+        "x after all cuts of 2l: Tight but the one on itself (x_cut)",
+        "x 2l: Two leptons",
+        "x 2l: Tight",
+        "x 3l: Three leptons",
+    ]
+    assert "2l: Tight (a part of Two leptons), after the cuts x_cut" in page.text
+    assert "Mine (1)" in page.text
+
+
+def test_scores_have_blocks_of_their_own(folders, tmp_path: Path) -> None:
+    run = copy(folders.run, tmp_path / "run", "score")
+    content = json.loads((run / "histograms.json").read_text())
+    content["histograms"]["score_high"] = content["histograms"]["score"]
+    (run / "histograms.json").write_text(json.dumps(content))
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["description"]["scores"].insert(0, {"name": "high", "label": "Heavy network"})
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    page = Page(write_report(run, None, folders.fit, out=tmp_path / "scores.html").read_text())
+    densities = [str(i["alt"]) for i in page.images if str(i["alt"]).startswith("Density")]
+    assert [alt.split(", ")[1] for alt in densities] == ["Heavy network"] * 4 + ["BDT score"] * 4
+    # Only one of them was scanned.
+    scans = [str(i["alt"]) for i in page.images if "Asimov" in str(i["alt"])]
+    assert len(scans) == 4
+    assert all("BDT score" in alt for alt in scans)
