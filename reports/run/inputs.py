@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from massgap.contracts.description import Description
 from massgap.contracts.writing import read_json
 from massgap.reports.errors import MissingInput, UnreadableInput
+
+if TYPE_CHECKING:
+    from massgap.contracts.description import Description
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def read_inputs(
         If a file of these is damaged or of another format.
     """
     from massgap.contracts.run_folder import open_run
+    from massgap.fits.result import FIT_FORMAT, SCAN_FORMAT
 
     run = open_run(run_folder)
     training = card = results = None
@@ -108,15 +111,13 @@ def read_inputs(
         card = card_path.read_text(encoding="utf-8") if card_path.is_file() else None
     if fit_folder is not None:
         fit = Path(fit_folder)
-        results = _read(fit / "results.json", "massgap-fit/2", "Make the fit folder with `massgap fit`.")
+        results = _read(fit / "results.json", FIT_FORMAT, "Make the fit folder with `massgap fit`.")
         if (fit / "scan.json").is_file():
-            scans = _read(fit / "scan.json", "massgap-scan/2", "Make the fit folder with `massgap fit`.")[
-                "scans"
-            ]
+            scans = _read(fit / "scan.json", SCAN_FORMAT, "Make the fit folder with `massgap fit`.")["scans"]
     return Inputs(
         run_name=run.path.resolve().name,
         manifest=run.manifest,
-        description=Description.from_dict(run.manifest.get("description")),
+        description=run.description,
         histograms=dict(run.histograms),
         cutflow=run.cutflow if (run.path / "cutflow.json").is_file() else None,
         ledger=run.ledger,
