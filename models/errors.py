@@ -9,6 +9,10 @@ class ModelError(MassgapError):
     """Base of all errors that the models raise."""
 
 
+class RecipeError(ModelError):
+    """A recipe that cannot be found or read, or that has a value which cannot be."""
+
+
 class FeatureError(ModelError):
     """Features of the model and features at hand differ; the message names both sides."""
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from massgap.models.training.recipe import ALL_ROWS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_KINDS = {"trees": "Boosted decision trees"}
 
 
 def model_card(training: Mapping[str, Any]) -> str:
@@ -15,11 +19,11 @@ def model_card(training: Mapping[str, Any]) -> str:
 
 
 def _what(t: Mapping[str, Any]) -> list[str]:
-    analysis = t["source"].get("analysis", "")
+    analysis, kind = t["source"].get("analysis", ""), t["recipe"]["kind"]
     return [
         f"# Model card: {t['model_file']}",
         "",
-        f"Boosted decision trees that separate {_names(t['signal'])} from {_names(t['backgrounds'])}"
+        f"{_KINDS.get(kind, kind)} that separate {_names(t['signal'])} from {_names(t['backgrounds'])}"
         + (f" in the analysis `{analysis}`." if analysis else "."),
         (
             f"{t['n_folds']} classifiers in one ONNX file: output column i is the signal probability from the "
@@ -62,17 +66,23 @@ def _method(t: Mapping[str, Any]) -> list[str]:
     how = {
         "nested": "a fifth of the training events stops the training, the best iteration is used; "
         "the held-out fold is used for nothing but the evaluation",
-        "paper": "the held-out fold stops the training and all trees are used, as in the paper; "
+        "held_out": "the held-out fold stops the training and everything trained is used; "
         "the evaluation below is therefore slightly optimistic",
     }[t["protocol"]]
-    values = ", ".join(f"{k} {v:g}" for k, v in t["hyperparameters"].items())
-    return [
+    recipe = t["recipe"]
+    values = ", ".join(f"{name} {_shown(value)}" for name, value in t["hyperparameters"].items())
+    events = {"weights": "each event with its weight", "counts": "each event counts one"}[recipe["weighting"]]
+    lines = [
         "## Training",
         "",
-        f"- XGBoost: {values}; signal and background weight sums each normalised to one",
+        f"- recipe `{recipe['name']}`" + (f": {recipe['description']}" if recipe["description"] else ""),
+        f"- {recipe['kind']}: {values}",
+        f"- {events}; signal and background sums each normalised to one",
         f"- {t['n_folds']} rotated folds by the stable event key; seed {t['seed']}",
-        f"- early stopping, protocol `{t['protocol']}`: {how}",
+        f"- early stopping after {t['early_stopping']} iterations, protocol `{t['protocol']}`: {how}",
     ]
+    lines += [f"- weights of {name} times {factor:g}" for name, factor in recipe["process_weights"].items()]
+    return lines + ([f"- source: {recipe['source']}"] if recipe["source"] else [])
 
 
 def _performance(t: Mapping[str, Any]) -> list[str]:
@@ -110,8 +120,8 @@ def _performance(t: Mapping[str, Any]) -> list[str]:
             "",
             (
                 f"Mean held-out AUC: nested {comparison['nested']['mean_auc_eval']:.4f}, "
-                f"paper {comparison['paper']['mean_auc_eval']:.4f} "
-                f"(difference {comparison['auc_eval_paper_minus_nested']:+.4f})."
+                f"stopped by the held-out fold {comparison['held_out']['mean_auc_eval']:.4f} "
+                f"(difference {comparison['auc_eval_held_out_minus_nested']:+.4f})."
             ),
         ]
     return lines
@@ -129,12 +139,13 @@ def _importance(t: Mapping[str, Any]) -> list[str]:
 
 
 def _limits(t: Mapping[str, Any]) -> list[str]:
-    where = "events after the pre-cuts" if t.get("precuts", True) else "events passing the topology selection"
+    all_rows = t["region"] == ALL_ROWS
+    where = "all rows of the feature tables" if all_rows else f"events of the region `{t['region']}`"
     return [
         "## Limits of use",
         "",
         f"- Trained on {where}; elsewhere the score is an extrapolation.",
-        "- Trained on simulation only, for the signal masses named above; other masses are separated less well.",
+        "- Trained on simulation only, for the signals named above; others are separated less well.",
         "- The score is a probability for equal total signal and background weight, not for the expected yields.",
         "- Simulated events must be scored by the classifier of their held-out fold, never by another one.",
         "- Feature definitions and units must be those above: the file checks names, not meanings.",
@@ -148,9 +159,13 @@ def _provenance(t: Mapping[str, Any]) -> list[str]:
         "",
         f"- model file SHA-256: `{t['model_sha256']}`",
         f"- training hash: `{t['training_hash']}`",
-        f"- largest difference between the ONNX score and XGBoost on the training events: {t['onnx_difference']:.1e}",
+        f"- largest difference between the ONNX score and the library that trained, on the training events: {t['onnx_difference']:.1e}",
         f"- versions: {versions}",
     ]
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, (int, float)) else str(value)
 
 
 def _names(names: list[str]) -> str:

@@ -19,13 +19,14 @@ import numpy as np
 from massgap import __version__
 from massgap.models.errors import ModelError
 from massgap.models.scoring.onnx_file import DIGEST, FORMATS, content_digest
+from massgap.models.training.recipe import ALL_ROWS
 
 if TYPE_CHECKING:
     import onnx
     import xgboost as xgb
     from numpy.typing import NDArray
 
-    from massgap.models.training.boosted_trees import TrainedFolds
+    from massgap.models.training.trained_folds import TrainedFolds
 
 FORMAT = FORMATS[-1]
 INPUT, OUTPUT = "features", "score"
@@ -58,7 +59,7 @@ def to_onnx(folds: TrainedFolds) -> onnx.ModelProto:
             n_targets=n_folds,
             aggregate_function="SUM",
             post_transform="NONE",
-            **_tree_attributes(folds.boosters),
+            **_tree_attributes(folds.classifiers),
         ),
         helper.make_node("Sigmoid", ["margin"], [OUTPUT]),
     ]
@@ -86,6 +87,7 @@ def to_onnx(folds: TrainedFolds) -> onnx.ModelProto:
 
 def metadata(folds: TrainedFolds) -> dict[str, str]:
     """Return the metadata properties of the ONNX file, all strings, lists as JSON."""
+    recipe = folds.recipe
     return {
         "massgap.format": FORMAT,
         "massgap.version": __version__,
@@ -93,9 +95,12 @@ def metadata(folds: TrainedFolds) -> dict[str, str]:
         "massgap.units": json.dumps(folds.units, sort_keys=True),
         "massgap.n_folds": str(folds.n_folds),
         "massgap.training_hash": folds.training_hash,
-        "massgap.signal": json.dumps(folds.signal),
-        "massgap.backgrounds": json.dumps(folds.backgrounds),
-        "massgap.protocol": folds.protocol,
+        "massgap.recipe": recipe.name,
+        "massgap.recipe_digest": recipe.digest,
+        "massgap.region": recipe.region or ALL_ROWS,
+        "massgap.signal": json.dumps(list(recipe.signal or ())),
+        "massgap.backgrounds": json.dumps(list(recipe.backgrounds or ())),
+        "massgap.protocol": recipe.protocol,
         "massgap.preprocessing": PREPROCESSING,
         "massgap.score": "column i: probability of signal from the classifier that has not seen fold i",
     }
@@ -129,44 +134,42 @@ def verified_bytes(folds: TrainedFolds, x: NDArray[np.float32]) -> tuple[bytes, 
 def _tree_attributes(boosters: list[xgb.Booster]) -> dict[str, Any]:
     """Return the attributes of one TreeEnsembleRegressor whose target i sums the trees of booster i."""
     parts: dict[str, list[NDArray[Any]]] = {}
-    targets: dict[str, list[NDArray[Any]]] = {}
-    modes: list[NDArray[np.str_]] = []
     base_values = []
     tree_id = 0
     for target, booster in enumerate(boosters):
         trees, base_margin = _trees(booster)
         base_values.append(base_margin)
         for tree in trees:
-            left = np.asarray(tree["left_children"], dtype=np.int64)
-            right = np.asarray(tree["right_children"], dtype=np.int64)
-            # float32, the type in which XGBoost holds and compares it; a leaf keeps its value here.
-            value = np.asarray(tree["split_conditions"], dtype=np.float32)
-            leaf = left < 0
-            number = np.arange(len(left))
-            node = {
-                "nodes_treeids": np.full(len(left), tree_id),
-                "nodes_nodeids": number,
-                "nodes_featureids": np.where(leaf, 0, np.asarray(tree["split_indices"], dtype=np.int64)),
-                "nodes_values": np.where(leaf, np.float32(0), value),
-                "nodes_truenodeids": np.where(leaf, 0, left),
-                "nodes_falsenodeids": np.where(leaf, 0, right),
-                "nodes_missing_value_tracks_true": np.where(leaf, 0, np.asarray(tree["default_left"])),
-            }
-            target_of_leaf = {
-                "target_treeids": np.full(leaf.sum(), tree_id),
-                "target_nodeids": number[leaf],
-                "target_ids": np.full(leaf.sum(), target),
-                "target_weights": value[leaf],
-            }
-            modes.append(np.where(leaf, "LEAF", "BRANCH_LT"))
-            for store, new in ((parts, node), (targets, target_of_leaf)):
-                for key, array in new.items():
-                    store.setdefault(key, []).append(array)
+            for key, array in _nodes_of(tree, tree_id, target).items():
+                parts.setdefault(key, []).append(array)
             tree_id += 1
-    attributes: dict[str, Any] = {k: np.concatenate(v).tolist() for k, v in {**parts, **targets}.items()}
-    attributes["nodes_modes"] = np.concatenate(modes).tolist()
+    attributes: dict[str, Any] = {k: np.concatenate(v).tolist() for k, v in parts.items()}
     attributes["base_values"] = base_values
     return attributes
+
+
+def _nodes_of(tree: dict[str, Any], tree_id: int, target: int) -> dict[str, NDArray[Any]]:
+    """Return the nodes and leaves of one tree of XGBoost's JSON model, as the operator's attributes name them."""
+    left = np.asarray(tree["left_children"], dtype=np.int64)
+    right = np.asarray(tree["right_children"], dtype=np.int64)
+    # float32, the type in which XGBoost holds and compares it; a leaf keeps its value here.
+    value = np.asarray(tree["split_conditions"], dtype=np.float32)
+    leaf = left < 0
+    number = np.arange(len(left))
+    return {
+        "nodes_treeids": np.full(len(left), tree_id),
+        "nodes_nodeids": number,
+        "nodes_featureids": np.where(leaf, 0, np.asarray(tree["split_indices"], dtype=np.int64)),
+        "nodes_values": np.where(leaf, np.float32(0), value),
+        "nodes_truenodeids": np.where(leaf, 0, left),
+        "nodes_falsenodeids": np.where(leaf, 0, right),
+        "nodes_missing_value_tracks_true": np.where(leaf, 0, np.asarray(tree["default_left"])),
+        "nodes_modes": np.where(leaf, "LEAF", "BRANCH_LT"),
+        "target_treeids": np.full(leaf.sum(), tree_id),
+        "target_nodeids": number[leaf],
+        "target_ids": np.full(leaf.sum(), target),
+        "target_weights": value[leaf],
+    }
 
 
 def _trees(booster: xgb.Booster) -> tuple[list[dict[str, Any]], float]:

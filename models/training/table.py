@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from massgap.contracts.errors import TableError
+from massgap.contracts.feature_table import is_feature
 from massgap.models.errors import FeatureError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
-
-BOOKKEEPING = ("weight", "process", "dataset", "channel", "fold_key", "precuts", "score")
-"""Columns of a feature table that are not features."""
 
 
 @dataclass(frozen=True)
 class TrainingTable:
     """Arrays of the events to train on, sorted by process and stable key.
 
-    ``weight`` (fb) is the signed weight, ``train_weight`` the one the trees are grown with.
+    ``weight`` (fb) is the signed weight, ``train_weight`` the one that is trained with.
     """
 
     x: NDArray[np.float32] = field(repr=False)
@@ -86,51 +84,62 @@ def training_table(
     backgrounds: Sequence[str],
     features: Sequence[str] | None = None,
     *,
-    precuts: bool = True,
-    negative_weights: Literal["error", "absolute"] = "error",
+    region: str | None = None,
+    negative_weights: str = "error",
+    weighting: str = "weights",
+    process_weights: Mapping[str, float] | None = None,
 ) -> TrainingTable:
-    """Return the checked arrays that `massgap.models.training.boosted_trees.train` works on.
+    """Return the checked arrays that classifiers are trained on.
+
+    Parameters
+    ----------
+    table
+        One row per event: the features (float, NaN = missing), ``weight`` (fb), ``process``, ``fold_key`` (uint64)
+        and, for a `region`, the boolean column ``region_<name>``.
+    signal, backgrounds
+        Process names; rows of other processes are not used.
+    features
+        Names in the order of the model's input; by default every column that is not bookkeeping.
+    region
+        Only events of this region, or of any of those joined by ``+``; all rows by default.
+    negative_weights, weighting, process_weights
+        As in `massgap.models.training.recipe.Recipe`.
 
     Raises
     ------
     TableError
-        If a class is empty, a process unknown, a weight NaN, infinite or (unless allowed)
+        If a class is empty, a process or region unknown, a weight NaN, infinite or (unless allowed)
         negative, a feature infinite or not a number.
     FeatureError
         If the table lacks a feature; the message names what is wanted and what there is.
     """
-    _check_columns(table, precuts=precuts)
+    _check_columns(table)
+    inside = rows_of_region(table, region)
     names = _feature_names(table, features)
     _check_processes(table, signal, backgrounds)
-    notes = []
     process = table["process"].astype(str).to_numpy(dtype=object)
     is_signal = np.isin(process.astype(str), list(signal))
-    used = is_signal | np.isin(process.astype(str), list(backgrounds))
-    if precuts:
-        used &= table["precuts"].to_numpy(dtype=bool)
+    used = (is_signal | np.isin(process.astype(str), list(backgrounds))) & inside
     chosen = table.loc[used]
     process, is_signal = process[used], is_signal[used]
-    where = "after the pre-cuts" if precuts else "in the feature table"
-    for name, count, of in (
-        ("signal", is_signal.sum(), signal),
-        ("background", (~is_signal).sum(), backgrounds),
-    ):
-        if count == 0:
-            msg = f"No {name} rows ({', '.join(of)}) {where}: generate more events."
-            raise TableError(msg)
+    where = f"in the region {region}" if region is not None else "in the feature table"
+    _require_rows(is_signal, signal, backgrounds, where)
     present = set(process)
-    notes += [f"{p} has no events {where}" for p in (*signal, *backgrounds) if p not in present]
+    notes = [f"{p} has no events {where}" for p in (*signal, *backgrounds) if p not in present]
+    factors = process_weights or {}
+    notes += [f"{p} has a weight in the recipe but no events" for p in factors if p not in present]
 
     weight = chosen["weight"].to_numpy(dtype=np.float64)
-    key = chosen["fold_key"].to_numpy()
-    if key.dtype.kind not in "iu" or key.min() < 0:
-        msg = f"Column 'fold_key' has type {key.dtype}: it must hold the integers of massgap.models.folds.fold_key."
-        raise TableError(msg)
-    key = key.astype(np.uint64)
+    key = _keys(chosen)
     x = _matrix(chosen, names)
-    train_weight = _training_weights(weight, process, negative_weights)
+    _check_weights(weight, process)
+    train_weight = (
+        _absolute(weight, process, negative_weights) if weighting == "weights" else np.ones(len(weight))
+    )
+    for name, factor in factors.items():
+        train_weight[process == name] *= factor
 
-    # The trees must not depend on the order in which chunks arrived: sort by process and key, then by
+    # The classifier must not depend on the order in which chunks arrived: sort by process and key, then by
     # content for the rare equal keys (datasets of one process that number their events alike).
     _, code = np.unique(process.astype(str), return_inverse=True)
     order = np.lexsort((*(np.nan_to_num(x[:, j], nan=-np.inf) for j in range(len(names))), weight, key, code))
@@ -146,15 +155,37 @@ def training_table(
     )
 
 
-def _check_columns(table: pd.DataFrame, *, precuts: bool) -> None:
-    needed = ["weight", "process", "fold_key", *(["precuts"] if precuts else [])]
-    missing = [name for name in needed if name not in table.columns]
+def rows_of_region(table: pd.DataFrame, region: str | None) -> NDArray[np.bool_]:
+    """Return which rows are in a region, or in any of several joined by ``+``; all rows for None.
+
+    Raises
+    ------
+    TableError
+        If the table has no such region, or its column does not hold True and False.
+    """
+    inside = np.full(len(table), fill_value=region is None)
+    if region is None:
+        return inside
+    for name in [region] if f"region_{region}" in table.columns else region.split("+"):
+        column = f"region_{name}"
+        if column not in table.columns:
+            known = [str(c).removeprefix("region_") for c in table.columns if str(c).startswith("region_")]
+            msg = (
+                f"The feature table has no region {name!r} (column {column!r}); it has {_listed(known) or 'none'}. "
+                "Name one of them with --region, or 'all' for all rows."
+            )
+            raise TableError(msg)
+        if table[column].dtype.kind != "b":
+            msg = f"Column {column!r} has type {table[column].dtype}: it must hold True or False."
+            raise TableError(msg)
+        inside |= table[column].to_numpy(dtype=bool)
+    return inside
+
+
+def _check_columns(table: pd.DataFrame) -> None:
+    missing = [name for name in ("weight", "process", "fold_key") if name not in table.columns]
     if missing:
-        hint = " (precuts=False trains without the pre-cuts)" if missing == ["precuts"] else ""
-        msg = f"The feature table lacks the column {missing[0]!r}{hint}; it has {_listed(table.columns)}."
-        raise TableError(msg)
-    if precuts and table["precuts"].dtype.kind != "b":
-        msg = f"Column 'precuts' has type {table['precuts'].dtype}: it must hold True or False."
+        msg = f"The feature table lacks the column {missing[0]!r}; it has {_listed(table.columns)}."
         raise TableError(msg)
     repeated = [str(name) for name in table.columns[table.columns.duplicated()]]
     if repeated:
@@ -162,8 +193,28 @@ def _check_columns(table: pd.DataFrame, *, precuts: bool) -> None:
         raise TableError(msg)
 
 
+def _require_rows(
+    is_signal: NDArray[np.bool_], signal: Sequence[str], backgrounds: Sequence[str], where: str
+) -> None:
+    for name, count, of in (
+        ("signal", is_signal.sum(), signal),
+        ("background", (~is_signal).sum(), backgrounds),
+    ):
+        if count == 0:
+            msg = f"No {name} rows ({', '.join(of)}) {where}: generate more events."
+            raise TableError(msg)
+
+
+def _keys(chosen: pd.DataFrame) -> NDArray[np.uint64]:
+    key = chosen["fold_key"].to_numpy()
+    if key.dtype.kind not in "iu" or key.min() < 0:
+        msg = f"Column 'fold_key' has type {key.dtype}: it must hold the integers of massgap.models.folds.fold_key."
+        raise TableError(msg)
+    return key.astype(np.uint64)
+
+
 def _feature_names(table: pd.DataFrame, features: Sequence[str] | None) -> list[str]:
-    names = [str(c) for c in table.columns if c not in BOOKKEEPING] if features is None else list(features)
+    names = [str(c) for c in table.columns if is_feature(str(c))] if features is None else list(features)
     if not names:
         msg = "No features to train on: name at least one column."
         raise FeatureError(msg)
@@ -173,7 +224,7 @@ def _feature_names(table: pd.DataFrame, features: Sequence[str] | None) -> list[
         raise FeatureError(msg)
     missing = [name for name in names if name not in table.columns]
     if missing:
-        has = [str(c) for c in table.columns if c not in BOOKKEEPING]
+        has = [str(c) for c in table.columns if is_feature(str(c))]
         msg = (
             f"The feature table lacks {_listed(missing)}. "
             f"Training wants {_listed(names)}; the table has {_listed(has)}."
@@ -219,14 +270,21 @@ def _matrix(chosen: pd.DataFrame, names: list[str]) -> NDArray[np.float32]:
     return x
 
 
-def _training_weights(
-    weight: NDArray[np.float64], process: NDArray[np.object_], policy: str
-) -> NDArray[np.float64]:
+def _check_weights(weight: NDArray[np.float64], process: NDArray[np.object_]) -> None:
     bad = ~np.isfinite(weight)
     if bad.any():
         first = process[np.flatnonzero(bad)[0]]
         msg = f"Column 'weight' is NaN or infinite in {int(bad.sum())} of {len(weight)} rows (first: process {first})."
         raise TableError(msg)
+    for name in sorted(set(process)):
+        total = weight[process == name].sum()
+        if total <= 0:
+            msg = f"The weights of process {name!r} sum to {total:g} fb: the sum must be positive."
+            raise TableError(msg)
+
+
+def _absolute(weight: NDArray[np.float64], process: NDArray[np.object_], policy: str) -> NDArray[np.float64]:
+    """Return weights that no classifier is confused by: none is negative, and each process keeps its total."""
     if policy not in {"error", "absolute"}:
         msg = f"negative_weights is {policy!r}: choose 'error' or 'absolute'."
         raise TableError(msg)
@@ -234,14 +292,11 @@ def _training_weights(
     for name in sorted(set(process)):
         rows = process == name
         w = weight[rows]
-        if w.sum() <= 0:
-            msg = f"The weights of process {name!r} sum to {w.sum():g} fb: the sum must be positive."
-            raise TableError(msg)
         if (w < 0).any():
             if policy == "error":
                 msg = (
-                    f"Process {name!r} has {int((w < 0).sum())} negative weights of {len(w)}, which boosted trees "
-                    "cannot be grown with: negative_weights='absolute' trains on absolute values."
+                    f"Process {name!r} has {int((w < 0).sum())} negative weights of {len(w)}, which a classifier "
+                    "cannot be trained with: negative_weights='absolute' in the recipe trains on absolute values."
                 )
                 raise TableError(msg)
             train_weight[rows] = np.abs(w) * (w.sum() / np.abs(w).sum())

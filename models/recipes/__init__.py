@@ -1,0 +1,1 @@
+"""Recipes of classifiers, one file per analysis: each holds ``RECIPES``, name -> recipe."""

@@ -1,0 +1,189 @@
+"""Recipes by name: those of this folder, and those in a user's own file."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.machinery
+import importlib.util
+import json
+import pkgutil
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from massgap.models.errors import RecipeError
+from massgap.models.training.recipe import PROTOCOLS, Recipe
+from massgap.source_code import imported_digest
+
+if TYPE_CHECKING:
+    import types
+
+__all__ = ["DEFAULT", "find_recipe", "find_variant", "known_recipes", "recipe_of_analysis"]
+
+DEFAULT = "trees"
+"""The recipe for an analysis that has none of its own."""
+
+
+@functools.cache
+def known_recipes() -> dict[str, Recipe]:
+    """Name -> recipe, for all modules beside this one that hold ``RECIPES``.
+
+    Examples
+    --------
+    >>> sorted(known_recipes())[:2]
+    ['slepton', 'slepton-paper']
+    """
+    package = __name__.rpartition(".")[0]
+    found: dict[str, Recipe] = {}
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
+        if module.name != __name__:
+            found.update(importlib.import_module(module.name).RECIPES)
+    return found
+
+
+def recipe_of_analysis(analysis: str) -> Recipe:
+    """The recipe that bears the name of an analysis, else the one for any analysis."""
+    return known_recipes().get(analysis) or known_recipes()[DEFAULT]
+
+
+def find_recipe(name_or_file: str | Path) -> Recipe:
+    """A shipped recipe or one in a user's own file.
+
+    Parameters
+    ----------
+    name_or_file
+        A name of `known_recipes`; ``my_recipe.py:NAME``, where NAME is a `Recipe` of the file or a key of its ``RECIPES``
+        (it may be left out if the file has one recipe); or a ``.json`` or ``.toml`` file of the fields of a `Recipe`.
+
+    Returns
+    -------
+    Recipe
+        Read anew at each call; its ``code`` is the digest of the file and of what that imports.
+
+    Raises
+    ------
+    RecipeError
+        If there is no such recipe or file, or the file cannot be read.
+
+    Examples
+    --------
+    >>> find_recipe("slepton-paper").protocol
+    'held_out'
+    """
+    text = str(name_or_file)
+    if text in known_recipes():
+        return known_recipes()[text]
+    place, colon, name = text.rpartition(":")
+    if colon and place.endswith(".py"):
+        return _from_module(Path(place), name)
+    path = Path(text)
+    if path.suffix == ".py":
+        return _from_module(path, "")
+    if path.suffix in {".json", ".toml"}:
+        return _from_fields(path)
+    msg = (
+        f"There is no recipe {text!r}; known are {', '.join(sorted(known_recipes()))}. For one of your own give "
+        "my_recipe.py:RECIPE, or a .json or .toml file of its fields."
+    )
+    raise RecipeError(msg)
+
+
+def find_variant(recipe: Recipe, protocol: str) -> Recipe:
+    """The recipe with another protocol: one of those that every recipe can have, or a shipped variant.
+
+    Parameters
+    ----------
+    recipe
+        A recipe.
+    protocol
+        ``"nested"``, ``"held_out"``, or X if there is a recipe called like this one with ``-X`` at the end.
+
+    Raises
+    ------
+    RecipeError
+        If there is no such protocol.
+
+    Examples
+    --------
+    >>> find_variant(find_recipe("slepton"), "paper").name
+    'slepton-paper'
+    """
+    if protocol in PROTOCOLS:
+        return recipe.changed(protocol=protocol)
+    shipped = known_recipes()
+    stem = f"{recipe.name}-"
+    variants = {name.removeprefix(stem): other for name, other in shipped.items() if name.startswith(stem)}
+    if shipped.get(recipe.name) != recipe:
+        variants = {}  # somebody's own recipe is not replaced by one that happens to be called alike
+    if protocol not in variants:
+        msg = (
+            f"Unknown protocol {protocol!r} for the recipe {recipe.name!r}: "
+            f"choose one of {', '.join([*PROTOCOLS, *sorted(variants)])}."
+        )
+        raise RecipeError(msg)
+    return variants[protocol]
+
+
+# ---- a user's own file
+
+
+def _from_module(path: Path, name: str) -> Recipe:
+    module = _load(path)
+    table = getattr(module, "RECIPES", {})
+    found = {key: value for key, value in vars(module).items() if isinstance(value, Recipe)}
+    found |= {str(key): value for key, value in table.items()} if isinstance(table, dict) else {}
+    if not name and len({id(recipe) for recipe in found.values()}) == 1:
+        name = next(iter(found))
+    recipe = found.get(name)
+    if not isinstance(recipe, Recipe):
+        has = ", ".join(found) or "none"
+        msg = (
+            f"{path} has no recipe {name!r}; it has {has}."
+            if name
+            else f"{path} has the recipes {has}: name one of them, {path}:NAME."
+        )
+        raise RecipeError(msg)
+    return recipe.changed(code=imported_digest(path))
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    """Reads the source itself: compiled files on disk are told apart by their second and size, which can be the same."""
+
+    def get_code(self, fullname: str) -> types.CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+def _load(path: Path) -> types.ModuleType:
+    if not path.is_file():
+        msg = f"{path}: no such file. A recipe of your own is given as my_recipe.py:RECIPE."
+        raise RecipeError(msg)
+    name = f"massgap_recipe_{path.stem}"
+    spec = importlib.util.spec_from_loader(name, _Loader(name, str(path)))
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        _Loader(name, str(path)).exec_module(module)
+    except Exception as error:
+        msg = f"{path} cannot be imported ({type(error).__name__}: {error})"
+        raise RecipeError(msg) from error
+    return module
+
+
+def _from_fields(path: Path) -> Recipe:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        msg = f"The recipe {path} cannot be read: {error.strerror or error}."
+        raise RecipeError(msg) from error
+    kind = "JSON" if path.suffix == ".json" else "TOML"
+    try:
+        text = content.decode()
+        data: Any = json.loads(text) if kind == "JSON" else tomllib.loads(text)
+    except ValueError as error:
+        msg = f"{path} is damaged: it is not {kind} ({error})."
+        raise RecipeError(msg) from error
+    if isinstance(data, dict):
+        data = {"name": path.stem, **data}
+    return Recipe.from_dict(data, code=imported_digest(path))

@@ -1,0 +1,263 @@
+"""A recipe: everything that somebody who trains a classifier decides, as plain data.
+
+The trainer knows no analysis: which events, features, folds and numbers it uses is written in a `Recipe`. What a recipe
+leaves open (None), the run that is trained on says; see `massgap.models.training.defaults`. Recipes are found by
+`massgap.models.recipes.registry.find_recipe`, shipped ones by name, a user's own in a file.
+
+Two protocols say which events stop the training early:
+
+``nested`` (default)
+    A fifth of the training events, chosen by other bits of the stable key, is set aside; their logloss stops the
+    training, and the best iteration is used. The held-out fold is not looked at.
+``held_out``
+    The held-out fold itself stops the training and everything trained is used. The evaluation is then slightly
+    optimistic; the comparison of protocols in ``training.json`` shows by how much.
+
+Another kind of classifier is a module in `KINDS`, with its own hyperparameters; what it needs beyond the fields here
+becomes a field with a default that leaves the existing recipes as they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+
+from massgap.models.errors import ModelError, RecipeError
+from massgap.models.folds import check_n_folds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["ALL_ROWS", "KINDS", "PROTOCOLS", "Protocol", "Recipe"]
+
+Protocol = Literal["nested", "held_out"]
+PROTOCOLS: tuple[Protocol, ...] = ("nested", "held_out")
+WEIGHTINGS = ("weights", "counts")
+NEGATIVE_WEIGHTS = ("error", "absolute")
+ALL_ROWS = "all"
+"""As a region: every row of the feature tables (unless there is a region of this name)."""
+
+KINDS = {"trees": "massgap.models.training.boosted_trees"}
+"""Kind of classifier -> the module that trains it.
+
+The module offers ``checked_hyperparameters(changes)``, ``fit(data, parts, recipe)``, ``predict(classifier, features)``,
+``importance(classifier, features)`` and ``library()``, as `massgap.models.training.boosted_trees` does.
+"""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a classifier is trained.
+
+    Parameters
+    ----------
+    name
+        By which it is called and cited.
+    kind
+        One of `KINDS`.
+    description, source
+        What it is for, in one sentence, and the paper that it follows.
+    features
+        Inputs, in order; by default those that the analysis describes.
+    region
+        Region whose events are trained on, several joined by ``+``, or ``"all"``; by default the region of the score.
+    signal, backgrounds
+        Process names; by default as the samples say.
+    subsets
+        Name -> backgrounds that are also trained against alone, for the importances.
+    process_weights
+        Process -> factor on its weights in the training; performance is measured without it.
+    weighting
+        ``"weights"``: events count with their weight; ``"counts"``: each counts one. Either way the sums of signal
+        and of background are each one in every set of events.
+    negative_weights
+        ``"error"``: refuse them. ``"absolute"``: train on absolute weights, scaled so that every process keeps its
+        signed total; performance is always measured with the signed weights.
+    n_folds
+        Number of rotated folds, at least 2.
+    protocol
+        ``"nested"`` or ``"held_out"``, see the module's description.
+    early_stopping
+        Iterations without improvement after which the training stops.
+    hyperparameters
+        Those of the kind; what is not named has the kind's default.
+    seed
+        For what is random in the training.
+    code
+        Digest of the file that the recipe comes from and of what it imports; filled in by who reads it.
+
+    Raises
+    ------
+    RecipeError
+        If a field has a value that it cannot have; the message names recipe, field and what it may be.
+
+    Examples
+    --------
+    >>> Recipe("small", hyperparameters={"n_trees": 20}).hyperparameters["n_trees"]
+    20
+    """
+
+    name: str
+    kind: str = "trees"
+    description: str = ""
+    source: str = ""
+    features: tuple[str, ...] | None = None
+    region: str | None = None
+    signal: tuple[str, ...] | None = None
+    backgrounds: tuple[str, ...] | None = None
+    subsets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    process_weights: Mapping[str, float] = field(default_factory=dict)
+    weighting: str = "weights"
+    negative_weights: str = "error"
+    n_folds: int = 3
+    protocol: Protocol = "nested"
+    early_stopping: int = 10
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 1
+    code: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        self._check_words()
+        for name in ("features", "signal", "backgrounds"):
+            value = getattr(self, name)
+            self._set(name, None if value is None else self._names(name, value))
+        subsets = self._mapping("subsets")
+        self._set("subsets", {key: self._names(f"subsets[{key!r}]", value) for key, value in subsets.items()})
+        self._set("process_weights", self._factors())
+        self._check_numbers()
+        changes = self._mapping("hyperparameters")
+        self._set("hyperparameters", self._checked(self.trainer.checked_hyperparameters, changes))
+
+    @property
+    def trainer(self) -> Any:
+        """The module that trains this kind of classifier."""
+        return importlib.import_module(KINDS[self.kind])
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the content, the code that made it left out."""
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
+
+    def changed(self, **changes: Any) -> Self:
+        """A copy with other fields; None leaves a field as it is, hyperparameters are changed one by one.
+
+        Raises
+        ------
+        RecipeError
+            If a value cannot be.
+        """
+        changes = {name: value for name, value in changes.items() if value is not None}
+        if "hyperparameters" in changes:
+            changes["hyperparameters"] = {**self.hyperparameters, **changes["hyperparameters"]}
+        return replace(self, **changes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        out = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "code"}
+        return json.loads(json.dumps(out))  # type: ignore[no-any-return]
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], *, code: str = "") -> Self:
+        """The inverse of `as_dict`.
+
+        Raises
+        ------
+        RecipeError
+            If a field is unknown, the name is missing, or a value cannot be.
+
+        Examples
+        --------
+        >>> Recipe.from_dict(Recipe("small", seed=3).as_dict()) == Recipe("small", seed=3)
+        True
+        """
+        known = [f.name for f in fields(cls) if f.name != "code"]
+        if not isinstance(data, Mapping) or "name" not in data:
+            msg = f"A recipe is a table of fields with at least a name; its fields are {', '.join(known)}."
+            raise RecipeError(msg)
+        unknown = [str(key) for key in data if key not in known]
+        if unknown:
+            msg = f"The recipe {data['name']!r} has the unknown field {unknown[0]!r}; known are {', '.join(known)}."
+            raise RecipeError(msg)
+        return cls(**data, code=code)
+
+    # ---- checks
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    def _need(self, condition: bool, what: str, must: str) -> None:
+        if not condition:
+            msg = f"The recipe {self.name!r}: {what}: {must}."
+            raise RecipeError(msg)
+
+    def _check_words(self) -> None:
+        for name in ("name", "kind", "description", "source", "weighting", "negative_weights", "protocol"):
+            value = getattr(self, name)
+            self._need(isinstance(value, str), f"{name} is {value!r}", "it must be a text")
+        self._need(bool(self.name), "name is empty", "it must be a text")
+        must = f"it must be the name of a region, or {ALL_ROWS!r} for all rows"
+        is_name = self.region is None or (isinstance(self.region, str) and bool(self.region))
+        self._need(is_name, f"region is {self.region!r}", must)
+        choices: dict[str, Iterable[str]] = {
+            "kind": KINDS,
+            "protocol": PROTOCOLS,
+            "weighting": WEIGHTINGS,
+            "negative_weights": NEGATIVE_WEIGHTS,
+        }
+        for name, known in choices.items():
+            value = getattr(self, name)
+            self._need(value in known, f"Unknown {name} {value!r}", f"choose one of {', '.join(known)}")
+
+    def _check_numbers(self) -> None:
+        self._checked(check_n_folds, self.n_folds, at_least=2)
+        self._set("n_folds", int(self.n_folds))
+        for name, lowest in (("early_stopping", 1), ("seed", 0)):
+            value = getattr(self, name)
+            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+            must = f"it must be an integer of at least {lowest}"
+            self._need(whole and value >= lowest, f"{name} is {value!r}", must)
+            self._set(name, int(value))
+
+    def _names(self, what: str, value: Any) -> tuple[str, ...]:
+        is_list = not isinstance(value, (str, Mapping)) and hasattr(value, "__iter__")
+        self._need(is_list, f"{what} is {value!r}", "it must be a list of names")
+        names = tuple(value)
+        named = bool(names) and all(isinstance(name, str) and name for name in names)
+        self._need(named, f"{what} is {list(names)!r}", "it must be a list of at least one name")
+        twice = next((name for name in names if names.count(name) > 1), None)
+        self._need(twice is None, f"{what} lists {twice!r} twice", "each name may come once")
+        return names
+
+    def _mapping(self, name: str) -> dict[str, Any]:
+        value = getattr(self, name)
+        is_table = isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+        self._need(is_table, f"{name} is {value!r}", "it must be a table with names as keys")
+        return dict(value)
+
+    def _factors(self) -> dict[str, float]:
+        factors = self._mapping("process_weights")
+        for process, value in factors.items():
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            what = f"process_weights[{process!r}] is {value!r}"
+            self._need(number and np.isfinite(value) and value > 0, what, "it must be a positive number")
+        return {process: float(value) for process, value in factors.items()}
+
+    def _checked(self, check: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """What a check of another module gives; its errors bear the name of the recipe."""
+        try:
+            return check(*arguments, **named)
+        except ModelError as error:
+            msg = f"The recipe {self.name!r}: {error}"
+            raise RecipeError(msg) from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return list(value) if isinstance(value, tuple) else value

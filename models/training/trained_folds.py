@@ -1,0 +1,292 @@
+"""One classifier per fold, trained as a recipe says and evaluated on the events that it has not seen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from massgap.contracts.errors import TableError
+from massgap.models.measures.roc import auc, logloss, roc_curve, thin
+from massgap.models.training.recipe import ALL_ROWS, PROTOCOLS, Recipe
+from massgap.models.training.split import Parts, require_both_classes, split, unit_sums
+from massgap.models.training.table import TrainingTable, training_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    Progress = Callable[[str, int, int], None]
+
+__all__ = ["FoldResult", "TrainedFolds", "train", "training_hash"]
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """How the classifier of one held-out fold did. Losses and curves are weighted per class."""
+
+    fold: int
+    n_train_signal: int
+    n_train_background: int
+    n_stop_signal: int
+    n_stop_background: int
+    n_eval_signal: int
+    n_eval_background: int
+    best_iteration: int
+    n_trees: int
+    auc_train: float
+    auc_eval: float
+    logloss_eval: float
+    loss_curve: dict[str, list[float]]
+    roc: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class TrainedFolds:
+    """The classifiers of all folds and everything that is known about their training.
+
+    ``recipe`` leaves nothing open: features, region, signal and backgrounds are those that were used.
+    """
+
+    classifiers: list[Any] = field(repr=False)
+    recipe: Recipe
+    units: dict[str, str]
+    folds: list[FoldResult]
+    importance: dict[str, dict[str, float]]
+    importance_left_out: dict[str, str]
+    protocol_comparison: dict[str, Any]
+    processes: dict[str, dict[str, float]]
+    training_hash: str
+    notes: list[str]
+
+    @property
+    def features(self) -> list[str]:
+        """Names of the inputs, in order."""
+        return list(self.recipe.features or ())
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds, and of classifiers."""
+        return self.recipe.n_folds
+
+    def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probabilities as the library that trained gives them, shape (N, n_folds); NaN is missing."""
+        trainer = self.recipe.trainer
+        columns = [trainer.predict(classifier, features) for classifier in self.classifiers]
+        return np.stack(columns, axis=1).astype(np.float32)
+
+    def cross_fitted(self, features: NDArray[np.float32], fold: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return for each event the probability of the classifier that has not seen it, shape (N,)."""
+        return self.predict(features)[np.arange(len(features)), fold]
+
+
+def train(
+    table: pd.DataFrame,
+    recipe: Recipe,
+    *,
+    units: Mapping[str, str] | None = None,
+    importances: bool = True,
+    compare_protocols: bool = True,
+    progress: Progress | None = None,
+) -> TrainedFolds:
+    """Train one classifier per fold on a feature table.
+
+    The result depends on the set of rows and the recipe, not on the order of the rows or on the
+    number of threads: rows are sorted by their stable key first, and training has one thread.
+
+    Parameters
+    ----------
+    table
+        A feature table, see `massgap.models.training.table.training_table`.
+    recipe
+        With signal and backgrounds; without features every column that is not bookkeeping is one, without a
+        region all rows are used.
+    units
+        Unit of each feature, for the model's metadata.
+    importances
+        Also train against each single background, and against each of the recipe's subsets.
+    compare_protocols
+        Also train with the other protocol and record the difference.
+    progress
+        Called as ``progress(what, done, total)`` after each training.
+
+    Returns
+    -------
+    TrainedFolds
+
+    Raises
+    ------
+    ModelError
+        If the table cannot be used with the recipe; the message names the column or process.
+    """
+    region = _region(recipe, table)
+    signal, backgrounds = recipe.signal or (), recipe.backgrounds or ()
+    data = training_table(
+        table,
+        signal,
+        backgrounds,
+        recipe.features,
+        region=region,
+        negative_weights=recipe.negative_weights,
+        weighting=recipe.weighting,
+        process_weights=recipe.process_weights,
+    )
+    recipe = recipe.changed(features=data.features, region=region or ALL_ROWS)
+    subsets, left_out = _subsets(recipe) if importances else ({}, {})
+    tick = _Ticker(progress, recipe.n_folds * (1 + compare_protocols + len(subsets)))
+
+    main = _train_folds(data, recipe, tick, f"all backgrounds ({recipe.protocol})")
+    comparison: dict[str, Any] = {}
+    if compare_protocols:
+        other = recipe.changed(protocol=next(p for p in PROTOCOLS if p != recipe.protocol))
+        second = _train_folds(data, other, tick, f"all backgrounds ({other.protocol})")
+        comparison = _compare({recipe.protocol: main, other.protocol: second})
+    importance = {"all": _mean_importance(main, recipe)}
+    for name, members in subsets.items():
+        try:
+            folds = _train_folds(data.of_classes(members), recipe, tick, f"{name} only")
+        except TableError as error:
+            left_out[name] = str(error)
+            tick.skip(recipe.n_folds, f"{name} only: left out, too few events")
+            continue
+        importance[name] = _mean_importance(folds, recipe)
+
+    return TrainedFolds(
+        classifiers=[f.classifier for f in main],
+        recipe=recipe,
+        units={name: (units or {}).get(name, "") for name in data.features},
+        folds=[f.result for f in main],
+        importance=importance,
+        importance_left_out=left_out,
+        protocol_comparison=comparison,
+        processes=data.counts(),
+        training_hash=training_hash(data, recipe),
+        notes=list(data.notes),
+    )
+
+
+def training_hash(data: TrainingTable, recipe: Recipe) -> str:
+    """Return the SHA-256 of everything that determines the classifiers, data included."""
+    settings = {
+        "kind": recipe.kind,
+        "features": list(data.features),
+        "n_folds": recipe.n_folds,
+        "protocol": recipe.protocol,
+        "early_stopping": recipe.early_stopping,
+        "seed": recipe.seed,
+        "hyperparameters": dict(recipe.hyperparameters),
+        **recipe.trainer.library(),
+    }
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    digest.update(data.digest())
+    return digest.hexdigest()
+
+
+def _region(recipe: Recipe, table: pd.DataFrame) -> str | None:
+    everything = recipe.region == ALL_ROWS and f"region_{ALL_ROWS}" not in table.columns
+    return None if everything else recipe.region
+
+
+def _subsets(recipe: Recipe) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+    """Return the backgrounds to train against alone, and why a subset of the recipe cannot be."""
+    backgrounds = recipe.backgrounds or ()
+    subsets = {name: (name,) for name in backgrounds}
+    left_out = {}
+    for name, members in recipe.subsets.items():
+        absent = [member for member in members if member not in backgrounds]
+        if absent:
+            left_out[name] = f"{', '.join(absent)} is not among the backgrounds"
+        elif set(members) != set(backgrounds):
+            subsets[name] = members
+    return subsets, left_out
+
+
+class _Fold(NamedTuple):
+    classifier: Any
+    result: FoldResult
+
+
+class _Ticker:
+    """Counts finished trainings for the progress callback."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self.progress, self.total, self.done = progress, total, 0
+
+    def skip(self, n: int, what: str) -> None:
+        self.done += n - self.done % n
+        if self.progress is not None:
+            self.progress(what, self.done, self.total)
+
+    def __call__(self, what: str) -> None:
+        self.done += 1
+        if self.progress is not None:
+            self.progress(what, self.done, self.total)
+
+
+def _train_folds(data: TrainingTable, recipe: Recipe, tick: _Ticker, what: str) -> list[_Fold]:
+    folds = []
+    for parts in split(data, recipe):
+        require_both_classes(data, parts)
+        fitted = recipe.trainer.fit(data, parts, recipe)
+        folds.append(_Fold(fitted.classifier, _evaluated(data, parts, recipe, fitted)))
+        tick(f"{what}, fold {parts.fold + 1} of {recipe.n_folds}")
+    return folds
+
+
+def _evaluated(data: TrainingTable, parts: Parts, recipe: Recipe, fitted: Any) -> FoldResult:
+    trained_on, held_out = ~parts.held_out, parts.held_out
+    p_train = recipe.trainer.predict(fitted.classifier, data.x[trained_on])
+    p_eval = recipe.trainer.predict(fitted.classifier, data.x[held_out])
+    y_train, y_eval = data.label[trained_on], data.label[held_out]
+    w_train = unit_sums(data.weight[trained_on], y_train)
+    w_eval = unit_sums(data.weight[held_out], y_eval)
+    roc = roc_curve(p_eval, y_eval, w_eval)
+    drawn = thin(roc)
+    stop = parts.stop if recipe.protocol == "nested" else np.zeros_like(parts.stop)
+    return FoldResult(
+        fold=parts.fold,
+        n_train_signal=int(y_train.sum()),
+        n_train_background=int((y_train == 0).sum()),
+        n_stop_signal=int(data.label[stop].sum()),
+        n_stop_background=int((data.label[stop] == 0).sum()),
+        n_eval_signal=int(y_eval.sum()),
+        n_eval_background=int((y_eval == 0).sum()),
+        best_iteration=fitted.best_iteration,
+        n_trees=fitted.n_iterations,
+        auc_train=auc(roc_curve(p_train, y_train, w_train)),
+        auc_eval=auc(roc),
+        logloss_eval=logloss(p_eval, y_eval, w_eval),
+        loss_curve=fitted.loss_curve,
+        roc={"fpr": drawn.fpr.tolist(), "tpr": drawn.tpr.tolist()},
+    )
+
+
+def _mean_importance(folds: Sequence[_Fold], recipe: Recipe) -> dict[str, float]:
+    """Return each feature's share of the importance, averaged over the folds; the shares sum to one."""
+    features = recipe.features or ()
+    shares = np.zeros(len(features))
+    for fold in folds:
+        values = recipe.trainer.importance(fold.classifier, features)
+        if values.sum() > 0:
+            shares += values / values.sum()
+    if shares.sum() > 0:
+        shares /= shares.sum()
+    return dict(zip(features, shares.tolist(), strict=True))
+
+
+def _compare(folds: Mapping[str, list[_Fold]]) -> dict[str, Any]:
+    quantities = ("auc_train", "auc_eval", "logloss_eval", "best_iteration", "n_trees")
+    comparison: dict[str, Any] = {}
+    for protocol in PROTOCOLS:
+        results = [f.result for f in folds[protocol]]
+        values = {q: [getattr(r, q) for r in results] for q in quantities}
+        comparison[protocol] = {**values, "mean_auc_eval": float(np.mean(values["auc_eval"]))}
+    comparison["auc_eval_held_out_minus_nested"] = (
+        comparison["held_out"]["mean_auc_eval"] - comparison["nested"]["mean_auc_eval"]
+    )
+    return comparison
