@@ -24,7 +24,7 @@ import importlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import numpy as np
 
@@ -159,8 +159,7 @@ class Recipe:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        out = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "code"}
-        return json.loads(json.dumps(out))  # type: ignore[no-any-return]
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "code"}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], *, code: str = "") -> Self:
@@ -177,7 +176,7 @@ class Recipe:
         True
         """
         known = [f.name for f in fields(cls) if f.name != "code"]
-        if not isinstance(data, Mapping) or "name" not in data:
+        if not isinstance(cast("Any", data), dict) or "name" not in data:
             msg = f"A recipe is a table of fields with at least a name; its fields are {', '.join(known)}."
             raise RecipeError(msg)
         unknown = [str(key) for key in data if key not in known]
@@ -202,8 +201,9 @@ class Recipe:
             self._need(isinstance(value, str), f"{name} is {value!r}", "it must be a text")
         self._need(bool(self.name), "name is empty", "it must be a text")
         must = f"it must be the name of a region, or {ALL_ROWS!r} for all rows"
-        is_name = self.region is None or (isinstance(self.region, str) and bool(self.region))
-        self._need(is_name, f"region is {self.region!r}", must)
+        region: Any = self.region
+        is_name = region is None or (isinstance(region, str) and bool(region))
+        self._need(is_name, f"region is {region!r}", must)
         choices: dict[str, Iterable[str]] = {
             "kind": KINDS,
             "protocol": PROTOCOLS,

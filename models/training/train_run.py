@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from massgap.contracts.errors import TableError
 from massgap.contracts.feature_table import RunFeatures, read_feature_tables
-from massgap.contracts.writing import read_json, versions, write_atomically
+from massgap.contracts.run_folder import open_run
+from massgap.contracts.writing import versions, write_atomically
 from massgap.models.errors import ModelError
 from massgap.models.training.defaults import completed_recipe
 from massgap.models.training.recipe import Recipe
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from massgap.models.training.trained_folds import Progress, TrainedFolds
 
 FORMAT = "massgap-training/1"
-RUN_FORMAT, LEDGER_FORMAT = "massgap-run/1", "massgap-ledger/1"
 _VERSIONED = ("massgap", "xgboost", "onnx", "onnxruntime", "numpy", "pandas")
 # What a manifest says about where its events come from; its date and command do not matter here.
 _ORIGIN = ("analysis", "processor", "fileset_hash", "code_hash", "options")
@@ -113,8 +112,9 @@ def train_run(
 
     Raises
     ------
-    ModelError
-        If the run folder is not one, is incomplete, cannot be trained on, or `out` cannot be written.
+    MassgapError
+        If the run folder is not one or is incomplete (RunFolderError, IncompleteRunError), its tables cannot be trained
+        on (TableError), or recipe, an option or `out` cannot be used (ModelError).
 
     Examples
     --------
@@ -249,26 +249,17 @@ def read_run_features(run_folder: str | Path, *, accept_loss: bool = False) -> R
 
     Raises
     ------
+    RunFolderError
+        If the folder is not that of a finished run.
+    IncompleteRunError
+        If the run lost events, unless this is accepted.
     TableError
-        If the folder is not that of a finished run, lost events (unless accepted), or its tables
-        are missing, damaged or disagree in their features.
+        If its tables are missing, damaged or disagree in their features.
     """
-    folder = Path(run_folder)
-    remedy = "Make the run folder with `massgap run`."
-    not_a_run = f"{folder} is not a run folder"
-    manifest = read_json(
-        folder / "manifest.json", RUN_FORMAT, remedy=remedy, missing=not_a_run, error=TableError
-    )
-    ledger_file = folder / "ledger.json"
-    if ledger_file.exists() and not accept_loss:
-        ledger = read_json(ledger_file, LEDGER_FORMAT, remedy=remedy, error=TableError)
-        if not ledger.get("complete", True) and not ledger.get("accepted_loss", False):
-            msg = (
-                f"The run {folder} lost events ({ledger_file.name} says complete: false), so its weights are not "
-                "cross sections: finish the run, or accept the loss."
-            )
-            raise TableError(msg)
-    return read_feature_tables(folder, manifest)
+    run = open_run(run_folder)
+    if not accept_loss:
+        run.require_complete()
+    return read_feature_tables(run.path, run.manifest)
 
 
 def _request_hash(request: _Request, run: RunFeatures) -> str:

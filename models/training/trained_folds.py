@@ -195,7 +195,7 @@ def _region(recipe: Recipe, table: pd.DataFrame) -> str | None:
 def _subsets(recipe: Recipe) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
     """Return the backgrounds to train against alone, and why a subset of the recipe cannot be."""
     backgrounds = recipe.backgrounds or ()
-    subsets = {name: (name,) for name in backgrounds}
+    subsets: dict[str, tuple[str, ...]] = {name: (name,) for name in backgrounds}
     left_out = {}
     for name, members in recipe.subsets.items():
         absent = [member for member in members if member not in backgrounds]

@@ -83,7 +83,7 @@ def make_table(scale: float = 1.0, seed: int = 5) -> pd.DataFrame:
         frame["dataset"] = [f"{process}_{i % 2}" for i in range(n)]
         frame["channel"] = "mumu1j"
         frame["fold_key"] = fold_key(1, index + 1, np.arange(n))
-        frame["precuts"] = rng.random(n) < 0.8
+        frame["region_precuts"] = rng.random(n) < 0.8
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
 
@@ -115,11 +115,18 @@ def table(full_table) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def trained(full_table):
-    from massgap.models.training.boosted_trees import train
+def recipe():
+    from massgap.models.recipes.registry import find_recipe
+
+    return find_recipe("slepton").changed(signal=SIGNAL, backgrounds=BACKGROUNDS, features=FEATURES)
+
+
+@pytest.fixture(scope="session")
+def trained(full_table, recipe):
+    from massgap.models.training.trained_folds import train
 
     units = {name: "GeV" for name in FEATURES if name.startswith(("m", "pt", "ht")) and "over" not in name}
-    return train(full_table, SIGNAL, BACKGROUNDS, FEATURES, units=units)
+    return train(full_table, recipe, units=units)
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,14 @@ import pytest
 
 from massgap.models.errors import ModelError
 from massgap.models.scoring.scorer import OnnxScorer
-from massgap.models.training.boosted_trees import train
+from massgap.models.training.trained_folds import train
 from massgap.models.training.export import to_bytes, to_onnx, verified_bytes
 
 
 def thresholds(folds):
     """All split values per feature, in float32."""
     found = {name: set() for name in folds.features}
-    for booster in folds.boosters:
+    for booster in folds.classifiers:
         for tree in json.loads(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]["model"][
             "trees"
         ]:
@@ -46,22 +46,18 @@ def nasty_rows(folds, n, seed=0):
 
 
 @pytest.fixture(scope="module")
-def large(full_table, signal, backgrounds, features):
+def large(full_table, recipe):
     """The full fifty trees in every fold."""
     return train(
         full_table,
-        signal,
-        backgrounds,
-        features,
-        hyperparameters={"early_stopping": 50},
-        protocol="paper",
+        recipe.changed(early_stopping=50, protocol="held_out"),
         importances=False,
         compare_protocols=False,
     )
 
 
 def test_a_million_rows_agree_with_xgboost(large):
-    assert [b.num_boosted_rounds() for b in large.boosters] == [50, 50, 50]
+    assert [b.num_boosted_rounds() for b in large.classifiers] == [50, 50, 50]
     x = nasty_rows(large, 1_000_000)
     scorer = OnnxScorer.from_bytes(to_bytes(to_onnx(large)), "large", features=large.features)
     difference = np.abs(scorer.score_all_folds(x) - large.predict(x))
@@ -85,7 +81,7 @@ def test_agrees_with_trees_walked_by_hand(trained, model_bytes, full_table):
     x = full_table[trained.features].to_numpy(dtype=np.float32)[::60]
     x = np.concatenate([x, nasty_rows(trained, 100, seed=4)])
     scores = OnnxScorer.from_bytes(model_bytes, "model").score_all_folds(x)
-    for i, booster in enumerate(trained.boosters):
+    for i, booster in enumerate(trained.classifiers):
         trees = [json.loads(tree) for tree in booster.get_dump(dump_format="json")]
         for row, score in zip(x, scores[:, i], strict=True):
             named = dict(zip(trained.features, row, strict=True))
@@ -101,7 +97,7 @@ def test_agrees_with_another_converter(large):
 
     x = nasty_rows(large, 2000, seed=2)
     ours = OnnxScorer.from_bytes(to_bytes(to_onnx(large)), "large").score_all_folds(x)
-    for i, booster in enumerate(large.boosters):
+    for i, booster in enumerate(large.classifiers):
         names = booster.feature_names
         booster.feature_names = None
         shape = [("x", FloatTensorType([None, x.shape[1]]))]
@@ -133,10 +129,8 @@ def test_a_score_does_not_depend_on_the_batch(large):
         assert np.array_equal(np.concatenate(parts)[:600], whole[:600])
 
 
-def test_same_folds_same_bytes(trained, model_bytes, full_table, signal, backgrounds):
-    again = train(
-        full_table.sample(frac=1, random_state=2), signal, backgrounds, trained.features, units=trained.units
-    )
+def test_same_folds_same_bytes(trained, model_bytes, full_table, recipe):
+    again = train(full_table.sample(frac=1, random_state=2), recipe, units=trained.units)
     assert to_bytes(to_onnx(again)) == model_bytes
 
 
@@ -151,18 +145,17 @@ def test_graph_and_metadata(trained, model_bytes):
     assert props["massgap.n_folds"] == "3"
     assert props["massgap.training_hash"] == trained.training_hash
     assert props["massgap.format"] == "massgap-model/1"
+    assert (props["massgap.recipe"], props["massgap.region"]) == ("slepton", "precuts")
+    assert props["massgap.recipe_digest"] == trained.recipe.digest
     trees = next(n for n in model.graph.node if n.op_type == "TreeEnsembleRegressor")
     ids = next(a for a in trees.attribute if a.name == "nodes_treeids").ints
     assert len(set(ids)) == sum(f.n_trees for f in trained.folds)
 
 
-def test_trees_without_a_split(full_table, signal, backgrounds, features):
+def test_trees_without_a_split(full_table, recipe, features):
     stumps = train(
         full_table,
-        signal,
-        backgrounds,
-        features,
-        hyperparameters={"min_child_weight": 1, "base_score": 0.3},
+        recipe.changed(hyperparameters={"min_child_weight": 1, "base_score": 0.3}),
         importances=False,
         compare_protocols=False,
     )
@@ -172,7 +165,7 @@ def test_trees_without_a_split(full_table, signal, backgrounds, features):
 
 
 def test_a_wrong_conversion_is_noticed(trained, full_table, monkeypatch):
-    from massgap.models.training.boosted_trees import export
+    from massgap.models.training import export
 
     whole = export._trees
 
@@ -194,4 +187,4 @@ def test_other_boosters_are_refused(trained, full_table):
     matrix = xgb.DMatrix(x, label=np.arange(len(x)) % 2, feature_names=trained.features)
     linear = xgb.train({"booster": "dart", "objective": "binary:logistic"}, matrix, 2)
     with pytest.raises(ModelError, match="Only gbtree"):
-        to_onnx(replace(trained, boosters=[linear] * 3))
+        to_onnx(replace(trained, classifiers=[linear] * 3))

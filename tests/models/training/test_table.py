@@ -12,20 +12,26 @@ from massgap.models.training.table import training_table
 @pytest.fixture
 def make(table, signal, backgrounds, features):
     def make(**changes):
-        arguments = {"table": table, "signal": signal, "backgrounds": backgrounds, "features": features}
+        arguments = {
+            "table": table,
+            "signal": signal,
+            "backgrounds": backgrounds,
+            "features": features,
+            "region": "precuts",
+        }
         return training_table(**{**arguments, **changes})
 
     return make
 
 
-def test_rows_pass_the_precuts_and_keep_their_weights(make, table):
+def test_rows_are_those_of_the_region_and_keep_their_weights(make, table):
     data = make()
-    passed = table[table["precuts"]]
+    passed = table[table["region_precuts"]]
     assert len(data.x) == len(passed)
     assert data.weight.sum() == pytest.approx(passed["weight"].sum())
     assert data.label.sum() == (passed["process"] == "slepton_110_80").sum()
     assert np.isnan(data.x).sum() == passed[list(data.features)].isna().sum().sum()
-    assert len(make(precuts=False).x) == len(table)
+    assert len(make(region=None).x) == len(table)
 
 
 def test_every_row_stays_together(make, table):
@@ -45,7 +51,7 @@ def test_order_of_rows_does_not_matter(make, table):
 @pytest.mark.parametrize("column", ["weight", "mt2_100", "fold_key"])
 def test_digest_sees_every_column(make, table, column):
     before = make().digest()
-    row = table.index[table["precuts"]][17]
+    row = table.index[table["region_precuts"]][17]
     table.loc[row, column] = table.loc[row, column] + (1 if column == "fold_key" else 1e-3)
     assert make(table=table).digest() != before
 
@@ -56,7 +62,7 @@ def test_default_features_are_all_but_the_bookkeeping(make, features):
 
 def test_counts(make, table):
     counts = make().counts()
-    w = table.loc[table["precuts"] & (table["process"] == "tt"), "weight"]
+    w = table.loc[table["region_precuts"] & (table["process"] == "tt"), "weight"]
     assert counts["tt"]["raw"] == len(w)
     assert counts["tt"]["weight_fb"] == pytest.approx(w.sum())
     assert counts["tt"]["effective"] == pytest.approx(w.sum() ** 2 / (w**2).sum())
@@ -73,13 +79,13 @@ def test_absolute_weights_keep_the_signed_total(make, table):
     assert (data.weight < 0).any()
 
 
-def test_process_without_events_after_the_precuts_is_noted(make, table):
-    table.loc[table["process"] == "ZZ", "precuts"] = False
-    assert make(table=table).notes == ("ZZ has no events after the pre-cuts",)
+def test_process_without_events_in_the_region_is_noted(make, table):
+    table.loc[table["process"] == "ZZ", "region_precuts"] = False
+    assert make(table=table).notes == ("ZZ has no events in the region precuts",)
 
 
 def spoiled(table: pd.DataFrame, what: str) -> pd.DataFrame:
-    row = table.index[table["precuts"]][5]
+    row = table.index[table["region_precuts"]][5]
     if what == "nan weight":
         table.loc[row, "weight"] = np.nan
     elif what == "infinite weight":
@@ -95,17 +101,17 @@ def spoiled(table: pd.DataFrame, what: str) -> pd.DataFrame:
     elif what == "text feature":
         table["mt2_100"] = "x"
     elif what == "no precuts":
-        table = table.drop(columns="precuts")
+        table = table.drop(columns="region_precuts")
     elif what == "float precuts":
-        table["precuts"] = np.nan
+        table["region_precuts"] = np.nan
     elif what == "float key":
         table["fold_key"] = table["fold_key"].astype(float)
     elif what == "no weight":
         table = table.drop(columns="weight")
     elif what == "no signal left":
-        table.loc[table["process"] == "slepton_110_80", "precuts"] = False
+        table.loc[table["process"] == "slepton_110_80", "region_precuts"] = False
     elif what == "no background left":
-        table.loc[table["process"] != "slepton_110_80", "precuts"] = False
+        table.loc[table["process"] != "slepton_110_80", "region_precuts"] = False
     elif what == "twice":
         table = pd.concat([table, table["met"]], axis=1)
     return table
@@ -121,12 +127,12 @@ def spoiled(table: pd.DataFrame, what: str) -> pd.DataFrame:
         ("infinite feature", "'mt2_100' is infinite in 1 of .*must be NaN"),
         ("beyond float32", "'mt2_100' is infinite in 1 of"),
         ("text feature", "'mt2_100' has type .*must be numbers"),
-        ("no precuts", "lacks the column 'precuts' .*precuts=False"),
-        ("float precuts", "'precuts' has type float64"),
+        ("no precuts", "has no region 'precuts' .*it has none.*--region, or 'all'"),
+        ("float precuts", "'region_precuts' has type float64"),
         ("float key", "'fold_key' has type float64"),
         ("no weight", "lacks the column 'weight'"),
-        ("no signal left", r"No signal rows \(slepton_110_80\) after the pre-cuts"),
-        ("no background left", r"No background rows \(mumu, .*\) after the pre-cuts"),
+        ("no signal left", r"No signal rows \(slepton_110_80\) in the region precuts"),
+        ("no background left", r"No background rows \(mumu, .*\) in the region precuts"),
         ("twice", "column 'met' twice"),
     ],
 )

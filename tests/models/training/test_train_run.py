@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from massgap.contracts.errors import TableError
+from massgap.contracts.errors import IncompleteRunError, RunFolderError, TableError
 from massgap.models.errors import ModelError
 from massgap.models.folds import held_out_fold
 from massgap.models.scoring.scorer import OnnxScorer
@@ -79,7 +79,7 @@ def test_writes_what_the_next_stages_read(made, features, backgrounds):
 def test_the_score_of_the_folder_is_the_one_evaluated(made, full_table, features):
     """AUC of fold 0 again, from the ONNX file and the table."""
     scorer = OnnxScorer(made.folder, features)
-    chosen = full_table[full_table["precuts"] & (held_out_fold(full_table["fold_key"].to_numpy()) == 0)]
+    chosen = full_table[full_table["region_precuts"] & (held_out_fold(full_table["fold_key"].to_numpy()) == 0)]
     score = scorer.score({n: chosen[n].to_numpy() for n in features}, np.zeros(len(chosen), dtype=int))
     y, w = (chosen["process"] == "slepton_110_80").to_numpy(), chosen["weight"].to_numpy()
     above = np.sign(score[y][:, None] - score[~y]) / 2 + 0.5
@@ -213,7 +213,7 @@ def change(path, **values):
 
 def test_lost_events_are_not_trained_on_unless_accepted(run, tmp_path):
     change(run / "ledger.json", complete=False)
-    with pytest.raises(TableError, match=r"lost events .* finish the run, or accept the loss"):
+    with pytest.raises(IncompleteRunError, match=r"is incomplete .* accept the loss"):
         read_run_features(run)
     assert len(read_run_features(run, accept_loss=True).table)
     change(run / "ledger.json", accepted_loss=True)
@@ -221,16 +221,16 @@ def test_lost_events_are_not_trained_on_unless_accepted(run, tmp_path):
 
 
 def test_not_a_run_folder(tmp_path):
-    with pytest.raises(TableError, match=r"nowhere is not a run folder: manifest.json cannot be read"):
+    with pytest.raises(RunFolderError, match=r"nowhere is no folder"):
         read_run_features(tmp_path / "nowhere")
 
 
 def test_damaged_manifest(run):
     (run / "manifest.json").write_text('{"format": "massgap-run/1", ')
-    with pytest.raises(TableError, match=r"manifest.json is damaged: it is not JSON"):
+    with pytest.raises(RunFolderError, match=r"manifest.json is damaged"):
         read_run_features(run)
     (run / "manifest.json").write_text('{"format": "massgap-run/7"}')
-    with pytest.raises(TableError, match="format 'massgap-run/7'; 'massgap-run/1' is expected"):
+    with pytest.raises(RunFolderError, match="format 'massgap-run/7', but 'massgap-run/1' is needed"):
         read_run_features(run)
 
 

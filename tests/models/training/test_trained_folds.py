@@ -6,31 +6,25 @@ import pytest
 from massgap.contracts.errors import TableError
 from massgap.models.errors import ModelError
 from massgap.models.folds import held_out_fold
-from massgap.models.training.boosted_trees import HYPERPARAMETERS, train
+from massgap.models.training.trained_folds import train
 
 
-def quick(table, signal, backgrounds, features, **options):
+def quick(table, recipe, progress=None, compare_protocols=False, **changes):
     return train(
-        table, signal, backgrounds, features, **{"importances": False, "compare_protocols": False, **options}
+        table,
+        recipe.changed(**changes),
+        importances=False,
+        compare_protocols=compare_protocols,
+        progress=progress,
     )
 
 
 def raw(folds):
-    return [bytes(b.save_raw("ubj")) for b in folds.boosters]
-
-
-def test_the_papers_hyperparameters():
-    assert HYPERPARAMETERS["n_trees"] == 50
-    assert HYPERPARAMETERS["max_depth"] == 5
-    assert HYPERPARAMETERS["eta"] == 0.5
-    assert HYPERPARAMETERS["lambda"] == 0.01
-    assert HYPERPARAMETERS["gamma"] == 0
-    assert HYPERPARAMETERS["min_child_weight"] == 0
-    assert HYPERPARAMETERS["early_stopping"] == 5
+    return [bytes(b.save_raw("ubj")) for b in folds.classifiers]
 
 
 def test_folds_are_rotated_and_complete(trained, full_table):
-    chosen = full_table[full_table["precuts"]]
+    chosen = full_table[full_table["region_precuts"]]
     fold = held_out_fold(chosen["fold_key"].to_numpy())
     is_signal = (chosen["process"] == "slepton_110_80").to_numpy()
     for result in trained.folds:
@@ -59,18 +53,18 @@ def test_it_learns_and_the_expected_features_lead(trained):
         assert sum(shares.values()) == pytest.approx(1)
 
 
-def test_a_held_out_event_has_no_influence_on_its_classifier(table, signal, backgrounds, features):
+def test_a_held_out_event_has_no_influence_on_its_classifier(table, recipe):
     """Nested protocol: spoiling every feature of fold 1 leaves the classifier of fold 1 as it was."""
-    before = raw(quick(table, signal, backgrounds, features))
+    before = raw(quick(table, recipe))
     in_fold = held_out_fold(table["fold_key"].to_numpy()) == 1
-    table.loc[in_fold, features] = np.random.default_rng(0).normal(size=(in_fold.sum(), len(features)))
+    table.loc[in_fold, list(recipe.features)] = np.random.default_rng(0).normal(size=(in_fold.sum(), len(recipe.features)))
     table.loc[in_fold, "weight"] *= np.random.default_rng(1).uniform(0.5, 2, in_fold.sum())
-    after = raw(quick(table, signal, backgrounds, features))
+    after = raw(quick(table, recipe))
     assert [a == b for a, b in zip(after, before, strict=True)] == [False, True, False]
 
 
-def test_paper_protocol_uses_all_trees(table, signal, backgrounds, features):
-    folds = quick(table, signal, backgrounds, features, protocol="paper")
+def test_held_out_protocol_uses_all_trees(table, recipe):
+    folds = quick(table, recipe, protocol="held_out")
     for result in folds.folds:
         assert result.n_trees == min(result.best_iteration + 6, 50)
         assert result.n_stop_signal == 0
@@ -81,34 +75,34 @@ def test_paper_protocol_uses_all_trees(table, signal, backgrounds, features):
 def test_protocols_are_compared(trained):
     comparison = trained.protocol_comparison
     assert comparison["nested"]["auc_eval"] == [f.auc_eval for f in trained.folds]
-    assert comparison["auc_eval_paper_minus_nested"] == pytest.approx(
-        np.mean(comparison["paper"]["auc_eval"]) - np.mean(comparison["nested"]["auc_eval"])
+    assert comparison["auc_eval_held_out_minus_nested"] == pytest.approx(
+        np.mean(comparison["held_out"]["auc_eval"]) - np.mean(comparison["nested"]["auc_eval"])
     )
 
 
-def test_class_weights_are_normalised(table, signal, backgrounds, features):
+def test_class_weights_are_normalised(table, recipe):
     """Scaling signal and background weights by powers of two changes no tree."""
-    before = quick(table, signal, backgrounds, features)
-    is_signal = table["process"].isin(signal)
+    before = quick(table, recipe)
+    is_signal = table["process"].isin(recipe.signal)
     table["weight"] *= np.where(is_signal, 2.0**-10, 2.0**15)
-    assert raw(quick(table, signal, backgrounds, features)) == raw(before)
+    assert raw(quick(table, recipe)) == raw(before)
 
 
-def test_same_input_same_trees(table, signal, backgrounds, features):
-    first = quick(table, signal, backgrounds, features)
-    again = quick(table.sample(frac=1, random_state=1), signal, backgrounds, features)
+def test_same_input_same_trees(table, recipe):
+    first = quick(table, recipe)
+    again = quick(table.sample(frac=1, random_state=1), recipe)
     assert raw(first) == raw(again)
     assert first.training_hash == again.training_hash
-    assert first.training_hash != quick(table, signal, backgrounds, features, seed=2).training_hash
+    assert first.training_hash != quick(table, recipe, seed=2).training_hash
 
 
-def test_default_min_child_weight_would_forbid_every_split(table, signal, backgrounds, features):
-    folds = quick(table, signal, backgrounds, features, hyperparameters={"min_child_weight": 1})
+def test_default_min_child_weight_would_forbid_every_split(table, recipe):
+    folds = quick(table, recipe, hyperparameters={"min_child_weight": 1})
     assert [f.auc_eval for f in folds.folds] == [0.5] * 3
 
 
 def test_evaluation_agrees_with_the_boosters(trained, full_table):
-    chosen = full_table[full_table["precuts"]]
+    chosen = full_table[full_table["region_precuts"]]
     fold = held_out_fold(chosen["fold_key"].to_numpy())
     label = (chosen["process"] == "slepton_110_80").to_numpy()
     x = chosen[trained.features].to_numpy(dtype=np.float32)
@@ -127,52 +121,52 @@ def test_evaluation_agrees_with_the_boosters(trained, full_table):
 def test_importance_is_the_total_gain_of_the_trees(trained):
     """Total gain summed from the listing of all splits."""
     expected = np.zeros(len(trained.features))
-    for booster in trained.boosters:
+    for booster in trained.classifiers:
         splits = booster.trees_to_dataframe().query("Feature != 'Leaf'")
         gain = splits.groupby("Feature")["Gain"].sum()
         expected += np.array([gain.get(name, 0.0) for name in trained.features]) / gain.sum()
     assert list(trained.importance["all"].values()) == pytest.approx(expected / 3, abs=1e-5)
 
 
-def test_rare_background_is_left_out_of_the_importances_by_name(table, signal, backgrounds, features):
+def test_rare_background_is_left_out_of_the_importances_by_name(table, recipe):
     rows = table.index[(table["process"] == "ZZ")]
-    folds = train(table.drop(rows[3:]), signal, backgrounds, features, compare_protocols=False)
+    folds = train(table.drop(rows[3:]), recipe, compare_protocols=False)
     assert list(folds.importance_left_out) == ["ZZ"]
     assert "(ZZ) for" in folds.importance_left_out["ZZ"]
     assert "ZZ" not in folds.importance
 
 
-def test_progress_counts_every_training(table, signal, backgrounds, features):
+def test_progress_counts_every_training(table, recipe):
     seen = []
     quick(
-        table, signal, backgrounds, features, compare_protocols=True, progress=lambda *step: seen.append(step)
+        table, recipe, compare_protocols=True, progress=lambda *step: seen.append(step)
     )
     assert [(done, total) for _, done, total in seen] == [(i, 6) for i in range(1, 7)]
     assert seen[0][0] == "all backgrounds (nested), fold 1 of 3"
 
 
-def test_negative_weights_on_request(table, signal, backgrounds, features):
+def test_negative_weights_on_request(table, recipe):
     negative = np.random.default_rng(1).random(len(table)) < 0.1
     table["weight"] = np.where(negative, -0.2, 1.0) * table["weight"]
     with pytest.raises(TableError, match="negative weights"):
-        quick(table, signal, backgrounds, features)
-    folds = quick(table, signal, backgrounds, features, negative_weights="absolute")
+        quick(table, recipe)
+    folds = quick(table, recipe, negative_weights="absolute")
     assert all(f.auc_eval > 0.7 for f in folds.folds)
 
 
-def test_too_few_events_in_a_fold(table, signal, backgrounds, features):
+def test_too_few_events_in_a_fold(table, recipe):
     few = table[table["process"] != "slepton_110_80"]
-    some = table[(table["process"] == "slepton_110_80") & table["precuts"]].head(20)
+    some = table[(table["process"] == "slepton_110_80") & table["region_precuts"]].head(20)
     import pandas as pd
 
     with pytest.raises(TableError, match=r"Fold \d has \d signal events \(slepton_110_80\) for"):
-        quick(pd.concat([few, some]), signal, backgrounds, features)
+        quick(pd.concat([few, some]), recipe)
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"protocol": "both"}, "Unknown protocol 'both': choose one of nested, paper"),
+        ({"protocol": "both"}, "Unknown protocol 'both': choose one of nested, held_out"),
         ({"n_folds": 1}, "n_folds is 1"),
         (
             {"hyperparameters": {"learning_rate": 0.1}},
@@ -184,6 +178,6 @@ def test_too_few_events_in_a_fold(table, signal, backgrounds, features):
         ({"hyperparameters": {"base_score": 1.0}}, "base_score"),
     ],
 )
-def test_bad_options(table, signal, backgrounds, features, options, words):
+def test_bad_options(table, recipe, options, words):
     with pytest.raises(ModelError, match=words):
-        quick(table, signal, backgrounds, features, **options)
+        quick(table, recipe, **options)
