@@ -129,6 +129,7 @@ def _models(n_trees: int) -> tuple[list[Any], bytes]:
     import xgboost as xgb
 
     from massgap.models.training.export import to_bytes, to_onnx
+    from massgap.models.training.recipe import Recipe
 
     rng = np.random.default_rng(n_trees)
     x = _events(rng, 30_000)
@@ -144,8 +145,8 @@ def _models(n_trees: int) -> tuple[list[Any], bytes]:
         booster = xgb.train(options, data, n_trees)
         booster.set_param({"nthread": 1})
         boosters.append(booster)
+    recipe = Recipe("benchmark", n_folds=N_FOLDS, features=names, signal=["signal"], backgrounds=["background"])
     folds = types.SimpleNamespace(
-        features=names, n_folds=N_FOLDS, boosters=boosters, units={}, training_hash="benchmark",
-        signal=["signal"], backgrounds=["background"], protocol="benchmark",
-    )  # fmt: skip
+        features=names, n_folds=N_FOLDS, classifiers=boosters, units={}, training_hash="benchmark", recipe=recipe
+    )
     return boosters, to_bytes(to_onnx(folds))  # type: ignore[arg-type]

@@ -15,12 +15,20 @@ __all__ = ["train"]
 
 @click.command()
 @click.argument("run_folder", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Model folder.  [default: RUN_FOLDER/model]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Model folder.  [default: RUN_FOLDER/model, with --name RUN_FOLDER/models/NAME]",
+)
 @click.option(
     "--recipe",
     help="How: NAME, my_recipe.py:NAME, or a .json or .toml file of its fields.  [default: that of the analysis]",
 )
-@click.option("--name", help="Name of the ONNX file, and of the score.  [default: the analysis]")
+@click.option(
+    "--name",
+    help="Name of the ONNX file, and of the score if the analysis has several.  [default: the analysis]",
+)
+@click.option("--features", callback=names, help="Inputs, in order.  [default: as the analysis says]")
 @click.option("--signal", callback=names, help="Signal processes.  [default: as the samples say]")
 @click.option("--backgrounds", callback=names, help="Background processes.  [default: all others]")
 @click.option(
@@ -41,7 +49,7 @@ def train(run_folder: Path, out: Path | None, **options: Any) -> None:
     \b
     Examples:
       massgap train runs/slepton --out runs/model
-      massgap train runs/mine --region sr --recipe my_recipe.py:SMALL
+      massgap train runs/mine --name low --region sr_low --recipe my_recipe.py:SMALL
     """
     from massgap import stages
 
@@ -55,6 +63,8 @@ def train(run_folder: Path, out: Path | None, **options: Any) -> None:
 def _print_model(made: Any) -> None:
     if made.reused:
         say("note: the folder already holds this training; nothing was done")
+    for note in made.training["notes"]:
+        say(f"note: {note}")
     click.echo(
         "area under the ROC curve per held-out fold: " + ", ".join(f"{auc:.4f}" for auc in made.auc_eval)
     )

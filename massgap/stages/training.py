@@ -8,7 +8,9 @@ from typing import Any
 __all__ = ["train"]
 
 
-def train(run_folder: str | Path, out: str | Path | None = None, **options: Any) -> Any:
+def train(
+    run_folder: str | Path, out: str | Path | None = None, *, name: str | None = None, **options: Any
+) -> Any:
     """Train the classifier on a run's feature tables; see :func:`massgap.models.training.train_run.train_run`.
 
     Parameters
@@ -16,7 +18,11 @@ def train(run_folder: str | Path, out: str | Path | None = None, **options: Any)
     run_folder
         Folder written by ``massgap run``.
     out
-        Model folder; by default ``model`` in the run folder.
+        Model folder; by default ``model`` in the run folder, with a name ``models/NAME``.
+    name
+        Of the model file, and of the score if the analysis has several.
+    **options
+        Recipe and changes of it, see there.
 
     Returns
     -------
@@ -24,9 +30,11 @@ def train(run_folder: str | Path, out: str | Path | None = None, **options: Any)
 
     Raises
     ------
-    massgap.models.errors.ModelError
+    massgap.errors.MassgapError
         If the run cannot be trained on, an option does not fit, or the folder cannot be written.
     """
     from massgap.models.training.train_run import train_run
 
-    return train_run(run_folder, Path(run_folder) / "model" if out is None else out, **options)
+    if out is None:
+        out = Path(run_folder) / "model" if name is None else Path(run_folder) / "models" / name
+    return train_run(run_folder, out, name=name, **options)

@@ -27,7 +27,7 @@ def trained(tmp_path_factory):
         metadata = {"process": process, "xsec_fb": 5.0 + seed, "is_signal": not seed, "is_data": False}
         fileset[process] = {"files": {str(path): "Events"}, "metadata": metadata}
     stages.run("slepton", fileset=fileset, out=folder / "run", executor="iterative").require_complete()
-    model = stages.train(folder / "run", folder / "model", precuts=False)
+    model = stages.train(folder / "run", folder / "model", region="all")
     return fileset, model.model_file
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from massgap.models.errors import ModelError
 from massgap.models.scoring.scorer import OnnxScorer
-from massgap.models.training.trained_folds import train
 from massgap.models.training.export import to_bytes, to_onnx, verified_bytes
+from massgap.models.training.trained_folds import train
 
 
 def thresholds(folds):

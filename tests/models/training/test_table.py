@@ -167,3 +167,33 @@ def test_missing_feature_names_both_sides(make, table, features):
 def test_bad_arguments(make, changes, words):
     with pytest.raises((ModelError, TableError), match=words):
         make(**changes)
+
+
+def test_regions_joined_and_all_rows(make, table):
+    table["region_low"], table["region_high"] = table["met"] < 130, table["met"] > 200
+    assert len(make(table=table, region="low+high").x) == ((table["met"] < 130) | (table["met"] > 200)).sum()
+    table["region_low+high"] = table["met"] > 1000  # a region of this very name goes before
+    table.loc[table.index[::5], "region_low+high"] = True
+    assert len(make(table=table, region="low+high").x) == table["region_low+high"].sum()
+    with pytest.raises(TableError, match=r"no region 'mid' .*it has precuts, low, high"):
+        make(table=table, region="low+mid")
+
+
+def test_counted_training(make, table):
+    table.loc[table.index[::7], "weight"] *= -0.001
+    data = make(table=table, weighting="counts")
+    assert (data.train_weight == 1).all()
+    assert data.weight.sum() == pytest.approx(table.loc[table["region_precuts"], "weight"].sum())
+
+
+def test_weights_of_processes(make):
+    plain, heavy = make(), make(process_weights={"tt": 3.0, "nonesuch": 2.0})
+    np.testing.assert_array_equal(heavy.weight, plain.weight)
+    np.testing.assert_allclose(
+        heavy.train_weight / plain.train_weight, np.where(plain.process == "tt", 3.0, 1.0)
+    )
+    assert heavy.notes == ("nonesuch has a weight in the recipe but no events",)
+
+
+def test_rows_without_any_region_can_be_trained_on(make, table):
+    assert len(make(table=table.drop(columns="region_precuts"), region=None).x) == len(table)

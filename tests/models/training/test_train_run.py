@@ -9,11 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from massgap.contracts.description import Description, Feature, Region, Score
 from massgap.contracts.errors import IncompleteRunError, RunFolderError, TableError
 from massgap.models.errors import ModelError
 from massgap.models.folds import held_out_fold
 from massgap.models.scoring.scorer import OnnxScorer
+from massgap.models.training.recipe import Recipe
 from massgap.models.training.train_run import read_run_features, train_run
+from massgap.source_code import imported_digest
 
 
 def write_run(folder, table, features, is_signal=lambda process: process.startswith("slepton")):
@@ -79,7 +82,9 @@ def test_writes_what_the_next_stages_read(made, features, backgrounds):
 def test_the_score_of_the_folder_is_the_one_evaluated(made, full_table, features):
     """AUC of fold 0 again, from the ONNX file and the table."""
     scorer = OnnxScorer(made.folder, features)
-    chosen = full_table[full_table["region_precuts"] & (held_out_fold(full_table["fold_key"].to_numpy()) == 0)]
+    chosen = full_table[
+        full_table["region_precuts"] & (held_out_fold(full_table["fold_key"].to_numpy()) == 0)
+    ]
     score = scorer.score({n: chosen[n].to_numpy() for n in features}, np.zeros(len(chosen), dtype=int))
     y, w = (chosen["process"] == "slepton_110_80").to_numpy(), chosen["weight"].to_numpy()
     above = np.sign(score[y][:, None] - score[~y]) / 2 + 0.5
@@ -202,6 +207,108 @@ def test_card(made):
         assert words in card
     counts = made.training["processes"]["tt"]
     assert f"| tt | background | {counts['raw']:,} | {counts['weight_fb']:.5g} |" in card
+
+
+# ---- recipes, regions, scores
+
+
+OWN = """
+from massgap.models.training.recipe import Recipe
+
+MINE = Recipe("mine", region="precuts", hyperparameters={"n_trees": 20, "max_depth": 3, "eta": 0.5})
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("20", "30"), ("max_depth", "gamma"), ('"precuts"', '"all"'), ("\n\n", "\n\nX = 1\n")]
+)
+def test_a_changed_recipe_never_gives_yesterdays_model(tmp_path, run, old, new):
+    file = tmp_path / "mine.py"
+    file.write_text(OWN)
+    first = train_run(run, tmp_path / "model", recipe=f"{file}:MINE", **QUICK)
+    before = first.model_file.read_bytes()
+    assert train_run(run, tmp_path / "model", recipe=f"{file}:MINE", **QUICK).reused
+    file.write_text(OWN.replace(old, new))
+    imported_digest.cache_clear()  # tomorrow is another process
+    again = train_run(run, tmp_path / "model", recipe=f"{file}:MINE", **QUICK)
+    assert not again.reused
+    if "X" not in new:
+        assert again.model_file.read_bytes() != before
+        fresh = train_run(run, tmp_path / "fresh", recipe=f"{file}:MINE", **QUICK)
+        assert fresh.model_file.read_bytes() == again.model_file.read_bytes()
+
+
+def test_a_changed_recipe_in_the_same_process(tmp_path, run):
+    file = tmp_path / "mine.py"
+    file.write_text(OWN)
+    first = train_run(run, tmp_path / "model", recipe=f"{file}:MINE", **QUICK)
+    file.write_text(OWN.replace("20", "30"))
+    again = train_run(run, tmp_path / "model", recipe=f"{file}:MINE", **QUICK)
+    assert not again.reused
+    assert again.training["hyperparameters"]["n_trees"] == 30 != first.training["hyperparameters"]["n_trees"]
+
+
+def test_changed_code_of_the_room_trains_again(tmp_path, run, monkeypatch):
+    import massgap.models.training.train_run as module
+
+    asked = []
+    real = module.package_digest
+
+    def changed(**options):
+        asked.append(options)
+        return real(**options) + "x"
+
+    train_run(run, tmp_path / "model", **QUICK)
+    monkeypatch.setattr(module, "package_digest", changed)
+    assert not train_run(run, tmp_path / "model", **QUICK).reused
+    assert asked == [{"only": ("models", "arrays")}]
+
+
+def test_the_recipe_of_the_analysis_and_its_variant(tmp_path, run):
+    made = train_run(run, tmp_path / "a", **QUICK)
+    assert made.training["recipe"]["name"] == "slepton"
+    assert made.training["region"] == "precuts"
+    paper = train_run(run, tmp_path / "b", protocol="paper", **QUICK)
+    assert paper.training["recipe"]["name"] == "slepton-paper"
+    assert paper.training["protocol"] == "held_out"
+    assert [f["n_stop_signal"] for f in paper.training["folds"]] == [0, 0, 0]
+    change(run / "manifest.json", analysis="another")
+    other = train_run(run, tmp_path / "c", **QUICK)
+    assert other.training["recipe"]["name"] == "trees"
+    assert other.model_file.name == "another.onnx"
+
+
+def test_the_record_holds_the_whole_recipe(made):
+    recipe = Recipe.from_dict(made.training["recipe"])
+    assert recipe.digest == made.training["recipe_digest"]
+    assert list(recipe.features) == made.training["features"]
+    assert recipe.backgrounds == tuple(made.training["backgrounds"])
+
+
+def test_a_run_of_somebody_elses_analysis(tmp_path, table):
+    """No column but the contract's, and everything else as the run's description says."""
+    table = table.rename(columns={"region_precuts": "region_sr"})
+    table["region_wide"], table["region_sr_low"] = True, table["met"] < 150
+    run = write_run(tmp_path / "run", table, ["met", "mt2_100", "eta_l1", "m_ll"])
+    regions = (Region("wide"), Region("sr", within="wide"), Region("sr_low", within="sr"))
+    scores = (Score("low", regions=("sr_low",), features=("mt2_100", "met")), Score("high", regions=("sr",)))
+    described = Description(
+        "own", features=(Feature("met"), Feature("mt2_100")), regions=regions, scores=scores
+    )
+    change(run / "manifest.json", analysis="own", description=described.as_dict())
+    with pytest.raises(ModelError, match="has the scores low, high: say with --name"):
+        train_run(run, tmp_path / "model", **QUICK)
+    low = train_run(run, tmp_path / "low", name="low", **QUICK)
+    high = train_run(run, tmp_path / "high", name="high", **QUICK)
+    assert (low.model_file.name, high.model_file.name) == ("low.onnx", "high.onnx")
+    assert (low.training["region"], high.training["region"]) == ("sr_low", "sr")
+    assert low.training["features"] == OnnxScorer(low.folder).features == ["mt2_100", "met"]
+    assert high.training["features"] == ["met", "mt2_100"]
+    n_low = sum(f["n_eval_signal"] for f in low.training["folds"])
+    assert n_low == (table["region_sr_low"] & (table["process"] == "slepton_110_80")).sum()
+    assert "events of the region `sr_low`" in low.card_file.read_text()
+    with pytest.raises(TableError, match="no region 'nowhere' .*it has sr, wide, sr_low"):
+        train_run(run, tmp_path / "x", name="low", region="nowhere", **QUICK)
 
 
 # ---- run folders that cannot be used

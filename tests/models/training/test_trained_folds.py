@@ -57,7 +57,9 @@ def test_a_held_out_event_has_no_influence_on_its_classifier(table, recipe):
     """Nested protocol: spoiling every feature of fold 1 leaves the classifier of fold 1 as it was."""
     before = raw(quick(table, recipe))
     in_fold = held_out_fold(table["fold_key"].to_numpy()) == 1
-    table.loc[in_fold, list(recipe.features)] = np.random.default_rng(0).normal(size=(in_fold.sum(), len(recipe.features)))
+    table.loc[in_fold, list(recipe.features)] = np.random.default_rng(0).normal(
+        size=(in_fold.sum(), len(recipe.features))
+    )
     table.loc[in_fold, "weight"] *= np.random.default_rng(1).uniform(0.5, 2, in_fold.sum())
     after = raw(quick(table, recipe))
     assert [a == b for a, b in zip(after, before, strict=True)] == [False, True, False]
@@ -138,9 +140,7 @@ def test_rare_background_is_left_out_of_the_importances_by_name(table, recipe):
 
 def test_progress_counts_every_training(table, recipe):
     seen = []
-    quick(
-        table, recipe, compare_protocols=True, progress=lambda *step: seen.append(step)
-    )
+    quick(table, recipe, compare_protocols=True, progress=lambda *step: seen.append(step))
     assert [(done, total) for _, done, total in seen] == [(i, 6) for i in range(1, 7)]
     assert seen[0][0] == "all backgrounds (nested), fold 1 of 3"
 
@@ -181,3 +181,41 @@ def test_too_few_events_in_a_fold(table, recipe):
 def test_bad_options(table, recipe, options, words):
     with pytest.raises(ModelError, match=words):
         quick(table, recipe, **options)
+
+
+def test_all_rows_unless_a_region_bears_the_name(table, recipe):
+    everything = quick(table, recipe, region="all")
+    assert sum(f.n_eval_signal for f in everything.folds) == (table["process"] == "slepton_110_80").sum()
+    assert everything.recipe.region == "all"
+    table["region_all"] = table["region_precuts"]
+    same = quick(table, recipe, region="all")
+    assert raw(same) == raw(quick(table, recipe)) != raw(everything)
+
+
+def test_nothing_is_left_open(full_table, recipe, features):
+    from dataclasses import replace
+
+    plain = full_table.drop(columns="region_precuts")
+    folds = quick(plain, replace(recipe, features=None, region=None))
+    assert (folds.features, folds.recipe.region) == (features, "all")
+
+
+def test_weights_and_counts_of_the_recipe_reach_the_trees(table, recipe):
+    plain = quick(table, recipe)
+    heavy = quick(table, recipe, process_weights={"tautau": 50.0})
+    counted = quick(table, recipe, weighting="counts")
+    assert raw(plain) != raw(heavy) != raw(counted) != raw(plain)
+    # performance is measured with the weights in fb, whatever was trained with
+    assert [f.n_eval_signal for f in heavy.folds] == [f.n_eval_signal for f in plain.folds]
+    assert plain.processes == heavy.processes == counted.processes
+    table["weight"] = np.where(table["process"] == "tautau", 50.0, 1.0) * table["weight"]
+    assert raw(quick(table, recipe)) == raw(heavy)
+
+
+def test_a_subset_without_all_its_backgrounds_is_left_out_by_name(table, recipe):
+    few = recipe.changed(
+        backgrounds=("tt", "tautau"), subsets={"all of it": ("tt", "tautau"), "hard": ("tt", "WW")}
+    )
+    folds = train(table, few, compare_protocols=False)
+    assert set(folds.importance) == {"all", "tt", "tautau"}
+    assert folds.importance_left_out == {"hard": "WW is not among the backgrounds"}
