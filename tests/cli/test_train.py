@@ -1,0 +1,103 @@
+"""``massgap train``: recipes, regions and names on the command line."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from massgap.cli.group import main
+from massgap.contracts.description import Description, Region, Score
+from massgap.contracts.feature_table import write_feature_tables
+from massgap.models.folds import fold_key
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run folder with two features, two regions and two scores."""
+    rng = np.random.default_rng(1)
+    tables, datasets = {}, {}
+    for block, (process, mean) in enumerate({"sig": 1.0, "bkg": 0.0}.items()):
+        n = 400
+        tables[process] = pd.DataFrame(
+            {
+                "met": rng.normal(mean, 1, n),
+                "m_ll": rng.normal(-mean, 1, n),
+                "weight": 1.0,
+                "process": process,
+                "dataset": process,
+                "fold_key": fold_key(1, block + 1, np.arange(n)),
+                "region_wide": True,
+                "region_sr": rng.random(n) < 0.7,
+            }
+        )
+        datasets[process] = {"process": process, "is_signal": process == "sig", "is_data": False}
+    folder = tmp_path / "run"
+    folder.mkdir()
+    described = Description(
+        "mine",
+        regions=(Region("wide"), Region("sr", within="wide")),
+        scores=(Score("low", regions=("sr",)), Score("high", regions=("wide",))),
+    )
+    manifest = {
+        "format": "massgap-run/1",
+        "analysis": "mine",
+        "datasets": datasets,
+        "description": described.as_dict(),
+        "features": write_feature_tables(folder / "features", tables, {}),
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "ledger.json").write_text(json.dumps({"format": "massgap-ledger/1", "complete": True}))
+    return folder
+
+
+def train(*arguments):
+    return CliRunner().invoke(main, ["train", *map(str, arguments)])
+
+
+def test_two_models_of_one_run(run):
+    for name, region in (("low", "sr"), ("high", "wide")):
+        done = train(run, "--name", name)
+        assert done.exit_code == 0, done.output
+        folder = run / "models" / name
+        assert f"model: {folder / name}.onnx" in done.output
+        training = json.loads((folder / "training.json").read_text())
+        assert (training["recipe"]["name"], training["region"]) == ("trees", region)
+    assert "already holds this training" in train(run, "--name", "low").output
+
+
+def test_options_change_the_recipe(run, tmp_path):
+    (tmp_path / "mine.toml").write_text("region = 'sr'\nn_folds = 4\n[hyperparameters]\nn_trees = 9\n")
+    recipe = ("--recipe", tmp_path / "mine.toml")
+    out = tmp_path / "model"
+    arguments = ("--region", "all", "--folds", 2, "--seed", 7, "--features", "m_ll", "--protocol", "held_out")
+    done = train(run, "--name", "low", "--out", out, *recipe, *arguments)
+    assert done.exit_code == 0, done.output
+    training = json.loads((out / "training.json").read_text())
+    found = [training[key] for key in ("region", "n_folds", "seed", "features", "protocol")]
+    assert found == ["all", 2, 7, ["m_ll"], "held_out"]
+    assert training["hyperparameters"]["n_trees"] == 9
+    assert sum(fold["n_eval_signal"] for fold in training["folds"]) == 400
+    train(run, "--name", "low", "--out", out, *recipe)
+    training = json.loads((out / "training.json").read_text())
+    assert [training[key] for key in ("region", "n_folds", "seed")] == ["sr", 4, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "the scores low, high: say with --name"),
+        (("--name", "low", "--recipe", "nonesuch"), "There is no recipe 'nonesuch'; known are"),
+        (("--name", "low", "--region", "nowhere"), "no region 'nowhere'"),
+        (("--name", "low", "--protocol", "paper"), "Unknown protocol 'paper' for the recipe 'trees'"),
+        (("--name", "low", "--features", "ht"), "The feature table lacks ht."),
+    ],
+)
+def test_what_cannot_be_is_one_line(run, arguments, words):
+    done = train(run, *arguments)
+    assert done.exit_code == 1
+    assert words in done.output
+    assert len(done.output.strip().splitlines()) == 1
