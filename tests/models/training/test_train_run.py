@@ -307,7 +307,7 @@ def test_a_run_of_somebody_elses_analysis(tmp_path, table):
     n_low = sum(f["n_eval_signal"] for f in low.training["folds"])
     assert n_low == (table["region_sr_low"] & (table["process"] == "slepton_110_80")).sum()
     assert "events of the region `sr_low`" in low.card_file.read_text()
-    with pytest.raises(TableError, match="no region 'nowhere' .*it has sr, wide, sr_low"):
+    with pytest.raises(TableError, match=r"no region 'nowhere' .*it has sr, wide, sr_low"):
         train_run(run, tmp_path / "x", name="low", region="nowhere", **QUICK)
 
 
