@@ -43,11 +43,11 @@ def asimov(s: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
 
     Notes
     -----
-    Equation (97) of arXiv:1007.1727; footnote 4 of the slepton paper.
+    Equation (97) of arXiv:1007.1727.
 
     Examples
     --------
-    The pre-cuts of the slepton paper at 300 fb-1:
+    A few hundred events on top of several thousand:
 
     >>> round(float(asimov(414.0, 8792.7)), 2)
     4.38

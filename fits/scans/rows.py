@@ -121,13 +121,17 @@ class ScanRows:
     def from_dict(cls, data: Mapping[str, Any], *, background_uncertainty: float = 0.2) -> ScanRows:
         """Rows as ``scan.json`` has them, the inverse of :meth:`as_dict`."""
         return cls(
-            data.get("fold"),
-            *(_array(data[name]) for name in ("threshold", "S", "B", "S_smooth", "B_smooth")),
-            {name: _array(column) for name, column in data["xsec_fb"].items()},
-            _array(data["n_eff_signal"]),
-            _array(data["n_eff_background"]),
-            np.asarray(data["reliable"], dtype=bool),
-            background_uncertainty,
+            fold=data.get("fold"),
+            threshold=_array(data["threshold"]),
+            signal=_array(data["S"]),
+            background=_array(data["B"]),
+            signal_smooth=_array(data["S_smooth"]),
+            background_smooth=_array(data["B_smooth"]),
+            xsec_fb={name: _array(column) for name, column in data["xsec_fb"].items()},
+            n_eff_signal=_array(data["n_eff_signal"]),
+            n_eff_background=_array(data["n_eff_background"]),
+            reliable=np.asarray(data["reliable"], dtype=bool),
+            background_uncertainty=background_uncertainty,
         )
 
     def _columns(self) -> dict[str, Floats]:

@@ -103,6 +103,29 @@ DESCRIPTION = Description(
 )
 
 
+def observable_histogram(
+    regions: tuple[str, ...] = ("sr",),
+    *,
+    signal: tuple[float, ...] = (0.1, 0.2, 0.4, 0.8),
+    data: bool = False,
+) -> hist.Hist[Any]:
+    """An observable of an analysis of one's own, the same in all regions, in fb; tt alone as background."""
+    contents = {"tt": (20.0, 10.0, 5.0, 2.0), SIGNAL: signal}
+    h = hist.Hist(
+        hist.axis.StrCategory([*contents, *(["data"] if data else [])], name="process"),
+        hist.axis.StrCategory(list(regions), name="region"),
+        hist.axis.StrCategory(["nominal"], name="variation"),
+        hist.axis.Regular(4, 0.0, 400.0, name="met"),
+        storage=hist.storage.Weight(),
+    )
+    for region in regions:
+        for process, values in contents.items():
+            h[process, region, "nominal", :] = np.stack([values, np.square(values) * 1e-4], axis=-1)
+        if data:
+            h["data", region, "nominal", :] = np.stack([(200.0, 100.0, 50.0, 20.0)] * 2, axis=-1)
+    return h
+
+
 def write_run(
     folder: Path,
     histograms: dict[str, hist.Hist[Any]],
@@ -169,6 +192,11 @@ def make_run() -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def make_feature() -> Callable[..., hist.Hist[Any]]:
     return feature_histogram
+
+
+@pytest.fixture(scope="session")
+def make_observable() -> Callable[..., hist.Hist[Any]]:
+    return observable_histogram
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,14 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
+from massgap.contracts.description import Description, Region
 from massgap.contracts.errors import HistogramError, IncompleteRunError
+from massgap.fits.counting.significance import binned_statistical
 from massgap.fits.errors import BinningError, FitError
-from massgap.fits.fit_run import FitOptions, fit_run
+from massgap.fits.fit_run import FitOptions, FitPlan, fit_run
 from massgap.fits.workspaces.workspace import WorkspaceOptions, validate_workspace
 
 if TYPE_CHECKING:
@@ -173,3 +176,94 @@ def test_several_signals_must_be_chosen(run: Path, tmp_path: Path, signal: str) 
         fit_run(other, tmp_path / "fit", options=QUICK)
     result = fit_run(other, tmp_path / "fit", signal=signal, options=QUICK)
     assert "WZ" not in result.results["backgrounds"]
+
+
+def expected_significance(result: Any) -> float:
+    return float(result.results["discovery"]["expected_significance"])
+
+
+STATISTICS_ONLY = FitOptions(
+    model=WorkspaceOptions(mc_statistics="off", default_normalisation=0.0, lumi_uncertainty=0.0)
+)
+
+
+def test_own_analysis_without_score(
+    tmp_path: Path, make_run: Callable[..., Path], make_observable: Callable[..., Any], signal: str
+) -> None:
+    """A histogram of an analysis that says nothing of itself: no score, no description, no luminosity."""
+    run = make_run(tmp_path / "run", {"met": make_observable()}, description=None)
+    options = replace(STATISTICS_ONLY, histogram="met", edges=(0.0, 100.0, 200.0, 300.0, 400.0))
+    result = fit_run(run, tmp_path / "fit", 10.0, options=options)
+    (part,) = result.results["parts"]
+    assert (part["region"], part["channel"], part["observable"]) == ("sr", "sr", "met")
+    assert part["yields"] == {signal: [1.0, 2.0, 4.0, 8.0], "tt": [200.0, 100.0, 50.0, 20.0]}
+    s, b = np.array([1.0, 2.0, 4.0, 8.0]), np.array([200.0, 100.0, 50.0, 20.0])
+    assert expected_significance(result) == pytest.approx(float(binned_statistical(s, b)), rel=1e-5)
+    assert result.scan is None
+    assert any("WW, WZ, ZZ, mumu, tautau" in warning for warning in result.warnings)
+    with pytest.raises(FitError, match=r"names no luminosity.*--lumi 300"):
+        fit_run(run, tmp_path / "fit", options=options)
+
+
+def test_two_channels_are_combined(
+    tmp_path: Path, make_run: Callable[..., Path], make_observable: Callable[..., Any], signal: str
+) -> None:
+    described = Description(
+        "pairs", regions=(Region("sr_2l", channel="2l"), Region("sr_3l", channel="3l")), luminosity=10.0
+    )
+    histograms = {"met": make_observable(("sr_2l", "sr_3l"), data=True), "pt": make_observable(("sr_3l",))}
+    run = make_run(tmp_path / "run", histograms, data=True, description=described)
+    options = replace(STATISTICS_ONLY, histogram="met", use_data=False)
+    one = fit_run(run, tmp_path / "one", options=replace(options, region="sr_2l"))
+    both = fit_run(run, tmp_path / "both", options=replace(options, region=("sr_2l", "sr_3l")))
+    # Two independent channels of the same content.
+    assert expected_significance(both) == pytest.approx(2.0**0.5 * expected_significance(one), rel=1e-5)
+    assert [part["channel"] for part in both.results["parts"]] == ["2l", "3l"]
+    assert [channel["name"] for channel in both.workspace["channels"]] == ["2l", "3l"]
+    assert [row for row in both.summary() if row[0] == "bins"] == [
+        ("bins", "4 of met in sr_2l"),
+        ("bins", "4 of met in sr_3l"),
+    ]
+    # What is uncertain in common stays one parameter, and data are read for each.
+    edges = (0.0, 200.0, 400.0)
+    plan = FitPlan([("sr_2l", "met", edges), ("sr_3l", "met")], scans=[("sr_3l", "pt")])
+    common = fit_run(run, tmp_path / "common", plan=plan)
+    assert [name for name in common.results["pulls"] if name.startswith("norm")] == ["norm_tt"]
+    assert [part["observations"] for part in common.results["parts"]] == [
+        [300.0, 70.0],
+        [200.0, 100.0, 50.0, 20.0],
+    ]
+    assert common.scan is not None
+    assert [(scan["region"], scan["histogram"]) for scan in common.scan["scans"]] == [("sr_3l", "pt")]
+    with pytest.raises(FitError, match="a plan or the option histogram, not both"):
+        fit_run(run, tmp_path / "fit", plan=plan, options=options)
+
+
+def test_a_channel_without_signal_constrains_the_background(
+    tmp_path: Path, make_run: Callable[..., Path], make_observable: Callable[..., Any]
+) -> None:
+    described = Description("pairs", regions=(Region("sr", channel="2l"), Region("cr", channel="1l")))
+    histograms = {"met": make_observable(("sr",)), "control": make_observable(("cr",), signal=(0.0,) * 4)}
+    run = make_run(tmp_path / "run", histograms, description=described)
+    alone, both = (
+        fit_run(run, tmp_path / "fit", 100.0, plan=FitPlan(parts))
+        for parts in ([("sr", "met")], [("sr", "met"), ("cr", "control")])
+    )
+    errors = [result.results["pulls"]["norm_tt"]["error"] for result in (alone, both)]
+    assert errors[1] < errors[0]
+    with pytest.raises(FitError, match="has no events in channel '1l'"):
+        fit_run(run, tmp_path / "fit", 100.0, plan=FitPlan([("cr", "control")]))
+
+
+def test_alternatives_are_refused(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(FitError, match=r"may hold the same events.*channel 'mumu1j'.*Choose one of them"):
+        fit_run(run, tmp_path / "fit", plan=FitPlan([("topology", "met"), ("precuts", "met")]))
+    assert not (tmp_path / "fit").exists()
+
+
+def test_luminosity_is_that_of_the_analysis(run: Path, tmp_path: Path, signal: str) -> None:
+    results = fit_run(run, tmp_path / "fit", options=QUICK).results
+    assert results["lumi_fb"] == 300.0
+    assert sum(results["parts"][0]["yields"][signal]) == pytest.approx(414.0)
+    with pytest.raises(FitError, match="luminosity must be positive"):
+        fit_run(run, tmp_path / "fit", -1.0, options=replace(QUICK, edges=(0.0, 1.0)))
