@@ -243,10 +243,10 @@ def _only_region(run: RunFolder, name: str) -> tuple[str, ...]:
 def _require_score(run: RunFolder, filled: dict[str, tuple[str, ...]]) -> None:
     if filled:
         return
-    for score in run.description.scores:
-        run.histogram(score.column)  # says which model is missing
+    wanted = " or ".join(f"'{score.column}'" for score in run.description.scores)
     message = (
-        f"{run.path} has no score: name the histogram that is to be fitted (histogram=..., --histogram). It has: "
-        f"{', '.join(sorted(run.histograms)) or 'none'}."
+        f"{run.path} has no {f'histogram {wanted}' if wanted else 'score'}; it has: "
+        f"{', '.join(sorted(run.histograms)) or 'none'}. Name the one that is to be fitted (histogram=..., --histogram)"
+        f"{', or run the analysis again with a trained model (--model FILE)' if wanted else ''}."
     )
     raise HistogramError(message)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.writing import write_atomically, write_json
 from massgap.fits.errors import FitError
-from massgap.fits.workspaces.workspace import dump_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,6 +81,9 @@ def write_fit_folder(
     FitError
         If the folder cannot be written.
     """
+    # Who only reads a fit folder needs no pyhf.
+    from massgap.fits.workspaces.workspace import dump_workspace
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # Without its results an old folder cannot be taken for a new one.

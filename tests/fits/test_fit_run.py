@@ -108,7 +108,7 @@ def test_no_score_no_scan(
     with pytest.raises(HistogramError, match="no histogram 'score'"):
         fit_run(run, out)
     silent = make_run(tmp_path / "silent", {"met": make_feature()}, description=None)
-    with pytest.raises(HistogramError, match=r"has no score: name the histogram.*--histogram.*It has: met"):
+    with pytest.raises(HistogramError, match=r"has no score; it has: met.*--histogram"):
         fit_run(silent, out, 10.0)
 
 

@@ -71,9 +71,11 @@ def test_named_regions_and_histograms(opened: Callable[..., Any]) -> None:
 
 
 def test_a_run_without_score_needs_a_histogram(opened: Callable[..., Any]) -> None:
-    with pytest.raises(HistogramError, match=r"has no score: name the histogram .*--histogram.*It has: met"):
+    with pytest.raises(HistogramError, match=r"has no score; it has: met\. Name the one .*--histogram\)\.$"):
         make_plan(opened(None, met=("sr",)))
-    with pytest.raises(HistogramError, match="no histogram 'score_low'; it has: met"):
+    with pytest.raises(
+        HistogramError, match=r"no histogram 'score_low' or 'score_high'; it has: met.*--histogram.*--model"
+    ):
         make_plan(opened(met=("sr_2l",)))
     assert make_plan(opened(None, met=("sr",)), FitOptions(histogram="met")) == FitPlan([("sr", "met")])
 
