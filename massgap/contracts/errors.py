@@ -10,6 +10,7 @@ __all__ = [
     "FolderError",
     "HistogramError",
     "IncompleteRunError",
+    "ModelFolderError",
     "RunFolderError",
     "TableError",
 ]
@@ -37,6 +38,10 @@ class HistogramError(ContractError):
 
 class TableError(ContractError):
     """A feature table that is missing, damaged or cannot be trained on."""
+
+
+class ModelFolderError(ContractError):
+    """A model folder that does not hold one model, or whose files do not belong together."""
 
 
 class IncompleteRunError(ContractError):

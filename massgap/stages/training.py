@@ -26,7 +26,7 @@ def train(
 
     Returns
     -------
-    massgap.models.training.train_run.ModelFolder
+    massgap.contracts.model_folder.ModelFolder
 
     Raises
     ------

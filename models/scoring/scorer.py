@@ -15,7 +15,6 @@ first event in about a millisecond, without loading onnxruntime.
 from __future__ import annotations
 
 import hashlib
-import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap.contracts.model_folder import check_model_file, model_file
 from massgap.models.errors import FeatureError, ModelError, ModelFileError
 from massgap.models.scoring.feature_names import agreed_features, difference_of_features
 from massgap.models.scoring.onnx_file import Description, describe
@@ -71,6 +71,8 @@ class OnnxScorer:
 
     Raises
     ------
+    ModelFolderError
+        If a folder does not hold one model, or the file is not the one that its ``training.json`` describes.
     ModelError
         If the file is missing, truncated, not ONNX, has external data, operators or an opset that
         are not supported, inputs or outputs of another type or shape, no feature names, or feature
@@ -87,7 +89,7 @@ class OnnxScorer:
         except OSError as error:
             msg = f"Cannot read the model {file}: {error.strerror or error}."
             raise ModelFileError(msg) from error
-        _check_against_training(file, content)
+        check_model_file(file, content)
         self._set_up(content, str(file), features, engine)
 
     @classmethod
@@ -354,40 +356,6 @@ class OnnxScorer:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_session": None}
-
-
-def model_file(path: Path) -> Path:
-    """The ONNX file that a path means: itself, or the one in a model folder.
-
-    Raises
-    ------
-    ModelFileError
-        If the folder does not hold exactly one.
-    """
-    if not path.is_dir():
-        return path
-    found = sorted(path.glob("*.onnx"))
-    if len(found) != 1:
-        names = ", ".join(f.name for f in found) or "none"
-        msg = f"The model folder {path} should hold one .onnx file; it holds {names}."
-        raise ModelFileError(msg)
-    return found[0]
-
-
-def _check_against_training(file: Path, content: bytes) -> None:
-    """Refuse a model file other than the one that ``training.json`` beside it describes."""
-    try:
-        training = json.loads((file.parent / "training.json").read_text())
-        described, wanted = training["model_file"], training["model_sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return  # a file that stands alone
-    found = hashlib.sha256(content).hexdigest()
-    if described == file.name and found != wanted:
-        msg = (
-            f"The model {file} has the SHA-256 {found[:12]}..., but training.json beside it describes "
-            f"{wanted[:12]}...: the file was changed or the training was interrupted; train again."
-        )
-        raise ModelFileError(msg)
 
 
 def _largest_difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

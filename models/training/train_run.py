@@ -1,35 +1,23 @@
 """From a run folder to a model folder: the function behind ``massgap train``.
 
-Reads ``manifest.json``, ``ledger.json`` and ``features/*.parquet``; writes the ONNX file, the model
-card and, last, ``training.json``, which names the hash of the model file. An interrupted call
-therefore never leaves a model folder that looks finished.
-
-``training.json`` (format ``massgap-training/1``) says
-
-- what was made: ``model_file``, ``model_sha256``, ``onnx_difference``, ``preprocessing``, ``versions``;
-- from what: ``source`` (run, analysis, hashes), ``processes`` (raw events, weight in fb, effective events), ``notes``;
-- how: ``recipe`` (all its fields, nothing left open) and ``recipe_digest``; of them also by themselves ``features``,
-  ``region`` (``"all"`` for all rows), ``signal``, ``backgrounds``, ``n_folds``, ``protocol`` (``"nested"`` or
-  ``"held_out"``), ``early_stopping``, ``hyperparameters``, ``negative_weights``, ``seed``; and ``units``;
-- how well: ``folds`` (an entry per fold: events, AUC, log loss, curves), ``protocol_comparison`` (per protocol, and
-  ``auc_eval_held_out_minus_nested``), ``importance`` (training -> feature -> share: ``"all"``, each background, each
-  subset of the recipe) and ``importance_left_out`` (why a training is missing);
-- whether it is up to date: ``request_hash`` and ``training_hash``.
+Reads a run folder (`massgap.contracts.run_folder`, `massgap.contracts.feature_table`), writes a model folder
+(`massgap.contracts.model_folder`, where the content of ``training.json`` is described).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from massgap.contracts.feature_table import RunFeatures, read_feature_tables
+from massgap.contracts.model_folder import ModelFolder, finished_model_folder, write_model_folder
 from massgap.contracts.run_folder import open_run
-from massgap.contracts.writing import versions, write_atomically
+from massgap.contracts.writing import versions
 from massgap.models.errors import ModelError
 from massgap.models.training.defaults import completed_recipe
 from massgap.models.training.recipe import Recipe
@@ -41,27 +29,9 @@ if TYPE_CHECKING:
 
     from massgap.models.training.trained_folds import Progress, TrainedFolds
 
-FORMAT = "massgap-training/1"
 _VERSIONED = ("massgap", "xgboost", "onnx", "onnxruntime", "numpy", "pandas")
 # What a manifest says about where its events come from; its date and command do not matter here.
 _ORIGIN = ("analysis", "processor", "fileset_hash", "code_hash", "options")
-
-
-@dataclass(frozen=True)
-class ModelFolder:
-    """What `train_run` made: paths and the content of ``training.json``."""
-
-    folder: Path
-    model_file: Path
-    card_file: Path
-    training_file: Path
-    training: dict[str, Any] = field(repr=False)
-    reused: bool = False
-
-    @property
-    def auc_eval(self) -> list[float]:
-        """Weighted area under the ROC curve of each held-out fold."""
-        return [fold["auc_eval"] for fold in self.training["folds"]]
 
 
 def train_run(
@@ -114,7 +84,7 @@ def train_run(
     ------
     MassgapError
         If the run folder is not one or is incomplete (RunFolderError, IncompleteRunError), its tables cannot be trained
-        on (TableError), or recipe, an option or `out` cannot be used (ModelError).
+        on (TableError), recipe or an option cannot be used (ModelError), or `out` cannot be written (FolderError).
 
     Examples
     --------
@@ -138,7 +108,7 @@ def train_run(
     )
     request_hash = _request_hash(request, run)
     folder = Path(out)
-    if resume and (finished := _finished(folder, request_hash)) is not None:
+    if resume and (finished := finished_model_folder(folder, request_hash)) is not None:
         if progress is not None:
             progress(f"{folder} is up to date", 1, 1)
         return finished
@@ -187,7 +157,6 @@ def _write(
 
     content, difference = verified_bytes(folds, run.table[folds.features].to_numpy(dtype=np.float32))
     training = {
-        "format": FORMAT,
         "model_file": request.model_file,
         "model_sha256": hashlib.sha256(content).hexdigest(),
         "request_hash": request_hash,
@@ -201,17 +170,7 @@ def _write(
             **{key: run.manifest.get(key) for key in _ORIGIN},
         },
     }
-    card = model_card(training)
-    text = json.dumps(training, indent=1, allow_nan=False)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / request.model_file, content)
-        write_atomically(folder / "card.md", card.encode())
-        write_atomically(folder / "training.json", (text + "\n").encode())
-    except OSError as error:
-        msg = f"Cannot write the model folder {folder}: {error.strerror or error}."
-        raise ModelError(msg) from error
-    return _folder(folder, training, reused=False)
+    return write_model_folder(folder, training, content, model_card(training))
 
 
 def training_record(folds: TrainedFolds) -> dict[str, Any]:
@@ -282,29 +241,3 @@ def _request_hash(request: _Request, run: RunFeatures) -> str:
     digest = hashlib.sha256(json.dumps(wanted, sort_keys=True, default=str).encode())
     digest.update(pd.util.hash_pandas_object(run.table, index=False).to_numpy().tobytes())
     return digest.hexdigest()
-
-
-def _finished(folder: Path, request_hash: str) -> ModelFolder | None:
-    """Return the model folder if it is whole and made by the same request."""
-    try:
-        training = json.loads((folder / "training.json").read_text())
-        if training["format"] != FORMAT or training["request_hash"] != request_hash:
-            return None
-        content = (folder / training["model_file"]).read_bytes()
-        whole = (folder / "card.md").exists()
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    if not whole or hashlib.sha256(content).hexdigest() != training["model_sha256"]:
-        return None
-    return _folder(folder, training, reused=True)
-
-
-def _folder(folder: Path, training: dict[str, Any], *, reused: bool) -> ModelFolder:
-    return ModelFolder(
-        folder,
-        folder / training["model_file"],
-        folder / "card.md",
-        folder / "training.json",
-        training,
-        reused,
-    )

@@ -213,7 +213,7 @@ def _ship(analysis: str, options: dict[str, Any], folder: Path) -> tuple[dict[st
         analysis = f"{Path(name).name}:{cls}"
     model = options.get("model")
     if model is not None:
-        from massgap.models.scoring.scorer import model_file
+        from massgap.contracts.model_folder import model_file
 
         inputs.append(folder / "model.onnx")
         shutil.copyfile(model_file(Path(model)), inputs[-1])

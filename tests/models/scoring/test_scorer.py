@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from massgap.contracts.errors import ModelFolderError
 from massgap.models.errors import FeatureError, ModelError, ModelFileError
 from massgap.models.folds import held_out_fold
 from massgap.models.scoring.onnx_file import DIGEST, content_digest
@@ -120,7 +121,7 @@ def test_model_folder(tmp_path, model_file, features):
     assert OnnxScorer(model_file.parent, features).path == str(model_file)
     (tmp_path / "second.onnx").write_bytes(b"")
     with pytest.raises(
-        ModelFileError, match=r"should hold one .onnx file; it holds second.onnx, slepton.onnx"
+        ModelFolderError, match=r"should hold one .onnx file; it holds second.onnx, slepton.onnx"
     ):
         OnnxScorer(model_file.parent)
 

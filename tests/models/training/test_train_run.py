@@ -10,7 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from massgap.contracts.description import Description, Feature, Region, Score
-from massgap.contracts.errors import IncompleteRunError, RunFolderError, TableError
+from massgap.contracts.errors import (
+    FolderError,
+    IncompleteRunError,
+    ModelFolderError,
+    RunFolderError,
+    TableError,
+)
 from massgap.models.errors import ModelError
 from massgap.models.folds import held_out_fold
 from massgap.models.scoring.scorer import OnnxScorer
@@ -129,51 +135,33 @@ def test_a_spoiled_folder_is_made_again(tmp_path, run, spoil):
 def test_a_replaced_model_file_is_refused(made, tmp_path, model_bytes):
     (tmp_path / "training.json").write_text(made.training_file.read_text())
     (tmp_path / "slepton.onnx").write_bytes(model_bytes)
-    with pytest.raises(ModelError, match=r"training.json beside it describes"):
+    with pytest.raises(ModelFolderError, match=r"training.json beside it describes"):
         OnnxScorer(tmp_path / "slepton.onnx")
 
 
 def test_interrupted_while_writing(tmp_path, run, monkeypatch):
-    import massgap.models.training.train_run as module
+    import massgap.contracts.model_folder as module
 
     made = train_run(run, tmp_path / "a", **QUICK)
-    whole = module.write_atomically
 
-    def interrupted(path, content):
-        if path.name == "training.json":
-            raise KeyboardInterrupt
-        whole(path, content)
+    def interrupted(path, content, **options):
+        assert path.name == "training.json"
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "write_atomically", interrupted)
+    monkeypatch.setattr(module, "write_json", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_run(run, tmp_path / "a", **QUICK, hyperparameters={"n_trees": 2})
     monkeypatch.undo()
-    with pytest.raises(ModelError, match="training was interrupted"):
+    with pytest.raises(ModelFolderError, match="training was interrupted"):
         OnnxScorer(tmp_path / "a")
     again = train_run(run, tmp_path / "a", **QUICK)
     assert not again.reused
     assert again.model_file.read_bytes() == OnnxScorer(made.model_file)._content
 
 
-def test_write_atomically_leaves_nothing_behind(tmp_path, monkeypatch):
-    from pathlib import Path
-
-    from massgap.models.training.train_run import write_atomically
-
-    write_atomically(tmp_path / "x", b"old")
-
-    def full(self, target):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OSError, match="No space"):
-        write_atomically(tmp_path / "x", b"new")
-    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("x", b"old")]
-
-
 def test_unwritable_folder(tmp_path, run):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ModelError, match=r"Cannot write the model folder .*file"):
+    with pytest.raises(FolderError, match=r"Cannot write the model folder .*file"):
         train_run(run, tmp_path / "file", **QUICK)
 
 
