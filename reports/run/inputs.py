@@ -19,6 +19,8 @@ class Inputs:
 
     Attributes
     ----------
+    run_folder, model_folder, fit_folder
+        Where all this was read.
     description
         What the analysis says of itself; empty for a processor that says nothing.
     cutflow
@@ -31,7 +33,9 @@ class Inputs:
         Masses per signal.
     """
 
-    run_name: str
+    run_folder: Path
+    model_folder: Path | None
+    fit_folder: Path | None
     manifest: dict[str, Any]
     description: Description
     histograms: dict[str, Any]
@@ -45,6 +49,11 @@ class Inputs:
     backgrounds: list[str]
     data: list[str]
     masses: dict[str, dict[str, float]]
+
+    @property
+    def run_name(self) -> str:
+        """Name of the run folder."""
+        return self.run_folder.resolve().name
 
     @property
     def processes(self) -> list[str]:
@@ -115,7 +124,9 @@ def read_inputs(
         if (fit / "scan.json").is_file():
             scans = _read(fit / "scan.json", SCAN_FORMAT, "Make the fit folder with `massgap fit`.")["scans"]
     return Inputs(
-        run_name=run.path.resolve().name,
+        run_folder=run.path,
+        model_folder=None if model_folder is None else Path(model_folder),
+        fit_folder=None if fit_folder is None else Path(fit_folder),
         manifest=run.manifest,
         description=run.description,
         histograms=dict(run.histograms),

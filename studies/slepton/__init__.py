@@ -1,0 +1,1 @@
+"""The slepton paper: two muons, one jet and missing momentum."""

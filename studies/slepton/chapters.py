@@ -1,0 +1,82 @@
+"""What the report of a slepton run shows besides: the paper's tables, and the shape of M_T2^100."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from massgap.reports.run.chapters import Chapter
+from massgap.studies.slepton.validation import (
+    ARITHMETIC,
+    HARD_BACKGROUNDS,
+    Folders,
+    endpoint_mt2,
+    paper,
+    validate,
+)
+from massgap.studies.tables import compared_html
+
+if TYPE_CHECKING:
+    from massgap.reports.html.html import Markup
+    from massgap.reports.run.inputs import Inputs
+
+__all__ = ["chapters"]
+
+
+def chapters() -> tuple[Chapter, ...]:
+    """The chapters of a report on a run of this study."""
+    return (
+        Chapter("Beside the paper", beside_the_paper, after="cutflow"),
+        Chapter("M_T2 of signal and of the hard backgrounds", hard_backgrounds, after="training"),
+    )
+
+
+def beside_the_paper(inputs: Inputs) -> Markup | None:
+    """Tables I and III, and what the text says, beside the numbers of this run."""
+    from massgap.reports.html.html import join, paragraph
+
+    rows = validate(Folders(inputs.run_folder, inputs.fit_folder, inputs.model_folder))
+    shown = [row for row in rows if row.ours is not None]
+    tables = {row.table for row in shown}
+    if not tables - {ARITHMETIC}:  # nothing of this run
+        return None
+    printed = paper()
+    notes = [
+        f"{name}: {table.note}" for name, table in printed.tables.items() if name in tables and table.note
+    ]
+    text = paragraph(
+        "Hard numbers must come out, moderate ones depend on details that the paper prints, trends on such that it "
+        "does not. A number whose simulation is too small to tell is unclear."
+    )
+    return join(text, compared_html(shown, source=printed.source), *(paragraph(note) for note in notes))
+
+
+def hard_backgrounds(inputs: Inputs) -> Markup | None:
+    """The paper's Fig. 5: the shape of M_T2^100 for the signal and for tt + WW."""
+    from massgap.reports.figures import render, shapes
+    from massgap.reports.figures.spectra import regions
+    from massgap.reports.html.html import figure, grid
+    from massgap.reports.html.numbers import number
+
+    histogram = inputs.histograms.get("mt2_100")
+    backgrounds = [name for name in HARD_BACKGROUNDS if name in inputs.backgrounds]
+    if histogram is None or "precuts" not in regions(histogram) or not backgrounds or not inputs.signals:
+        return None
+    masses = inputs.masses.get(inputs.signals[0]) or {}
+    line = (
+        endpoint_mt2(masses["m_slepton"], masses["m_lsp"]) if {"m_slepton", "m_lsp"} <= set(masses) else None
+    )
+    caption = "After the pre-cuts, each of area one."
+    if line is not None:
+        caption += f" Without initial-state radiation the signal ends at {number(line, 5)} GeV."
+    drawn = shapes(
+        histogram,
+        signals=inputs.signals,
+        backgrounds=backgrounds,
+        region="precuts",
+        line=line,
+        line_label="" if line is None else f"endpoint {line:.1f} GeV",
+        description=inputs.description,
+        masses=inputs.masses,
+    )
+    alt = f"Shape of M_T2 with a trial mass of 100 GeV: signal and {' + '.join(backgrounds)}."
+    return grid([figure(render(drawn), alt=alt, caption=caption)], wide=True)

@@ -1,0 +1,398 @@
+"""Numbers of a paper beside one's own: how far apart, how far they may be, and why where they are further.
+
+The numbers of a paper are a data file of its study, read by :func:`read_paper`; a study fills in its own, :func:`compare`
+puts them side by side.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from massgap.contracts.writing import read_json
+from massgap.studies.errors import PaperError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from massgap.reports.html.html import Markup
+
+__all__ = [
+    "Cause",
+    "Compared",
+    "Paper",
+    "PaperTable",
+    "Tolerance",
+    "compare",
+    "compared_html",
+    "compared_text",
+    "read_paper",
+]
+
+PAPER_FORMAT = "massgap-paper/1"
+SIGMAS = 2.0
+"""A number that misses its tolerance by less than this many of its standard errors is no miss yet."""
+
+Kind = Literal["hard", "moderate", "trend"]
+Verdict = Literal["agrees", "unclear", "explained", "differs", "absent"]
+KINDS: tuple[Kind, ...] = ("hard", "moderate", "trend")
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a number may be from the printed one; one of the three is given.
+
+    Parameters
+    ----------
+    relative
+        Of the printed number: 0.2 for 20 %.
+    absolute
+        In its unit.
+    factor
+        At most so many times larger or smaller.
+
+    Examples
+    --------
+    >>> Tolerance(relative=0.2).allowed(10.0), Tolerance(factor=2.0).allowed(10.0)
+    ((8.0, 12.0), (5.0, 20.0))
+    """
+
+    relative: float | None = None
+    absolute: float | None = None
+    factor: float | None = None
+
+    def __post_init__(self) -> None:
+        given = [number for number in (self.relative, self.absolute, self.factor) if number is not None]
+        if len(given) != 1 or given[0] < (0.0 if self.factor is None else 1.0):
+            message = (
+                f"a tolerance is one of relative, absolute (0 or more) and factor (1 or more), not {self}"
+            )
+            raise PaperError(message)
+
+    def allowed(self, printed: float) -> tuple[float, float]:
+        """Return the smallest and the largest number that agree with a printed one."""
+        if self.factor is not None:
+            ends = (printed / self.factor, printed * self.factor)
+            return min(ends), max(ends)
+        away = self.absolute if self.absolute is not None else abs(printed) * float(self.relative or 0.0)
+        return printed - away, printed + away
+
+    def __str__(self) -> str:
+        if self.factor is not None:
+            return f"factor {self.factor:g}"
+        return (
+            f"± {self.absolute:g}"
+            if self.absolute is not None
+            else f"± {100 * float(self.relative or 0.0):g} %"
+        )
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """A table as a paper prints it.
+
+    Parameters
+    ----------
+    name, title
+        "Table I", and what it holds.
+    rows, columns
+        Their names; a cell is named by both.
+    values
+        Printed numbers, [row][column]; None where there is none.
+    kinds
+        Of each cell: ``hard`` must come out (arithmetic, orderings), ``moderate`` depends on details that the paper
+        prints, ``trend`` on such that it does not.
+    tolerances
+        Of each cell.
+    units
+        Of each column.
+    note
+        What a reader should know.
+    """
+
+    name: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: tuple[tuple[float | None, ...], ...]
+    kinds: tuple[tuple[Kind, ...], ...]
+    tolerances: tuple[tuple[Tolerance, ...], ...]
+    units: tuple[str, ...] = ()
+    title: str = ""
+    note: str = ""
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> PaperTable:
+        """Read a table of a data file.
+
+        ``kind`` and ``tolerance`` are one for all cells, a list of one per column, or a list of such per row.
+
+        Raises
+        ------
+        PaperError
+            If shapes do not fit, or a kind or tolerance is unknown.
+        """
+        name = str(data.get("name", "a table without a name"))
+        rows, columns = tuple(data["rows"]), tuple(data["columns"])
+        values = tuple(tuple(row) for row in data["values"])
+        if len(values) != len(rows) or any(len(row) != len(columns) for row in values):
+            message = f"{name}: its values are not {len(rows)} rows of {len(columns)} columns"
+            raise PaperError(message)
+        kinds = _spread(name, "kind", data["kind"], len(rows), len(columns))
+        unknown = {kind for row in kinds for kind in row} - set(KINDS)
+        if unknown:
+            message = (
+                f"{name}: {', '.join(map(repr, sorted(unknown)))} is no kind; known are {', '.join(KINDS)}"
+            )
+            raise PaperError(message)
+        spread = _spread(name, "tolerance", data["tolerance"], len(rows), len(columns))
+        tolerances = tuple(tuple(Tolerance(**cell) for cell in row) for row in spread)
+        units = tuple(data.get("units") or [""] * len(columns))
+        return cls(
+            name, rows, columns, values, kinds, tolerances, units, data.get("title", ""), data.get("note", "")
+        )
+
+
+def _spread(name: str, what: str, given: Any, rows: int, columns: int) -> tuple[tuple[Any, ...], ...]:
+    """One entry per cell, of one entry, one per column, or one per cell."""
+    if not isinstance(given, list):
+        given = [given] * columns
+    if not any(isinstance(entry, list) for entry in given):
+        given = [given] * rows
+    if len(given) != rows or any(len(row) != columns for row in given):
+        message = f"{name}: its {what} is not one, one per column ({columns}), or {rows} rows of them"
+        raise PaperError(message)
+    return tuple(tuple(row) for row in given)
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why some numbers of a table miss those of the paper, as far as is known.
+
+    Parameters
+    ----------
+    table, rows, columns
+        Which cells; all rows or columns where none are named.
+    text
+        The cause.
+    side
+        ``below`` or ``above``: which misses it explains; both where it is empty.
+    when
+        Facts about the run without which it does not hold, for instance options.
+    """
+
+    table: str
+    text: str
+    rows: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    side: str = ""
+    when: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Cause:
+        """Read a cause of a data file."""
+        rows, columns = tuple(data.get("rows", ())), tuple(data.get("columns", ()))
+        return cls(data["table"], data["text"], rows, columns, data.get("side", ""), data.get("when", {}))
+
+    def explains(self, table: str, row: str, column: str, side: str, facts: Mapping[str, Any]) -> bool:
+        """Tell whether it explains a miss of this cell on this side, in a run of which these facts are true."""
+        return (
+            self.table == table
+            and (not self.rows or row in self.rows)
+            and (not self.columns or column in self.columns)
+            and self.side in {"", side}
+            and all(facts.get(name) == value for name, value in self.when.items())
+        )
+
+
+@dataclass(frozen=True)
+class Paper:
+    """The numbers of a paper.
+
+    Parameters
+    ----------
+    source
+        Which paper, and under which conditions its numbers hold.
+    luminosity
+        fb-1 of its expected events.
+    tables, causes
+        By name; and what is known of misses.
+    """
+
+    source: str
+    luminosity: float
+    tables: dict[str, PaperTable]
+    causes: tuple[Cause, ...] = ()
+
+
+def read_paper(path: str | Path) -> Paper:
+    """Read the numbers of a paper from a data file.
+
+    Raises
+    ------
+    PaperError
+        If it is missing, damaged, or a table in it does not fit together.
+    """
+    data = read_json(path, PAPER_FORMAT, remedy="It is part of the study.", error=PaperError)
+    tables = [PaperTable.from_dict(entry) for entry in data["tables"]]
+    causes = tuple(Cause.from_dict(entry) for entry in data.get("causes", ()))
+    return Paper(data["source"], float(data["luminosity"]), {table.name: table for table in tables}, causes)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One number of a paper and one's own.
+
+    Parameters
+    ----------
+    table, row, column, unit
+        Which number.
+    paper
+        As printed.
+    ours, error
+        One's own with its standard error; None where there is none.
+    kind, tolerance
+        How exactly it should come out.
+    verdict
+        ``agrees``; ``unclear``: misses the tolerance by less than two of its own standard errors; ``explained``: misses it
+        for a cause that is known; ``differs``: for one that is not; ``absent``: no number of one's own.
+    cause
+        Of a miss, where it is known.
+    """
+
+    table: str
+    row: str
+    column: str
+    unit: str
+    paper: float
+    ours: float | None
+    error: float | None
+    kind: Kind
+    tolerance: Tolerance
+    verdict: Verdict
+    cause: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        out = asdict(self)
+        out["tolerance"] = {key: value for key, value in asdict(self.tolerance).items() if value is not None}
+        return out
+
+
+def compare(
+    table: PaperTable,
+    ours: Mapping[tuple[str, str], tuple[float, float | None] | None],
+    causes: Sequence[Cause] = (),
+    facts: Mapping[str, Any] | None = None,
+) -> list[Compared]:
+    """Put one's own numbers beside those of a table.
+
+    Parameters
+    ----------
+    table
+        As printed.
+    ours
+        (row, column) -> number and its standard error (None if it has none); what is not there is absent.
+    causes
+        Known causes of misses.
+    facts
+        About the run, for causes that hold with some only.
+
+    Returns
+    -------
+    list of Compared
+        One per printed number, row by row.
+    """
+    out = []
+    for i, row in enumerate(table.rows):
+        for j, column in enumerate(table.columns):
+            printed = table.values[i][j]
+            if printed is None:
+                continue
+            number, error = ours.get((row, column)) or (None, None)
+            if number is not None and not math.isfinite(number):
+                number = error = None
+            tolerance = table.tolerances[i][j]
+            side = _side(number, error, tolerance.allowed(printed))
+            verdict: Verdict = "absent"
+            cause = ""
+            if side in {"", "unclear"} and number is not None:
+                verdict = "unclear" if side else "agrees"
+            elif number is not None:
+                known = [c.text for c in causes if c.explains(table.name, row, column, side, facts or {})]
+                verdict, cause = ("explained" if known else "differs"), " ".join(known)
+            unit = table.units[j] if table.units else ""
+            cell = (table.name, row, column, unit, printed, number, error)
+            out.append(Compared(*cell, table.kinds[i][j], tolerance, verdict, cause))
+    return out
+
+
+def _side(number: float | None, error: float | None, allowed: tuple[float, float]) -> str:
+    """Where a number lies: "" within what is allowed, "unclear" near it, or on which side."""
+    low, high = allowed
+    if number is None or low <= number <= high:
+        return ""
+    if max(low - number, number - high) <= SIGMAS * (error or 0.0):
+        return "unclear"
+    return "below" if number < low else "above"
+
+
+def _cells(row: Compared) -> list[str]:
+    from massgap.reports.html.numbers import measured, number
+
+    ours = "-" if row.ours is None else number(row.ours)
+    if row.ours is not None and row.error:
+        ours = measured(row.ours, row.error)
+    ratio = "-" if row.ours is None or not row.paper else f"{row.ours / row.paper:.2f}"
+    column = f"{row.column} [{row.unit}]" if row.unit else row.column
+    return [f"{row.row}: {column}", f"{row.paper:g}", ours, ratio, str(row.tolerance), row.kind, row.verdict]
+
+
+_HEADER = ("paper", "here", "ratio", "tolerance", "kind", "verdict")
+
+
+def compared_text(rows: Iterable[Compared]) -> str:
+    """Return plain text: a block per table, and the causes of misses below it."""
+    from massgap.reports.html.tables import plain_table
+
+    blocks = []
+    for name, members in _by_table(rows).items():
+        causes = dict.fromkeys(f"{row.row}, {row.column}: {row.cause}" for row in members if row.cause)
+        block = plain_table([name, *_HEADER], [_cells(row) for row in members])
+        blocks.append("\n".join([block, *causes]))
+    return "\n\n".join(blocks)
+
+
+def compared_html(rows: Iterable[Compared], *, source: str = "") -> Markup:
+    """Return a table per table of the paper, with the causes of misses below each."""
+    from massgap.reports.html.html import Markup, escape, heading, join, table, value
+
+    parts = []
+    for name, members in _by_table(rows).items():
+        body: list[list[object]] = []
+        for row in members:
+            title, paper, ours, *rest = _cells(row)
+            body.append([title, value(row.paper, paper), value(row.ours, ours), *rest])
+        causes: dict[str, list[str]] = {}
+        for row in members:
+            if row.cause:
+                causes.setdefault(row.cause, []).append(f"{row.row}, {row.column}")
+        items = "".join(
+            f"<li>{escape('; '.join(cells))}: {escape(text)}</li>" for text, cells in causes.items()
+        )
+        header = [name, *(word.capitalize() for word in _HEADER)]
+        caption = f"{name}: numbers of this run beside those of {source or 'the paper'}"
+        parts += [
+            heading(name),
+            table(header, body, caption=caption, text_columns=(4, 5, 6)),
+            Markup(f"<p>Known causes of misses:</p><ul>{items}</ul>") if items else "",
+        ]
+    return join(*parts)
+
+
+def _by_table(rows: Iterable[Compared]) -> dict[str, list[Compared]]:
+    tables: dict[str, list[Compared]] = {}
+    for row in rows:
+        tables.setdefault(row.table, []).append(row)
+    return tables

@@ -1,0 +1,165 @@
+"""The slepton paper's tables beside a run."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+
+import hist
+import pytest
+from reportfolders import SIGNAL, YIELDS
+
+from massgap.reports.run.page import write_report
+from massgap.studies.errors import StudyError
+from massgap.studies.slepton.chapters import chapters
+from massgap.studies.slepton.validation import Folders, paper, validate
+
+
+@pytest.fixture(scope="module")
+def rows(folders):
+    return {
+        (row.table, row.row, row.column): row
+        for row in validate(Folders(folders.run, folders.fit, folders.model))
+    }
+
+
+def test_table_one_is_what_the_run_holds(rows) -> None:
+    """The folders were made with the paper's cross sections, but for ZZ, of which nothing is left."""
+    for process, (topology, precuts) in YIELDS.items():
+        name = "signal" if process == SIGNAL else process
+        assert rows["Table I", name, "topology"].ours == pytest.approx(topology, rel=2e-3)
+        assert rows["Table I", name, "pre-cuts"].ours == pytest.approx(precuts, rel=2e-3)
+        assert rows["Table I", name, "efficiency"].ours == pytest.approx(precuts / topology, rel=2e-3)
+        assert rows["Table I", name, "topology"].verdict == "agrees"
+    assert rows["Table I", "tt", "efficiency"].verdict == "agrees"
+    # A shower has too few hard jets, which is known of this process.
+    assert rows["Table I", "ZZ", "pre-cuts"].verdict == "explained"
+    assert "matrix-element" in rows["Table I", "ZZ", "pre-cuts"].cause
+
+
+def test_table_three_follows_from_table_one(rows) -> None:
+    """1.38 fb x 300 fb-1 over the printed backgrounds; 413, 0.05 and 4.4 are printed."""
+    background = 300.0 * (3.19 + 14.6 + 5.49 + 0.234 + 0.355 + 5.44)
+    assert rows["Table III from Table I", "this work", "S"].ours == pytest.approx(414.0)
+    assert rows["Table III from Table I", "this work", "S/(1+B)"].ours == pytest.approx(
+        414.0 / (1 + background)
+    )
+    s, b = 414.0, background
+    wanted = math.sqrt(2 * ((s + b) * math.log(1 + s / b) - s))
+    assert rows["Table III from Table I", "this work", "significance"].ours == pytest.approx(wanted)
+    assert {row.verdict for key, row in rows.items() if key[0] == "Table III from Table I"} == {"agrees"}
+
+
+def test_table_three_is_read_from_the_scan(rows, folders) -> None:
+    scan = folders.scan["scans"][0]
+    own = {
+        column: row
+        for (table, name, column), row in rows.items()
+        if table == "Table III" and row.ours is not None
+    }
+    assert {row.row for row in own.values()} == {"this work"}
+    assert own["pre-cuts: S"].ours == pytest.approx(sum(fold["S"][0] for fold in scan["folds"]) / 3)
+    # Where the smoothed S/(1+B) is at least 0.15 and enough events are left, on all folds, in one piece.
+    good = [
+        all(fold["reliable"][i] and fold["s_over_1pb_smooth"][i] >= 0.15 for fold in scan["folds"])
+        for i in range(400)
+    ]
+    inside = [i for i, keep in enumerate(good) if keep]
+    assert inside == list(range(inside[0], inside[-1] + 1))
+    assert own["BDT: lowest threshold"].ours == inside[0] / 400
+    highest = max(fold["S_smooth"][i] for fold in scan["folds"] for i in inside)
+    assert own["BDT: highest S"].ours == pytest.approx(highest)
+    # An event weighs 3e-3 fb in a fold: S = 300 * n * 3e-3 with an error of sqrt(n) events.
+    assert own["BDT: highest S"].error == pytest.approx(0.9 * math.sqrt(highest / 0.9), rel=0.05)
+
+
+def test_ranks_and_shares_of_the_text(rows, folders) -> None:
+    for background in ("tt", "WW"):
+        share = folders.training["importance"][background]
+        rank = sorted(share, key=share.get, reverse=True).index("mt2_100") + 1
+        assert rows["Text", f"rank of M_T2^100 against {background}", "value"].ours == rank
+
+
+def test_shares_count_bins_below_the_cut(folders, tmp_path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(folders.run, run)
+    h = hist.Hist(
+        hist.axis.StrCategory([SIGNAL], name="process"),
+        hist.axis.StrCategory(["precuts"], name="region"),
+        hist.axis.StrCategory(["nominal"], name="variation"),
+        hist.axis.Regular(75, 100, 250, name="mt2_100"),
+        storage=hist.storage.Weight(),
+    )
+    h.fill(SIGNAL, "precuts", "nominal", [99.0, 129.9, 130.1, 300.0], weight=[1.0, 2.0, 3.0, 4.0])
+    import uhi.io.json
+
+    content = {"format": "massgap-histograms/1", "histograms": {"mt2_100": h}}
+    (run / "histograms.json").write_text(json.dumps(content, default=uhi.io.json.default))
+    found = {(row.row, row.table): row for row in validate(run)}
+    share = found["M_T2^100 < 130 keeps of the signal", "Text"]
+    assert share.ours == pytest.approx(0.3)
+    # Independent: variance of a ratio of two disjoint sums, a = 3 +- sqrt(5) and b = 7 +- sqrt(25).
+    assert share.error == pytest.approx(math.sqrt(7**2 * 5 + 3**2 * 25) / 100)
+    assert found["M_T2^100 < 130 keeps of tt + WW", "Text"].verdict == "absent"
+
+
+def test_another_signal_is_not_the_benchmark(folders, tmp_path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(folders.run, run)
+    manifest = json.loads((run / "manifest.json").read_text())
+    for metadata in manifest["datasets"].values():
+        if "masses" in metadata:
+            metadata["masses"]["m_lsp"] = 60.0
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    found = [row for row in validate(Folders(run, folders.fit)) if row.ours is not None]
+    assert not any(row.row == "signal" or row.table == "Table III" for row in found)
+    assert any(row.row == "tt" for row in found)
+
+
+def test_folders_are_found_as_the_study_leaves_them(folders, tmp_path) -> None:
+    shutil.copytree(folders.run, tmp_path / "scored")
+    shutil.copytree(folders.fit, tmp_path / "scored" / "fit")
+    shutil.copytree(folders.model, tmp_path / "model")
+    found = Folders.find(tmp_path)
+    assert (found.run, found.fit, found.model) == (
+        tmp_path / "scored",
+        tmp_path / "scored" / "fit",
+        tmp_path / "model",
+    )
+    assert Folders.find(tmp_path / "scored").model == tmp_path / "model"
+    with pytest.raises(StudyError, match=r"holds no run.*massgap study slepton"):
+        Folders.find(tmp_path / "model")
+
+
+def test_the_data_file_names_what_it_explains() -> None:
+    printed = paper()
+    for cause in printed.causes:
+        table = printed.tables[cause.table]
+        assert set(cause.rows) <= set(table.rows)
+        assert set(cause.columns) <= set(table.columns)
+
+
+def test_the_report_has_the_chapters_of_the_study(folders, tmp_path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(folders.run, run)
+    content = json.loads((run / "histograms.json").read_text())
+    kept = {name: content["histograms"][name] for name in ("m_ll", "mt2_100")}
+    (run / "histograms.json").write_text(json.dumps({**content, "histograms": kept}))
+    out = write_report(run, folders.model, folders.fit, tmp_path / "report.html", chapters=chapters())
+    text = out.read_text(encoding="utf-8")
+    assert 'id="chapter-beside-the-paper"' in text
+    assert "Without initial-state radiation the signal ends at 129.21 GeV." in text
+    # The paper's values stand beside ours as they are printed.
+    for printed in ("12500", "0.47", "386", "8.2"):
+        assert f">{printed}</data>" in text
+
+
+def test_a_run_of_another_analysis_has_none_of_them(folders, tmp_path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(folders.run, run)
+    content = json.loads((run / "histograms.json").read_text())
+    kept = {name: content["histograms"][name] for name in ("met",)}
+    (run / "histograms.json").write_text(json.dumps({**content, "histograms": kept}))
+    out = write_report(run, None, None, tmp_path / "report.html", chapters=chapters())
+    assert "chapter-" not in out.read_text(encoding="utf-8")
