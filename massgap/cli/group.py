@@ -22,7 +22,7 @@ from massgap.cli.fit import fit
 from massgap.cli.generate import generate
 from massgap.cli.report import report
 from massgap.cli.run import preflight, run
-from massgap.cli.study import demo
+from massgap.cli.study import demo, study
 from massgap.cli.train import train
 from massgap.errors import MassgapError
 
@@ -93,12 +93,12 @@ def main(debug: bool) -> None:
       massgap run slepton --fileset data/fileset.json --model runs/model/slepton.onnx --out runs/scored
       massgap fit runs/scored
       massgap report runs/scored
-    Or all of them at once: massgap demo
+    Or all of them at once: massgap study slepton, and in a few minutes massgap demo
     In place of run, with batch jobs: massgap submit, status, resubmit, merge
     """
 
 
-for _command in (generate, run, preflight, train, fit, report, demo, *batch.COMMANDS):
+for _command in (generate, run, preflight, train, fit, report, study, demo, *batch.COMMANDS):
     main.add_command(_command)
 
 

@@ -1,18 +1,56 @@
-"""The command ``massgap demo``."""
+"""The commands ``massgap study`` and ``massgap demo``."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from massgap.cli.cluster_options import executor_options, take_cluster
+from massgap.cli.cluster_options import add_options, executor_options, take_cluster
 from massgap.cli.console import Ticker, command_line, duration, say
 from massgap.cli.run_options import event_number
 from massgap.cli.words import print_fit
 
-__all__ = ["demo"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["demo", "study"]
+
+_SIZE = (
+    click.option(
+        "--events",
+        callback=event_number,
+        help="Events to generate, all processes together.  [default: as the study says]",
+    ),
+    click.option("--seed", default=1, show_default=True, help="Of the samples and the training."),
+    click.option("--lumi", "lumi_fb", type=float, help="Luminosity in fb-1.  [default: that of the study]"),
+)
+
+
+def _size_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    return add_options(command, _SIZE)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for everything.  [default: study-NAME]")
+@click.option("--quick", "small", is_flag=True, help="A small form of it, of a few minutes.")
+@_size_options
+@executor_options
+def study(name: str, **options: Any) -> None:
+    """Do a whole study: generate, run, train, run with the scores, fit, report.
+
+    NAME is a study of massgap, such as slepton.  What an earlier call finished in the folder is used again.
+
+    \b
+    Examples:
+      massgap study slepton --out slepton
+      massgap study slepton --out small --quick
+    """
+    from massgap import stages
+
+    _carry_out(stages.study, name, **options)
 
 
 @click.command()
@@ -23,19 +61,13 @@ __all__ = ["demo"]
     show_default=True,
     help="Folder for everything.",
 )
-@click.option(
-    "--events",
-    callback=event_number,
-    help="Events to generate, all processes together.  [default: a few minutes' worth]",
-)
-@click.option("--seed", default=1, show_default=True)
-@click.option("--lumi", "lumi_fb", default=300.0, show_default=True, help="Luminosity in fb-1.")
+@_size_options
 @executor_options
-def demo(events: int | None, **options: Any) -> None:
+def demo(**options: Any) -> None:
     """The slepton analysis from nothing to a report, in a few minutes.
 
     Generates a small sample, runs the processor, trains, runs again with the score, fits and reports.
-    What an earlier call finished is used again.
+    What an earlier call finished is used again.  The same as massgap study slepton --quick.
 
     \b
     Example:
@@ -43,6 +75,10 @@ def demo(events: int | None, **options: Any) -> None:
     """
     from massgap import stages
 
+    _carry_out(stages.demo, **options)
+
+
+def _carry_out(stage: Callable[..., Any], *arguments: Any, **options: Any) -> None:
     ticker = Ticker()
     hooks = {"generate": ticker.generate, "run": ticker.run, "train": ticker.train}
 
@@ -51,10 +87,12 @@ def demo(events: int | None, **options: Any) -> None:
         say(text)
 
     cluster = take_cluster(options)
-    done = stages.demo(
-        events=events, hooks=hooks, announce=announce, command=command_line(), cluster=cluster, **options
+    done = stage(
+        *arguments, hooks=hooks, announce=announce, command=command_line(), cluster=cluster, **options
     )
     ticker.close()
-    print_fit(done.fit)
+    for fitted in done.fits:
+        print_fit(fitted)
     say("time: " + ", ".join(f"{stage} {duration(s)}" for stage, s in done.seconds.items()))
-    click.echo(f"report: {done.report.resolve()}")
+    for path in done.reports:
+        click.echo(f"report: {path.resolve()}")

@@ -1,4 +1,4 @@
-"""The stages of an analysis as plain functions: generate, run, train, fit, report, demo.
+"""The stages of an analysis as plain functions: generate, run, train, fit, report; and whole studies.
 
 ``massgap COMMAND`` calls these functions and prints; a notebook calls them directly.  Each reads what the one before
 wrote, and each can be interrupted and called again.  In place of run, submit, status, resubmit and merge do the same
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from massgap.stages.inputs import Inputs
     from massgap.stages.processing import preflight, run
     from massgap.stages.reporting import report, report_benchmarks, report_samples
-    from massgap.stages.studying import DemoResult, demo
+    from massgap.stages.studying import StudyResult, demo, study
     from massgap.stages.submission import submit
     from massgap.stages.training import train
 
 __all__ = [
-    "DemoResult",
     "Execution",
     "Inputs",
+    "StudyResult",
     "demo",
     "fit",
     "generate",
@@ -39,6 +39,7 @@ __all__ = [
     "resubmit",
     "run",
     "status",
+    "study",
     "submit",
     "train",
     "work",
@@ -47,9 +48,9 @@ __all__ = [
 __getattr__, __dir__ = face(
     __name__,
     {
-        "DemoResult": "studying",
         "Execution": "execution",
         "Inputs": "inputs",
+        "StudyResult": "studying",
         "demo": "studying",
         "fit": "fitting",
         "generate": "generation",
@@ -62,6 +63,7 @@ __getattr__, __dir__ = face(
         "resubmit": "batch",
         "run": "processing",
         "status": "batch",
+        "study": "studying",
         "submit": "submission",
         "train": "training",
         "work": "batch",

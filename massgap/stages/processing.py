@@ -199,7 +199,7 @@ def processor_of(
         return processor, options, {}
     files = model if isinstance(model, dict) else dict.fromkeys(processor.models, model)
     tags = {
-        name: {"path": str(files[name]), "training_hash": scorer.training_hash, "engine": scorer.engine}
+        name: {"file": str(files[name]), "training_hash": scorer.training_hash, "engine": scorer.engine}
         for name, scorer in processor.models.items()
     }
     return processor, options, {"models": tags}

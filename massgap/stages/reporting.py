@@ -45,19 +45,22 @@ def report(
 
     folder = Path(run_folder)
     if model_folder is None:
-        manifest = folder / "manifest.json"
-        used = (
-            next(iter((json.loads(manifest.read_text()).get("models") or {}).values()), {}).get("path")
-            if manifest.is_file()
-            else None
-        )
-        candidates = ([Path(used).parent] if used else []) + [folder / "model"]
+        candidates = [*_models_of(folder), folder / "model"]
         model_folder = next((c for c in candidates if (c / "training.json").is_file()), None)
     if fit_folder is None and (folder / "fit" / "results.json").is_file():
         fit_folder = folder / "fit"
     return write_report(
         folder, model_folder, fit_folder, out=folder / "report.html" if out is None else out, **options
     )
+
+
+def _models_of(folder: Path) -> list[Path]:
+    """Folders of the models that scored a run, as its manifest says; a manifest that cannot be read says nothing."""
+    try:
+        models = json.loads((folder / "manifest.json").read_text()).get("models") or {}
+        return [Path(model["file"]).parent for model in models.values() if model.get("file")]
+    except (OSError, ValueError, AttributeError, TypeError):
+        return []
 
 
 def report_samples(

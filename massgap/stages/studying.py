@@ -1,140 +1,262 @@
-"""Whole studies: from nothing to a report, resumable."""
+"""Whole studies, from nothing to a report: each step goes on where it was interrupted."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from massgap.contracts.study_folder import StudyFolder, write_study
+from massgap.contracts.writing import prepare_folder
+from massgap.stages.execution import Execution
 from massgap.stages.fitting import fit
 from massgap.stages.generation import generate
 from massgap.stages.processing import run
 from massgap.stages.reporting import report
 from massgap.stages.training import train
+from massgap.studies.study import (
+    FitStep,
+    GenerateStep,
+    ReportStep,
+    RunStep,
+    Step,
+    Study,
+    TrainStep,
+    find_study,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["DemoResult", "demo"]
+__all__ = ["StudyResult", "demo", "study"]
+
+_EVERYTHING = "slepton"
+"""The study of :func:`demo`."""
 
 
 @dataclass(frozen=True)
-class DemoResult:
-    """Where the demo's results are, and how long each stage took in seconds."""
+class StudyResult:
+    """What a study made.
+
+    Attributes
+    ----------
+    folder
+        Where everything is; ``study.json`` in it says what belongs together.
+    seconds
+        How long each step took, by its key.
+    made
+        What the stages returned, by the name of the step.
+    """
 
     folder: Path
-    report: Path
-    seconds: dict[str, float]
-    fit: Any
+    seconds: dict[str, float] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict, repr=False)
+    reports: tuple[Path, ...] = ()
+    fits: tuple[Any, ...] = ()
+
+    @property
+    def report(self) -> Path:
+        """The last report."""
+        return self.reports[-1]
+
+    @property
+    def fit(self) -> Any:
+        """The last fit, a :class:`massgap.fits.fit_run.FitResult`."""
+        return self.fits[-1]
 
 
-def demo(
-    out: str | Path = "demo",
+def study(
+    name: str | Study,
+    out: str | Path | None = None,
     *,
+    small: bool = False,
     events: int | None = None,
     seed: int = 1,
-    workers: int = 2,
-    executor: str = "futures",
-    adapt: tuple[int, int] | None = None,
-    timeout: float | None = None,
-    cluster: dict[str, Any] | None = None,
-    lumi_fb: float = 300.0,
-    command: str = "massgap demo",
+    lumi_fb: float | None = None,
+    command: str = "",
     announce: Callable[[str], None] | None = None,
     hooks: dict[str, Any] | None = None,
-) -> DemoResult:
-    """The slepton analysis from nothing to a report: generate, run, train, run with score, fit, report.
+    **words: Any,
+) -> StudyResult:
+    """Carry a study out; what an earlier call finished in the folder is used again.
+
+    Parameters
+    ----------
+    name
+        Name of a study, or one of your own.
+    out
+        Folder for everything; by default ``study-NAME``.
+    small
+        Its small form, of a few minutes.
+    events, seed
+        Number of events to generate instead (of each step that generates), and the seed of samples and training.
+    lumi_fb
+        Luminosity in fb-1; by default that of the study.
+    command
+        For the record.
+    announce
+        Called with a line when a step begins.
+    hooks
+        Progress callbacks by stage (``generate``, ``run``, ``train``).
+    words
+        ``executor, workers, adapt, timeout, cluster`` of :class:`massgap.stages.execution.Execution`.
+
+    Returns
+    -------
+    StudyResult
+
+    Raises
+    ------
+    massgap.errors.MassgapError
+        If there is no such study, or one of its steps cannot be done.
+
+    Examples
+    --------
+    >>> study("slepton", "demo", small=True, workers=2)  # doctest: +SKIP
+    """
+    chosen = name if isinstance(name, Study) else find_study(name)
+    execution = Execution.of(words)
+    if words:
+        msg = f"study() has no argument {', '.join(map(repr, words))}"
+        raise TypeError(msg)
+    folder = prepare_folder(Path(f"study-{chosen.name}") if out is None else out)
+    lumi_fb = chosen.luminosity if lumi_fb is None else lumi_fb
+    record = StudyFolder(folder, chosen.name, small=small, seed=seed, luminosity=lumi_fb, command=command)
+    going = _Going(chosen, record, execution, events, announce or (lambda _: None), hooks or {})
+    return going.through()
+
+
+def demo(out: str | Path = "demo", **options: Any) -> StudyResult:
+    """A study in its small form, from nothing to a report: generate, run, train, run with score, fit, report.
 
     Parameters
     ----------
     out
-        Folder; what an earlier call finished there is used again.
-    events, seed, workers, executor, adapt, timeout, cluster
-        Size of the sample (None for one that takes a few minutes), seed, and how to run, see :class:`massgap.stages.execution.Execution`.
-    lumi_fb
-        Luminosity in fb-1.
-    announce
-        Called with a line when a stage starts.
-    hooks
-        Progress callbacks by stage (``generate``, ``run``, ``train``).
-
-    Returns
-    -------
-    DemoResult
+        Folder for everything.
+    options
+        As for :func:`study`.
     """
-    from massgap.samples.production.generate import DEMO_EVENTS
+    return study(_EVERYTHING, out, small=True, **{"command": "massgap demo", **options})
 
-    folder = Path(out)
-    events = events or DEMO_EVENTS
-    say = announce or (lambda _: None)
-    hooks = hooks or {}
-    seconds: dict[str, float] = {}
 
-    def timed(stage: str, text: str, function: Callable[[], Any]) -> Any:
-        say(text)
-        start = time.perf_counter()
-        value = function()
-        seconds[stage] = time.perf_counter() - start
-        return value
+class _Going:
+    """A study under way."""
 
-    timed(
-        "generate",
-        f"1/6  generate {events:,} events with Pythia (kept in {folder / 'samples'})",
-        lambda: generate(
-            "slepton",
-            folder / "samples",
-            events=events,
-            seed=seed,
-            workers=workers,
-            progress=hooks.get("generate"),
-        ),
-    )
-    fileset = folder / "samples" / "fileset.json"
-    common: dict[str, Any] = {
-        "fileset": fileset,
-        "executor": executor,
-        "workers": workers,
-        "adapt": adapt,
-        "timeout": timeout,
-        "cluster": cluster,
-        "command": command,
-    }
-    systematics = {"variations": ["jes"]}
+    def __init__(
+        self,
+        study: Study,
+        record: StudyFolder,
+        execution: Execution,
+        events: int | None,
+        announce: Callable[[str], None],
+        hooks: dict[str, Any],
+    ) -> None:
+        self.study, self.record, self.execution, self.events = study, record, execution, events
+        self.announce, self.hooks = announce, hooks
+        self.made: dict[str, Any] = {}
 
-    def first_run() -> Any:
-        result = run("slepton", out=folder / "run", progress=hooks.get("run"), **common)
-        result.require_complete()
-        return result
+    def through(self) -> StudyResult:
+        """Do all steps in their order; after each the record says that it is done."""
+        seconds: dict[str, float] = {}
+        steps = self.study.steps
+        for number, step in enumerate(steps, 1):
+            self.announce(f"{number}/{len(steps)}  {step.words or self._usual_words(step)}")
+            start = time.perf_counter()
+            self.made[step.name], room, entry = self._do(step)
+            key = step.key or step.kind
+            seconds[key] = seconds.get(key, 0.0) + time.perf_counter() - start
+            done: dict[str, Any] = {room: {**getattr(self.record, room), step.name: entry}}
+            self.record = replace(self.record, complete=number == len(steps), **done)
+            write_study(self.record)
+        of = {
+            kind: [self.made[s.name] for s in steps if isinstance(s, kind)] for kind in (ReportStep, FitStep)
+        }
+        return StudyResult(self.record.path, seconds, self.made, tuple(of[ReportStep]), tuple(of[FitStep]))
 
-    timed("run", "2/6  run the slepton processor", first_run)
-    model = timed(
-        "train",
-        "3/6  train three rotated folds of boosted trees and export them to ONNX",
-        lambda: train(folder / "run", folder / "model", seed=seed, progress=hooks.get("train")),
-    )
+    def _usual_words(self, step: Step) -> str:
+        if isinstance(step, GenerateStep):
+            return (
+                f"generate {self._events(step):,} events with Pythia (kept in {self.record.path / step.name})"
+            )
+        if isinstance(step, RunStep):
+            return f"run the {step.analysis} processor"
+        return {"train": "train", "fit": "fit", "report": "write the report"}[step.kind]
 
-    def second_run() -> Any:
+    def _events(self, step: GenerateStep) -> int:
+        return self.events or (step.small if self.record.small else step.events)
+
+    def _do(self, step: Step) -> tuple[Any, str, dict[str, Any]]:
+        """Do a step: what it made, its part of the record, and its entry there."""
+        stages: dict[str, Callable[[Any], tuple[Any, str, dict[str, Any]]]] = {
+            "generate": self._generate,
+            "run": self._run,
+            "train": self._train,
+            "fit": self._fit,
+            "report": self._report,
+        }
+        return stages[step.kind](step)
+
+    def _generate(self, step: GenerateStep) -> tuple[Any, str, dict[str, Any]]:
+        made = generate(
+            step.processes if isinstance(step.processes, str) else list(step.processes),
+            self.record.path / step.name,
+            events=self._events(step),
+            seed=self.record.seed,
+            workers=self.execution.workers,
+            progress=self.hooks.get("generate"),
+            **step.options,
+        )
+        return made, "samples", {"events": self._events(step), "fileset": f"{step.name}/fileset.json"}
+
+    def _run(self, step: RunStep) -> tuple[Any, str, dict[str, Any]]:
+        models: Any = step.models
+        if isinstance(models, Mapping):
+            model: Any = {score: self.made[name].model_file for score, name in models.items()}
+        else:
+            model = self.made[models].model_file if models else None
         result = run(
-            "slepton",
-            out=folder / "scored",
-            model=model.model_file,
-            options=systematics,
-            progress=hooks.get("run"),
-            **common,
+            step.analysis,
+            fileset=self.record.path / step.samples / "fileset.json",
+            out=self.record.path / step.name,
+            model=model or None,
+            options=dict(step.options),
+            command=self.record.command,
+            progress=self.hooks.get("run"),
+            **vars(self.execution),
         )
         result.require_complete()
-        return result
+        if isinstance(models, str):
+            models = dict.fromkeys(result.identity.get("models", {}), models)
+        entry = {"analysis": step.analysis, "samples": step.samples, "models": dict(models)}
+        return result, "runs", entry
 
-    timed(
-        "score",
-        "4/6  run again with the score inside the processor and the jet energy scale varied",
-        second_run,
-    )
-    fitted = timed("fit", "5/6  fit the score", lambda: fit(folder / "scored", lumi_fb=lumi_fb))
-    path = timed(
-        "report",
-        "6/6  write the report",
-        lambda: report(folder / "scored", folder / "report.html", model_folder=folder / "model"),
-    )
-    return DemoResult(folder, path, seconds, fitted)
+    def _train(self, step: TrainStep) -> tuple[Any, str, dict[str, Any]]:
+        folder = self.record.path
+        made = train(
+            folder / step.run,
+            folder / step.name,
+            progress=self.hooks.get("train"),
+            **{"seed": self.record.seed, **step.options},
+        )
+        return made, "models", {"run": step.run, "file": f"{step.name}/{made.model_file.name}"}
+
+    def _fit(self, step: FitStep) -> tuple[Any, str, dict[str, Any]]:
+        folder = self.record.path
+        made = fit(folder / step.run, folder / step.name, lumi_fb=self.record.luminosity, **step.options)
+        return made, "fits", {"run": step.run}
+
+    def _report(self, step: ReportStep) -> tuple[Any, str, dict[str, Any]]:
+        folder = self.record.path
+        options = dict(step.options)
+        if self.study.chapters is not None:
+            options.setdefault("chapters", self.study.chapters())
+        made = report(
+            folder / step.run,
+            folder / step.name,
+            model_folder=folder / step.model if step.model else None,
+            fit_folder=folder / step.fit if step.fit else None,
+            **options,
+        )
+        return made, "reports", {"run": step.run, "model": step.model, "fit": step.fit}

@@ -1,0 +1,35 @@
+"""The study of slepton pairs with intermediate mass gaps: samples, two runs, a classifier, a fit, the report."""
+
+from __future__ import annotations
+
+from massgap.studies.study import FitStep, GenerateStep, ReportStep, RunStep, Study, TrainStep
+
+__all__ = ["STUDY"]
+
+STUDY = Study(
+    "slepton",
+    title="Slepton pairs in two muons, one jet and missing momentum",
+    source="B. Dutta et al., Applying machine learning techniques to searches for lepton-partner pair-production with "
+    "intermediate mass gaps at the Large Hadron Collider",
+    luminosity=300.0,
+    steps=(
+        GenerateStep("samples", "slepton", events=1_000_000, small=45_000),
+        RunStep("run", "slepton", "samples", words="run the slepton processor"),
+        TrainStep(
+            "model",
+            "run",
+            words="train three rotated folds of boosted trees and export them to ONNX",
+        ),
+        RunStep(
+            "scored",
+            "slepton",
+            "samples",
+            "model",
+            options={"variations": ["jes"]},
+            words="run again with the score inside the processor and the jet energy scale varied",
+            key="score",
+        ),
+        FitStep("scored/fit", "scored", words="fit the score"),
+        ReportStep("report.html", "scored", "model", "scored/fit", words="write the report"),
+    ),
+)

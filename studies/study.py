@@ -1,0 +1,226 @@
+"""What a study consists of: its samples, runs, models and fits in order, as plain data.
+
+``massgap study NAME`` carries it out, see :mod:`massgap.stages.studying`; a study itself starts nothing and imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from massgap.errors import MassgapError
+
+__all__ = [
+    "FitStep",
+    "GenerateStep",
+    "ReportStep",
+    "RunStep",
+    "Step",
+    "Study",
+    "StudyError",
+    "TrainStep",
+    "find_study",
+]
+
+
+class StudyError(MassgapError):
+    """A study, or the folder of one, is not what it must be."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a study; what it makes is in the folder of its name, others refer to it by that.
+
+    Parameters
+    ----------
+    name
+        Place of what it makes, relative to the folder of the study, for instance ``"run"``.
+    options
+        Further arguments of the stage.
+    words
+        What is said when it begins.
+    key
+        Under which its time is told; the kind of the step by default.
+    """
+
+    kind: ClassVar[str] = ""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    words: str = field(default="", kw_only=True)
+    key: str = field(default="", kw_only=True)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the steps whose results it reads."""
+        return ()
+
+
+@dataclass(frozen=True)
+class GenerateStep(Step):
+    """Samples of processes.
+
+    Parameters
+    ----------
+    processes
+        An analysis (all its processes), or names of processes.
+    events, small
+        Number of events of the study, and of its small form.
+    """
+
+    kind: ClassVar[str] = "generate"
+
+    processes: str | tuple[str, ...] = ()
+    events: int = 1_000_000
+    small: int = 50_000
+
+
+@dataclass(frozen=True)
+class RunStep(Step):
+    """An analysis over samples.
+
+    Parameters
+    ----------
+    analysis
+        Its name.
+    samples
+        The step that made the samples.
+    models
+        The step that trained the model of the only score, or score -> step.
+    """
+
+    kind: ClassVar[str] = "run"
+
+    analysis: str = ""
+    samples: str = ""
+    models: str | Mapping[str, str] = ""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The samples and the models."""
+        models = self.models.values() if isinstance(self.models, Mapping) else (self.models,)
+        return tuple(name for name in (self.samples, *models) if name)
+
+
+@dataclass(frozen=True)
+class TrainStep(Step):
+    """A classifier on the feature tables of a run; its options are those of the recipe."""
+
+    kind: ClassVar[str] = "train"
+
+    run: str = ""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The run."""
+        return (self.run,)
+
+
+@dataclass(frozen=True)
+class FitStep(Step):
+    """A fit of a run."""
+
+    kind: ClassVar[str] = "fit"
+
+    run: str = ""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The run."""
+        return (self.run,)
+
+
+@dataclass(frozen=True)
+class ReportStep(Step):
+    """The page of a run with its model and fit; ``name`` is the file."""
+
+    kind: ClassVar[str] = "report"
+
+    run: str = ""
+    model: str = ""
+    fit: str = ""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The run, and what is said of model and fit."""
+        return tuple(name for name in (self.run, self.model, self.fit) if name)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A paper done again.
+
+    Parameters
+    ----------
+    name, title
+        How it is called, and in words.
+    source
+        The paper.
+    steps
+        What is done, in this order.
+    luminosity
+        fb-1 of its fits.
+    chapters
+        Gives the chapters that the study adds to the report, a sequence of :class:`massgap.reports.run.chapters.Chapter`.
+
+    Raises
+    ------
+    StudyError
+        If two steps have one name, or a step needs what none before it makes.
+    """
+
+    name: str
+    title: str
+    steps: tuple[Step, ...]
+    source: str = ""
+    luminosity: float | None = None
+    chapters: Callable[[], Any] | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        made: set[str] = set()
+        for step in self.steps:
+            if step.name in made:
+                msg = f"the study {self.name!r} has two steps {step.name!r}"
+                raise StudyError(msg)
+            missing = [name for name in step.needs if name not in made]
+            if missing:
+                msg = f"the step {step.name!r} of the study {self.name!r} needs {missing[0]!r}, which no step before it makes"
+                raise StudyError(msg)
+            made.add(step.name)
+
+
+def known_studies() -> list[str]:
+    """Names of the studies: folders beside this file with a module ``study``.
+
+    Examples
+    --------
+    >>> "slepton" in known_studies()
+    True
+    """
+    package = importlib.import_module(__package__)
+    folders = [module for module in pkgutil.iter_modules(package.__path__) if module.ispkg]
+    return sorted(module.name for module in folders)
+
+
+def find_study(name: str) -> Study:
+    """A study by its name.
+
+    Raises
+    ------
+    StudyError
+        If there is none.
+
+    Examples
+    --------
+    >>> find_study("slepton").name
+    'slepton'
+    """
+    known = known_studies()
+    if name not in known:
+        msg = f"there is no study {name!r}; known are {', '.join(known)}"
+        raise StudyError(msg)
+    found: Study = importlib.import_module(f"{__package__}.{name}.study").STUDY
+    return found
