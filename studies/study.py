@@ -9,9 +9,12 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from massgap.errors import MassgapError
+from massgap.studies.errors import StudyError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "FitStep",
@@ -20,14 +23,10 @@ __all__ = [
     "RunStep",
     "Step",
     "Study",
-    "StudyError",
     "TrainStep",
     "find_study",
+    "known_studies",
 ]
-
-
-class StudyError(MassgapError):
-    """A study, or the folder of one, is not what it must be."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +164,8 @@ class Study:
         fb-1 of its fits.
     chapters
         Gives the chapters that the study adds to the report, a sequence of :class:`massgap.reports.run.chapters.Chapter`.
+    validate
+        Puts the numbers of a folder beside the paper's: folder -> list of :class:`massgap.studies.tables.Compared`.
 
     Raises
     ------
@@ -178,6 +179,7 @@ class Study:
     source: str = ""
     luminosity: float | None = None
     chapters: Callable[[], Any] | None = field(default=None, compare=False)
+    validate: Callable[[Path], Any] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         made: set[str] = set()

@@ -22,7 +22,7 @@ from massgap.cli.fit import fit
 from massgap.cli.generate import generate
 from massgap.cli.report import report
 from massgap.cli.run import preflight, run
-from massgap.cli.study import demo, study
+from massgap.cli.study import demo, study, validate
 from massgap.cli.train import train
 from massgap.errors import MassgapError
 
@@ -98,7 +98,7 @@ def main(debug: bool) -> None:
     """
 
 
-for _command in (generate, run, preflight, train, fit, report, study, demo, *batch.COMMANDS):
+for _command in (generate, run, preflight, train, fit, report, study, validate, demo, *batch.COMMANDS):
     main.add_command(_command)
 
 

@@ -1,4 +1,4 @@
-"""The commands ``massgap study`` and ``massgap demo``."""
+"""The commands ``massgap study``, ``massgap demo`` and ``massgap validate``."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import click
 from massgap.cli.cluster_options import add_options, executor_options, take_cluster
 from massgap.cli.console import Ticker, command_line, duration, say
 from massgap.cli.run_options import event_number
-from massgap.cli.words import print_fit
+from massgap.cli.words import print_fit, print_validation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["demo", "study"]
+__all__ = ["demo", "study", "validate"]
 
 _SIZE = (
     click.option(
@@ -76,6 +76,37 @@ def demo(**options: Any) -> None:
     from massgap import stages
 
     _carry_out(stages.demo, **options)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path), help="Also write the numbers to this file."
+)
+def validate(name: str, folder: Path, json_file: Path | None) -> None:
+    """Put the numbers of a study beside those of its paper.
+
+    NAME is a study, FOLDER where massgap study has done it, or a run of its analysis.  Hard numbers must come out, moderate
+    ones depend on details that the paper prints, trends on such that it does not.  Ends with code 1 if a hard one differs
+    and nobody knows why.
+
+    \b
+    Examples:
+      massgap validate slepton demo
+      massgap validate slepton runs/scored --json numbers.json
+    """
+    from massgap import stages
+
+    found = stages.validate(name, folder)
+    print_validation(found)
+    if json_file is not None:
+        from massgap.contracts.writing import write_json
+
+        write_json(json_file, found.as_dict())
+        click.echo(f"numbers: {json_file}")
+    if not found.holds:
+        raise click.exceptions.Exit(1)
 
 
 def _carry_out(stage: Callable[..., Any], *arguments: Any, **options: Any) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from massgap.stages.batch_status import BatchStatus
 
-__all__ = ["preflight_lines", "print_fit", "print_run", "status_lines"]
+__all__ = ["preflight_lines", "print_fit", "print_run", "print_validation", "status_lines"]
 
 
 def print_run(result: Any, out: Path) -> None:
@@ -75,7 +75,14 @@ def print_fit(fitted: Any) -> None:
     click.echo(f"fit folder: {fitted.out}")
 
 
-__all__ = ["preflight_lines"]
+def print_validation(found: Any) -> None:
+    """Print numbers beside those of a paper, the causes of misses, and how many numbers have which verdict."""
+    from massgap.studies.tables import compared_text
+
+    click.echo(compared_text(found.rows))
+    counts = ", ".join(f"{n} {verdict}" for verdict, n in found.verdicts.items())
+    click.echo(f"\n{len(found.rows)} numbers of {found.source or 'the paper'}: {counts or 'none'}")
+
 
 _MARKS = {"ok": "ok", "warning": "note", "failed": "FAILED"}
 
@@ -119,8 +126,6 @@ def _wrapped(text: str, head: str, width: int) -> list[str]:
         break_on_hyphens=False,
     ) or [head.rstrip()]
 
-
-__all__ = ["status_lines"]
 
 _WORDS = {
     "done": "all results are there",

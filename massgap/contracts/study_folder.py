@@ -9,10 +9,10 @@ from typing import Any
 from massgap.contracts.errors import ContractError, FolderError
 from massgap.contracts.writing import read_json, write_json
 
-__all__ = ["STUDY_FORMAT", "StudyFolder", "open_study", "write_study"]
+__all__ = ["STUDY_FILE", "STUDY_FORMAT", "StudyFolder", "open_study", "write_study"]
 
 STUDY_FORMAT = "massgap-study/1"
-FILE = "study.json"
+STUDY_FILE = "study.json"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class StudyFolder:
         """
         done = {**self.samples, **self.runs, **self.models, **self.fits, **self.reports}
         if name not in done:
-            msg = f"{self.path / FILE} has no {name!r}: massgap study {self.study} --out {self.path} makes what is missing"
+            msg = f"{self.path / STUDY_FILE} has no {name!r}: massgap study {self.study} --out {self.path} makes what is missing"
             raise ContractError(msg)
         return self.path / name
 
@@ -83,7 +83,7 @@ def write_study(folder: StudyFolder) -> Path:
     FolderError
         If it cannot be written.
     """
-    path = folder.path / FILE
+    path = folder.path / STUDY_FILE
     content = {"format": STUDY_FORMAT, **asdict(folder)}
     del content["path"]
     try:
@@ -104,9 +104,9 @@ def open_study(folder: str | Path) -> StudyFolder:
     """
     path = Path(folder)
     remedy = f"massgap study NAME --out {path} makes it."
-    found = read_json(path / FILE, STUDY_FORMAT, missing="it is no folder of a study", remedy=remedy)
+    found = read_json(path / STUDY_FILE, STUDY_FORMAT, missing="it is no folder of a study", remedy=remedy)
     known = {f.name for f in fields(StudyFolder)} - {"path"}
     if "study" not in found:
-        msg = f"{path / FILE} does not say of which study it is. {remedy}"
+        msg = f"{path / STUDY_FILE} does not say of which study it is. {remedy}"
         raise ContractError(msg)
     return StudyFolder(path, **{key: value for key, value in found.items() if key in known})

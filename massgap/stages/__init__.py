@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from massgap.stages.inputs import Inputs
     from massgap.stages.processing import preflight, run
     from massgap.stages.reporting import report, report_benchmarks, report_samples
-    from massgap.stages.studying import StudyResult, demo, study
+    from massgap.stages.studying import StudyResult, Validation, demo, study, validate
     from massgap.stages.submission import submit
     from massgap.stages.training import train
 
@@ -27,6 +27,7 @@ __all__ = [
     "Execution",
     "Inputs",
     "StudyResult",
+    "Validation",
     "demo",
     "fit",
     "generate",
@@ -42,6 +43,7 @@ __all__ = [
     "study",
     "submit",
     "train",
+    "validate",
     "work",
 ]
 
@@ -51,6 +53,7 @@ __getattr__, __dir__ = face(
         "Execution": "execution",
         "Inputs": "inputs",
         "StudyResult": "studying",
+        "Validation": "studying",
         "demo": "studying",
         "fit": "fitting",
         "generate": "generation",
@@ -66,6 +69,7 @@ __getattr__, __dir__ = face(
         "study": "studying",
         "submit": "submission",
         "train": "training",
+        "validate": "studying",
         "work": "batch",
     },
 )
