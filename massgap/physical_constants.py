@@ -33,6 +33,7 @@ __all__ = [
     "W_MASS_2018",
     "W_WIDTH",
     "Z_MASS",
+    "Z_MASS_ROUNDED",
     "Z_WIDTH",
 ]
 
@@ -54,6 +55,9 @@ TAU_MASS = 1.77686
 
 Z_MASS = 91.1876
 """Z: PDG 2022, the same since 2002."""
+
+Z_MASS_ROUNDED = 91.19
+"""The same with fewer digits: where processes of the samples are cut at the Z peak. Another last digit moves events across."""
 
 Z_WIDTH = 2.4952
 """Z: PDG 2020 (2.4955 since 2022)."""

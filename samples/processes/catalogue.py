@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from massgap.samples.errors import UnknownProcessError
-from massgap.samples.processes.plain import (
-    CASCADE_BACKGROUNDS,
-    ELECTROWEAKINO_BACKGROUNDS,
-    PLAIN,
-    VLQ_BACKGROUNDS,
-)
+from massgap.samples.processes.cascade import CASCADE_BACKGROUNDS
+from massgap.samples.processes.electroweakino import ELECTROWEAKINO_BACKGROUNDS
+from massgap.samples.processes.plain import PLAIN
 from massgap.samples.processes.signals import SIGNAL_FORMS, signal_processes
-from massgap.samples.processes.slepton import SLEPTON_BACKGROUNDS, SMUON_BACKGROUNDS
+from massgap.samples.processes.slepton import SLEPTON_BACKGROUNDS
+from massgap.samples.processes.smuon import SMUON_BACKGROUNDS
+from massgap.samples.processes.vlq import VLQ_BACKGROUNDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -3,6 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+    from massgap.samples.processes.filters import DimuonFilter, ObjectFilter
+    from massgap.samples.record import Record
+
+__all__ = [
+    "ALL",
+    "CHARGED_LEPTONS",
+    "COMPUTED",
+    "LO",
+    "TOP_PAIRS",
+    "CrossSection",
+    "Process",
+    "SignalForm",
+    "Tranche",
+    "met_slices",
+    "phase_space_slices",
+    "whole",
+]
+
+#: Where cross sections and events come from, in words.
+LO = "Pythia 8.317, internal leading-order process"
+COMPUTED = "leading-order integral with the generator's PDFs (massgap.samples.physics.cross_sections): Pythia's normalisation of"
+#: PDG numbers in the form of Pythia's settings.
+CHARGED_LEPTONS = "11 13 15"
+#: Settings of top pairs.
+TOP_PAIRS = ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on")
 
 
 @dataclass(frozen=True)
@@ -18,101 +50,28 @@ class Tranche:
     settings: tuple[str, ...] = ()
 
 
-_MUONS = "muons of both charges, pT > {:g} GeV, abs(eta) < 2.5"
 #: The whole process in one piece.
 ALL = Tranche("all", "all", 0.0, None, 1.0)
 
 
 @dataclass(frozen=True)
-class DimuonFilter:
-    """Events that a dimuon search may select, in slices of the missing momentum that they head for.
+class CrossSection:
+    """A cross section (fb) that a function computes for any centre-of-mass energy.
 
-    See :mod:`massgap.samples.pythia.dimuon_filter`.
+    Attributes
+    ----------
+    function : callable
+        A function of a module, called with the arguments and ``sqrt_s_tev``.
+    arguments : tuple
+        Masses (GeV) and words.
     """
 
-    #: Edges of slices in met_hard, one per tranche; None where tranches are slices of phase space.
-    edges: tuple[float, ...] | None = None
-    #: Only events that may hold exactly one hard jet, with leptons not far apart, reach the upper slices.
-    one_jet: bool = True
-    #: Dimuons closer than this to the Z mass (GeV) stay in the lowest slice.
-    z_window: float = 6.0
-    #: The jets are those of a top pair.
-    top: bool = False
-    #: Every event has exactly two taus: both are made to decay to muons, with the branching ratio in the weight.
-    ditau: bool = False
-    #: The settings and xsec_fb count taus as the muons they are made to decay to.
-    taus_in_xsec: bool = False
-    #: Keep dimuons near the Z mass (True) or away from it (False) only.
-    on_peak: bool | None = None
-    #: Written events hold muons of both charges above this pt (GeV), abs(eta) < 2.5.
-    muon_pt: float = 8.0
-    #: Leave out events that hold nothing but muons, taus and neutrinos: another part of the process has them.
-    drop_leptonic: bool = False
+    function: Callable[..., float]
+    arguments: tuple[str | float, ...]
 
-    def describe(self) -> str:
-        """The filter in words."""
-        return _MUONS.format(self.muon_pt)
-
-
-@dataclass(frozen=True)
-class ObjectFilter:
-    """Events with enough leptons after the hard process, and photons and jets after the shower.
-
-    The thresholds lie below those of the analyses. Leptons of the hard process that recoil against the shower may
-    move across a threshold: hence the margins.
-    """
-
-    #: Electrons, muons and taus in the acceptance; a tau counts whatever its momentum.
-    leptons: int = 0
-    #: Two muons (or taus) of opposite charge among them.
-    muon_pair: bool = False
-    lepton_pt: float = 3.0
-    lepton_eta: float = 2.8
-    photons: int = 0
-    photon_pt: float = 3.5
-    photon_eta: float = 2.7
-    #: Every event has exactly two taus: both are made to decay to muons, with the branching ratio in the weight.
-    ditau: bool = False
-    #: Written events hold muons of both charges above this pt (GeV), abs(eta) < 2.5; 0 for no such condition.
-    muon_pt: float = 0.0
-    #: Two jets in opposite hemispheres, far apart in pseudorapidity, with a large mass.
-    vbf: bool = False
-    jet_pt: float = 20.0
-    jet_eta: float = 5.2
-    delta_eta: float = 2.2
-    m_jj: float = 140.0
-
-    def describe(self) -> str:
-        """The filter in words."""
-        parts = []
-        if self.leptons:
-            kind = "leptons with two muons or taus of opposite charge" if self.muon_pair else "leptons"
-            parts.append(
-                f"{self.leptons} {kind}, pT > {self.lepton_pt:g} GeV, abs(eta) < {self.lepton_eta:g}"
-            )
-        if self.photons:
-            parts.append(
-                f"{self.photons} photon, pT > {self.photon_pt:g} GeV, abs(eta) < {self.photon_eta:g}"
-            )
-        if self.vbf:
-            parts.append(
-                f"two parton-level jets, pT > {self.jet_pt:g} GeV, eta1 eta2 < 0, abs(delta eta) > "
-                f"{self.delta_eta:g}, m > {self.m_jj:g} GeV"
-            )
-        if self.muon_pt:
-            parts.append(_MUONS.format(self.muon_pt))
-        return "; ".join(parts)
-
-
-#: Filters by name, for events from files.
-FILTERS: dict[str, ObjectFilter | None] = {
-    "none": None,
-    "lepton": ObjectFilter(leptons=1),
-    "dimuon": ObjectFilter(leptons=2, muon_pair=True, muon_pt=5.5),
-    "3l": ObjectFilter(leptons=3),
-    "dimuon-photon": ObjectFilter(leptons=2, muon_pair=True, photons=1, muon_pt=7.0),
-    "vbf": ObjectFilter(leptons=1, vbf=True),
-}
+    def at(self, sqrt_s_tev: float) -> float:
+        """The cross section (fb) at an energy (TeV)."""
+        return float(self.function(*self.arguments, sqrt_s_tev=sqrt_s_tev))
 
 
 @dataclass(frozen=True)
@@ -128,8 +87,8 @@ class Process:
     xsec_fb: float | None = None
     #: Cross section without slicing and its error, measured apart from those of slices of phase space: a check.
     inclusive_xsec_fb: tuple[float, float] | None = None
-    #: How ``xsec_fb`` of a signal is computed: a function of :mod:`massgap.samples.physics.cross_sections` and its arguments.
-    xsec_rule: tuple[str | float, ...] = ()
+    #: How ``xsec_fb`` of a signal is computed, where Pythia's own number cannot be relied on.
+    xsec_rule: CrossSection | None = None
     #: What the generator's cross section must be multiplied with where it is taken.
     generator_factor: float = 1.0
     is_signal: bool = False
@@ -139,8 +98,8 @@ class Process:
     #: Detector card where none is asked for: the one that suits the analysis.
     card: str = "cms"
     filter: DimuonFilter | ObjectFilter | None = None
-    #: Weight of the decay chain, by name (see :mod:`massgap.samples.physics.cascade_decays`).
-    decay_weight: str = ""
+    #: Weights (n_events,) of mean 1 for decays whose matrix element Pythia does not have; a function of a module.
+    decay_weight: Callable[[Record], np.ndarray] | None = None
     #: Power of the strong coupling in the hard process, for scale variations.
     qcd_order: int = 0
     #: Matrix-element events instead of an internal process: hash of their file.
@@ -156,6 +115,35 @@ class Process:
     def hard_xsec_fb(self, tranche: Tranche) -> float | None:
         """Cross section (fb) that the counted efficiencies multiply; None if the generator tells it."""
         return tranche.xsec_fb if tranche.xsec_fb is not None else self.xsec_fb
+
+
+@dataclass(frozen=True)
+class SignalForm:
+    """A family of signals at any mass point, named by a prefix and masses in GeV.
+
+    Attributes
+    ----------
+    prefix : str
+        What the names begin with: ``smuonR``.
+    masses : tuple of str
+        What the masses after it are: ``("M", "LSP")``.
+    make : callable
+        Given a name and its masses, returns the parts of the process.
+    """
+
+    prefix: str
+    masses: tuple[str, ...]
+    make: Callable[..., tuple[Process, ...]]
+
+    @property
+    def form(self) -> str:
+        """How the signals are named, for people: ``smuonR_M_LSP``."""
+        return "_".join((self.prefix, *self.masses))
+
+
+def whole(share: float) -> tuple[Tranche, ...]:
+    """The process in one piece, with a share of the analysis' events."""
+    return (Tranche("all", "all", 0.0, None, share),)
 
 
 def met_slices(*slices: tuple[float, float]) -> tuple[Tranche, ...]:

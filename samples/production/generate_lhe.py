@@ -19,7 +19,8 @@ from massgap.samples.extra import require
 from massgap.samples.lhe.blocks import LheSource, split
 from massgap.samples.lhe.file import read_lhe, without_index
 from massgap.samples.processes.catalogue import processes_of
-from massgap.samples.processes.process import FILTERS, Process
+from massgap.samples.processes.filters import FILTERS
+from massgap.samples.processes.process import Process
 from massgap.samples.production.generate import check_numbers, prepare, produce
 from massgap.samples.production.plan import BLOCK, Options, Task, plan_lhe
 from massgap.samples.pythia.matching import mlm_settings

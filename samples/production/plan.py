@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from massgap.samples.detector.response import load_card
@@ -84,13 +85,9 @@ def at_energy(process: Process, sqrt_s_tev: float | None) -> Process:
 
 def with_cross_section(process: Process) -> Process:
     """Compute the cross section of signals whose normalisation in Pythia cannot be relied on."""
-    if not process.xsec_rule:
+    if process.xsec_rule is None:
         return process
-    from massgap.samples.physics import cross_sections as xsec
-
-    function, *arguments = process.xsec_rule
-    value = getattr(xsec, str(function))(*arguments, sqrt_s_tev=process.sqrt_s_tev)
-    return replace(process, xsec_fb=float(value))
+    return replace(process, xsec_fb=process.xsec_rule.at(process.sqrt_s_tev))
 
 
 def plan_tasks(chosen: list[Process], out: Path, events: int, seed: int, options: Options) -> list[Task]:
@@ -133,7 +130,16 @@ def _digest(common: str, process: Process, tranche: Tranche, block: list[int], o
         "form": options.form,
         "block": block,
     }
-    return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(key, default=_function_name).encode()).hexdigest()[:16]
+
+
+def _function_name(value: Any) -> str:
+    """Where a function stands, for a key that is the same in every process; what it does is in the digest of the code."""
+    name = f"{getattr(value, '__module__', None)}.{getattr(value, '__qualname__', None)}"
+    if not isinstance(value, FunctionType) or "<" in name:
+        msg = f"{value!r} cannot be part of a process: use plain data, or a function that a module defines"
+        raise GenerationError(msg)
+    return name
 
 
 def _digest_of(card: dict[str, Any]) -> str:

@@ -12,9 +12,11 @@ import numpy as np
 
 from massgap.samples.errors import GenerationError
 from massgap.samples.extra import require
-from massgap.samples.processes.process import DimuonFilter, ObjectFilter
-from massgap.samples.pythia.dimuon_filter import Counters, make_hook
-from massgap.samples.pythia.object_filter import make_object_hook
+from massgap.samples.processes.filters import DimuonFilter, ObjectFilter
+from massgap.samples.pythia.hooks import Counters, user_hook
+from massgap.samples.pythia.met_slices import MetSlices
+from massgap.samples.pythia.muon_pairs import MuonPairs
+from massgap.samples.pythia.object_filter import WantedObjects
 from massgap.samples.record import Record, from_batch
 
 if TYPE_CHECKING:
@@ -162,38 +164,25 @@ def generate_block(
     tranche = process.tranches[tranche_index]
     pythia = new()
     number = block_seed(seed, tranche_index, block)
-    tau_to_mu = _tau_to_mu(pythia)
-    wanted = process.filter
-    if wanted is not None and wanted.ditau:
-        totals.tau_factor = tau_to_mu**2
-    if isinstance(wanted, DimuonFilter):
-        random = np.random.Generator(np.random.PCG64([number, 7]))
-        hook, totals.counters = make_hook(
-            wanted,
-            tranche_index if wanted.edges else None,
-            tau_to_mu=1.0 if wanted.ditau or wanted.taus_in_xsec else tau_to_mu,
-            force_taus=lambda on: _force_taus(pythia, on),
-            uniform=random.random,
-        )
-    else:
-        hook, totals.counters = make_object_hook(wanted)
-    start(settings_of(process, tranche, mpi=mpi, variations=variations), number, process.slha, hook, pythia)
-    charges: dict[int, float] = {}
+    decides = _event_filter(process, tranche_index, number, pythia, totals)
+    totals.counters = decides.counters
+    lines = settings_of(process, tranche, mpi=mpi, variations=variations)
+    hook = user_hook(decides)
+    start(lines, number, process.slha, hook, pythia)
+    reader = BatchReader(pythia, totals)
     empty = 0
     while totals.events < n_events and empty < 3:
         # a skipped event is not replaced, so ask again for what is missing
-        batch = pythia.nextBatch(min(BATCH, n_events - totals.events), errorMode="skip")
-        if not len(batch) or not batch.fields:
+        found = reader.read(min(BATCH, n_events - totals.events))
+        if found is None:
             empty += 1
             continue
-        begin = time.process_time()
-        record = from_batch(batch, charges, pythia.particleData.charge)
-        totals.record_s += time.process_time() - begin
+        batch, record = found
         totals.events += record.n_events
         # without the decay weights: their mean is 1 over all decays, not over those that pass a filter
         totals.sum_weights += float(record.info["weight"].sum())
-        record.info["weight"] = record.info["weight"] * decay_weights(process.decay_weight, record)
-        record.info |= _slicing_variable(tranche, record, hook)
+        record.info["weight"] = record.info["weight"] * decay_weights(process, record)
+        record.info |= _slicing_variable(tranche, record, decides)
         if variations:
             record.info |= _variation_weights(process, pythia, batch, record)
         yield record
@@ -205,30 +194,60 @@ def generate_block(
     totals.sigma_err_fb = pythia.infoPython().sigmaErr() * 1e12
 
 
-def _slicing_variable(tranche: Tranche, record: Record, hook: Any) -> dict[str, np.ndarray]:
+class BatchReader:
+    """Asks Pythia for batches of events and arranges them as records; the time of arranging goes into the totals."""
+
+    def __init__(self, pythia: Any, totals: Generated) -> None:
+        self._pythia, self._totals = pythia, totals
+        self._charges: dict[int, float] = {}
+
+    def read(self, n: int) -> tuple[Any, Record] | None:
+        """Up to ``n`` events, as Pythia gives them and as a record; None if all of them failed."""
+        batch = self._pythia.nextBatch(n, errorMode="skip")
+        if not len(batch) or not batch.fields:
+            return None
+        begin = time.process_time()
+        record = from_batch(batch, self._charges, self._pythia.particleData.charge)
+        self._totals.record_s += time.process_time() - begin
+        return batch, record
+
+
+def _event_filter(
+    process: Process, tranche_index: int, number: int, pythia: Any, totals: Generated
+) -> MuonPairs | WantedObjects:
+    """What decides on the events of a tranche; branching ratios of forced decays go into the totals."""
+    wanted = process.filter
+    tau_to_mu = _tau_to_mu(pythia)
+    if wanted is not None and wanted.ditau:
+        totals.tau_factor = tau_to_mu**2
+    if not isinstance(wanted, DimuonFilter):
+        return WantedObjects(wanted)
+    options: dict[str, Any] = {
+        "tau_to_mu": 1.0 if wanted.ditau or wanted.taus_in_xsec else tau_to_mu,
+        "force_taus": lambda on: _force_taus(pythia, on),
+        "uniform": np.random.Generator(np.random.PCG64([number, 7])).random,
+    }
+    if wanted.edges is None:
+        return MuonPairs(wanted, **options)
+    return MetSlices(wanted, tranche_index, **options)
+
+
+def _slicing_variable(tranche: Tranche, record: Record, decides: Any) -> dict[str, np.ndarray]:
     """Value of the slicing variable of each event, which becomes Generator_binvar."""
     if tranche.variable == "m_hat":
         return {"binvar": record.info["mHat"]}
     if tranche.variable != "met_hard":
         return {}
-    values, hook.values = hook.values, []
+    values, decides.values = decides.values, []
     if len(values) != record.n_events:
         msg = f"the filter has seen {len(values)} events come out where there are {record.n_events}"
         raise GenerationError(msg)
     return {"binvar": np.array(values)}
 
 
-def decay_weights(name: str, record: Record) -> Any:
+def decay_weights(process: Process, record: Record) -> Any:
     """Weights of mean 1 for decays whose matrix element Pythia does not have."""
-    if name == "offshell":
-        from massgap.samples.physics.offshell import offshell_weights
-
-        return offshell_weights(record)
-    if name == "cascade_sDM":
-        from massgap.samples.physics.cascade_decays import spin_weights
-
-        return spin_weights(record)
-    return 1.0
+    return 1.0 if process.decay_weight is None else process.decay_weight(record)
 
 
 def _variation_weights(process: Process, pythia: Any, batch: Any, record: Record) -> dict[str, np.ndarray]:

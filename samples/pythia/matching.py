@@ -90,21 +90,7 @@ def mlm_settings(lhe: LheFile, qcut: float | None = None, n_jet_max: int | None 
 def make_matching_hook() -> Any:
     """Make the hook that refuses events without a match; keep it alive as long as the Pythia object.
 
-    Set the counter of :func:`massgap.samples.pythia.shower_settings.make_counter` first (``setUserHooksPtr``), then add filters
-    of the hard process, then this (``addUserHooksPtr``).
+    The counter (:class:`massgap.samples.pythia.shower_settings.EventCounter`) comes first, then filters of the hard process,
+    then this.
     """
     return require().JetMatchingMadgraph()
-
-
-def add_hooks(pythia: Any, hooks: list[Any]) -> None:
-    """Give Pythia several hooks; the first one that refuses an event ends it.
-
-    Raises
-    ------
-    LheError
-        If Pythia refuses one.
-    """
-    for k, hook in enumerate(hooks):
-        if not (pythia.addUserHooksPtr(hook) if k else pythia.setUserHooksPtr(hook)):
-            msg = f"Pythia refuses the hook {type(hook).__name__}"
-            raise LheError(msg)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from massgap.samples.errors import GenerationError
 from massgap.samples.extra import no_banner
 from massgap.samples.lhe.batch_weights import lhe_weights, shower_columns
 from massgap.samples.physics.reweight import ps_weights
-from massgap.samples.processes.process import DimuonFilter
+from massgap.samples.processes.filters import DimuonFilter
 from massgap.samples.pythia.driver import (
     BATCH,
+    BatchReader,
     Generated,
     block_seed,
     decay_weights,
@@ -19,16 +19,17 @@ from massgap.samples.pythia.driver import (
     settings_of,
     start,
 )
-from massgap.samples.pythia.matching import add_hooks, make_matching_hook
-from massgap.samples.pythia.object_filter import make_object_hook
-from massgap.samples.pythia.shower_settings import block_setting, make_counter
-from massgap.samples.record import Record, from_batch
+from massgap.samples.pythia.hooks import add_hooks, user_hook
+from massgap.samples.pythia.matching import make_matching_hook
+from massgap.samples.pythia.object_filter import WantedObjects
+from massgap.samples.pythia.shower_settings import EventCounter, block_setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from massgap.samples.lhe.blocks import LheBlock, LheSource
     from massgap.samples.processes.process import Process
+    from massgap.samples.record import Record
 
 
 def shower_block(
@@ -69,9 +70,9 @@ def shower_block(
         raise GenerationError(msg)
     import awkward as ak
 
-    counter = make_counter()
-    hook, totals.counters = make_object_hook(process.filter)
-    hooks = [counter, hook]
+    counter, decides = EventCounter(), WantedObjects(process.filter)
+    totals.counters = decides.counters
+    hooks = [user_hook(counter), user_hook(decides)]
     if source.matched:
         hooks.append(make_matching_hook())
     pythia = new()
@@ -82,24 +83,22 @@ def shower_block(
     with no_banner():
         add_hooks(pythia, hooks)
         start(lines, block_seed(seed, 0, block), process.slha, None, pythia)
-    charges: dict[int, float] = {}
+    reader = BatchReader(pythia, totals)
     returned = 0.0
     # XWGTUP may be in any unit: genWeight is 1 for an event of mean weight
     unit = abs(source.lhe.sum_weights) / source.lhe.n_events
     # an empty batch may be one whose events all failed; infoPython() is a snapshot
     while not pythia.infoPython().atEndOfFile():
-        batch = pythia.nextBatch(BATCH, errorMode="skip")
-        if not len(batch) or not batch.fields:
+        read = reader.read(BATCH)
+        if read is None:
             continue
-        begin = time.process_time()
-        record = from_batch(batch, charges, pythia.particleData.charge)
-        totals.record_s += time.process_time() - begin
+        batch, record = read
         weights = ak.to_numpy(batch.info.weights)
         found = lhe_weights(pythia, weights, source.lhe)
         returned += float(found["LHEWeight_originalXWGTUP"].sum())
         record.info |= found
         weight = found["LHEWeight_originalXWGTUP"] / unit
-        record.info["weight"] = weight * decay_weights(process.decay_weight, record)
+        record.info["weight"] = weight * decay_weights(process, record)
         if variations:
             record.info["PSWeight"] = ps_weights(*shower_columns(pythia, weights, source.lhe))
         totals.events += record.n_events
@@ -115,5 +114,5 @@ def shower_block(
     totals.counters.tried, totals.counters.accepted = account.tried - account.failed, account.returned
     with no_banner():
         # what is deleted last prints the matching's statistics
-        batch = None
-        del pythia, hooks, counter, hook
+        batch = read = None
+        del pythia, reader, hooks

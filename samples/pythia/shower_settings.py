@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from massgap.samples.errors import GenerationError, LheError
-from massgap.samples.extra import require
+from massgap.samples.pythia.hooks import EventFilter
 
 if TYPE_CHECKING:
     import os
@@ -96,79 +96,50 @@ class LheAccount:
         return self.sum_tried * (self.tried - self.failed) / self.tried
 
 
-def accepted_xsec_fb(lhe: LheFile, accounts: list[LheAccount]) -> tuple[float, float]:
-    """Cross section after matching and filters (fb), and the efficiency: sigma x accepted / tried weights.
-
-    Parameters
-    ----------
-    lhe : LheFile
-        The file.
-    accounts : list of LheAccount
-        Of all blocks that were run to their end.
-
-    Raises
-    ------
-    GenerationError
-        If no event could be used.
-    """
-    usable = sum(account.sum_usable for account in accounts)
-    if not usable:
-        msg = f"{lhe.path}: Pythia could handle none of its events: is the colour flow complete?"
-        raise GenerationError(msg)
-    efficiency = sum(account.sum_returned for account in accounts) / usable
-    return lhe.xsec_fb * efficiency, efficiency
+#: Names of Pythia's statuses of an event that failed after its hard process.
+_LATE_FAILURES = frozenset(
+    {"PARTONLEVEL_FAILED", "HADRONLEVEL_FAILED", "CHECK_FAILED", "OTHER_UNPHYSICAL", "LOWENERGY_FAILED"}
+)
 
 
-def make_counter() -> Any:
-    """Hook that counts what Pythia reads and loses; it must be the first hook, and be kept alive.
+class EventCounter(EventFilter):
+    """Counts what Pythia reads and loses; its hook must be the first one."""
 
-    Returns
-    -------
-    UserHooks
-        With a method ``account(block, n_returned, sum_returned)`` that gives the :class:`LheAccount` of a block that
-        was read to its end.
-    """
-    pythia8mc = require()
-    late = (
-        "PARTONLEVEL_FAILED",
-        "HADRONLEVEL_FAILED",
-        "CHECK_FAILED",
-        "OTHER_UNPHYSICAL",
-        "LOWENERGY_FAILED",
-    )
-    failures = {getattr(pythia8mc.UserHooks, name) for name in late}
+    def __init__(self) -> None:
+        self.seen = self.failed_late = 0
 
-    class Counter(pythia8mc.UserHooks):  # type: ignore[misc, name-defined, unused-ignore]
-        def __init__(self) -> None:
-            super().__init__()
-            self.seen = self.failed_late = 0
-            self._open = False
+    def drops_process(self, event: Any) -> bool:  # noqa: ARG002
+        """Count; drop nothing."""
+        self.seen += 1
+        return False
 
-        def canVetoProcessLevel(self) -> bool:
-            return True
+    def end(self, status: str) -> None:
+        """Count late failures."""
+        self.failed_late += status in _LATE_FAILURES
 
-        def doVetoProcessLevel(self, _event: Any) -> bool:
-            self.seen += 1
-            return False
+    def account(self, block: LheBlock, n_returned: int, sum_returned: float) -> LheAccount:
+        """What became of the events of a block that was read to its end.
 
-        def onBeginEvent(self) -> None:
-            self._open = True
+        Parameters
+        ----------
+        block : LheBlock
+            The block.
+        n_returned : int
+            Events that came out.
+        sum_returned : float
+            Sum of their XWGTUP.
 
-        def onEndEvent(self, status: Any) -> None:
-            # with several hooks Pythia calls this more than once per event
-            if self._open and status in failures:
-                self.failed_late += 1
-            self._open = False
-
-        def account(self, block: LheBlock, n_returned: int, sum_returned: float) -> LheAccount:
-            failed = block.n_events - self.seen + self.failed_late
-            vetoed = self.seen - self.failed_late - n_returned
-            if failed < 0 or vetoed < 0:
-                msg = (
-                    f"{block.path}: of {block.n_events} events {self.seen} were read, {self.failed_late} failed and "
-                    f"{n_returned} came out, which cannot be: the counter must be the first hook"
-                )
-                raise GenerationError(msg)
-            return LheAccount(block.n_events, n_returned, vetoed, failed, block.sum_weights, sum_returned)
-
-    return Counter()
+        Raises
+        ------
+        GenerationError
+            If the numbers do not fit together.
+        """
+        failed = block.n_events - self.seen + self.failed_late
+        vetoed = self.seen - self.failed_late - n_returned
+        if failed < 0 or vetoed < 0:
+            msg = (
+                f"{block.path}: of {block.n_events} events {self.seen} were read, {self.failed_late} failed and "
+                f"{n_returned} came out, which cannot be: the counter must be the first hook"
+            )
+            raise GenerationError(msg)
+        return LheAccount(block.n_events, n_returned, vetoed, failed, block.sum_weights, sum_returned)

@@ -120,6 +120,12 @@ def fortran(value):
     return f"{value:.1e}".replace("e", "d")
 
 
+def accepted_xsec_fb(lhe, account):
+    """Cross section (fb) after matching and filters, and their efficiency, from what became of the weights."""
+    efficiency = account.sum_returned / account.sum_usable
+    return lhe.xsec_fb * efficiency, efficiency
+
+
 RUN_CARD = """<MGRunCard>
 <![CDATA[
   average = event_norm ! average/sum

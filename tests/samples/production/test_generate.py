@@ -234,7 +234,7 @@ def test_cross_sections_are_the_generators(name):
 
 
 def test_the_tau_branching_ratio_is_pythias():
-    from massgap.samples.processes.slepton import TAU_TO_MU
+    from massgap.samples.processes.dimuon import TAU_TO_MU
     from massgap.samples.pythia.driver import _tau_to_mu, new
 
     assert _tau_to_mu(new()) == pytest.approx(TAU_TO_MU, abs=1e-4)

@@ -10,8 +10,9 @@ from massgap.samples.errors import LheError
 from massgap.samples.extra import no_banner
 from massgap.samples.lhe.blocks import extract
 from massgap.samples.lhe.file import read_lhe
-from massgap.samples.pythia.matching import add_hooks, default_qcut, make_matching_hook, mlm_settings
-from massgap.samples.pythia.shower_settings import accepted_xsec_fb, block_setting, lhe_settings, make_counter
+from massgap.samples.pythia.hooks import add_hooks, user_hook
+from massgap.samples.pythia.matching import default_qcut, make_matching_hook, mlm_settings
+from massgap.samples.pythia.shower_settings import EventCounter, block_setting, lhe_settings
 
 pythia8mc = pytest.importorskip("pythia8mc")
 
@@ -99,11 +100,12 @@ class Veto(pythia8mc.UserHooks):
 
 def match(lhe, block, *, hooks=(), qcut=None, seed=1):
     """Account of a block, and logarithms (base 10) of the scales (GeV) of the first and second jet."""
-    pythia, counter, matching = pythia8mc.Pythia("", False), make_counter(), make_matching_hook()
+    pythia, counter, matching = pythia8mc.Pythia("", False), EventCounter(), make_matching_hook()
     lines = (*QUIET, *lhe_settings(lhe), *mlm_settings(lhe, qcut), block_setting(block.path))
     for line in (*lines, "Random:setSeed = on", f"Random:seed = {seed}"):
         assert pythia.readString(line), line
-    add_hooks(pythia, [counter, *hooks, matching])
+    first = user_hook(counter)
+    add_hooks(pythia, [first, *hooks, matching])
     with no_banner():
         assert pythia.init()
     n, weights, jets = 0, 0.0, []
@@ -116,7 +118,7 @@ def match(lhe, block, *, hooks=(), qcut=None, seed=1):
             break
     account = counter.account(block, n, weights)
     with no_banner():
-        del pythia, matching
+        del pythia, matching, first
     return account, np.log10([row for row in jets if len(row) == 2])
 
 
@@ -158,7 +160,7 @@ def test_matched_cross_sections(real_files, tmp_path, name, qcut, n, reference):
     lhe = read_lhe(path)
     account, _ = match(lhe, extract(lhe, 2000, n, tmp_path / "b.lhe"), qcut=qcut)
     assert account.failed == 0
-    xsec, efficiency = accepted_xsec_fb(lhe, [account])
+    xsec, efficiency = lhefiles.accepted_xsec_fb(lhe, account)
     error = lhe.xsec_fb * np.sqrt(efficiency * (1 - efficiency) / n)
     assert error < 0.04 * xsec
     # the reference has errors of its own, about a third of ours

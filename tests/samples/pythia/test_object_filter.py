@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from massgap.samples.processes.process import FILTERS, ObjectFilter
+from massgap.samples.processes.filters import FILTERS, ObjectFilter
 
 pytest.importorskip("pythia8mc")
 
 from massgap.samples.pythia.driver import COMMON, new, start
-from massgap.samples.pythia.object_filter import make_object_hook
+from massgap.samples.pythia.hooks import user_hook
+from massgap.samples.pythia.object_filter import WantedObjects
 
 
 class Particle:
@@ -63,8 +64,9 @@ MUONS = (Particle(13), Particle(-13))
     ],
 )
 def test_leptons_of_the_hard_process(wanted, particles, kept):
-    hook, counters = make_object_hook(wanted)
-    assert hook.doVetoProcessLevel(Event(*particles)) is not kept
+    decides = WantedObjects(wanted)
+    counters = decides.counters
+    assert decides.drops_process(Event(*particles)) is not kept
     assert (counters.tried, counters.dropped, counters.accepted) == (1, int(not kept), int(kept))
 
 
@@ -79,15 +81,17 @@ def test_leptons_of_the_hard_process(wanted, particles, kept):
     ],
 )
 def test_photons_after_the_shower(photon, kept):
-    hook, counters = make_object_hook(ObjectFilter(photons=1))
-    assert hook.doVetoProcessLevel(Event()) is False
+    decides = WantedObjects(ObjectFilter(photons=1))
+    counters = decides.counters
+    assert decides.drops_process(Event()) is False
     assert counters.accepted == 0
-    assert hook.doVetoPartonLevel(Event(photon)) is not kept
+    assert decides.drops_partons(Event(photon)) is not kept
     assert counters.accepted == int(kept)
 
 
 def run(settings, wanted, n):
-    hook, counters = make_object_hook(wanted)
+    decides = WantedObjects(wanted)
+    hook, counters = user_hook(decides), decides.counters
     pythia = new()
     start([*COMMON, "Beams:eCM = 13000", "PartonLevel:MPI = off", *settings], 7, None, hook, pythia)
     assert len(pythia.nextBatch(n, errorMode="skip")) == n

@@ -10,13 +10,8 @@ from massgap.samples.errors import GenerationError, LheError
 from massgap.samples.lhe.batch_weights import lhe_weights, shower_columns
 from massgap.samples.lhe.blocks import extract
 from massgap.samples.lhe.file import read_lhe
-from massgap.samples.pythia.shower_settings import (
-    LheAccount,
-    accepted_xsec_fb,
-    block_setting,
-    lhe_settings,
-    make_counter,
-)
+from massgap.samples.pythia.hooks import user_hook
+from massgap.samples.pythia.shower_settings import EventCounter, block_setting, lhe_settings
 
 pythia8mc = pytest.importorskip("pythia8mc")
 
@@ -25,10 +20,11 @@ QUIET = ("Print:quiet = on", "SLHA:verbose = 0", "PartonLevel:MPI = off", "Hadro
 
 def shower(lhe, block, *, batch=50, lines=(), hooks=(), settings=None):
     """Weights of all events of a block, its account, and what ``lhe_weights`` makes of each batch."""
-    pythia, counter = pythia8mc.Pythia("", False), make_counter()
+    pythia, counter = pythia8mc.Pythia("", False), EventCounter()
+    first = user_hook(counter)
     for line in (*QUIET, *(settings or lhe_settings(lhe)), block_setting(block.path), *lines):
         assert pythia.readString(line), line
-    assert pythia.setUserHooksPtr(counter)
+    assert pythia.setUserHooksPtr(first)
     for hook in hooks:
         assert pythia.addUserHooksPtr(hook)
     assert pythia.init()
@@ -97,7 +93,10 @@ def test_weights_keep_size_and_sign_whatever_the_strategy(tmp_path, idwtup):
     assert found[:, 0] == pytest.approx(weights)
     assert named["LHEWeight_originalXWGTUP"] == pytest.approx(weights)
     assert sorted(named) == ["LHEWeight_originalXWGTUP"]
-    assert accepted_xsec_fb(lhe, [account]) == (pytest.approx(1000 * weights.mean()), pytest.approx(1.0))
+    assert lhefiles.accepted_xsec_fb(lhe, account) == (
+        pytest.approx(1000 * weights.mean()),
+        pytest.approx(1.0),
+    )
 
 
 @pytest.mark.parametrize("style", ["madgraph", "powheg", "sherpa"])
@@ -231,7 +230,7 @@ def test_failed_and_vetoed_events_are_counted_apart(tmp_path):
     _, account, _ = shower(lhe, extract(lhe, 0, 70, tmp_path / "b.lhe"), hooks=[Veto()])
     assert (account.tried, account.returned, account.vetoed, account.failed) == (70, 45, 15, 10)
     # failed events say nothing about the efficiency
-    assert accepted_xsec_fb(lhe, [account]) == (pytest.approx(0.75 * 1500), pytest.approx(0.75))
+    assert lhefiles.accepted_xsec_fb(lhe, account) == (pytest.approx(0.75 * 1500), pytest.approx(0.75))
     assert len(weights) == 60
 
 
@@ -263,19 +262,10 @@ def test_late_failures_are_counted_once_with_several_hooks(tmp_path):
 def test_counter_that_is_not_first_is_noticed(tmp_path):
     lhe = read_lhe(lhefiles.write(tmp_path / "e.lhe", lhefiles.drell_yan(10)))
     block = extract(lhe, 0, 10, tmp_path / "b.lhe")
-    counter = make_counter()
+    counter = EventCounter()
     counter.seen = 5
     with pytest.raises(GenerationError, match="must be the first hook"):
         counter.account(block, 8, 12.0)
-
-
-def test_cross_section_adds_up_blocks(tmp_path):
-    lhe = read_lhe(lhefiles.write(tmp_path / "e.lhe", lhefiles.drell_yan(10)))
-    blocks = [LheAccount(100, 50, 50, 0, 150.0, 75.0), LheAccount(50, 20, 20, 10, 75.0, 30.0)]
-    # (75 + 30) of (150 + 75 x 40 / 50)
-    assert accepted_xsec_fb(lhe, blocks) == (pytest.approx(750.0), pytest.approx(0.5))
-    with pytest.raises(GenerationError, match="none of its events"):
-        accepted_xsec_fb(lhe, [LheAccount(10, 0, 0, 10, 15.0, 0.0)])
 
 
 # --- files of real programs
@@ -300,4 +290,4 @@ def test_real_files_shower(real_files, tmp_path, name):
     assert account.failed <= 2
     # constant weights: the efficiency of the veto is that of the numbers
     expected = lhe.xsec_fb * account.returned / (150 - account.failed)
-    assert accepted_xsec_fb(lhe, [account])[0] == pytest.approx(expected, rel=1e-6)
+    assert lhefiles.accepted_xsec_fb(lhe, account)[0] == pytest.approx(expected, rel=1e-6)

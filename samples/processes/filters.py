@@ -1,0 +1,157 @@
+"""Which generated events of a process are wanted: plain numbers that the process declares and a filter reads.
+
+The thresholds lie below those of the analyses. Leptons of the hard process that recoil against the shower may move across
+a threshold: hence the margins. What acts on them is in :mod:`massgap.samples.pythia`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from massgap.physical_constants import Z_MASS_ROUNDED
+
+__all__ = ["FILTERS", "DimuonAcceptance", "DimuonFilter", "MassWindow", "ObjectFilter", "OneJet"]
+
+_MUONS = "muons of both charges, pT > {:g} GeV, abs(eta) < 2.5"
+
+
+@dataclass(frozen=True)
+class MassWindow:
+    """Masses that are closer to ``centre`` than ``half_width`` (GeV); by default around the Z."""
+
+    half_width: float
+    centre: float = Z_MASS_ROUNDED
+
+    def holds(self, mass: float) -> bool:
+        """Whether a mass lies within."""
+        return abs(mass - self.centre) < self.half_width
+
+
+@dataclass(frozen=True)
+class OneJet:
+    """One hard jet is asked for, as far as partons tell (GeV)."""
+
+    #: The hardest parton must exceed this.
+    pt: float
+    #: The second hardest must not exceed this.
+    second_pt: float = math.inf
+    #: Two jets of partons above this pt, within this abs(eta), are one too many.
+    several_pt: float = 40.0
+    several_eta: float = 4.4
+
+
+@dataclass(frozen=True)
+class DimuonAcceptance:
+    """What a search with two muons can see of an event, as far as leptons and partons tell.
+
+    What it cannot see goes into the lowest slice, whatever its missing momentum. The bounds are wider than the search's
+    own, so that few selected events come from a slice with large weights.
+    """
+
+    #: Both muons (or taus) have at least this pt (GeV) and at most this abs(eta).
+    pt: float
+    eta: float
+    #: The pair may not be further apart in eta, after the shower's hardest emission and in the hard process.
+    delta_eta: float = math.inf
+    hard_delta_eta: float = math.inf
+    #: Pairs of muons in here are not seen. A width of 0 switches that off: where tops radiate before they decay, the
+    #: mass of the two muons is not final yet.
+    veto: MassWindow = MassWindow(0.0)
+    #: A third muon above this pt (GeV) and within this abs(eta) would be seen, and the event refused; None: it may stay.
+    third_muon: tuple[float, float] | None = None
+    #: The search asks for one hard jet; None: for any number of jets.
+    jet: OneJet | None = None
+
+
+@dataclass(frozen=True)
+class DimuonFilter:
+    """Events with two muons or taus of opposite charge, in slices of the missing momentum that they head for.
+
+    See :mod:`massgap.samples.pythia.muon_pairs` and :mod:`massgap.samples.pythia.met_slices`.
+    """
+
+    #: Written events hold muons of both charges above this pt (GeV), abs(eta) < 2.5.
+    muon_pt: float
+    #: Edges of slices in met_hard, one per tranche; None where tranches are slices of phase space.
+    edges: tuple[float, ...] | None = None
+    #: What reaches the upper slices.
+    acceptance: DimuonAcceptance | None = None
+    #: Partons of the hard process, by absolute PDG number, that become jets.
+    jets_from: tuple[int, ...] = ()
+    #: Without slices: leptons of the hard process are above this pt (GeV) and within this abs(eta).
+    lepton_pt: float = 4.0
+    lepton_eta: float = 3.0
+    #: Every event has exactly two taus: both are made to decay to muons, with the branching ratio in the weight.
+    ditau: bool = False
+    #: The settings and xsec_fb count taus as the muons they are made to decay to.
+    taus_in_xsec: bool = False
+    #: Keep dimuons inside of a window in mass (``inside``) or outside of it only.
+    mass: MassWindow | None = None
+    inside: bool = True
+    #: Leave out events that hold nothing but muons, taus and neutrinos: another part of the process has them.
+    drop_leptonic: bool = False
+
+    def describe(self) -> str:
+        """The filter in words."""
+        return _MUONS.format(self.muon_pt)
+
+
+@dataclass(frozen=True)
+class ObjectFilter:
+    """Events with enough leptons after the hard process, and photons and jets after the shower.
+
+    See :mod:`massgap.samples.pythia.object_filter`.
+    """
+
+    #: Electrons, muons and taus in the acceptance; a tau counts whatever its momentum.
+    leptons: int = 0
+    #: Two muons (or taus) of opposite charge among them.
+    muon_pair: bool = False
+    lepton_pt: float = 3.0
+    lepton_eta: float = 2.8
+    photons: int = 0
+    photon_pt: float = 3.5
+    photon_eta: float = 2.7
+    #: Every event has exactly two taus: both are made to decay to muons, with the branching ratio in the weight.
+    ditau: bool = False
+    #: Written events hold muons of both charges above this pt (GeV), abs(eta) < 2.5; 0 for no such condition.
+    muon_pt: float = 0.0
+    #: Two jets in opposite hemispheres, far apart in pseudorapidity, with a large mass.
+    vbf: bool = False
+    jet_pt: float = 20.0
+    jet_eta: float = 5.2
+    delta_eta: float = 2.2
+    m_jj: float = 140.0
+
+    def describe(self) -> str:
+        """The filter in words."""
+        parts = []
+        if self.leptons:
+            kind = "leptons with two muons or taus of opposite charge" if self.muon_pair else "leptons"
+            parts.append(
+                f"{self.leptons} {kind}, pT > {self.lepton_pt:g} GeV, abs(eta) < {self.lepton_eta:g}"
+            )
+        if self.photons:
+            parts.append(
+                f"{self.photons} photon, pT > {self.photon_pt:g} GeV, abs(eta) < {self.photon_eta:g}"
+            )
+        if self.vbf:
+            parts.append(
+                f"two parton-level jets, pT > {self.jet_pt:g} GeV, eta1 eta2 < 0, abs(delta eta) > "
+                f"{self.delta_eta:g}, m > {self.m_jj:g} GeV"
+            )
+        if self.muon_pt:
+            parts.append(_MUONS.format(self.muon_pt))
+        return "; ".join(parts)
+
+
+#: Filters by name, for events from files.
+FILTERS: dict[str, ObjectFilter | None] = {
+    "none": None,
+    "lepton": ObjectFilter(leptons=1),
+    "dimuon": ObjectFilter(leptons=2, muon_pair=True, muon_pt=5.5),
+    "3l": ObjectFilter(leptons=3),
+    "dimuon-photon": ObjectFilter(leptons=2, muon_pair=True, photons=1, muon_pt=7.0),
+    "vbf": ObjectFilter(leptons=1, vbf=True),
+}

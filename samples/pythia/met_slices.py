@@ -1,0 +1,256 @@
+"""Keep the events of one slice in the missing momentum that they head for, with two muons or taus.
+
+Two decisions are taken long before the costly parts of an event (the full shower, hadrons, the detector):
+
+* after the hard process: does the event hold a pair of muons (:mod:`massgap.samples.pythia.muon_pairs`)?
+* after the hardest emission of the shower (and again when all partons are there): which missing momentum is the
+  event heading for? The leptons and what escapes (:mod:`massgap.samples.pythia.met_hard`) are carried along with the
+  recoil against that emission. Where the search that the process is made for cannot see the event, it is 0.
+
+Slices in met_hard (tranches) do not overlap and add up to the process, whatever the variable does: an event belongs
+to exactly one slice. Its margins are wide against the cuts of an analysis, so that few selected events come from a
+slice with large weights.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from massgap.samples.errors import GenerationError
+from massgap.samples.extra import without_banner
+from massgap.samples.pythia.hooks import COMPLETE, FIRST
+from massgap.samples.pythia.kinematics import Momentum, ancestor, boost_along, momentum, pair_mass, pt_eta
+from massgap.samples.pythia.met_hard import HardLepton, is_third_muon, met_hard
+from massgap.samples.pythia.muon_pairs import MuonPairs, muons_and_taus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from massgap.samples.processes.filters import DimuonAcceptance, DimuonFilter, OneJet
+
+__all__ = ["MetSlices"]
+
+_INVISIBLE = frozenset({12, 14, 16, 1000022, 1000023, 1000039})
+#: Pairs whose pseudorapidities add up to more than this cannot be recoiled into the detector.
+_SUM_ETA = 8.0
+#: By so much (GeV) a third muon of the hard process must exceed what would be seen, for the recoil changes it.
+_RECOIL = 6.0
+#: Radius of jets, and distance within which one is a lepton.
+_RADIUS = 0.4
+
+
+class MetSlices(MuonPairs):
+    """Decides after the hard process, after the first emission, and when all partons are there.
+
+    Parameters
+    ----------
+    wanted : DimuonFilter
+        Which events are wanted, the edges of the slices in met_hard, and what the search can see.
+    slice_ : int
+        The slice to keep.
+    tau_to_mu, force_taus, uniform
+        As for :class:`~massgap.samples.pythia.muon_pairs.MuonPairs`.
+
+    Attributes
+    ----------
+    values : list of float
+        met_hard of the events that came out, in their order.
+    """
+
+    steps = 3
+    early = True
+    late = True
+
+    def __init__(
+        self,
+        wanted: DimuonFilter,
+        slice_: int,
+        *,
+        tau_to_mu: float,
+        force_taus: Callable[[bool], None],
+        uniform: Callable[[], float],
+    ) -> None:
+        super().__init__(wanted, tau_to_mu=tau_to_mu, force_taus=force_taus, uniform=uniform)
+        if wanted.edges is None or wanted.acceptance is None:
+            msg = "slices in met_hard need edges, and the acceptance of the search: give DimuonFilter both"
+            raise GenerationError(msg)
+        self.values: list[float] = []
+        self.value, self.index = 0.0, 0
+        self._edges, self._acceptance, self._slice = wanted.edges, wanted.acceptance, slice_
+        self._hard = _HardProcess({}, (), (), ())
+        self._jets = _SeveralJets(wanted.acceptance.jet) if wanted.acceptance.jet is not None else None
+        # whether the slice is open until the shower, and whether it is yet to be decided in this attempt
+        self._sliceable = self._pending = False
+        # emissions seen in this attempt at a shower, and whether it has ended
+        self._steps, self._closed = 0, False
+
+    def drops_process(self, event: Any) -> bool:
+        """Drop what has no pair, and from the upper slices what cannot get there."""
+        self.counters.tried += 1
+        self._pending = self._sliceable = False
+        self.value, self.index = 0.0, 0
+        if not self.has_pair(event):
+            self.counters.dropped += 1
+            return True
+        may_rise = may_be_seen(event, self._acceptance)
+        if not may_rise and self._slice != 0:
+            return True
+        self._hard = _HardProcess.read(event, self.wanted.jets_from)
+        self._sliceable = self._pending = may_rise
+        self._steps, self._closed = 0, False
+        return False
+
+    def drops_step(self, position: int, n_isr: int, n_fsr: int, event: Any) -> bool:
+        """Classify after the first emission off the beams."""
+        if position < 4:  # not in the showers of decays, which come later
+            self._note_attempt(n_isr + n_fsr)
+        # a photon off a lepton may come first: wait for the first emission off the beams
+        return n_isr > 0 and self._classify(event)
+
+    def _note_attempt(self, steps: int) -> None:
+        """Classify anew when Pythia, after a failure, showers the same hard process again."""
+        if self._closed or steps <= self._steps:
+            self._pending, self.index = self._sliceable, 0
+        self._steps, self._closed = steps, False
+
+    def drops_partons_early(self, event: Any) -> bool:
+        """Classify what had no emission off the beams."""
+        if self._closed:
+            self._note_attempt(0)
+        self._closed = True
+        return self._classify(event)
+
+    def _classify(self, event: Any) -> bool:
+        if not self._pending:
+            return False
+        self._pending = False
+        self.value = met_hard(*self._hard.after_emission(event), self._acceptance)
+        self.index = max(k for k, edge in enumerate(self._edges) if self.value >= edge)
+        # an event above the lowest slice falls into it yet if it turns out to hold several jets
+        return self._slice not in (0, self.index)
+
+    def drops_partons(self, event: Any) -> bool:
+        """Keep the events of the slice."""
+        # in every slice alike: below the lowest edge this changes no decision, but the recorded value, which
+        # would have a step at the edge
+        if self._jets is not None and self.value > 0.0 and self._jets.are_in(event):
+            self.index, self.value = 0, 0.0
+        if self.index == self._slice:
+            self.counters.accepted += 1
+            return False
+        return True
+
+    def end(self, status: str) -> None:
+        """Keep the value of an event that came out: it may have failed after its last decision."""
+        if status == COMPLETE:
+            self.values.append(self.value)
+
+
+def may_be_seen(event: Any, acceptance: DimuonAcceptance) -> bool:
+    """Whether a pair of the hard process may still satisfy met_hard's conditions after the recoil."""
+    plus, minus = muons_and_taus([event[i] for i in range(FIRST, event.size())])
+    muons = [particle for particle in (*plus, *minus) if abs(particle.id()) == 13]
+    return any(
+        _pair_may_be_seen(p, q, acceptance)
+        and not any(
+            is_third_muon(momentum(r), acceptance, _RECOIL) for r in muons if r is not p and r is not q
+        )
+        for p in plus
+        for q in minus
+    )
+
+
+def _pair_may_be_seen(p: Any, q: Any, acceptance: DimuonAcceptance) -> bool:
+    eta_p, eta_q = p.eta(), q.eta()
+    if abs(eta_p - eta_q) > acceptance.hard_delta_eta or abs(eta_p + eta_q) > _SUM_ETA:
+        return False
+    # The recoil carries each resonance's products along with it: only those of one resonance keep their mass.
+    if abs(p.id()) != 13 or abs(q.id()) != 13 or p.mother1() != q.mother1():
+        return True
+    return not acceptance.veto.holds(pair_mass(momentum(p), momentum(q)))
+
+
+class _Outgoing(NamedTuple):
+    """A particle of the hard process: what it is, its momentum, and the row of what it descends from."""
+
+    pdg: int
+    momentum: Momentum
+    ancestor: int
+
+
+class _HardProcess(NamedTuple):
+    """What the hard process made, and the momenta (by row) of what all that descends from."""
+
+    old: dict[int, Momentum]
+    leptons: tuple[_Outgoing, ...]
+    invisible: tuple[_Outgoing, ...]
+    jets: tuple[_Outgoing, ...]
+
+    @classmethod
+    def read(cls, event: Any, jets_from: tuple[int, ...]) -> _HardProcess:
+        """Read the record right after the hard process."""
+
+        def outgoing(kinds: Iterable[int], *, final: bool = False) -> tuple[_Outgoing, ...]:
+            return tuple(
+                _Outgoing(event[i].id(), momentum(event[i]), ancestor(event, i))
+                for i in range(FIRST, event.size())
+                if abs(event[i].id()) in kinds and (not final or event[i].status() > 0)
+            )
+
+        groups = (outgoing((13, 15), final=True), outgoing(_INVISIBLE), outgoing(jets_from))
+        rows = {found.ancestor for group in groups for found in group}
+        return cls({i: momentum(event[i]) for i in rows}, *groups)
+
+    def after_emission(self, event: Any) -> tuple[list[HardLepton], list[Momentum], list[float]]:
+        """Leptons, momenta of what escapes, and pt of the jets, where the shower has put them."""
+        new: dict[int, Momentum] = {}
+        emitted = 0.0
+        for i in range(FIRST, event.size()):
+            particle = event[i]
+            if i in self.old:
+                new[i] = momentum(event[particle.iBotCopyId()])
+            elif particle.status() > 0 and (abs(particle.id()) < 6 or particle.id() in (21, 22)):
+                emitted = max(emitted, particle.pT())
+
+        def now(found: _Outgoing) -> Momentum:
+            if found.ancestor not in new:
+                return found.momentum
+            if found.momentum == self.old[found.ancestor]:
+                return new[found.ancestor]
+            return boost_along(found.momentum, self.old[found.ancestor], new[found.ancestor])
+
+        return (
+            [HardLepton(found.pdg, now(found)) for found in self.leptons],
+            [now(found) for found in self.invisible],
+            [*(pt_eta(now(found))[0] for found in self.jets), emitted],
+        )
+
+
+class _SeveralJets:
+    """Whether the partons make two jets or more, where one is asked for."""
+
+    def __init__(self, limits: OneJet) -> None:
+        import pythia8mc
+
+        # 2: visible particles only; hadron-level jets end up softer than parton-level ones, rarely harder
+        self._finder = pythia8mc.SlowJet(-1, _RADIUS, limits.several_pt, limits.several_eta, 2, 1)
+
+    def are_in(self, event: Any) -> bool:
+        with without_banner("SlowJet"):
+            if not self._finder.analyze(event):
+                return False
+        # the leptons as they are now: where the first emission put them may be far away
+        leptons = [
+            (particle.eta(), particle.phi())
+            for particle in (event[i] for i in range(FIRST, event.size()))
+            if abs(particle.id()) in (11, 13, 15) and particle.status() > 0
+        ]
+        found = 0
+        for i in range(self._finder.sizeJet()):
+            eta, phi = self._finder.p(i).eta(), self._finder.phi(i)
+            found += all(
+                math.hypot(eta - other, math.remainder(phi - angle, 2 * math.pi)) > _RADIUS
+                for other, angle in leptons
+            )
+        return found > 1
