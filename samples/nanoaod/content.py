@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from massgap.samples.detector.cones import nearest
-from massgap.samples.detector.draws import EventRandom
+from massgap.samples.detector.draws import Draws, EventRandom
 from massgap.samples.detector.jets import hadron_flavour, reconstructed_jets
 from massgap.samples.detector.leptons import leptons_and_photons
 from massgap.samples.detector.missing import missing_momentum
@@ -53,17 +53,9 @@ def event_content(
     """
     n = record.n_events
     random = rng if isinstance(rng, EventRandom) else EventRandom.from_generator(rng, first_event)
-    stable, gen_flow = record.visible, visible_flow(record)
-    draws = random.objects("particle", gen_flow["event"])
-    seen = reconstruct(
-        **{name: gen_flow[name] for name in ("event", "px", "py", "pz", "energy")},
-        **{name: getattr(record, name)[stable] for name in ("pdg", "charge", "mass")},
-        card=card,
-        draws=draws,
-    )
-    draws, rows = draws.take(seen.index), stable[seen.index]
+    gen_flow = visible_flow(record)
+    seen, draws, rows = _seen(record, gen_flow, card, random)
     flow = _flow(seen, n)
-
     gen_rows, gen_part = gen_particles(record, min(card["photon"]["pt_min"], 10.0))
     gen_index = np.full(len(record.pdg), -1)
     gen_index[gen_rows] = local_index(record.event[gen_rows], n)
@@ -82,14 +74,11 @@ def event_content(
         objects["jetIdx"] = jet_local[jets["member"][objects["_candidate"]]]
 
     jet_draws = random.objects("tag", jets["event"])
-    flavour = hadron_flavour(record, jets, card["btag"]["match_radius"], card["btag"]["hadron_pt_min"])
-    jet = _jets(seen, flow["energy"], jets, table["radius"], n, muons, electrons)
-    jet |= {"hadronFlavour": flavour, "partonFlavour": flavour}
-    jet["btagDeepFlavB"] = btag_score(flavour, jets, card, jet_draws)
     gen_jet = gen_jets(record, gen_flow, card, clock=clock)
-    jet["genJetIdx"] = _match(jets, gen_jet, n, table["radius"])
     gen_fat = gen_jets(record, gen_flow, card, fat=True, clock=clock)
-
+    jet = _jets(seen, flow["energy"], jets, table["radius"], n, muons, electrons)
+    jet |= _flavours(record, jets, card, jet_draws)
+    jet["genJetIdx"] = _match(jets, gen_jet, n, table["radius"])
     decays = tau_decays(record)
     leptonic = _around_leptons(jets, jet, (muons, electrons), n, card["tautag"]["match_radius"])
     tags = tau_tags(record, decays, jets, leptonic, seen, card, jet_draws)
@@ -101,12 +90,7 @@ def event_content(
         "Jet": jet,
         "GenJet": gen_jet,
         "GenPart": gen_part,
-        "FatJet": {
-            **_large(fat, table["fat_radius"]),
-            "genJetAK8Idx": _match(fat, gen_fat, n, table["fat_radius"]),
-            "subJetIdx1": np.full(len(fat["pt"]), -1),
-            "subJetIdx2": np.full(len(fat["pt"]), -1),
-        },
+        "FatJet": _fat_jets(fat, gen_fat, n, table["fat_radius"]),
         "WideJet": _large(wide, table["wide_radius"]),
         "GenJetAK8": gen_fat,
         "GenVisTau": visible_taus(record, decays, gen_index),
@@ -118,10 +102,40 @@ def event_content(
     content |= missing_momentum(record, seen, flow, jets, card, random)
     content |= _generator(record)
     content |= {name: record.info[name] for name in (*VARIATIONS, *OPTIONAL) if name in record.info}
-    content["run"] = np.full(n, _RUN)
-    content["luminosityBlock"] = np.full(n, luminosity_block)
-    content["event"] = np.arange(first_event, first_event + n)
-    return content
+    return content | _numbers(n, luminosity_block, first_event)
+
+
+def _seen(
+    record: Record, gen_flow: dict[str, np.ndarray], card: dict[str, Any], random: EventRandom
+) -> tuple[Candidates, Draws, np.ndarray]:
+    """Reconstructed particles, their random numbers, and their rows in the record."""
+    stable = record.visible
+    draws = random.objects("particle", gen_flow["event"])
+    seen = reconstruct(
+        **{name: gen_flow[name] for name in ("event", "px", "py", "pz", "energy")},
+        **{name: getattr(record, name)[stable] for name in ("pdg", "charge", "mass")},
+        card=card,
+        draws=draws,
+    )
+    return seen, draws.take(seen.index), stable[seen.index]
+
+
+def _flavours(record: Record, jets: dict[str, Any], card: dict[str, Any], draws: Draws) -> dict[str, Any]:
+    """Columns of the jets' flavours and of the b tag."""
+    flavour = hadron_flavour(record, jets, card["btag"]["match_radius"], card["btag"]["hadron_pt_min"])
+    return {
+        "hadronFlavour": flavour,
+        "partonFlavour": flavour,
+        "btagDeepFlavB": btag_score(flavour, jets, card, draws),
+    }
+
+
+def _numbers(n: int, luminosity_block: int, first_event: int) -> dict[str, np.ndarray]:
+    return {
+        "run": np.full(n, _RUN),
+        "luminosityBlock": np.full(n, luminosity_block),
+        "event": np.arange(first_event, first_event + n),
+    }
 
 
 def _flow(seen: Candidates, n: int) -> dict[str, np.ndarray]:
@@ -146,6 +160,16 @@ def _large(jets: dict[str, Any], radius: float) -> dict[str, Any]:
         "area": np.full(n, np.pi * radius**2),
         "jetId": np.full(n, 6),
         "nConstituents": np.minimum(jets["n"], 255),
+    }
+
+
+def _fat_jets(jets: dict[str, Any], gen: dict[str, Any], n: int, radius: float) -> dict[str, Any]:
+    none = np.full(len(jets["pt"]), -1)
+    return {
+        **_large(jets, radius),
+        "genJetAK8Idx": _match(jets, gen, n, radius),
+        "subJetIdx1": none,
+        "subJetIdx2": none,
     }
 
 

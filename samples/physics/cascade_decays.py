@@ -54,7 +54,7 @@ def cascade_slha(masses: Sequence[float]) -> str:
 
     Raises
     ------
-    ValueError
+    GenerationError
         If the masses do not fall along the chain by more than the muon mass.
     """
     m_x, m_y, m_z, m_chi = _check(masses)
@@ -85,7 +85,7 @@ def endpoints(masses: Sequence[float]) -> dict[str, float]:
 
     Raises
     ------
-    ValueError
+    GenerationError
         If the masses do not fall along the chain.
     """
     x, y, z, c = (mass**2 for mass in _check(masses))
@@ -147,10 +147,10 @@ def spin_weights(record: Record) -> np.ndarray:
 def _check(masses: Sequence[float]) -> tuple[float, float, float, float]:
     if len(masses) != 4:
         msg = f"four masses are needed, of X, Y, Z and chi, not {len(masses)}"
-        raise ValueError(msg)
+        raise GenerationError(msg)
     m_x, m_y, m_z, m_chi = (float(mass) for mass in masses)
     check_masses(m_X=m_x, m_Y=m_y, m_Z=m_z, m_chi=m_chi)
     if not (m_x > m_y + PYTHIA_MUON_MASS and m_y > m_z + PYTHIA_MUON_MASS and m_z > m_chi):
         msg = f"X, Y, Z, chi = {m_x:g}, {m_y:g}, {m_z:g}, {m_chi:g} GeV do not decay into each other: give falling masses"
-        raise ValueError(msg)
+        raise GenerationError(msg)
     return m_x, m_y, m_z, m_chi

@@ -113,10 +113,10 @@ def _luminosities(threshold: float, sqrt_s: float, pdf_set: int) -> dict[str, np
 def _check(value: float, name: str, sqrt_s_tev: float, threshold: float) -> None:
     if not (math.isfinite(value) and value > 0.0 and math.isfinite(sqrt_s_tev)):
         msg = f"{name} must be a mass in GeV above 0 and sqrt_s_tev an energy in TeV, not {value!r} and {sqrt_s_tev!r}"
-        raise ValueError(msg)
+        raise GenerationError(msg)
     if not threshold < 1e3 * sqrt_s_tev:
         msg = f"a pair of {threshold:g} GeV is out of reach at {sqrt_s_tev:g} TeV"
-        raise ValueError(msg)
+        raise GenerationError(msg)
 
 
 def _neutral(
@@ -144,12 +144,12 @@ def smuon_pair_xsec_fb(
 
     Raises
     ------
-    ValueError
+    GenerationError
         For an unknown chirality, an impossible mass, or a pair out of reach.
     """
     if chirality not in ("left", "right"):
         msg = f"chirality must be left or right, not {chirality!r}"
-        raise ValueError(msg)
+        raise GenerationError(msg)
     _check(m, "m", sqrt_s_tev, 2 * m)
     table = _luminosities(2.0 * m, 1e3 * sqrt_s_tev, pdf_set)
     s = table["s"]
@@ -181,12 +181,12 @@ def wino_pair_xsec_fb(
 
     Raises
     ------
-    ValueError
+    GenerationError
         For an unknown channel, an impossible mass, or a pair out of reach.
     """
     if channel not in CHANNELS:
         msg = f"channel must be one of {', '.join(CHANNELS)}, not {channel!r}"
-        raise ValueError(msg)
+        raise GenerationError(msg)
     charged = m if m_chargino is None else m_chargino
     neutral = charged if channel == "C1C1" else m
     _check(min(neutral, charged), "m", sqrt_s_tev, neutral + charged)
@@ -214,7 +214,7 @@ def higgsino_pair_xsec_fb(
 
     Raises
     ------
-    ValueError
+    GenerationError
         For an impossible mass, or a pair out of reach.
     """
     _check(min(m1, m2), "m1, m2", sqrt_s_tev, m1 + m2)

@@ -9,6 +9,7 @@ from massgap.physical_constants import (
     PYTHIA_MUON_MASS,
     TAU_MASS,
 )
+from massgap.samples.errors import GenerationError
 from massgap.samples.physics.offshell import (
     BOSON_MASS_MIN,
     C1,
@@ -73,20 +74,20 @@ def electroweakino_slha(
 
     Raises
     ------
-    ValueError
+    GenerationError
         For an unknown model, a gap below 0.3 GeV or above m, sleptons outside of the gap.
     """
     current(N2, sign)
     check_masses(m=m, dm=dm)
     if model not in MODELS:
         msg = f"model must be one of {', '.join(MODELS)}, not {model!r}"
-        raise ValueError(msg)
+        raise GenerationError(msg)
     if not DM_MIN <= dm <= m:
         msg = f"dm = {dm:g} GeV for m = {m:g} GeV: the mass gap must lie between {DM_MIN:g} GeV and m"
-        raise ValueError(msg)
+        raise GenerationError(msg)
     if m_slepton is not None and model != "slepton":
         msg = f"m_slepton has no meaning in the model {model}"
-        raise ValueError(msg)
+        raise GenerationError(msg)
     masses = {LSP: m - dm, N2: m, C1: m}
     if model == "WZ":
         tables = {N2: neutralino_branching(m, m - dm, sign), C1: chargino_branching(m, m - dm, sign)}
@@ -116,13 +117,13 @@ def electroweakino_settings(m: float, dm: float, channel: str = "N2C1", model: s
 
     Raises
     ------
-    ValueError
+    GenerationError
         If the channel or the model is unknown, or a mass impossible.
     """
     check_masses(m=m, dm=dm)
     if channel not in CHANNELS:
         msg = f"channel must be one of {', '.join(CHANNELS)}, not {channel!r}"
-        raise ValueError(msg)
+        raise GenerationError(msg)
     process = "SUSY:qqbar2chi+-chi0" if channel == "N2C1" else "SUSY:qqbar2chi+chi-"
     return (
         f"{process} = on",
@@ -137,12 +138,12 @@ def electroweakino_decay_settings(dm: float, model: str = "WZ") -> tuple[str, ..
 
     Raises
     ------
-    ValueError
+    GenerationError
         If the model is unknown.
     """
     if model not in MODELS:
         msg = f"model must be one of {', '.join(MODELS)}, not {model!r}"
-        raise ValueError(msg)
+        raise GenerationError(msg)
     if model != "WZ" or dm < TWO_BODY_FROM:
         return ()
     # bosons of reduced mass
@@ -215,7 +216,7 @@ def _slepton_branching(m: float, middle: float, m1: float) -> dict[int, Table]:
     """Decay tables of N2, C1 and the sleptons."""
     if not m1 < middle < m:
         msg = f"sleptons of {middle:g} GeV do not lie between the neutralinos of {m1:g} and {m:g} GeV"
-        raise ValueError(msg)
+        raise GenerationError(msg)
 
     def width(lepton: int) -> float:
         mass = _LEPTONS[lepton]

@@ -38,7 +38,6 @@ from massgap.physical_constants import (
     RHO_WIDTH,
 )
 from massgap.samples.errors import GenerationError
-from massgap.samples.physics.spectra import check_masses
 from massgap.samples.record import nearest_ancestor
 
 if TYPE_CHECKING:
@@ -65,32 +64,13 @@ def current(parent: int, sign: int) -> float:
 
     Raises
     ------
-    ValueError
+    GenerationError
         If the sign is not 1 or -1.
     """
     if sign not in (1, -1):
         msg = f"sign is that of the product of the two neutralino masses, 1 or -1, not {sign!r}"
-        raise ValueError(msg)
+        raise GenerationError(msg)
     return float(-sign if parent == N2 else sign)
-
-
-def mll_density(mll: np.ndarray, m2: float, m1: float, sign: int = 1) -> np.ndarray:
-    """Density (not normalised) of the mass of massless leptons in N2 -> N1 l l; 0 beyond the endpoint m2 - m1.
-
-    Raises
-    ------
-    ValueError
-        If the decay is closed.
-    """
-    check_masses(m2=m2, m1=m1)
-    if not m2 > m1:
-        msg = f"a neutralino of {m2:g} GeV cannot decay to one of {m1:g} GeV"
-        raise ValueError(msg)
-    q2 = np.asarray(mll, dtype=np.float64) ** 2
-    inside = (q2 > 0) & (q2 < (m2 - m1) ** 2)
-    pq, p1q, pp1 = (m2**2 + q2 - m1**2) / 2, (m2**2 - m1**2 - q2) / 2, (m2**2 + m1**2 - q2) / 2
-    element = 2 * pq * p1q + q2 * (pp1 - 3 * current(N2, sign) * m2 * m1)
-    return np.where(inside, np.sqrt(q2) * kallen(m2**2, m1**2, q2) * element * propagator(q2, 23), 0.0)
 
 
 def propagator(q2: np.ndarray, boson: int) -> np.ndarray:
@@ -247,9 +227,7 @@ def offshell_weights(record: Record, sign: int = 1) -> np.ndarray:
     Raises
     ------
     GenerationError
-        If a decay has other than two fermions beside the bino.
-    ValueError
-        If the sign is not 1 or -1.
+        If a decay has other than two fermions beside the bino, or the sign is not 1 or -1.
     """
     weights = np.ones(record.n_events)
     kind = np.abs(record.pdg)

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from massgap.physical_constants import HIGGS_MASS, TAU_MASS, TOP_MASS, Z_MASS
+from massgap.samples.errors import GenerationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -56,13 +57,13 @@ def check_masses(**masses: float) -> None:
 
     Raises
     ------
-    ValueError
+    GenerationError
         Naming the mass.
     """
     for name, value in masses.items():
         if not (math.isfinite(value) and value >= 0.0):
             msg = f"{name} must be a mass in GeV, not {value!r}"
-            raise ValueError(msg)
+            raise GenerationError(msg)
 
 
 def smuon_slha(m_slepton: float, m_lsp: float, chirality: str = "left") -> str:
@@ -77,14 +78,14 @@ def smuon_slha(m_slepton: float, m_lsp: float, chirality: str = "left") -> str:
 
     Raises
     ------
-    ValueError
+    GenerationError
         If the decay is closed or the chirality unknown.
     """
     smuon = _smuon(chirality)
     check_masses(m_slepton=m_slepton, m_lsp=m_lsp)
     if not m_slepton > m_lsp + _MUON:
         msg = f"a smuon of {m_slepton:g} GeV cannot decay to a muon and a neutralino of {m_lsp:g} GeV"
-        raise ValueError(msg)
+        raise GenerationError(msg)
     decays = [f"DECAY {smuon} 1.0e-01", "  1.0 2 1000022 13", "DECAY 1000022 0.0"]
     return slha_text({1000022: m_lsp, smuon: m_slepton}, decays)
 
@@ -94,7 +95,7 @@ def smuon_settings(chirality: str = "left") -> tuple[str, ...]:
 
     Raises
     ------
-    ValueError
+    GenerationError
         If the chirality is unknown.
     """
     smuon = _smuon(chirality)
@@ -108,5 +109,5 @@ def smuon_settings(chirality: str = "left") -> tuple[str, ...]:
 def _smuon(chirality: str) -> int:
     if chirality not in ("left", "right"):
         msg = f"chirality must be left or right, not {chirality!r}"
-        raise ValueError(msg)
+        raise GenerationError(msg)
     return 1000013 if chirality == "left" else 2000013

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from massgap.physical_constants import PYTHIA_TOP_MASS
+from massgap.samples.errors import GenerationError
 
 #: T must be able to decay to t Z over the whole of its line.
 _THRESHOLD = PYTHIA_TOP_MASS + 92.0  # a Z and a little more
@@ -32,18 +33,18 @@ def vlq_settings(
 
     Raises
     ------
-    ValueError
+    GenerationError
         If T cannot decay to t Z at the lower end of its line, or a number is out of range.
     """
     if not (math.isfinite(mass) and 0.8 * mass > _THRESHOLD):
         msg = f"T of {mass:g} GeV cannot decay to t Z over its line: choose a mass above {_THRESHOLD / 0.8:.0f} GeV"
-        raise ValueError(msg)
+        raise GenerationError(msg)
     if not 0.0 < width <= 0.3:
         msg = f"width is the width over the mass, above 0 and up to 0.3, not {width!r}"
-        raise ValueError(msg)
+        raise GenerationError(msg)
     if not 0.0 < coupling <= 1.0:
         msg = f"coupling is the mixing V_Tb, above 0 and up to 1, not {coupling!r}"
-        raise ValueError(msg)
+        raise GenerationError(msg)
     leptons = "11 13 15" if taus else "11 13"
     return (
         "FourthTop:qq2tPrimeq(t:W) = on",

@@ -26,6 +26,7 @@ from massgap.samples.pythia.shower import shower_block
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from massgap.samples.nanoaod import NanoWriter
     from massgap.samples.production.plan import Task
     from massgap.samples.record import Record
 
@@ -53,71 +54,104 @@ def read_block(path: Path) -> dict[str, Any] | None:
 
 
 def run_block(task: Task) -> dict[str, Any]:
-    """Generate one block and return its summary."""
-    from massgap.samples.nanoaod import NanoWriter, event_content
+    """Generate one block and return its summary.
 
-    process = task.process
+    Raises
+    ------
+    GenerationError
+        If Pythia fails, or the file cannot be written: then there is no file.
+    """
     path = Path(task.path)
-    card = load_card(task.options.card)
-    key = [task.seed, zlib.crc32(process.name.encode()), task.tranche, task.block]
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
-    totals = Generated()
-    # unique over the tranches of a process
-    luminosity_block, number = 10_000 * task.tranche + task.block + 1, 1
-    clock = {"generator": 0.0, "record": 0.0, "fastjet": 0.0, "detector": 0.0, "writing": 0.0}
-    muon_pt = process.filter.muon_pt if process.filter is not None else 0.0
     try:
-        with (
-            replacing(path) as part,
-            NanoWriter(part, form=task.options.form, variations=_variations(task)) as writer,
-        ):
-            mark = time.process_time()
-            for record in _records(task, totals):
-                mark = _lap(clock, "generator", mark)
-                clock["generator"] -= totals.record_s
-                clock["record"] += totals.record_s
-                totals.record_s = 0.0
-                kept = record.select(_two_muons(record, muon_pt)) if muon_pt else record
-                if not kept.n_events:
-                    continue
-                before = clock["fastjet"]
-                content = event_content(kept, card, rng, luminosity_block, number, clock=clock)
-                mark = _lap(clock, "detector", mark)
-                clock["detector"] -= clock["fastjet"] - before
-                writer.extend(content)
-                mark = _lap(clock, "writing", mark)
-                number += kept.n_events
-            writer.flush()
-            _lap(clock, "writing", mark)
-            summary = {
-                "format": "massgap-block/1",
-                "process": process.name,
-                "tranche": process.tranches[task.tranche].name,
-                "digest": task.digest,
-                "seed": task.seed,
-                "block": task.block,
-                "generator": f"Pythia {version('pythia8mc')}",
-                "generated": totals.events,
-                "generated_weights": totals.sum_weights,
-                "counters": asdict(totals.counters),
-                "tried_weights": totals.tried_weights,
-                "accepted_weights": totals.accepted_weights,
-                "tau_factor": totals.tau_factor,
-                "sigma_gen_fb": totals.sigma_gen_fb,
-                "sigma_err_fb": totals.sigma_err_fb,
-                "events": writer.count,
-                "sum_weights": writer.sum_weights,
-                "sum_weights2": writer.sum_weights2,
-                "cpu_s": {name: round(seconds, 3) for name, seconds in clock.items()},
-            }
-            writer.finish(json.dumps(summary))
+        with replacing(path) as part:
+            return _write(task, part)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             msg = f"the disk is full: {path} could not be written. Complete blocks are kept; free some space and run again"
             raise GenerationError(msg) from None
         msg = f"{path} could not be written: {error.strerror or error}"
         raise GenerationError(msg) from None
+
+
+def _write(task: Task, path: Path) -> dict[str, Any]:
+    """Generate, simulate and write the events of a block."""
+    from massgap.samples.nanoaod import NanoWriter, event_content
+
+    card = load_card(task.options.card)
+    key = [task.seed, zlib.crc32(task.process.name.encode()), task.tranche, task.block]
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
+    totals, clock = Generated(), _Clock()
+    # unique over the tranches of a process
+    luminosity_block, number = 10_000 * task.tranche + task.block + 1, 1
+    muon_pt = task.process.filter.muon_pt if task.process.filter is not None else 0.0
+    with NanoWriter(path, form=task.options.form, variations=_variations(task)) as writer:
+        clock.start()
+        for record in _records(task, totals):
+            clock.lap("generator", record=totals.record_s)
+            totals.record_s = 0.0
+            kept = record.select(_two_muons(record, muon_pt)) if muon_pt else record
+            if not kept.n_events:
+                continue
+            fastjet = {"fastjet": 0.0}
+            content = event_content(kept, card, rng, luminosity_block, number, clock=fastjet)
+            clock.lap("detector", **fastjet)
+            writer.extend(content)
+            clock.lap("writing")
+            number += kept.n_events
+        writer.flush()
+        clock.lap("writing")
+        summary = _summary(task, totals, writer) | {"cpu_s": clock.rounded()}
+        writer.finish(json.dumps(summary))
     return summary
+
+
+def _summary(task: Task, totals: Generated, writer: NanoWriter) -> dict[str, Any]:
+    """What the file says of how it was made, and the counts that normalise it."""
+    return {
+        "format": "massgap-block/1",
+        "process": task.process.name,
+        "tranche": task.process.tranches[task.tranche].name,
+        "digest": task.digest,
+        "seed": task.seed,
+        "block": task.block,
+        "generator": f"Pythia {version('pythia8mc')}",
+        "generated": totals.events,
+        "generated_weights": totals.sum_weights,
+        "counters": asdict(totals.counters),
+        "tried_weights": totals.tried_weights,
+        "accepted_weights": totals.accepted_weights,
+        "tau_factor": totals.tau_factor,
+        "sigma_gen_fb": totals.sigma_gen_fb,
+        "sigma_err_fb": totals.sigma_err_fb,
+        "events": writer.count,
+        "sum_weights": writer.sum_weights,
+        "sum_weights2": writer.sum_weights2,
+    }
+
+
+class _Clock:
+    """CPU time of each step."""
+
+    def __init__(self) -> None:
+        self.spent = {"generator": 0.0, "record": 0.0, "fastjet": 0.0, "detector": 0.0, "writing": 0.0}
+        self._mark = 0.0
+
+    def start(self) -> None:
+        """Begin to count."""
+        self._mark = time.process_time()
+
+    def lap(self, name: str, **parts: float) -> None:
+        """Add the time since the last lap to a step, but for its parts that are steps of their own."""
+        now = time.process_time()
+        self.spent[name] += now - self._mark
+        for part, seconds in parts.items():
+            self.spent[part] += seconds
+            self.spent[name] -= seconds
+        self._mark = now
+
+    def rounded(self) -> dict[str, float]:
+        """Seconds, to the millisecond."""
+        return {name: round(seconds, 3) for name, seconds in self.spent.items()}
 
 
 def _variations(task: Task) -> tuple[tuple[str, int], ...] | None:
@@ -151,12 +185,6 @@ def _records(task: Task, totals: Generated) -> Iterator[Record]:
         mpi=options.mpi,
         variations=options.variations,
     )
-
-
-def _lap(clock: dict[str, float], name: str, mark: float) -> float:
-    now = time.process_time()
-    clock[name] += now - mark
-    return now
 
 
 def _two_muons(record: Any, pt_min: float) -> np.ndarray:

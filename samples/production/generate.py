@@ -7,8 +7,6 @@ are missing. A block's content does not depend on the number of workers.
 from __future__ import annotations
 
 import os
-import signal
-import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from massgap.samples.production.block import read_block, run_block
 from massgap.samples.production.normalisation import fileset_of, write_rates
 from massgap.samples.production.plan import Options, Task, at_energy, plan_tasks, with_cross_section
 from massgap.samples.pythia.driver import MAX_SEED
+from massgap.worker_process import begin_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,7 +49,7 @@ class Progress:
 
 
 def generate(
-    processes: str | Iterable[str] = "slepton",
+    processes: str | Iterable[str],
     out: str | os.PathLike[str] = "data",
     *,
     events: int = DEMO_EVENTS,
@@ -69,8 +68,8 @@ def generate(
     Parameters
     ----------
     processes : str or list of str
-        An analysis (``slepton``, ``smuon``, ``vlq``, ``cascade``, ``electroweakino``), names of processes (see
-        :func:`list_processes`), or signals of any mass (``smuonR_300_100``; see :mod:`massgap.samples.processes.signals`).
+        An analysis of the catalogue (:mod:`massgap.samples.processes.catalogue`), names of processes (see
+        :func:`list_processes`), or signals of any mass (:mod:`massgap.samples.processes.signals`).
     out : path
         Folder for ``<dataset>/block_0000.root`` files and ``fileset.json``.
     events : int
@@ -223,7 +222,7 @@ def _run(
     from loky import ProcessPoolExecutor
     from loky.process_executor import TerminatedWorkerError
 
-    pool = ProcessPoolExecutor(min(workers, len(todo)), initializer=_begin_worker)
+    pool = ProcessPoolExecutor(min(workers, len(todo)), initializer=begin_worker)
     try:
         futures: dict[Future[dict[str, Any]], Task] = {pool.submit(run_block, task): task for task in todo}
         waiting = set(futures)
@@ -242,16 +241,3 @@ def _run(
         pool.shutdown(wait=True, kill_workers=True)
         raise
     pool.shutdown(wait=True)
-
-
-def _begin_worker() -> None:
-    """Leave Ctrl-C to the parent, and end when it is gone: killed, it could not end its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -11,8 +11,9 @@ import os
 import re
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from massgap.samples.errors import GenerationError, LheError
 from massgap.samples.extra import require
@@ -100,6 +101,45 @@ def generate_lhe(
         For a file that cannot be used, an unknown option, or what :func:`~massgap.samples.production.generate.generate` raises.
     """
     paths = [Path(path) for path in ([files] if isinstance(files, (str, os.PathLike)) else files)]
+    _check_options(paths, filter_name, matching, both_spectra=slha is not None and decays is not None)
+    check_numbers(events if events is not None else 1, seed, workers)
+    require()
+    model = _model(slha, decays)
+    out = Path(out)
+    options = Options(os.fspath(card), mpi, variations, form)
+    parts = []
+    for path, name in zip(paths, _names(paths), strict=True):
+        lhe = read_lhe(path)
+        matched = _is_matched(lhe, matching)
+        settings = lhe_settings(lhe, vbf=vbf, own_spectrum=model.slha is not None)
+        if matched:
+            settings += mlm_settings(lhe, qcut)
+        settings += model.settings
+        made = _process(name, process, lhe, settings, model, filter_name, is_signal)
+        parts.append(_Part(made, LheSource(without_index(lhe), matched), lhe))
+    tasks: list[Task] = []
+    for part in parts:
+        limit = min(part.lhe.n_events, events or part.lhe.n_events)
+        tasks += plan_lhe(part.process, part.source, out, min(BLOCK, limit), limit, seed, options)
+    prepare(out, tasks, options)
+    scratch = out / ".lhe"
+    chosen = [part.process for part in parts]
+    before = partial(_cut_out, parts, scratch, events)
+    try:
+        return produce(chosen, tasks, out, workers, progress, resume=resume, before=before)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+class _Part(NamedTuple):
+    """A file: the process made of it, what tasks carry of it, and all that was read."""
+
+    process: Process
+    source: LheSource
+    lhe: LheFile
+
+
+def _check_options(paths: list[Path], filter_name: str | None, matching: str, *, both_spectra: bool) -> None:
     if not paths:
         msg = "no event file given"
         raise LheError(msg)
@@ -109,55 +149,34 @@ def generate_lhe(
     if matching not in ("auto", "mlm", "none"):
         msg = f"matching must be auto, mlm or none, not {matching!r}"
         raise GenerationError(msg)
-    if slha is not None and decays is not None:
+    if both_spectra:
         msg = "give slha or decays, not both"
         raise GenerationError(msg)
-    check_numbers(events if events is not None else 1, seed, workers)
-    require()
-    model = _model(slha, decays)
-    out = Path(out)
-    options = Options(os.fspath(card), mpi, variations, form)
-    chosen, sources, read = [], [], []
-    for path, name in zip(paths, _names(paths), strict=True):
-        lhe = read_lhe(path)
-        matched = matching == "mlm" or (matching == "auto" and lhe.is_multijet)
-        if matching == "none" and lhe.header.matching in ("fxfx", "ckkw"):
-            msg = (
-                f"{path} is made for {lhe.header.matching} merging: without it jets are counted twice. Only MLM matching is "
-                "supported; use a sample of one multiplicity"
-            )
-            raise LheError(msg)
-        settings = lhe_settings(lhe, vbf=vbf, own_spectrum=model.slha is not None)
-        if matched:
-            settings += mlm_settings(lhe, qcut)
-        chosen.append(
-            _process(name, process, lhe, [*settings, *model.settings], model, filter_name, is_signal)
+
+
+def _is_matched(lhe: LheFile, matching: str) -> bool:
+    if matching == "none" and lhe.header.matching in ("fxfx", "ckkw"):
+        msg = (
+            f"{lhe.path} is made for {lhe.header.matching} merging: without it jets are counted twice. Only MLM matching is "
+            "supported; use a sample of one multiplicity"
         )
-        sources.append(LheSource(without_index(lhe), matched))
-        read.append(lhe)
-    tasks: list[Task] = []
-    scratch = out / ".lhe"
-    for part, source in zip(chosen, sources, strict=True):
-        limit = min(source.lhe.n_events, events or source.lhe.n_events)
-        tasks += plan_lhe(part, source, out, min(BLOCK, limit), limit, seed, options)
-    prepare(out, tasks, options)
+        raise LheError(msg)
+    return matching == "mlm" or (matching == "auto" and lhe.is_multijet)
 
-    def cut_out(todo: list[Task]) -> list[Task]:
-        ready = []
-        for part, lhe in zip(chosen, read, strict=True):
-            own = {task.block: task for task in todo if task.process == part}
-            if not own:
-                continue
-            folder = scratch / part.name
-            folder.mkdir(parents=True, exist_ok=True)
-            blocks = split(lhe, folder, min(BLOCK, lhe.n_events, events or lhe.n_events), wanted=set(own))
-            ready += [replace(task, block_file=blocks[number]) for number, task in own.items()]
-        return ready
 
-    try:
-        return produce(chosen, tasks, out, workers, progress, resume=resume, before=cut_out)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+def _cut_out(parts: list[_Part], scratch: Path, events: int | None, todo: list[Task]) -> list[Task]:
+    """Cut the events of some tasks out of their files, into a folder that is removed in the end."""
+    ready = []
+    for part in parts:
+        own = {task.block: task for task in todo if task.process == part.process}
+        if not own:
+            continue
+        folder = scratch / part.process.name
+        folder.mkdir(parents=True, exist_ok=True)
+        size = min(BLOCK, part.lhe.n_events, events or part.lhe.n_events)
+        blocks = split(part.lhe, folder, size, wanted=set(own))
+        ready += [replace(task, block_file=blocks[number]) for number, task in own.items()]
+    return ready
 
 
 def _names(paths: list[Path]) -> list[str]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from massgap.samples.lhe.blocks import LheBlock, LheSource
     from massgap.samples.processes.process import Process
+    from massgap.samples.pythia.shower_settings import LheAccount
     from massgap.samples.record import Record
 
 
@@ -105,14 +106,18 @@ def shower_block(
         # without the decay weights, as for internal processes
         totals.sum_weights += float(weight.sum())
         yield record
-    account = counter.account(block_file, totals.events, returned)
-    if account.failed == account.tried:
-        msg = f"Pythia can handle none of the events of {source.lhe.path}: is the colour flow complete?"
-        raise GenerationError(msg)
-    totals.tried_weights, totals.accepted_weights = account.sum_usable, account.sum_returned
-    totals.failed = account.failed
-    totals.counters.tried, totals.counters.accepted = account.tried - account.failed, account.returned
+    _settle(totals, counter.account(block_file, totals.events, returned), source.lhe.path)
     with no_banner():
         # what is deleted last prints the matching's statistics
         batch = read = None
         del pythia, reader, hooks
+
+
+def _settle(totals: Generated, account: LheAccount, path: str) -> None:
+    """Put what became of the events of a block into its totals."""
+    if account.failed == account.tried:
+        msg = f"Pythia can handle none of the events of {path}: is the colour flow complete?"
+        raise GenerationError(msg)
+    totals.tried_weights, totals.accepted_weights = account.sum_usable, account.sum_returned
+    totals.failed = account.failed
+    totals.counters.tried, totals.counters.accepted = account.tried - account.failed, account.returned

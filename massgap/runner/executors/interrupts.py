@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["begin_worker", "deaf_to_interrupts", "end_with_parent", "held_interrupts", "ignore_interrupts"]
+__all__ = ["deaf_to_interrupts", "held_interrupts"]
 
 
 @contextlib.contextmanager
@@ -58,26 +56,3 @@ def held_interrupts() -> Iterator[None]:
         if came:
             first, frame = came[0]
             before[signal.Signals(first)](first, frame)
-
-
-def end_with_parent(every: float = 1.0) -> None:
-    """End this process when the one that started it is gone: a driver that is killed must not leave workers behind."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(every)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="massgap-parent", daemon=True).start()
-
-
-def begin_worker() -> None:
-    """First call of a worker process, also of one that replaces another."""
-    ignore_interrupts()
-    end_with_parent()
-
-
-def ignore_interrupts() -> None:
-    """Leave Ctrl-C to the driver."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

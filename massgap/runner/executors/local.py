@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from massgap.runner.errors import RunnerError
-from massgap.runner.executors.interrupts import begin_worker, deaf_to_interrupts, held_interrupts
+from massgap.runner.executors.interrupts import deaf_to_interrupts, held_interrupts
+from massgap.worker_process import begin_worker
 
 __all__ = [
     "Executor",

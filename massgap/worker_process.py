@@ -1,0 +1,39 @@
+"""What every worker process does first: it leaves Ctrl-C to the driver, and ends when the driver is gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+__all__ = ["begin_worker", "end_with_parent", "ignore_interrupts"]
+
+
+def begin_worker() -> None:
+    """First call of a worker process, also of one that replaces another."""
+    ignore_interrupts()
+    end_with_parent()
+
+
+def ignore_interrupts() -> None:
+    """Leave Ctrl-C to the driver."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def end_with_parent(every: float = 1.0) -> None:
+    """End this process when the one that started it is gone: a driver that is killed must not leave workers behind.
+
+    Parameters
+    ----------
+    every
+        Seconds between two looks.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(every)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="massgap-parent", daemon=True).start()
