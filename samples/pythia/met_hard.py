@@ -107,7 +107,7 @@ def _largest(a: HardLepton, b: HardLepton, others: list[HardLepton], sx: float, 
     # a tau's muon carries an unknown share of it
     shares = [_TAU_SHARES if lepton.is_tau else (0.0,) for lepton in (a, b)]
     best = 0.0
-    for (lx, ly), fa, fb in itertools.product(lost, *shares):
+    for (lx, ly), fa, fb in itertools.product(lost, shares[0], shares[1]):
         x = sx + lx + fa * a.momentum[0] + fb * b.momentum[0]
         y = sy + ly + fa * a.momentum[1] + fb * b.momentum[1]
         best = max(best, math.hypot(x, y))
