@@ -1,42 +1,31 @@
-"""Numbers of a paper beside one's own: how far apart, how far they may be, and why where they are further.
+"""The numbers that a paper prints, how exactly they should come out, and known causes where they do not.
 
-The numbers of a paper are a data file of its study, read by :func:`read_paper`; a study fills in its own, :func:`compare`
-puts them side by side.
+They are a data file of its study, read by :func:`read_paper`; :mod:`massgap.studies.comparison` puts one's own beside them.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from massgap.contracts.writing import read_json
 from massgap.studies.errors import PaperError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
-
-    from massgap.reports.html.html import Markup
 
 __all__ = [
     "Cause",
-    "Compared",
+    "Kind",
     "Paper",
     "PaperTable",
     "Tolerance",
-    "compare",
-    "compared_html",
-    "compared_text",
     "read_paper",
 ]
 
 PAPER_FORMAT = "massgap-paper/1"
-SIGMAS = 2.0
-"""A number that misses its tolerance by less than this many of its standard errors is no miss yet."""
-
 Kind = Literal["hard", "moderate", "trend"]
-Verdict = Literal["agrees", "unclear", "explained", "differs", "absent"]
 KINDS: tuple[Kind, ...] = ("hard", "moderate", "trend")
 
 
@@ -238,161 +227,3 @@ def read_paper(path: str | Path) -> Paper:
     tables = [PaperTable.from_dict(entry) for entry in data["tables"]]
     causes = tuple(Cause.from_dict(entry) for entry in data.get("causes", ()))
     return Paper(data["source"], float(data["luminosity"]), {table.name: table for table in tables}, causes)
-
-
-@dataclass(frozen=True)
-class Compared:
-    """One number of a paper and one's own.
-
-    Parameters
-    ----------
-    table, row, column, unit
-        Which number.
-    paper
-        As printed.
-    ours, error
-        One's own with its standard error; None where there is none.
-    kind, tolerance
-        How exactly it should come out.
-    verdict
-        ``agrees``; ``unclear``: misses the tolerance by less than two of its own standard errors; ``explained``: misses it
-        for a cause that is known; ``differs``: for one that is not; ``absent``: no number of one's own.
-    cause
-        Of a miss, where it is known.
-    """
-
-    table: str
-    row: str
-    column: str
-    unit: str
-    paper: float
-    ours: float | None
-    error: float | None
-    kind: Kind
-    tolerance: Tolerance
-    verdict: Verdict
-    cause: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        out = asdict(self)
-        out["tolerance"] = {key: value for key, value in asdict(self.tolerance).items() if value is not None}
-        return out
-
-
-def compare(
-    table: PaperTable,
-    ours: Mapping[tuple[str, str], tuple[float, float | None] | None],
-    causes: Sequence[Cause] = (),
-    facts: Mapping[str, Any] | None = None,
-) -> list[Compared]:
-    """Put one's own numbers beside those of a table.
-
-    Parameters
-    ----------
-    table
-        As printed.
-    ours
-        (row, column) -> number and its standard error (None if it has none); what is not there is absent.
-    causes
-        Known causes of misses.
-    facts
-        About the run, for causes that hold with some only.
-
-    Returns
-    -------
-    list of Compared
-        One per printed number, row by row.
-    """
-    out = []
-    for i, row in enumerate(table.rows):
-        for j, column in enumerate(table.columns):
-            printed = table.values[i][j]
-            if printed is None:
-                continue
-            number, error = ours.get((row, column)) or (None, None)
-            if number is not None and not math.isfinite(number):
-                number = error = None
-            tolerance = table.tolerances[i][j]
-            side = _side(number, error, tolerance.allowed(printed))
-            verdict: Verdict = "absent"
-            cause = ""
-            if side in {"", "unclear"} and number is not None:
-                verdict = "unclear" if side else "agrees"
-            elif number is not None:
-                known = [c.text for c in causes if c.explains(table.name, row, column, side, facts or {})]
-                verdict, cause = ("explained" if known else "differs"), " ".join(known)
-            unit = table.units[j] if table.units else ""
-            cell = (table.name, row, column, unit, printed, number, error)
-            out.append(Compared(*cell, table.kinds[i][j], tolerance, verdict, cause))
-    return out
-
-
-def _side(number: float | None, error: float | None, allowed: tuple[float, float]) -> str:
-    """Where a number lies: "" within what is allowed, "unclear" near it, or on which side."""
-    low, high = allowed
-    if number is None or low <= number <= high:
-        return ""
-    if max(low - number, number - high) <= SIGMAS * (error or 0.0):
-        return "unclear"
-    return "below" if number < low else "above"
-
-
-def _cells(row: Compared) -> list[str]:
-    from massgap.reports.html.numbers import measured, number
-
-    ours = "-" if row.ours is None else number(row.ours)
-    if row.ours is not None and row.error:
-        ours = measured(row.ours, row.error)
-    ratio = "-" if row.ours is None or not row.paper else f"{row.ours / row.paper:.2f}"
-    column = f"{row.column} [{row.unit}]" if row.unit else row.column
-    return [f"{row.row}: {column}", f"{row.paper:g}", ours, ratio, str(row.tolerance), row.kind, row.verdict]
-
-
-_HEADER = ("paper", "here", "ratio", "tolerance", "kind", "verdict")
-
-
-def compared_text(rows: Iterable[Compared]) -> str:
-    """Return plain text: a block per table, and the causes of misses below it."""
-    from massgap.reports.html.tables import plain_table
-
-    blocks = []
-    for name, members in _by_table(rows).items():
-        causes = dict.fromkeys(f"{row.row}, {row.column}: {row.cause}" for row in members if row.cause)
-        block = plain_table([name, *_HEADER], [_cells(row) for row in members])
-        blocks.append("\n".join([block, *causes]))
-    return "\n\n".join(blocks)
-
-
-def compared_html(rows: Iterable[Compared], *, source: str = "") -> Markup:
-    """Return a table per table of the paper, with the causes of misses below each."""
-    from massgap.reports.html.html import Markup, escape, heading, join, table, value
-
-    parts = []
-    for name, members in _by_table(rows).items():
-        body: list[list[object]] = []
-        for row in members:
-            title, paper, ours, *rest = _cells(row)
-            body.append([title, value(row.paper, paper), value(row.ours, ours), *rest])
-        causes: dict[str, list[str]] = {}
-        for row in members:
-            if row.cause:
-                causes.setdefault(row.cause, []).append(f"{row.row}, {row.column}")
-        items = "".join(
-            f"<li>{escape('; '.join(cells))}: {escape(text)}</li>" for text, cells in causes.items()
-        )
-        header = [name, *(word.capitalize() for word in _HEADER)]
-        caption = f"{name}: numbers of this run beside those of {source or 'the paper'}"
-        parts += [
-            heading(name),
-            table(header, body, caption=caption, text_columns=(4, 5, 6)),
-            Markup(f"<p>Known causes of misses:</p><ul>{items}</ul>") if items else "",
-        ]
-    return join(*parts)
-
-
-def _by_table(rows: Iterable[Compared]) -> dict[str, list[Compared]]:
-    tables: dict[str, list[Compared]] = {}
-    for row in rows:
-        tables.setdefault(row.table, []).append(row)
-    return tables

@@ -105,6 +105,7 @@ def read_inputs(
     UnreadableInput
         If a file of these is damaged or of another format.
     """
+    from massgap.contracts.model_folder import FORMAT as MODEL_FORMAT
     from massgap.contracts.run_folder import open_run
     from massgap.fits.result import FIT_FORMAT, SCAN_FORMAT
 
@@ -113,9 +114,7 @@ def read_inputs(
     scans: list[dict[str, Any]] = []
     if model_folder is not None:
         model = Path(model_folder)
-        training = _read(
-            model / "training.json", "massgap-training/1", "Make the model folder with `massgap train`."
-        )
+        training = _read(model / "training.json", MODEL_FORMAT, "Make the model folder with `massgap train`.")
         card_path = model / "card.md"
         card = card_path.read_text(encoding="utf-8") if card_path.is_file() else None
     if fit_folder is not None:

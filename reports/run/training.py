@@ -34,7 +34,8 @@ def training_section(inputs: Inputs) -> Section | None:
     intro = paragraph(
         f"Signal: {', '.join(training.get('signal', []))}; backgrounds: {', '.join(training.get('backgrounds', []))}; "
         f"{len(training.get('features', []))} features, {training.get('n_folds', len(folds))} folds, "
-        f"protocol {training.get('protocol', 'unknown')}."
+        f"protocol {training.get('protocol', 'unknown')}"
+        f"{_place(training)}."
     )
     curves = grid(
         [
@@ -53,6 +54,8 @@ def training_section(inputs: Inputs) -> Section | None:
     )
     parts = [intro, _fold_table(folds), curves, _protocols(training.get("protocol_comparison"))]
     parts.append(_importances(inputs, training.get("importance") or {}))
+    left_out = training.get("importance_left_out") or {}
+    parts += [paragraph(f"No importances against {name}: {why}") for name, why in sorted(left_out.items())]
     options = training.get("hyperparameters") or {}
     if options:
         parts.append(
@@ -65,6 +68,13 @@ def training_section(inputs: Inputs) -> Section | None:
     if inputs.card:
         parts.append(fold_away("Model card", Markup(f"<pre>{_escaped(inputs.card)}</pre>"), is_open=False))
     return Section("training", "Training", join(*parts))
+
+
+def _place(training: Mapping[str, Any]) -> str:
+    """By which recipe, and on which events."""
+    recipe = (training.get("recipe") or {}).get("name")
+    region = training.get("region")
+    return f"{f'; recipe {recipe}' if recipe else ''}{f'; trained on {region} events' if region else ''}"
 
 
 def _escaped(text: str) -> str:

@@ -19,7 +19,7 @@ from massgap.reports.html.html import table
 from massgap.reports.html.numbers import number
 from massgap.reports.samples.checks import Check, Drawn, Part, decided, judged, poisson_fit
 from massgap.reports.samples.figures import overlay, peak, shape_with_end
-from massgap.reports.samples.truth import GEN, Decays, cascades, is_new, smuon_mt2, three_body_mll
+from massgap.reports.samples.truth import GEN, Decays, decay_chains, is_new, pair_mt2, three_body_mll
 
 if TYPE_CHECKING:
     from massgap.reports.samples.inputs import Chunk
@@ -116,8 +116,11 @@ class Masses:
         }
         if not len(new):
             return
-        named = {"M_T2 of slepton pairs": smuon_mt2(decays), "m(ll) of A -> ll B": three_body_mll(decays)}
-        for name, quantity in (named | cascades(decays)).items():
+        named = {
+            "M_T2 of lepton-partner pairs": pair_mt2(decays),
+            "m(ll) of A -> ll B": three_body_mll(decays),
+        }
+        for name, quantity in (named | decay_chains(decays)).items():
             if quantity is None:
                 continue
             ratio = quantity.value / np.maximum(quantity.end, 1e-9)

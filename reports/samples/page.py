@@ -26,7 +26,7 @@ from massgap.reports.samples.checks import FEW, LIMIT, LOOK, OK, Check, Part
 from massgap.reports.samples.inputs import SampleFolder, chunks, read_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 COLOURS = {OK: "#2a7d3f", LOOK: "#9a5b00", FEW: "#56606a"}
 FORMAT = "massgap-samples-report/1"
@@ -204,69 +204,68 @@ def _check_table(checks: Sequence[Check], caption: str) -> Markup:
 
 
 def _summary(samples: SampleFolder, checks: Sequence[Check], absent: Sequence[str]) -> Section:
-    look = [check for check in checks if check.status == LOOK]
-    few = [check for check in checks if check.status == FEW]
-    good = [check for check in checks if check.status == OK]
-    pulls = sum(check.pull is not None for check in checks)
-    chance = (
-        f"Of {pulls} checks with a statistical error, {number(pulls * 0.0027, 2)} deviate by more than {LIMIT:g} standard "
-        "deviations by chance alone, so one flag among many may be nothing; several, or a large pull, mean something."
-    )
-    parts: list[object] = []
-    if samples.problems:
-        items = "".join(f"<li>{escape(problem)}</li>" for problem in samples.problems)
-        parts.append(
-            banner(
-                "bad", "Some files cannot be read: what follows is without them.", Markup(f"<ul>{items}</ul>")
-            )
-        )
-    if look:
-        items = "".join(
-            f"<li><b>{escape(check.name)}</b>: {escape(_shown(check))}, expected {_expected(check)}"
-            f"{'' if check.pull is None else f', pull {check.pull:+.1f}'}</li>"
-            for check in look
-        )
-        parts.append(
-            banner(
-                "warning",
-                f"{len(look)} of {len(checks)} checks want a look.",
-                Markup(f"<ul>{items}</ul>"),
-                paragraph(chance),
-            )
-        )
-    else:
-        parts.append(banner("good", f"All {len(good)} checks that have enough events are fine."))
-    cards = [
-        ("Fine", len(good)),
-        ("Want a look", len(look)),
-        ("Not enough events", len(few)),
-        ("Not available", len(absent)),
-    ]
-    boxes = "".join(f"<div><dt>{escape(name)}</dt><dd>{count}</dd></div>" for name, count in cards)
-    parts.append(Markup(f'<dl class="cards">{boxes}</dl>'))
+    parts: list[object] = [*_banners(samples, checks), _cards(checks, absent)]
     parts.append(
         paragraph(
             "Pull: (found - expected) / error. A check is fine while its pull is between -3 and 3. "
             "Where a number has no statistical error, it must agree exactly or within what its explanation says."
         )
     )
-    for key, (_, heading) in CHAPTERS.items():
-        own = [check for check in checks if check.group == key]
+    for key, (_, title) in CHAPTERS.items():
+        own = sorted(
+            (check for check in checks if check.group == key),
+            key=lambda check: (LOOK, OK, FEW).index(check.status),
+        )
         if own:
             flagged = sum(check.status == LOOK for check in own)
-            label = f"{heading}: {len(own)} checks" + (f", {flagged} want a look" if flagged else "")
-            own.sort(key=lambda check: (LOOK, OK, FEW).index(check.status))
-            parts.append(
-                fold_away(
-                    label, _check_table(own, "Checks that want a look come first."), is_open=len(own) <= 12
-                )
-            )
+            label = f"{title}: {len(own)} checks" + (f", {flagged} want a look" if flagged else "")
+            shown = _check_table(own, "Checks that want a look come first.")
+            parts.append(fold_away(label, shown, is_open=len(own) <= 12))
     if absent:
-        items = "".join(f"<li>{escape(text)}</li>" for text in absent)
         parts.append(
-            fold_away(f"Not available: {len(absent)}", Markup(f"<ul>{items}</ul>"), is_open=len(absent) <= 8)
+            fold_away(
+                f"Not available: {len(absent)}", _bullets(map(escape, absent)), is_open=len(absent) <= 8
+            )
         )
     return Section("summary", "Summary", join(*parts))
+
+
+def _bullets(items: Iterable[str]) -> Markup:
+    """Return a list of what is HTML already."""
+    return Markup(f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>")
+
+
+def _banners(samples: SampleFolder, checks: Sequence[Check]) -> list[Markup]:
+    """Files that cannot be read, and whether any check wants a look."""
+    banners = []
+    if samples.problems:
+        title = "Some files cannot be read: what follows is without them."
+        banners.append(banner("bad", title, _bullets(map(escape, samples.problems))))
+    look = [check for check in checks if check.status == LOOK]
+    if not look:
+        good = sum(check.status == OK for check in checks)
+        return [*banners, banner("good", f"All {good} checks that have enough events are fine.")]
+    pulls = sum(check.pull is not None for check in checks)
+    chance = (
+        f"Of {pulls} checks with a statistical error, {number(pulls * 0.0027, 2)} deviate by more than {LIMIT:g} standard "
+        "deviations by chance alone, so one flag among many may be nothing; several, or a large pull, mean something."
+    )
+    items = _bullets(
+        f"<b>{escape(check.name)}</b>: {escape(_shown(check))}, expected {_expected(check)}"
+        f"{'' if check.pull is None else f', pull {check.pull:+.1f}'}"
+        for check in look
+    )
+    title = f"{len(look)} of {len(checks)} checks want a look."
+    return [*banners, banner("warning", title, items, paragraph(chance))]
+
+
+def _cards(checks: Sequence[Check], absent: Sequence[str]) -> Markup:
+    """How many checks are fine, and how many are not."""
+    names = {OK: "Fine", LOOK: "Want a look", FEW: "Not enough events"}
+    counts = {name: sum(check.status == status for check in checks) for status, name in names.items()}
+    counts["Not available"] = len(absent)
+    boxes = "".join(f"<div><dt>{escape(name)}</dt><dd>{count}</dd></div>" for name, count in counts.items())
+    return Markup(f'<dl class="cards">{boxes}</dl>')
 
 
 def _chapter(key: str, part: Part, figures: Sequence[Markup]) -> Section:
@@ -278,6 +277,6 @@ def _chapter(key: str, part: Part, figures: Sequence[Markup]) -> Section:
         if rest:
             parts.append(fold_away(f"{len(rest)} more figures", grid(rest), is_open=False))
     if part.absent:
-        items = "".join(f"<li>{escape(text)}</li>" for text in part.absent)
-        parts.append(fold_away("Not available", Markup(f"<ul>{items}</ul>"), is_open=len(part.absent) <= 4))
+        shown = _bullets(map(escape, part.absent))
+        parts.append(fold_away("Not available", shown, is_open=len(part.absent) <= 4))
     return Section(anchor, heading, join(*parts))

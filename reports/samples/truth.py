@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from massgap.reports.samples.inputs import Chunk
 
 GEN = tuple(f"GenPart_{name}" for name in ("pt", "eta", "phi", "mass", "pdgId", "genPartIdxMother"))
-SLEPTONS = (1000011, 1000013, 2000011, 2000013)
+LEPTON_PARTNERS = (1000011, 1000013, 2000011, 2000013)
 
 
 def is_new(pdg: np.ndarray) -> np.ndarray:
@@ -97,16 +97,16 @@ def _two_body_edge(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(squared, 0.0))
 
 
-def smuon_mt2(decays: Decays) -> Found | None:
-    """Return M_T2 of slepton pairs that decay to a lepton and a stable particle, with its true mass as trial mass."""
+def pair_mt2(decays: Decays) -> Found | None:
+    """Return M_T2 of lepton-partner pairs that decay to a lepton and a stable particle, with its true mass as trial mass."""
     from massgap.selections.observables.mt2.mt2 import mt2
 
     kind = np.abs(decays.pdg)
     lepton = decays.child(np.flatnonzero(decays.is_first & np.isin(kind, (11, 13))))
-    lsp = decays.child(np.flatnonzero(decays.is_first & is_new(decays.pdg) & ~np.isin(kind, SLEPTONS)))
+    lsp = decays.child(np.flatnonzero(decays.is_first & is_new(decays.pdg) & ~np.isin(kind, LEPTON_PARTNERS)))
     parent_new = (decays.parent >= 0) & is_new(decays.pdg[decays.parent])
     rows = np.flatnonzero(
-        decays.is_first & np.isin(kind, SLEPTONS) & ~parent_new & (lepton >= 0) & (lsp >= 0)
+        decays.is_first & np.isin(kind, LEPTON_PARTNERS) & ~parent_new & (lepton >= 0) & (lsp >= 0)
     )
     # The stable one must be the end of the chain: it has no lepton or photon of its own.
     ends = decays.child(np.flatnonzero(decays.is_first & np.isin(kind, (11, 13, 22, 23))))
@@ -143,7 +143,9 @@ def three_body_mll(decays: Decays) -> Found | None:
     # a Z between A and the leptons counts as part of the decay of A
     through_z = (above >= 0) & (kind[above] == 23) & (decays.parent[above] >= 0)
     owner = np.where(through_z, decays.parent[above], above)
-    lepton = first & np.isin(kind, (11, 13)) & (owner >= 0) & new[owner] & ~np.isin(kind[owner], SLEPTONS)
+    lepton = (
+        first & np.isin(kind, (11, 13)) & (owner >= 0) & new[owner] & ~np.isin(kind[owner], LEPTON_PARTNERS)
+    )
     minus, plus = np.full(len(kind), -1), np.full(len(kind), -1)
     for sign, store in ((1, minus), (-1, plus)):
         rows = np.flatnonzero(lepton & (np.sign(decays.pdg) == sign))
@@ -157,7 +159,7 @@ def three_body_mll(decays: Decays) -> Found | None:
     return Found(value, decays.mass(rows) - decays.mass(child[rows]), decays.event[rows])
 
 
-def cascades(decays: Decays) -> dict[str, Found]:
+def decay_chains(decays: Decays) -> dict[str, Found]:
     """Return the masses of A -> l Y, Y -> l Z and, where Z -> photon C follows, those with the photon.
 
     The endpoints are those of two-body decays with the masses of each event. The photon's three:
@@ -169,7 +171,7 @@ def cascades(decays: Decays) -> dict[str, Found]:
     child = decays.child(np.flatnonzero(first & new))
     rows = np.flatnonzero(first & new & (lepton >= 0) & (child >= 0))
     y = child[rows]
-    keep = np.isin(kind[y], SLEPTONS) & (lepton[y] >= 0) & (child[y] >= 0)
+    keep = np.isin(kind[y], LEPTON_PARTNERS) & (lepton[y] >= 0) & (child[y] >= 0)
     x, y = rows[keep], y[keep]
     if not len(x):
         return {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from massgap.reports.run.chapters import Chapter
+from massgap.studies.comparison import compared_html
 from massgap.studies.slepton.validation import (
     ARITHMETIC,
     HARD_BACKGROUNDS,
@@ -13,7 +14,6 @@ from massgap.studies.slepton.validation import (
     paper,
     validate,
 )
-from massgap.studies.tables import compared_html
 
 if TYPE_CHECKING:
     from massgap.reports.html.html import Markup

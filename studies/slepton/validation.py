@@ -14,8 +14,9 @@ from massgap.contracts.run_folder import open_run
 from massgap.contracts.writing import read_json
 from massgap.fits.counting.significance import asimov, s_over_1pb
 from massgap.fits.scans.threshold_scan import ThresholdScan
+from massgap.studies.comparison import Compared, compare
 from massgap.studies.errors import StudyError
-from massgap.studies.tables import Compared, Paper, compare, read_paper
+from massgap.studies.tables import Paper, read_paper
 
 if TYPE_CHECKING:
     from massgap.contracts.run_folder import RunFolder

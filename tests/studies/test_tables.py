@@ -1,24 +1,13 @@
-"""Numbers beside those of a paper: tolerances, verdicts, causes."""
+"""Tables of papers: tolerances, shapes, and the file they are read from."""
 
 from __future__ import annotations
-
-import json
-import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from massgap.studies.errors import PaperError
-from massgap.studies.tables import (
-    Cause,
-    PaperTable,
-    Tolerance,
-    compare,
-    compared_html,
-    compared_text,
-    read_paper,
-)
+from massgap.studies.tables import PaperTable, Tolerance, read_paper
 
 TABLE = {
     "name": "Table I",
@@ -29,52 +18,6 @@ TABLE = {
     "kind": ["trend", "moderate"],
     "tolerance": [{"factor": 1.5}, {"relative": 0.2}],
 }
-
-
-def verdicts(ours, causes=(), **facts) -> dict[tuple[str, str], str]:
-    rows = compare(PaperTable.from_dict(TABLE), ours, causes, facts)
-    return {(row.row, row.column): row.verdict for row in rows}
-
-
-def test_a_number_within_the_tolerance_agrees_and_one_outside_differs() -> None:
-    found = verdicts({("tt", "cross section"): (149.0, 1.0), ("tt", "efficiency"): (0.13, 0.001)})
-    assert found == {
-        ("tt", "cross section"): "agrees",
-        ("tt", "efficiency"): "differs",
-        ("WW", "cross section"): "absent",
-    }
-
-
-def test_a_miss_within_two_standard_errors_is_unclear() -> None:
-    assert verdicts({("tt", "efficiency"): (0.13, 0.005)})["tt", "efficiency"] == "unclear"
-    assert verdicts({("tt", "efficiency"): (0.13, 0.004)})["tt", "efficiency"] == "differs"
-    assert verdicts({("tt", "efficiency"): (0.13, None)})["tt", "efficiency"] == "differs"
-    assert verdicts({("tt", "efficiency"): (math.nan, None)})["tt", "efficiency"] == "absent"
-
-
-@pytest.mark.parametrize(
-    ("cause", "verdict"),
-    [
-        (Cause("Table I", "why"), "explained"),
-        (Cause("Table I", "why", rows=("tt",), columns=("efficiency",), side="above"), "explained"),
-        (Cause("Table I", "why", side="below"), "differs"),
-        (Cause("Table II", "why"), "differs"),
-        (Cause("Table I", "why", rows=("WW",)), "differs"),
-        (Cause("Table I", "why", columns=("cross section",)), "differs"),
-        (Cause("Table I", "why", when={"met": "detector"}), "explained"),
-        (Cause("Table I", "why", when={"met": "objects"}), "differs"),
-    ],
-)
-def test_a_cause_explains_what_it_names(cause: Cause, verdict: str) -> None:
-    ours = {("tt", "efficiency"): (0.2, 0.001)}
-    assert verdicts(ours, [cause], met="detector")["tt", "efficiency"] == verdict
-
-
-def test_a_cause_is_no_excuse_for_a_number_that_agrees() -> None:
-    (row, *_) = compare(
-        PaperTable.from_dict(TABLE), {("tt", "cross section"): (100.0, None)}, [Cause("Table I", "why")]
-    )
-    assert (row.verdict, row.cause) == ("agrees", "")
 
 
 @given(st.floats(1e-6, 1e6), st.floats(1.0, 100.0), st.floats(0.0, 10.0))
@@ -106,33 +49,6 @@ def test_a_tolerance_is_one_of_three(bad: dict[str, float]) -> None:
 def test_a_table_that_does_not_fit_together_is_named(change: dict[str, object], message: str) -> None:
     with pytest.raises(PaperError, match=f"Table I: .*{message}"):
         PaperTable.from_dict({**TABLE, **change})
-
-
-def test_rows_are_plain_data_and_text_and_html() -> None:
-    ours = {("tt", "cross section"): (10.0, 1.0), ("tt", "efficiency"): (0.1, 0.01)}
-    rows = compare(PaperTable.from_dict(TABLE), ours, [Cause("Table I", "A < B.", side="below")])
-    plain = json.loads(json.dumps([row.as_dict() for row in rows]))
-    assert plain[0] == {
-        "table": "Table I",
-        "row": "tt",
-        "column": "cross section",
-        "unit": "fb",
-        "paper": 100.0,
-        "ours": 10.0,
-        "error": 1.0,
-        "kind": "trend",
-        "tolerance": {"factor": 1.5},
-        "verdict": "explained",
-        "cause": "A < B.",
-    }
-    lines = compared_text(rows).splitlines()
-    assert lines[0].split() == ["Table", "I", "paper", "here", "ratio", "tolerance", "kind", "verdict"]
-    assert "tt: cross section [fb]" in lines[2]
-    assert "10.0 ± 1.0   0.10" in lines[2]
-    assert lines[-1] == "tt, cross section: A < B."
-    page = compared_html(rows)
-    assert "A &lt; B." in page
-    assert '<data value="100.0">100</data>' in page
 
 
 def test_a_damaged_file_of_a_paper_is_named(tmp_path) -> None:

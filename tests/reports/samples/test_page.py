@@ -340,7 +340,7 @@ def test_smuon_endpoint(tmp_path: Path, shift: float) -> None:
     (tmp_path / "fileset.json").write_text(
         json.dumps({"smuons": {"files": {"a.root": "Events"}, "metadata": meta}})
     )
-    check = _checks(write_samples_report(tmp_path))["smuons: end of M_T2 of slepton pairs"]
+    check = _checks(write_samples_report(tmp_path))["smuons: end of M_T2 of lepton-partner pairs"]
     assert check["status"] == ("look" if shift else "ok")
     assert (check["value"] > 1.0) == bool(shift)
 
