@@ -166,7 +166,8 @@ def _workers(path: Path, n: int, quick: bool) -> Row:
     """Events per second with two worker processes over those with one, once they are at work."""
     from massgap.processors.slepton import Slepton
     from massgap.runner.executors.local import FuturesExecutor
-    from massgap.runner.runner import Progress, run
+    from massgap.runner.progress import Progress
+    from massgap.runner.runner import run
 
     files = fileset(path, 2 if quick else 24)
 

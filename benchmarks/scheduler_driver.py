@@ -88,10 +88,11 @@ def drive(
     size
         Bytes of a result.
     """
+    from massgap.events.reading.open import Chunk
     from massgap.runner.executors.dask_cluster import DaskExecutor
     from massgap.runner.ledger import ChunkEntry, Ledger
-    from massgap.runner.runner import RunResult, process_plan
-    from massgap.runner.work import Chunk
+    from massgap.runner.process import process_plan
+    from massgap.runner.result import RunResult
 
     if address is None:
         client, close = _here(workers)

@@ -26,7 +26,7 @@ STEPS = ("MET > 30", "z_window", "met", "cos_theta_star")
 
 def rows(quick: bool) -> Iterator[Row | str]:
     """Yield the lines about the processor as a whole."""
-    from massgap.runner.runner import DEFAULT_CHUNKSIZE
+    from massgap.runner.planning import DEFAULT_CHUNKSIZE
 
     n = 100_000 if quick else 1_000_000
     rounds = 3 if quick else 9
@@ -184,7 +184,7 @@ def _through_runner(path: Path, ours: Callable[[], Result], rounds: int) -> Iter
 
     from massgap.events.reading.schemas import NanoAOD
     from massgap.processors.slepton import Slepton
-    from massgap.runner.runner import DEFAULT_CHUNKSIZE
+    from massgap.runner.planning import DEFAULT_CHUNKSIZE
 
     def runner() -> Result:
         with contextlib.redirect_stdout(io.StringIO()):  # its progress bars

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from massgap.events.reading.files import inspect_file
+from massgap.events.reading.open import Chunk, close_files, open_events
 from massgap.processors import Slepton
 from massgap.runner import run
-from massgap.runner.work import Chunk, close_files, open_events
 
 
 def _benchmark(name: str) -> Any:

@@ -186,7 +186,7 @@ def work(ctx: click.Context, job_file: Path, out: Path) -> None:
       massgap work job-0000.json --out out-0000
     """
     from massgap import stages
-    from massgap.runner.slices.plan import WrongEnvironmentError
+    from massgap.runner.slices.slice_file import WrongEnvironmentError
 
     ticker = Ticker(every=60.0)
     try:

@@ -107,6 +107,7 @@ def write_json(
     indent: int | None = 1,
     default: Callable[[Any], Any] | None = str,
     allow_nan: bool = True,
+    durable: bool = True,
 ) -> None:
     """Write plain data as JSON, see :func:`write_atomically`.
 
@@ -120,6 +121,8 @@ def write_json(
         Makes something plain of what JSON does not know; None refuses it.
     allow_nan
         Whether NaN and infinity may be in it, which strict readers do not take.
+    durable
+        As for :func:`replacing`.
 
     Raises
     ------
@@ -129,7 +132,7 @@ def write_json(
         If the file cannot be written.
     """
     text = json.dumps(content, indent=indent, default=default, allow_nan=allow_nan)
-    write_atomically(path, (text + "\n").encode())
+    write_atomically(path, (text + "\n").encode(), durable=durable)
 
 
 def read_json(

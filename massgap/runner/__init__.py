@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from massgap.lazy import face
 
 if TYPE_CHECKING:
-    from massgap.runner.runner import RunResult, run
+    from massgap.runner.result import RunResult
+    from massgap.runner.runner import run
 
 __all__ = ["RunResult", "run"]
 
 __getattr__, __dir__ = face(
     __name__,
-    {"RunResult": "runner", "run": "runner"},
+    {"RunResult": "result", "run": "runner"},
 )

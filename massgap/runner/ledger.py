@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from massgap.runner.work import Chunk
+    from massgap.events.reading.open import Chunk
 
 __all__ = ["BadFile", "ChunkEntry", "Ledger"]
 

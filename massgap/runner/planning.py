@@ -5,24 +5,30 @@ from __future__ import annotations
 import bisect
 import functools
 import itertools
+import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from massgap.contracts.normalisation import check_sum_weights
 from massgap.events.reading.faults import TRANSIENT
-from massgap.processors.base.tally import normalisation
+from massgap.events.reading.open import Chunk
+from massgap.events.variations import OBJECT_VARIATIONS, WEIGHT_VARIATIONS
+from massgap.processors.base.analysis import Analysis
+from massgap.runner.checkpoints.folder import chunk_keys
 from massgap.runner.errors import RunnerError
-from massgap.runner.executors.local import Executor, IterativeExecutor, Lost
+from massgap.runner.executors.base import Executor, Lost
+from massgap.runner.executors.local import IterativeExecutor
 from massgap.runner.ledger import BadFile, ChunkEntry, Ledger
 from massgap.runner.progress import Progress
-from massgap.runner.work import STOPS_THE_RUN, Chunk, Outcome, Retries, inspect_work
+from massgap.runner.work import STOPS_THE_RUN, Outcome, Retries, inspect_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from massgap.events.reading.files import FileInfo
 
-__all__ = ["Plan", "default_chunksize", "make_plan"]
+__all__ = ["Plan", "book_bytes", "chunk_bounds", "default_chunksize", "describe_plan", "make_plan"]
 
 DEFAULT_CHUNKSIZE = 500_000
 """Events in a chunk of a large fileset: 2 % of the time is lost to chunks, at less than 500 MiB per worker (measured
@@ -48,8 +54,8 @@ class Plan:
         Number of events in a chunk, about.
     notes
         What a user should know but need not act on.
-    derived
-        Datasets whose ``sum_weights`` is the sum over the files that could be opened.
+    sum_weights
+        Dataset -> sum of generator weights, where it is the sum over the files that could be opened.
     """
 
     fileset: dict[str, Any]
@@ -57,12 +63,37 @@ class Plan:
     ledger: Ledger
     chunksize: int
     notes: list[str] = field(default_factory=list)
-    derived: set[str] = field(default_factory=set)
+    sum_weights: dict[str, float] = field(default_factory=dict)
 
     @property
     def chunks(self) -> list[Chunk]:
         """All chunks, in order."""
         return [entry.chunk for entry in self.ledger.chunks]
+
+    def metadata(self, processor: Any) -> dict[str, dict[str, Any]]:
+        """Dataset -> metadata that a processor sees.
+
+        A sum of weights that was taken from the files depends on which of them could be opened.  An analysis of massgap
+        gets it at the end (:meth:`massgap.processors.base.tally.Tally.normalise`): when a file has been mended, the chunks
+        of the others are still good.
+        """
+        late = set(self.sum_weights) if isinstance(processor, Analysis) else set()
+        return {
+            name: {k: v for k, v in entry["metadata"].items() if name not in late or k != "sum_weights"}
+            for name, entry in self.fileset.items()
+        }
+
+    def keys(self, identity: dict[str, Any], metadata: dict[str, dict[str, Any]]) -> list[str]:
+        """Keys of the chunks, in their order, under which their results are kept.
+
+        Parameters
+        ----------
+        identity
+            Of the processor, see :func:`massgap.runner.checkpoints.fingerprint.processor_identity`.
+        metadata
+            What it sees of the datasets, see :meth:`metadata`.
+        """
+        return chunk_keys(identity, metadata, self.infos, self.chunks)
 
 
 def make_plan(
@@ -71,6 +102,7 @@ def make_plan(
     *,
     executor: Executor | None = None,
     chunksize: int | None = None,
+    bounds: tuple[int, int] = (SMALLEST_CHUNKSIZE, DEFAULT_CHUNKSIZE),
     retries: Retries | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Plan:
@@ -86,6 +118,8 @@ def make_plan(
         Looks into the files where they are many; by default this process.
     chunksize
         Number of events in a chunk, about; None for :func:`default_chunksize`.
+    bounds
+        Within these, see :func:`chunk_bounds`.
     retries
         How transient errors are met.
     progress
@@ -105,13 +139,12 @@ def make_plan(
     infos = _inspect(
         fileset, executor or IterativeExecutor(), ledger, retries or Retries(), progress or (lambda _: None)
     )
-    derived: set[str] = set()
-    completed = _complete_metadata(fileset, infos, ledger, derived)
+    completed, sum_weights = _complete_metadata(fileset, infos, ledger)
     if chunksize is None:
-        chunksize = default_chunksize(infos)
+        chunksize = default_chunksize(infos, bounds)
     ledger.chunks = [ChunkEntry(chunk) for chunk in _chunks(infos, chunksize)]
     notes = [f"{path}: has no events" for _, path in sorted(infos) if not infos[_, path].entries]
-    return Plan(completed, infos, ledger, chunksize, notes, derived)
+    return Plan(completed, infos, ledger, chunksize, notes, sum_weights)
 
 
 def _inspect(
@@ -181,10 +214,11 @@ def files_of(entry: dict[str, Any]) -> Iterable[tuple[str, str | None]]:
 
 
 def _complete_metadata(
-    fileset: dict[str, Any], infos: dict[tuple[str, str], FileInfo], ledger: Ledger, derived: set[str]
-) -> dict[str, Any]:
-    """Fill in ``sum_weights`` from the files' Runs trees, where the fileset does not give it."""
-    out = {}
+    fileset: dict[str, Any], infos: dict[tuple[str, str], FileInfo], ledger: Ledger
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Fill in ``sum_weights`` from the files' Runs trees where the fileset does not give it, and say where that was so."""
+    out: dict[str, Any] = {}
+    summed: dict[str, float] = {}
     for dataset, entry in fileset.items():
         metadata = dict(entry.get("metadata") or {})
         mine = [info for (name, _), info in sorted(infos.items()) if name == dataset]
@@ -194,8 +228,7 @@ def _complete_metadata(
         declared = metadata.get("sum_weights")
         lost = [bad for bad in ledger.bad_files if bad.dataset == dataset]
         if declared is None and mine and len(known) == len(sums) and not metadata.get("is_data"):
-            metadata["sum_weights"] = sum(sorted(known))
-            derived.add(dataset)
+            metadata["sum_weights"] = summed[dataset] = sum(sorted(known))
             # The Runs tree counts events that a skim has dropped: nothing is lost if it says more.
             ledger.skimmed.add(dataset)
         elif declared is not None and len(lost) == 1 and len(known) == len(sums) and lost[0].weight is None:
@@ -206,11 +239,11 @@ def _complete_metadata(
         if metadata.get("is_data") is None and mine:
             metadata["is_data"] = not any(info.simulated for info in mine)
         total = metadata.get("sum_weights")
-        if total is not None and metadata.get("xsec_fb") is not None:
-            normalisation({**metadata, "dataset": dataset}, float(total))
+        if total is not None:
+            check_sum_weights(dataset, metadata, float(total))
         ledger.expected[dataset] = None if metadata.get("is_data") else total
         out[dataset] = {"files": dict(files_of(entry)), "metadata": metadata}
-    return out
+    return out, summed
 
 
 def _check_kind(dataset: str, metadata: dict[str, Any], infos: list[FileInfo]) -> None:
@@ -240,13 +273,32 @@ def _chunks(infos: dict[tuple[str, str], FileInfo], chunksize: int) -> list[Chun
     return chunks
 
 
-def default_chunksize(infos: dict[tuple[str, str], FileInfo]) -> int:
+def chunk_bounds(processor: Any) -> tuple[int, int]:
+    """Smallest and largest number of events in a chunk where none is asked for.
+
+    What an analysis says in its attribute ``chunk_events``, for instance because it reads much more per event than most;
+    measured by ``make bench`` otherwise.
+
+    Examples
+    --------
+    >>> chunk_bounds(None)
+    (100000, 500000)
+    """
+    smallest, largest = getattr(processor, "chunk_events", (SMALLEST_CHUNKSIZE, DEFAULT_CHUNKSIZE))
+    return int(smallest), int(largest)
+
+
+def default_chunksize(
+    infos: dict[tuple[str, str], FileInfo],
+    bounds: tuple[int, int] = (SMALLEST_CHUNKSIZE, DEFAULT_CHUNKSIZE),
+) -> int:
     """A 32nd of all events, within bounds.
 
     Not from the number of workers: chunks that are kept must be found again with another one.
     """
     total = sum(info.entries for info in infos.values())
-    return min(max(total // 32, SMALLEST_CHUNKSIZE), DEFAULT_CHUNKSIZE)
+    smallest, largest = bounds
+    return min(max(total // 32, smallest), largest)
 
 
 def _snapped(edges: list[int], clusters: tuple[int, ...]) -> list[int]:
@@ -260,3 +312,75 @@ def _snapped(edges: list[int], clusters: tuple[int, ...]) -> list[int]:
         near = min(clusters[max(k - 1, 0) : k + 1], key=lambda end: abs(end - edge))
         out.append(near if abs(near - edge) <= reach else edge)
     return [*out, edges[-1]]
+
+
+_LIMBS = 3
+"""64-bit numbers that hold one exact sum of ordinary weights."""
+
+
+def book_bytes(processor: Any) -> tuple[int, int, int] | None:
+    """Number of histograms, of bins in all variations together, and bytes of one dataset's sums.
+
+    Returns
+    -------
+    tuple of int, or None
+        None for a processor of somebody else: what it returns is known only then.
+    """
+    if not isinstance(processor, Analysis):
+        return None
+    layout = processor.layout()
+    variations = 1
+    for name in processor.variations:
+        variations += len(
+            OBJECT_VARIATIONS[name] if name in OBJECT_VARIATIONS else WEIGHT_VARIATIONS[name][1]
+        )
+    bins = layout.size * variations
+    return len(layout.specs), bins, bins * 2 * 8 * _LIMBS
+
+
+def describe_plan(processor: Any, plan: Plan, todo: int, per_result: int) -> str:
+    """One paragraph on what a run will do and what its results take.
+
+    Parameters
+    ----------
+    processor, plan
+        What is run.
+    todo
+        Number of chunks that are not done yet.
+    per_result
+        Chunks whose results come back as one.
+    """
+    events = sum(entry.chunk.stop - entry.chunk.start for entry in plan.ledger.chunks)
+    text = (
+        f"{len(plan.infos):,} files of {len(plan.fileset):,} datasets, {events:,} events in {len(plan.ledger.chunks):,} chunks, "
+        f"{todo:,} of them to do"
+    )
+    book = book_bytes(processor)
+    if book is None:
+        return f"{text}; the size of the results is known when the first one is there"
+    histograms, bins, size = book
+    results = math.ceil(todo / per_result)
+    return (
+        f"{text}; {histograms} histograms, {bins:,} bins with their variations: {_amount(size)} per result, "
+        f"{results:,} results on disk ({_amount(size * results)}), {_amount(size * len(plan.fileset))} in memory here"
+        + (
+            f"; and the feature tables on disk, some {_row_bytes(processor)} bytes per selected event (--set features=false "
+            "leaves them out)"
+            if processor.features
+            else ""
+        )
+    )
+
+
+def _row_bytes(processor: Analysis) -> int:
+    """Bytes of a row of features on disk: numbers hardly compress, names of processes and datasets to nothing."""
+    columns = len(processor.observables) + 2  # weight and key of the event
+    return 10 * columns
+
+
+def _amount(size: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError

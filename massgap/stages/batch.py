@@ -43,7 +43,7 @@ def status(run: str | Path, *, fetch: bool = True) -> BatchStatus:
     """
     from massgap.condor.jobs.job_record import BusyError, locked
     from massgap.condor.jobs.job_set import JobSet
-    from massgap.runner.slices.plan import unfinished
+    from massgap.runner.slices.stored import unfinished
 
     run = Path(run)
     left = unfinished(run)
@@ -104,7 +104,8 @@ def resubmit(
     from massgap.condor.jobs.job_record import locked
     from massgap.condor.jobs.job_set import JobSet
     from massgap.condor.submit_file import JobOptions
-    from massgap.runner.slices.plan import read_plan, result_files
+    from massgap.runner.slices.plan_file import read_plan
+    from massgap.runner.slices.stored import result_files
 
     run = Path(run).absolute()
     read_plan(run)
@@ -173,11 +174,11 @@ def merge(
     accept_loss
         Take the result although something is missing.
     progress
-        Callback, see :class:`massgap.runner.runner.Progress`.
+        Callback, see :class:`massgap.runner.progress.Progress`.
 
     Returns
     -------
-    massgap.runner.runner.RunResult
+    massgap.runner.RunResult
 
     Raises
     ------
@@ -186,7 +187,9 @@ def merge(
     """
     from massgap.contracts.run_writer import write_run_folder
     from massgap.runner.errors import RunnerError
-    from massgap.runner.slices.plan import merge_slices, read_plan, unfinished
+    from massgap.runner.slices.merge import merge_slices
+    from massgap.runner.slices.plan_file import read_plan
+    from massgap.runner.slices.stored import unfinished
 
     run = Path(run)
     plan = read_plan(run)
@@ -216,7 +219,7 @@ def merge(
 def _missing(run: Path) -> str | None:
     """What is missing of a run, in words, after a look at its jobs; None if nothing is after all."""
     from massgap.condor.errors import CondorError
-    from massgap.runner.slices.plan import chunk_counts
+    from massgap.runner.slices.stored import chunk_counts
 
     why = ""
     try:
@@ -236,7 +239,7 @@ def _missing(run: Path) -> str | None:
 def work(
     job_file: str | Path, out: str | Path, *, progress: Callable[[Any], None] | None = None
 ) -> dict[str, Any]:
-    """Process a slice, on a worker; see :func:`massgap.runner.slices.plan.work_slice`."""
-    from massgap.runner.slices.plan import work_slice
+    """Process a slice, on a worker; see :func:`massgap.runner.slices.work.work_slice`."""
+    from massgap.runner.slices.work import work_slice
 
     return work_slice(job_file, out, progress=progress)

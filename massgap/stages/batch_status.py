@@ -101,7 +101,7 @@ def status_of(run: Path, job_set: JobSet, jobs: list[JobState], notes: tuple[str
     notes
         For the user.
     """
-    from massgap.runner.slices.plan import chunk_counts, output_folders
+    from massgap.runner.slices.stored import chunk_counts, output_folders
 
     # After the jobs were looked at: what ends in between counts as done.
     chunks = chunk_counts(run)

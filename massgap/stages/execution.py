@@ -69,7 +69,7 @@ class Execution:
             If there is no such executor, an option does not fit, or the cluster cannot be opened.
         """
         from massgap.runner.errors import RunnerError
-        from massgap.runner.executors.local import make_executor
+        from massgap.runner.executors.make import make_executor
 
         name, options = self.executor, dict(self.cluster or {})
         if not isinstance(name, str):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from massgap.runner.preflight.compare import Preflight
-    from massgap.runner.runner import RunResult
+    from massgap.runner.result import RunResult
 
 __all__ = ["preflight", "processor_of", "run"]
 
@@ -55,14 +55,14 @@ def run(
     command
         For the manifest.
     progress
-        Callback, see :class:`massgap.runner.runner.Progress`.
+        Callback, see :class:`massgap.runner.progress.Progress`.
     words
         ``fileset, tree, process, xsec_fb, is_data`` of :class:`massgap.stages.inputs.Inputs`, and
         ``executor, workers, adapt, timeout, cluster`` of :class:`massgap.stages.execution.Execution`.
 
     Returns
     -------
-    massgap.runner.runner.RunResult
+    massgap.runner.RunResult
         Also if something failed: see its ``ledger``.
 
     Raises

@@ -118,8 +118,9 @@ def submit(
     from massgap.condor.shipping.code_archive import pack_code
     from massgap.condor.submit_file import Job
     from massgap.contracts.writing import prepare_folder
-    from massgap.runner.executors.local import make_executor
-    from massgap.runner.slices.plan import unfinished, write_slices
+    from massgap.runner.executors.make import make_executor
+    from massgap.runner.slices.plan import write_slices
+    from massgap.runner.slices.stored import unfinished
 
     inputs = inputs_of("submit", files, words)
     _, options, tags = processor_of(analysis, options, model)
@@ -187,7 +188,7 @@ def _send(run: Path, job_set: JobSet, submission: Submission, lock: Any) -> int:
 
 def _notes(run: Path, chunks: int, jobs: int | None, *, shipped: bool) -> list[str]:
     """What a user may not expect of the jobs."""
-    from massgap.runner.slices.plan import read_plan
+    from massgap.runner.slices.plan_file import read_plan
 
     notes = []
     if jobs is not None and chunks < jobs:

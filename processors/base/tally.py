@@ -7,7 +7,6 @@ into histograms, cutflow and tables in fb.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -15,15 +14,18 @@ import numpy as np
 
 from massgap.arrays.exact_sum import ExactSum
 from massgap.contracts.feature_table import LazyTables
+from massgap.contracts.normalisation import normalisation
 from massgap.processors.base.sums import HistogramSums
 from massgap.processors.errors import ProcessorError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from massgap.processors.base.histograms import Layout
 
-__all__ = ["CutCount", "DatasetTally", "Tally", "normalisation"]
+__all__ = ["CutCount", "DatasetTally", "Tally"]
 
 
 @dataclass
@@ -107,39 +109,6 @@ class DatasetTally:
         return out
 
 
-def normalisation(metadata: dict[str, Any], processed: float) -> float:
-    """Factor from generator weight to fb: cross section over the sum of weights (1 for data).
-
-    Parameters
-    ----------
-    metadata
-        Metadata of the dataset: ``xsec_fb``, ``sum_weights`` (optional), ``is_data``.
-    processed
-        Sum of generator weights read, used where the metadata has no ``sum_weights``.
-
-    Returns
-    -------
-    float
-        The factor; 1 for data and for datasets without a cross section.
-
-    Raises
-    ------
-    ProcessorError
-        If the sum of weights is not a positive, finite number.
-    """
-    if metadata.get("is_data") or metadata.get("xsec_fb") is None:
-        return 1.0
-    total = metadata.get("sum_weights")
-    total = processed if total is None else float(total)
-    if not 0.0 < total < math.inf:
-        if processed == 0.0 and metadata.get("sum_weights") is None:
-            return 0.0
-        name = metadata.get("dataset", "?")
-        msg = f"dataset {name!r}: the sum of generator weights is {total:g}; it must be positive to normalise to {metadata['xsec_fb']} fb"
-        raise ProcessorError(msg)
-    return float(metadata["xsec_fb"]) / total
-
-
 class Tally:
     """The sum over chunks of events; add with ``+``.
 
@@ -175,6 +144,18 @@ class Tally:
         out += self
         out += other
         return out
+
+    def normalise(self, sum_weights: Mapping[str, float]) -> None:
+        """Say what the generator weights of datasets sum to, where their chunks were processed without knowing it.
+
+        Parameters
+        ----------
+        sum_weights
+            Dataset -> sum of generator weights of all its events; datasets without a chunk are left out.
+        """
+        for name, total in sum_weights.items():
+            if name in self.datasets:
+                self.datasets[name].metadata["sum_weights"] = total
 
     def scales(self) -> dict[str, float]:
         """Factor from generator weight to fb for each dataset."""

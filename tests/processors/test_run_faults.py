@@ -141,7 +141,7 @@ def test_refused_credentials_stop_the_run_at_once(sample, tmp_path, monkeypatch)
 
 
 def test_another_massgap_on_the_worker_computes_nothing(sample, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("massgap.runner.runner.code_hash", lambda: "0" * 64)
+    monkeypatch.setattr("massgap.runner.process.code_hash", lambda: "0" * 64)
     result = go(sample, tmp_path)
     assert result.output is None
     assert "is not that of the driver" in result.ledger.errors[0]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from massgap.events.reading.files import FileInfo
-    from massgap.runner.work import Chunk
+    from massgap.events.reading.open import Chunk
 
 __all__ = ["CheckpointError", "Checkpoints", "chunk_keys"]
 
@@ -33,7 +33,7 @@ class CheckpointError(RunnerError):
 
 def chunk_keys(
     identity: dict[str, Any],
-    fileset: dict[str, Any],
+    metadata: dict[str, dict[str, Any]],
     infos: dict[tuple[str, str], FileInfo],
     chunks: list[Chunk],
 ) -> list[str]:
@@ -43,8 +43,8 @@ def chunk_keys(
     ----------
     identity
         See :func:`massgap.runner.checkpoints.fingerprint.processor_identity`.
-    fileset
-        With the metadata that the processor sees.
+    metadata
+        Dataset -> metadata that the processor sees.
     infos
         (dataset, path) -> file as it was when the run began: a file that changes during the run must not lend its new
         name to old results.
@@ -52,10 +52,10 @@ def chunk_keys(
         The chunks.
     """
     processor = digest(identity)
-    metadata = {name: digest(entry["metadata"]) for name, entry in fileset.items()}
+    datasets = {name: digest(content) for name, content in metadata.items()}
     files = {key: digest(info.as_dict()) for key, info in infos.items()}
     return [
-        digest([processor, metadata[c.dataset], files[c.dataset, c.path], sorted(vars(c).items())])
+        digest([processor, datasets[c.dataset], files[c.dataset, c.path], sorted(vars(c).items())])
         for c in chunks
     ]
 

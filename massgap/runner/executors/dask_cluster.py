@@ -16,8 +16,8 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from massgap.runner.errors import RunnerError, short
+from massgap.runner.executors.base import Lost, StallLimit, WorkerStates
 from massgap.runner.executors.interrupts import deaf_to_interrupts
-from massgap.runner.executors.local import Lost, StallLimit, WorkerStates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -62,7 +62,7 @@ class DaskExecutor:
         Attempts at a task whose worker was lost without dask's saying so, before it is given back as lost.
     timeout
         Seconds without any result after which the tasks at work are taken to hang, see
-        :class:`massgap.runner.executors.local.StallLimit`.
+        :class:`massgap.runner.executors.base.StallLimit`.
     patience
         Seconds without any worker after which the run is given up (for a cluster without ``pool``).
     """

@@ -1,104 +1,19 @@
-"""Run a function over many items here, in worker processes, or on a dask cluster.
-
-An executor is a generator of ``(number of the item, result)`` in the order in which results arrive, so that results
-can be kept one by one and an interruption loses nothing.  A worker that ends without a result does not end the
-run: its item is tried again, and given back as :class:`Lost` when that was in vain.
-
-A plain function of ``(function, items)`` is an executor, too.  Those here take more, see :class:`IterativeExecutor`.
-"""
+"""Run a function over many items in this process, or in worker processes on this machine."""
 
 from __future__ import annotations
 
 import collections
-import functools
-import time
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from massgap.runner.errors import RunnerError
+from massgap.runner.executors.base import Lost, StallLimit, WorkerStates, bound
 from massgap.runner.executors.interrupts import deaf_to_interrupts, held_interrupts
 from massgap.worker_process import begin_worker
 
-__all__ = [
-    "Executor",
-    "FuturesExecutor",
-    "IterativeExecutor",
-    "Lost",
-    "StallLimit",
-    "WorkerStates",
-    "make_executor",
-]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
 
-Executor = Callable[..., Iterator[tuple[int, Any]]]
-
-
-@dataclass(frozen=True)
-class Lost:
-    """An item whose workers ended without a result.
-
-    Attributes
-    ----------
-    reason
-        What happened.
-    attempts
-        How many workers it had.
-    """
-
-    reason: str
-    attempts: int
-
-
-@dataclass(frozen=True)
-class WorkerStates:
-    """Workers of an executor: how many wait for a place, how many run; held jobs with reasons; what else is wrong."""
-
-    idle: int = 0
-    running: int = 0
-    held: tuple[tuple[str, str], ...] = ()
-    problems: tuple[str, ...] = ()
-
-
-class StallLimit:
-    """How long nothing at all may happen before the tasks at work are taken to hang.
-
-    Parameters
-    ----------
-    seconds
-        Fixed limit; None for twenty times the longest task so far, but at least ten minutes.
-    """
-
-    def __init__(self, seconds: float | None = None) -> None:
-        self.fixed = seconds
-        self.longest = 0.0
-        self._since = time.monotonic()
-        self._begun: dict[int, float] = {}
-
-    def begin(self, number: int) -> None:
-        """A task was handed out."""
-        if not self._begun:
-            self._since = time.monotonic()
-        self._begun[number] = time.monotonic()
-
-    def end(self, number: int) -> None:
-        """A task has ended."""
-        now = time.monotonic()
-        self.longest = max(self.longest, now - self._begun.pop(number, now))
-        self._since = now
-
-    def wait(self) -> None:
-        """Nothing can happen at present, for instance because there is no worker."""
-        self._since = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        """The limit."""
-        return self.fixed if self.fixed is not None else max(600.0, 20 * self.longest)
-
-    @property
-    def left(self) -> float:
-        """Seconds until the limit."""
-        return self._since + self.seconds - time.monotonic()
+__all__ = ["FuturesExecutor", "IterativeExecutor"]
 
 
 class IterativeExecutor:
@@ -140,11 +55,6 @@ class IterativeExecutor:
         return None
 
 
-def bound(function: Callable[..., Any], shared: Any) -> Callable[[Any], Any]:
-    """The function of one item."""
-    return function if shared is None else functools.partial(function, shared)
-
-
 class FuturesExecutor:
     """Worker processes on this machine.
 
@@ -158,7 +68,8 @@ class FuturesExecutor:
     attempts
         Processes that an item may lose before it is given back as lost.
     timeout
-        Seconds without any result after which the processes are taken to hang, see :class:`StallLimit`.
+        Seconds without any result after which the processes are taken to hang, see
+        :class:`massgap.runner.executors.base.StallLimit`.
     """
 
     merges = False
@@ -272,49 +183,3 @@ def _end_of(error: BaseException) -> str:
     text = str(error)
     code = text.partition("{")[2].partition("}")[0]
     return f"its worker process ended without a result{f' ({code})' if code else ''}"
-
-
-def make_executor(
-    name: str = "futures",
-    workers: int = 2,
-    *,
-    adapt: tuple[int, int] | None = None,
-    timeout: float | None = None,
-) -> Executor:
-    """An executor by name: ``iterative``, ``futures``, ``dask`` or the address of a dask scheduler.
-
-    Parameters
-    ----------
-    name
-        Which.
-    workers
-        Number of workers.
-    adapt
-        Smallest and largest number of workers, chosen by the work that is left (dask only).
-    timeout
-        Seconds without any result after which the tasks at work are taken to hang, see :class:`StallLimit`.
-
-    Raises
-    ------
-    RunnerError
-        If the name is unknown or the number of workers is not positive.
-    """
-    if workers < 1:
-        msg = f"the number of workers must be at least 1, not {workers}"
-        raise RunnerError(msg)
-    if adapt is not None and name in ("iterative", "futures"):
-        msg = f"--adapt goes with a cluster (dask, htcondor, ...), not with the executor {name}"
-        raise RunnerError(msg)
-    if name == "iterative" or (name == "futures" and workers == 1 and timeout is None):
-        return IterativeExecutor()
-    if name == "futures":
-        return FuturesExecutor(workers, timeout=timeout)
-    if name == "dask" or "://" in name:
-        from massgap.runner.executors.dask_cluster import DaskExecutor
-
-        return DaskExecutor(None if name == "dask" else name, workers, adapt=adapt, timeout=timeout)
-    from massgap.condor.workers.clusters import CLUSTERS
-
-    known = ", ".join(("iterative", "futures", "dask", *CLUSTERS))
-    msg = f"unknown executor {name!r}; known are {known}, and the address of a dask scheduler (tcp://...)"
-    raise RunnerError(msg)

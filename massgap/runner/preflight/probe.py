@@ -253,8 +253,8 @@ def _read(
     """Open a file, and run the processor on its first events."""
     from massgap.events.reading.faults import kind_of_fault
     from massgap.events.reading.files import inspect_file
+    from massgap.events.reading.open import Chunk, close_files, open_events
     from massgap.processors.base.analysis import Analysis
-    from massgap.runner.work import Chunk, close_files, open_events
 
     remote = "://" in path
     step = "open"

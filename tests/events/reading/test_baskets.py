@@ -18,8 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from massgap.events.reading.baskets import flat_branch, is_jagged, is_plain
+from massgap.events.reading.open import Chunk, close_files
 from massgap.processors import Slepton
-from massgap.runner.work import Chunk, SharedWork, close_files, process_chunk
+from massgap.runner.work import SharedWork, process_chunk
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,9 +15,9 @@ from massgap.events.columns import DELPHES, NANOAOD, Columns
 from massgap.events.errors import ImpossibleValueError, MissingBranchError, NonFiniteError, UnknownFormatError
 from massgap.events.event import Event
 from massgap.events.reading.files import inspect_file
+from massgap.events.reading.open import Chunk, close_files, open_events
 from massgap.events.reading.tree import LeanFile
 from massgap.events.reading.tree_columns import TreeColumns
-from massgap.runner.work import Chunk, close_files, open_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

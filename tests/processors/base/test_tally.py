@@ -9,10 +9,12 @@ import pickle
 import numpy as np
 import pytest
 
+from massgap.contracts.errors import FilesetError
+from massgap.contracts.normalisation import normalisation
 from massgap.processors.base.flow import Flow
 from massgap.processors.base.histograms import HistogramSpec, Layout
 from massgap.processors.base.sums import HistogramSums
-from massgap.processors.base.tally import DatasetTally, Tally, normalisation
+from massgap.processors.base.tally import DatasetTally, Tally
 from massgap.processors.errors import ProcessorError
 
 LAYOUT = Layout(
@@ -158,7 +160,7 @@ def test_other_layouts_are_refused() -> None:
 
 @pytest.mark.parametrize("total", [0.0, -5.0, math.nan, math.inf])
 def test_a_sum_of_weights_that_cannot_normalise_is_refused(total: float) -> None:
-    with pytest.raises(ProcessorError, match=r"'tt'.*sum of generator weights"):
+    with pytest.raises(FilesetError, match=r"'tt'.*sum of generator weights"):
         normalisation({"dataset": "tt", "xsec_fb": 1.0, "sum_weights": total}, 1.0)
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from massgap.runner.errors import RunnerError
 from massgap.runner.executors import dask_cluster as dask_executor
+from massgap.runner.executors.base import Lost
 from massgap.runner.executors.dask_cluster import DaskExecutor, EnvironmentMismatchError, NoWorkersError
-from massgap.runner.executors.local import Lost
 from massgap.runner.executors.version_gate import VersionGate, mismatches
 
 

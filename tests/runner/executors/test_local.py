@@ -9,14 +9,10 @@ import faulttasks
 import pytest
 
 from massgap.runner.errors import RunnerError
+from massgap.runner.executors.base import Lost, StallLimit
 from massgap.runner.executors.dask_cluster import DaskExecutor
-from massgap.runner.executors.local import (
-    FuturesExecutor,
-    IterativeExecutor,
-    Lost,
-    StallLimit,
-    make_executor,
-)
+from massgap.runner.executors.local import FuturesExecutor, IterativeExecutor
+from massgap.runner.executors.make import make_executor
 
 
 @pytest.fixture

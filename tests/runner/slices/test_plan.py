@@ -16,7 +16,13 @@ from runs import bits, fileset_of
 from massgap.processors import Slepton
 from massgap.runner import run
 from massgap.runner.errors import RunnerError
-from massgap.runner.slices import plan as slices
+from massgap.runner.slices import plan
+from massgap.runner.slices.merge import merge_slices
+from massgap.runner.slices.plan import write_slices
+from massgap.runner.slices.plan_file import FORMAT
+from massgap.runner.slices.slice_file import WrongEnvironmentError
+from massgap.runner.slices.stored import chunk_counts, result_files, unfinished
+from massgap.runner.slices.work import work_slice
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,32 +40,32 @@ def whole(sample):
 
 
 def planned(sample, out, **options):
-    return slices.write_slices(
+    return write_slices(
         "slepton", {"features": True}, fileset_of(sample), out, chunksize=100, **{"jobs": 3, **options}
     )
 
 
 def work(made, numbers) -> None:
     for k in numbers:
-        summary = slices.work_slice(made.slices[k], made.folder / f"out-{k:04d}")
+        summary = work_slice(made.slices[k], made.folder / f"out-{k:04d}")
         assert summary["complete"], summary
 
 
 def test_slices_give_the_bits_of_a_run(sample, whole, tmp_path) -> None:
     made = planned(sample, tmp_path / "run")
     assert (made.chunks, made.events, len(made.slices), made.done) == (9, 900, 3, 0)
-    assert slices.unfinished(tmp_path / "run") == [0, 1, 2]
+    assert unfinished(tmp_path / "run") == [0, 1, 2]
     work(made, [2, 0])
-    assert slices.unfinished(tmp_path / "run") == [1]
-    assert slices.chunk_counts(tmp_path / "run") == [(3, 3), (3, 0), (3, 3)]
-    partial = slices.merge_slices(tmp_path / "run")
+    assert unfinished(tmp_path / "run") == [1]
+    assert chunk_counts(tmp_path / "run") == [(3, 3), (3, 0), (3, 3)]
+    partial = merge_slices(tmp_path / "run")
     assert partial.ledger.count("missing") == 300
     assert not partial.ledger.complete
     assert "3 chunks (300 events) were not reached" in partial.ledger.problems()[0]
     loss = next(iter(partial.histograms.values())).metadata["massgap_loss"]
     assert loss["datasets"]["tt"]["events_missing"] == 300
     work(made, [1])
-    merged = slices.merge_slices(tmp_path / "run")
+    merged = merge_slices(tmp_path / "run")
     assert merged.ledger.complete
     assert bits(merged) == bits(whole)
     assert merged.cutflow == whole.cutflow
@@ -72,13 +78,13 @@ def test_slices_give_the_bits_of_a_run(sample, whole, tmp_path) -> None:
 
 
 def test_families_of_chunks_are_added_up_by_the_jobs(sample, whole, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(slices, "tree_levels", lambda _: (0, 1))
+    monkeypatch.setattr(plan, "tree_levels", lambda _: (0, 1))
     made = planned(sample, tmp_path / "run", jobs=1)
     # Nine chunks: one family of eight, whose sum is one file, and the one that is left.
     assert [len(json.loads(path.read_text())["chunks"]) for path in made.slices] == [8, 1]
     work(made, [0, 1])
     assert len(list((made.folder / "out-0000").glob("*.npz"))) == 1
-    assert bits(slices.merge_slices(tmp_path / "run")) == bits(whole)
+    assert bits(merge_slices(tmp_path / "run")) == bits(whole)
 
 
 def test_failures_of_jobs_are_in_the_ledger(tmp_path) -> None:
@@ -90,10 +96,10 @@ def test_failures_of_jobs_are_in_the_ledger(tmp_path) -> None:
     bad = eventfiles.write_nano(
         tmp_path / "bad.root", eventfiles.make_events(900, seed=3), change={"Muon_pt": spoil}
     )
-    made = slices.write_slices("slepton", {}, fileset_of(bad), tmp_path / "run", jobs=2, chunksize=300)
-    summaries = [slices.work_slice(made.slices[k], made.folder / f"out-{k:04d}") for k in (0, 1)]
+    made = write_slices("slepton", {}, fileset_of(bad), tmp_path / "run", jobs=2, chunksize=300)
+    summaries = [work_slice(made.slices[k], made.folder / f"out-{k:04d}") for k in (0, 1)]
     assert sorted(s["complete"] for s in summaries) == [False, True]
-    merged = slices.merge_slices(tmp_path / "run")
+    merged = merge_slices(tmp_path / "run")
     failed = next(entry for entry in merged.ledger.chunks if entry.status == "failed")
     assert "branch Muon_pt has 1 NaN" in failed.error
     assert failed.host
@@ -105,14 +111,14 @@ def test_another_massgap_does_not_work_or_merge(sample, tmp_path, monkeypatch) -
     made = planned(sample, tmp_path / "run")
     job = json.loads(made.slices[0].read_text())
     made.slices[0].write_text(json.dumps({**job, "code": "0" * 64}))
-    with pytest.raises(slices.WrongEnvironmentError, match="digest"):
-        slices.work_slice(made.slices[0], tmp_path / "out")
+    with pytest.raises(WrongEnvironmentError, match="digest"):
+        work_slice(made.slices[0], tmp_path / "out")
     assert not (tmp_path / "out").exists()
     plan = json.loads((made.folder / "plan.json").read_text())
     plan["identity"]["code"] = "0" * 64
     (made.folder / "plan.json").write_text(json.dumps(plan))
     with pytest.raises(RunnerError, match="the code of the analysis changed since massgap submit"):
-        slices.merge_slices(tmp_path / "run")
+        merge_slices(tmp_path / "run")
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "massgap-slice/1"}', '{"format": "other"}'])
@@ -120,9 +126,9 @@ def test_slices_that_are_none(tmp_path, content) -> None:
     path = tmp_path / "job.json"
     path.write_text(content)
     with pytest.raises(RunnerError, match="slice"):
-        slices.work_slice(path, tmp_path / "out")
+        work_slice(path, tmp_path / "out")
     with pytest.raises(RunnerError, match="holds no jobs"):
-        slices.unfinished(tmp_path)
+        unfinished(tmp_path)
 
 
 def test_refused(sample, tmp_path) -> None:
@@ -148,13 +154,13 @@ def test_refused(sample, tmp_path) -> None:
     ],
 )
 def test_bounds(total, jobs, per_job, expected) -> None:
-    assert slices._bounds(total, jobs, per_job) == expected
+    assert plan._bounds(total, jobs, per_job) == expected
 
 
 def test_own_analysis_and_its_file_travel(sample, tmp_path) -> None:
     text = "from massgap.processors import Slepton\nclass Mine(Slepton):\n    pass\n"
     (tmp_path / "mine.py").write_text(text)
-    made = slices.write_slices(
+    made = write_slices(
         f"{tmp_path}/mine.py:Mine", {}, fileset_of(sample), tmp_path / "run", jobs=1, chunksize=500
     )
     assert [p.name for p in made.inputs] == ["mine.py"]
@@ -164,9 +170,9 @@ def test_own_analysis_and_its_file_travel(sample, tmp_path) -> None:
     for path in (made.slices[0], *made.inputs):
         shutil.copy(path, sandbox)
     (tmp_path / "mine.py").rename(tmp_path / "elsewhere.py")
-    assert slices.work_slice(sandbox / "job-0000.json", made.folder / "out-0000")["complete"]
+    assert work_slice(sandbox / "job-0000.json", made.folder / "out-0000")["complete"]
     (tmp_path / "elsewhere.py").rename(tmp_path / "mine.py")
-    assert slices.merge_slices(tmp_path / "run").ledger.complete
+    assert merge_slices(tmp_path / "run").ledger.complete
 
 
 def test_each_folder_is_listed_once(tmp_path, monkeypatch) -> None:
@@ -178,7 +184,7 @@ def test_each_folder_is_listed_once(tmp_path, monkeypatch) -> None:
     (jobs / "out-elsewhere").mkdir()
     keys = [f"{i:064x}" for i in range(60)]
     plan = {
-        "format": slices.PLAN,
+        "format": FORMAT,
         "bounds": [[3 * i, 3 * i + 3] for i in range(20)],
         "keys": keys,
         "level": 0,
@@ -199,14 +205,14 @@ def test_each_folder_is_listed_once(tmp_path, monkeypatch) -> None:
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", count)
-    counts = slices.chunk_counts(tmp_path)
+    counts = chunk_counts(tmp_path)
     monkeypatch.undo()
     assert counts == [(3, 1), (3, 0), (3, 0), (3, 3), *[(3, 0)] * 16]
     assert set(listed.values()) == {1}
     assert len(listed) == 23
-    assert [path.parent.name for path in slices.result_files(tmp_path)[3]] == [
+    assert [path.parent.name for path in result_files(tmp_path)[3]] == [
         "out-0003",
         "out-0003-1",
         "checkpoints",
     ]
-    assert slices.unfinished(tmp_path) == [0, 1, 2, *range(4, 20)]
+    assert unfinished(tmp_path) == [0, 1, 2, *range(4, 20)]
