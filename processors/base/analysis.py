@@ -279,4 +279,6 @@ class Analysis(ProcessorABC):
 
 
 def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):  # an array or a number of NumPy
+        return value.tolist()
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

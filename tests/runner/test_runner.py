@@ -481,7 +481,7 @@ def test_run_folder_is_what_later_stages_read(sample, tmp_path) -> None:
     assert opened.backgrounds == ("tt",)
     h = opened.histogram("met")
     assert h.view(flow=True).tobytes() == result.histograms["met"].view(flow=True).tobytes()
-    assert [a.name for a in h.axes] == ["process", "channel", "selection", "variation", "met"]
+    assert [a.name for a in h.axes] == ["process", "region", "variation", "met"]
     features = read_run_features(out)
     assert len(features.table) == sum(len(t) for t in result.features.values())
     manifest = json.loads((out / "manifest.json").read_text())
