@@ -75,7 +75,7 @@ def decision_ordering(f_a: ArrayLike, g_a: ArrayLike, f_b: ArrayLike, g_b: Array
         \mathrm{ADO}[f, g] = \frac{1}{N_A N_B} \sum_{x \in A} \sum_{x' \in B}
         \Theta\big((f(x) - f(x'))\,(g(x) - g(x'))\big), \quad \Theta(0) = \frac12
 
-    Cascade-decays paper, eq. (3.1), with the normalisation of Faucett, Thaler and Whiteson (arXiv:2010.11998).
+    Average decision ordering as Faucett, Thaler and Whiteson normalise it (arXiv:2010.11998).
     Pairs are counted as integers, exactly, in n log n steps.
 
     Parameters

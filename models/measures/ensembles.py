@@ -73,7 +73,7 @@ def _loop(
 
 
 def ensemble_score(y: Any) -> EnsembleScore:
-    r"""Score of ensembles of events (cascade-decays paper, eq. 6.1).
+    r"""Score of ensembles of events: the product rule for independent events, in logits.
 
     .. math::
         y_N = \frac{\prod_i y_i}{\prod_i y_i + \prod_i (1 - y_i)}

@@ -17,7 +17,10 @@ __all__ = ["RECIPES"]
 SLEPTON = Recipe(
     "slepton",
     description="Slepton pairs with small gaps against the backgrounds with two muons and a jet",
-    source="the slepton paper, section IV.C",
+    source=(
+        "B. Dutta et al., Applying machine learning techniques to searches for lepton-partner pair-production, "
+        "section IV.C"
+    ),
     region="precuts",
     # The two backgrounds that no mass peak gives away: M_T2 ranks first against them.
     subsets={"tt+WW": ("tt", "WW")},
