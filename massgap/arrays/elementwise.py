@@ -1,47 +1,142 @@
-"""Array functions made from compiled scalar loops.
+"""Array functions made from compiled functions of numbers.
 
-Each observable has a scalar kernel and a loop over flat arrays, both compiled by numba on the first
-call and cached on disk (in numba's user cache where the package is installed read-only).
-:func:`elementwise` hands such a loop the flattened, broadcast inputs and gives the results the shape
-of the inputs: numbers, NumPy arrays of any dimension, or awkward arrays, jagged ones included.
+An observable is written as a scalar kernel.  The loop over flat arrays is the same for all of them but for the number
+of inputs and results: :func:`loop_over` writes it.  Both are compiled by numba on the first call and cached on disk
+(in numba's user cache where the package is installed read-only).  :func:`elementwise` hands the loop the flattened,
+broadcast inputs and gives the results the shape of the inputs: numbers, NumPy arrays of any dimension, or awkward
+arrays, jagged ones included.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from massgap.arrays.compiled import compiled
 from massgap.arrays.errors import SelectionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Floats", "elementwise"]
+__all__ = ["Floats", "broadcast", "elementwise", "loop_over", "of_flat_arrays"]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 """Double precision array, of any shape."""
 
 
-def elementwise(loop: Callable[..., None], *inputs: Any, outputs: int = 1) -> Any:
-    """Apply a compiled loop to inputs that broadcast against each other.
+def elementwise(
+    kernel: Callable[..., Any], *inputs: Any, outputs: int = 1, groups: tuple[int, ...] | None = None
+) -> Any:
+    """Apply a compiled function of numbers to inputs that broadcast against each other.
 
     Parameters
     ----------
-    loop
-        Function of as many one-dimensional contiguous float64 arrays as there are inputs and outputs;
-        it fills the last ``outputs`` of them.
+    kernel
+        Function of as many numbers as there are inputs; it gives a number, or a tuple of ``outputs`` numbers.
     *inputs
         Numbers, array-likes or awkward arrays, broadcast by the rules of NumPy or awkward.
     outputs
         Number of results.
+    groups
+        For a kernel that takes tuples of numbers: how many of the inputs, in their order, make up each of them.
 
     Returns
     -------
     float, numpy.ndarray, awkward.Array or a tuple of them
         Always in double precision; a ``numpy.float64`` if all inputs are scalars, a tuple if there is
         more than one output.
+
+    Raises
+    ------
+    SelectionError
+        If an input is not numeric, or the shapes do not broadcast.
+    """
+    return broadcast(loop_over(kernel, groups or len(inputs), outputs), *inputs, outputs=outputs)
+
+
+def of_flat_arrays(kernel: Callable[..., Any], *arrays: Floats, outputs: int = 1) -> Any:
+    """The same for contiguous float64 arrays of one shape (objects,), which are not checked.
+
+    Returns
+    -------
+    numpy.ndarray or tuple of numpy.ndarray
+    """
+    results = tuple(np.empty(arrays[0].size) for _ in range(outputs))
+    loop_over(kernel, len(arrays), outputs)(*arrays, *results)
+    return results if outputs > 1 else results[0]
+
+
+@functools.cache
+def loop_over(
+    kernel: Callable[..., Any], inputs: int | tuple[int, ...], outputs: int = 1
+) -> Callable[..., None]:
+    """The compiled loop that applies a function of numbers to flat arrays.
+
+    numba compiles and caches functions, not closures over other compiled functions: so the few lines of the loop are
+    written as text, with one name per array, and belong to the file of the kernel, beside whose machine code theirs
+    is kept.
+
+    Parameters
+    ----------
+    kernel
+        As for :func:`elementwise`.
+    inputs
+        Number of its arguments; for tuples as arguments how many numbers are in each.
+    outputs
+        Number of results.
+
+    Returns
+    -------
+    callable
+        Function of one-dimensional float64 arrays of one length; it fills the last ``outputs`` of them.
+
+    Examples
+    --------
+    >>> def over(a: float, b: float) -> float:
+    ...     return a / b
+    >>> out = np.empty(2)
+    >>> loop_over(compiled(over), 2)(np.array([60.0, 30.0]), np.array([120.0, 120.0]), out)
+    >>> out.tolist()
+    [0.5, 0.25]
+    """
+    sizes = (1,) * inputs if isinstance(inputs, int) else inputs
+    names = iter(f"in{k}" for k in range(sum(sizes)))
+    groups = [[next(names) for _ in range(size)] for size in sizes]
+    arguments = [f"({', '.join(f'{x}[i]' for x in group)})" for group in groups]
+    results = [f"out{k}" for k in range(outputs)]
+    code = getattr(kernel, "py_func", kernel).__code__
+    name = f"{kernel.__name__}_loop_{outputs}_{'_'.join(map(str, sizes)) if max(sizes) > 1 else len(sizes)}"
+    lines = (
+        f"def {name}({', '.join([*(x for group in groups for x in group), *results])}):",
+        f"    for i in range({results[0]}.size):",
+        f"        {', '.join(f'{x}[i]' for x in results)} = kernel({', '.join(arguments)})",
+    )
+    # At the line of the kernel, for numba's messages.
+    text = "\n" * (code.co_firstlineno - 1) + "\n".join(lines)
+    namespace: dict[str, Any] = {"kernel": kernel, "__name__": kernel.__module__}
+    exec(compile(text, code.co_filename, "exec"), namespace)  # noqa: S102 (numba takes functions only)
+    loop: Callable[..., None] = compiled(namespace[name])
+    return loop
+
+
+def broadcast(loop: Callable[..., None], *inputs: Any, outputs: int = 1) -> Any:
+    """Apply a function of flat arrays to inputs that broadcast against each other.
+
+    Parameters
+    ----------
+    loop
+        Function of as many one-dimensional contiguous float64 arrays as there are inputs and outputs;
+        it fills the last ``outputs`` of them.
+    *inputs, outputs
+        As for :func:`elementwise`.
+
+    Returns
+    -------
+    float, numpy.ndarray, awkward.Array or a tuple of them
+        As for :func:`elementwise`.
 
     Raises
     ------

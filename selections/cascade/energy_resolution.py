@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import elementwise
-
-if TYPE_CHECKING:
-    from massgap.arrays.elementwise import Floats
 
 __all__ = ["muon_energy_resolution", "photon_energy_resolution"]
 
@@ -26,18 +23,6 @@ def photon_energy_resolution_kernel(energy: float) -> float:
     if not energy >= 0.0:
         return math.nan
     return math.hypot(math.hypot(9.84e-3 * energy, 9.41e-2 * math.sqrt(energy)), 1.19)
-
-
-@compiled
-def _muon_loop(energy: Floats, out: Floats) -> None:
-    for i in range(out.size):
-        out[i] = muon_energy_resolution_kernel(energy[i])
-
-
-@compiled
-def _photon_loop(energy: Floats, out: Floats) -> None:
-    for i in range(out.size):
-        out[i] = photon_energy_resolution_kernel(energy[i])
 
 
 def muon_energy_resolution(energy: Any) -> Any:
@@ -60,7 +45,7 @@ def muon_energy_resolution(energy: Any) -> Any:
     >>> print(round(muon_energy_resolution(100.0), 4))
     3.1953
     """
-    return elementwise(_muon_loop, energy)
+    return elementwise(muon_energy_resolution_kernel, energy)
 
 
 def photon_energy_resolution(energy: Any) -> Any:
@@ -85,4 +70,4 @@ def photon_energy_resolution(energy: Any) -> Any:
     >>> print(round(photon_energy_resolution(100.0), 4))
     1.8083
     """
-    return elementwise(_photon_loop, energy)
+    return elementwise(photon_energy_resolution_kernel, energy)

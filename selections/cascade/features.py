@@ -9,9 +9,9 @@ import numpy as np
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.errors import SelectionError
+from massgap.arrays.momentum_formulas import delta_r_kernel
 from massgap.contracts.description import Feature
 from massgap.selections.cascade.spectrum import TESTING_SPECTRUM
-from massgap.selections.observables.angles import delta_r_kernel
 from massgap.selections.observables.cascades.delta4 import (
     ACCEPTED,
     delta4_bound_kernel,

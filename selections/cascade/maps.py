@@ -48,12 +48,6 @@ def delta4_pixel_kernel(delta4: float, delta4_max: float) -> float:
 
 
 @compiled
-def _pixel_loop(delta4: Floats, delta4_max: Floats, out: Floats) -> None:
-    for i in range(out.size):
-        out[i] = delta4_pixel_kernel(delta4[i], delta4_max[i])
-
-
-@compiled
 def _map_loop(first: Floats, second: Floats, weight: Floats, delta4_max: float, out: Floats) -> None:
     for i in range(first.size):
         row, column = delta4_pixel_kernel(first[i], delta4_max), delta4_pixel_kernel(second[i], delta4_max)
@@ -85,7 +79,7 @@ def delta4_pixel(delta4: Any, delta4_max: Any) -> Any:
     >>> delta4_pixel([-1.0, -0.026, 0.0, 0.025, 1.0, 1.01], 1.0).tolist()
     [0.0, 19.0, 20.0, 21.0, 40.0, nan]
     """
-    return elementwise(_pixel_loop, delta4, delta4_max)
+    return elementwise(delta4_pixel_kernel, delta4, delta4_max)
 
 
 def delta4_map(first: Any, second: Any, delta4_max: float, weight: Any = None) -> Floats:

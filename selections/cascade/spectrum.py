@@ -11,7 +11,6 @@ from massgap.arrays.elementwise import elementwise
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from massgap.arrays.elementwise import Floats
 
 __all__ = ["TESTING_SPECTRUM", "TRUTH_SPECTRUM", "Spectrum", "shifted_spectrum"]
 
@@ -36,31 +35,16 @@ _HALF_ROOT = math.sqrt(0.5)
 
 @compiled
 def shifted_spectrum_kernel(
-    alpha: float, beta: float, gamma: float, delta: float
+    alpha: float, beta: float, gamma: float, delta: float, m_x: float, m_y: float, m_z: float, m_chi: float
 ) -> tuple[float, float, float, float]:
-    """alpha v1 + beta v2 + gamma v3 + delta v4."""
+    """M + alpha v1 + beta v2 + gamma v3 + delta v4."""
     a, b, c = _HALF_ROOT * alpha, _HALF_ROOT * beta, 0.5 * gamma
-    return (b + c) + delta, (a - c) + delta, (c - b) + delta, delta - (a + c)
-
-
-@compiled
-def _loop(
-    alpha: Floats,
-    beta: Floats,
-    gamma: Floats,
-    delta: Floats,
-    m_x: Floats,
-    m_y: Floats,
-    m_z: Floats,
-    m_chi: Floats,
-    out_x: Floats,
-    out_y: Floats,
-    out_z: Floats,
-    out_chi: Floats,
-) -> None:
-    for i in range(out_x.size):
-        x, y, z, chi = shifted_spectrum_kernel(alpha[i], beta[i], gamma[i], delta[i])
-        out_x[i], out_y[i], out_z[i], out_chi[i] = m_x[i] + x, m_y[i] + y, m_z[i] + z, m_chi[i] + chi
+    return (
+        m_x + ((b + c) + delta),
+        m_y + ((a - c) + delta),
+        m_z + ((c - b) + delta),
+        m_chi + (delta - (a + c)),
+    )
 
 
 def shifted_spectrum(
@@ -98,4 +82,6 @@ def shifted_spectrum(
     392.0 359.0 332.0 299.0
     """
     m_x, m_y, m_z, m_chi = start
-    return Spectrum(*elementwise(_loop, alpha, beta, gamma, delta, m_x, m_y, m_z, m_chi, outputs=4))
+    return Spectrum(
+        *elementwise(shifted_spectrum_kernel, alpha, beta, gamma, delta, m_x, m_y, m_z, m_chi, outputs=4)
+    )

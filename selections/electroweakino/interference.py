@@ -64,9 +64,9 @@ def relative_kinematic_interference(inclusive: Any, electroweak: Any, qcd: Any, 
 
 
 @compiled
-def _expected_loop(luminosity: Floats, xsec: Floats, efficiency: Floats, out: Floats) -> None:
-    for i in range(out.size):
-        out[i] = luminosity[i] * xsec[i] * efficiency[i]
+def expected_events_kernel(luminosity: float, xsec: float, efficiency: float) -> float:
+    """L sigma epsilon."""
+    return luminosity * xsec * efficiency
 
 
 def expected_events(luminosity: Any, xsec: Any, efficiency: Any) -> Any:
@@ -91,4 +91,4 @@ def expected_events(luminosity: Any, xsec: Any, efficiency: Any) -> Any:
     >>> print(expected_events(300.0, 2.0, 0.25))
     150.0
     """
-    return elementwise(_expected_loop, luminosity, xsec, efficiency)
+    return elementwise(expected_events_kernel, luminosity, xsec, efficiency)

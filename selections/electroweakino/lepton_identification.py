@@ -6,13 +6,10 @@ The detector card ``hl-lhc`` of the samples holds the same curves as steps in et
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import elementwise
-
-if TYPE_CHECKING:
-    from massgap.arrays.elementwise import Floats
 
 __all__ = ["lepton_efficiency", "lepton_misidentification"]
 
@@ -25,18 +22,6 @@ def falling_kernel(pt: float, eta: float, central: float, edge: float) -> float:
     if pt <= 5.0 or abs(eta) > 2.5:
         return 0.0
     return central + (edge - central) * max(abs(eta) - 1.5, 0.0)
-
-
-@compiled
-def _efficiency_loop(pt: Floats, eta: Floats, out: Floats) -> None:
-    for i in range(out.size):
-        out[i] = falling_kernel(pt[i], eta[i], 0.95, 0.65)
-
-
-@compiled
-def _misidentification_loop(pt: Floats, eta: Floats, out: Floats) -> None:
-    for i in range(out.size):
-        out[i] = falling_kernel(pt[i], eta[i], 0.003, 0.005)
 
 
 def lepton_efficiency(pt: Any, eta: Any) -> Any:
@@ -58,7 +43,7 @@ def lepton_efficiency(pt: Any, eta: Any) -> Any:
     >>> lepton_efficiency(20.0, [0.0, -2.0, 2.5, 2.6]).round(6).tolist()
     [0.95, 0.8, 0.65, 0.0]
     """
-    return elementwise(_efficiency_loop, pt, eta)
+    return elementwise(falling_kernel, pt, eta, 0.95, 0.65)
 
 
 def lepton_misidentification(pt: Any, eta: Any) -> Any:
@@ -80,4 +65,4 @@ def lepton_misidentification(pt: Any, eta: Any) -> Any:
     >>> lepton_misidentification([20.0, 20.0, 5.0], [0.0, 2.0, 0.0]).round(6).tolist()
     [0.003, 0.004, 0.0]
     """
-    return elementwise(_misidentification_loop, pt, eta)
+    return elementwise(falling_kernel, pt, eta, 0.003, 0.005)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import elementwise
-
-if TYPE_CHECKING:
-    from massgap.arrays.elementwise import Floats
+from massgap.arrays.momentum_formulas import delta_phi_kernel, delta_r_kernel, wrap_phi_kernel
 
 __all__ = [
     "abs_delta_eta",
@@ -23,77 +21,27 @@ __all__ = [
 
 
 @compiled
-def wrap_phi_kernel(phi: float) -> float:
-    """The same angle in (-pi, pi]."""
-    if phi > math.pi or phi < -math.pi:
-        phi -= 2.0 * math.pi * round(phi / (2.0 * math.pi))
-    return math.pi if phi == -math.pi else phi
-
-
-@compiled
-def delta_phi_kernel(phi_a: float, phi_b: float) -> float:
-    """phi_a - phi_b in (-pi, pi]."""
-    return wrap_phi_kernel(phi_a - phi_b)
-
-
-@compiled
 def abs_delta_phi_kernel(phi_a: float, phi_b: float) -> float:
     """|phi_a - phi_b| in [0, pi]."""
     return abs(wrap_phi_kernel(phi_a - phi_b))
 
 
 @compiled
-def delta_r_kernel(eta_a: float, phi_a: float, eta_b: float, phi_b: float) -> float:
-    """sqrt(delta eta^2 + delta phi^2)."""
-    return math.hypot(eta_a - eta_b, wrap_phi_kernel(phi_a - phi_b))
+def delta_eta_kernel(eta_a: float, eta_b: float) -> float:
+    """eta_a - eta_b."""
+    return eta_a - eta_b
+
+
+@compiled
+def abs_delta_eta_kernel(eta_a: float, eta_b: float) -> float:
+    """|eta_a - eta_b|."""
+    return abs(eta_a - eta_b)
 
 
 @compiled
 def tanh_abs_delta_eta_kernel(eta_a: float, eta_b: float) -> float:
     """tanh |eta_a - eta_b|."""
     return math.tanh(abs(eta_a - eta_b))
-
-
-@compiled
-def _wrap_phi_loop(phi: Floats, out: Floats) -> None:
-    for i in range(out.size):
-        out[i] = wrap_phi_kernel(phi[i])
-
-
-@compiled
-def _delta_phi_loop(phi_a: Floats, phi_b: Floats, out: Floats) -> None:
-    for i in range(out.size):
-        out[i] = delta_phi_kernel(phi_a[i], phi_b[i])
-
-
-@compiled
-def _abs_delta_phi_loop(phi_a: Floats, phi_b: Floats, out: Floats) -> None:
-    for i in range(out.size):
-        out[i] = abs_delta_phi_kernel(phi_a[i], phi_b[i])
-
-
-@compiled
-def _delta_eta_loop(eta_a: Floats, eta_b: Floats, out: Floats) -> None:
-    for i in range(out.size):
-        out[i] = eta_a[i] - eta_b[i]
-
-
-@compiled
-def _abs_delta_eta_loop(eta_a: Floats, eta_b: Floats, out: Floats) -> None:
-    for i in range(out.size):
-        out[i] = abs(eta_a[i] - eta_b[i])
-
-
-@compiled
-def _tanh_abs_delta_eta_loop(eta_a: Floats, eta_b: Floats, out: Floats) -> None:
-    for i in range(out.size):
-        out[i] = tanh_abs_delta_eta_kernel(eta_a[i], eta_b[i])
-
-
-@compiled
-def _delta_r_loop(eta_a: Floats, phi_a: Floats, eta_b: Floats, phi_b: Floats, out: Floats) -> None:
-    for i in range(out.size):
-        out[i] = delta_r_kernel(eta_a[i], phi_a[i], eta_b[i], phi_b[i])
 
 
 def wrap_phi(phi: Any) -> Any:
@@ -114,7 +62,7 @@ def wrap_phi(phi: Any) -> Any:
     >>> print(round(wrap_phi(4.0), 6))
     -2.283185
     """
-    return elementwise(_wrap_phi_loop, phi)
+    return elementwise(wrap_phi_kernel, phi)
 
 
 def delta_phi(phi_a: Any, phi_b: Any) -> Any:
@@ -135,7 +83,7 @@ def delta_phi(phi_a: Any, phi_b: Any) -> Any:
     >>> print(round(delta_phi(3.0, -3.0), 6))
     -0.283185
     """
-    return elementwise(_delta_phi_loop, phi_a, phi_b)
+    return elementwise(delta_phi_kernel, phi_a, phi_b)
 
 
 def abs_delta_phi(phi_a: Any, phi_b: Any) -> Any:
@@ -157,7 +105,7 @@ def abs_delta_phi(phi_a: Any, phi_b: Any) -> Any:
     >>> print(round(abs_delta_phi(3.0, -3.0), 6))
     0.283185
     """
-    return elementwise(_abs_delta_phi_loop, phi_a, phi_b)
+    return elementwise(abs_delta_phi_kernel, phi_a, phi_b)
 
 
 def delta_eta(eta_a: Any, eta_b: Any) -> Any:
@@ -178,7 +126,7 @@ def delta_eta(eta_a: Any, eta_b: Any) -> Any:
     >>> print(delta_eta(1.5, -0.5))
     2.0
     """
-    return elementwise(_delta_eta_loop, eta_a, eta_b)
+    return elementwise(delta_eta_kernel, eta_a, eta_b)
 
 
 def abs_delta_eta(eta_a: Any, eta_b: Any) -> Any:
@@ -199,7 +147,7 @@ def abs_delta_eta(eta_a: Any, eta_b: Any) -> Any:
     >>> print(abs_delta_eta(-0.5, 1.5))
     2.0
     """
-    return elementwise(_abs_delta_eta_loop, eta_a, eta_b)
+    return elementwise(abs_delta_eta_kernel, eta_a, eta_b)
 
 
 def tanh_abs_delta_eta(eta_a: Any, eta_b: Any) -> Any:
@@ -220,7 +168,7 @@ def tanh_abs_delta_eta(eta_a: Any, eta_b: Any) -> Any:
     >>> print(round(tanh_abs_delta_eta(0.5, 1.0), 6))
     0.462117
     """
-    return elementwise(_tanh_abs_delta_eta_loop, eta_a, eta_b)
+    return elementwise(tanh_abs_delta_eta_kernel, eta_a, eta_b)
 
 
 def delta_r(eta_a: Any, phi_a: Any, eta_b: Any, phi_b: Any) -> Any:
@@ -241,4 +189,4 @@ def delta_r(eta_a: Any, phi_a: Any, eta_b: Any, phi_b: Any) -> Any:
     >>> print(delta_r(0.0, 0.0, 3.0, 4.0 - 2 * 3.141592653589793) > 3.7)
     True
     """
-    return elementwise(_delta_r_loop, eta_a, phi_a, eta_b, phi_b)
+    return elementwise(delta_r_kernel, eta_a, phi_a, eta_b, phi_b)

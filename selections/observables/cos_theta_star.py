@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import elementwise
-
-if TYPE_CHECKING:
-    from massgap.arrays.elementwise import Floats
 
 __all__ = ["abs_cos_theta_star", "cos_theta_star"]
 
@@ -21,15 +18,9 @@ def cos_theta_star_kernel(eta_a: float, eta_b: float) -> float:
 
 
 @compiled
-def _signed_loop(eta_a: Floats, eta_b: Floats, out: Floats) -> None:
-    for i in range(out.size):
-        out[i] = cos_theta_star_kernel(eta_a[i], eta_b[i])
-
-
-@compiled
-def _abs_loop(eta_a: Floats, eta_b: Floats, out: Floats) -> None:
-    for i in range(out.size):
-        out[i] = abs(cos_theta_star_kernel(eta_a[i], eta_b[i]))
+def abs_cos_theta_star_kernel(eta_a: float, eta_b: float) -> float:
+    """|tanh(delta eta / 2)|."""
+    return abs(cos_theta_star_kernel(eta_a, eta_b))
 
 
 def cos_theta_star(eta_a: Any, eta_b: Any) -> Any:
@@ -54,7 +45,7 @@ def cos_theta_star(eta_a: Any, eta_b: Any) -> Any:
     >>> print(round(cos_theta_star(0.2, 1.2), 6))
     -0.462117
     """
-    return elementwise(_signed_loop, eta_a, eta_b)
+    return elementwise(cos_theta_star_kernel, eta_a, eta_b)
 
 
 def abs_cos_theta_star(eta_a: Any, eta_b: Any) -> Any:
@@ -75,4 +66,4 @@ def abs_cos_theta_star(eta_a: Any, eta_b: Any) -> Any:
     >>> print(round(abs_cos_theta_star(0.2, 1.2), 6))
     0.462117
     """
-    return elementwise(_abs_loop, eta_a, eta_b)
+    return elementwise(abs_cos_theta_star_kernel, eta_a, eta_b)

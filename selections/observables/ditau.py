@@ -7,14 +7,11 @@ momenta then fix the neutrinos' share: ``pT(neutrinos of tau i) = xi_i pT(lepton
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import elementwise
-from massgap.selections.observables.invariant_mass import invariant_mass_squared_kernel
-
-if TYPE_CHECKING:
-    from massgap.arrays.elementwise import Floats
+from massgap.arrays.momentum_formulas import invariant_mass_squared_kernel
 
 __all__ = ["DitauFromMet", "DitauMass", "ditau_from_met", "ditau_mass", "ditau_mass_squared"]
 
@@ -70,61 +67,31 @@ def neutrino_shares_kernel(
 
 
 @compiled
-def _jet_loop(
-    pt1: Floats,
-    eta1: Floats,
-    phi1: Floats,
-    m1: Floats,
-    pt2: Floats,
-    eta2: Floats,
-    phi2: Floats,
-    m2: Floats,
-    pt_jet: Floats,
-    phi_jet: Floats,
-    squared: Floats,
-    signed: Floats,
-) -> None:
-    for i in range(squared.size):
-        m2_ll = invariant_mass_squared_kernel(
-            pt1[i], eta1[i], phi1[i], m1[i], pt2[i], eta2[i], phi2[i], m2[i]
-        )
-        squared[i] = ditau_mass_squared_kernel(m2_ll, pt1[i], phi1[i], pt2[i], phi2[i], pt_jet[i], phi_jet[i])
-        signed[i] = signed_sqrt_kernel(squared[i])
+def ditau_from_jet_kernel(
+    pt1: float, eta1: float, phi1: float, m1: float, pt2: float, eta2: float, phi2: float, m2: float,
+    pt_jet: float, phi_jet: float,
+) -> tuple[float, float]:  # fmt: skip
+    """Squared mass and its signed root, from (pt, eta, phi, mass) of the leptons and the jet."""
+    m2_ll = invariant_mass_squared_kernel(pt1, eta1, phi1, m1, pt2, eta2, phi2, m2)
+    squared = ditau_mass_squared_kernel(m2_ll, pt1, phi1, pt2, phi2, pt_jet, phi_jet)
+    return squared, signed_sqrt_kernel(squared)
 
 
 @compiled
-def _met_loop(
-    pt1: Floats,
-    eta1: Floats,
-    phi1: Floats,
-    m1: Floats,
-    pt2: Floats,
-    eta2: Floats,
-    phi2: Floats,
-    m2: Floats,
-    met: Floats,
-    phi_met: Floats,
-    squared: Floats,
-    signed: Floats,
-    xi1: Floats,
-    xi2: Floats,
-    x1: Floats,
-    x2: Floats,
-    physical: Floats,
-) -> None:
-    for i in range(squared.size):
-        m2_ll = invariant_mass_squared_kernel(
-            pt1[i], eta1[i], phi1[i], m1[i], pt2[i], eta2[i], phi2[i], m2[i]
-        )
-        xi1[i], xi2[i] = neutrino_shares_kernel(pt1[i], phi1[i], pt2[i], phi2[i], met[i], phi_met[i])
-        squared[i] = m2_ll * (1.0 + xi1[i]) * (1.0 + xi2[i])
-        signed[i] = signed_sqrt_kernel(squared[i])
-        x1[i] = 1.0 / (1.0 + xi1[i]) if xi1[i] != -1.0 else math.nan
-        x2[i] = 1.0 / (1.0 + xi2[i]) if xi2[i] != -1.0 else math.nan
-        if math.isnan(xi1[i]):
-            physical[i] = math.nan
-        else:
-            physical[i] = 1.0 if xi1[i] > 0.0 and xi2[i] > 0.0 else 0.0
+def ditau_from_met_kernel(
+    pt1: float, eta1: float, phi1: float, m1: float, pt2: float, eta2: float, phi2: float, m2: float,
+    met: float, phi_met: float,
+) -> tuple[float, float, float, float, float, float, float]:  # fmt: skip
+    """Squared mass, its signed root, xi1, xi2, x1, x2, and 1 where both neutrino systems are physical."""
+    m2_ll = invariant_mass_squared_kernel(pt1, eta1, phi1, m1, pt2, eta2, phi2, m2)
+    xi1, xi2 = neutrino_shares_kernel(pt1, phi1, pt2, phi2, met, phi_met)
+    squared = m2_ll * (1.0 + xi1) * (1.0 + xi2)
+    x1 = 1.0 / (1.0 + xi1) if xi1 != -1.0 else math.nan
+    x2 = 1.0 / (1.0 + xi2) if xi2 != -1.0 else math.nan
+    physical = math.nan
+    if not math.isnan(xi1):
+        physical = 1.0 if xi1 > 0.0 and xi2 > 0.0 else 0.0
+    return squared, signed_sqrt_kernel(squared), xi1, xi2, x1, x2, physical
 
 
 def ditau_mass_squared(
@@ -170,7 +137,9 @@ def ditau_mass_squared(
     10000.0 100.0
     """
     return DitauMass(
-        *elementwise(_jet_loop, pt1, eta1, phi1, m1, pt2, eta2, phi2, m2, pt_jet, phi_jet, outputs=2)
+        *elementwise(
+            ditau_from_jet_kernel, pt1, eta1, phi1, m1, pt2, eta2, phi2, m2, pt_jet, phi_jet, outputs=2
+        )
     )
 
 
@@ -239,5 +208,5 @@ def ditau_from_met(
     0.5 1.0 0.5 1.0
     """
     return DitauFromMet(
-        *elementwise(_met_loop, pt1, eta1, phi1, m1, pt2, eta2, phi2, m2, met, phi_met, outputs=7)
+        *elementwise(ditau_from_met_kernel, pt1, eta1, phi1, m1, pt2, eta2, phi2, m2, met, phi_met, outputs=7)
     )

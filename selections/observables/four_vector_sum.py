@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import elementwise
-from massgap.selections.observables.invariant_mass import invariant_mass_kernel
-
-if TYPE_CHECKING:
-    from massgap.arrays.elementwise import Floats
+from massgap.arrays.momentum_formulas import (
+    invariant_mass_kernel,
+    pt_eta_phi_kernel,
+    pz_kernel,
+    sum_kernel,
+)
 
 __all__ = ["FourVector", "four_vector_sum"]
 
@@ -33,45 +35,12 @@ def four_vector_sum_kernel(
     pt1: float, eta1: float, phi1: float, m1: float, pt2: float, eta2: float, phi2: float, m2: float
 ) -> tuple[float, float, float, float, float, float, float, float]:
     """pt, eta, phi, mass, px, py, pz, E of the sum."""
-    px = pt1 * math.cos(phi1) + pt2 * math.cos(phi2)
-    py = pt1 * math.sin(phi1) + pt2 * math.sin(phi2)
-    pz1 = pt1 * math.sinh(eta1) if pt1 != 0.0 else 0.0
-    pz2 = pt2 * math.sinh(eta2) if pt2 != 0.0 else 0.0
-    pz = pz1 + pz2
+    px, py, pz = sum_kernel(pt1, eta1, phi1, pt2, eta2, phi2)
+    pz1, pz2 = pz_kernel(pt1, eta1), pz_kernel(pt2, eta2)
     energy = math.hypot(math.hypot(pt1, pz1), max(m1, 0.0)) + math.hypot(math.hypot(pt2, pz2), max(m2, 0.0))
-    pt = math.hypot(px, py)
-    eta, phi = math.nan, math.nan
-    if pt != 0.0:
-        eta, phi = math.asinh(pz / pt), math.atan2(py, px)
-        if phi == -math.pi:
-            phi = math.pi
+    pt, eta, phi = pt_eta_phi_kernel(px, py, pz)
     mass = invariant_mass_kernel(pt1, eta1, phi1, m1, pt2, eta2, phi2, m2)
     return pt, eta, phi, mass, px, py, pz, energy
-
-
-@compiled
-def _loop(
-    pt1: Floats,
-    eta1: Floats,
-    phi1: Floats,
-    m1: Floats,
-    pt2: Floats,
-    eta2: Floats,
-    phi2: Floats,
-    m2: Floats,
-    pt: Floats,
-    eta: Floats,
-    phi: Floats,
-    mass: Floats,
-    px: Floats,
-    py: Floats,
-    pz: Floats,
-    energy: Floats,
-) -> None:
-    for i in range(pt.size):
-        pt[i], eta[i], phi[i], mass[i], px[i], py[i], pz[i], energy[i] = four_vector_sum_kernel(
-            pt1[i], eta1[i], phi1[i], m1[i], pt2[i], eta2[i], phi2[i], m2[i]
-        )
 
 
 def four_vector_sum(
@@ -97,4 +66,6 @@ def four_vector_sum(
     >>> print(round(pair.pt, 9), round(pair.mass, 9), round(pair.energy, 9))
     50.0 48.989794856 70.0
     """
-    return FourVector(*elementwise(_loop, pt1, eta1, phi1, m1, pt2, eta2, phi2, m2, outputs=8))
+    return FourVector(
+        *elementwise(four_vector_sum_kernel, pt1, eta1, phi1, m1, pt2, eta2, phi2, m2, outputs=8)
+    )

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import elementwise
-from massgap.selections.observables.invariant_mass import energy_excess_kernel
-
-if TYPE_CHECKING:
-    from massgap.arrays.elementwise import Floats
+from massgap.arrays.momentum_formulas import energy_excess_kernel
 
 __all__ = ["mct"]
 
@@ -22,12 +19,6 @@ def mct_kernel(pt1: float, phi1: float, m1: float, pt2: float, phi2: float, m2: 
     # 1 + cos(delta phi) = 2 cos^2(delta phi / 2)
     angular = 2.0 * math.cos(0.5 * (phi1 - phi2)) ** 2
     return math.sqrt(m1 * m1 + m2 * m2 + 2.0 * (energy_excess_kernel(pt1, m1, pt2, m2) + pt1 * pt2 * angular))
-
-
-@compiled
-def _loop(pt1: Floats, phi1: Floats, m1: Floats, pt2: Floats, phi2: Floats, m2: Floats, out: Floats) -> None:
-    for i in range(out.size):
-        out[i] = mct_kernel(pt1[i], phi1[i], m1[i], pt2[i], phi2[i], m2[i])
 
 
 def mct(pt1: Any, phi1: Any, m1: Any, pt2: Any, phi2: Any, m2: Any) -> Any:
@@ -53,4 +44,4 @@ def mct(pt1: Any, phi1: Any, m1: Any, pt2: Any, phi2: Any, m2: Any) -> Any:
     >>> print(round(mct(50.0, 0.2, 0.0, 30.0, 1.2, 0.0), 6))
     67.977253
     """
-    return elementwise(_loop, pt1, phi1, m1, pt2, phi2, m2)
+    return elementwise(mct_kernel, pt1, phi1, m1, pt2, phi2, m2)

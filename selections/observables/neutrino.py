@@ -14,14 +14,12 @@ taken before anything is squared, so that nothing cancels but what cancels in th
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import elementwise
+from massgap.arrays.momentum_formulas import pz_kernel
 from massgap.physical_constants import W_MASS_2018
-
-if TYPE_CHECKING:
-    from massgap.arrays.elementwise import Floats
 
 __all__ = ["NeutrinoPz", "neutrino_pz"]
 
@@ -85,33 +83,15 @@ def neutrino_pz_kernel(
 
 
 @compiled
-def _loop(
-    pt: Floats,
-    eta: Floats,
-    phi: Floats,
-    m: Floats,
-    met: Floats,
-    phi_met: Floats,
-    m_w: Floats,
-    pz1: Floats,
-    pz2: Floats,
-    pz_real: Floats,
-    discriminant: Floats,
-    is_complex: Floats,
-    scale: Floats,
-    pz_scaled: Floats,
-) -> None:
-    for i in range(pt.size):
-        # Without transverse momentum there is no direction: the lepton is at rest, whatever eta says.
-        pz = pt[i] * math.sinh(eta[i]) if pt[i] != 0.0 else 0.0
-        mex, mey = 0.0, 0.0
-        if met[i] != 0.0:
-            mex, mey = met[i] * math.cos(phi_met[i]), met[i] * math.sin(phi_met[i])
-        pz1[i], pz2[i], pz_real[i], discriminant[i], is_complex[i], scale[i], pz_scaled[i] = (
-            neutrino_pz_kernel(
-                pt[i] * math.cos(phi[i]), pt[i] * math.sin(phi[i]), pz, max(m[i], 0.0), mex, mey, m_w[i]
-            )
-        )
+def of_lepton_kernel(
+    pt: float, eta: float, phi: float, m: float, met: float, phi_met: float, m_w: float
+) -> tuple[float, float, float, float, float, float, float]:
+    """The same from (pt, eta, phi, mass) of the lepton, and MET with its azimuth."""
+    mex, mey = 0.0, 0.0
+    if met != 0.0:
+        mex, mey = met * math.cos(phi_met), met * math.sin(phi_met)
+    px, py, pz = pt * math.cos(phi), pt * math.sin(phi), pz_kernel(pt, eta)
+    return neutrino_pz_kernel(px, py, pz, max(m, 0.0), mex, mey, m_w)
 
 
 def neutrino_pz(
@@ -156,4 +136,4 @@ def neutrino_pz(
     >>> print(roots.is_complex, round(roots.scale, 4), roots.pz1 == roots.pz_real)
     1.0 0.2693 True
     """
-    return NeutrinoPz(*elementwise(_loop, pt, eta, phi, mass, met, phi_met, m_w, outputs=7))
+    return NeutrinoPz(*elementwise(of_lepton_kernel, pt, eta, phi, mass, met, phi_met, m_w, outputs=7))

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import elementwise
-
-if TYPE_CHECKING:
-    from massgap.arrays.elementwise import Floats
 
 __all__ = ["over_met", "ratio_mt2"]
 
@@ -24,18 +21,6 @@ def over_met_kernel(value: float, met: float) -> float:
 def ratio_mt2_kernel(mt2_trial: float, mt2_0: float, trial_mass: float) -> float:
     """(MT2(trial) - trial) / MT2(0), NaN for MT2(0) = 0."""
     return (mt2_trial - trial_mass) / mt2_0 if mt2_0 != 0.0 else math.nan
-
-
-@compiled
-def _over_met_loop(value: Floats, met: Floats, out: Floats) -> None:
-    for i in range(out.size):
-        out[i] = over_met_kernel(value[i], met[i])
-
-
-@compiled
-def _ratio_mt2_loop(mt2_trial: Floats, mt2_0: Floats, trial_mass: Floats, out: Floats) -> None:
-    for i in range(out.size):
-        out[i] = ratio_mt2_kernel(mt2_trial[i], mt2_0[i], trial_mass[i])
 
 
 def over_met(value: Any, met: Any) -> Any:
@@ -56,7 +41,7 @@ def over_met(value: Any, met: Any) -> Any:
     >>> print(over_met(60.0, 120.0), over_met(60.0, 0.0))
     0.5 nan
     """
-    return elementwise(_over_met_loop, value, met)
+    return elementwise(over_met_kernel, value, met)
 
 
 def ratio_mt2(mt2_100: Any, mt2_0: Any, trial_mass: Any = 100.0) -> Any:
@@ -79,4 +64,4 @@ def ratio_mt2(mt2_100: Any, mt2_0: Any, trial_mass: Any = 100.0) -> Any:
     >>> print(ratio_mt2(125.0, 50.0), ratio_mt2(125.0, 0.0))
     0.5 nan
     """
-    return elementwise(_ratio_mt2_loop, mt2_100, mt2_0, trial_mass)
+    return elementwise(ratio_mt2_kernel, mt2_100, mt2_0, trial_mass)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import elementwise
 from massgap.arrays.errors import SelectionError
-
-if TYPE_CHECKING:
-    from massgap.arrays.elementwise import Floats
 
 __all__ = ["effective_mass", "ht", "scalar_sum", "st"]
 
@@ -20,12 +17,6 @@ __all__ = ["effective_mass", "ht", "scalar_sum", "st"]
 def effective_mass_kernel(met: float, ht: float) -> float:
     """MET + HT."""
     return met + ht
-
-
-@compiled
-def _effective_mass_loop(met: Floats, ht: Floats, out: Floats) -> None:
-    for i in range(out.size):
-        out[i] = effective_mass_kernel(met[i], ht[i])
 
 
 def scalar_sum(pt: Any) -> Any:
@@ -135,4 +126,4 @@ def effective_mass(met: Any, ht: Any) -> Any:
     >>> print(effective_mass(130.0, 150.0))
     280.0
     """
-    return elementwise(_effective_mass_loop, met, ht)
+    return elementwise(effective_mass_kernel, met, ht)

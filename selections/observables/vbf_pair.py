@@ -13,8 +13,7 @@ import numpy as np
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.flat import as_flat
-from massgap.selections.observables.angles import delta_r_kernel
-from massgap.selections.observables.invariant_mass import invariant_mass_squared_kernel
+from massgap.arrays.momentum_formulas import delta_r_kernel, invariant_mass_squared_kernel
 from massgap.selections.observables.z_candidate import pair_pt_kernel
 
 if TYPE_CHECKING:

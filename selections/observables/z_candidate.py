@@ -9,8 +9,8 @@ import numpy as np
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.flat import as_flat
+from massgap.arrays.momentum_formulas import invariant_mass_kernel
 from massgap.physical_constants import Z_MASS
-from massgap.selections.observables.invariant_mass import invariant_mass_kernel
 
 if TYPE_CHECKING:
     from massgap.arrays.elementwise import Floats

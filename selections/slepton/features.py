@@ -9,10 +9,10 @@ import numpy as np
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.errors import SelectionError
+from massgap.arrays.momentum_formulas import invariant_mass_squared_kernel
 from massgap.selections.observables.angles import abs_delta_phi_kernel, tanh_abs_delta_eta_kernel
 from massgap.selections.observables.cos_theta_star import cos_theta_star_kernel
 from massgap.selections.observables.ditau import ditau_mass_squared_kernel, signed_sqrt_kernel
-from massgap.selections.observables.invariant_mass import invariant_mass_squared_kernel
 from massgap.selections.observables.mt2.mt2 import mt2_pair_block
 from massgap.selections.observables.ratios import over_met_kernel, ratio_mt2_kernel
 from massgap.selections.observables.transverse_sums import effective_mass_kernel

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import elementwise
 from massgap.physical_constants import Z_MASS
-
-if TYPE_CHECKING:
-    from massgap.arrays.elementwise import Floats
 
 __all__ = ["CUTFLOW", "VETOES", "JetVetoes", "jet_vetoes"]
 
@@ -63,26 +60,6 @@ def jet_vetoes_kernel(
     )
 
 
-@compiled
-def _vetoes_loop(
-    pt_mu1: Floats,
-    pt_mu2: Floats,
-    pt_j1: Floats,
-    ht: Floats,
-    static25: Floats,
-    a: Floats,
-    b: Floats,
-    c: Floats,
-    d: Floats,
-    e: Floats,
-    f: Floats,
-) -> None:
-    for i in range(ht.size):
-        static25[i], a[i], b[i], c[i], d[i], e[i], f[i] = jet_vetoes_kernel(
-            pt_mu1[i], pt_mu2[i], pt_j1[i], ht[i]
-        )
-
-
 def jet_vetoes(pt_mu1: Any, pt_mu2: Any, pt_j1: Any, ht: Any) -> JetVetoes:
     """The static jet veto and the six dynamic ones of the smuon paper, equation (3).
 
@@ -111,5 +88,5 @@ def jet_vetoes(pt_mu1: Any, pt_mu2: Any, pt_j1: Any, ht: Any) -> JetVetoes:
     [False, True, False, True, True, False, False]
     """
     return JetVetoes(
-        *(kept != 0.0 for kept in elementwise(_vetoes_loop, pt_mu1, pt_mu2, pt_j1, ht, outputs=7))
+        *(kept != 0.0 for kept in elementwise(jet_vetoes_kernel, pt_mu1, pt_mu2, pt_j1, ht, outputs=7))
     )

@@ -15,10 +15,10 @@ import numpy.typing as npt
 from massgap.arrays.compiled import compiled
 from massgap.arrays.errors import SelectionError
 from massgap.arrays.flat import as_flat, one_per_event, same_events
+from massgap.arrays.momentum_formulas import invariant_mass_kernel, wrap_phi_kernel
 from massgap.contracts.description import Feature
 from massgap.selections.objects.leading import leading_two_kernel, object_kernel
-from massgap.selections.observables.angles import abs_delta_phi_kernel, wrap_phi_kernel
-from massgap.selections.observables.invariant_mass import invariant_mass_kernel
+from massgap.selections.observables.angles import abs_delta_phi_kernel
 from massgap.selections.observables.mct import mct_kernel
 from massgap.selections.observables.mt2.mt2 import mt2_kernel
 from massgap.selections.smuon.cuts import CUTFLOW, VETOES, cutflow_kernel, jet_vetoes_kernel

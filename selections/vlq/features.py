@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.flat import as_flat, one_per_event, same_events
+from massgap.arrays.momentum_formulas import delta_r_kernel
 from massgap.contracts.description import Feature
 from massgap.physical_constants import TOP_MASS, W_MASS_2018, Z_MASS
-from massgap.selections.observables.angles import abs_delta_phi_kernel, delta_r_kernel
+from massgap.selections.observables.angles import abs_delta_phi_kernel
 from massgap.selections.observables.neutrino import neutrino_pz_kernel
 from massgap.selections.observables.vector_mass import momentum_kernel, vector_mass_squared_kernel
 from massgap.selections.observables.z_candidate import LEPTON_FIELDS, z_pair_kernel

@@ -8,7 +8,7 @@ import numpy as np
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.flat import FlatObjects
-from massgap.selections.observables.angles import delta_r_kernel
+from massgap.arrays.momentum_formulas import delta_r_kernel
 
 if TYPE_CHECKING:
     from massgap.arrays.elementwise import Floats

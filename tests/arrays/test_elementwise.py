@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
 import awkward as ak
 import numpy as np
 import pytest
 
-from massgap.arrays.elementwise import elementwise
+import massgap
+from massgap.arrays.compiled import compiled
+from massgap.arrays.elementwise import broadcast, elementwise
 from massgap.arrays.errors import SelectionError
 from massgap.selections.observables.angles import delta_phi
 from massgap.selections.observables.invariant_mass import invariant_mass
@@ -44,7 +50,7 @@ def test_strided_and_reversed_input():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int32, np.uint8, bool])
 def test_every_number_type_gives_double_precision(dtype):
-    result = elementwise(halve_loop, np.array([0, 1], dtype=dtype))
+    result = broadcast(halve_loop, np.array([0, 1], dtype=dtype))
     assert result.dtype == np.float64
     np.testing.assert_array_equal(result, [0.0, 0.5])
 
@@ -85,10 +91,10 @@ def test_sliced_and_indexed_awkward_arrays():
 
 
 def test_several_outputs():
-    total, difference = elementwise(sum_and_difference_loop, 3.0, np.array([1.0, 2.0]), outputs=2)
+    total, difference = broadcast(sum_and_difference_loop, 3.0, np.array([1.0, 2.0]), outputs=2)
     np.testing.assert_array_equal(total, [4.0, 5.0])
     np.testing.assert_array_equal(difference, [2.0, 1.0])
-    total, difference = elementwise(sum_and_difference_loop, 3.0, ak.Array([[1.0], []]), outputs=2)
+    total, difference = broadcast(sum_and_difference_loop, 3.0, ak.Array([[1.0], []]), outputs=2)
     assert total.to_list() == [[4.0], []]
     assert difference.to_list() == [[2.0], []]
 
@@ -124,3 +130,47 @@ def test_functions_pickle(function):
 def test_kernels_work_in_a_spawned_worker():
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         assert pool.submit(over_met, 1.0, 4.0).result() == 0.25
+
+
+@compiled
+def weighted_kernel(pair, weight):
+    return weight * (pair[0] - pair[1]), weight
+
+
+def test_kernels_of_tuples_and_several_results():
+    result, weight = elementwise(weighted_kernel, [3.0, 4.0], 1.0, [2.0, 5.0], outputs=2, groups=(2, 1))
+    np.testing.assert_array_equal(result, [4.0, 15.0])
+    np.testing.assert_array_equal(weight, [2.0, 5.0])
+
+
+def test_loops_over_kernels_are_kept_on_disk_and_follow_their_kernel(tmp_path):
+    """Of a kernel in another file, too; and two loops over kernels of one file are not mixed up."""
+    code = (
+        "from massgap.arrays.compiled import compiled\n"
+        "from massgap.arrays.elementwise import elementwise, loop_over\n"
+        "from some_kernels import more, less\n"
+        "print(elementwise(more, 1.0), elementwise(less, 1.0), loop_over(more, 1).stats.cache_hits)\n"
+    )
+    kernels = (
+        "from massgap.arrays.compiled import compiled\n@compiled\ndef more(x):\n    return x + {0}\n"
+        "@compiled\ndef less(x):\n    return x - {0}\n"
+    )
+    (tmp_path / "user.py").write_text(code)
+    root = str(Path(massgap.__file__).resolve().parent.parent)
+    for value, expected in (("1.0", "2.0 0.0"), ("1.0", "2.0 0.0"), ("2.5", "3.5 -1.5")):
+        (tmp_path / "some_kernels.py").write_text(kernels.format(value))
+        done = subprocess.run(
+            [sys.executable, "user.py"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": root},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.split()[:2] == expected.split()
+    assert sorted(path.name.split("-")[0] for path in tmp_path.rglob("*.nbi")) == [
+        "some_kernels.less",
+        "some_kernels.less_loop_1_1",
+        "some_kernels.more",
+        "some_kernels.more_loop_1_1",
+    ]

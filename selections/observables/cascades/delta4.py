@@ -12,7 +12,7 @@ remains is what these numbers themselves are worth: :func:`delta4_noise`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.double_double import (
@@ -34,9 +34,6 @@ from massgap.selections.observables.cascades.scalar_products import (
     length_kernel,
     product_excess_kernel,
 )
-
-if TYPE_CHECKING:
-    from massgap.arrays.elementwise import Floats
 
 __all__ = ["CascadeProducts", "Deltas", "delta4", "deltas"]
 
@@ -274,42 +271,6 @@ def deltas_kernel(
     return delta1[0], delta2[0], delta3[0], delta4, z12[0], z13[0], z23[0], z1[0], z2[0], z3[0]
 
 
-@compiled
-def _delta4_loop(
-    pt1: Floats, eta1: Floats, phi1: Floats, m1: Floats,
-    pt2: Floats, eta2: Floats, phi2: Floats, m2: Floats,
-    pt3: Floats, eta3: Floats, phi3: Floats, m3: Floats,
-    m_x: Floats, m_y: Floats, m_z: Floats, m_chi: Floats, out: Floats,
-) -> None:  # fmt: skip
-    for i in range(out.size):
-        out[i] = delta4_kernel(
-            (pt1[i], eta1[i], phi1[i], m1[i]),
-            (pt2[i], eta2[i], phi2[i], m2[i]),
-            (pt3[i], eta3[i], phi3[i], m3[i]),
-            (m_x[i], m_y[i], m_z[i], m_chi[i]),
-        )
-
-
-@compiled
-def _deltas_loop(
-    pt1: Floats, eta1: Floats, phi1: Floats, m1: Floats,
-    pt2: Floats, eta2: Floats, phi2: Floats, m2: Floats,
-    pt3: Floats, eta3: Floats, phi3: Floats, m3: Floats,
-    m_x: Floats, m_y: Floats, m_z: Floats, m_chi: Floats,
-    delta1: Floats, delta2: Floats, delta3: Floats, delta4: Floats,
-    z12: Floats, z13: Floats, z23: Floats, z14: Floats, z24: Floats, z34: Floats,
-) -> None:  # fmt: skip
-    for i in range(z34.size):
-        (
-            delta1[i], delta2[i], delta3[i], delta4[i], z12[i], z13[i], z23[i], z14[i], z24[i], z34[i],
-        ) = deltas_kernel(
-            (pt1[i], eta1[i], phi1[i], m1[i]),
-            (pt2[i], eta2[i], phi2[i], m2[i]),
-            (pt3[i], eta3[i], phi3[i], m3[i]),
-            (m_x[i], m_y[i], m_z[i], m_chi[i]),
-        )  # fmt: skip
-
-
 def delta4(
     pt1: Any, eta1: Any, phi1: Any, m1: Any,
     pt2: Any, eta2: Any, phi2: Any, m2: Any,
@@ -344,7 +305,7 @@ def delta4(
     2.146231514e+13
     """
     inputs = (pt1, eta1, phi1, m1, pt2, eta2, phi2, m2, pt3, eta3, phi3, m3, m_x, m_y, m_z, m_chi)
-    return elementwise(_delta4_loop, *inputs)
+    return elementwise(delta4_kernel, *inputs, groups=(4, 4, 4, 4))
 
 
 def deltas(
@@ -379,5 +340,5 @@ def deltas(
     90000.0 9450.0
     """
     inputs = (pt1, eta1, phi1, m1, pt2, eta2, phi2, m2, pt3, eta3, phi3, m3, m_x, m_y, m_z, m_chi)
-    results = elementwise(_deltas_loop, *inputs, outputs=10)
+    results = elementwise(deltas_kernel, *inputs, outputs=10, groups=(4, 4, 4, 4))
     return Deltas(*results[:4]), CascadeProducts(*results[4:])

@@ -3,15 +3,12 @@ r"""What a Delta_4 is worth: its change when the numbers that it is computed fro
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import elementwise
 from massgap.selections.observables.cascades.delta4 import excesses_kernel
 from massgap.selections.observables.cascades.scalar_products import UNIT_ROUNDOFF, length_kernel
-
-if TYPE_CHECKING:
-    from massgap.arrays.elementwise import Floats
 
 __all__ = ["delta4_noise"]
 
@@ -40,8 +37,9 @@ def delta4_noise_kernel(
     p2: tuple[float, float, float, float],
     p3: tuple[float, float, float, float],
     spectrum: tuple[float, float, float, float],
+    relative: float,
 ) -> float:
-    """Quadratic sum of x dDelta_4/dx over the sixteen inputs x."""
+    """Quadratic sum of x dDelta_4/dx over the sixteen inputs x, times their relative uncertainty."""
     m1, m2, m3 = max(p1[3], 0.0), max(p2[3], 0.0), max(p3[3], 0.0)
     l1, l2, l3 = length_kernel(p1[0], p1[1]), length_kernel(p2[0], p2[1]), length_kernel(p3[0], p3[1])
     v1 = (p1[0], p1[1], p1[2], m1, l1, math.hypot(l1, m1))
@@ -79,23 +77,7 @@ def delta4_noise_kernel(
             total += (by_ij * first[n] + by_ik * second[n]) ** 2
         by_mass = by_ij * first[3] + by_ik * second[3] + i[3] ** 2 * (2.0 * by_ii - by_z)
         total += by_mass * by_mass
-    return math.sqrt(total)
-
-
-@compiled
-def _loop(
-    pt1: Floats, eta1: Floats, phi1: Floats, m1: Floats,
-    pt2: Floats, eta2: Floats, phi2: Floats, m2: Floats,
-    pt3: Floats, eta3: Floats, phi3: Floats, m3: Floats,
-    m_x: Floats, m_y: Floats, m_z: Floats, m_chi: Floats, relative: Floats, out: Floats,
-) -> None:  # fmt: skip
-    for i in range(out.size):
-        out[i] = relative[i] * delta4_noise_kernel(
-            (pt1[i], eta1[i], phi1[i], m1[i]),
-            (pt2[i], eta2[i], phi2[i], m2[i]),
-            (pt3[i], eta3[i], phi3[i], m3[i]),
-            (m_x[i], m_y[i], m_z[i], m_chi[i]),
-        )
+    return relative * math.sqrt(total)
 
 
 def delta4_noise(
@@ -132,4 +114,4 @@ def delta4_noise(
     3.12e+07 GeV^8
     """
     inputs = (pt1, eta1, phi1, m1, pt2, eta2, phi2, m2, pt3, eta3, phi3, m3, m_x, m_y, m_z, m_chi)
-    return elementwise(_loop, *inputs, relative)
+    return elementwise(delta4_noise_kernel, *inputs, relative, groups=(4, 4, 4, 4, 1))

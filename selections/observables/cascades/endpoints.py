@@ -6,13 +6,10 @@ Source: the cascade-decays paper, eqs. (2.2) to (2.5).
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import elementwise
-
-if TYPE_CHECKING:
-    from massgap.arrays.elementwise import Floats
 
 __all__ = ["Endpoints", "endpoints"]
 
@@ -57,22 +54,6 @@ def endpoints_kernel(
     return xy * (yz / m_y), yz * (zc / m_z), xy * (zc / m_z), m123, region
 
 
-@compiled
-def _loop(
-    m_x: Floats,
-    m_y: Floats,
-    m_z: Floats,
-    m_chi: Floats,
-    m12: Floats,
-    m23: Floats,
-    m13: Floats,
-    m123: Floats,
-    region: Floats,
-) -> None:
-    for i in range(region.size):
-        m12[i], m23[i], m13[i], m123[i], region[i] = endpoints_kernel(m_x[i], m_y[i], m_z[i], m_chi[i])
-
-
 def endpoints(m_x: Any, m_y: Any, m_z: Any, m_chi: Any) -> Endpoints:
     r"""Kinematic edges of a chain of three two-body decays (cascade-decays paper, eqs. 2.2 to 2.5).
 
@@ -114,4 +95,4 @@ def endpoints(m_x: Any, m_y: Any, m_z: Any, m_chi: Any) -> Endpoints:
     >>> print(*(round(float(edge), 4) for edge in endpoints(390.0, 360.0, 330.0, 300.0)))
     59.9479 59.938 62.4897 90.0 4.0
     """
-    return Endpoints(*elementwise(_loop, m_x, m_y, m_z, m_chi, outputs=5))
+    return Endpoints(*elementwise(endpoints_kernel, m_x, m_y, m_z, m_chi, outputs=5))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.arrays.compiled import compiled, compiled_inline
-from massgap.arrays.elementwise import elementwise
+from massgap.arrays.elementwise import broadcast
 from massgap.arrays.errors import SelectionError
 from massgap.selections.observables.mt2.massive import (
     MASSIVE_ROWS,
@@ -413,7 +413,7 @@ def mt2(
         result = np.empty(momenta[0].size)
         loop(*momenta, *varying, result)
     else:
-        result = elementwise(loop, *momenta, *varying)
+        result = broadcast(loop, *momenta, *varying)
     if out is None:
         return result
     if np.shape(out) != np.shape(result):
