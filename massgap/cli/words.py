@@ -93,7 +93,7 @@ def preflight_lines(result: Any, width: int | None = None) -> list[str]:
     Parameters
     ----------
     result
-        A :class:`massgap.runner.preflight.compare.Preflight`.
+        A :class:`massgap.runner.preflight.answers.Preflight`.
     width
         Columns; by default those of the terminal.
     """

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from massgap.runner.preflight.compare import Preflight
+    from massgap.runner.preflight.answers import Preflight
     from massgap.runner.result import RunResult
 
 __all__ = ["preflight", "processor_of", "run"]
@@ -131,7 +131,7 @@ def preflight(
 
     Returns
     -------
-    massgap.runner.preflight.compare.Preflight
+    massgap.runner.preflight.answers.Preflight
         ``ok`` says whether the run can begin.
 
     Raises

@@ -85,6 +85,11 @@ class Analysis(ProcessorABC):
     """How figures show its processes."""
     luminosity: ClassVar[float | None] = None
     """fb-1 of figures and fits where nobody says another one."""
+    chunk_events: ClassVar[tuple[int, int]] = (100_000, 500_000)
+    """Smallest and largest number of events in a chunk where none is asked for: less for one that reads much per event."""
+    event_memory: ClassVar[int] = 350
+    """Bytes of memory that a worker needs per event of a chunk, about: what preflight judges workers by.  Measured 216 for two
+    muons, one jet and 27 observables, 310 with variations and feature tables."""
 
     def __init__(
         self,

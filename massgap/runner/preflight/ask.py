@@ -22,7 +22,10 @@ from typing import TYPE_CHECKING, Any
 from massgap.runner.errors import RunnerError, short
 from massgap.runner.planning import files_of
 from massgap.runner.preflight import probe
-from massgap.runner.preflight.compare import Answer, Here, Preflight, assign_files, compare, model_request
+from massgap.runner.preflight.answers import EVENT_MEMORY, Answer, Here, Preflight
+from massgap.runner.preflight.compare import compare
+from massgap.runner.preflight.files import assign_files
+from massgap.runner.preflight.software import model_request
 from massgap.runner.preflight.versions import DISTRIBUTED, LIBRARIES, MODULES
 
 if TYPE_CHECKING:
@@ -91,6 +94,7 @@ def preflight(
         files=files,
         exists=[None if "://" in path else Path(path).exists() for _, path, _ in files],
         chunksize=chunksize,
+        event_memory=int(getattr(processor, "event_memory", EVENT_MEMORY)),
         wanted=workers,
         cluster=cluster,
     )

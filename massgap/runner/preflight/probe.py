@@ -68,7 +68,7 @@ def try_out(request: dict[str, Any]) -> dict[str, Any]:
     ----------
     request : dict
         ``processor``: a pickle that the driver has just made, in base 64, or None; ``model``: rows for the model, see
-        :func:`massgap.runner.preflight.compare.model_request`; ``files``: list of dataset, path and tree; ``here``: key of
+        :func:`massgap.runner.preflight.software.model_request`; ``files``: list of dataset, path and tree; ``here``: key of
         a worker -> numbers of its files; ``entries``: events to read of each file; ``metadata``: dataset -> metadata.
 
     Returns

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 
 from massgap.cli.words import preflight_lines
-from massgap.runner.preflight import compare as preflight
 from massgap.runner.preflight import probe
-from massgap.runner.preflight.ask import look_request
-from massgap.runner.preflight.compare import (
+from massgap.runner.preflight.answers import (
     FAILED,
     OK,
     WARNING,
     Answer,
     Here,
     Preflight,
-    assign_files,
-    compare,
 )
+from massgap.runner.preflight.ask import look_request
+from massgap.runner.preflight.compare import compare
+from massgap.runner.preflight.files import assign_files
+from massgap.runner.preflight.software import model_request
 
 GOOD_FILE = {"file": 0, "error": None, "entries": 900, "read": 200, "format": "NanoAOD", "seconds": 0.1}
 
@@ -374,6 +374,6 @@ def test_rows_of_the_model_are_the_same_each_time() -> None:
         def score_all_folds(self, x):
             return x[:, :2]
 
-    (first, scores), (second, _) = preflight.model_request(Scorer()), preflight.model_request(Scorer())
+    (first, scores), (second, _) = model_request(Scorer()), model_request(Scorer())
     assert first == second
     assert np.isnan(scores).any()
