@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from massgap.studies.study import FitStep, GenerateStep, ReportStep, RunStep, Study, TrainStep
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from massgap.reports.run.chapters import Chapter
+    from massgap.studies.tables import Compared
+
 __all__ = ["STUDY"]
+
+
+def _chapters() -> tuple[Chapter, ...]:
+    from massgap.studies.slepton.chapters import chapters
+
+    return chapters()
+
+
+def _validate(folder: Path) -> list[Compared]:
+    from massgap.studies.slepton.validation import validate
+
+    return validate(folder)
+
 
 STUDY = Study(
     "slepton",
@@ -32,4 +53,6 @@ STUDY = Study(
         FitStep("scored/fit", "scored", words="fit the score"),
         ReportStep("report.html", "scored", "model", "scored/fit", words="write the report"),
     ),
+    chapters=_chapters,
+    validate=_validate,
 )
