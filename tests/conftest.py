@@ -38,7 +38,9 @@ _register("paper_pool", HERE / "condor" / "paper_pool.py")
 _register("standin", HERE / "condor" / "standin" / "__init__.py")
 _register("reportfolders", HERE / "reports" / "reportfolders.py")
 _register("runs", HERE / "runs.py")
+_register("slepton_events", HERE / "processors" / "slepton_events.py")
 _register("slepton_reference", HERE / "processors" / "slepton_reference.py")
+_register("slepton_forms", HERE / "processors" / "slepton_forms.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -155,7 +155,7 @@ class Flow:
         if name in self._regions:
             msg = f"the region {name!r} was set before"
             raise ProcessorError(msg)
-        mask = self._mask(f"region {name!r}", mask)
+        mask = self._own_mask(f"region {name!r}", mask)
         self._regions[name] = mask & self.passes(region.within) if region.within else mask
 
     def passes(self, name: str) -> Bools:
@@ -208,7 +208,7 @@ class Flow:
         ProcessorError
             If there is no such histogram, or an array has not one value per event.
         """
-        keep = None if mask is None else self._mask(f"histogram {name!r}", mask)
+        keep = None if mask is None else self._own_mask(f"histogram {name!r}", mask)
         self._fills.add(name, self._places(name, values, keep, fold), keep)
 
     def _places(
@@ -345,3 +345,7 @@ class Flow:
             msg = f"{what}: the mask has shape {mask.shape}, but there are {len(self)} events"
             raise ProcessorError(msg)
         return mask
+
+    def _own_mask(self, what: str, mask: Any) -> Bools:
+        """A copy: the mask is used when the pass ends, and may be changed in place until then."""
+        return self._mask(what, mask).copy()

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import uproot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MUON_MASS, ELECTRON_MASS = 0.1056583755, 0.00051099895
 MT2_FEATURES = ("mt2_0", "mt2_100", "ratio_mt2")
@@ -174,43 +177,54 @@ def scaled(event: dict[str, Any], factor: float) -> dict[str, Any]:
     return {**event, "jets": jets, "met": (math.hypot(px, py), math.atan2(py, px))}
 
 
-def select(events: list[dict[str, Any]], *, tau_veto: bool = True) -> Selected:
+def select(
+    events: list[dict[str, Any]],
+    *,
+    without: Sequence[str] = (),
+    muon_pt: float = 10.0,
+    jet_pt: float = 20.0,
+    hard_jet_pt: float = 30.0,
+    topology_met: float = 30.0,
+) -> Selected:
     """The topology of the paper, with the thresholds of the authors' card, and the three pre-cuts."""
     out = Selected()
     for e in events:
         w = e["weight"]
         out.reach("all events", w)
 
-        def leptons(xs: list[dict[str, Any]], isolation: float) -> list[dict[str, Any]]:
+        def leptons(xs: list[dict[str, Any]], pt: float, isolation: float) -> list[dict[str, Any]]:
             return [
-                x for x in xs if x["pt"] > 10 and abs(x["eta"]) < 2.5 and x["iso"] < isolation and x["id"]
+                x for x in xs if x["pt"] > pt and abs(x["eta"]) < 2.5 and x["iso"] < isolation and x["id"]
             ]
 
-        muons = _by_pt(leptons(e["muons"], 0.25))
+        muons = _by_pt(leptons(e["muons"], muon_pt, 0.25))
         if len(muons) != 2 or muons[0]["charge"] + muons[1]["charge"] != 0:
             continue
         out.reach("two opposite-sign muons", w)
-        electrons = leptons(e["electrons"], 0.15)
-        if electrons:
-            continue
-        out.reach("no electron", w)
-        jets = [j for j in e["jets"] if j["pt"] > 20 and abs(j["eta"]) < 4.5 and j["id"]]
-        jets = _by_pt([j for j in jets if not _near(j, muons)])
-        hard = [j for j in jets if j["pt"] > 30]
+        electrons = leptons(e["electrons"], 10, 0.15)
+        if "no_electron" not in without:
+            if electrons:
+                continue
+            out.reach("no electron", w)
+        jets = [j for j in e["jets"] if j["pt"] > jet_pt and abs(j["eta"]) < 4.5 and j["id"]]
+        jets = _by_pt([j for j in jets if not _near(j, muons + electrons)])
+        hard = [j for j in jets if j["pt"] > hard_jet_pt]
         if len(hard) != 1 or not abs(hard[0]["eta"]) < 2.5:
             continue
         out.reach("exactly one hard jet", w)
-        if any(j["b"] for j in jets if abs(j["eta"]) < 2.5):
-            continue
-        out.reach("no b jet", w)
-        if tau_veto:
+        if "no_b_jet" not in without:
+            if any(j["b"] for j in jets if abs(j["eta"]) < 2.5):
+                continue
+            out.reach("no b jet", w)
+        if "no_tau" not in without:
             taus = [t for t in e["taus"] if t["pt"] > 20 and abs(t["eta"]) < 2.5 and t["id"]]
             if any(not _near(t, muons) for t in taus):
                 continue
             out.reach("no hadronic tau", w)
-        if not e["met"][0] > 30:
-            continue
-        out.reach("MET > 30", w)
+        if "met_30" not in without:
+            if not e["met"][0] > topology_met:
+                continue
+            out.reach(f"MET > {topology_met:g}", w)
         row = observables(muons[0], muons[1], jets[0], e["met"], math.fsum(j["pt"] for j in jets))
         cuts = {
             "z_window": row["m_ll"] < 81 or row["m_ll"] > 101,

@@ -11,18 +11,24 @@ import pytest
 
 from massgap.contracts.errors import FilesetError
 from massgap.contracts.normalisation import normalisation
+from massgap.contracts.description import Region
+from massgap.processors.base.axes import Regular
+from massgap.processors.base.chunk_pass import ChunkPass
 from massgap.processors.base.flow import Flow
 from massgap.processors.base.histograms import HistogramSpec, Layout
 from massgap.processors.base.sums import HistogramSums
 from massgap.processors.base.tally import DatasetTally, Tally
 from massgap.processors.errors import ProcessorError
 
+REGIONS = {name: Region(name, channel="mumu1j") for name in ("topology", "precuts")}
 LAYOUT = Layout(
     (
-        HistogramSpec("x", "x", "x", 4, 0.0, 1.0, ("topology", "precuts"), "selection"),
-        HistogramSpec("y", "y", "y", 3, 0.0, 3.0),
-    )
+        HistogramSpec("x", Regular(4, 0.0, 1.0, name="x")),
+        HistogramSpec("y", Regular(3, 0.0, 3.0, name="y"), regions=("topology",)),
+    ),
+    tuple(REGIONS),
 )
+CHANNELS = ("mumu1j",)
 
 
 class Events:
@@ -45,18 +51,20 @@ def make(
     sums = HistogramSums(tuple(variations), LAYOUT.size)
     part = DatasetTally({"dataset": dataset, **metadata}, (), histograms=sums)
     part.total.fill(w)
-    flow = Flow(part, LAYOUT, {v: w * (1 + i) for i, v in enumerate(variations)}, source=source)
+    chunk = ChunkPass(part, LAYOUT, REGIONS, source=source, keep_rows=rows)
+    flow = Flow(chunk, {v: w * (1 + i) for i, v in enumerate(variations)}, "mumu1j")
     flow.count("all")
     if cut:
         flow.keep(Events(len(x)), "x > 0", x > 0)
         x = x[x > 0]
-    flow.fill("x", x, classes=0)
-    flow.fill("x", x, mask=x > 0.5, classes=1)
+    flow.region("precuts", x > 0.5)
+    flow.fill("x", x)
     flow.fill("y", 3 * x)
     if rows:
         flow.write_rows({"x": x})
     flow.finish()
-    tally = Tally(LAYOUT, "mumu1j")
+    chunk.finish_rows()
+    tally = Tally(LAYOUT, CHANNELS)
     tally.datasets[dataset] = part
     return tally
 
@@ -66,7 +74,7 @@ def test_sum_is_the_same_for_any_order() -> None:
     parts = [make(rng.normal(size=50), rng.normal(1, 2, 50), source=("f", i)) for i in range(4)]
     results = []
     for order in itertools.permutations(range(4)):
-        total = Tally(LAYOUT, "mumu1j")
+        total = Tally(LAYOUT, CHANNELS)
         for i in order:
             total += parts[i]
         results.append(total.result())
@@ -95,9 +103,9 @@ def test_contents_and_flow_bins() -> None:
     x = [0.1, 0.1, 0.6, 1.0, 7.0, -1.0]
     out = make(x, [1, 2, 4, 8, 16, 32]).result()
     h = out["histograms"]["x"]
-    assert h["d", "mumu1j", "topology", "nominal", :].values(flow=True).tolist() == [0, 3, 0, 4, 0, 24]
-    assert h["d", "mumu1j", "precuts", "nominal", :].values(flow=True).tolist() == [0, 0, 0, 4, 0, 24]
-    assert h["d", "mumu1j", "topology", "nominal", :].variances(flow=True).tolist() == [0, 5, 0, 16, 0, 320]
+    assert h["d", "topology", "nominal", :].values(flow=True).tolist() == [0, 3, 0, 4, 0, 24]
+    assert h["d", "precuts", "nominal", :].values(flow=True).tolist() == [0, 0, 0, 4, 0, 24]
+    assert h["d", "topology", "nominal", :].variances(flow=True).tolist() == [0, 5, 0, 16, 0, 320]
     rows = out["cutflow"]["processes"]["d"]
     assert [(r["step"], r["raw"], r["weighted"], r["variance"]) for r in rows] == [
         ("all", 6, 63.0, 1365.0),
@@ -153,9 +161,9 @@ def test_what_does_not_belong_together_is_refused(other) -> None:
 
 def test_other_layouts_are_refused() -> None:
     with pytest.raises(ProcessorError, match="histograms differ"):
-        Tally(LAYOUT, "mumu1j") + Tally(Layout((LAYOUT.specs["y"],)), "mumu1j")
+        Tally(LAYOUT, CHANNELS) + Tally(Layout((LAYOUT.specs["y"],), tuple(REGIONS)), CHANNELS)
     with pytest.raises(ProcessorError, match="histograms differ"):
-        Tally(LAYOUT, "mumu1j") + Tally(LAYOUT, "ee1j")
+        Tally(LAYOUT, CHANNELS) + Tally(LAYOUT, ("ee1j",))
 
 
 @pytest.mark.parametrize("total", [0.0, -5.0, math.nan, math.inf])
@@ -173,9 +181,9 @@ def test_normalisation() -> None:
 
 def test_flow_refuses_a_mask_of_another_length_and_cuts_after_fills() -> None:
     part = DatasetTally({"dataset": "d"}, (), histograms=HistogramSums(("nominal",), LAYOUT.size))
-    flow = Flow(part, LAYOUT, {"nominal": np.ones(3)})
+    flow = Flow(ChunkPass(part, LAYOUT, REGIONS), {"nominal": np.ones(3)}, "mumu1j")
     with pytest.raises(ProcessorError, match=r"step 'a': the mask has shape \(2,\), but there are 3 events"):
         flow.keep(Events(3), "a", [True, False])
     flow.fill("y", np.ones(3))
-    with pytest.raises(ProcessorError, match="cut before filling"):
+    with pytest.raises(ProcessorError, match=r"step 'a': cut before regions, channels and histograms"):
         flow.keep(Events(3), "a", [True] * 3)
