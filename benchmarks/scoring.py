@@ -145,8 +145,15 @@ def _models(n_trees: int) -> tuple[list[Any], bytes]:
         booster = xgb.train(options, data, n_trees)
         booster.set_param({"nthread": 1})
         boosters.append(booster)
-    recipe = Recipe("benchmark", n_folds=N_FOLDS, features=names, signal=["signal"], backgrounds=["background"])
+    recipe = Recipe(
+        "benchmark", n_folds=N_FOLDS, features=names, signal=["signal"], backgrounds=["background"]
+    )
     folds = types.SimpleNamespace(
-        features=names, n_folds=N_FOLDS, classifiers=boosters, units={}, training_hash="benchmark", recipe=recipe
+        features=names,
+        n_folds=N_FOLDS,
+        classifiers=boosters,
+        units={},
+        training_hash="benchmark",
+        recipe=recipe,
     )
     return boosters, to_bytes(to_onnx(folds))  # type: ignore[arg-type]

@@ -175,7 +175,12 @@ def test_equal_muons_stay_in_the_order_of_the_file(pt, expected) -> None:
 
 
 def test_soft_jets_count_in_ht_and_for_the_b_veto_only() -> None:
-    jets = {"Jet_pt": [25.0, 60.0, 22.0], "Jet_phi": [-2.0, -2.5, 1.0], "Jet_jetId": [6, 6, 6], "Jet_mass": [5.0] * 3}
+    jets = {
+        "Jet_pt": [25.0, 60.0, 22.0],
+        "Jet_phi": [-2.0, -2.5, 1.0],
+        "Jet_jetId": [6, 6, 6],
+        "Jet_mass": [5.0] * 3,
+    }
     found = one(**jets, Jet_eta=[-1.0, 1.0, 4.4], Jet_btagDeepFlavB=[0.0, 0.0, 0.9])
     assert (found.reached[0], found.jet[0, 0], found.ht[0]) == (6, 60.0, 107.0)
     assert one(**jets, Jet_eta=[-1.0, 1.0, 2.4], Jet_btagDeepFlavB=[0.0, 0.0, 0.9]).reached[0] == 3
