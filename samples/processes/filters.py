@@ -1,7 +1,8 @@
 """Which generated events of a process are wanted: plain numbers that the process declares and a filter reads.
 
 The thresholds lie below those of the analyses. Leptons of the hard process that recoil against the shower may move across
-a threshold: hence the margins. What acts on them is in :mod:`massgap.samples.pythia`.
+a threshold: hence the margins. What acts on them is in :mod:`massgap.samples.pythia`, not here: numbers are part of the key
+of a block (:mod:`massgap.samples.production.plan`), the code of this folder is not.
 """
 
 from __future__ import annotations
@@ -22,10 +23,6 @@ class MassWindow:
 
     half_width: float
     centre: float = Z_MASS_ROUNDED
-
-    def holds(self, mass: float) -> bool:
-        """Whether a mass lies within."""
-        return abs(mass - self.centre) < self.half_width
 
 
 @dataclass(frozen=True)

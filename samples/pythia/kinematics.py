@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Momentum", "ancestor", "boost_along", "momentum", "pair_mass", "pt_eta"]
+if TYPE_CHECKING:
+    from massgap.samples.processes.filters import MassWindow
+
+__all__ = ["Momentum", "ancestor", "boost_along", "lies_in", "momentum", "pair_mass", "pt_eta"]
 
 Momentum = tuple[float, float, float, float]  # px, py, pz, E in GeV
 
@@ -25,6 +28,11 @@ def pair_mass(a: Momentum, b: Momentum) -> float:
     """Invariant mass of two particles (GeV)."""
     e, x, y, z = (a[k] + b[k] for k in (3, 0, 1, 2))
     return math.sqrt(max(e * e - x * x - y * y - z * z, 0.0))
+
+
+def lies_in(window: MassWindow, mass: float) -> bool:
+    """Whether a mass (GeV) lies in a window."""
+    return abs(mass - window.centre) < window.half_width
 
 
 def boost_along(p: Momentum, old: Momentum, new: Momentum) -> Momentum:

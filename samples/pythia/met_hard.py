@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from massgap.samples.pythia.kinematics import Momentum, pair_mass, pt_eta
+from massgap.samples.pythia.kinematics import Momentum, lies_in, pair_mass, pt_eta
 
 if TYPE_CHECKING:
     from massgap.samples.processes.filters import DimuonAcceptance
@@ -85,7 +85,7 @@ def _pair_fits(a: HardLepton, b: HardLepton, acceptance: DimuonAcceptance) -> bo
         return False
     if abs(eta_a - eta_b) > acceptance.delta_eta:
         return False
-    return a.is_tau or b.is_tau or not acceptance.veto.holds(pair_mass(a.momentum, b.momentum))
+    return a.is_tau or b.is_tau or not lies_in(acceptance.veto, pair_mass(a.momentum, b.momentum))
 
 
 def is_third_muon(p: Momentum, acceptance: DimuonAcceptance, margin: float = 0.0) -> bool:

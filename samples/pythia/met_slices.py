@@ -20,7 +20,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from massgap.samples.errors import GenerationError
 from massgap.samples.extra import without_banner
 from massgap.samples.pythia.hooks import COMPLETE, FIRST
-from massgap.samples.pythia.kinematics import Momentum, ancestor, boost_along, momentum, pair_mass, pt_eta
+from massgap.samples.pythia.kinematics import (
+    Momentum,
+    ancestor,
+    boost_along,
+    lies_in,
+    momentum,
+    pair_mass,
+    pt_eta,
+)
 from massgap.samples.pythia.met_hard import HardLepton, is_third_muon, met_hard
 from massgap.samples.pythia.muon_pairs import MuonPairs, muons_and_taus
 
@@ -168,7 +176,7 @@ def _pair_may_be_seen(p: Any, q: Any, acceptance: DimuonAcceptance) -> bool:
     # The recoil carries each resonance's products along with it: only those of one resonance keep their mass.
     if abs(p.id()) != 13 or abs(q.id()) != 13 or p.mother1() != q.mother1():
         return True
-    return not acceptance.veto.holds(pair_mass(momentum(p), momentum(q)))
+    return not lies_in(acceptance.veto, pair_mass(momentum(p), momentum(q)))
 
 
 class _Outgoing(NamedTuple):

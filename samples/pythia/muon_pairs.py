@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from massgap.samples.pythia.hooks import FIRST, Counters, EventFilter
-from massgap.samples.pythia.kinematics import momentum, pair_mass
+from massgap.samples.pythia.kinematics import lies_in, momentum, pair_mass
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +89,7 @@ class MuonPairs(EventFilter):
                 return False
         if wanted.mass is None:
             return True
-        return wanted.mass.holds(pair_mass(momentum(plus[0]), momentum(minus[0]))) == wanted.inside
+        return lies_in(wanted.mass, pair_mass(momentum(plus[0]), momentum(minus[0]))) == wanted.inside
 
 
 def muons_and_taus(particles: list[Any]) -> tuple[list[Any], list[Any]]:

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from massgap.samples.pythia.kinematics import boost_along, pair_mass, pt_eta
+from massgap.samples.processes.filters import MassWindow
+from massgap.samples.pythia.kinematics import boost_along, lies_in, pair_mass, pt_eta
 
 
 def particle(pt, eta, phi, mass=0.0):
@@ -34,3 +35,9 @@ def test_boost_along_keeps_masses_and_products():
 def test_pairs_and_directions():
     assert pt_eta(particle(20.0, -1.5, 1.0, 80.0)) == pytest.approx((20.0, -1.5))
     assert pair_mass(particle(40.0, 0.0, 0.0), particle(40.0, 0.0, math.pi)) == pytest.approx(80.0)
+
+
+@pytest.mark.parametrize(("mass", "inside"), [(91.19, True), (83.2, True), (99.2, False), (83.1, False)])
+def test_windows_in_mass(mass, inside):
+    assert lies_in(MassWindow(8.0), mass) is inside
+    assert not lies_in(MassWindow(0.0), mass)
