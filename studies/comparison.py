@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from massgap.reports.html.html import Markup
-    from massgap.studies.tables import Cause, Kind, PaperTable, Tolerance
+    from massgap.studies.tables import Cause, Kind, Paper, PaperTable, Tolerance
 
 __all__ = ["Compared", "compare", "compared_html", "compared_text"]
 
@@ -37,8 +37,8 @@ class Compared:
     verdict
         ``agrees``; ``unclear``: misses the tolerance by less than two of its own standard errors; ``explained``: misses it
         for a cause that is known; ``differs``: for one that is not; ``absent``: no number of one's own.
-    cause
-        Of a miss, where it is known.
+    causes
+        Of a miss, where they are known.
     """
 
     table: str
@@ -51,7 +51,7 @@ class Compared:
     kind: Kind
     tolerance: Tolerance
     verdict: Verdict
-    cause: str = ""
+    causes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -96,15 +96,17 @@ def compare(
             tolerance = table.tolerances[i][j]
             side = _side(number, error, tolerance.allowed(printed))
             verdict: Verdict = "absent"
-            cause = ""
+            known: tuple[str, ...] = ()
             if side in {"", "unclear"} and number is not None:
                 verdict = "unclear" if side else "agrees"
             elif number is not None:
-                known = [c.text for c in causes if c.explains(table.name, row, column, side, facts or {})]
-                verdict, cause = ("explained" if known else "differs"), " ".join(known)
+                known = tuple(
+                    c.text for c in causes if c.explains(table.name, row, column, side, facts or {})
+                )
+                verdict = "explained" if known else "differs"
             unit = table.units[j] if table.units else ""
             cell = (table.name, row, column, unit, printed, number, error)
-            out.append(Compared(*cell, table.kinds[i][j], tolerance, verdict, cause))
+            out.append(Compared(*cell, table.kinds[i][j], tolerance, verdict, known))
     return out
 
 
@@ -133,40 +135,43 @@ _HEADER = ("paper", "here", "ratio", "tolerance", "kind", "verdict")
 
 
 def compared_text(rows: Iterable[Compared]) -> str:
-    """Return plain text: a block per table, and the causes of misses below it."""
+    """Return plain text: a block per table, below it the causes of misses and the rows of which a run says nothing."""
     from massgap.reports.html.tables import plain_table
 
     blocks = []
     for name, members in _by_table(rows).items():
-        causes = dict.fromkeys(f"{row.row}, {row.column}: {row.cause}" for row in members if row.cause)
-        block = plain_table([name, *_HEADER], [_cells(row) for row in members])
-        blocks.append("\n".join([block, *causes]))
+        shown, absent = _told(members)
+        lines = [plain_table([name, *_HEADER], [_cells(row) for row in shown])] if shown else [name]
+        lines += [f"{'; '.join(cells)}: {text}" for text, cells in _causes(shown).items()]
+        if absent:
+            lines.append(f"no numbers here: {', '.join(absent)}")
+        blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
 
-def compared_html(rows: Iterable[Compared], *, source: str = "") -> Markup:
-    """Return a table per table of the paper, with the causes of misses below each."""
-    from massgap.reports.html.html import Markup, escape, heading, join, table, value
+def compared_html(rows: Iterable[Compared], paper: Paper) -> Markup:
+    """Return a table per table of the paper, with the causes of misses and its note below each."""
+    from massgap.reports.html.html import Markup, escape, heading, join, paragraph, table, value
 
     parts = []
     for name, members in _by_table(rows).items():
+        shown, absent = _told(members)
         body: list[list[object]] = []
-        for row in members:
-            title, paper, ours, *rest = _cells(row)
-            body.append([title, value(row.paper, paper), value(row.ours, ours), *rest])
-        causes: dict[str, list[str]] = {}
-        for row in members:
-            if row.cause:
-                causes.setdefault(row.cause, []).append(f"{row.row}, {row.column}")
+        for row in shown:
+            title, printed, ours, *rest = _cells(row)
+            body.append([title, value(row.paper, printed), value(row.ours, ours), *rest])
         items = "".join(
-            f"<li>{escape('; '.join(cells))}: {escape(text)}</li>" for text, cells in causes.items()
+            f"<li>{escape('; '.join(cells))}: {escape(text)}</li>" for text, cells in _causes(shown).items()
         )
         header = [name, *(word.capitalize() for word in _HEADER)]
-        caption = f"{name}: numbers of this run beside those of {source or 'the paper'}"
+        known = paper.tables.get(name)
+        caption = f"{known.title if known else name}; the paper: {paper.source}"
         parts += [
             heading(name),
-            table(header, body, caption=caption, text_columns=(4, 5, 6)),
+            table(header, body, caption=caption, text_columns=(4, 5, 6)) if body else "",
             Markup(f"<p>Known causes of misses:</p><ul>{items}</ul>") if items else "",
+            paragraph(known.note) if known and known.note else "",
+            paragraph(f"No numbers of this run for: {', '.join(absent)}.") if absent else "",
         ]
     return join(*parts)
 
@@ -176,3 +181,19 @@ def _by_table(rows: Iterable[Compared]) -> dict[str, list[Compared]]:
     for row in rows:
         tables.setdefault(row.table, []).append(row)
     return tables
+
+
+def _told(rows: Sequence[Compared]) -> tuple[list[Compared], list[str]]:
+    """The rows of a table with a number of one's own in any column, and the names of the others."""
+    present = {row.row for row in rows if row.ours is not None}
+    absent = dict.fromkeys(row.row for row in rows if row.row not in present)
+    return [row for row in rows if row.row in present], list(absent)
+
+
+def _causes(rows: Iterable[Compared]) -> dict[str, list[str]]:
+    """Cause -> the cells that it explains."""
+    causes: dict[str, list[str]] = {}
+    for row in rows:
+        for cause in row.causes:
+            causes.setdefault(cause, []).append(f"{row.row}, {row.column}")
+    return causes

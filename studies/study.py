@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from massgap.studies.errors import StudyError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from massgap.reports.run.chapters import Chapter
+    from massgap.studies.comparison import Compared
 
 __all__ = [
     "FitStep",
@@ -120,11 +124,20 @@ class TrainStep(Step):
 
 @dataclass(frozen=True)
 class FitStep(Step):
-    """A fit of a run."""
+    """A fit of a run.
+
+    Parameters
+    ----------
+    run
+        The step that made it.
+    scan
+        Options of the threshold scan, see :class:`massgap.fits.scans.threshold_scan.ScanOptions`.
+    """
 
     kind: ClassVar[str] = "fit"
 
     run: str = ""
+    scan: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -165,7 +178,7 @@ class Study:
     chapters
         Gives the chapters that the study adds to the report, a sequence of :class:`massgap.reports.run.chapters.Chapter`.
     validate
-        Puts the numbers of a folder beside the paper's: folder -> list of :class:`massgap.studies.tables.Compared`.
+        Puts the numbers of a folder beside the paper's: folder -> list of :class:`massgap.studies.comparison.Compared`.
 
     Raises
     ------
@@ -178,8 +191,8 @@ class Study:
     steps: tuple[Step, ...]
     source: str = ""
     luminosity: float | None = None
-    chapters: Callable[[], Any] | None = field(default=None, compare=False)
-    validate: Callable[[Path], Any] | None = field(default=None, compare=False)
+    chapters: Callable[[], Sequence[Chapter]] | None = field(default=None, compare=False)
+    validate: Callable[[Path], Sequence[Compared]] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         made: set[str] = set()

@@ -77,7 +77,7 @@ def print_fit(fitted: Any) -> None:
 
 def print_validation(found: Any) -> None:
     """Print numbers beside those of a paper, the causes of misses, and how many numbers have which verdict."""
-    from massgap.studies.tables import compared_text
+    from massgap.studies.comparison import compared_text
 
     click.echo(compared_text(found.rows))
     counts = ", ".join(f"{n} {verdict}" for verdict, n in found.verdicts.items())

@@ -154,7 +154,7 @@ class Validation:
     source
         The paper.
     rows
-        A :class:`massgap.studies.tables.Compared` per number.
+        A :class:`massgap.studies.comparison.Compared` per number.
     """
 
     study: str
@@ -321,7 +321,13 @@ class _Going:
 
     def _fit(self, step: FitStep) -> tuple[Any, str, dict[str, Any]]:
         folder = self.record.path
-        made = fit(folder / step.run, folder / step.name, lumi_fb=self.record.luminosity, **step.options)
+        options = dict(step.options)
+        if step.scan:
+            from massgap.fits.plan import FitOptions
+            from massgap.fits.scans.threshold_scan import ScanOptions
+
+            options.setdefault("options", FitOptions(scan=ScanOptions(**step.scan)))
+        made = fit(folder / step.run, folder / step.name, lumi_fb=self.record.luminosity, **options)
         return made, "fits", {"run": step.run}
 
     def _report(self, step: ReportStep) -> tuple[Any, str, dict[str, Any]]:

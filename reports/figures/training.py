@@ -56,7 +56,7 @@ def roc(folds: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def loss_curves(folds: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw the log loss against the number of trees: training dashed, validation full.
+    """Draw the log loss against the number of iterations (trees, epochs): training dashed, validation full.
 
     The dot is the iteration that is used.
     """
@@ -75,7 +75,7 @@ def loss_curves(folds: Sequence[Mapping[str, Any]]) -> Figure:
                 axes.plot([int(best) + 1], [valid[int(best)]], "o", ms=4.5, color=colour)
         if not axes.lines:
             nothing(axes, "no curve")
-        axes.set_xlabel("Trees")
+        axes.set_xlabel("Iterations")
         axes.set_ylabel("Log loss (dashed: training)")
         legend_above(figure, handles, labels, columns=4)
     return figure

@@ -46,7 +46,7 @@ def training_section(inputs: Inputs) -> Section | None:
             ),
             figure(
                 render(loss_curves(folds)),
-                alt="Log loss against the number of trees per fold, training and validation.",
+                alt="Log loss against the number of iterations per fold, training and validation.",
                 caption="Log loss: full for validation, dashed for training; the dot is the iteration that is used.",
             ),
         ],

@@ -35,19 +35,13 @@ def beside_the_paper(inputs: Inputs) -> Markup | None:
     from massgap.reports.html.html import join, paragraph
 
     rows = validate(Folders(inputs.run_folder, inputs.fit_folder, inputs.model_folder))
-    shown = [row for row in rows if row.ours is not None]
-    tables = {row.table for row in shown}
-    if not tables - {ARITHMETIC}:  # nothing of this run
+    if not any(row.ours is not None for row in rows if row.table != ARITHMETIC):
         return None
-    printed = paper()
-    notes = [
-        f"{name}: {table.note}" for name, table in printed.tables.items() if name in tables and table.note
-    ]
     text = paragraph(
         "Hard numbers must come out, moderate ones depend on details that the paper prints, trends on such that it "
         "does not. A number whose simulation is too small to tell is unclear."
     )
-    return join(text, compared_html(shown, source=printed.source), *(paragraph(note) for note in notes))
+    return join(text, compared_html(rows, paper()))
 
 
 def hard_backgrounds(inputs: Inputs) -> Markup | None:

@@ -16,6 +16,7 @@ from massgap.fits.counting.significance import asimov, s_over_1pb
 from massgap.fits.scans.threshold_scan import ThresholdScan
 from massgap.studies.comparison import Compared, compare
 from massgap.studies.errors import StudyError
+from massgap.studies.slepton.study import MIN_RATIO
 from massgap.studies.tables import Paper, read_paper
 
 if TYPE_CHECKING:
@@ -41,9 +42,6 @@ BENCHMARK = {"m_slepton": 110.0, "m_lsp": 80.0}
 
 HARD_BACKGROUNDS = ("tt", "WW")
 """Those that no mass peak gives away: most of what is left after the pre-cuts."""
-
-MIN_RATIO = 0.15
-"""Thresholds are quoted where S/(1+B) is at least this on all folds."""
 
 ARITHMETIC = "Table III from Table I"
 """The comparison that no run takes part in."""
@@ -264,7 +262,7 @@ def _table_three(folders: Folders) -> Numbers:
     names = {"threshold": "threshold", "S": "S", "S/(1+B)": "s_over_1pb", "significance": "asimov"}
     for name, key in names.items():
         for which, number in zip(("lowest", "highest"), ranges[0][key], strict=True):
-            error = None if name == "threshold" else _error_of(folds, name, number)
+            error = _threshold_error(folds, number) if name == "threshold" else _error_of(folds, name, number)
             numbers[row, f"BDT: {which} {name}"] = (number, error)
     return numbers
 
@@ -283,6 +281,17 @@ def _error_of(folds: tuple[ScanRows, ...], name: str, number: float) -> float | 
         if len(found):
             return _at(scan, int(found[0]))[name][1]
     return None
+
+
+def _threshold_error(folds: tuple[ScanRows, ...], threshold: float) -> float:
+    """How uncertain it is where S/(1+B) passes a value: its error over its slope there, on the worst of the folds."""
+    errors = []
+    for scan in folds:
+        index = int(np.searchsorted(scan.threshold, threshold))
+        ratio, around = scan.ratio_smooth, slice(max(0, index - 5), index + 6)
+        slope = np.polyfit(scan.threshold[around], ratio[around], 1)[0]
+        errors.append(_at(scan, index)["S/(1+B)"][1] / abs(slope) if slope else math.inf)
+    return float(max(errors))
 
 
 def _at(scan: ScanRows, index: int) -> dict[str, tuple[float, float]]:
@@ -320,10 +329,10 @@ def _text(folders: Folders) -> Numbers:
                 np.sum([_sum(histogram, name, "precuts", edge) for name in present] or [(0.0, 0.0)], axis=0)
                 for edge in (130.0, math.inf)
             )
-            numbers[f"M_T2^100 < 130 keeps of {what}", "value"] = _fraction(tuple(part), tuple(whole))
+            numbers[f"M_T2^100 < 130 keeps of {what}", "number"] = _fraction(tuple(part), tuple(whole))
     for background in HARD_BACKGROUNDS:
         shares = folders.importance.get(background) or {}
         if "mt2_100" in shares:
             rank = 1 + sum(share > shares["mt2_100"] for share in shares.values())
-            numbers[f"rank of M_T2^100 against {background}", "value"] = (float(rank), None)
+            numbers[f"rank of M_T2^100 against {background}", "number"] = (float(rank), None)
     return numbers

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from massgap.studies.comparison import compare, compared_html, compared_text
-from massgap.studies.tables import Cause, PaperTable
+from massgap.studies.tables import Cause, Paper, PaperTable
 
 TABLE = {
     "name": "Table I",
@@ -64,7 +64,7 @@ def test_a_cause_is_no_excuse_for_a_number_that_agrees() -> None:
     (row, *_) = compare(
         PaperTable.from_dict(TABLE), {("tt", "cross section"): (100.0, None)}, [Cause("Table I", "why")]
     )
-    assert (row.verdict, row.cause) == ("agrees", "")
+    assert (row.verdict, row.causes) == ("agrees", ())
 
 
 def test_rows_are_plain_data_and_text_and_html() -> None:
@@ -82,13 +82,15 @@ def test_rows_are_plain_data_and_text_and_html() -> None:
         "kind": "trend",
         "tolerance": {"factor": 1.5},
         "verdict": "explained",
-        "cause": "A < B.",
+        "causes": ["A < B."],
     }
     lines = compared_text(rows).splitlines()
     assert lines[0].split() == ["Table", "I", "paper", "here", "ratio", "tolerance", "kind", "verdict"]
     assert "tt: cross section [fb]" in lines[2]
     assert "10.0 ± 1.0   0.10" in lines[2]
-    assert lines[-1] == "tt, cross section: A < B."
-    page = compared_html(rows)
+    assert lines[-2:] == ["tt, cross section: A < B.", "no numbers here: WW"]
+    page = compared_html(
+        rows, Paper("somebody", 1.0, {"Table I": PaperTable.from_dict({**TABLE, "note": "One."})})
+    )
     assert "A &lt; B." in page
     assert '<data value="100.0">100</data>' in page
