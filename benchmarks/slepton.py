@@ -86,7 +86,7 @@ def result_of(output: dict[str, Any]) -> Result:
     for name, histogram in output["histograms"].items():
         view = histogram.view(flow=True)
         content = np.stack([view["value"], view["variance"]])
-        histograms[name] = content[:, 0, 0].squeeze()
+        histograms[name] = content[:, 0].squeeze()
     return Result(tuple(raw[step] for step in STEPS), histograms)
 
 

@@ -146,9 +146,16 @@ class Event:
         if mask.shape != (len(self),):
             msg = f"the mask has the shape {mask.shape}, but there are {len(self)} events: it needs one entry for each"
             raise SelectionError(msg)
-        if mask.all():
-            return self
-        keep = np.flatnonzero(mask)
+        return self if mask.all() else self.at(np.flatnonzero(mask))
+
+    def at(self, keep: Index) -> Event:
+        """The events with these indices, rising.
+
+        Parameters
+        ----------
+        keep
+            int64.
+        """
         return self._like(
             keep if self._index is None else self._index[keep],
             {

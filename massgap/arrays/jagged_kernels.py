@@ -123,21 +123,34 @@ def select(offsets: Index, index: Index, mask: Bools) -> tuple[Index, Index]:
 
 @compiled
 def take(offsets: Index, index: Index, events: Index) -> tuple[Index, Index]:
-    """Offsets and places of the objects of some events."""
-    whole = index.size == 0
+    """Offsets and places of the objects of some events.
+
+    Most events have few objects: four are written for each without a look at how many there are, and those that do
+    not belong to it are written over by the next event, see :func:`select`.
+    """
+    whole, last = index.size == 0, index.size - 1
     new = np.empty(events.size + 1, np.int64)
     new[0] = 0
     n = 0
     for j in range(events.size):
         n += offsets[events[j] + 1] - offsets[events[j]]
         new[j + 1] = n
-    kept = np.empty(n, np.int64)
-    n = 0
-    for j in range(events.size):
-        for k in range(offsets[events[j]], offsets[events[j] + 1]):
-            kept[n] = k if whole else index[k]
-            n += 1
-    return new, kept
+    kept = np.empty(n + 4, np.int64)
+    if whole:
+        for j in range(events.size):
+            start, at = offsets[events[j]], new[j]
+            for k in range(4):
+                kept[at + k] = start + k
+            for k in range(4, new[j + 1] - at):
+                kept[at + k] = start + k
+    else:
+        for j in range(events.size):
+            start, at = offsets[events[j]], new[j]
+            for k in range(4):
+                kept[at + k] = index[min(start + k, last)]
+            for k in range(4, new[j + 1] - at):
+                kept[at + k] = index[start + k]
+    return new, kept[:n]
 
 
 @compiled

@@ -251,7 +251,6 @@ class Analysis(ProcessorABC):
                 shifted.update(OBJECT_VARIATIONS[systematic])
 
         part.histograms = HistogramSums((*weights, *shifted), layout.size)
-        part.total.fill(event.weights)
         shared: dict[str, Any] = {
             "scores": tuple(self.scores),
             "models": self.models,
@@ -260,6 +259,7 @@ class Analysis(ProcessorABC):
         }
         by_name = {region.name: region for region in regions}
         self._pass(event, ChunkPass(part, layout, by_name, nominal=True, **shared), weights)
+        part.total += part.cutflow[regions[0].channel, "all events"]
         for variation, shift in shifted.items():
             one = ChunkPass(part, layout, by_name, nominal=False, **shared)
             self._pass(shift(event), one, {variation: event.weights})

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from massgap.models.folds import fold_key, held_out_fold
+from massgap.processors.base.cutflow import Cutflow
 from massgap.processors.base.fills import Fills, Undefined
-from massgap.processors.base.tally import CutCount
 from massgap.processors.errors import ProcessorError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Flow:
         self.weights = weights
         self.name = channel
         self._rows = rows
-        self._steps: list[tuple[str, CutCount]] = []
+        self._cutflow = Cutflow(self.weight) if chunk.nominal else None
         self._regions: dict[str, Bools] = {}
         self._fills = Fills(chunk.layout)
         self._undefined = Undefined()
@@ -77,17 +77,12 @@ class Flow:
         ProcessorError
             If the mask has not one entry per event.
         """
-        if not self.chunk.nominal:
+        if self._cutflow is None:
             return
-        count = CutCount()
-        count.fill(self.weight if mask is None else self.weight[self._mask(f"step {step!r}", mask)])
-        self._add(step, count)
-
-    def _add(self, step: str, count: CutCount) -> None:
-        if any(name == step for name, _ in self._steps):
-            msg = f"step {step!r} is counted twice: give each step of the cutflow a name of its own"
-            raise ProcessorError(msg)
-        self._steps.append((step, count))
+        if mask is None:
+            self._cutflow.count(step)
+        else:
+            self._cutflow.count_some(step, self.weight[self._mask(f"step {step!r}", mask)])
 
     def keep(self, event: Event, step: str, mask: Any) -> Event:
         """Keep the events where ``mask`` is true and count them under the name ``step``.
@@ -113,8 +108,11 @@ class Flow:
         if len(kept) != len(mask):
             self.weights = {name: weight[kept] for name, weight in self.weights.items()}
             self._rows = kept if self._rows is None else self._rows[kept]
+            event = event.at(kept)
+            if self._cutflow is not None:
+                self._cutflow.keep(kept)
         self.count(step)
-        return event[mask]
+        return event
 
     def channel(self, name: str) -> Flow:
         """A flow of its own for a channel, which begins with the events that are left here.
@@ -134,7 +132,8 @@ class Flow:
             msg = f"the channel {name!r} was begun before: keep the flow that channel({name!r}) gave"
             raise ProcessorError(msg)
         out = Flow(self.chunk, dict(self.weights), name, self._rows)
-        out._steps = [(step, count.copy()) for step, count in self._steps]
+        if self._cutflow is not None:
+            out._cutflow = Cutflow(self.weight, self._cutflow.counts())
         self._channels[name] = out
         return out
 
@@ -321,7 +320,8 @@ class Flow:
             flow.finish()
         # Before the split the events belong to all channels, also to one that this chunk did not come to.
         for name in [self.name] if self.name else [c for c in chunk.channels if c not in self._channels]:
-            chunk.add_steps(name, self._steps)
+            if self._cutflow is not None:
+                chunk.add_steps(name, self._cutflow.counts())
         own = self._own_regions()
         if own:
             masks = {region.name: self.passes(region.name) for region in own if self._is_set(region)}

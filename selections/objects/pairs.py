@@ -33,8 +33,5 @@ def opposite_sign_pair(leptons: Collection) -> npt.NDArray[np.bool_]:
     >>> opposite_sign_pair(Collection.of([[plus, minus], [plus, plus], []])).tolist()
     [True, False, False]
     """
-    two: npt.NDArray[np.bool_] = leptons.counts == 2
-    # The charges of pairs only: most events have none.
-    found = leptons[two]
-    two[two] = found["charge"][0::2] + found["charge"][1::2] == 0
-    return two
+    opposite: npt.NDArray[np.bool_] = (leptons.counts == 2) & (leptons.sum("charge") == 0)
+    return opposite

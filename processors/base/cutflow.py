@@ -1,0 +1,81 @@
+"""The cutflow of a chunk in one channel: events and weights that reach each step, summed once at the end."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from massgap.arrays.exact_sum import ExactSum
+from massgap.processors.base.tally import CutCount
+from massgap.processors.errors import ProcessorError
+
+__all__ = ["Cutflow"]
+
+Floats = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+
+
+class Cutflow:
+    """Steps in order, each with what reaches it.
+
+    Cuts one after the other keep fewer and fewer events.  So that weights are added once and not at every step, each
+    event only remembers how many cuts it survives.
+
+    Parameters
+    ----------
+    weights
+        Nominal weight of each event that enters, shape (n,).
+    before
+        Steps that were counted before.
+    """
+
+    def __init__(self, weights: Floats, before: list[tuple[str, CutCount]] | None = None) -> None:
+        self._weights = weights
+        self._survived: npt.NDArray[np.int32] | None = None
+        self._left: Index | None = None
+        self._cuts = 0
+        self._steps: list[tuple[str, CutCount | int]] = list(before or [])
+
+    def keep(self, kept: Index) -> None:
+        """Only these events are left, indices into those that were left before."""
+        if self._survived is None:
+            self._survived = np.zeros(len(self._weights), dtype=np.int32)
+        self._left = kept if self._left is None else self._left[kept]
+        self._cuts += 1
+        self._survived[self._left] = self._cuts
+
+    def count(self, step: str) -> None:
+        """All events that are left reach this step."""
+        self._add(step, self._cuts)
+
+    def count_some(self, step: str, weights: Floats) -> None:
+        """Some of the events that are left reach this step, those with these weights."""
+        count = CutCount()
+        count.fill(weights)
+        self._add(step, count)
+
+    def _add(self, step: str, count: CutCount | int) -> None:
+        if any(name == step for name, _ in self._steps):
+            msg = f"step {step!r} is counted twice: give each step of the cutflow a name of its own"
+            raise ProcessorError(msg)
+        self._steps.append((step, count))
+
+    def counts(self) -> list[tuple[str, CutCount]]:
+        """Name and count of each step, in order."""
+        levels = self._levels()
+        return [(step, levels[count] if isinstance(count, int) else count) for step, count in self._steps]
+
+    def _levels(self) -> list[CutCount]:
+        """What survives at least 0, 1, 2 ... cuts."""
+        levels = self._cuts + 1
+        survived = (
+            np.zeros(len(self._weights), dtype=np.int64) if self._survived is None else self._survived.astype(np.int64)
+        )
+        sums = ExactSum(2 * levels)
+        sums.fill(2 * survived, self._weights)
+        sums.fill(2 * survived + 1, self._weights * self._weights)
+        raw = np.bincount(survived, minlength=levels)
+        return [
+            CutCount(int(raw[k:].sum()), sums.regrouped(np.arange(2 * k, sums.size).reshape(-1, 2).T))
+            for k in range(levels)
+        ]
