@@ -13,7 +13,17 @@ from massgap.arrays.jagged_kernels import Index, compose, gather, true_places
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["EVERYTHING", "Column", "Fields", "Flat", "UnknownFieldError", "frozen", "numbers", "some_events"]
+__all__ = [
+    "EVERYTHING",
+    "Column",
+    "Fields",
+    "Flat",
+    "UnknownFieldError",
+    "frozen",
+    "in_one_precision",
+    "numbers",
+    "some_events",
+]
 
 Flat: TypeAlias = npt.NDArray[Any]
 
@@ -109,8 +119,10 @@ class Fields:
     ) -> None:
         if index is not None:
             index.flags.writeable = False
-        self._columns, self._index, self._name = columns, index, name
-        self._double, self._as_stored, self._composed = {}, {}, {}
+        # Not by assignment, which is refused to users, and asks each time whether it is one.
+        self.__dict__.update(
+            _columns=columns, _index=index, _name=name, _double={}, _as_stored={}, _composed={}
+        )
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -178,6 +190,18 @@ class Fields:
         """Whether the fields are unknown since there is not a single object."""
         return False
 
+    def _directions(self) -> tuple[Index, Flat, Flat]:
+        """Places, and the columns eta and phi in which they are (an empty index for all as they are)."""
+        (eta, eta_index), (phi, phi_index) = self._located("eta"), self._located("phi")
+        if eta_index is not phi_index or (eta_index is not None and eta_index.size and eta_index.min() < 0):
+            # From different columns, or of objects that some events do not have.
+            return EVERYTHING, self._field("eta"), self._field("phi")
+        return EVERYTHING if eta_index is None else frozen(eta_index), eta, phi
+
+    def _in_any_order(self) -> Fields:
+        """The same objects, for what does not depend on their order."""
+        return self
+
     def _places(self) -> Index | None:
         return self._index
 
@@ -242,6 +266,16 @@ def _at(values: Flat, index: Index) -> Flat:
         return out
     taken: Flat = values.take(index)
     return taken
+
+
+def in_one_precision(*arrays: Flat) -> tuple[Flat, ...]:
+    """The arrays as they are where all hold single precision, all in double precision otherwise.
+
+    A compiled pass then exists in two versions, whatever mixture a file or a shifted object brings.
+    """
+    if all(array.dtype == np.float32 for array in arrays):
+        return arrays
+    return tuple(frozen(array.astype(np.float64, copy=False)) for array in arrays)
 
 
 def numbers(values: Any, size: int, where: str) -> Flat:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from massgap.arrays import momentum_kernels as momenta
-from massgap.arrays.columns import frozen
+from massgap.arrays.columns import frozen, in_one_precision
 from massgap.arrays.errors import SelectionError
 from massgap.arrays.jagged import Jagged
 from massgap.arrays.per_event import PerEvent
@@ -56,9 +56,13 @@ class Distances(Jagged):
         SelectionError
             If the numbers of events differ, or eta or phi is missing.
         """
-        a, b = self._field, others._field
         other = self._same_events(others)
-        return momenta.near(self.offsets, a("eta"), a("phi"), other, b("eta"), b("phi"), float(delta_r))
+        index, eta, phi = self._directions()
+        other_index, *other_directions = others._in_any_order()._directions()
+        directions = in_one_precision(eta, phi, *other_directions)
+        return momenta.near(
+            self.offsets, index, *directions[:2], other, other_index, *directions[2:], float(delta_r)
+        )
 
     def away_from(self, others: Jagged | PerEvent, delta_r: float) -> Self:
         """The objects at ``delta_r`` or farther from each of ``others`` (overlap removal); see :meth:`near`."""

@@ -18,6 +18,7 @@ from massgap.arrays.momentum_formulas import (
 )
 
 if TYPE_CHECKING:
+    from massgap.arrays.columns import Flat
     from massgap.arrays.jagged_kernels import Bools, Floats, Index
 
 __all__ = ["closest", "delta_phi", "delta_r", "near", "pair_mass", "pair_momentum"]
@@ -26,23 +27,31 @@ __all__ = ["closest", "delta_phi", "delta_r", "near", "pair_mass", "pair_momentu
 @compiled
 def near(
     offsets: Index,
-    eta: Floats,
-    phi: Floats,
+    index: Index,
+    eta: Flat,
+    phi: Flat,
     other: Index,
-    other_eta: Floats,
-    other_phi: Floats,
+    other_index: Index,
+    other_eta: Flat,
+    other_phi: Flat,
     delta_r: float,
 ) -> Bools:
-    """Whether each object has one of the others of its event strictly within ``delta_r``."""
-    out = np.empty(eta.size, np.bool_)
+    """Whether each object has one of the others of its event strictly within ``delta_r``.
+
+    Directions are taken from the columns of the file at the places of the objects, and compared in double precision.
+    """
+    whole, other_whole = index.size == 0, other_index.size == 0
+    out = np.empty(offsets[-1], np.bool_)
     for i in range(offsets.size - 1):
         for k in range(offsets[i], offsets[i + 1]):
+            at = k if whole else index[k]
             found = False
             for m in range(other[i], other[i + 1]):
-                deta = eta[k] - other_eta[m]
+                there = m if other_whole else other_index[m]
+                deta = np.float64(eta[at]) - np.float64(other_eta[there])
                 if abs(deta) >= delta_r:
                     continue
-                dphi = wrap_phi_kernel(phi[k] - other_phi[m])
+                dphi = wrap_phi_kernel(np.float64(phi[at]) - np.float64(other_phi[there]))
                 if deta * deta + dphi * dphi < delta_r * delta_r:
                     found = True
                     break

@@ -8,7 +8,7 @@ import numpy as np
 
 from massgap.arrays import jagged_kernels as kernels
 from massgap.arrays import momentum_kernels as momenta
-from massgap.arrays.collection import Collection
+from massgap.arrays.collection import Collection, by_falling_pt
 from massgap.arrays.columns import NOTHING, Column, Fields, Flat, frozen
 from massgap.arrays.per_event import PerEvent
 
@@ -181,6 +181,13 @@ class Pairs(Twos, Collection):
         out._roots = (first, second)
         out._nameless = first._is_nameless() or second._is_nameless()
         return out
+
+    def _defer(self, events: Index | None, *, by_pt: bool) -> Self:
+        # Two collections are aligned with the pairs: they are chosen and put in order at once.
+        out = (
+            self if events is None else self._like(*kernels.take(self.offsets, self._index_or_all(), events))
+        )
+        return out._like(out.offsets, by_falling_pt(out)) if by_pt else out
 
     def _like(self, offsets: Index, index: Index | None) -> Self:
         out = super()._like(offsets, index)

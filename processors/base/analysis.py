@@ -7,6 +7,7 @@ and feature rows are handled here.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -204,32 +205,10 @@ class Analysis(ProcessorABC):
 
     def layout(self) -> Layout:
         """All histograms and their places, models included."""
-        regions = self._all_regions()
-        own = {spec.name: spec for spec in self.histograms()}
-        if len(own) != len(self.histograms()):
-            Layout(
-                self.histograms(), tuple(region.name for region in regions)
-            )  # says which name is there twice
-        specs: list[HistogramSpec] = []
-        for feature in self.observables:
-            axis = Regular(
-                feature.bins, feature.low, feature.high, name=feature.name, label=feature.axis_label
-            )
-            specs.append(own.pop(feature.name, None) or HistogramSpec(feature.name, axis))
-            specs += [
-                HistogramSpec(f"nminus1_{cut.name}", axis, regions=(region.name,))
-                for region in regions
-                for cut in region.cuts
-                if cut.feature == feature.name
-            ]
-        for score in self.scores:
-            if score.name in self.models:
-                axis = Regular(
-                    score.bins, score.low, score.high, name=score.column, label=score.label or score.name
-                )
-                folds = self.models[score.name].n_folds
-                specs.append(HistogramSpec(score.column, axis, regions=score.regions, folds=folds))
-        return Layout((*specs, *own.values()), tuple(region.name for region in regions))
+        folds = tuple(
+            (score, self.models[score.name].n_folds) for score in self.scores if score.name in self.models
+        )
+        return _layout(tuple(self.observables), self._all_regions(), folds, self.histograms())
 
     def process(self, events: Any) -> dict[str, Tally]:
         """Process one chunk of coffea events; called by coffea's ``Runner`` and by ``massgap run``."""
@@ -281,6 +260,35 @@ class Analysis(ProcessorABC):
         """Turn the sum of all chunks into histograms, cutflow and tables in fb."""
         units = {feature.name: feature.unit for feature in self.observables}
         return {**accumulator["tally"].result(), "units": units, "description": self.description().as_dict()}
+
+
+@functools.lru_cache(maxsize=32)
+def _layout(
+    observables: tuple[Feature, ...],
+    regions: tuple[Region, ...],
+    scores: tuple[tuple[Score, int], ...],
+    further: tuple[HistogramSpec, ...],
+) -> Layout:
+    """Observables with the N-1 distributions of their cuts, then scores, then further histograms; the same for all chunks."""
+    own = {spec.name: spec for spec in further}
+    if len(own) != len(further):
+        return Layout(further, tuple(region.name for region in regions))  # which says which name is there twice
+    specs: list[HistogramSpec] = []
+    for feature in observables:
+        axis = Regular(feature.bins, feature.low, feature.high, name=feature.name, label=feature.axis_label)
+        specs.append(own.get(feature.name) or HistogramSpec(feature.name, axis))
+        specs += [
+            HistogramSpec(f"nminus1_{cut.name}", axis, regions=(region.name,))
+            for region in regions
+            for cut in region.cuts
+            if cut.feature == feature.name
+        ]
+    for score, folds in scores:
+        axis = Regular(score.bins, score.low, score.high, name=score.column, label=score.label or score.name)
+        specs.append(HistogramSpec(score.column, axis, regions=score.regions, folds=folds))
+    known = {feature.name for feature in observables}
+    specs += [spec for spec in further if spec.name not in known]
+    return Layout(tuple(specs), tuple(region.name for region in regions))
 
 
 def _plain(value: Any) -> Any:

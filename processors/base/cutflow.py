@@ -69,7 +69,9 @@ class Cutflow:
         """What survives at least 0, 1, 2 ... cuts."""
         levels = self._cuts + 1
         survived = (
-            np.zeros(len(self._weights), dtype=np.int64) if self._survived is None else self._survived.astype(np.int64)
+            np.zeros(len(self._weights), dtype=np.int64)
+            if self._survived is None
+            else self._survived.astype(np.int64)
         )
         sums = ExactSum(2 * levels)
         sums.fill(2 * survived, self._weights)

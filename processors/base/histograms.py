@@ -164,6 +164,8 @@ class Layout:
             self.size += self.shape_size(spec.name)
 
     def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
         return isinstance(other, Layout) and self.specs == other.specs and self.regions == other.regions
 
     __hash__ = None  # type: ignore[assignment]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap.arrays.columns import frozen, in_one_precision
 from massgap.arrays.compiled import compiled
 
 if TYPE_CHECKING:
@@ -45,14 +46,8 @@ def _good_jets(pt: Any, eta: Any, identified: Any, min_pt: float, max_eta: float
     return out
 
 
-def _in_one_precision(*arrays: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
-    """The arrays as they are where all hold single precision, all in double precision otherwise.
-
-    A compiled pass then exists in two versions, whatever mixture a file or a shifted object brings.
-    """
-    if all(array.dtype == np.float32 for array in arrays):
-        return arrays
-    return tuple(array.astype(np.float64, copy=False) for array in arrays)
+def _as_bool(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    return frozen(values.astype(bool, copy=False))
 
 
 def select_leptons(leptons: Collection, *, pt: float, eta: float, isolation: float) -> Collection:
@@ -78,9 +73,13 @@ def select_leptons(leptons: Collection, *, pt: float, eta: float, isolation: flo
     >>> select_leptons(leptons, pt=10, eta=2.5, isolation=0.25).pt.tolist()
     [25.0]
     """
-    kinematic = _in_one_precision(*(leptons.stored(name) for name in ("pt", "eta", "isolation")))
-    identified = leptons["identified"].astype(bool, copy=False)
-    return leptons.where(_good_leptons(*kinematic, identified, float(pt), float(eta), float(isolation)))
+
+    def good(*fields: Any) -> npt.NDArray[np.bool_]:
+        *kinematic, identified = fields
+        numbers = in_one_precision(*kinematic)
+        return _good_leptons(*numbers, _as_bool(identified), float(pt), float(eta), float(isolation))
+
+    return leptons.filter(good, "pt", "eta", "isolation", "identified")
 
 
 def select_muons(
@@ -111,7 +110,9 @@ def select_taus(taus: Collection, *, pt: float = 20.0, eta: float = 2.5) -> Coll
 
 def select_jets(jets: Collection, *, pt: float = 20.0, eta: float = 4.5) -> Collection:
     """Identified jets with pT > ``pt`` and abs(eta) < ``eta``."""
-    kinematic = _in_one_precision(*(jets.stored(name) for name in ("pt", "eta")))
-    return jets.where(
-        _good_jets(*kinematic, jets["identified"].astype(bool, copy=False), float(pt), float(eta))
-    )
+
+    def good(*fields: Any) -> npt.NDArray[np.bool_]:
+        *kinematic, identified = fields
+        return _good_jets(*in_one_precision(*kinematic), _as_bool(identified), float(pt), float(eta))
+
+    return jets.filter(good, "pt", "eta", "identified")
