@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from massgap.arrays.choice import Choice
 from massgap.arrays.collection import Collection
 from massgap.arrays.errors import SelectionError
 from massgap.arrays.per_event import PerEvent
@@ -104,9 +105,9 @@ class Event:
         self._read = _Read(columns, taggers or TaggerOptions())
         self._is_data = is_data
         self._met = met
-        self._index: Index | None = None
+        self._left = Choice()
         self._cache: dict[str, Any] = {}
-        self._replaced: dict[str, tuple[Any, Index | None]] = {}
+        self._replaced: dict[str, tuple[Any, Choice]] = {}
 
     @property
     def columns(self) -> Columns:
@@ -124,12 +125,12 @@ class Event:
         return self._met
 
     def __len__(self) -> int:
-        return len(self.columns) if self._index is None else len(self._index)
+        return len(self._left) if self._left else len(self.columns)
 
-    def _like(self, index: Index | None, replaced: dict[str, tuple[Any, Index | None]]) -> Event:
+    def _like(self, left: Choice, replaced: dict[str, tuple[Any, Choice]]) -> Event:
         out = Event.__new__(Event)
         out._read, out._is_data, out._met = self._read, self._is_data, self._met
-        out._index, out._replaced, out._cache = index, replaced, {}
+        out._left, out._replaced, out._cache = left, replaced, {}
         return out
 
     def __getitem__(self, chosen: Any) -> Any:
@@ -156,13 +157,8 @@ class Event:
         keep
             int64.
         """
-        return self._like(
-            keep if self._index is None else self._index[keep],
-            {
-                name: (value, keep if index is None else index[keep])
-                for name, (value, index) in self._replaced.items()
-            },
-        )
+        replaced = {name: (value, left.then(keep)) for name, (value, left) in self._replaced.items()}
+        return self._like(self._left.then(keep), replaced)
 
     def __getattr__(self, name: str) -> Any:
         # Also collections that were added with with_(): event.with_(good_jets=...).good_jets
@@ -196,7 +192,7 @@ class Event:
                 msg = f"the {name} are of {len(value)} events, but there are {len(self)}: select them from these events"
                 raise SelectionError(msg)
         return self._like(
-            self._index, {**self._replaced, **{name: (value, None) for name, value in new.items()}}
+            self._left, {**self._replaced, **{name: (value, Choice()) for name, value in new.items()}}
         )
 
     def _collection(self, name: str) -> Any:
@@ -206,8 +202,8 @@ class Event:
 
     def _make(self, name: str) -> Any:
         if name in self._replaced:
-            value, index = self._replaced[name]
-            return value if index is None else value[index]
+            value, left = self._replaced[name]
+            return value[left.index] if left else value
         if name == "leptons":
             return Collection.merged({11: self.electrons, 13: self.muons}, "leptons")
         if name == "met" and self._met == "objects":
@@ -220,12 +216,12 @@ class Event:
             msg = f"{self.columns.where or 'the events'}: there is no collection {name!r}; there are {', '.join(self.collections)}"
             raise SelectionError(msg)
         value = self._read.collection(name)
-        value = value if self._index is None else value[self._index]
+        value = value[self._left.index] if self._left else value
         return value.by_pt() if isinstance(value, Collection) and name not in IN_FILE_ORDER else value
 
     def _per_event(self, name: str, read: Callable[[], Any]) -> Any:
         value = self._read.get(name, read)
-        return value if self._index is None else value[self._index]
+        return value[self._left.index] if self._left else value
 
     @property
     def is_data(self) -> bool:

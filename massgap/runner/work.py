@@ -29,6 +29,7 @@ from massgap.processors.base.analysis import Analysis
 from massgap.processors.errors import ProcessorError
 from massgap.runner.checkpoints.fingerprint import code_hash
 from massgap.runner.checkpoints.merge_tree import Node, combine
+from massgap.runner.memory import keep_freed_memory
 
 __all__ = [
     "STOPS_THE_RUN",
@@ -209,6 +210,7 @@ def merge_results(total: int, level: int, results: list[TaskResult]) -> TaskResu
 
 def process_chunk(shared: SharedWork, chunk: Chunk) -> Outcome:
     """Process a chunk, again after a pause where the error may pass by itself."""
+    keep_freed_memory()
     for attempt, pause in enumerate(shared.retries.pauses(), start=1):
         if pause:
             forget_file(chunk)

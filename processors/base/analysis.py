@@ -272,7 +272,9 @@ def _layout(
     """Observables with the N-1 distributions of their cuts, then scores, then further histograms; the same for all chunks."""
     own = {spec.name: spec for spec in further}
     if len(own) != len(further):
-        return Layout(further, tuple(region.name for region in regions))  # which says which name is there twice
+        return Layout(
+            further, tuple(region.name for region in regions)
+        )  # which says which name is there twice
     specs: list[HistogramSpec] = []
     for feature in observables:
         axis = Regular(feature.bins, feature.low, feature.high, name=feature.name, label=feature.axis_label)

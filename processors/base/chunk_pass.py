@@ -10,6 +10,7 @@ import numpy.typing as npt
 from massgap.processors.errors import ProcessorError
 
 if TYPE_CHECKING:
+    from massgap.arrays.choice import Choice
     from massgap.contracts.description import Region, Score
     from massgap.processors.base.histograms import Layout
     from massgap.processors.base.tally import CutCount, DatasetTally
@@ -75,7 +76,7 @@ class ChunkPass:
             else:
                 self.part.cutflow[key] += count
 
-    def add_channel(self, channel: str, rows: npt.NDArray[np.int64] | None, masks: dict[str, Bools]) -> None:
+    def add_channel(self, channel: str, left: Choice, masks: dict[str, Bools]) -> None:
         """Take note of which events of the chunk are in the regions of a channel.
 
         Raises
@@ -87,7 +88,8 @@ class ChunkPass:
         if len(self.channels) < 2 or not masks:
             return
         any_region = np.logical_or.reduce(list(masks.values()))
-        events = np.flatnonzero(any_region) if rows is None else rows[any_region]
+        events = np.flatnonzero(any_region)
+        events = left.then(events).index if left else events
         for other, taken in self._taken.items():
             common = np.intersect1d(events, taken, assume_unique=True)
             if len(common):

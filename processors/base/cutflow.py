@@ -31,22 +31,17 @@ class Cutflow:
 
     def __init__(self, weights: Floats, before: list[tuple[str, CutCount]] | None = None) -> None:
         self._weights = weights
-        self._survived: npt.NDArray[np.int32] | None = None
-        self._left: Index | None = None
-        self._cuts = 0
+        self._cuts: list[tuple[int, Index]] = []
         self._steps: list[tuple[str, CutCount | int]] = list(before or [])
 
     def keep(self, kept: Index) -> None:
         """Only these events are left, indices into those that were left before."""
-        if self._survived is None:
-            self._survived = np.zeros(len(self._weights), dtype=np.int32)
-        self._left = kept if self._left is None else self._left[kept]
-        self._cuts += 1
-        self._survived[self._left] = self._cuts
+        before = len(self._cuts[-1][1]) if self._cuts else len(self._weights)
+        self._cuts.append((before, kept))
 
     def count(self, step: str) -> None:
         """All events that are left reach this step."""
-        self._add(step, self._cuts)
+        self._add(step, len(self._cuts))
 
     def count_some(self, step: str, weights: Floats) -> None:
         """Some of the events that are left reach this step, those with these weights."""
@@ -67,12 +62,13 @@ class Cutflow:
 
     def _levels(self) -> list[CutCount]:
         """What survives at least 0, 1, 2 ... cuts."""
-        levels = self._cuts + 1
-        survived = (
-            np.zeros(len(self._weights), dtype=np.int64)
-            if self._survived is None
-            else self._survived.astype(np.int64)
-        )
+        levels = len(self._cuts) + 1
+        # From the last cut back to the first: how many cuts each of those before it survives.
+        survived = np.full(len(self._cuts[-1][1]) if self._cuts else len(self._weights), levels - 1)
+        for cut, (before, kept) in reversed(list(enumerate(self._cuts))):
+            wider = np.full(before, cut)
+            wider[kept] = survived
+            survived = wider
         sums = ExactSum(2 * levels)
         sums.fill(2 * survived, self._weights)
         sums.fill(2 * survived + 1, self._weights * self._weights)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from massgap.arrays.choice import Choice
 from massgap.models.folds import fold_key, held_out_fold
 from massgap.processors.base.cutflow import Cutflow
 from massgap.processors.base.fills import Fills, Undefined
@@ -46,12 +47,12 @@ class Flow:
         chunk: ChunkPass,
         weights: dict[str, npt.NDArray[np.float64]],
         channel: str,
-        rows: npt.NDArray[np.int64] | None = None,
+        rows: Choice | None = None,
     ) -> None:
         self.chunk = chunk
         self.weights = weights
         self.name = channel
-        self._rows = rows
+        self._left = rows or Choice()
         self._cutflow = Cutflow(self.weight) if chunk.nominal else None
         self._regions: dict[str, Bools] = {}
         self._fills = Fills(chunk.layout)
@@ -107,7 +108,7 @@ class Flow:
         kept = np.flatnonzero(mask)
         if len(kept) != len(mask):
             self.weights = {name: weight[kept] for name, weight in self.weights.items()}
-            self._rows = kept if self._rows is None else self._rows[kept]
+            self._left = self._left.then(kept)
             event = event.at(kept)
             if self._cutflow is not None:
                 self._cutflow.keep(kept)
@@ -131,7 +132,7 @@ class Flow:
         if name in self._channels or name == self.name:
             msg = f"the channel {name!r} was begun before: keep the flow that channel({name!r}) gave"
             raise ProcessorError(msg)
-        out = Flow(self.chunk, dict(self.weights), name, self._rows)
+        out = Flow(self.chunk, dict(self.weights), name, self._left)
         if self._cutflow is not None:
             out._cutflow = Cutflow(self.weight, self._cutflow.counts())
         self._channels[name] = out
@@ -308,7 +309,7 @@ class Flow:
             Column name -> values; the generator weight and the regions are added.  :meth:`record` does this by itself.
         """
         if self.chunk.nominal:
-            rows = np.arange(len(self)) if self._rows is None else self._rows
+            rows = self._left.index if self._left else np.arange(len(self))
             self.chunk.add_rows(self.name, rows, {**columns, "weight": self.weight.copy()})
 
     # The end
@@ -325,7 +326,7 @@ class Flow:
         own = self._own_regions()
         if own:
             masks = {region.name: self.passes(region.name) for region in own if self._is_set(region)}
-            chunk.add_channel(self.name, self._rows, masks)
+            chunk.add_channel(self.name, self._left, masks)
             fills = self._fills.resolve(masks)
             for variation, weights in self.weights.items():
                 chunk.part.histograms.fill(variation, fills, weights)
