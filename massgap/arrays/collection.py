@@ -73,6 +73,8 @@ class Collection(Distances):
     _nameless: bool
     _deferred: Deferred | None
     """What is still to be done to other objects to get these; None once it is done."""
+    _by_falling_pt: bool = False
+    """Whether they were put in order."""
 
     def __init__(
         self,
@@ -191,6 +193,7 @@ class Collection(Distances):
             objects = self._in_any_order()
             if self._deferred is not None:
                 self._index, self._offsets, self._deferred = by_falling_pt(objects), objects.offsets, None
+                self._by_falling_pt = True
         if self._offsets is None:
             self._resolve()
         return self._index
@@ -232,6 +235,8 @@ class Collection(Distances):
         They are put in order when something is asked for that depends on it: not for objects that a cut then leaves out.
         """
         self._placed("pt")
+        if self._by_falling_pt:
+            return self
         if self._deferred is None:
             return self._defer(None, by_pt=True)
         objects, events, by_pt = self._deferred

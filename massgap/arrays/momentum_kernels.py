@@ -52,21 +52,12 @@ def near(
             for m in range(other[i], other[i + 1]):
                 there = m if other_whole else other_index[m]
                 deta = np.float64(eta[at]) - np.float64(other_eta[there])
-<<<<<<< HEAD
-                if abs(deta) >= delta_r:
-                    continue
-                dphi = wrap_phi_kernel(np.float64(phi[at]) - np.float64(other_phi[there]))
-                if deta * deta + dphi * dphi < delta_r * delta_r:
-                    found = True
-                    break
-=======
                 dphi = abs(np.float64(phi[at]) - np.float64(other_phi[there]))
                 if dphi > 3.0 * math.pi:  # azimuths of two turns: hardly ever
-                    dphi = wrap_phi(dphi)
+                    dphi = wrap_phi_kernel(dphi)
                 # The same bits as those of wrap_phi_kernel, but for the sign.
                 dphi = 2.0 * math.pi - dphi if dphi > math.pi else dphi
                 found |= deta * deta + dphi * dphi < nearest
->>>>>>> 1de1964 (The cutflow is summed once; memory that a chunk frees stays with the worker; nearness without a branch)
             out[k] = found
     return out
 
