@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from massgap.errors import MassgapError
+from massgap.processors.constructors import options_of
 from massgap.processors.errors import ProcessorError
-from massgap.processors.options import options_of
 
 __all__ = ["ANALYSES", "find_processor", "make_processor"]
 

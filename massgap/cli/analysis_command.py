@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from massgap.processors.options import Option
+    from massgap.processors.constructors import Option
 
 __all__ = ["AnalysisCommand", "parsed", "take_given"]
 
 _OFFERED = "massgap.analysis_options"
 _PREFIX = "of_the_analysis_"
-_MORE = "What the constructor of ANALYSIS takes is an option here, too: massgap {command} slepton --help lists them for slepton."
+_MORE = "What the constructor of ANALYSIS takes is an option here, too: massgap {command} ANALYSIS --help lists it."
 
 
 class AnalysisCommand(click.Command):
@@ -29,7 +29,7 @@ class AnalysisCommand(click.Command):
         ctx.meta[_OFFERED] = []
         analysis = self._analysis(ctx, list(args))
         if analysis is not None:
-            from massgap.processors.options import options_of
+            from massgap.processors.constructors import options_of
             from massgap.processors.registry import find_processor
 
             taken = {word for param in self.params for word in (*param.opts, *param.secondary_opts)}

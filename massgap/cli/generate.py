@@ -112,7 +112,9 @@ def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> Non
             msg = f"--{given[0].replace('_name', '')} goes with --lhe"
             raise click.UsageError(msg)
         if not processes:
-            msg = "say what to generate, for instance massgap generate slepton; massgap generate --list shows what there is"
+            msg = (
+                "say what to generate: an analysis or processes; massgap generate --list shows what there is"
+            )
             raise click.UsageError(msg)
         options["events"] = options["events"] or 100_000
         made = stages.generate(list(processes), progress=ticker.generate, **options)

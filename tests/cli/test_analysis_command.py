@@ -72,7 +72,7 @@ def test_help_lists_what_the_constructor_takes(command, mine) -> None:
     # Its name is the command's already: --set gives it.
     assert "Not what the command means" not in plain
     assert "--window" not in invoke(command.name, "slepton", "--help")[1]
-    assert f"massgap {command.name} slepton --help" in " ".join(invoke(command.name, "--help")[1].split())
+    assert f"massgap {command.name} ANALYSIS --help" in " ".join(invoke(command.name, "--help")[1].split())
 
 
 def test_what_is_typed_reaches_the_constructor(mine, sample, tmp_path) -> None:

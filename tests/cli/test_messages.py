@@ -10,7 +10,7 @@ import click
 import pytest
 
 from massgap.cli import main
-from massgap.processors.options import options_of
+from massgap.processors.constructors import options_of
 from massgap.processors.registry import ANALYSES, find_processor
 
 ROOT = Path(__file__).parents[2]

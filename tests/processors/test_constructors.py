@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from massgap.processors.options import options_of
+from massgap.processors.constructors import options_of
 
 
 class Base:
