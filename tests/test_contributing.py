@@ -109,12 +109,15 @@ def commands() -> list[str]:
 
 
 @pytest.mark.parametrize("line", commands())
-def test_commands_shown_are_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_shown_are_understood(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every command line in the pages parses: command and options exist, values have the right form."""
     from massgap.cli import main
 
-    # The options of an analysis are those of its constructor, so its file must be there.
-    monkeypatch.chdir(EXAMPLE.parent)
+    # The options of an analysis are those of its constructor: its file must be where the pages say.
+    (tmp_path / "examples").mkdir()
+    for folder in (tmp_path, tmp_path / "examples"):
+        (folder / EXAMPLE.name).write_bytes(EXAMPLE.read_bytes())
+    monkeypatch.chdir(tmp_path)
     _, name, *arguments = shlex.split(line, comments=True)
     context = main.commands[name].make_context(name, arguments)
     assert context.info_name == name
