@@ -62,7 +62,7 @@ def test_score_histogram_holds_the_events_after_precuts(demo) -> None:
     run = open_run(demo.folder / "scored")
     score = run.histogram("score")
     for process, rows in run.cutflow["processes"].items():
-        filled = score[{"process": process, "variation": "nominal", "channel": 0}]
+        filled = score[{"process": process, "variation": "nominal", "region": "precuts"}]
         assert filled.view(flow=True)["value"].sum() == pytest.approx(rows[-1]["weighted"], rel=1e-12)
 
 

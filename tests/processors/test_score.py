@@ -50,13 +50,13 @@ def test_every_event_is_scored_by_the_fold_that_has_not_seen_it(trained, scored)
 
 def test_the_histogram_of_the_score(scored) -> None:
     h = scored.histograms["score"]
-    assert [a.name for a in h.axes] == ["process", "channel", "variation", "fold", "score"]
+    assert [a.name for a in h.axes] == ["process", "region", "variation", "fold", "score"]
     assert (h.axes["fold"].size, h.axes["score"].size) == (3, 400)
     for process, table in scored.features.items():
-        passed = table[table["precuts"]]
+        passed = table[table["region_precuts"]]
         fold = passed["fold_key"].to_numpy() % np.uint64(3)
         for i in range(3):
-            one = h[{"process": process, "channel": "mumu1j", "variation": "nominal", "fold": i}]
+            one = h[{"process": process, "region": "precuts", "variation": "nominal", "fold": i}]
             np.testing.assert_allclose(
                 one.values(flow=True).sum(), passed["weight"][fold == i].sum(), rtol=1e-12
             )
