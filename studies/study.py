@@ -30,6 +30,7 @@ __all__ = [
     "TrainStep",
     "find_study",
     "known_studies",
+    "studies_of",
 ]
 
 
@@ -239,3 +240,15 @@ def find_study(name: str) -> Study:
         raise StudyError(msg)
     found: Study = importlib.import_module(f"{__package__}.{name}.study").STUDY
     return found
+
+
+def studies_of(analysis: str) -> list[Study]:
+    """The studies that run an analysis.
+
+    Examples
+    --------
+    >>> [study.name for study in studies_of("slepton")], studies_of("nothing")
+    (['slepton'], [])
+    """
+    every = [find_study(name) for name in known_studies()]
+    return [study for study in every if analysis in {getattr(step, "analysis", None) for step in study.steps}]

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from massgap.studies.study import studies_of
+
+if TYPE_CHECKING:
+    from massgap.reports.run.chapters import Chapter
 
 __all__ = ["report", "report_benchmarks", "report_samples"]
 
@@ -20,7 +25,7 @@ def report(
     """Write the HTML report of a run; see :func:`massgap.reports.run.page.write_report`.
 
     Model and fit folders are found by themselves: the model through the run's manifest or in ``model``,
-    the fit in ``fit`` of the run folder.
+    the fit in ``fit`` of the run folder.  A run of an analysis that is part of a study has the chapters of that study.
 
     Parameters
     ----------
@@ -30,6 +35,8 @@ def report(
         HTML file; by default ``report.html`` in the run folder.
     model_folder, fit_folder
         Where they are not found by themselves.
+    options
+        ``title`` and ``chapters`` of :func:`massgap.reports.run.page.write_report`.
 
     Returns
     -------
@@ -49,18 +56,34 @@ def report(
         model_folder = next((c for c in candidates if (c / "training.json").is_file()), None)
     if fit_folder is None and (folder / "fit" / "results.json").is_file():
         fit_folder = folder / "fit"
+    options.setdefault("chapters", _chapters_of(folder))
     return write_report(
         folder, model_folder, fit_folder, out=folder / "report.html" if out is None else out, **options
     )
 
 
-def _models_of(folder: Path) -> list[Path]:
-    """Folders of the models that scored a run, as its manifest says; a manifest that cannot be read says nothing."""
+def _manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run; one that cannot be read says nothing here, and is refused by the report itself."""
     try:
-        models = json.loads((folder / "manifest.json").read_text()).get("models") or {}
-        return [Path(model["file"]).parent for model in models.values() if model.get("file")]
-    except (OSError, ValueError, AttributeError, TypeError):
+        manifest = json.loads((folder / "manifest.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
+
+
+def _models_of(folder: Path) -> list[Path]:
+    """Folders of the models that scored a run, as its manifest says."""
+    try:
+        models = (_manifest(folder).get("models") or {}).values()
+        return [Path(model["file"]).parent for model in models if model.get("file")]
+    except (AttributeError, TypeError):
         return []
+
+
+def _chapters_of(folder: Path) -> list[Chapter]:
+    """What the studies of the run's analysis add to its report."""
+    studies = studies_of(str(_manifest(folder).get("analysis")))
+    return [chapter for study in studies if study.chapters is not None for chapter in study.chapters()]
 
 
 def report_samples(
