@@ -11,7 +11,7 @@ from massgap.arrays.errors import SelectionError
 from massgap.arrays.jagged_kernels import Index, compose, gather, true_places
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sized
 
 __all__ = [
     "EVERYTHING",
@@ -22,6 +22,7 @@ __all__ = [
     "frozen",
     "in_one_precision",
     "numbers",
+    "same_events",
     "some_events",
 ]
 
@@ -92,10 +93,8 @@ class Column:
             size = self._size() if self._size is not None else values.size
             if values.ndim != 1 or len(values) != size:
                 found = f"{len(values)} values" if values.ndim == 1 else f"the shape {values.shape}"
-                msg = (
-                    f"{self._where}: {self._name} has {found}, but the events have {size} objects; "
-                    "the file is damaged."
-                )
+                why = "the file is damaged" if callable(source) else "give one value for each"
+                msg = f"{self._where}: {self._name} has {found}, but the events have {size} objects; {why}."
                 raise SelectionError(msg)
             self._values = frozen(values)
         return self._values
@@ -168,6 +167,32 @@ class Fields:
             values.flags.writeable = False
             self._double[name] = values
         return values
+
+    def columns(self, *names: str) -> Flat:
+        """Fields as the rows of one matrix in double precision, the form in which compiled passes read them.
+
+        Parameters
+        ----------
+        *names
+            The fields, in the order of the rows.
+
+        Returns
+        -------
+        numpy.ndarray
+            float64, shape (fields, objects), contiguous, and a copy that may be changed.  NaN where an object is
+            missing.
+
+        Raises
+        ------
+        SelectionError
+            If there is no such field, or it holds no numbers.
+        """
+        arrays = [self._field(name) for name in names]
+        for name, values in zip(names, arrays, strict=True):
+            if values.dtype.kind not in "biuf":
+                msg = f"{self._name}: the field {name} is not numeric ({values.dtype}); give one number per object."
+                raise SelectionError(msg)
+        return np.array(arrays, dtype=np.float64)
 
     def _located(self, name: str) -> tuple[Flat, Index | None]:
         """The values of a field in the file, and the places of these objects there (None: as they are)."""
@@ -328,3 +353,28 @@ def some_events(chosen: Any, events: int, where: str) -> Index | None:
         msg = f"{where}: the indices go from {index.min()} to {index.max()}, but there are {events} events."
         raise SelectionError(msg)
     return frozen(np.where(index < 0, index + events, index) if index.size and index.min() < 0 else index)
+
+
+def same_events(**objects: Sized) -> int:
+    """The number of events, which all collections, objects per event and flat arrays must share.
+
+    Parameters
+    ----------
+    **objects
+        By the names that they have in messages.
+
+    Raises
+    ------
+    SelectionError
+        If their numbers of events differ.
+
+    Examples
+    --------
+    >>> same_events(met=[100.0, 20.0], ht=[50.0, 0.0])
+    2
+    """
+    events = {name: len(values) for name, values in objects.items()}
+    if len(set(events.values())) != 1:
+        msg = f"The inputs must be of the same events, but their numbers of events differ: {events}."
+        raise SelectionError(msg)
+    return next(iter(events.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -11,13 +12,15 @@ from massgap.arrays.errors import SelectionError
 from massgap.arrays.momentum_kernels import delta_phi, delta_r
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
 
     import awkward as ak
 
     from massgap.arrays.jagged_kernels import Bools, Floats, Index
 
 __all__ = ["PerEvent"]
+
+UNNAMED = "the object"
 
 
 class PerEvent(Fields):
@@ -55,7 +58,7 @@ class PerEvent(Fields):
         self,
         fields: Mapping[str, Callable[[], Flat] | Flat],
         exists: Any = None,
-        name: str = "the object",
+        name: str = UNNAMED,
     ) -> None:
         arrays = [key for key, x in fields.items() if not callable(x)]
         index: Index | None = None
@@ -76,6 +79,38 @@ class PerEvent(Fields):
         self._present, self._nameless = None, False
         for key in arrays:
             columns[key][0].values  # noqa: B018 (checks their lengths)
+
+    @classmethod
+    def of(cls, objects: Any, fields: Sequence[str], name: str = UNNAMED) -> PerEvent:
+        """Anything with one value per event and field as one object per event.
+
+        Parameters
+        ----------
+        objects
+            A PerEvent, which is given back; awkward records, a mapping, or anything else that has the fields as flat
+            arrays; where one field is asked for, also a flat array of it.
+        fields
+            The fields that are needed.
+        name
+            What it is called in messages.
+
+        Raises
+        ------
+        SelectionError
+            If a field is missing, is not a flat array of numbers, or has another number of events than the first.
+
+        Examples
+        --------
+        >>> PerEvent.of([100, 20], ["pt"], "MET").pt.tolist()
+        [100, 20]
+        """
+        if isinstance(objects, PerEvent):
+            if objects._name != UNNAMED:
+                return objects
+            out = objects._like(objects._index, objects._present)
+            out._name = name
+            return out
+        return cls({x: _flat(_of(objects, x, len(fields) == 1, name), x, name) for x in fields}, name=name)
 
     @classmethod
     def _chosen(
@@ -123,6 +158,16 @@ class PerEvent(Fields):
     def __iter__(self) -> Any:
         msg = f"{self._name}: use the arrays of its fields, such as object.pt, instead of a loop over events."
         raise TypeError(msg)
+
+    def columns(self, *names: str) -> Floats:
+        """Fields as the rows of one matrix in double precision, shape (fields, events), NaN where it is missing.
+
+        See :meth:`massgap.arrays.columns.Fields.columns`.
+        """
+        out = super().columns(*names)
+        if self._present is not None or self._index is not None:
+            out[:, ~self.exists] = np.nan
+        return out
 
     def with_fields(self, **fields: Any) -> Self:
         """The same objects with some fields replaced or added.
@@ -172,3 +217,32 @@ class PerEvent(Fields):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return PerEvent, ({name: self.stored(name) for name in self.fields}, self.exists, self._name)
+
+
+def _of(objects: Any, field: str, alone: bool, name: str) -> Any:
+    """One field of anything that has it; the thing itself if it is a flat array of the only one."""
+    found = list(objects) if isinstance(objects, Mapping) else list(getattr(objects, "fields", ()))
+    try:
+        # Indexing, not attributes: behaviours such as those of vector compute attributes anew.
+        return objects[field] if field in found else getattr(objects, field)
+    except AttributeError as error:
+        if alone and not found:
+            return objects
+        has = f"only {', '.join(found)}" if found else "no fields"
+        msg = f"{name} needs the field {field}, but has {has}."
+        raise SelectionError(msg) from error
+
+
+def _flat(values: Any, field: str, name: str) -> Flat:
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError) as error:
+        msg = f"{name}: {field} is not a flat array of numbers ({error}). Give one value per event."
+        raise SelectionError(msg) from error
+    if array.ndim != 1:
+        msg = f"{name}: {field} has {array.ndim} dimensions. Give one value per event."
+        raise SelectionError(msg)
+    if array.dtype.kind not in "biuf":
+        msg = f"{name}: {field} is not a flat array of numbers ({array.dtype}). Give one value per event."
+        raise SelectionError(msg)
+    return array

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap.arrays.columns import same_events
 from massgap.arrays.compiled import compiled
 from massgap.arrays.errors import SelectionError
 from massgap.arrays.momentum_formulas import delta_r_kernel
+from massgap.arrays.per_event import PerEvent
 from massgap.contracts.description import Feature
 from massgap.selections.cascade.spectrum import TESTING_SPECTRUM
 from massgap.selections.observables.cascades.delta4 import (
@@ -138,27 +140,12 @@ def cascade_features(
     if masses.shape != (4,):
         msg = f"A spectrum is four masses, of X, Y, Z and chi, but its shape is {masses.shape}."
         raise SelectionError(msg)
-    rows = [
-        _rows(name, item) for name, item in (("mu_plus", mu_plus), ("mu_minus", mu_minus), ("photon", photon))
+    legs = [
+        PerEvent.of(item, ("pt", "eta", "phi", "mass"), name)
+        for name, item in (("mu_plus", mu_plus), ("mu_minus", mu_minus), ("photon", photon))
     ]
-    lengths = {row.shape[1] for row in rows}
-    if len(lengths) > 1:
-        msg = f"The features need one value per event in each input, but the lengths are {[row.shape[1] for row in rows]}."
-        raise SelectionError(msg)
-    out = np.empty((len(CASCADE_FEATURES), rows[0].shape[1]))
-    _loop(rows[0], rows[1], rows[2], masses, out)
+    n_events = same_events(mu_plus=legs[0], mu_minus=legs[1], photon=legs[2])
+    out = np.empty((len(CASCADE_FEATURES), n_events))
+    plus, minus, gamma = (leg.columns("pt", "eta", "phi", "mass") for leg in legs)
+    _loop(plus, minus, gamma, masses, out)
     return dict(zip(CASCADE_FEATURE_NAMES, out, strict=True))
-
-
-def _rows(name: str, item: Any) -> Floats:
-    """pt, eta, phi, mass as the rows of one array."""
-    try:
-        columns = [np.asarray(getattr(item, key), dtype=np.float64) for key in ("pt", "eta", "phi", "mass")]
-    except (TypeError, ValueError) as error:
-        msg = f"The input {name} of the features is not made of flat arrays of numbers ({error}). Give one value per event."
-        raise SelectionError(msg) from error
-    shapes = [column.shape for column in columns]
-    if len(set(shapes)) > 1 or columns[0].ndim != 1:
-        msg = f"The input {name} of the features has the shapes {shapes}. Give one value per event in each."
-        raise SelectionError(msg)
-    return np.ascontiguousarray(columns)

@@ -1,21 +1,17 @@
-"""The features of the vbf-electroweakino classifiers, 10 to 14 by channel, in one compiled pass."""
+"""The features of the vbf-electroweakino classifiers, 10 to 14 by channel, from collections of objects."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from massgap.arrays.compiled import compiled
-from massgap.arrays.flat import as_flat, one_per_event, same_events
+from massgap.arrays.collection import Collection
+from massgap.arrays.columns import same_events
+from massgap.arrays.per_event import PerEvent
 from massgap.contracts.description import Feature
-from massgap.selections.objects.leading import leading_three_kernel
-from massgap.selections.observables.vbf_pair import JET_FIELDS, JetPairCuts, any_pair, jet_pair_kernel
+from massgap.selections.observables.vbf_pair import largest_mass_pair
 
 if TYPE_CHECKING:
     from massgap.arrays.elementwise import Floats
-    from massgap.arrays.flat import Offsets
 
 __all__ = ["FEATURES", "FEATURES_OF_CHANNEL", "FEATURE_NAMES", "electroweakino_features"]
 
@@ -49,31 +45,6 @@ FEATURES_OF_CHANNEL: dict[str, tuple[Feature, ...]] = {
 """The 10, 12 and 14 features of each channel: those of its leptons and all others."""
 
 
-@compiled
-def _loop(
-    jets: Floats,
-    jet_offsets: Offsets,
-    leptons: Floats,
-    lepton_offsets: Offsets,
-    met: Floats,
-    pair: JetPairCuts,
-    out: Floats,
-) -> None:
-    for event in range(met.size):
-        out[:, event] = math.nan
-        start, stop = jet_offsets[event], jet_offsets[event + 1]
-        leading = leading_three_kernel(jets, start, stop, 30.0, 5.0)
-        for n in range(2):
-            if leading[n] >= 0:
-                out[2 * n, event], out[2 * n + 1, event] = jets[0, leading[n]], jets[1, leading[n]]
-        _, _, m_jj, deta, pt_jj, _ = jet_pair_kernel(jets, start, stop, pair)
-        out[4, event], out[5, event], out[6, event], out[7, event] = met[event], m_jj, pt_jj, deta
-        leading = leading_three_kernel(leptons, lepton_offsets[event], lepton_offsets[event + 1], 5.0, 2.4)
-        for n in range(3):
-            if leading[n] >= 0:
-                out[8 + 2 * n, event], out[9 + 2 * n, event] = leptons[0, leading[n]], leptons[1, leading[n]]
-
-
 def electroweakino_features(jets: Any, leptons: Any, met: Any, pt_min: float = 20.0) -> dict[str, Floats]:
     """All features of the three channels, each computed once per event.
 
@@ -87,10 +58,9 @@ def electroweakino_features(jets: Any, leptons: Any, met: Any, pt_min: float = 2
         those with pT > 30 GeV and |eta| < 5.
     leptons
         Electrons and muons together, with the fields pt and eta; those with pT > 5 GeV and |eta| < 2.4 count.
-        Both are awkward arrays of records, or anything else that
-        :func:`massgap.arrays.flat.as_flat` takes.
+        Both are collections, or anything else that :meth:`massgap.arrays.Collection.of` takes.
     met
-        Missing transverse momentum per event, GeV.
+        Missing transverse momentum, GeV: one object per event, or anything else with a flat array ``pt``, or that array.
     pt_min
         For the pair with the largest mass, jets count above this transverse momentum, GeV.  It is not the pair
         of the preselection: see :mod:`massgap.selections.observables.vbf_pair`.
@@ -115,12 +85,16 @@ def electroweakino_features(jets: Any, leptons: Any, met: Any, pt_min: float = 2
     >>> [len(features) for features in FEATURES_OF_CHANNEL.values()]
     [10, 12, 14]
     """
-    flat_jets = as_flat("jets", jets, JET_FIELDS)
-    flat_leptons = as_flat("leptons", leptons, ("pt", "eta"))
-    flat_met = one_per_event("met", met)
-    n_events = same_events(
-        jets=len(flat_jets.offsets) - 1, leptons=len(flat_leptons.offsets) - 1, met=len(flat_met)
-    )
-    out = np.empty((len(FEATURES), n_events))
-    _loop(*flat_jets, *flat_leptons, flat_met, any_pair(pt_min, 5.0), out)
-    return dict(zip(FEATURE_NAMES, out, strict=True))
+    jets, leptons = Collection.of(jets, "jets"), Collection.of(leptons, "leptons")
+    met = PerEvent.of(met, ("pt",), "met")
+    same_events(jets=jets, leptons=leptons, met=met)
+    pair = largest_mass_pair(jets, pt_min)
+    good_jets = jets.where((jets.pt > 30.0) & (abs(jets.eta) < 5.0)).by_pt()
+    good_leptons = leptons.where((leptons.pt > 5.0) & (abs(leptons.eta) < 2.4)).by_pt()
+    (met_pt,) = met.columns("pt")
+    values = [
+        *(row for k in range(2) for row in good_jets.at(k).columns("pt", "eta")),
+        *(met_pt, pair.m_jj, pair.pt_jj, pair.abs_deta_jj),
+        *(row for k in range(3) for row in good_leptons.at(k).columns("pt", "eta")),
+    ]
+    return dict(zip(FEATURE_NAMES, values, strict=True))

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from massgap.arrays.compiled import compiled
-from massgap.arrays.flat import as_flat, same_events
-from massgap.selections.observables.vbf_pair import JET_FIELDS, VBF, JetPair, JetPairCuts, jet_pair_kernel
-
-if TYPE_CHECKING:
-    from massgap.arrays.elementwise import Floats
-    from massgap.arrays.flat import Offsets
+from massgap.arrays.collection import Collection
+from massgap.arrays.columns import same_events
+from massgap.selections.observables.vbf_pair import JetPair, vbf_pair
 
 __all__ = ["CHANNELS", "Preselection", "channel_names", "electroweakino_preselection"]
 
@@ -33,57 +29,8 @@ class Preselection(NamedTuple):
     channel: npt.NDArray[np.int64]
 
 
-@compiled
-def count_kernel(objects: Floats, start: int, stop: int, pt_min: float, abs_eta_max: float) -> int:
-    """How many objects have pT above and |eta| below the limits."""
-    n = 0
-    for k in range(start, stop):
-        if objects[0, k] > pt_min and abs(objects[1, k]) < abs_eta_max:
-            n += 1
-    return n
-
-
-@compiled
-def channel_kernel(n_b: int, n_tau: int, n_jets: int, n_candidates: int, n_leptons: int) -> tuple[bool, int]:
-    """Whether vetoes and VBF are passed, and the channel: the number of leptons if that is 1, 2 or 3, else 0."""
-    passes = n_b == 0 and n_tau == 0 and n_jets >= 2 and n_candidates > 0
-    return passes, n_leptons if passes and n_leptons <= 3 else 0
-
-
-@compiled
-def _loop(
-    jets: Floats,
-    jet_offsets: Offsets,
-    taus: Floats,
-    tau_offsets: Offsets,
-    leptons: Floats,
-    lepton_offsets: Offsets,
-    cuts: JetPairCuts,
-    counts: Offsets,
-    passes: npt.NDArray[np.bool_],
-    values: Floats,
-) -> None:
-    for event in range(passes.size):
-        start, stop = jet_offsets[event], jet_offsets[event + 1]
-        n_b = 0
-        for k in range(start, stop):
-            if jets[4, k] > 0.5 and jets[0, k] > 30.0 and abs(jets[1, k]) < 2.5:
-                n_b += 1
-        n_tau = count_kernel(taus, tau_offsets[event], tau_offsets[event + 1], 20.0, 2.5)
-        n_jets = count_kernel(jets, start, stop, 30.0, 5.0)
-        n_leptons = count_kernel(leptons, lepton_offsets[event], lepton_offsets[event + 1], 5.0, 2.4)
-        i, j, mass, deta, pt, n_candidates = jet_pair_kernel(jets, start, stop, cuts)
-        passes[event], counts[4, event] = channel_kernel(n_b, n_tau, n_jets, n_candidates, n_leptons)
-        counts[0, event], counts[1, event] = n_b, n_tau
-        counts[2, event], counts[3, event] = n_jets, n_leptons
-        counts[5, event] = i - start if i >= 0 else -1
-        counts[6, event] = j - start if j >= 0 else -1
-        counts[7, event] = n_candidates
-        values[0, event], values[1, event], values[2, event] = mass, deta, pt
-
-
 def electroweakino_preselection(jets: Any, taus: Any, leptons: Any) -> Preselection:
-    """Table I of the vbf-electroweakino paper in one pass.
+    """Table I of the vbf-electroweakino paper.
 
     0 b jets with pT > 30 GeV and |eta| < 2.5; 0 hadronic taus with pT > 20 GeV and |eta| < 2.5; >= 2 jets
     with pT > 30 GeV and |eta| < 5, and among them two as in :func:`massgap.selections.observables.vbf_pair.vbf_pair`;
@@ -97,8 +44,8 @@ def electroweakino_preselection(jets: Any, taus: Any, leptons: Any) -> Preselect
     taus
         Hadronic taus with the fields pt and eta.  Whether a tau is among the jets, too, is up to the caller.
     leptons
-        Electrons and muons together, with the fields pt and eta.  All three are awkward arrays of records, or
-        anything else that :func:`massgap.arrays.flat.as_flat` takes.
+        Electrons and muons together, with the fields pt and eta.  All three are collections, or anything
+        else that :meth:`massgap.arrays.Collection.of` takes.
 
     Returns
     -------
@@ -119,22 +66,17 @@ def electroweakino_preselection(jets: Any, taus: Any, leptons: Any) -> Preselect
     >>> bool(result.passes_vetoes_and_vbf[0]), channel_names(result.channel).tolist()
     (True, ['1l'])
     """
-    flat_jets = as_flat("jets", jets, (*JET_FIELDS, "b_tagged"))
-    flat_taus = as_flat("taus", taus, ("pt", "eta"))
-    flat_leptons = as_flat("leptons", leptons, ("pt", "eta"))
-    n_events = same_events(
-        jets=len(flat_jets.offsets) - 1,
-        taus=len(flat_taus.offsets) - 1,
-        leptons=len(flat_leptons.offsets) - 1,
-    )
-    counts = np.empty((8, n_events), np.int64)
-    passes = np.empty(n_events, bool)
-    values = np.empty((3, n_events))
-    _loop(*flat_jets, *flat_taus, *flat_leptons, VBF, counts, passes, values)
-    n_b, n_tau, n_jets, n_leptons, channel, i, j, n_candidates = counts
-    mass, deta, pt = values
-    pair = JetPair(i, j, mass, deta, pt, n_candidates)
-    return Preselection(n_b, n_tau, n_jets, n_leptons, pair, passes, channel)
+    jets, taus = Collection.of(jets, "jets"), Collection.of(taus, "taus")
+    leptons = Collection.of(leptons, "leptons")
+    same_events(jets=jets, taus=taus, leptons=leptons)
+    n_b = jets.count((jets.b_tagged > 0.5) & (jets.pt > 30.0) & (abs(jets.eta) < 2.5))
+    n_tau = taus.count((taus.pt > 20.0) & (abs(taus.eta) < 2.5))
+    n_jets = jets.count((jets.pt > 30.0) & (abs(jets.eta) < 5.0))
+    n_leptons = leptons.count((leptons.pt > 5.0) & (abs(leptons.eta) < 2.4))
+    vbf = vbf_pair(jets)
+    passes = (n_b == 0) & (n_tau == 0) & (n_jets >= 2) & (vbf.n_candidates > 0)
+    channel = np.where(passes & (n_leptons <= 3), n_leptons, 0)
+    return Preselection(n_b, n_tau, n_jets, n_leptons, vbf, passes, channel)
 
 
 def channel_names(channel: npt.NDArray[np.int64]) -> npt.NDArray[np.str_]:

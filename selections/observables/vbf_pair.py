@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from massgap.arrays.collection import Collection
 from massgap.arrays.compiled import compiled
-from massgap.arrays.flat import as_flat
 from massgap.arrays.momentum_formulas import delta_r_kernel, invariant_mass_squared_kernel
 from massgap.selections.observables.z_candidate import pair_pt_kernel
 
 if TYPE_CHECKING:
     from massgap.arrays.elementwise import Floats
-    from massgap.arrays.flat import Offsets
+    from massgap.arrays.jagged_kernels import Index
 
 __all__ = ["JET_FIELDS", "JetPair", "JetPairCuts", "largest_mass_pair", "vbf_pair"]
 
@@ -115,7 +115,7 @@ def _opposite(eta_i: float, eta_j: float) -> bool:
 
 
 @compiled
-def _loop(jets: Floats, offsets: Offsets, cuts: JetPairCuts, indices: Offsets, values: Floats) -> None:
+def _loop(jets: Floats, offsets: Index, cuts: JetPairCuts, indices: Index, values: Floats) -> None:
     for event in range(offsets.size - 1):
         start = offsets[event]
         i, j, mass, deta, pt, n_candidates = jet_pair_kernel(jets, start, offsets[event + 1], cuts)
@@ -126,10 +126,9 @@ def _loop(jets: Floats, offsets: Offsets, cuts: JetPairCuts, indices: Offsets, v
 
 
 def _pairs(jets: Any, cuts: JetPairCuts) -> JetPair:
-    columns, offsets = as_flat("jets", jets, JET_FIELDS)
-    indices = np.empty((3, len(offsets) - 1), np.int64)
-    values = np.empty((3, len(offsets) - 1))
-    _loop(columns, offsets, cuts_of(cuts), indices, values)
+    jets = Collection.of(jets, "jets")
+    indices, values = np.empty((3, len(jets)), np.int64), np.empty((3, len(jets)))
+    _loop(jets.columns(*JET_FIELDS), jets.offsets, cuts_of(cuts), indices, values)
     mass, deta, pt = values
     return JetPair(indices[0], indices[1], mass, deta, pt, indices[2])
 
@@ -156,8 +155,8 @@ def vbf_pair(jets: Any, cuts: JetPairCuts = VBF) -> JetPair:
     Parameters
     ----------
     jets
-        Jets of each event with the fields pt, eta, phi, mass (GeV, radians), in any order: an awkward array
-        of records, or anything else that :func:`massgap.arrays.flat.as_flat` takes.
+        Jets of each event with the fields pt, eta, phi, mass (GeV, radians), in any order: a
+        collection, or anything else that :meth:`massgap.arrays.Collection.of` takes.
     cuts
         What makes two jets a candidate.
 

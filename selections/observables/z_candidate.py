@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from massgap.arrays.collection import Collection
 from massgap.arrays.compiled import compiled
-from massgap.arrays.flat import as_flat
 from massgap.arrays.momentum_formulas import invariant_mass_kernel
 from massgap.physical_constants import Z_MASS
 
 if TYPE_CHECKING:
     from massgap.arrays.elementwise import Floats
-    from massgap.arrays.flat import Offsets
+    from massgap.arrays.jagged_kernels import Index
 
 __all__ = ["LEPTON_FIELDS", "ZCandidate", "z_candidate"]
 
@@ -62,10 +62,10 @@ def pair_pt_kernel(objects: Floats, i: int, j: int) -> float:
 @compiled
 def _loop(
     leptons: Floats,
-    offsets: Offsets,
+    offsets: Index,
     m_z: float,
-    first: Offsets,
-    second: Offsets,
+    first: Index,
+    second: Index,
     mass: Floats,
     pt: Floats,
 ) -> None:
@@ -86,8 +86,8 @@ def z_candidate(leptons: Any, m_z: float = Z_MASS) -> ZCandidate:
     ----------
     leptons
         Leptons of each event with the fields pt, eta, phi, mass (GeV, radians), charge, and flavour (any
-        number that is the same for equal flavours, such as 11 and 13): an awkward array of records, or
-        anything else that :func:`massgap.arrays.flat.as_flat` takes.
+        number that is the same for equal flavours, such as 11 and 13): a collection, or anything
+        else that :meth:`massgap.arrays.Collection.of` takes.
     m_z
         Mass of the Z, GeV.
 
@@ -111,9 +111,9 @@ def z_candidate(leptons: Any, m_z: float = Z_MASS) -> ZCandidate:
     >>> z.i.tolist(), z.j.tolist(), z.mass.round(3).tolist()
     ([0, -1], [2, -1], [89.775, nan])
     """
-    columns, offsets = as_flat("leptons", leptons, LEPTON_FIELDS)
-    n_events = len(offsets) - 1
+    leptons = Collection.of(leptons, "leptons")
+    n_events = len(leptons)
     first, second = np.empty(n_events, np.int64), np.empty(n_events, np.int64)
     mass, pt = np.empty(n_events), np.empty(n_events)
-    _loop(columns, offsets, float(m_z), first, second, mass, pt)
+    _loop(leptons.columns(*LEPTON_FIELDS), leptons.offsets, float(m_z), first, second, mass, pt)
     return ZCandidate(first, second, mass, pt)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap.arrays.columns import same_events
 from massgap.arrays.compiled import compiled
-from massgap.arrays.errors import SelectionError
 from massgap.arrays.momentum_formulas import invariant_mass_squared_kernel
+from massgap.arrays.per_event import PerEvent
 from massgap.selections.observables.angles import abs_delta_phi_kernel, tanh_abs_delta_eta_kernel
 from massgap.selections.observables.cos_theta_star import cos_theta_star_kernel
 from massgap.selections.observables.ditau import ditau_mass_squared_kernel, signed_sqrt_kernel
@@ -143,34 +144,15 @@ def slepton_features(l1: Any, l2: Any, jet: Any, met: Any, ht: Any, has_jet: Any
     >>> len(features), round(float(features["m_ll"][0]), 3)
     (27, 58.578)
     """
-    names = ("pt", "eta", "phi", "mass")
-    legs = {"l1": l1, "l2": l2, "jet": jet}
-    columns = {f"{key}.{name}": getattr(leg, name) for key, leg in legs.items() for name in names}
-    columns |= {"met.pt": met.pt, "met.phi": met.phi, "ht": ht}
-    flat = {name: _flat(name, values) for name, values in columns.items()}
-    lengths = {name: len(values) for name, values in flat.items()}
-    if len(set(lengths.values())) > 1:
-        msg = f"The features need one value per event in each input, but the lengths differ: {lengths}."
-        raise SelectionError(msg)
-    n_events = lengths["ht"]
-    l1_rows, l2_rows, jet_rows = (
-        np.array([flat[f"{key}.{name}"] for name in names]).reshape(4, n_events) for key in legs
-    )
-    met_rows = np.array([flat["met.pt"], flat["met.phi"]]).reshape(2, n_events)
+    legs = [
+        PerEvent.of(leg, ("pt", "eta", "phi", "mass"), name)
+        for name, leg in (("l1", l1), ("l2", l2), ("jet", jet))
+    ]
+    met, ht = PerEvent.of(met, ("pt", "phi"), "met"), PerEvent.of(ht, ("ht",), "ht")
+    n_events = same_events(l1=legs[0], l2=legs[1], jet=legs[2], met=met, ht=ht)
+    l1_rows, l2_rows, jet_rows = (leg.columns("pt", "eta", "phi", "mass") for leg in legs)
     if has_jet is not None:
         jet_rows[:, ~np.asarray(has_jet, dtype=bool)] = np.nan
     out = np.empty((len(FEATURES), n_events))
-    _loop(l1_rows, l2_rows, jet_rows, met_rows, flat["ht"], out)
+    _loop(l1_rows, l2_rows, jet_rows, met.columns("pt", "phi"), ht.columns("ht")[0], out)
     return dict(zip(FEATURE_NAMES, out, strict=True))
-
-
-def _flat(name: str, values: Any) -> Floats:
-    try:
-        array = np.ascontiguousarray(np.asarray(values), dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        msg = f"The input {name} of the features is not a flat array of numbers ({error}). Give one value per event."
-        raise SelectionError(msg) from error
-    if np.ndim(values) != 1:
-        msg = f"The input {name} of the features has {np.ndim(values)} dimensions. Give one value per event."
-        raise SelectionError(msg)
-    return array

@@ -1,4 +1,4 @@
-"""The 37 observables of Table II of the smuon paper, in one compiled pass over jagged objects.
+"""The 37 observables of Table II of the smuon paper, in one compiled pass over the leading objects.
 
 The tenth derived feature is printed as a second pT(mu1)/pT(j1).  It is pT(mu2)/H_T: the six ratios with jets
 are then the six comparisons of the dynamic vetoes, equation (3).
@@ -7,17 +7,18 @@ are then the six comparisons of the dynamic vetoes, equation (3).
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from massgap.arrays.collection import Collection
+from massgap.arrays.columns import same_events
 from massgap.arrays.compiled import compiled
 from massgap.arrays.errors import SelectionError
-from massgap.arrays.flat import as_flat, one_per_event, same_events
 from massgap.arrays.momentum_formulas import invariant_mass_kernel, wrap_phi_kernel
+from massgap.arrays.per_event import PerEvent
 from massgap.contracts.description import Feature
-from massgap.selections.objects.leading import leading_two_kernel, object_kernel
 from massgap.selections.observables.angles import abs_delta_phi_kernel
 from massgap.selections.observables.mct import mct_kernel
 from massgap.selections.observables.mt2.mt2 import mt2_kernel
@@ -25,8 +26,6 @@ from massgap.selections.smuon.cuts import CUTFLOW, VETOES, cutflow_kernel, jet_v
 
 if TYPE_CHECKING:
     from massgap.arrays.elementwise import Floats
-    from massgap.arrays.flat import Offsets
-    from massgap.selections.objects.leading import Momentum
 
 __all__ = [
     "FEATURES",
@@ -81,6 +80,8 @@ FEATURES: tuple[Feature, ...] = (
 # fmt: on
 """21 low-level features, 6 high-level ones, 10 derived ones."""
 
+KINEMATICS = ("pt", "eta", "phi", "mass")
+
 FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 
 LOW_LEVEL = FEATURE_NAMES[:21]
@@ -88,6 +89,10 @@ LOW_LEVEL = FEATURE_NAMES[:21]
 
 NULL = -10000.0
 """What the paper writes for an object that does not exist (footnote 2)."""
+
+
+Momentum: TypeAlias = tuple[float, float, float, float]
+"""pt, eta, phi, mass of one object; all NaN for an object that does not exist."""
 
 
 class SmuonEvents(NamedTuple):
@@ -158,50 +163,46 @@ def smuon_features_kernel(
 
 @compiled
 def _loop(
-    electrons: Floats,
-    electron_offsets: Offsets,
-    muons: Floats,
-    muon_offsets: Offsets,
-    jets: Floats,
-    jet_offsets: Offsets,
+    counts: Floats,
+    electrons: tuple[Floats, Floats],
+    muons: tuple[Floats, Floats],
+    jets: tuple[Floats, Floats],
+    ht: Floats,
     met: Floats,
-    phi_met: Floats,
     features: Floats,
     cutflow: npt.NDArray[np.bool_],
     vetoes: npt.NDArray[np.bool_],
 ) -> None:
-    for i in range(met.size):
-        n_e = electron_offsets[i + 1] - electron_offsets[i]
-        n_mu = muon_offsets[i + 1] - muon_offsets[i]
-        n_j = jet_offsets[i + 1] - jet_offsets[i]
-        e1, e2 = leading_two_kernel(electrons, electron_offsets[i], electron_offsets[i + 1])
-        mu1, mu2 = leading_two_kernel(muons, muon_offsets[i], muon_offsets[i + 1])
-        j1, j2 = leading_two_kernel(jets, jet_offsets[i], jet_offsets[i + 1])
-        ht = 0.0
-        for k in range(jet_offsets[i], jet_offsets[i + 1]):
-            ht += jets[0, k]
+    (e1, e2), (mu1, mu2), (j1, j2) = electrons, muons, jets
+    for i in range(ht.size):
         row = smuon_features_kernel(
-            (float(n_e), float(n_mu), float(n_j)),
-            object_kernel(electrons, e1),
-            object_kernel(electrons, e2),
-            object_kernel(muons, mu1),
-            object_kernel(muons, mu2),
-            object_kernel(jets, j1),
-            object_kernel(jets, j2),
-            ht,
-            met[i],
-            phi_met[i],
+            (counts[0, i], counts[1, i], counts[2, i]),
+            (e1[0, i], e1[1, i], e1[2, i], e1[3, i]),
+            (e2[0, i], e2[1, i], e2[2, i], e2[3, i]),
+            (mu1[0, i], mu1[1, i], mu1[2, i], mu1[3, i]),
+            (mu2[0, i], mu2[1, i], mu2[2, i], mu2[3, i]),
+            (j1[0, i], j1[1, i], j1[2, i], j1[3, i]),
+            (j2[0, i], j2[1, i], j2[2, i], j2[3, i]),
+            ht[i],
+            met[0, i],
+            met[1, i],
         )
         for k in range(features.shape[0]):
             features[k, i] = row[k]
-        charges = muons[4, mu1] * muons[4, mu2] if n_mu >= 2 else math.nan
         pt_mu1, pt_mu2, pt_j1, m_mumu, m_t2 = row[5], row[6], row[15], row[21], row[23]
-        passed = cutflow_kernel(met[i], float(n_mu), charges, m_mumu, m_t2, pt_mu1, pt_mu2)
+        charges = mu1[4, i] * mu2[4, i]
+        passed = cutflow_kernel(met[0, i], counts[1, i], charges, m_mumu, m_t2, pt_mu1, pt_mu2)
         for k in range(cutflow.shape[0]):
             cutflow[k, i] = passed[k]
-        kept = jet_vetoes_kernel(pt_mu1, pt_mu2, pt_j1, ht)
+        kept = jet_vetoes_kernel(pt_mu1, pt_mu2, pt_j1, ht[i])
         for k in range(vetoes.shape[0]):
             vetoes[k, i] = kept[k]
+
+
+def _leading_two(objects: Collection, *fields: str) -> tuple[Floats, Floats]:
+    """Fields of the two objects of each event with the largest pT, NaN where there are fewer."""
+    ordered = objects.by_pt()
+    return ordered.at(0).columns(*fields), ordered.at(1).columns(*fields)
 
 
 def smuon_features(electrons: Any, muons: Any, jets: Any, met: Any) -> SmuonEvents:
@@ -211,10 +212,10 @@ def smuon_features(electrons: Any, muons: Any, jets: Any, met: Any) -> SmuonEven
     ----------
     electrons, muons, jets
         Selected objects of each event in any order, with the fields pt, eta, phi, mass (GeV, radians), muons
-        with charge, too: awkward arrays of records, or anything else that
-        :func:`massgap.arrays.flat.as_flat` takes.
+        with charge, too: collections, or anything else that :meth:`massgap.arrays.Collection.of` takes.
     met
-        Missing transverse momentum: anything with flat arrays ``pt`` (GeV) and ``phi`` (radians).
+        Missing transverse momentum: one object per event, or anything else with flat arrays ``pt`` (GeV) and ``phi``
+        (radians).
 
     Returns
     -------
@@ -241,22 +242,26 @@ def smuon_features(electrons: Any, muons: Any, jets: Any, met: Any) -> SmuonEven
     >>> bool(events.cutflow["m_mumu"][0]), bool(events.cutflow["m_t2"][0]), bool(events.vetoes["static25"][0])
     (True, False, True)
     """
-    kinematics = ("pt", "eta", "phi", "mass")
-    flat_electrons = as_flat("electrons", electrons, kinematics)
-    flat_muons = as_flat("muons", muons, (*kinematics, "charge"))
-    flat_jets = as_flat("jets", jets, kinematics)
-    met_pt, met_phi = one_per_event("met.pt", met.pt), one_per_event("met.phi", met.phi)
-    n_events = same_events(
-        electrons=len(flat_electrons.offsets) - 1,
-        muons=len(flat_muons.offsets) - 1,
-        jets=len(flat_jets.offsets) - 1,
-        met_pt=len(met_pt),
-        met_phi=len(met_phi),
+    electrons, muons, jets = (
+        Collection.of(objects, name)
+        for name, objects in (("electrons", electrons), ("muons", muons), ("jets", jets))
     )
+    met = PerEvent.of(met, ("pt", "phi"), "met")
+    n_events = same_events(electrons=electrons, muons=muons, jets=jets, met=met)
     features = np.empty((len(FEATURES), n_events))
     cutflow = np.empty((len(CUTFLOW), n_events), bool)
     vetoes = np.empty((len(VETOES), n_events), bool)
-    _loop(*flat_electrons, *flat_muons, *flat_jets, met_pt, met_phi, features, cutflow, vetoes)
+    _loop(
+        np.array([objects.counts for objects in (electrons, muons, jets)], dtype=np.float64),
+        _leading_two(electrons, *KINEMATICS),
+        _leading_two(muons, *KINEMATICS, "charge"),
+        _leading_two(jets, *KINEMATICS),
+        jets.sum("pt"),
+        met.columns("pt", "phi"),
+        features,
+        cutflow,
+        vetoes,
+    )
     return SmuonEvents(
         dict(zip(FEATURE_NAMES, features, strict=True)),
         dict(zip(CUTFLOW, cutflow, strict=True)),

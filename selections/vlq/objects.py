@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from massgap.arrays.compiled import compiled
-from massgap.arrays.flat import FlatObjects
 from massgap.arrays.momentum_formulas import delta_r_kernel
 
 if TYPE_CHECKING:
+    from massgap.arrays.collection import Collection
     from massgap.arrays.elementwise import Floats
+    from massgap.arrays.jagged_kernels import Bools
 
 __all__ = [
     "fat_jet_kernel",
-    "lepton_cuts_kernel",
+    "passes_lepton_cuts",
     "selected_leptons",
-    "slim_jets_kernel",
+    "slim_jets_away_from",
     "third_lepton_kernel",
 ]
 
@@ -25,46 +26,41 @@ FAT_RADIUS = 0.8
 SLIM_RADIUS = 0.4
 
 
-def selected_leptons(leptons: FlatObjects, everything: bool = False) -> FlatObjects:
-    """The leptons with pT >= 25 GeV and |eta| < 2.5, with one more column: the index within their event.
+def selected_leptons(leptons: Collection, everything: bool = False) -> Collection:
+    """The leptons with pT >= 25 GeV and |eta| < 2.5, with the field ``position``: the index within their event.
 
     Parameters
     ----------
     leptons
-        Columns pt, eta and others.
+        With pt and eta.
     everything
         Keep all leptons.
 
     Returns
     -------
-    FlatObjects
+    Collection
 
     Examples
     --------
-    >>> kept = selected_leptons(FlatObjects(np.array([[20.0, 25.0, 50.0], [0.0, 1.0, -2.5]]), np.array([0, 3])))
-    >>> kept.columns.tolist(), kept.offsets.tolist()
+    >>> from massgap.arrays import Collection
+    >>> leptons = Collection(np.array([0, 3]), {"pt": np.array([20.0, 25.0, 50.0]), "eta": np.array([0.0, 1.0, -2.5])})
+    >>> kept = selected_leptons(leptons)
+    >>> kept.columns("pt", "eta", "position").tolist(), kept.offsets.tolist()
     ([[25.0], [1.0], [1.0]], [0, 1])
     """
-    columns, offsets = leptons
-    n = columns.shape[1]
-    index = np.arange(n) - np.repeat(offsets[:-1], np.diff(offsets))
-    if everything:
-        return FlatObjects(np.vstack((columns, index)), offsets)
-    keep = (columns[0] >= 25.0) & (np.abs(columns[1]) < 2.5)
-    kept_before = np.zeros(n + 1, np.int64)
-    np.cumsum(keep, out=kept_before[1:])
-    return FlatObjects(np.vstack((columns[:, keep], index[keep])), kept_before[offsets])
+    placed = leptons.with_fields(position=np.arange(leptons.size) - leptons.per_event(leptons.offsets[:-1]))
+    return placed if everything else placed.where((placed.pt >= 25.0) & (abs(placed.eta) < 2.5))
 
 
-@compiled
-def lepton_cuts_kernel(leptons: Floats, start: int, stop: int) -> bool:
+def passes_lepton_cuts(leptons: Collection) -> Bools:
     """Cut 1: at least 3 leptons with pT >= 25 GeV and |eta| < 2.5, the leading of them above 40 GeV."""
-    n, leading = 0, 0.0
-    for k in range(start, stop):
-        if leptons[0, k] >= 25.0 and abs(leptons[1, k]) < 2.5:
-            n += 1
-            leading = max(leading, leptons[0, k])
-    return n >= 3 and leading > 40.0
+    selected = selected_leptons(leptons)
+    return (selected.counts >= 3) & (selected.max("pt", 0.0) > 40.0)
+
+
+def slim_jets_away_from(jets: Collection, leptons: Collection) -> Collection:
+    """The jets with pT > 25 GeV, |eta| < 5 and no lepton inside (dR < 0.4)."""
+    return jets.where((jets.pt > 25.0) & (abs(jets.eta) < 5.0)).away_from(leptons, SLIM_RADIUS)
 
 
 @compiled
@@ -104,24 +100,3 @@ def fat_jet_kernel(
         if inside and (best < 0 or jets[0, k] > jets[0, best]):
             best = k
     return best, n_away
-
-
-@compiled
-def slim_jets_kernel(
-    jets: Floats, start: int, stop: int, leptons: Floats, lepton_start: int, lepton_stop: int
-) -> tuple[int, int]:
-    """Number of slim jets (pT > 25 GeV, |eta| < 5, no lepton inside), and of those with |eta| >= 2.5."""
-    n_slim, n_forward = 0, 0
-    for k in range(start, stop):
-        if not (jets[0, k] > 25.0 and abs(jets[1, k]) < 5.0):
-            continue
-        clean = True
-        for lepton in range(lepton_start, lepton_stop):
-            if within_kernel(SLIM_RADIUS, jets, k, leptons, lepton):
-                clean = False
-                break
-        if clean:
-            n_slim += 1
-            if abs(jets[1, k]) >= 2.5:
-                n_forward += 1
-    return n_slim, n_forward

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgap.arrays import Collection, PerEvent
+from massgap.arrays.columns import same_events
 from massgap.arrays.errors import SelectionError
 from massgap.arrays.jagged_kernels import BLOCK
 
@@ -420,3 +421,34 @@ def test_what_is_put_off_changes_no_answer(events, data) -> None:
     assert jets.sum("n").tolist() == [sum(x["n"] for x in e) for e in expected]
     assert lists(jets, "n") == plain(expected, "n")
     assert len(jets) == len(expected)
+
+
+def test_columns_are_one_matrix_in_double_precision() -> None:
+    jets = Collection(
+        np.array([0, 2, 2, 3]),
+        {"pt": np.float32([1, 2, 3]), "n": np.array([1, 2, 3]), "tagged": np.array([True, False, True])},
+        where="jets",
+    )
+    columns = jets.columns("tagged", "pt", "n")
+    assert columns.tolist() == [[1.0, 0.0, 1.0], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]
+    assert (columns.dtype, columns.flags.c_contiguous, columns.flags.writeable) == (np.float64, True, True)
+    columns[:] = 0.0
+    assert jets.n.tolist() == [1, 2, 3]
+    some = jets[[2, 0]].where([True, True, False])
+    assert (some.columns("pt").tolist(), some.offsets.tolist()) == ([[3.0, 1.0]], [0, 1, 2])
+    for empty in (jets[:0], Collection.of([], "jets"), Collection.of([[], []], "jets")):
+        assert empty.columns("pt", "n").shape == (2, 0)
+
+
+def test_columns_that_are_no_numbers_are_named() -> None:
+    jets = Collection(np.array([0, 1]), {"pt": np.array([1.0]), "name": np.array(["a"])}, where="jets")
+    with pytest.raises(SelectionError, match="jets: there is no field 'mass'; they have pt, name"):
+        jets.columns("pt", "mass")
+    with pytest.raises(SelectionError, match="jets: the field name is not numeric"):
+        jets.columns("pt", "name")
+
+
+def test_same_events() -> None:
+    assert same_events(a=[1, 2], b=Collection.of([[], []])) == 2
+    with pytest.raises(SelectionError, match=r"numbers of events differ: \{'a': 2, 'b': 3\}"):
+        same_events(a=[1, 2], b=[1, 2, 3])

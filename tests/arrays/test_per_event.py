@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+from types import SimpleNamespace
 
+import awkward as ak
 import numpy as np
 import pytest
 import vector
@@ -100,3 +102,53 @@ def test_no_object_in_any_event() -> None:
     one = Collection.of([[], []], "jets").at(0)
     np.testing.assert_array_equal(one.pt, [math.nan, math.nan])
     np.testing.assert_array_equal(one[[1]].anything, [math.nan])
+
+
+def test_anything_with_its_fields_is_one_object_per_event() -> None:
+    records = ak.Array([{"pt": 1.0, "phi": 2.0}, {"pt": 3.0, "phi": 4.0}])
+    vectors = vector.array({"pt": [1.0, 3.0], "phi": [2.0, 4.0]})
+    plain = SimpleNamespace(pt=[1.0, 3.0], phi=np.float32([2, 4]))
+    for given in (
+        records,
+        vectors,
+        plain,
+        {"pt": [1, 3], "phi": records.phi},
+        PerEvent({"pt": [1, 3], "phi": [2, 4]}),
+    ):
+        out = PerEvent.of(given, ("pt", "phi"), "met")
+        assert out.columns("pt", "phi").tolist() == [[1.0, 3.0], [2.0, 4.0]]
+    named = met()
+    assert PerEvent.of(named, ("pt", "phi"), "met") is named
+    for given in (np.float32([1, 2]), ak.Array([1, 2]), [1, 2]):
+        assert PerEvent.of(given, ("pt",), "met").columns("pt").tolist() == [[1.0, 2.0]]
+
+
+def test_what_is_no_object_per_event_is_named() -> None:
+    def of(given, *fields: str) -> PerEvent:
+        return PerEvent.of(given, fields or ("pt", "phi"), "met")
+
+    with pytest.raises(SelectionError, match="met needs the field phi, but has only pt"):
+        of({"pt": [1.0]})
+    with pytest.raises(SelectionError, match="met needs the field pt, but has no fields"):
+        of([1.0])
+    with pytest.raises(SelectionError, match="met: pt has 0 dimensions"):
+        of(3.0, "pt")
+    with pytest.raises(SelectionError, match="met: pt is not a flat array"):
+        of([[1.0], []], "pt")
+    with pytest.raises(SelectionError, match="met: pt is not a flat array"):
+        of(["a"], "pt")
+    with pytest.raises(SelectionError, match="met: phi has 1 values, but the events have 2"):
+        of({"pt": [1.0, 2.0], "phi": [1.0]})
+    with pytest.raises(SelectionError, match="met: there is no field 'phi'"):
+        of(PerEvent({"pt": [1.0]}), "pt", "phi").columns("phi")
+
+
+def test_columns_are_undefined_where_the_object_is_missing() -> None:
+    """Whole numbers, too, which are 0 there as a field."""
+    one = met(exists=[True, False, True])
+    assert one.n.tolist() == [1, 0, 3]
+    columns = one.columns("n", "pt")
+    np.testing.assert_array_equal(columns, [[1.0, np.nan, 3.0], [10.0, np.nan, 30.0]])
+    columns[:] = 0.0
+    assert one.pt[0] == 10.0
+    assert met().columns("n").dtype == np.float64

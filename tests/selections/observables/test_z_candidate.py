@@ -114,5 +114,5 @@ def test_awkward_records_and_dicts_of_columns():
 
 
 def test_missing_fields_are_named():
-    with pytest.raises(SelectionError, match="leptons need the field charge"):
+    with pytest.raises(SelectionError, match="leptons: there is no field 'charge'"):
         z_candidate(ak.Array([[{"pt": 1.0, "eta": 0.0, "phi": 0.0, "mass": 0.0}]]))

@@ -9,12 +9,11 @@ import vector
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgap.arrays import PerEvent
-from massgap.arrays.flat import FlatObjects
+from massgap.arrays import Collection, PerEvent
 from massgap.physical_constants import Z_MASS
 from massgap.selections.observables.neutrino import neutrino_pz
 from massgap.selections.vlq.features import CUTFLOW, FEATURE_NAMES, FEATURES, QUANTITIES, vlq_features
-from massgap.selections.vlq.objects import selected_leptons, slim_jets_kernel
+from massgap.selections.vlq.objects import selected_leptons, slim_jets_away_from
 
 
 def lepton(pt, eta, phi, charge, flavour=13):
@@ -206,15 +205,10 @@ def test_forward_and_clean_slim_jets():
 
 
 def test_distance_of_exactly_the_radius_is_outside():
-    leptons = selected_leptons_of([{"pt": 50.0, "eta": 0.0}], phi=0.0)
-    columns = np.array([[30.0], [0.4], [0.0], [0.0]])
-    assert slim_jets_kernel(columns, 0, 1, leptons, 0, 1)[0] == 1
-    columns[1] = math.nextafter(0.4, 0)
-    assert slim_jets_kernel(columns, 0, 1, leptons, 0, 1)[0] == 0
-
-
-def selected_leptons_of(given, phi):
-    return np.array([[x["pt"] for x in given], [x["eta"] for x in given], [phi] * len(given)])
+    leptons = Collection.of([[{"pt": 50.0, "eta": 0.0, "phi": 0.0}]])
+    for eta, expected in ((0.4, 1), (math.nextafter(0.4, 0), 0)):
+        slim = Collection.of([[{"pt": 30.0, "eta": eta, "phi": 0.0}]])
+        assert slim_jets_away_from(slim, leptons).size == expected
 
 
 def test_selected_leptons_keep_their_indices():
@@ -253,9 +247,11 @@ def test_empty_events_and_batches():
     assert len(nothing.quantities["m_top"]) == 0
 
 
-def test_selection_of_flat_leptons():
-    flat = FlatObjects(np.array([[30.0, 10.0, 25.0], [0.0, 0.0, 2.4]]), np.array([0, 1, 1, 3]))
-    kept = selected_leptons(flat)
-    assert kept.columns.tolist() == [[30.0, 25.0], [0.0, 2.4], [0.0, 1.0]]
+def test_selection_of_leptons():
+    leptons = Collection(
+        np.array([0, 1, 1, 3]), {"pt": np.array([30.0, 10.0, 25.0]), "eta": np.array([0.0, 0.0, 2.4])}
+    )
+    kept = selected_leptons(leptons)
+    assert kept.columns("pt", "eta", "position").tolist() == [[30.0, 25.0], [0.0, 2.4], [0.0, 1.0]]
     assert kept.offsets.tolist() == [0, 1, 1, 2]
-    assert selected_leptons(flat, everything=True).columns.shape == (3, 3)
+    assert selected_leptons(leptons, everything=True).columns("pt", "eta", "position").shape == (3, 3)
