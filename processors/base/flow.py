@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from massgap.arrays.choice import Choice
+from massgap.events.event import Event
 from massgap.models.folds import fold_key, held_out_fold
 from massgap.processors.base.cutflow import Cutflow
 from massgap.processors.base.fills import Fills, Undefined
@@ -19,7 +20,6 @@ from massgap.processors.errors import ProcessorError
 
 if TYPE_CHECKING:
     from massgap.contracts.description import Region
-    from massgap.events.event import Event
     from massgap.processors.base.chunk_pass import ChunkPass
 
 __all__ = ["Flow"]
@@ -109,7 +109,7 @@ class Flow:
         if len(kept) != len(mask):
             self.weights = {name: weight[kept] for name, weight in self.weights.items()}
             self._left = self._left.then(kept)
-            event = event.at(kept)
+            event = event.at(kept) if isinstance(event, Event) else event[mask]
             if self._cutflow is not None:
                 self._cutflow.keep(kept)
         self.count(step)
