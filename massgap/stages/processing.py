@@ -187,12 +187,12 @@ def processor_of(
     massgap.errors.MassgapError
         If there is no such analysis, or it refuses an option or the model.
     """
-    from massgap.processors.registry import ANALYSES, make_processor
+    from massgap.processors.registry import find_processor, make_processor
 
     options = dict(options or {})
     if model is not None:
         options["model"] = {k: str(v) for k, v in model.items()} if isinstance(model, dict) else str(model)
-    if analysis in ANALYSES:
+    if _keeps_rows(find_processor(analysis)):
         options.setdefault("features", True)
     processor = make_processor(analysis, **options)
     if model is None:
@@ -203,3 +203,10 @@ def processor_of(
         for name, scorer in processor.models.items()
     }
     return processor, options, {"models": tags}
+
+
+def _keeps_rows(cls: type) -> bool:
+    """Whether it is an analysis on our base, which can keep a row of features per event, and not any coffea processor."""
+    from massgap.processors.base.analysis import Analysis
+
+    return issubclass(cls, Analysis)
