@@ -5,11 +5,30 @@ from __future__ import annotations
 from massgap.contracts.errors import IncompleteRunError
 from massgap.errors import MassgapError
 
-__all__ = ["IncompleteRunError", "RunnerError", "short"]
+__all__ = [
+    "EnvironmentMismatchError",
+    "IncompleteRunError",
+    "NoWorkersError",
+    "RunnerError",
+    "SchedulerLostError",
+    "short",
+]
 
 
 class RunnerError(MassgapError):
     """Base of all errors that the runner raises."""
+
+
+class SchedulerLostError(RunnerError):
+    """The dask scheduler is gone."""
+
+
+class NoWorkersError(RunnerError):
+    """There is no worker, and none is coming."""
+
+
+class EnvironmentMismatchError(RunnerError):
+    """The software of a worker is not that of the driver."""
 
 
 def short(error: object, most: int | None = None) -> str:

@@ -83,7 +83,7 @@ def preflight(
         msg = f"--files-per-dataset must be at least 1, not {files_per_dataset}"
         raise RunnerError(msg)
     say = announce or (lambda _: None)
-    cluster = hasattr(executor, "_connected")
+    cluster = hasattr(executor, "connected")
     files = [
         (name, path, tree)
         for name, entry in sorted(fileset.items())
@@ -103,7 +103,7 @@ def preflight(
         answers = [ask_process(look_request(), request, within=answer_within)]
         here.wanted = 1
     else:
-        with executor._connected() as (client, _):
+        with executor.connected() as (client, _):
             _wait(client, workers, wait, getattr(executor, "pool", None), say)
             answers = ask_cluster(client, look_request(), request, within=answer_within)
     return Preflight(tuple(compare(here, answers)), tuple(answers))

@@ -11,10 +11,11 @@ from pathlib import Path
 import faulttasks
 import pytest
 
-from massgap.runner.errors import RunnerError
+from massgap.runner.errors import EnvironmentMismatchError, NoWorkersError, RunnerError, SchedulerLostError
 from massgap.runner.executors import dask_cluster as dask_executor
+from massgap.runner.executors import dask_workers
 from massgap.runner.executors.base import Lost
-from massgap.runner.executors.dask_cluster import DaskExecutor, EnvironmentMismatchError, NoWorkersError
+from massgap.runner.executors.dask_cluster import DaskExecutor
 from massgap.runner.executors.version_gate import VersionGate, mismatches
 
 
@@ -198,7 +199,7 @@ def test_a_late_worker_with_other_versions_gets_no_task(tmp_path, monkeypatch) -
         cluster.scheduler.add_plugin(gate, name=gate.name)
         cluster.scale(1)
         executor = DaskExecutor(client, patience=60)
-        monkeypatch.setattr(dask_executor, "_REFUSED_PATIENCE", 2.0)
+        monkeypatch.setattr(dask_workers, "_REFUSED_PATIENCE", 2.0)
         with pytest.raises(EnvironmentMismatchError, match=r"was refused: distributed 2020\.1\.0"):
             collect(executor, tmp_path, 3)
 
@@ -243,7 +244,7 @@ def test_the_scheduler_goes_away(tmp_path, monkeypatch) -> None:
 
 
 def test_a_client_that_never_finds_its_scheduler_again(client, monkeypatch) -> None:
-    monkeypatch.setattr(dask_executor, "_RECONNECT", 2.0)
+    monkeypatch.setattr(dask_workers, "_RECONNECT", 2.0)
     begun = time.monotonic()
 
     def lose() -> None:
@@ -252,7 +253,7 @@ def test_a_client_that_never_finds_its_scheduler_again(client, monkeypatch) -> N
     timer = threading.Timer(1.0, lose)
     timer.start()
     try:
-        with pytest.raises(dask_executor.SchedulerLostError):
+        with pytest.raises(SchedulerLostError):
             list(DaskExecutor(client)(time.sleep, [30.0]))
         assert 2.0 < time.monotonic() - begun < 20.0
     finally:
