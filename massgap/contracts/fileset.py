@@ -13,41 +13,31 @@ from __future__ import annotations
 
 import glob
 import gzip
-import itertools
 import json
 import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from massgap.contracts.errors import FilesetError
+from massgap.contracts.fileset_checks import (
+    DATASET_KEYS,
+    check_duplicates,
+    check_metadata,
+    check_processes,
+    is_url,
+    kind_of,
+)
 from massgap.contracts.writing import write_json
 
-#: Keys that coffea's runner writes into a chunk's metadata itself (coffea 2026.9, processor/executor.py).
-RESERVED_KEYS = frozenset(
-    {
-        "dataset",
-        "filename",
-        "treename",
-        "metadata",
-        "entrystart",
-        "entrystop",
-        "fileuuid",
-        "numentries",
-        "uuid",
-        "clusters",
-        "preload",
-    }
-)
-#: Keys that coffea allows beside "files" and "metadata" in a dataset.
-_DATASET_KEYS = frozenset(
-    {"files", "metadata", "treename", "preload", "form", "format", "compressed_form", "did", "known"}
-)
+if TYPE_CHECKING:
+    from massgap.contracts.dataset import Fileset, KnownFile
+
 DEFAULT_TREE = "Events"
 
 
-def load_fileset(path: str | os.PathLike[str], *, check_files: bool = True) -> dict[str, Any]:
+def load_fileset(path: str | os.PathLike[str], *, check_files: bool = True) -> Fileset:
     """Read and validate a fileset JSON (or ``.json.gz``).
 
     Relative file paths in it are relative to the JSON; the result holds absolute paths.
@@ -108,7 +98,7 @@ def validate_fileset(
     *,
     base: str | os.PathLike[str] | None = None,
     check_files: bool = True,
-) -> dict[str, Any]:
+) -> Fileset:
     """Check a fileset and bring it into the one form that the rest of the package reads.
 
     Accepts coffea's other forms of "files" (a list with "treename", ``{path: {"object_path": tree}}``, a
@@ -155,7 +145,7 @@ def validate_fileset(
         msg = f"{source} holds no dataset"
         raise FilesetError(msg)
     folder = Path(base) if base is not None else Path()
-    result: dict[str, Any] = {}
+    result: Fileset = {}
     for name, entry in fileset.items():
         if not isinstance(name, str) or not name:
             msg = f"{source}: dataset name {name!r} must be a non-empty text"
@@ -163,24 +153,24 @@ def validate_fileset(
         where = f"{source}: dataset {name!r}"
         spec: Any = {"files": entry} if isinstance(entry, list) else entry
         if not isinstance(spec, Mapping):
-            msg = f'{where} must be an object with "files" and "metadata", not {_kind(entry)}'
+            msg = f'{where} must be an object with "files" and "metadata", not {kind_of(entry)}'
             raise FilesetError(msg)
         if "files" not in spec:
             msg = f'{where} has no "files"'
             raise FilesetError(msg)
-        if unknown := sorted(map(str, set(spec) - _DATASET_KEYS)):
+        if unknown := sorted(map(str, set(spec) - DATASET_KEYS)):
             msg = f'{where} has the unknown key {unknown[0]!r}: settings belong into its "metadata"'
             raise FilesetError(msg)
         result[name] = {
             "files": _normalise_files(spec["files"], spec.get("treename"), where, folder, check_files),
-            "metadata": _check_metadata(spec.get("metadata"), name, where),
+            "metadata": check_metadata(spec.get("metadata"), name, where),
         }
         if known := _known_files(spec, where, folder):
             result[name]["known"] = known
         if "preload" in spec:
             result[name]["preload"] = spec["preload"]
-    _check_duplicates(result, source)
-    _check_processes(result, source)
+    check_duplicates(result, source)
+    check_processes(result, source)
     return result
 
 
@@ -197,7 +187,7 @@ def fileset_from_files(
     masses: Mapping[str, float] | None = None,
     treename: str = DEFAULT_TREE,
     unnormalised: bool = False,
-) -> dict[str, Any]:
+) -> Fileset:
     """Fileset of one dataset from file names, wildcards, folders or URLs.
 
     Parameters
@@ -235,7 +225,7 @@ def fileset_from_files(
         raise FilesetError(msg)
     files: dict[str, str] = {}
     for item in [os.fspath(path) for path in given]:
-        if not _is_url(item) and Path(item).is_dir():
+        if not is_url(item) and Path(item).is_dir():
             inside = sorted(map(str, Path(item).glob("*.root")))
             if not inside:
                 msg = f"folder {item} holds no .root file"
@@ -285,9 +275,9 @@ def write_fileset(
     # normpath, not resolve: a link inside the folder must stay the name that was given
     folder = Path(os.path.normpath(path.parent.absolute()))
     for entry in checked.values():
-        for key in ("files", "known"):
-            if key in entry:
-                entry[key] = {_relative(file, folder): about for file, about in entry[key].items()}
+        entry["files"] = {_relative(file, folder): tree for file, tree in entry["files"].items()}
+        if "known" in entry:
+            entry["known"] = {_relative(file, folder): about for file, about in entry["known"].items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, checked, default=None, allow_nan=False)
@@ -300,17 +290,8 @@ def write_fileset(
     return path
 
 
-def _kind(value: Any) -> str:
-    names = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a text"}
-    return names.get(type(value), "a list" if isinstance(value, (list, tuple)) else "an object")
-
-
-def _is_url(path: str) -> bool:
-    return "://" in path
-
-
 def _relative(file: str, folder: Path) -> str:
-    if _is_url(file) or not Path(file).is_relative_to(folder):
+    if is_url(file) or not Path(file).is_relative_to(folder):
         return file
     return str(Path(file).relative_to(folder))
 
@@ -318,7 +299,7 @@ def _relative(file: str, folder: Path) -> str:
 def _normalise_files(files: Any, treename: Any, where: str, folder: Path, check: bool) -> dict[str, str]:
     """Bring any legal form of "files" to {absolute path or URL: tree name}."""
     if treename is not None and (not isinstance(treename, str) or not treename):
-        msg = f'{where}: "treename" must be a text, not {_kind(treename)}'
+        msg = f'{where}: "treename" must be a text, not {kind_of(treename)}'
         raise FilesetError(msg)
     default = treename or DEFAULT_TREE
     pairs: list[tuple[Any, Any]]
@@ -329,7 +310,7 @@ def _normalise_files(files: Any, treename: Any, where: str, folder: Path, check:
     elif isinstance(files, str):
         pairs = [(files, default)]
     else:
-        msg = f'{where}: "files" must be {{path: "Events"}} or a list of paths, not {_kind(files)}'
+        msg = f'{where}: "files" must be {{path: "Events"}} or a list of paths, not {kind_of(files)}'
         raise FilesetError(msg)
     if not pairs:
         msg = f'{where}: "files" is empty'
@@ -337,7 +318,7 @@ def _normalise_files(files: Any, treename: Any, where: str, folder: Path, check:
     result: dict[str, str] = {}
     for path, tree in pairs:
         if not isinstance(path, (str, os.PathLike)) or not str(path):
-            msg = f'{where}: a path in "files" must be a text, not {_kind(path)}'
+            msg = f'{where}: a path in "files" must be a text, not {kind_of(path)}'
             raise FilesetError(msg)
         name = tree
         if isinstance(tree, Mapping):
@@ -355,12 +336,12 @@ def _normalise_files(files: Any, treename: Any, where: str, folder: Path, check:
     return result
 
 
-def _known_files(spec: Mapping[str, Any], where: str, folder: Path) -> dict[str, dict[str, float]]:
+def _known_files(spec: Mapping[str, Any], where: str, folder: Path) -> dict[str, KnownFile]:
     """Number of entries and sum of weights of single files, by absolute path, where the fileset says so."""
     given = {**(spec.get("known") or {})}
     if isinstance(spec["files"], Mapping):
         given |= {path: tree for path, tree in spec["files"].items() if isinstance(tree, Mapping)}
-    known: dict[str, dict[str, float]] = {}
+    known: dict[str, KnownFile] = {}
     for path, about in given.items():
         found = {key: about[key] for key in ("num_entries", "sum_weights") if about.get(key) is not None}
         for key, number in found.items():
@@ -369,12 +350,12 @@ def _known_files(spec: Mapping[str, Any], where: str, folder: Path) -> dict[str,
                 raise FilesetError(msg)
         if found:
             for expanded in _expand(os.fspath(path), where, folder, check=False):
-                known[expanded] = found
+                known[expanded] = cast("KnownFile", found)
     return known
 
 
 def _expand(path: str, where: str, folder: Path, check: bool) -> list[str]:
-    if _is_url(path):
+    if is_url(path):
         return [path]
     local = Path(os.path.normpath((folder / Path(path).expanduser()).absolute()))
     if local.is_file():
@@ -392,154 +373,3 @@ def _expand(path: str, where: str, folder: Path, check: bool) -> list[str]:
         msg = f"{where}: file {path} does not exist (looked for {local})"
         raise FilesetError(msg)
     return [str(local)]
-
-
-def _check_metadata(metadata: Any, name: str, where: str) -> dict[str, Any]:
-    if metadata is None:
-        metadata = {}
-    if not isinstance(metadata, Mapping):
-        msg = f'{where}: "metadata" must be an object, not {_kind(metadata)}'
-        raise FilesetError(msg)
-    checked = dict(metadata)
-    if reserved := sorted(RESERVED_KEYS & set(checked)):
-        msg = f"{where}: the metadata key {reserved[0]!r} is reserved by coffea: rename it"
-        raise FilesetError(msg)
-    checked.setdefault("process", name)
-    if not isinstance(checked["process"], str) or not checked["process"]:
-        msg = f'{where}: "process" must be a text, not {_kind(checked["process"])}'
-        raise FilesetError(msg)
-    for key in ("is_data", "is_signal", "unnormalised"):
-        if not isinstance(checked.setdefault(key, False), bool):
-            msg = f'{where}: "{key}" must be true or false, not {checked[key]!r}'
-            raise FilesetError(msg)
-    if not checked["unnormalised"]:
-        del checked["unnormalised"]
-    checked["sqrt_s_tev"] = _number(checked.get("sqrt_s_tev", 13.0), "sqrt_s_tev", where, positive=True)
-    _check_weights(checked, where)
-    if "masses" in checked:
-        if not isinstance(checked["masses"], Mapping):
-            msg = f'{where}: "masses" must be an object of masses in GeV'
-            raise FilesetError(msg)
-        checked["masses"] = {key: _number(m, f"masses.{key}", where) for key, m in checked["masses"].items()}
-        if negative := [key for key, m in checked["masses"].items() if m < 0]:
-            msg = f"{where}: the mass {negative[0]!r} is negative"
-            raise FilesetError(msg)
-    if "n_events" in checked and (
-        not isinstance(checked["n_events"], int)
-        or isinstance(checked["n_events"], bool)
-        or checked["n_events"] < 0
-    ):
-        msg = f'{where}: "n_events" must be a whole number, not {checked["n_events"]!r}'
-        raise FilesetError(msg)
-    if checked.get("tranche") is not None:
-        checked["tranche"] = _check_tranche(checked["tranche"], where)
-    else:
-        checked.pop("tranche", None)
-    return checked
-
-
-def _check_weights(checked: dict[str, Any], where: str) -> None:
-    if checked["is_data"]:
-        if checked["is_signal"]:
-            msg = f'{where} is both data and signal: remove "is_data" or "is_signal"'
-            raise FilesetError(msg)
-        if checked.get("xsec_fb") is not None:
-            msg = f'{where} is data but has "xsec_fb": remove it, or set "is_data" to false'
-            raise FilesetError(msg)
-        checked.pop("xsec_fb", None)
-    elif checked.get("xsec_fb") is not None:
-        checked["xsec_fb"] = _number(checked["xsec_fb"], "xsec_fb", where, positive=True)
-    elif not checked.get("unnormalised"):
-        msg = (
-            f"{where} has no xsec_fb: add its cross section in fb to the metadata, "
-            'or "is_data": true if it is collision data'
-        )
-        raise FilesetError(msg)
-    if checked.get("sum_weights") is not None:
-        checked["sum_weights"] = _number(checked["sum_weights"], "sum_weights", where)
-        if checked["sum_weights"] == 0:
-            msg = f'{where}: "sum_weights" is 0: events cannot be normalised'
-            raise FilesetError(msg)
-    else:
-        checked.pop("sum_weights", None)
-
-
-def _number(value: Any, key: str, where: str, *, positive: bool = False) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        msg = f'{where}: "{key}" must be a number, not {_kind(value)}'
-        raise FilesetError(msg)
-    try:
-        value = float(value)
-    except OverflowError:
-        value = math.inf
-    if not math.isfinite(value):
-        msg = f'{where}: "{key}" is {value}: it must be finite'
-        raise FilesetError(msg)
-    if positive and value <= 0:
-        msg = f'{where}: "{key}" is {value:g}: it must be positive'
-        raise FilesetError(msg)
-    return value
-
-
-def _check_tranche(tranche: Any, where: str) -> dict[str, Any]:
-    if not isinstance(tranche, Mapping) or not isinstance(tranche.get("variable"), str):
-        msg = f'{where}: "tranche" must be an object with "variable", "min" and "max"'
-        raise FilesetError(msg)
-    low = _number(tranche.get("min", 0.0), "tranche.min", where)
-    high = tranche.get("max")
-    if high is not None:
-        high = _number(high, "tranche.max", where)
-        if high <= low:
-            msg = f"{where}: the tranche in {tranche['variable']} ends at {high:g}, below its start {low:g}"
-            raise FilesetError(msg)
-    return {**tranche, "min": low, "max": high}
-
-
-def _check_duplicates(fileset: Mapping[str, Any], source: str | os.PathLike[str]) -> None:
-    """Refuse one file under two names: its events would count twice."""
-    seen: dict[Any, tuple[str, str]] = {}
-    for name, entry in fileset.items():
-        for file in entry["files"]:
-            key: Any = file
-            if not _is_url(file):
-                try:
-                    status = os.stat(file)  # noqa: PTH116  (inode: finds links of both kinds)
-                    key = (status.st_dev, status.st_ino)
-                except OSError:
-                    key = os.path.realpath(file)
-            if key in seen:
-                first, other = seen[key]
-                how = "twice" if file == other else f"twice, also as {other}"
-                place = f"dataset {name!r}" if first == name else f"datasets {first!r} and {name!r}"
-                msg = f"{source}: file {file} is listed {how} ({place}): its events would count twice"
-                raise FilesetError(msg)
-            seen[key] = (name, file)
-
-
-def _check_processes(fileset: Mapping[str, Any], source: str | os.PathLike[str]) -> None:
-    """Refuse processes that are data here and simulation there, and tranches that overlap."""
-    first: dict[str, tuple[str, Mapping[str, Any]]] = {}
-    slices: dict[tuple[str, str, str], list[tuple[float, float, str]]] = {}
-    for name, entry in fileset.items():
-        metadata = entry["metadata"]
-        other, known = first.setdefault(metadata["process"], (name, metadata))
-        for key, what in (
-            ("is_data", "data mixed with simulation"),
-            ("is_signal", "signal mixed with background"),
-        ):
-            if known[key] != metadata[key]:
-                msg = (
-                    f"{source}: process {metadata['process']!r} has {what}: datasets {other!r} and {name!r} "
-                    f'differ in "{key}"'
-                )
-                raise FilesetError(msg)
-        if tranche := metadata.get("tranche"):
-            group = (metadata["process"], tranche["variable"], str(tranche.get("group", "")))
-            high = math.inf if tranche["max"] is None else tranche["max"]
-            slices.setdefault(group, []).append((tranche["min"], high, name))
-    for (process, variable, _), found in slices.items():
-        found.sort()
-        for (_, end, left), (start, _, right) in itertools.pairwise(found):
-            if start < end:
-                msg = f"{source}: the tranches {left!r} and {right!r} of process {process!r} overlap in {variable}"
-                raise FilesetError(msg)

@@ -10,12 +10,12 @@ import pytest
 
 from massgap.contracts.errors import FilesetError
 from massgap.contracts.fileset import (
-    RESERVED_KEYS,
     fileset_from_files,
     load_fileset,
     validate_fileset,
     write_fileset,
 )
+from massgap.contracts.fileset_checks import RESERVED_KEYS
 
 URL = "root://host//store/a.root"
 

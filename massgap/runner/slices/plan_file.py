@@ -95,6 +95,8 @@ def plan_of(content: dict[str, Any], *, accept_loss: bool = False) -> Plan:
 
 
 def _info(entry: dict[str, Any]) -> FileInfo:
-    known = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    known: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
+    }
     del known["dataset"]
     return FileInfo(**known)

@@ -1,0 +1,52 @@
+"""What a fileset says of a dataset, as types: the keys that this package reads; others pass through."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+__all__ = ["Dataset", "Fileset", "KnownFile", "Metadata", "Tranche"]
+
+
+class Tranche(TypedDict):
+    """Events of a process with a generated quantity from ``min`` to below ``max`` (None for no end)."""
+
+    variable: str
+    min: float
+    max: float | None
+    group: NotRequired[str]
+
+
+class Metadata(TypedDict, total=False):
+    """How the events of a dataset are weighted, and what they are; ``xsec_fb`` in fb, ``masses`` in GeV."""
+
+    process: str
+    xsec_fb: float
+    sum_weights: float
+    is_data: bool
+    is_signal: bool
+    unnormalised: bool
+    skimmed: bool
+    sqrt_s_tev: float
+    masses: dict[str, float]
+    tranche: Tranche
+    n_events: int
+
+
+class KnownFile(TypedDict, total=False):
+    """What a fileset says of one file: it tells what is lost where that cannot be opened."""
+
+    num_entries: int
+    sum_weights: float
+
+
+class Dataset(TypedDict):
+    """Files of a dataset (path or URL -> name of the tree) and what they are."""
+
+    files: dict[str, str]
+    metadata: Metadata
+    known: NotRequired[dict[str, KnownFile]]
+    preload: NotRequired[list[str]]
+
+
+Fileset = dict[str, Dataset]
+"""Dataset -> what it is."""
