@@ -65,6 +65,26 @@ class Spectra:
         )
 
 
+@dataclass(frozen=True)
+class Plane:
+    """The distribution of two observables for several processes.
+
+    Attributes
+    ----------
+    names, axis_labels
+        The axes, x and y.
+    edges
+        Bin edges of x, n + 1, and of y, m + 1.
+    values
+        Per process: contents in fb, shape (n, m).
+    """
+
+    names: tuple[str, str]
+    axis_labels: tuple[str, str]
+    edges: tuple[FloatArray, FloatArray]
+    values: dict[str, FloatArray]
+
+
 def regions(histogram: Any) -> list[str]:
     """Return the categories of the axis ``region``, none without that axis."""
     return [str(name) for name in histogram.axes["region"]] if "region" in histogram.axes.name else []
@@ -100,33 +120,9 @@ def spectra(
     UnreadableInput
         If the axes are not those, or the category is not there.
     """
-    names = list(histogram.axes.name)
-    drawn = drawn_axes(histogram)
-    if "process" not in names or len(drawn) != 1:
-        message = (
-            f"a histogram with the axes {', '.join(names) or 'none'} cannot be drawn: "
-            "it needs the axis process and exactly one axis of values."
-        )
-        raise UnreadableInput(message)
-    if region is None and len(regions(histogram)) == 1:
-        region = regions(histogram)[0]
-    elif region is None and "region" in names:
-        message = f"the histogram of {drawn[0]} has several regions; choose one with region=: {', '.join(regions(histogram))}."
-        raise UnreadableInput(message)
-    # values(flow=True) keeps the bins outside the range; they are cut off by name below.
-    values = np.asarray(histogram.values(flow=True), dtype=float)
-    variances = histogram.variances(flow=True)
-    variances = np.abs(values) if variances is None else np.asarray(variances, dtype=float)
-    wanted = {"region": region, "variation": variation, "fold": fold}
-    for position in reversed(range(len(names))):
-        if names[position] in wanted:
-            index = _index(histogram.axes[position], wanted[names[position]])
-            values, variances = _taken(values, index, position), _taken(variances, index, position)
-    if names.index("process") > names.index(drawn[0]):
-        values, variances = values.T, variances.T
+    drawn, values, variances = _chosen(histogram, 1, region, variation, fold)
     axis = histogram.axes[drawn[0]]
-    first = 1 if axis.traits.underflow else 0
-    shown = slice(first, first + len(axis))
+    shown = _inside(axis)
     rows = {str(process): row for row, process in enumerate(histogram.axes["process"])}
     return Spectra(
         name=drawn[0],
@@ -138,6 +134,59 @@ def spectra(
             process: float(values[row].sum() - values[row, shown].sum()) for process, row in rows.items()
         },
     )
+
+
+def plane(histogram: Any, *, region: str | None = None, variation: str = "nominal") -> Plane:
+    """Return the distribution of two observables per process; arguments and errors are those of `spectra`."""
+    drawn, values, _ = _chosen(histogram, 2, region, variation, None)
+    x, y = (histogram.axes[name] for name in drawn)
+    return Plane(
+        names=(drawn[0], drawn[1]),
+        axis_labels=(str(x.label or drawn[0]), str(y.label or drawn[1])),
+        edges=(np.asarray(x.edges, dtype=float), np.asarray(y.edges, dtype=float)),
+        values={
+            str(process): values[row][_inside(x), _inside(y)]
+            for row, process in enumerate(histogram.axes["process"])
+        },
+    )
+
+
+def _inside(axis: Any) -> slice:
+    """The bins of an axis without those outside its range."""
+    first = 1 if axis.traits.underflow else 0
+    return slice(first, first + len(axis))
+
+
+def _chosen(
+    histogram: Any, dimensions: int, region: str | None, variation: str, fold: int | None
+) -> tuple[list[str], FloatArray, FloatArray]:
+    """Names of the axes of values, and contents and variances [process, values...] with the bins outside the range."""
+    names = list(histogram.axes.name)
+    drawn = drawn_axes(histogram)
+    if "process" not in names or len(drawn) != dimensions:
+        number = {1: "exactly one axis", 2: "exactly two axes"}[dimensions]
+        message = (
+            f"a histogram with the axes {', '.join(names) or 'none'} cannot be drawn: "
+            f"it needs the axis process and {number} of values."
+        )
+        raise UnreadableInput(message)
+    if region is None and len(regions(histogram)) == 1:
+        region = regions(histogram)[0]
+    elif region is None and "region" in names:
+        message = f"the histogram of {drawn[0]} has several regions; choose one with region=: {', '.join(regions(histogram))}."
+        raise UnreadableInput(message)
+    # values(flow=True) keeps the bins outside the range; they are cut off by name later.
+    values = np.asarray(histogram.values(flow=True), dtype=float)
+    variances = histogram.variances(flow=True)
+    variances = np.abs(values) if variances is None else np.asarray(variances, dtype=float)
+    wanted = {"region": region, "variation": variation, "fold": fold}
+    for position in reversed(range(len(names))):
+        if names[position] in wanted:
+            index = _index(histogram.axes[position], wanted[names[position]])
+            values, variances = _taken(values, index, position), _taken(variances, index, position)
+    left = [name for name in names if name not in wanted]
+    first = left.index("process")
+    return drawn, np.moveaxis(values, first, 0), np.moveaxis(variances, first, 0)
 
 
 def _index(axis: Any, category: str | int | None) -> int | list[int]:

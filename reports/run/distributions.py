@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from massgap.reports.figures import nminus1, render, stacked
+from massgap.reports.figures import density_map, nminus1, render, stacked
 from massgap.reports.figures.labels import grouped_features, ordered_regions, region_label
 from massgap.reports.figures.spectra import Spectra, drawn_axes, regions, spectra
 from massgap.reports.html.html import (
@@ -41,7 +41,7 @@ def drawable(inputs: Inputs) -> list[str]:
 
 
 def _can_be_drawn(histogram: Any) -> bool:
-    return "process" in histogram.axes.name and len(drawn_axes(histogram)) == 1
+    return "process" in histogram.axes.name and len(drawn_axes(histogram)) in {1, 2}
 
 
 def distributions(inputs: Inputs) -> Section | None:
@@ -68,20 +68,36 @@ def _observable(inputs: Inputs, name: str) -> Markup:
     """One observable: a row of figures per channel, from the widest region to the narrowest."""
     histogram = inputs.histograms[name]
     title = join(code(name), inputs.description.feature(name).description, between=" ")
+    draw = _maps if len(drawn_axes(histogram)) == 2 else _figures
     rows = [
-        grid([_figure(inputs, name, region) for region in members], wide=True)
+        grid([shown for region in members for shown in draw(inputs, name, region)], wide=True)
         for members in inputs.regions(histogram).values()
     ]
     return join(heading(title), *rows)
 
 
-def _figure(inputs: Inputs, name: str, region: str | None) -> Markup:
+def _maps(inputs: Inputs, name: str, region: str | None) -> list[Markup]:
+    """Two observables: a map per signal and one of all backgrounds."""
+    kinds = {signal: [signal] for signal in inputs.signals}
+    if inputs.backgrounds or inputs.data:
+        kinds["backgrounds" if inputs.backgrounds else "data"] = inputs.backgrounds or inputs.data
+    unit = inputs.drawing.get("unit", "fb")
+    figures = []
+    for what, processes in kinds.items():
+        options = {"region": region, "description": inputs.description, "unit": unit}
+        image = render(density_map(inputs.histograms[name], processes=processes, **options), "png")
+        words = ", ".join(part for part in (_where(inputs, region), what) if part)
+        figures.append(figure(image, alt=f"Map of {name}: {words}.", caption=f"{words}."))
+    return figures
+
+
+def _figures(inputs: Inputs, name: str, region: str | None) -> list[Markup]:
     histogram = inputs.histograms[name]
     drawn = spectra(histogram, region=region)
     image = render(stacked(histogram, region=region, **inputs.drawing), "png")
     where = _where(inputs, region)
     caption = join(f"{where}." if where else "", *_notes(drawn, inputs), between=" ")
-    return figure(image, alt=_alt(f"{name} {where}".strip(), drawn, inputs), caption=caption)
+    return [figure(image, alt=_alt(f"{name} {where}".strip(), drawn, inputs), caption=caption)]
 
 
 def _where(inputs: Inputs, region: str | None) -> str:
@@ -114,7 +130,7 @@ def _not_drawn(inputs: Inputs) -> Markup:
     return paragraph(
         "Not drawn, for want of an axis",
         code("process"),
-        f"and exactly one axis of values: {', '.join(left)}.",
+        f"and one or two axes of values: {', '.join(left)}.",
     )
 
 
@@ -148,7 +164,7 @@ def nminus1_plots(inputs: Inputs) -> Section | None:
     """Return the chapter with the N-1 plots, a row of figures per region."""
     rows: dict[str, list[Markup]] = {}
     names = [name for name in inputs.histograms if name.startswith(PREFIX)]
-    for name in (name for name in names if _can_be_drawn(inputs.histograms[name])):
+    for name in (name for name in names if len(drawn_axes(inputs.histograms[name])) == 1):
         channels = inputs.regions(inputs.histograms[name])
         for region in [region for members in channels.values() for region in members]:
             rows.setdefault(region or "", []).append(_nminus1_figure(inputs, name, region))

@@ -172,3 +172,17 @@ def test_any_name_can_be_drawn(name: str) -> None:
     figure = figures.stacked(h)
     assert len(figure.legends[0].get_texts()) == 3
     assert figures.render(figure, "svg").data == figures.render(figures.stacked(h), "svg").data
+
+
+def test_a_map_shows_each_bin_where_it_lies() -> None:
+    h = hist.new.StrCat(["a", "b"], name="process").Reg(2, 0, 2, name="x").Reg(3, 0, 3, name="y").Weight()
+    h.fill("a", [0.5], [2.5], weight=[3.0])
+    h.fill("b", [1.5], [0.5], weight=[7.0])
+    figure = figures.density_map(h, processes=["a"])
+    mesh = figure.axes[0].collections[0]
+    shown = np.ma.filled(mesh.get_array(), np.nan)
+    assert shown.shape == (3, 2)
+    assert shown[2, 0] == 3.0
+    assert np.isnan(shown).sum() == 5
+    assert figures.render(figure).data
+    assert figures.render(figures.density_map(h, processes=["nothing"])).data

@@ -9,7 +9,7 @@ import pytest
 from massgap.contracts.description import Description, Region
 from massgap.reports.errors import UnreadableInput
 from massgap.reports.figures.labels import ordered_regions
-from massgap.reports.figures.spectra import folds, regions, spectra
+from massgap.reports.figures.spectra import folds, plane, regions, spectra
 
 
 @pytest.fixture
@@ -81,3 +81,19 @@ def test_a_fold_is_one_slice_and_all_folds_are_the_sum() -> None:
     merged = spectra(h).merged(4)
     np.testing.assert_array_equal(merged.values["a"], [111, 5])
     np.testing.assert_array_equal(merged.edges, [0, 0.5, 1])
+
+
+def test_a_plane_has_x_along_its_first_axis_and_nothing_from_outside() -> None:
+    h = (
+        hist.new.Reg(2, 0, 2, name="x")
+        .StrCat(["a"], name="process")
+        .Reg(3, 0, 3, name="y", label="Y")
+        .Weight()
+    )
+    h.fill([0.5, 1.5, 5.0], "a", [2.5, 0.5, 0.5], weight=[1.0, 2.0, 4.0])
+    drawn = plane(h)
+    np.testing.assert_array_equal(drawn.values["a"], [[0, 0, 1], [2, 0, 0]])
+    assert drawn.names == ("x", "y")
+    assert drawn.axis_labels == ("x", "Y")
+    with pytest.raises(UnreadableInput, match="exactly one axis of values"):
+        spectra(h)

@@ -235,7 +235,7 @@ def test_a_processor_that_says_nothing_of_itself_is_drawn_with_names(folders, tm
     page = Page(write_report(run, None, None, out=tmp_path / "foreign.html").read_text())
     assert len(page.images) == 1
     assert "Stacked: tt, largest first" in str(page.images[0]["alt"])
-    assert "exactly one axis of values: flat." in " ".join(page.text.split())
+    assert "one or two axes of values: flat." in " ".join(page.text.split())
     assert "cutflow" not in page.ids
 
 
@@ -298,3 +298,18 @@ def test_scores_have_blocks_of_their_own(folders, tmp_path: Path) -> None:
     scans = [str(i["alt"]) for i in page.images if "Asimov" in str(i["alt"])]
     assert len(scans) == 4
     assert all("BDT score" in alt for alt in scans)
+
+
+def test_two_observables_are_drawn_as_maps(folders, tmp_path: Path) -> None:
+    import hist
+
+    run = copy(folders.run, tmp_path / "run")
+    h = hist.new.StrCat(["tt", SIGNAL], name="process").StrCat(["sr"], name="region")
+    filled = h.StrCat(["nominal"], name="variation").Reg(4, 0, 4, name="x").Reg(3, 0, 1, name="y").Weight()
+    filled.fill("tt", "sr", "nominal", [0.5, 1.5], [0.1, 0.9])
+    dump(run / "histograms.json", {"format": "massgap-histograms/1", "histograms": {"x_y": filled}})
+    page = Page(write_report(run, None, None, out=tmp_path / "map.html").read_text())
+    assert [image["alt"] for image in page.images] == [
+        f"Map of x_y: sr, {SIGNAL}.",
+        "Map of x_y: sr, backgrounds.",
+    ]
