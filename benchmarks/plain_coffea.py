@@ -176,15 +176,13 @@ def _histograms(
     import hist
 
     out: dict[str, Any] = {}
-    selection = hist.axis.StrCategory(["topology", "precuts"], name="selection", overflow=False)
+    region = hist.axis.StrCategory(["topology", "precuts"], name="region", overflow=False)
     for feature in FEATURES:
         axis = hist.axis.Regular(feature.bins, feature.low, feature.high, name=feature.name)
         values = x[feature.name]
-        out[feature.name] = hist.Hist(selection, axis, storage="weight")
-        out[feature.name].fill(selection="topology", **{feature.name: values}, weight=weight)
-        out[feature.name].fill(
-            selection="precuts", **{feature.name: values[selected]}, weight=weight[selected]
-        )
+        out[feature.name] = hist.Hist(region, axis, storage="weight")
+        out[feature.name].fill(region="topology", **{feature.name: values}, weight=weight)
+        out[feature.name].fill(region="precuts", **{feature.name: values[selected]}, weight=weight[selected])
         if feature.name in ("m_ll", "met", "cos_theta_star"):
             cut = "z_window" if feature.name == "m_ll" else feature.name
             others = np.logical_and.reduce([mask for name, mask in cuts.items() if name != cut])

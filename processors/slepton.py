@@ -125,6 +125,8 @@ class Slepton(Analysis):
         if "met_30" not in self.without:
             event = flow.keep(event, f"MET > {self.topology_met:g}", event.met.pt > self.topology_met)
 
+        if not self.precuts:
+            flow.region("precuts", flow.passes("topology"))
         muons, jets = event.muons, event.jets
         flow.record(event, slepton_features(muons.at(0), muons.at(1), jets.at(0), event.met, jets.sum("pt")))
 

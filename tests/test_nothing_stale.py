@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 
 OWN = """
 from massgap.processors.base.analysis import Analysis
+from massgap.processors.base.axes import Integer
 from massgap.processors.base.histograms import HistogramSpec
-import awkward as ak
 
 PT = 5
 
@@ -25,11 +25,11 @@ class Mine(Analysis):
     channel = "muons"
 
     def histograms(self):
-        return (HistogramSpec("n", "n", "n", 5, 0, 5),)
+        return (HistogramSpec("n", Integer(0, 5, name="n")),)
 
     def select(self, event, flow):
-        event = flow.keep(event, "a muon", ak.any(event.muons.pt > PT, axis=1))
-        flow.fill("n", ak.num(event.muons))
+        event = flow.keep(event, "a muon", event.muons.any(event.muons.pt > PT))
+        flow.fill("n", event.muons.counts)
 """
 
 

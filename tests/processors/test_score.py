@@ -51,6 +51,7 @@ def test_every_event_is_scored_by_the_fold_that_has_not_seen_it(trained, scored)
 def test_the_histogram_of_the_score(scored) -> None:
     h = scored.histograms["score"]
     assert [a.name for a in h.axes] == ["process", "region", "variation", "fold", "score"]
+    assert list(h.axes["region"]) == ["precuts"]
     assert (h.axes["fold"].size, h.axes["score"].size) == (3, 400)
     for process, table in scored.features.items():
         passed = table[table["region_precuts"]]
