@@ -35,7 +35,7 @@ __all__ = ["generate"]
 @click.option("--workers", type=int, help="Worker processes.  [default: one per core]")
 @click.option(
     "--detector",
-    help="Detector response: cms, atlas, hl-lhc, cascade or perfect.  [default: the analysis' own; cms with --lhe]",
+    help="Detector response, e.g. cms, atlas or perfect; a wrong name lists all.  [default: the analysis' own; cms with --lhe]",
 )
 @click.option("--card", type=click.Path(path_type=Path), help="Own detector card (TOML) instead.")
 @click.option(

@@ -124,3 +124,10 @@ def test_what_is_refused(words, message, tmp_path, monkeypatch) -> None:
     assert code in (1, 2)
     assert message in text
     assert "fault of massgap" not in text
+
+
+def test_met_takes_what_the_event_has() -> None:
+    from massgap.events.event import MET_DEFINITIONS
+
+    (option,) = (param for param in run.params if param.name == "met")
+    assert tuple(option.type.choices) == tuple(MET_DEFINITIONS)

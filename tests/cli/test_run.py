@@ -323,8 +323,8 @@ def test_loss_can_be_accepted(massgap, good, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--precuts", "met,foo"], "unknown pre-cut 'foo'"),
-        (["--without", "bar"], "unknown step 'bar'"),
+        (["--precuts", "met,foo"], "precuts: unknown 'foo'; known are z_window"),
+        (["--without", "bar"], "without: unknown 'bar'; known are no_electron"),
         (["--variations", "jer"], "unknown variation 'jer'"),
         (["--set", "muon_ptt=3"], "has no option 'muon_ptt'; it has model"),
         (["--set", "muon_pt=many"], "an option has a value that it cannot take"),
