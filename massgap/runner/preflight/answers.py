@@ -97,8 +97,9 @@ class Here:
         Dataset, path and tree of the files that are tried.
     exists
         Whether each of them is there, seen from here; None for remote ones.
-    scores, engine
-        Scores of the rows of :func:`model_request`, and what scored; None without a model.
+    scores, engines
+        Score -> scores of the rows of :func:`massgap.runner.preflight.software.model_request`, and what scored; empty
+        without a model.
     chunksize, event_memory
         Events in a chunk, and bytes of memory that each of them takes.
     wanted
@@ -110,8 +111,8 @@ class Here:
     look: dict[str, Any]
     files: list[tuple[str, str, str | None]] = field(default_factory=list)
     exists: list[bool | None] = field(default_factory=list)
-    scores: np.ndarray | None = None
-    engine: str | None = None
+    scores: dict[str, np.ndarray] = field(default_factory=dict)
+    engines: dict[str, str] = field(default_factory=dict)
     chunksize: int = 500_000
     event_memory: int = EVENT_MEMORY
     wanted: int = 1

@@ -119,16 +119,15 @@ def _try_request(processor: Any, here: Here, fileset: dict[str, Any]) -> dict[st
 
     request: dict[str, Any] = {
         "processor": base64.b64encode(cloudpickle.dumps(processor)).decode("ascii"),
-        "model": None,
+        "models": {},
         "files": [list(row) for row in here.files],
         "here": {"*": list(range(len(here.files)))},
         "entries": ENTRIES,
         "metadata": {name: dict(entry.get("metadata") or {}) for name, entry in fileset.items()},
     }
-    for name, scorer in list((getattr(processor, "models", None) or {}).items())[:1]:
-        request["model"], here.scores = model_request(scorer)
-        request["model"]["name"] = name
-        here.engine = scorer.engine
+    for name, scorer in (getattr(processor, "models", None) or {}).items():
+        request["models"][name], here.scores[name] = model_request(scorer)
+        here.engines[name] = scorer.engine
     return request
 
 

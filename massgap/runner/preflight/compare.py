@@ -5,6 +5,7 @@ Nothing here talks to a worker: :mod:`massgap.runner.preflight.ask` asks, :func:
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from massgap.runner.preflight import files, machine, software
@@ -46,10 +47,11 @@ def compare(here: Here, answers: Sequence[Answer]) -> list[Check]:
     checks += judge("imports", "all modules can be imported", looked, lambda a: software.imports(here, a))
     tried = [a for a in looked if a.tried is not None]
     checks += judge("analysis", "the analysis can be loaded", tried, software.analysis)
-    if here.scores is not None:
-        fine = f"gives the same bits ({here.engine})"
-        able = [a for a in tried if software.loaded(a)]
-        checks += judge("model", fine, able, lambda a: software.model(here, a))
+    able = [a for a in tried if software.loaded(a)]
+    for name, engine in here.engines.items():
+        fine = f"gives the same bits ({engine})"
+        title = "model" if len(here.engines) == 1 else f"model {name}"
+        checks += judge(title, fine, able, functools.partial(software.model, here, name))
     checks += files.data(here, tried)
     need = size_text(machine.needed_memory(here.chunksize, here.event_memory))
     fine = f"enough for chunks of {here.chunksize:,} events (about {need} each)"

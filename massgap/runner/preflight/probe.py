@@ -67,7 +67,7 @@ def try_out(request: dict[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     request : dict
-        ``processor``: a pickle that the driver has just made, in base 64, or None; ``model``: rows for the model, see
+        ``processor``: a pickle that the driver has just made, in base 64, or None; ``models``: score -> rows for its model, see
         :func:`massgap.runner.preflight.software.model_request`; ``files``: list of dataset, path and tree; ``here``: key of
         a worker -> numbers of its files; ``entries``: events to read of each file; ``metadata``: dataset -> metadata.
 
@@ -76,7 +76,7 @@ def try_out(request: dict[str, Any]) -> dict[str, Any]:
     dict
     """
     key = "%s:%d" % (socket.gethostname(), os.getpid())  # noqa: UP031 - also for an old Python
-    out: dict[str, Any] = {"processor": None, "model": None, "files": []}
+    out: dict[str, Any] = {"processor": None, "models": {}, "files": []}
     processor = None
     if request.get("processor") is not None:
         try:
@@ -86,8 +86,9 @@ def try_out(request: dict[str, Any]) -> dict[str, Any]:
             out["processor"] = {"error": None}
         except BaseException as error:  # noqa: BLE001 - an ABI mismatch can raise anything
             out["processor"] = {"error": _text(error)}
-    if request.get("model") is not None and processor is not None:
-        out["model"] = _safely(lambda: _score(processor, request["model"]))
+    if processor is not None:
+        for name, model in request["models"].items():
+            out["models"][name] = _safely(lambda n=name, m=model: _score(processor.models[n], m))
     numbers = request["here"].get(key, request["here"].get("*", []))
     for number in numbers:
         dataset, path, tree = request["files"][number]
@@ -234,10 +235,9 @@ def _credentials() -> dict[str, Any]:
     return out
 
 
-def _score(processor: Any, model: dict[str, Any]) -> dict[str, Any]:
+def _score(scorer: Any, model: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
 
-    scorer = processor.models[model["name"]]
     rows = np.frombuffer(base64.b64decode(model["rows"]), dtype="<f4").reshape(model["shape"])
     scores = np.ascontiguousarray(scorer.score_all_folds(rows), dtype="<f4")
     return {

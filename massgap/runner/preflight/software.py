@@ -97,7 +97,7 @@ def packages(here: Here, answer: Answer, names: Iterable[str]) -> Iterator[Findi
         if name not in theirs or mine.get(name) is None:
             continue
         if theirs[name] is None:
-            if name != "onnxruntime" or here.engine == "onnxruntime":
+            if name != "onnxruntime" or "onnxruntime" in here.engines.values():
                 absent.append(name)
         elif theirs[name] != mine[name]:
             wrong.append(f"{name} {theirs[name]} (here {mine[name]})")
@@ -119,7 +119,7 @@ def imports(here: Here, answer: Answer) -> Iterator[Finding]:
         return
     for module in MODULES:
         error = modules.get(module)
-        if error and not (module == "onnxruntime" and here.engine != "onnxruntime"):
+        if error and not (module == "onnxruntime" and "onnxruntime" not in here.engines.values()):
             yield Finding(
                 answer.name,
                 f"import {module}: {error}",
@@ -145,10 +145,9 @@ def analysis(answer: Answer) -> Iterator[Finding]:
         )
 
 
-def model(here: Here, answer: Answer) -> Iterator[Finding]:
-    """Whether the model gives the scores that it gives here."""
-    found = (answer.tried or {}).get("model")
-    assert here.scores is not None
+def model(here: Here, name: str, answer: Answer) -> Iterator[Finding]:
+    """Whether the model of a score gives the scores that it gives here."""
+    found = ((answer.tried or {}).get("models") or {}).get(name)
     if found is None or found.get("error"):
         yield Finding(
             answer.name,
@@ -157,7 +156,7 @@ def model(here: Here, answer: Answer) -> Iterator[Finding]:
         )
         return
     scores = np.frombuffer(base64.b64decode(found["scores"]), dtype="<f4")
-    mine = np.ascontiguousarray(here.scores, dtype="<f4").ravel()
+    mine = np.ascontiguousarray(here.scores[name], dtype="<f4").ravel()
     if scores.tobytes() == mine.tobytes():
         return
     same = scores.shape == mine.shape

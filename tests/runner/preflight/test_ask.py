@@ -127,7 +127,7 @@ def result(tmp_path_factory, nano_files, cluster):
     shutil.copy(nano_files["v12"], away / "good.root")
     shutil.copy(nano_files["v12"], folder / "good.root")
     processor = Slepton(str(make_model(folder / "model.onnx")), features=True)
-    assert processor.scorer.engine == "onnxruntime"
+    assert processor.models["score"].engine == "onnxruntime"
     # Relative paths: what is in the driver's folder is not in that of the workers.
     fileset = {
         "a": {"files": {"good.root": "Events"}, "metadata": {}},

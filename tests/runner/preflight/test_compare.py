@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import time
 
@@ -45,7 +46,7 @@ def answer(mine) -> Answer:
     look["scratch"] = {"folder": "/tmp", "free": 10**11, "unwritable": None}
     tried = {
         "processor": {"error": None},
-        "model": None,
+        "models": {},
         "files": [dict(GOOD_FILE)],
         "memory": look["memory"],
     }
@@ -102,7 +103,7 @@ def test_each_package_counts(here, answer, package) -> None:
 def test_packages_that_are_not_there(here, answer) -> None:
     answer.look["packages"]["onnxruntime"] = None
     assert found(here, answer) == {}  # compiled trees score without it
-    here.engine = "onnxruntime"
+    here.engines = {"score": "onnxruntime"}
     here.look["packages"]["onnxruntime"] = "1.2.3"
     check = found(here, answer)["packages"]
     assert "not installed: onnxruntime" in check.what
@@ -129,20 +130,19 @@ def test_analysis_that_cannot_be_loaded(here, answer) -> None:
     ("shift", "status"), [(0.0, OK), (1e-7, WARNING), (1e-3, FAILED), (float("nan"), FAILED)]
 )
 def test_scores(here, answer, shift, status) -> None:
-    import base64
-
-    here.scores, here.engine = np.linspace(0, 1, 12, dtype=np.float32).reshape(6, 2), "compiled trees"
-    theirs = (here.scores + np.float32(shift)).astype("<f4")
-    answer.tried["model"] = {"error": None, "scores": base64.b64encode(theirs.tobytes()).decode()}
+    mine = np.linspace(0, 1, 12, dtype=np.float32).reshape(6, 2)
+    here.scores, here.engines = {"score": mine}, {"score": "compiled trees"}
+    theirs = (mine + np.float32(shift)).astype("<f4")
+    answer.tried["models"]["score"] = {"error": None, "scores": base64.b64encode(theirs.tobytes()).decode()}
     check = next(c for c in compare(here, [answer]) if c.name == "model")
     assert check.status == status
 
 
 def test_model_that_cannot_be_scored(here, answer) -> None:
-    here.scores, here.engine = np.zeros((2, 1), np.float32), "onnxruntime"
-    answer.tried["model"] = {"error": "ImportError: onnxruntime"}
+    here.scores, here.engines = {"score": np.zeros((2, 1), np.float32)}, {"score": "onnxruntime"}
+    answer.tried["models"]["score"] = {"error": "ImportError: onnxruntime"}
     assert "ImportError: onnxruntime" in found(here, answer)["model"].what
-    answer.tried["model"] = None
+    answer.tried["models"] = {}
     assert found(here, answer)["model"].status == FAILED
 
 
@@ -377,3 +377,14 @@ def test_rows_of_the_model_are_the_same_each_time() -> None:
     (first, scores), (second, _) = model_request(Scorer()), model_request(Scorer())
     assert first == second
     assert np.isnan(scores).any()
+
+
+def test_each_of_several_models_is_checked(here, answer) -> None:
+    here.engines = dict.fromkeys(("low", "high"), "compiled trees")
+    here.scores = {name: np.full((3, 1), 0.5, np.float32) for name in here.engines}
+    fine = base64.b64encode(np.full(3, 0.5, "<f4").tobytes()).decode()
+    answer.tried["models"] = {"low": {"error": None, "scores": fine}, "high": {"error": "MemoryError: no"}}
+    checks = {check.name: check for check in compare(here, [answer])}
+    assert checks["model low"].status == OK
+    assert checks["model high"].status == FAILED
+    assert "MemoryError: no" in checks["model high"].what
