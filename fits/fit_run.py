@@ -6,15 +6,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from massgap.contracts.fit_folder import FIT_FORMAT, SCAN_FORMAT, write_fit_folder
 from massgap.contracts.run_folder import open_run
 from massgap.fits.errors import FitError
 from massgap.fits.inference.hypothesis_tests import discovery, signal_strength, upper_limit
 from massgap.fits.inference.likelihood import Likelihood
 from massgap.fits.parts import fill_plan
 from massgap.fits.plan import FitOptions, FitPart, FitPlan, make_plan, scores_of
-from massgap.fits.result import FIT_FORMAT, SCAN_FORMAT, FitResult, write_fit_folder
+from massgap.fits.result import FitResult
 from massgap.fits.scans.threshold_scan import scan_thresholds
-from massgap.fits.workspaces.workspace import build_workspace
+from massgap.fits.workspaces.workspace import build_workspace, dump_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,7 +95,7 @@ def fit_run(
     results = _results(run, request, filled, tests, warnings)
     scan = _scan(run, request, say)
     say("Writing the fit folder")
-    write_fit_folder(Path(out), workspace, results, scan)
+    write_fit_folder(Path(out), dump_workspace(workspace), results, scan)
     return FitResult(Path(out), results, workspace, scan, tuple(warnings))
 
 

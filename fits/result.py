@@ -1,21 +1,15 @@
-"""What a fit gives: the files of the fit folder, and the rows of a short table."""
+"""What a fit gives, and the rows of a short table."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from massgap.contracts.writing import write_atomically, write_json
-from massgap.fits.errors import FitError
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["FIT_FORMAT", "SCAN_FORMAT", "FitResult", "write_fit_folder"]
-
-FIT_FORMAT = "massgap-fit/2"
-SCAN_FORMAT = "massgap-scan/2"
+__all__ = ["FitResult"]
 
 
 @dataclass(frozen=True)
@@ -69,34 +63,6 @@ class FitResult:
         for scan in scans:
             rows += _scan_rows(scan, named=len(scans) > 1)
         return rows
-
-
-def write_fit_folder(
-    folder: Path, workspace: Mapping[str, Any], results: Mapping[str, Any], scan: Mapping[str, Any] | None
-) -> None:
-    """Write each file beside its place and move it there, the results last.
-
-    Raises
-    ------
-    FitError
-        If the folder cannot be written.
-    """
-    # Who only reads a fit folder needs no pyhf.
-    from massgap.fits.workspaces.workspace import dump_workspace
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # Without its results an old folder cannot be taken for a new one.
-        (folder / "results.json").unlink(missing_ok=True)
-        (folder / "scan.json").unlink(missing_ok=True)
-        write_atomically(folder / "workspace.json", dump_workspace(workspace).encode())
-        if scan is not None:
-            write_json(folder / "scan.json", scan, indent=None, default=None, allow_nan=False)
-        write_json(folder / "results.json", results, default=None, allow_nan=False)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        message = f"The fit folder {folder} cannot be written ({reason}). Choose another folder (--out)."
-        raise FitError(message) from error
 
 
 def _scan_rows(scan: Mapping[str, Any], *, named: bool) -> list[tuple[str, str]]:

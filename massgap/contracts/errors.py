@@ -7,6 +7,7 @@ from massgap.errors import MassgapError
 __all__ = [
     "ContractError",
     "FilesetError",
+    "FitFolderError",
     "FolderError",
     "HistogramError",
     "IncompleteRunError",
@@ -42,6 +43,10 @@ class TableError(ContractError):
 
 class ModelFolderError(ContractError):
     """A model folder that does not hold one model, or whose files do not belong together."""
+
+
+class FitFolderError(ContractError):
+    """A fit folder or one of its files is missing, damaged or of another format."""
 
 
 class IncompleteRunError(ContractError):

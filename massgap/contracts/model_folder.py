@@ -18,13 +18,11 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from massgap.contracts.errors import FolderError, ModelFolderError
-from massgap.contracts.writing import write_atomically, write_json
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from massgap.contracts.writing import read_json, write_atomically, write_json
 
 __all__ = [
     "FORMAT",
@@ -32,6 +30,7 @@ __all__ = [
     "check_model_file",
     "finished_model_folder",
     "model_file",
+    "open_model",
     "write_model_folder",
 ]
 
@@ -49,6 +48,11 @@ class ModelFolder:
     training_file: Path
     training: dict[str, Any] = field(repr=False)
     reused: bool = False
+
+    @property
+    def card(self) -> str | None:
+        """The model card, Markdown; None if it is gone."""
+        return self.card_file.read_text(encoding="utf-8") if self.card_file.is_file() else None
 
     @property
     def auc_eval(self) -> list[float]:
@@ -100,6 +104,24 @@ def finished_model_folder(folder: Path, request_hash: str) -> ModelFolder | None
     if not whole or hashlib.sha256(content).hexdigest() != training["model_sha256"]:
         return None
     return _folder(folder, training, reused=True)
+
+
+def open_model(path: str | Path) -> ModelFolder:
+    """Read a model folder.
+
+    Raises
+    ------
+    ModelFolderError
+        If it is none, or its ``training.json`` is damaged or of another format.
+    """
+    folder = Path(path)
+    training = read_json(
+        folder / TRAINING,
+        FORMAT,
+        remedy="Make the model folder with `massgap train`.",
+        error=ModelFolderError,
+    )
+    return _folder(folder, training, reused=False)
 
 
 def model_file(path: Path) -> Path:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from massgap.contracts.writing import read_json
-from massgap.reports.errors import MissingInput, UnreadableInput
+from massgap.contracts.fit_folder import open_fit
+from massgap.contracts.model_folder import open_model
 
 if TYPE_CHECKING:
     from massgap.contracts.description import Description
@@ -79,10 +79,6 @@ class Inputs:
         return channels or {"": [None]}
 
 
-def _read(path: Path, form: str, remedy: str) -> dict[str, Any]:
-    return read_json(path, form, remedy=remedy, error=UnreadableInput, absent=MissingInput)
-
-
 def _masses(manifest: dict[str, Any]) -> dict[str, dict[str, float]]:
     return {
         str(metadata["process"]): dict(metadata.get("masses") or {})
@@ -100,28 +96,14 @@ def read_inputs(
     ------
     massgap.contracts.errors.RunFolderError
         If the run folder or one of its files is missing, damaged or of another format.
-    MissingInput
-        If a model or fit folder that was asked for, or one of its files, is not there.
-    UnreadableInput
-        If a file of these is damaged or of another format.
+    massgap.contracts.errors.ModelFolderError, massgap.contracts.errors.FitFolderError
+        If a model or fit folder that was asked for, or one of its files, is not there, damaged or of another format.
     """
-    from massgap.contracts.model_folder import FORMAT as MODEL_FORMAT
     from massgap.contracts.run_folder import open_run
-    from massgap.fits.result import FIT_FORMAT, SCAN_FORMAT
 
     run = open_run(run_folder)
-    training = card = results = None
-    scans: list[dict[str, Any]] = []
-    if model_folder is not None:
-        model = Path(model_folder)
-        training = _read(model / "training.json", MODEL_FORMAT, "Make the model folder with `massgap train`.")
-        card_path = model / "card.md"
-        card = card_path.read_text(encoding="utf-8") if card_path.is_file() else None
-    if fit_folder is not None:
-        fit = Path(fit_folder)
-        results = _read(fit / "results.json", FIT_FORMAT, "Make the fit folder with `massgap fit`.")
-        if (fit / "scan.json").is_file():
-            scans = _read(fit / "scan.json", SCAN_FORMAT, "Make the fit folder with `massgap fit`.")["scans"]
+    model = None if model_folder is None else open_model(model_folder)
+    fit = None if fit_folder is None else open_fit(fit_folder)
     return Inputs(
         run_folder=run.path,
         model_folder=None if model_folder is None else Path(model_folder),
@@ -131,10 +113,10 @@ def read_inputs(
         histograms=dict(run.histograms),
         cutflow=run.cutflow if (run.path / "cutflow.json").is_file() else None,
         ledger=run.ledger,
-        training=training,
-        card=card,
-        results=results,
-        scans=scans,
+        training=None if model is None else model.training,
+        card=None if model is None else model.card,
+        results=None if fit is None else fit.results,
+        scans=[] if fit is None else fit.scans,
         signals=list(run.signals),
         backgrounds=list(run.backgrounds),
         data=list(run.data),

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap.contracts.fit_folder import open_fit
+from massgap.contracts.model_folder import open_model
 from massgap.contracts.run_folder import open_run
-from massgap.contracts.writing import read_json
 from massgap.fits.counting.significance import asimov, s_over_1pb
 from massgap.fits.scans.threshold_scan import ThresholdScan
 from massgap.studies.comparison import Compared, compare
@@ -109,10 +110,9 @@ class Folders:
     @cached_property
     def scan(self) -> ThresholdScan | None:
         """The scan of the score's threshold, if the fit has one."""
-        if self.fit is None or not (self.fit / "scan.json").is_file():
+        if self.fit is None:
             return None
-        stored = read_json(self.fit / "scan.json", remedy="`massgap fit` makes it.", error=StudyError)
-        found = (scan for scan in stored["scans"] if scan["histogram"] == "score")
+        found = (scan for scan in open_fit(self.fit).scans if scan["histogram"] == "score")
         return next((ThresholdScan.from_dict(scan) for scan in found), None)
 
     @cached_property
@@ -120,10 +120,7 @@ class Folders:
         """Shares of the total gain per training, empty without a model."""
         if self.model is None:
             return {}
-        training = read_json(
-            self.model / "training.json", remedy="`massgap train` makes it.", error=StudyError
-        )
-        return dict(training.get("importance") or {})
+        return dict(open_model(self.model).training.get("importance") or {})
 
     def signal(self) -> str | None:
         """The process of the benchmark, if the run has it."""

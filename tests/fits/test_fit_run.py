@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from massgap.contracts.description import Description, Region
-from massgap.contracts.errors import HistogramError, IncompleteRunError
+from massgap.contracts.errors import FolderError, HistogramError, IncompleteRunError
 from massgap.fits.counting.significance import binned_statistical
 from massgap.fits.errors import BinningError, FitError
 from massgap.fits.fit_run import FitOptions, FitPlan, fit_run
@@ -160,7 +160,7 @@ def test_bad_requests(run: Path, tmp_path: Path, signal: str) -> None:
     assert not (tmp_path / "fit").exists()
     blocked = tmp_path / "file"
     blocked.write_text("", encoding="utf-8")
-    with pytest.raises(FitError, match="cannot be written"):
+    with pytest.raises(FolderError, match="cannot be written"):
         fit_run(run, blocked, options=QUICK)
 
 

@@ -15,8 +15,7 @@ import pytest
 from reportfolders import SIGNAL, dump
 
 from massgap.contracts.description import Cut, Description, Feature, Region
-from massgap.contracts.errors import ContractError
-from massgap.reports.errors import ReportError
+from massgap.contracts.errors import ContractError, FitFolderError
 from massgap.reports.html.html import Markup
 from massgap.reports.run.chapters import Chapter
 from massgap.reports.run.page import write_report
@@ -190,10 +189,10 @@ def test_a_damaged_fit_is_named(folders, tmp_path: Path) -> None:
     fit = tmp_path / "fit"
     fit.mkdir()
     (fit / "results.json").write_text('{"format": "massgap-fit/2"')
-    with pytest.raises(ReportError, match=r"results\.json is damaged.*massgap fit"):
+    with pytest.raises(FitFolderError, match=r"results\.json is damaged.*massgap fit"):
         write_report(folders.run, None, fit, out=tmp_path / "report.html")
     (fit / "results.json").write_text('{"format": "other/1"}')
-    with pytest.raises(ReportError, match=r"format 'other/1', but 'massgap-fit/2'"):
+    with pytest.raises(FitFolderError, match=r"format 'other/1', but 'massgap-fit/2'"):
         write_report(folders.run, None, fit, out=tmp_path / "report.html")
 
 
