@@ -98,7 +98,7 @@ def main() -> None:
         import numba
         import numpy as np
 
-        from massgap.selections.observables.mt2.mt2 import mt2_kernel
+        from massgap.selections.observables.mt2.kernels import mt2_kernel
         from massgap.selections.slepton.features import FEATURES, slepton_features_kernel
     except ImportError as error:
         print("skip", str(error), flush=True)

@@ -14,7 +14,7 @@ from massgap.arrays.per_event import PerEvent
 from massgap.selections.observables.angles import abs_delta_phi_kernel, tanh_abs_delta_eta_kernel
 from massgap.selections.observables.cos_theta_star import cos_theta_star_kernel
 from massgap.selections.observables.ditau import ditau_mass_squared_kernel, signed_sqrt_kernel
-from massgap.selections.observables.mt2.mt2 import mt2_pair_block
+from massgap.selections.observables.mt2.kernels import mt2_pair_block
 from massgap.selections.observables.ratios import over_met_kernel, ratio_mt2_kernel
 from massgap.selections.observables.transverse_sums import effective_mass_kernel
 from massgap.selections.slepton.observables import FEATURE_NAMES, FEATURES

@@ -21,7 +21,7 @@ from massgap.arrays.per_event import PerEvent
 from massgap.contracts.description import Feature
 from massgap.selections.observables.angles import abs_delta_phi_kernel
 from massgap.selections.observables.mct import mct_kernel
-from massgap.selections.observables.mt2.mt2 import mt2_kernel
+from massgap.selections.observables.mt2.kernels import mt2_kernel
 from massgap.selections.smuon.cuts import CUTFLOW, VETOES, cutflow_kernel, jet_vetoes_kernel
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from numba import njit
 
 import massgap
 from massgap.arrays.compiled import compiled
-from massgap.selections.observables.mt2.mt2 import mt2_kernel
+from massgap.selections.observables.mt2.kernels import mt2_kernel
 
 INNER = """
 from massgap.arrays.compiled import compiled

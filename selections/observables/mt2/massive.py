@@ -1,4 +1,4 @@
-r"""M_T2 with masses: Newton steps in M_T2^2 and the direction together, for a block of events at once.
+r"""M_T2 with masses: Newton steps in M_T2^2 and the direction together.
 
 The equations are those of :mod:`massgap.selections.observables.mt2.search`, written without branches.  The first steps
 are in single precision, one in double precision follows, and it is the certificate: G and its derivative
@@ -6,33 +6,30 @@ along the unit circle vanish together at one point only, so that steps which hav
 it.  The few events of which it is not small are gathered for more steps, and those that do not settle go to
 the search.
 
-As in :mod:`massgap.selections.observables.mt2.massless` an event has the same result in every place of an array.
+Here are the steps, and one event; :mod:`massgap.selections.observables.mt2.massive_blocks` has many events.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from massgap.arrays.compiled import compiled, compiled_inline
-from massgap.selections.observables.mt2.massless import BLOCK, STRIDE, prepare_block, ratio, ratios_block
+from massgap.selections.observables.mt2.massless import ratio
 
-if TYPE_CHECKING:
-    from massgap.arrays.elementwise import Floats
-
-__all__ = ["MASSIVE_ROWS", "MASSIVE_SINGLE_ROWS", "massive_block", "massive_value"]
+__all__ = ["Legs", "massive_value"]
 
 Real: TypeAlias = Any
 """A number in single or double precision; the constants of a function are arguments, to have the same one."""
+Legs: TypeAlias = tuple[Real, Real, Real, Real, Real, Real, Real, Real, Real, Real, Real]
+"""Mass, px, py and trial mass of leg 1 and of leg 2, px and py of p_miss, and (M_low1^2 - M_low2^2) / 2."""
+Numbers: TypeAlias = tuple[Real, Real, Real]
+"""0, 1 and 1/2 in the precision of the legs."""
 
-(_M1, _X1, _Y1, _C1, _M2, _X2, _Y2, _C2, _PX, _PY, _LOW, _NX, _NY, _DELTA) = range(14)
-(_SCALE, _KIND, _LIMIT, _EXCESS, _STEP, _TURN, _PLACE) = range(14, 21)
-MASSIVE_ROWS = 21
-_SPARE = 14 * STRIDE
-MASSIVE_SINGLE_ROWS = 28
-_F0, _F1, _F05, _F01 = (np.float32(v) for v in (0.0, 1.0, 0.5, 0.1))
+_F0, ONE, _F05, TENTH = (np.float32(v) for v in (0.0, 1.0, 0.5, 0.1))
+SINGLE, DOUBLE = (_F0, ONE, _F05), (0.0, 1.0, 0.5)
 _SMALL = np.float32(1e-8)
 
 # The last step may change M_T2^2 - M_low^2 by this fraction, and the direction by this fraction of the angle
@@ -40,9 +37,9 @@ _SMALL = np.float32(1e-8)
 _SMALL_STEP = 1e-5
 _SMALL_TURN = 3e-4
 _SMALL_BOTH = 1e-11
-_MAX_STEPS = 12
+MAX_STEPS = 12
 # Steps in single precision, by kind.
-_SINGLE_STEPS = (4, 1, 2)
+SINGLE_STEPS = (4, 1, 2)
 # Legs with m^2 below this fraction of p^2 start from the massless solution, with and without trial masses.
 _LIGHT, _LIGHT_FREE = 1e-2, 1.0
 # A leg with a mass below this fraction of the largest input counts as massless.
@@ -50,28 +47,18 @@ _TINY = 1e-30
 
 
 @compiled_inline
-def _newton_step(
+def newton_step_kernel(
     nx: Real,
     ny: Real,
     delta: Real,
-    m1: Real,
-    x1: Real,
-    y1: Real,
-    c1: Real,
-    m2: Real,
-    x2: Real,
-    y2: Real,
-    c2: Real,
-    px: Real,
-    py: Real,
-    low: Real,
-    zero: Real,
-    one: Real,
-    half: Real,
+    legs: Legs,
+    numbers: Numbers,
     merged: bool,
 ) -> tuple[Real, Real, Real, Real, Real]:
     """Change of Delta, angle to turn the direction by, whether G has a minimum there, the angle in units of the
     finest structure, and what the curvature of G takes off the change of Delta."""
+    m1, x1, y1, c1, m2, x2, y2, c2, px, py, low = legs
+    zero, one, half = numbers
     a1, a2 = nx * x1 + ny * y1, nx * x2 + ny * y2
     b1, b2 = nx * y1 - ny * x1, nx * y2 - ny * x2
     mc1, mc2 = m1 * c1, m2 * c2
@@ -117,7 +104,7 @@ def _newton_step(
 
 
 @compiled_inline
-def _moved(
+def moved_kernel(
     nx: Real, ny: Real, delta: Real, step: Real, turn: Real, one: Real, tenth: Real
 ) -> tuple[Real, Real, Real]:
     new = delta + step
@@ -140,23 +127,13 @@ def _half_excess(m: Real, x: Real, y: Real, c: Real, qx: Real, qy: Real, low: Re
 
 
 @compiled_inline
-def _start(
-    m1: Real,
-    x1: Real,
-    y1: Real,
-    c1: Real,
-    m2: Real,
-    x2: Real,
-    y2: Real,
-    c2: Real,
-    px: Real,
-    py: Real,
-    low: Real,
-    zero: Real,
-    one: Real,
-    half: Real,
+def start_kernel(
+    legs: Legs,
+    numbers: Numbers,
 ) -> tuple[Real, Real, Real]:
     """Direction and Delta to start from."""
+    m1, x1, y1, c1, m2, x2, y2, c2, px, py, low = legs
+    zero, one, half = numbers
     p1, p2 = np.sqrt(x1 * x1 + y1 * y1), np.sqrt(x2 * x2 + y2 * y2)
     share = c1 / m1
     qx, qy = px - share * x1, py - share * y1
@@ -168,7 +145,7 @@ def _start(
     ny = energy * qy - e * y2 if m1 > zero else -(y1 * w1 + y2 * w2)
     norm = one / np.sqrt(nx * nx + ny * ny)
     nx, ny = nx * norm, ny * norm
-    estimate = _estimate(nx, ny, m1, x1, y1, c1, m2, x2, y2, c2, px, py, low, zero, one, half)
+    estimate = _estimate(nx, ny, legs, numbers)
     hx, hy = half * px, half * py
     upper1 = _half_excess(m1, x1, y1, c1, hx, hy, zero, zero)
     upper2 = _half_excess(m2, x2, y2, c2, hx, hy, low, zero)
@@ -181,22 +158,12 @@ def _start(
 def _estimate(
     nx: Real,
     ny: Real,
-    m1: Real,
-    x1: Real,
-    y1: Real,
-    c1: Real,
-    m2: Real,
-    x2: Real,
-    y2: Real,
-    c2: Real,
-    px: Real,
-    py: Real,
-    low: Real,
-    zero: Real,
-    one: Real,
-    half: Real,
+    legs: Legs,
+    numbers: Numbers,
 ) -> Real:
     """Lower bound of Delta in one direction, near it for light legs."""
+    m1, x1, y1, c1, m2, x2, y2, c2, px, py, low = legs
+    zero, one, half = numbers
     a1, a2 = nx * x1 + ny * y1, nx * x2 + ny * y2
     mm1, mm2 = m1 * m1, m2 * m2
     s1, s2 = np.sqrt(mm1 + a1 * a1), np.sqrt(mm2 + a2 * a2)
@@ -214,7 +181,7 @@ def _estimate(
 
 
 @compiled_inline
-def _normalised(
+def normalised_kernel(
     m1: float,
     x1: float,
     y1: float,
@@ -225,8 +192,8 @@ def _normalised(
     py: float,
     c1: float,
     c2: float,
-) -> tuple[float, float, float, float, float, float, float, float, float, float, float, float]:
-    """The legs in units of the largest input, the one with the larger M_low first; low of the second; the unit."""
+) -> tuple[Legs, float]:
+    """The legs in units of the largest input, the one with the larger M_low first; the unit."""
     scale = max(m1, m2, c1, c2)
     scale = max(scale, abs(x1), abs(y1))
     scale = max(scale, abs(x2), abs(y2))
@@ -237,34 +204,34 @@ def _normalised(
     u2, v2, k2 = (m1 if swap else m2) * unit, (x1 if swap else x2) * unit, (c1 if swap else c2) * unit
     w1, w2 = (y2 if swap else y1) * unit, (y1 if swap else y2) * unit
     low1, low2 = u1 + k1, u2 + k2
-    return u1, v1, w1, k1, u2, v2, w2, k2, px * unit, py * unit, 0.5 * (low1 - low2) * (low1 + low2), scale
+    legs = (u1, v1, w1, k1, u2, v2, w2, k2, px * unit, py * unit, 0.5 * (low1 - low2) * (low1 + low2))
+    return legs, scale
 
 
 @compiled_inline
-def _limit(
-    m1: float, x1: float, y1: float, c1: float, m2: float, x2: float, y2: float, c2: float, px: float, py: float,
-    low: float,
-) -> float:  # fmt: skip
+def limit_kernel(legs: Legs) -> float:
     """Delta / 2 of leg 2 for the splitting that leaves leg 1 at its minimum; NaN for a massless leg 1."""
+    m1, x1, y1, c1, m2, x2, y2, c2, px, py, low = legs
     share = c1 / m1
     limit = _half_excess(m2, x2, y2, c2, px - share * x1, py - share * y1, low, 0.0)
     return limit if m1 > _TINY else math.nan
 
 
 @compiled_inline
-def _kind(m1: float, c1: float, m2: float, c2: float, aa: float, bb: float) -> float:
+def kind_kernel(legs: Legs) -> float:
     """How an event starts: 1 from the massless solution, 2 likewise but without trial masses, 0 otherwise."""
+    m1, x1, y1, c1, m2, x2, y2, c2, _px, _py, _low = legs
+    aa, bb = x1 * x1 + y1 * y1, x2 * x2 + y2 * y2
     below = _LIGHT_FREE if c1 == 0.0 else _LIGHT
     light = (c1 == c2) & (m1 * m1 < below * aa) & (m2 * m2 < below * bb)
     return (2.0 if c1 == 0.0 else 1.0) if light else 0.0
 
 
 @compiled_inline
-def _light_start(
-    m1: Real, x1: Real, y1: Real, c1: Real, m2: Real, x2: Real, y2: Real, c2: Real, px: Real, py: Real, low: Real,
-    zero: Real, one: Real, half: Real, w: Real, free: bool,
-) -> tuple[Real, Real, Real]:  # fmt: skip
+def light_start_kernel(legs: Legs, numbers: Numbers, w: Real, free: bool) -> tuple[Real, Real, Real]:
     """Direction and Delta from the ratio w of the massless case; free: without trial masses."""
+    m1, x1, y1, _, m2, x2, y2, _, px, py, _ = legs
+    zero, one, _ = numbers
     aa, bb = x1 * x1 + y1 * y1, x2 * x2 + y2 * y2
     cross = x1 * y2 - y1 * x2
     share1, share2 = px * y2 - py * x2, x1 * py - y1 * px
@@ -287,19 +254,27 @@ def _light_start(
     norm = one / np.sqrt(nx * nx + ny * ny)
     norm = -norm if cross < zero else norm
     nx, ny = nx * norm, ny * norm
-    delta = _estimate(nx, ny, m1, x1, y1, c1, m2, x2, y2, c2, px, py, low, zero, one, half)
+    delta = _estimate(nx, ny, legs, numbers)
     return nx, ny, delta
 
 
 @compiled_inline
-def _unit(nx: float, ny: float) -> tuple[float, float]:
+def rounded_kernel(legs: Legs) -> Legs:
+    """The legs in single precision."""
+    m1, x1, y1, c1, m2, x2, y2, c2, px, py, low = legs
+    f = np.float32
+    return f(m1), f(x1), f(y1), f(c1), f(m2), f(x2), f(y2), f(c2), f(px), f(py), f(low)
+
+
+@compiled_inline
+def unit_kernel(nx: float, ny: float) -> tuple[float, float]:
     """A unit vector in single precision made one in double precision."""
     norm = 1.5 - 0.5 * (nx * nx + ny * ny)
     return nx * norm, ny * norm
 
 
 @compiled_inline
-def _accepted(delta: float, step: float, det: float, fine: float) -> bool:
+def accepted_kernel(delta: float, step: float, det: float, fine: float) -> bool:
     """Whether a Newton step in double precision was the last one."""
     return (
         (det > 0.0)
@@ -311,239 +286,22 @@ def _accepted(delta: float, step: float, det: float, fine: float) -> bool:
     )
 
 
-@compiled
-def _prepare_block(
-    masses: Floats, x1: Floats, y1: Floats, x2: Floats, y2: Floats, px: Floats, py: Floats, first: int, size: int,
-    work: Floats,
-) -> None:  # fmt: skip
-    """Fill the rows of the work array but for direction and Delta."""
-    for i in range(size):
-        j = first + i
-        m1, x_1, y_1, c1, m2, x_2, y_2, c2, p_x, p_y, low, scale = _normalised(
-            masses[i], x1[j], y1[j], masses[STRIDE + i], x2[j], y2[j], px[j], py[j],
-            masses[2 * STRIDE + i], masses[3 * STRIDE + i],
-        )  # fmt: skip
-        work[_M1 * STRIDE + i], work[_C1 * STRIDE + i] = m1, c1
-        work[_M2 * STRIDE + i], work[_C2 * STRIDE + i] = m2, c2
-        work[_X1 * STRIDE + i], work[_Y1 * STRIDE + i] = x_1, y_1
-        work[_X2 * STRIDE + i], work[_Y2 * STRIDE + i] = x_2, y_2
-        work[_PX * STRIDE + i], work[_PY * STRIDE + i], work[_LOW * STRIDE + i] = p_x, p_y, low
-        work[_SCALE * STRIDE + i] = scale
-        kind = _kind(m1, c1, m2, c2, x_1 * x_1 + y_1 * y_1, x_2 * x_2 + y_2 * y_2)
-        work[_KIND * STRIDE + i] = kind
-        work[_LIMIT * STRIDE + i] = _limit(m1, x_1, y_1, c1, m2, x_2, y_2, c2, p_x, p_y, low)
-
-
-@compiled
-def massive_block(
-    masses: Floats,
-    x1: Floats,
-    y1: Floats,
-    x2: Floats,
-    y2: Floats,
-    px: Floats,
-    py: Floats,
-    first: int,
-    massless: Floats,
-    ratios: Any,
-    work: Floats,
-    single: Any,
-    out: Floats,
-    prepared: bool,
-) -> int:
-    """M_T2 of the events of a block, NaN where the search must decide; how many these are.
-
-    masses: rows of m1, m2, chi1, chi2; prepared: whether prepare_block has filled the rows of massless.
-    """
-    size = out.size
-    _prepare_block(masses, x1, y1, x2, y2, px, py, first, size, work)
-    kinds = work[_KIND * STRIDE : _KIND * STRIDE + BLOCK]
-    n_general, n_light, n_zero = 0, 0, 0
-    for i in range(size):
-        n_general += kinds[i] == 0.0
-        n_light += kinds[i] == 1.0
-        n_zero += kinds[i] == 2.0
-    if n_light + n_zero > 0:
-        if not prepared:
-            prepare_block(x1, y1, x2, y2, px, py, first, size, massless)
-        ratios_block(massless, ratios, masses[2 * STRIDE : 3 * STRIDE])
-    _single_block(work, single)
-    if n_zero > 0:
-        _light_block(ratios, single, single, True)
-        _steps_block(single, BLOCK)
-    if n_light > 0 and n_zero == 0:
-        _light_block(ratios, single, single, False)
-    elif n_light > 0:
-        spare = single[_SPARE:]
-        _light_block(ratios, single, spare, False)
-        for i in range(size):
-            if kinds[i] == 1.0:
-                for row in range(_NX, _DELTA + 1):
-                    single[row * STRIDE + i] = spare[row * STRIDE + i]
-    if n_light + n_zero > 0:
-        _steps_block(single, BLOCK)
-    if n_general == size:
-        _general_block(single, BLOCK)
-    elif n_general > 0:
-        # Few events of another kind among many: gathered, so that the others do not wait for them.
-        spare, k = single[_SPARE:], 0
-        for i in range(size):
-            if kinds[i] == 0.0:
-                for row in range(_LOW + 1):
-                    spare[row * STRIDE + k] = single[row * STRIDE + i]
-                k += 1
-        _general_block(spare, n_general)
-        k = 0
-        for i in range(size):
-            if kinds[i] == 0.0:
-                for row in range(_NX, _DELTA + 1):
-                    single[row * STRIDE + i] = spare[row * STRIDE + k]
-                k += 1
-    for i in range(BLOCK):
-        nx, ny = _unit(np.float64(single[_NX * STRIDE + i]), np.float64(single[_NY * STRIDE + i]))
-        work[_NX * STRIDE + i], work[_NY * STRIDE + i] = nx, ny
-        work[_DELTA * STRIDE + i] = single[_DELTA * STRIDE + i]
-    _polish_block(work, BLOCK)
-    missing = 0
-    for i in range(size):
-        excess = 0.0 if work[_LIMIT * STRIDE + i] <= 0.0 else work[_EXCESS * STRIDE + i]
-        value = _value(
-            excess, work[_M1 * STRIDE + i] + work[_C1 * STRIDE + i], work[_SCALE * STRIDE + i],
-            max(masses[i] + masses[2 * STRIDE + i], masses[STRIDE + i] + masses[3 * STRIDE + i]),
-        )  # fmt: skip
-        out[i] = value
-        missing += not value >= 0.0
-    return _continue_block(work, masses, out) if missing > 0 else 0
-
-
-@compiled
-def _continue_block(work: Floats, masses: Floats, out: Floats) -> int:
-    """More steps for the events of which the first was not the last; how many are left to the search."""
-    left = 0
-    for i in range(out.size):
-        if math.isnan(out[i]):
-            work[_PLACE * STRIDE + i] = i
-            _keep(work, i, left)
-            left += 1
-    for _ in range(1, _MAX_STEPS):
-        if left == 0:
-            break
-        _polish_block(work, left)
-        count, left = left, 0
-        for k in range(count):
-            excess = work[_EXCESS * STRIDE + k]
-            if math.isnan(excess):
-                _keep(work, k, left)
-                left += 1
-                continue
-            i = int(work[_PLACE * STRIDE + k])
-            out[i] = _value(
-                excess, work[_M1 * STRIDE + k] + work[_C1 * STRIDE + k], work[_SCALE * STRIDE + k],
-                max(masses[i] + masses[2 * STRIDE + i], masses[STRIDE + i] + masses[3 * STRIDE + i]),
-            )  # fmt: skip
-    return left
-
-
-@compiled
-def _keep(work: Floats, i: int, k: int) -> None:
-    """Move an event to an earlier place of the work array, with its direction and Delta after the last step."""
-    for row in range(_LOW + 1):
-        work[row * STRIDE + k] = work[row * STRIDE + i]
-    work[_NX * STRIDE + k], work[_NY * STRIDE + k], work[_DELTA * STRIDE + k] = _moved(
-        work[_NX * STRIDE + i], work[_NY * STRIDE + i], work[_DELTA * STRIDE + i],
-        work[_STEP * STRIDE + i], work[_TURN * STRIDE + i], 1.0, 0.1,
-    )  # fmt: skip
-    work[_SCALE * STRIDE + k], work[_PLACE * STRIDE + k] = (
-        work[_SCALE * STRIDE + i],
-        work[_PLACE * STRIDE + i],
-    )
-
-
 @compiled_inline
-def _value(excess: float, low: float, scale: float, bound: float) -> float:
+def value_kernel(excess: float, low: float, scale: float, bound: float) -> float:
     """M_T2 from Delta in units of the scale."""
     value = scale * math.sqrt(low * low + excess)
     return bound if (value < bound) | (excess == 0.0) else value
 
 
 @compiled
-def _single_block(work: Floats, single: Any) -> None:
-    for k in range(_LOW + 1):
-        for i in range(BLOCK):
-            single[k * STRIDE + i] = np.float32(work[k * STRIDE + i])
-
-
-@compiled
-def _general_block(single: Any, size: int) -> None:
-    """Start and steps in single precision of events that are not light."""
-    for i in range(size):
-        single[_NX * STRIDE + i], single[_NY * STRIDE + i], single[_DELTA * STRIDE + i] = _start(
-            single[_M1 * STRIDE + i], single[_X1 * STRIDE + i], single[_Y1 * STRIDE + i], single[_C1 * STRIDE + i],
-            single[_M2 * STRIDE + i], single[_X2 * STRIDE + i], single[_Y2 * STRIDE + i], single[_C2 * STRIDE + i],
-            single[_PX * STRIDE + i], single[_PY * STRIDE + i], single[_LOW * STRIDE + i], _F0, _F1, _F05,
-        )  # fmt: skip
-    for _ in range(_SINGLE_STEPS[0]):
-        _steps_block(single, size)
-
-
-@compiled
-def _steps_block(single: Any, size: int) -> None:
-    """One Newton step in single precision."""
-    for i in range(size):
-        nx, ny, delta = single[_NX * STRIDE + i], single[_NY * STRIDE + i], single[_DELTA * STRIDE + i]
-        step, turn, _det, _fine, _bent = _newton_step(
-            nx, ny, delta,
-            single[_M1 * STRIDE + i], single[_X1 * STRIDE + i], single[_Y1 * STRIDE + i], single[_C1 * STRIDE + i],
-            single[_M2 * STRIDE + i], single[_X2 * STRIDE + i], single[_Y2 * STRIDE + i], single[_C2 * STRIDE + i],
-            single[_PX * STRIDE + i], single[_PY * STRIDE + i], single[_LOW * STRIDE + i], _F0, _F1, _F05, False,
-        )  # fmt: skip
-        nx, ny, delta = _moved(nx, ny, delta, step, turn, _F1, _F01)
-        single[_NX * STRIDE + i], single[_NY * STRIDE + i], single[_DELTA * STRIDE + i] = nx, ny, delta
-
-
-@compiled
-def _light_block(ratios: Any, single: Any, target: Any, free: bool) -> None:
-    """Start from the massless solution, in the rows of target; free: without trial masses."""
-    for i in range(BLOCK):
-        target[_NX * STRIDE + i], target[_NY * STRIDE + i], target[_DELTA * STRIDE + i] = _light_start(
-            single[_M1 * STRIDE + i], single[_X1 * STRIDE + i], single[_Y1 * STRIDE + i], single[_C1 * STRIDE + i],
-            single[_M2 * STRIDE + i], single[_X2 * STRIDE + i], single[_Y2 * STRIDE + i], single[_C2 * STRIDE + i],
-            single[_PX * STRIDE + i], single[_PY * STRIDE + i], single[_LOW * STRIDE + i], _F0, _F1, _F05,
-            ratios[i],
-            free,
-        )  # fmt: skip
-
-
-@compiled
-def _polish_block(work: Floats, size: int) -> None:
-    """One Newton step in double precision, not made yet, and Delta where it is the last one, else NaN."""
-    for i in range(size):
-        nx, ny, delta = work[_NX * STRIDE + i], work[_NY * STRIDE + i], work[_DELTA * STRIDE + i]
-        step, turn, det, fine, bent = _newton_step(
-            nx, ny, delta,
-            work[_M1 * STRIDE + i], work[_X1 * STRIDE + i], work[_Y1 * STRIDE + i], work[_C1 * STRIDE + i],
-            work[_M2 * STRIDE + i], work[_X2 * STRIDE + i], work[_Y2 * STRIDE + i], work[_C2 * STRIDE + i],
-            work[_PX * STRIDE + i], work[_PY * STRIDE + i], work[_LOW * STRIDE + i], 0.0, 1.0, 0.5, True,
-        )  # fmt: skip
-        good = _accepted(delta, step, det, fine)
-        work[_EXCESS * STRIDE + i] = delta + (step - bent) if good else math.nan
-        work[_STEP * STRIDE + i], work[_TURN * STRIDE + i] = step, turn
-
-
-@compiled
-def _continued(
-    nx: float, ny: float, delta: float, m1: float, x1: float, y1: float, c1: float, m2: float, x2: float, y2: float,
-    c2: float, px: float, py: float, low: float,
-) -> float:  # fmt: skip
+def _continued(nx: float, ny: float, delta: float, legs: Legs) -> float:
     """Delta by steps in double precision, NaN where they do not settle."""
-    for _ in range(_MAX_STEPS):
-        step, turn, det, fine, bent = _newton_step(
-            nx, ny, delta, m1, x1, y1, c1, m2, x2, y2, c2, px, py, low, 0.0, 1.0, 0.5, True
-        )
-        if _accepted(delta, step, det, fine):
+    for _ in range(MAX_STEPS):
+        step, turn, det, fine, bent = newton_step_kernel(nx, ny, delta, legs, DOUBLE, True)
+        if accepted_kernel(delta, step, det, fine):
             found: float = delta + (step - bent)
             return found
-        nx, ny, delta = _moved(nx, ny, delta, step, turn, 1.0, 0.1)
+        nx, ny, delta = moved_kernel(nx, ny, delta, step, turn, 1.0, 0.1)
     return math.nan
 
 
@@ -553,33 +311,20 @@ def massive_value(
 ) -> float:  # fmt: skip
     """M_T2 of one event, NaN where the search must decide: operation by operation what massive_block does."""
     bound = max(m1 + chi1, m2 + chi2)
-    m_1, x_1, y_1, c_1, m_2, x_2, y_2, c_2, p_x, p_y, low, scale = _normalised(
-        m1, x1, y1, m2, x2, y2, px, py, chi1, chi2
-    )
-    kind = _kind(m_1, c_1, m_2, c_2, x_1 * x_1 + y_1 * y_1, x_2 * x_2 + y_2 * y_2)
-    if _limit(m_1, x_1, y_1, c_1, m_2, x_2, y_2, c_2, p_x, p_y, low) <= 0.0:
-        return _value(0.0, m_1 + c_1, scale, bound)
-    f = np.float32
-    s_m1, s_x1, s_y1, s_c1, s_m2, s_x2, s_y2, s_c2 = (
-        f(m_1), f(x_1), f(y_1), f(c_1), f(m_2), f(x_2), f(y_2), f(c_2),
-    )  # fmt: skip
-    s_px, s_py, s_low = f(p_x), f(p_y), f(low)
+    legs, scale = normalised_kernel(m1, x1, y1, m2, x2, y2, px, py, chi1, chi2)
+    smallest = legs[0] + legs[3]
+    if limit_kernel(legs) <= 0.0:
+        return value_kernel(0.0, smallest, scale, bound)
+    kind = kind_kernel(legs)
+    single = rounded_kernel(legs)
     if kind > 0.0:
-        w = f(ratio(x1, y1, x2, y2, px, py, chi1))
-        s_nx, s_ny, s_delta = _light_start(
-            s_m1, s_x1, s_y1, s_c1, s_m2, s_x2, s_y2, s_c2, s_px, s_py, s_low, _F0, _F1, _F05, w, kind == 2.0
-        )
+        w = np.float32(ratio(x1, y1, x2, y2, px, py, chi1))
+        s_nx, s_ny, s_delta = light_start_kernel(single, SINGLE, w, kind == 2.0)
     else:
-        s_nx, s_ny, s_delta = _start(
-            s_m1, s_x1, s_y1, s_c1, s_m2, s_x2, s_y2, s_c2, s_px, s_py, s_low, _F0, _F1, _F05
-        )
-    for _ in range(_SINGLE_STEPS[int(kind)]):
-        step, turn, _det, _fine, _bent = _newton_step(
-            s_nx, s_ny, s_delta, s_m1, s_x1, s_y1, s_c1, s_m2, s_x2, s_y2, s_c2, s_px, s_py, s_low, _F0, _F1, _F05,
-            False,
-        )  # fmt: skip
-        s_nx, s_ny, s_delta = _moved(s_nx, s_ny, s_delta, step, turn, _F1, _F01)
-    nx, ny = _unit(np.float64(s_nx), np.float64(s_ny))
-    delta = np.float64(s_delta)
-    excess = _continued(nx, ny, delta, m_1, x_1, y_1, c_1, m_2, x_2, y_2, c_2, p_x, p_y, low)
-    return _value(excess, m_1 + c_1, scale, bound)
+        s_nx, s_ny, s_delta = start_kernel(single, SINGLE)
+    for _ in range(SINGLE_STEPS[int(kind)]):
+        step, turn, _det, _fine, _bent = newton_step_kernel(s_nx, s_ny, s_delta, single, SINGLE, False)
+        s_nx, s_ny, s_delta = moved_kernel(s_nx, s_ny, s_delta, step, turn, ONE, TENTH)
+    nx, ny = unit_kernel(np.float64(s_nx), np.float64(s_ny))
+    excess = _continued(nx, ny, np.float64(s_delta), legs)
+    return value_kernel(excess, smallest, scale, bound)

@@ -113,35 +113,42 @@ def _between(ux: float, uy: float, vx: float, vy: float) -> tuple[float, float]:
 
 
 @compiled
+def _direction_at_low(leg1: Leg, leg2: Leg, px: float, py: float) -> tuple[float, float]:
+    """What :func:`_first_direction` gives for a massive leg 1."""
+    m1, x1, y1, chi1, _ = leg1
+    m2, x2, y2, chi2, low2 = leg2
+    p2 = math.hypot(x2, y2)
+    # At M_low leg 1 leaves one point, q1 = chi1 p1 / m1; n is the gradient of m_T of leg 2 there.
+    qx, qy = px - chi1 * x1 / m1, py - chi1 * y1 / m1
+    if _half_excess(m2, qx, qy, x2, y2, chi2, low2) <= 0.0:
+        return 0.0, 0.0
+    if p2 == 0.0:
+        nx, ny = qx, qy
+    else:
+        ux, uy = x2 / p2, y2 / p2
+        along, across = ux * qx + uy * qy, ux * qy - uy * qx
+        e = math.sqrt(chi2 * chi2 + qx * qx + qy * qy)
+        energy = math.hypot(m2, p2)
+        if along > 0.0:
+            par = ((m2 * along) ** 2 - p2 * p2 * (chi2 * chi2 + across * across)) / (energy * along + p2 * e)
+        else:
+            par = energy * along - p2 * e
+        perp = energy * across
+        nx, ny = ux * par - uy * perp, uy * par + ux * perp
+    norm = math.hypot(nx, ny)
+    if norm == 0.0:
+        return 0.0, 0.0
+    return nx / norm, ny / norm
+
+
+@compiled
 def _first_direction(leg1: Leg, leg2: Leg, px: float, py: float) -> tuple[float, float]:
     """A direction n with G < 0 just above M_low, if there is one; leg1 sets M_low. (0, 0): there is none."""
     m1, x1, y1, chi1, _ = leg1
-    m2, x2, y2, chi2, low2 = leg2
+    m2, x2, y2, _, _ = leg2
     p1, p2 = math.hypot(x1, y1), math.hypot(x2, y2)
     if m1 > 0.0:
-        # At M_low leg 1 leaves one point, q1 = chi1 p1 / m1; n is the gradient of m_T of leg 2 there.
-        qx, qy = px - chi1 * x1 / m1, py - chi1 * y1 / m1
-        if _half_excess(m2, qx, qy, x2, y2, chi2, low2) <= 0.0:
-            return 0.0, 0.0
-        if p2 == 0.0:
-            nx, ny = qx, qy
-        else:
-            ux, uy = x2 / p2, y2 / p2
-            along, across = ux * qx + uy * qy, ux * qy - uy * qx
-            e = math.sqrt(chi2 * chi2 + qx * qx + qy * qy)
-            energy = math.hypot(m2, p2)
-            if along > 0.0:
-                par = ((m2 * along) ** 2 - p2 * p2 * (chi2 * chi2 + across * across)) / (
-                    energy * along + p2 * e
-                )
-            else:
-                par = energy * along - p2 * e
-            perp = energy * across
-            nx, ny = ux * par - uy * perp, uy * par + ux * perp
-        norm = math.hypot(nx, ny)
-        if norm == 0.0:
-            return 0.0, 0.0
-        return nx / norm, ny / norm
+        return _direction_at_low(leg1, leg2, px, py)
     if m2 > 0.0:
         # Leg 1 is massless: its set comes from infinity, against any n with n.p1 < 0.
         return -x1 / p1, -y1 / p1
@@ -289,19 +296,8 @@ def excess(leg1: Leg, leg2: Leg, px: float, py: float, floor: float) -> float:
 
 
 @compiled
-def _search(
-    nx: float, ny: float, delta: float, floor: float, leg1: Leg, leg2: Leg, px: float, py: float
-) -> float:
-    """The largest root over all directions, by a search that is bracketed throughout and cannot fail."""
-    # Down to a value with G < 0, from which Newton steps climb.
-    while _gap(nx, ny, delta, leg1, leg2, px, py)[0] >= 0.0:
-        delta *= 0.0625
-        if delta < 1e-40:
-            return 0.0
-    delta = _root(nx, ny, delta, floor, leg1, leg2, px, py)
-
-    # The arc that holds the best direction: half a turn, without directions that a massless leg leaves free.
-    _, slope, curvature, rise, mixed = _gap(nx, ny, delta, leg1, leg2, px, py)
+def _arc(nx: float, ny: float, slope: float, leg1: Leg, leg2: Leg) -> tuple[float, float, float, float]:
+    """The arc that holds the best direction, from l to r: half a turn, without what a massless leg leaves free."""
     if slope < 0.0:
         lx, ly, rx, ry = nx, ny, -nx, -ny
     else:
@@ -317,7 +313,23 @@ def _search(
                 rx, ry = ex, ey
             elif slope >= 0.0 and _inside(lx, ly, rx, ry, fx, fy):
                 lx, ly = fx, fy
+    return lx, ly, rx, ry
 
+
+@compiled
+def _search(
+    nx: float, ny: float, delta: float, floor: float, leg1: Leg, leg2: Leg, px: float, py: float
+) -> float:
+    """The largest root over all directions, by a search that is bracketed throughout and cannot fail."""
+    # Down to a value with G < 0, from which Newton steps climb.
+    while _gap(nx, ny, delta, leg1, leg2, px, py)[0] >= 0.0:
+        delta *= 0.0625
+        if delta < 1e-40:
+            return 0.0
+    delta = _root(nx, ny, delta, floor, leg1, leg2, px, py)
+
+    _, slope, curvature, rise, mixed = _gap(nx, ny, delta, leg1, leg2, px, py)
+    lx, ly, rx, ry = _arc(nx, ny, slope, leg1, leg2)
     stalled = 0
     for _ in range(_MAX_STEPS):
         gain = slope * slope / (2.0 * curvature * rise)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from numba import njit
 
 from massgap.arrays.errors import SelectionError
-from massgap.selections.observables.mt2.mt2 import _general as general
-from massgap.selections.observables.mt2.mt2 import mt2, mt2_kernel, mt2_pair_block
+from massgap.selections.observables.mt2.kernels import general_kernel as general
+from massgap.selections.observables.mt2.kernels import mt2_kernel, mt2_pair_block
+from massgap.selections.observables.mt2.mt2 import mt2
 
 NAMES = ("m1", "px1", "py1", "m2", "px2", "py2", "pxmiss", "pymiss", "chi1", "chi2")
 HARD_CASES = json.loads((Path(__file__).parent / "data" / "mt2_mpmath.json").read_text())
