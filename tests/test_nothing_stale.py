@@ -77,6 +77,63 @@ def test_a_changed_cut_of_an_own_analysis_inside_the_clone(clone: Path) -> None:
     assert after[1] < before[1]
 
 
+# What is changed in the package: a selection, a kernel called from another folder, a reader.
+CHANGES = {
+    "selection": ("selections/objects/definitions.py", "out[i] = pt[i] > min_pt and abs(eta[i]) < max_eta and identified[i]",
+                  "out[i] = pt[i] > min_pt + 20.0 and abs(eta[i]) < max_eta and identified[i]"),
+    "kernel": ("massgap/arrays/momentum_kernels.py", "found |= deta * deta + dphi * dphi < nearest",
+               "found |= deta * deta + dphi * dphi < 4.0 * nearest"),
+    "reader": ("events/formats/nanoaod.py", "return columns.flat(\"Jet\", tagger) > threshold",
+               "return columns.flat(\"Jet\", tagger) > -1e9"),
+}  # fmt: skip
+
+
+def test_a_changed_selection_kernel_or_reader(clone: Path) -> None:
+    """One line after the other, in one output folder: each time the numbers are those of a run from nothing."""
+    numbers = [cutflow(clone, "slepton", "runs/slepton")]
+    for what, (file, old, new) in CHANGES.items():
+        change(clone / file, old, new)
+        numbers.append(cutflow(clone, "slepton", "runs/slepton"))
+        assert numbers[-1] != numbers[-2], what
+        assert numbers[-1] == cutflow(clone, "slepton", f"runs/fresh_{what}"), what
+    for file, old, new in CHANGES.values():
+        change(clone / file, new, old)
+    assert cutflow(clone, "slepton", "runs/slepton") == numbers[0]
+
+
+def test_a_changed_recipe_of_the_package(clone: Path) -> None:
+    fileset = {}
+    for name, seed in (("signal", 5), ("background", 6)):
+        path = eventfiles.write_nano(
+            clone / f"{name}.root", eventfiles.make_events(2500, seed, negative=False)
+        )
+        metadata = {"process": name, "xsec_fb": 10.0, "is_signal": name == "signal"}
+        fileset[name] = {"files": {str(path): "Events"}, "metadata": metadata}
+    (clone / "fileset.json").write_text(json.dumps(fileset))
+    run = (
+        "-m",
+        "massgap",
+        "run",
+        "slepton",
+        "--fileset",
+        "fileset.json",
+        "--out",
+        "runs/trained",
+        "--executor",
+        "iterative",
+    )
+    python(clone, *run)
+
+    def model() -> bytes:
+        python(clone, "-m", "massgap", "train", "runs/trained", "--out", "runs/model", "--region", "topology")
+        return (clone / "runs" / "model" / "slepton.onnx").read_bytes()
+
+    before = model()
+    assert model() == before
+    change(clone / "models" / "recipes" / "slepton.py", '"max_depth": 5,', '"max_depth": 2,')
+    assert model() != before
+
+
 def test_a_changed_kernel_in_another_folder(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -106,6 +163,13 @@ def test_a_changed_sample_module_in_a_subfolder(clone: Path) -> None:
     code = "from massgap.samples.production.plan import _digest_of; print(_digest_of({}))"
     before = python(clone, "-c", code)
     assert python(clone, "-c", code) == before
+    change(
+        clone / "samples" / "detector" / "jets.py",
+        "from __future__ import annotations\n",
+        "from __future__ import annotations\n\nNEW = 1\n",
+    )
+    assert python(clone, "-c", code) != before
+    before = python(clone, "-c", code)
     (clone / "samples" / "deeper").mkdir()
     (clone / "samples" / "deeper" / "response.py").write_text("SCALE = 1.0\n")
     with_folder = python(clone, "-c", code)
