@@ -30,7 +30,7 @@ from massgap.samples.pythia.kinematics import (
     pt_eta,
 )
 from massgap.samples.pythia.met_hard import HardLepton, is_third_muon, met_hard
-from massgap.samples.pythia.muon_pairs import MuonPairs, muons_and_taus
+from massgap.samples.pythia.muon_pairs import Made, MuonPairs, made_by, muons_and_taus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -98,13 +98,15 @@ class MetSlices(MuonPairs):
         self.counters.tried += 1
         self._pending = self._sliceable = False
         self.value, self.index = 0.0, 0
-        if not self.has_pair(event):
+        made = made_by(event)
+        leptons = muons_and_taus(made)
+        if not self.has_pair(made, leptons):
             self.counters.dropped += 1
             return True
-        may_rise = may_be_seen(event, self._acceptance)
+        may_rise = may_be_seen(leptons, self._acceptance)
         if not may_rise and self._slice != 0:
             return True
-        self._hard = _HardProcess.read(event, self.wanted.jets_from)
+        self._hard = _HardProcess.read(event, made, leptons, self.wanted.jets_from)
         self._sliceable = self._pending = may_rise
         self._steps, self._closed = 0, False
         return False
@@ -155,28 +157,31 @@ class MetSlices(MuonPairs):
             self.values.append(self.value)
 
 
-def may_be_seen(event: Any, acceptance: DimuonAcceptance) -> bool:
+def may_be_seen(leptons: list[Made], acceptance: DimuonAcceptance) -> bool:
     """Whether a pair of the hard process may still satisfy met_hard's conditions after the recoil."""
-    plus, minus = muons_and_taus([event[i] for i in range(FIRST, event.size())])
-    muons = [particle for particle in (*plus, *minus) if abs(particle.id()) == 13]
+    muons = [one for one in leptons if abs(one.pdg) == 13]
     return any(
         _pair_may_be_seen(p, q, acceptance)
         and not any(
-            is_third_muon(momentum(r), acceptance, _RECOIL) for r in muons if r is not p and r is not q
+            is_third_muon(momentum(r.particle), acceptance, _RECOIL)
+            for r in muons
+            if r is not p and r is not q
         )
-        for p in plus
-        for q in minus
+        for p in leptons
+        if p.pdg < 0
+        for q in leptons
+        if q.pdg > 0
     )
 
 
-def _pair_may_be_seen(p: Any, q: Any, acceptance: DimuonAcceptance) -> bool:
-    eta_p, eta_q = p.eta(), q.eta()
+def _pair_may_be_seen(p: Made, q: Made, acceptance: DimuonAcceptance) -> bool:
+    eta_p, eta_q = p.particle.eta(), q.particle.eta()
     if abs(eta_p - eta_q) > acceptance.hard_delta_eta or abs(eta_p + eta_q) > _SUM_ETA:
         return False
     # The recoil carries each resonance's products along with it: only those of one resonance keep their mass.
-    if abs(p.id()) != 13 or abs(q.id()) != 13 or p.mother1() != q.mother1():
+    if abs(p.pdg) != 13 or abs(q.pdg) != 13 or p.particle.mother1() != q.particle.mother1():
         return True
-    return not lies_in(acceptance.veto, pair_mass(momentum(p), momentum(q)))
+    return not lies_in(acceptance.veto, pair_mass(momentum(p.particle), momentum(q.particle)))
 
 
 class _Outgoing(NamedTuple):
@@ -196,17 +201,19 @@ class _HardProcess(NamedTuple):
     jets: tuple[_Outgoing, ...]
 
     @classmethod
-    def read(cls, event: Any, jets_from: tuple[int, ...]) -> _HardProcess:
+    def read(
+        cls, event: Any, made: list[Made], leptons: list[Made], jets_from: tuple[int, ...]
+    ) -> _HardProcess:
         """Read the record right after the hard process."""
 
-        def outgoing(kinds: Iterable[int], *, final: bool = False) -> tuple[_Outgoing, ...]:
-            return tuple(
-                _Outgoing(event[i].id(), momentum(event[i]), ancestor(event, i))
-                for i in range(FIRST, event.size())
-                if abs(event[i].id()) in kinds and (not final or event[i].status() > 0)
-            )
+        def outgoing(some: Iterable[Made]) -> tuple[_Outgoing, ...]:
+            return tuple(_Outgoing(one.pdg, momentum(one.particle), ancestor(event, one.row)) for one in some)
 
-        groups = (outgoing((13, 15), final=True), outgoing(_INVISIBLE), outgoing(jets_from))
+        groups = (
+            outgoing(leptons),
+            outgoing(one for one in made if abs(one.pdg) in _INVISIBLE),
+            outgoing(one for one in made if abs(one.pdg) in jets_from) if jets_from else (),
+        )
         rows = {found.ancestor for group in groups for found in group}
         return cls({i: momentum(event[i]) for i in rows}, *groups)
 

@@ -6,7 +6,7 @@ with the probability of the branching ratio, so that weights stay equal.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from massgap.samples.pythia.hooks import FIRST, Counters, EventFilter
 from massgap.samples.pythia.kinematics import lies_in, momentum, pair_mass
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from massgap.samples.processes.filters import DimuonFilter
 
-__all__ = ["MuonPairs"]
+__all__ = ["Made", "MuonPairs", "made_by", "muons_and_taus"]
 
 
 class MuonPairs(EventFilter):
@@ -52,47 +52,68 @@ class MuonPairs(EventFilter):
     def drops_process(self, event: Any) -> bool:
         """Drop what has no pair."""
         self.counters.tried += 1
-        if self.has_pair(event):
+        made = made_by(event)
+        if self.has_pair(made, muons_and_taus(made)):
             self.counters.accepted += 1
             return False
         self.counters.dropped += 1
         return True
 
-    def has_pair(self, event: Any) -> bool:
-        """Whether the event is wanted; tells Pythia how its taus decay."""
-        particles = [event[i] for i in range(FIRST, event.size())]
-        if self.wanted.drop_leptonic and not any(abs(particle.id()) < 12 for particle in particles):
+    def has_pair(self, made: list[Made], leptons: list[Made]) -> bool:
+        """Whether the event is wanted; tells Pythia how its taus decay.
+
+        Parameters
+        ----------
+        made : list of Made
+            What the hard process made.
+        leptons : list of Made
+            Of that the muons and taus.
+        """
+        if self.wanted.drop_leptonic and not any(abs(one.pdg) < 12 for one in made):
             return False
-        plus, minus = muons_and_taus(particles)
-        if not plus or not minus:
+        if len({one.pdg > 0 for one in leptons}) < 2:
             return False
-        n_leptons = len(plus) + len(minus)
-        n_taus = sum(abs(particle.id()) == 15 for particle in (*plus, *minus))
-        forced = n_leptons == 2 and n_taus > 0
+        n_taus = sum(abs(one.pdg) == 15 for one in leptons)
+        forced = len(leptons) == 2 and n_taus > 0
         if forced and self._uniform() >= self._tau_to_mu**n_taus:
             return False
-        if not self._in_acceptance(plus, minus):
+        if not self._in_acceptance(leptons):
             return False
         if forced != self._forced:
             self._force_taus(forced)
             self._forced = forced
         return True
 
-    def _in_acceptance(self, plus: list[Any], minus: list[Any]) -> bool:
+    def _in_acceptance(self, leptons: list[Made]) -> bool:
         wanted = self.wanted
         if wanted.edges is None:
-            plus, minus = (
-                [p for p in side if p.pT() > wanted.lepton_pt and abs(p.eta()) < wanted.lepton_eta]
-                for side in (plus, minus)
-            )
-            if not plus or not minus:
-                return False
+            leptons = [
+                one
+                for one in leptons
+                if one.particle.pT() > wanted.lepton_pt and abs(one.particle.eta()) < wanted.lepton_eta
+            ]
+        plus = [one.particle for one in leptons if one.pdg < 0]
+        minus = [one.particle for one in leptons if one.pdg > 0]
+        if not plus or not minus:
+            return False
         if wanted.mass is None:
             return True
         return lies_in(wanted.mass, pair_mass(momentum(plus[0]), momentum(minus[0]))) == wanted.inside
 
 
-def muons_and_taus(particles: list[Any]) -> tuple[list[Any], list[Any]]:
-    """Positive and negative muons and taus that the hard process made and that do not decay in it."""
-    leptons = [particle for particle in particles if abs(particle.id()) in (13, 15) and particle.status() > 0]
-    return [p for p in leptons if p.id() < 0], [p for p in leptons if p.id() > 0]
+class Made(NamedTuple):
+    """A particle that the hard process made: its row, PDG number, and itself. Asking Pythia once saves time."""
+
+    row: int
+    pdg: int
+    particle: Any
+
+
+def made_by(event: Any) -> list[Made]:
+    """All that the hard process made."""
+    return [Made(i, particle.id(), particle) for i in range(FIRST, event.size()) for particle in (event[i],)]
+
+
+def muons_and_taus(made: list[Made]) -> list[Made]:
+    """Muons and taus that do not decay in the hard process."""
+    return [one for one in made if abs(one.pdg) in (13, 15) and one.particle.status() > 0]
