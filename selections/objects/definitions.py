@@ -76,8 +76,10 @@ def select_leptons(leptons: Collection, *, pt: float, eta: float, isolation: flo
 
     def good(*fields: Any) -> npt.NDArray[np.bool_]:
         *kinematic, identified = fields
-        numbers = in_one_precision(*kinematic)
-        return _good_leptons(*numbers, _as_bool(identified), float(pt), float(eta), float(isolation))
+        pts, etas, isolations = in_one_precision(*kinematic)
+        return _good_leptons(
+            pts, etas, isolations, _as_bool(identified), float(pt), float(eta), float(isolation)
+        )
 
     return leptons.filter(good, "pt", "eta", "isolation", "identified")
 
@@ -113,6 +115,7 @@ def select_jets(jets: Collection, *, pt: float = 20.0, eta: float = 4.5) -> Coll
 
     def good(*fields: Any) -> npt.NDArray[np.bool_]:
         *kinematic, identified = fields
-        return _good_jets(*in_one_precision(*kinematic), _as_bool(identified), float(pt), float(eta))
+        pts, etas = in_one_precision(*kinematic)
+        return _good_jets(pts, etas, _as_bool(identified), float(pt), float(eta))
 
     return jets.filter(good, "pt", "eta", "identified")
