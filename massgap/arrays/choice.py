@@ -46,6 +46,11 @@ class Choice:
             self._parts = (out,)
         return self._parts[0] if self._parts else None
 
+    def among(self, n: int) -> Index:
+        """Indices into all ``n`` things, also where all are left."""
+        index = self.index
+        return np.arange(n) if index is None else index
+
     def __len__(self) -> int:
         """Number of things left; 0 also where no choice was made."""
         return len(self._parts[-1]) if self._parts else 0

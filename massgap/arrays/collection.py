@@ -304,7 +304,7 @@ class Collection(Distances):
 
     def away_from(self, others: Jagged | PerEvent, delta_r: float) -> Self:
         """The objects at ``delta_r`` or farther from each of ``others`` (overlap removal); see :meth:`near`."""
-        if isinstance(others, Collection) and len(others) == len(self) and not others.size:
+        if len(others) == len(self) and getattr(others, "size", 1) == 0:
             return self
         objects = self._in_any_order()
         if objects is self:

@@ -58,10 +58,10 @@ class Distances(Jagged):
         """
         other = self._same_events(others)
         index, eta, phi = self._directions()
-        other_index, *other_directions = others._in_any_order()._directions()
-        directions = in_one_precision(eta, phi, *other_directions)
+        other_index, other_eta, other_phi = others._in_any_order()._directions()
+        eta, phi, other_eta, other_phi = in_one_precision(eta, phi, other_eta, other_phi)
         return momenta.near(
-            self.offsets, index, *directions[:2], other, other_index, *directions[2:], float(delta_r)
+            self.offsets, index, eta, phi, other, other_index, other_eta, other_phi, float(delta_r)
         )
 
     def away_from(self, others: Jagged | PerEvent, delta_r: float) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,11 +48,11 @@ def near(
     for i in range(offsets.size - 1):
         for k in range(offsets[i], offsets[i + 1]):
             at = k if whole else index[k]
-            found = False
+            found: Any = False
             for m in range(other[i], other[i + 1]):
                 there = m if other_whole else other_index[m]
-                deta = np.float64(eta[at]) - np.float64(other_eta[there])
-                dphi = abs(np.float64(phi[at]) - np.float64(other_phi[there]))
+                deta: float = np.float64(eta[at]) - np.float64(other_eta[there])
+                dphi: float = abs(np.float64(phi[at]) - np.float64(other_phi[there]))
                 if dphi > 3.0 * math.pi:  # azimuths of two turns: hardly ever
                     dphi = wrap_phi_kernel(dphi)
                 # The same bits as those of wrap_phi_kernel, but for the sign.

@@ -63,7 +63,7 @@ class ChunkPass:
         self.nominal = nominal
         self.keep_rows = keep_rows and nominal
         self._rows: dict[str, tuple[npt.NDArray[np.int64], dict[str, Any]]] = {}
-        self._taken: dict[str, npt.NDArray[np.int64] | None] = {}
+        self._taken: dict[str, npt.NDArray[np.int64]] = {}
         self._masks: dict[str, dict[str, Bools]] = {}
 
     def add_steps(self, channel: str, steps: list[tuple[str, CutCount]]) -> None:
@@ -88,8 +88,7 @@ class ChunkPass:
         if len(self.channels) < 2 or not masks:
             return
         any_region = np.logical_or.reduce(list(masks.values()))
-        events = np.flatnonzero(any_region)
-        events = left.then(events).index if left else events
+        events = left.then(np.flatnonzero(any_region)).among(0)
         for other, taken in self._taken.items():
             common = np.intersect1d(events, taken, assume_unique=True)
             if len(common):

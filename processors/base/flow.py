@@ -85,7 +85,7 @@ class Flow:
         else:
             self._cutflow.count_some(step, self.weight[self._mask(f"step {step!r}", mask)])
 
-    def keep(self, event: Event, step: str, mask: Any) -> Event:
+    def keep(self, event: Any, step: str, mask: Any) -> Any:
         """Keep the events where ``mask`` is true and count them under the name ``step``.
 
         Returns
@@ -309,7 +309,7 @@ class Flow:
             Column name -> values; the generator weight and the regions are added.  :meth:`record` does this by itself.
         """
         if self.chunk.nominal:
-            rows = self._left.index if self._left else np.arange(len(self))
+            rows = self._left.among(len(self))
             self.chunk.add_rows(self.name, rows, {**columns, "weight": self.weight.copy()})
 
     # The end
