@@ -298,7 +298,7 @@ class Collection(Distances):
         objects, events, by_pt = self._deferred
         if events is not None and objects.size > MANY * len(events):
             objects, events = self._in_any_order(), None
-            if self._deferred is None:
+            if objects is self:
                 return self.filter(test, *fields)
         return objects.filter(test, *fields)._defer(events, by_pt=by_pt)  # type: ignore[return-value]
 
