@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from massgap.arrays.compiled import compiled
-from massgap.arrays.momentum_formulas import wrap_phi_kernel
+from massgap.arrays.kernels.formulas import wrap_phi_kernel
 
 __all__ = ["Cuts", "fused_topology"]
 

@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from massgap.arrays.choice import Choice
-from massgap.arrays.collection import Collection
 from massgap.arrays.errors import SelectionError
-from massgap.arrays.per_event import PerEvent
+from massgap.arrays.jagged.choice import Choice
+from massgap.arrays.jagged.collection import Collection
+from massgap.arrays.jagged.per_event import PerEvent
 from massgap.events.columns import DELPHES, Columns
 from massgap.events.errors import MissingBranchError
 from massgap.events.formats.fields import one_per_event

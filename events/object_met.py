@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from massgap.arrays.per_event import PerEvent
+from massgap.arrays.jagged.per_event import PerEvent
 
 if TYPE_CHECKING:
-    from massgap.arrays.collection import Collection
+    from massgap.arrays.jagged.collection import Collection
 
 __all__ = ["object_met"]
 

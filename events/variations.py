@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from massgap.arrays.errors import SelectionError
-from massgap.arrays.per_event import PerEvent
+from massgap.arrays.jagged.per_event import PerEvent
 from massgap.events.errors import MissingBranchError
 from massgap.events.object_met import object_met
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from massgap.arrays.collection import Collection
+    from massgap.arrays.jagged.collection import Collection
     from massgap.events.event import Event
 
 __all__ = [

@@ -21,7 +21,7 @@ from massgap.selections.slepton.precuts import PRECUTS
 from massgap.selections.slepton.processes import PROCESSES
 
 if TYPE_CHECKING:
-    from massgap.arrays.collection import Collection
+    from massgap.arrays.jagged.collection import Collection
     from massgap.events.event import Event
     from massgap.processors.base.flow import Flow
 

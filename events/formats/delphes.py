@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from massgap.arrays.per_event import PerEvent
+from massgap.arrays.jagged.per_event import PerEvent
 from massgap.events.formats.fields import (
     POSSIBLE,
     Fields,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from massgap.arrays.collection import Collection
+    from massgap.arrays.jagged.collection import Collection
     from massgap.events.columns import Columns
     from massgap.events.formats.taggers import TaggerOptions
 

@@ -9,8 +9,8 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from massgap.arrays.collection import Collection
 from massgap.arrays.errors import SelectionError
+from massgap.arrays.jagged.collection import Collection
 from massgap.events.columns import DELPHES, Columns
 from massgap.events.errors import MissingBranchError
 from massgap.events.formats.taggers import TaggerOptions

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from massgap.arrays.errors import SelectionError
-from massgap.arrays.per_event import PerEvent
+from massgap.arrays.jagged.per_event import PerEvent
 from massgap.events.errors import MissingBranchError
 from massgap.events.formats.fields import (
     POSSIBLE,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from massgap.arrays.collection import Collection
+    from massgap.arrays.jagged.collection import Collection
     from massgap.events.columns import Columns
     from massgap.events.formats.taggers import TaggerOptions
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from massgap.lazy import face
 
 if TYPE_CHECKING:
-    from massgap.arrays.collection import Collection
-    from massgap.arrays.pairs import Pairs
-    from massgap.arrays.per_event import PerEvent
+    from massgap.arrays.jagged.collection import Collection
+    from massgap.arrays.jagged.pairs import Pairs
+    from massgap.arrays.jagged.per_event import PerEvent
 
 __all__ = ["Collection", "Pairs", "PerEvent"]
 
 __getattr__, __dir__ = face(
     __name__,
-    {"Collection": "collection", "Pairs": "pairs", "PerEvent": "per_event"},
+    {"Collection": "jagged.collection", "Pairs": "jagged.pairs", "PerEvent": "jagged.per_event"},
 )

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from massgap.processors.errors import ProcessorError
 
 if TYPE_CHECKING:
-    from massgap.arrays.choice import Choice
+    from massgap.arrays.jagged.choice import Choice
     from massgap.contracts.description import Region, Score
     from massgap.processors.base.histograms import Layout
     from massgap.processors.base.tally import CutCount, DatasetTally

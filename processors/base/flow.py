@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from massgap.arrays.choice import Choice
+from massgap.arrays.jagged.choice import Choice
 from massgap.events.event import Event
 from massgap.models.folds import fold_key, held_out_fold
 from massgap.processors.base.cutflow import Cutflow

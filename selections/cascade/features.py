@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.arrays.columns import same_events
 from massgap.arrays.compiled import compiled
 from massgap.arrays.errors import SelectionError
-from massgap.arrays.momentum_formulas import delta_r_kernel
-from massgap.arrays.per_event import PerEvent
+from massgap.arrays.jagged.columns import same_events
+from massgap.arrays.jagged.per_event import PerEvent
+from massgap.arrays.kernels.formulas import delta_r_kernel
 from massgap.contracts.description import Feature
 from massgap.selections.cascade.spectrum import TESTING_SPECTRUM
 from massgap.selections.observables.cascades.delta4 import (

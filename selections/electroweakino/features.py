@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from massgap.arrays.collection import Collection
-from massgap.arrays.columns import same_events
-from massgap.arrays.per_event import PerEvent
+from massgap.arrays.jagged.collection import Collection
+from massgap.arrays.jagged.columns import same_events
+from massgap.arrays.jagged.per_event import PerEvent
 from massgap.contracts.description import Feature
 from massgap.selections.observables.vbf_pair import largest_mass_pair
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from massgap.arrays.collection import Collection
-from massgap.arrays.columns import same_events
+from massgap.arrays.jagged.collection import Collection
+from massgap.arrays.jagged.columns import same_events
 from massgap.selections.observables.vbf_pair import JetPair, vbf_pair
 
 __all__ = ["CHANNELS", "Preselection", "channel_names", "electroweakino_preselection"]

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.arrays.columns import frozen, in_one_precision
 from massgap.arrays.compiled import compiled
+from massgap.arrays.jagged.columns import frozen, in_one_precision
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from massgap.arrays.collection import Collection
+    from massgap.arrays.jagged.collection import Collection
 
 __all__ = [
     "select_electrons",

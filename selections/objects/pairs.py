@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from massgap.arrays.collection import Collection
+    from massgap.arrays.jagged.collection import Collection
 
 __all__ = ["opposite_sign_pair"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import elementwise
-from massgap.arrays.momentum_formulas import delta_phi_kernel, delta_r_kernel, wrap_phi_kernel
+from massgap.arrays.kernels.formulas import delta_phi_kernel, delta_r_kernel, wrap_phi_kernel
 
 __all__ = [
     "abs_delta_eta",

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import elementwise
-from massgap.arrays.momentum_formulas import invariant_mass_squared_kernel
+from massgap.arrays.kernels.formulas import invariant_mass_squared_kernel
 
 __all__ = ["DitauFromMet", "DitauMass", "ditau_from_met", "ditau_mass", "ditau_mass_squared"]
 

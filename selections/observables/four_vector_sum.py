@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import elementwise
-from massgap.arrays.momentum_formulas import (
+from massgap.arrays.kernels.formulas import (
     invariant_mass_kernel,
     pt_eta_phi_kernel,
     pz_kernel,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from massgap.arrays.elementwise import elementwise
-from massgap.arrays.momentum_formulas import invariant_mass_kernel
+from massgap.arrays.kernels.formulas import invariant_mass_kernel
 
 __all__ = ["invariant_mass"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import elementwise
-from massgap.arrays.momentum_formulas import energy_excess_kernel
+from massgap.arrays.kernels.formulas import energy_excess_kernel
 
 __all__ = ["mct"]
 

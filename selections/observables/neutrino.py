@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import elementwise
-from massgap.arrays.momentum_formulas import pz_kernel
+from massgap.arrays.kernels.formulas import pz_kernel
 from massgap.physical_constants import W_MASS_2018
 
 __all__ = ["NeutrinoPz", "neutrino_pz"]

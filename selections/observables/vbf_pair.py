@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from massgap.arrays.collection import Collection
 from massgap.arrays.compiled import compiled
-from massgap.arrays.momentum_formulas import delta_r_kernel, invariant_mass_squared_kernel
+from massgap.arrays.jagged.collection import Collection
+from massgap.arrays.kernels.formulas import delta_r_kernel, invariant_mass_squared_kernel
 from massgap.selections.observables.z_candidate import pair_pt_kernel
 
 if TYPE_CHECKING:
     from massgap.arrays.elementwise import Floats
-    from massgap.arrays.jagged_kernels import Index
+    from massgap.arrays.kernels.selecting import Index
 
 __all__ = ["JET_FIELDS", "JetPair", "JetPairCuts", "largest_mass_pair", "vbf_pair"]
 

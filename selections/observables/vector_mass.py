@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from massgap.arrays.compiled import compiled
-from massgap.arrays.momentum_formulas import energy_excess_kernel
+from massgap.arrays.kernels.formulas import energy_excess_kernel
 
 __all__ = ["momentum_kernel", "vector_mass_squared_kernel"]
 

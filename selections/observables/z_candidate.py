@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from massgap.arrays.collection import Collection
 from massgap.arrays.compiled import compiled
-from massgap.arrays.momentum_formulas import invariant_mass_kernel
+from massgap.arrays.jagged.collection import Collection
+from massgap.arrays.kernels.formulas import invariant_mass_kernel
 from massgap.physical_constants import Z_MASS
 
 if TYPE_CHECKING:
     from massgap.arrays.elementwise import Floats
-    from massgap.arrays.jagged_kernels import Index
+    from massgap.arrays.kernels.selecting import Index
 
 __all__ = ["LEPTON_FIELDS", "ZCandidate", "z_candidate"]
 

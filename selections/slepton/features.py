@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.arrays.columns import same_events
 from massgap.arrays.compiled import compiled
-from massgap.arrays.momentum_formulas import invariant_mass_squared_kernel
-from massgap.arrays.per_event import PerEvent
+from massgap.arrays.jagged.columns import same_events
+from massgap.arrays.jagged.per_event import PerEvent
+from massgap.arrays.kernels.formulas import invariant_mass_squared_kernel
 from massgap.selections.observables.angles import abs_delta_phi_kernel, tanh_abs_delta_eta_kernel
 from massgap.selections.observables.cos_theta_star import cos_theta_star_kernel
 from massgap.selections.observables.ditau import ditau_mass_squared_kernel, signed_sqrt_kernel

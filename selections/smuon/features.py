@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from massgap.arrays.collection import Collection
-from massgap.arrays.columns import same_events
 from massgap.arrays.compiled import compiled
 from massgap.arrays.errors import SelectionError
-from massgap.arrays.momentum_formulas import invariant_mass_kernel, wrap_phi_kernel
-from massgap.arrays.per_event import PerEvent
+from massgap.arrays.jagged.collection import Collection
+from massgap.arrays.jagged.columns import same_events
+from massgap.arrays.jagged.per_event import PerEvent
+from massgap.arrays.kernels.formulas import invariant_mass_kernel, wrap_phi_kernel
 from massgap.contracts.description import Feature
 from massgap.selections.observables.angles import abs_delta_phi_kernel
 from massgap.selections.observables.mct import mct_kernel

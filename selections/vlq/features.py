@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from massgap.arrays.collection import Collection
-from massgap.arrays.columns import same_events
-from massgap.arrays.per_event import PerEvent
+from massgap.arrays.jagged.collection import Collection
+from massgap.arrays.jagged.columns import same_events
+from massgap.arrays.jagged.per_event import PerEvent
 from massgap.contracts.description import Feature
 from massgap.selections.vlq.objects import passes_lepton_cuts, selected_leptons, slim_jets_away_from
 from massgap.selections.vlq.reconstruction import Masses, reconstruct
 
 if TYPE_CHECKING:
     from massgap.arrays.elementwise import Floats
-    from massgap.arrays.jagged_kernels import Index
+    from massgap.arrays.kernels.selecting import Index
 
 __all__ = [
     "CUTFLOW",

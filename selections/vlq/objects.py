@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from massgap.arrays.compiled import compiled
-from massgap.arrays.momentum_formulas import delta_r_kernel
+from massgap.arrays.kernels.formulas import delta_r_kernel
 
 if TYPE_CHECKING:
-    from massgap.arrays.collection import Collection
     from massgap.arrays.elementwise import Floats
-    from massgap.arrays.jagged_kernels import Bools
+    from massgap.arrays.jagged.collection import Collection
+    from massgap.arrays.kernels.selecting import Bools
 
 __all__ = [
     "fat_jet_kernel",

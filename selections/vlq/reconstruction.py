@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from massgap.arrays.compiled import compiled
-from massgap.arrays.momentum_formulas import delta_r_kernel
+from massgap.arrays.kernels.formulas import delta_r_kernel
 from massgap.physical_constants import TOP_MASS, W_MASS_2018, Z_MASS
 from massgap.selections.observables.angles import abs_delta_phi_kernel
 from massgap.selections.observables.neutrino import neutrino_pz_kernel
@@ -17,10 +17,10 @@ from massgap.selections.observables.z_candidate import LEPTON_FIELDS, z_pair_ker
 from massgap.selections.vlq.objects import fat_jet_kernel, third_lepton_kernel
 
 if TYPE_CHECKING:
-    from massgap.arrays.collection import Collection
     from massgap.arrays.elementwise import Floats
-    from massgap.arrays.jagged_kernels import Index
-    from massgap.arrays.per_event import PerEvent
+    from massgap.arrays.jagged.collection import Collection
+    from massgap.arrays.jagged.per_event import PerEvent
+    from massgap.arrays.kernels.selecting import Index
 
 __all__ = ["Masses", "Reconstruction", "reconstruct"]
 

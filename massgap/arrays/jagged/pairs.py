@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from massgap.arrays import jagged_kernels as kernels
-from massgap.arrays import momentum_kernels as momenta
-from massgap.arrays.collection import Collection, by_falling_pt
-from massgap.arrays.columns import NOTHING, Column, Fields, Flat, frozen
-from massgap.arrays.per_event import PerEvent
+from massgap.arrays.jagged.collection import Collection
+from massgap.arrays.jagged.columns import NOTHING, Column, Fields, Flat, frozen
+from massgap.arrays.jagged.deferred import by_falling_pt
+from massgap.arrays.jagged.per_event import PerEvent
+from massgap.arrays.kernels import momenta
+from massgap.arrays.kernels import selecting as kernels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from massgap.arrays.jagged_kernels import Floats, Index
+    from massgap.arrays.kernels.selecting import Floats, Index
 
 __all__ = ["PairPerEvent", "Pairs"]
 
@@ -145,7 +146,7 @@ class Pairs(Twos, Collection):
     =========================== ==============================================================================
 
     There are those for which both objects have what is needed; each is computed on first use, for the pairs that
-    are left.  Pairs are made by :meth:`massgap.arrays.collection.Collection.pairs`.
+    are left.  Pairs are made by :meth:`massgap.arrays.jagged.collection.Collection.pairs`.
 
     Examples
     --------

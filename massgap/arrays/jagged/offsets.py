@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from massgap.arrays.columns import EVERYTHING, Column, frozen
 from massgap.arrays.errors import SelectionError
-from massgap.arrays.jagged_kernels import rising, select
+from massgap.arrays.jagged.columns import EVERYTHING, Column, frozen
+from massgap.arrays.kernels.selecting import rising, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from massgap.arrays.jagged_kernels import Bools, Index
+    from massgap.arrays.kernels.selecting import Bools, Index
 
 __all__ = ["EventOffsets"]
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from massgap.arrays.columns import Column, Fields, Flat, some_events
 from massgap.arrays.errors import SelectionError
-from massgap.arrays.momentum_kernels import delta_phi, delta_r
+from massgap.arrays.jagged.columns import Column, Fields, Flat, some_events
+from massgap.arrays.kernels.momenta import delta_phi, delta_r
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import awkward as ak
 
-    from massgap.arrays.jagged_kernels import Bools, Floats, Index
+    from massgap.arrays.kernels.selecting import Bools, Floats, Index
 
 __all__ = ["PerEvent"]
 
@@ -162,7 +162,7 @@ class PerEvent(Fields):
     def columns(self, *names: str) -> Floats:
         """Fields as the rows of one matrix in double precision, shape (fields, events), NaN where it is missing.
 
-        See :meth:`massgap.arrays.columns.Fields.columns`.
+        See :meth:`massgap.arrays.jagged.columns.Fields.columns`.
         """
         out = super().columns(*names)
         if self._present is not None or self._index is not None:
@@ -207,7 +207,7 @@ class PerEvent(Fields):
 
         With pt and phi they are vectors of the library ``vector``: Momentum2D, with eta 3D, with mass 4D.
         """
-        from massgap.arrays.records import flat_records
+        from massgap.arrays.jagged.records import flat_records
 
         return flat_records({name: self._field(name) for name in self.fields})
 

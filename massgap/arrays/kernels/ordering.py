@@ -1,4 +1,4 @@
-"""The compiled passes for the order of objects by pT; arrays as in ``jagged_kernels``."""
+"""The compiled passes for the order of objects by pT; arrays as in ``selecting``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from massgap.arrays.compiled import compiled
 
 if TYPE_CHECKING:
-    from massgap.arrays.jagged_kernels import Floats, Index
+    from massgap.arrays.kernels.selecting import Floats, Index
 
 __all__ = ["above", "any_order", "in_order", "order"]
 

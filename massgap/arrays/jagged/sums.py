@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from massgap.arrays import jagged_kernels as kernels
-from massgap.arrays.columns import EVERYTHING, Fields, frozen, numbers, some_events
 from massgap.arrays.errors import SelectionError
-from massgap.arrays.sum_kernels import count, extreme, total
+from massgap.arrays.jagged.columns import EVERYTHING, Fields, frozen, numbers, some_events
+from massgap.arrays.kernels import selecting as kernels
+from massgap.arrays.kernels.summing import count, extreme, total
 
 if TYPE_CHECKING:
-    from massgap.arrays.columns import Flat
-    from massgap.arrays.jagged_kernels import Bools, Floats, Index
+    from massgap.arrays.jagged.columns import Flat
+    from massgap.arrays.kernels.selecting import Bools, Floats, Index
 
 __all__ = ["Jagged"]
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 
-from massgap.arrays.collection import Collection
-from massgap.arrays.columns import NOTHING, Flat
 from massgap.arrays.errors import SelectionError
+from massgap.arrays.jagged.collection import Collection
+from massgap.arrays.jagged.columns import NOTHING, Flat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from massgap.arrays.jagged_kernels import Index
+    from massgap.arrays.kernels.selecting import Index
 
 __all__ = ["collection_of", "flat_records", "jagged_records"]
 
@@ -24,7 +24,7 @@ NEEDED = "Give one list of objects per event, with one number per object."
 
 
 def collection_of(objects: Any, name: str) -> Collection:
-    """See :meth:`massgap.arrays.collection.Collection.of`."""
+    """See :meth:`massgap.arrays.jagged.collection.Collection.of`."""
     if isinstance(objects, Collection):
         return objects
     if isinstance(objects, list | tuple):

@@ -1,4 +1,4 @@
-"""The compiled passes that count and sum the objects of each event; arrays as in ``jagged_kernels``."""
+"""The compiled passes that count and sum the objects of each event; arrays as in ``selecting``."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from massgap.arrays.compiled import compiled
-from massgap.arrays.jagged_kernels import BLOCK, largest_block
+from massgap.arrays.kernels.selecting import BLOCK, largest_block
 
 if TYPE_CHECKING:
-    from massgap.arrays.jagged_kernels import Bools, Floats, Index
+    from massgap.arrays.kernels.selecting import Bools, Floats, Index
 
 __all__ = ["count", "extreme", "total"]
 

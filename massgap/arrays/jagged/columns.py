@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from massgap.arrays.errors import SelectionError
-from massgap.arrays.jagged_kernels import Index, compose, gather, true_places
+from massgap.arrays.kernels.selecting import Index, compose, gather, true_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sized

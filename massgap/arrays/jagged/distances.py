@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from massgap.arrays import momentum_kernels as momenta
-from massgap.arrays.columns import frozen, in_one_precision
 from massgap.arrays.errors import SelectionError
-from massgap.arrays.jagged import Jagged
-from massgap.arrays.per_event import PerEvent
+from massgap.arrays.jagged.columns import frozen, in_one_precision
+from massgap.arrays.jagged.per_event import PerEvent
+from massgap.arrays.jagged.sums import Jagged
+from massgap.arrays.kernels import momenta
 
 if TYPE_CHECKING:
-    from massgap.arrays.jagged_kernels import Bools, Floats, Index
+    from massgap.arrays.kernels.selecting import Bools, Floats, Index
 
 __all__ = ["Closest", "Distances"]
 

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from massgap.arrays.collection import Collection
-from massgap.arrays.columns import Column, frozen
 from massgap.arrays.errors import SelectionError
-from massgap.arrays.jagged_kernels import interleave
+from massgap.arrays.jagged.collection import Collection
+from massgap.arrays.jagged.columns import Column, frozen
+from massgap.arrays.kernels.selecting import interleave
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from massgap.arrays.columns import Flat
+    from massgap.arrays.jagged.columns import Flat
 
 __all__ = ["merged"]
 
 
 def merged(collections: Mapping[int, Collection], name: str) -> Collection:
-    """See :meth:`massgap.arrays.collection.Collection.merged`."""
+    """See :meth:`massgap.arrays.jagged.collection.Collection.merged`."""
     parts = list(collections.values())
     if len({len(part) for part in parts}) != 1:
         lengths = {part._name: len(part) for part in parts}

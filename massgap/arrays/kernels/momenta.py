@@ -1,4 +1,4 @@
-"""The compiled passes for angles, distances and sums of objects; arrays as in ``jagged_kernels``."""
+"""The compiled passes for angles, distances and sums of objects; arrays as in ``selecting``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import of_flat_arrays
-from massgap.arrays.momentum_formulas import (
+from massgap.arrays.kernels.formulas import (
     delta_phi_kernel,
     delta_r_kernel,
     invariant_mass_kernel,
@@ -19,8 +19,8 @@ from massgap.arrays.momentum_formulas import (
 )
 
 if TYPE_CHECKING:
-    from massgap.arrays.columns import Flat
-    from massgap.arrays.jagged_kernels import Bools, Floats, Index
+    from massgap.arrays.jagged.columns import Flat
+    from massgap.arrays.kernels.selecting import Bools, Floats, Index
 
 __all__ = ["closest", "delta_phi", "delta_r", "near", "pair_mass", "pair_momentum"]
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgap.arrays import Collection, PerEvent
-from massgap.arrays.columns import same_events
 from massgap.arrays.errors import SelectionError
-from massgap.arrays.jagged_kernels import BLOCK
+from massgap.arrays.jagged.columns import same_events
+from massgap.arrays.kernels.selecting import BLOCK
 
 finite = st.floats(-1e6, 1e6, width=32)
 objects = st.fixed_dictionaries({"pt": finite, "eta": finite, "n": st.integers(-5, 5), "good": st.booleans()})

@@ -1,0 +1,1 @@
+"""Jagged collections of objects, and objects one per event."""

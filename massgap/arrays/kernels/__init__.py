@@ -1,0 +1,1 @@
+"""The compiled passes behind collections, and the formulas of momenta."""
