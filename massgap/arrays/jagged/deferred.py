@@ -156,6 +156,7 @@ class Deferrable(Distances):
 
         Examples
         --------
+        >>> from massgap.arrays import Collection
         >>> jets = Collection.of([[{"pt": 50.0}, {"pt": 20.0}]])
         >>> jets.filter(lambda pt: pt > 30, "pt").pt.tolist()
         [50.0]
