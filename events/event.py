@@ -164,6 +164,9 @@ class Event:
         # Also collections that were added with with_(): event.with_(good_jets=...).good_jets
         if not name.startswith("_") and (name in self._replaced or name in self._read.readers):
             return self._collection(name)
+        if hasattr(type(self), name):
+            # A property has met an AttributeError of its own, such as an unknown field: that is the message.
+            return object.__getattribute__(self, name)
         msg = f"the events have no {name!r}; there are {', '.join(self.collections)}"
         raise AttributeError(msg)
 
