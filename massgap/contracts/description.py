@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 __all__ = ["Cut", "Description", "Feature", "ProcessLabel", "Region", "Score"]
 
 
+def _make_tuples(described: Any, *names: str) -> None:
+    """Lists as tuples: descriptions are compared, and serve as keys."""
+    for name in names:
+        object.__setattr__(described, name, tuple(getattr(described, name)))
+
+
 @dataclass(frozen=True)
 class Feature:
     """One observable: its name, how a plot labels and bins it, and what it is.
@@ -91,6 +97,9 @@ class Cut:
     label: str = ""
     keeps: tuple[bool, ...] = field(default=(), compare=False)
 
+    def __post_init__(self) -> None:
+        _make_tuples(self, "edges", "keeps")
+
     @property
     def kept(self) -> tuple[bool, ...]:
         """Which of the intervals between the edges it keeps; empty if that is not known."""
@@ -131,6 +140,9 @@ class Region:
     within: str = ""
     cuts: tuple[Cut, ...] = ()
 
+    def __post_init__(self) -> None:
+        _make_tuples(self, "cuts")
+
 
 @dataclass(frozen=True)
 class Score:
@@ -162,6 +174,9 @@ class Score:
     bins: int = 400
     low: float = 0.0
     high: float = 1.0
+
+    def __post_init__(self) -> None:
+        _make_tuples(self, "regions", "features")
 
     @property
     def column(self) -> str:

@@ -159,7 +159,9 @@ class Analysis(ProcessorABC):
                     continue
                 if name == "self" or name in _NOT_OPTIONS or name in out:
                     continue
-                if not hasattr(self, name):
+                # An attribute of the class does not know what this object was given.
+                kept = name in vars(self) or isinstance(getattr(type(self), name, None), property)
+                if not kept:
                     msg = (
                         f"{type(self).__name__} does not keep its parameter {name!r}: write self.{name} = {name} in "
                         "__init__, or a result may be used again after it changed"
@@ -279,12 +281,12 @@ def _layout(
     for feature in observables:
         axis = Regular(feature.bins, feature.low, feature.high, name=feature.name, label=feature.axis_label)
         specs.append(own.get(feature.name) or HistogramSpec(feature.name, axis))
-        specs += [
-            HistogramSpec(f"nminus1_{cut.name}", axis, regions=(region.name,))
-            for region in regions
-            for cut in region.cuts
-            if cut.feature == feature.name
-        ]
+        cut_in: dict[str, list[str]] = {}
+        for region in regions:
+            for cut in region.cuts:
+                if cut.feature == feature.name:
+                    cut_in.setdefault(f"nminus1_{cut.name}", []).append(region.name)
+        specs += [HistogramSpec(name, axis, regions=where) for name, where in cut_in.items()]
     for score, folds in scores:
         axis = Regular(score.bins, score.low, score.high, name=score.column, label=score.label or score.name)
         specs.append(HistogramSpec(score.column, axis, regions=score.regions, folds=folds))

@@ -49,8 +49,12 @@ class Cutflow:
         count.fill(weights)
         self._add(step, count)
 
+    def has(self, step: str) -> bool:
+        """Whether the step was counted."""
+        return any(name == step for name, _ in self._steps)
+
     def _add(self, step: str, count: CutCount | int) -> None:
-        if any(name == step for name, _ in self._steps):
+        if self.has(step):
             msg = f"step {step!r} is counted twice: give each step of the cutflow a name of its own"
             raise ProcessorError(msg)
         self._steps.append((step, count))

@@ -99,14 +99,39 @@ class Undefined:
     """Events whose value in a histogram is undefined; each counts once, however often it is filled."""
 
     def __init__(self) -> None:
-        self._events: dict[str, Bools] = {}
+        self._events: dict[tuple[str, bool], Bools] = {}
 
-    def add(self, histogram: str, events: Bools) -> None:
-        """Mark events."""
-        seen = self._events.get(histogram)
-        self._events[histogram] = events if seen is None else seen | events
+    def add(self, histogram: str, events: Bools, *, everywhere: bool = False) -> None:
+        """Mark events.
 
-    def add_to(self, counts: dict[str, int]) -> None:
-        """Add the numbers of events to those of the dataset."""
-        for name, events in self._events.items():
-            counts[name] = counts.get(name, 0) + int(events.sum())
+        Parameters
+        ----------
+        histogram
+            Its name.
+        events
+            Those that are filled with an undefined value.
+        everywhere
+            Whether events count that are in none of its regions (N-1), which otherwise are not filled at all.
+        """
+        key = histogram, everywhere
+        self._events[key] = events if key not in self._events else self._events[key] | events
+
+    def add_to(self, counts: dict[str, int], layout: Layout, regions: dict[str, Bools]) -> None:
+        """Add the numbers of events to those of the dataset.
+
+        Parameters
+        ----------
+        counts
+            Histogram -> number.
+        layout
+            The histograms.
+        regions
+            Which events are in each region of the channel.
+        """
+        for (name, everywhere), events in self._events.items():
+            inside = [regions[region] for region in layout.regions[name] if region in regions]
+            if not everywhere and not inside:
+                continue
+            left_out = events if everywhere else events & np.logical_or.reduce(inside)
+            if left_out.any():
+                counts[name] = counts.get(name, 0) + int(left_out.sum())

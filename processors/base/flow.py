@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from massgap.arrays.jagged.choice import Choice
-from massgap.events.event import Event
 from massgap.models.folds import fold_key, held_out_fold
 from massgap.processors.base.cutflow import Cutflow
 from massgap.processors.base.fills import Fills, Undefined
@@ -20,6 +19,7 @@ from massgap.processors.errors import ProcessorError
 
 if TYPE_CHECKING:
     from massgap.contracts.description import Region
+    from massgap.events.event import Event
     from massgap.processors.base.chunk_pass import ChunkPass
 
 __all__ = ["Flow"]
@@ -109,7 +109,7 @@ class Flow:
         if len(kept) != len(mask):
             self.weights = {name: weight[kept] for name, weight in self.weights.items()}
             self._left = self._left.then(kept)
-            event = event.at(kept) if isinstance(event, Event) else event[mask]
+            event = event.at(kept)
             if self._cutflow is not None:
                 self._cutflow.keep(kept)
         self.count(step)
@@ -129,7 +129,10 @@ class Flow:
         if name not in known:
             msg = f"no region belongs to the channel {name!r}; the regions' channels are {', '.join(known)}"
             raise ProcessorError(msg)
-        if name in self._channels or name == self.name:
+        if name == self.name:
+            msg = f"this is the flow of the channel {name!r}, which begins by itself where it is the only one: use it as it is"
+            raise ProcessorError(msg)
+        if name in self._channels:
             msg = f"the channel {name!r} was begun before: keep the flow that channel({name!r}) gave"
             raise ProcessorError(msg)
         out = Flow(self.chunk, dict(self.weights), name, self._left)
@@ -156,7 +159,11 @@ class Flow:
             msg = f"the region {name!r} was set before"
             raise ProcessorError(msg)
         mask = self._own_mask(f"region {name!r}", mask)
-        self._regions[name] = mask & self.passes(region.within) if region.within else mask
+        self._set(name, mask & self.passes(region.within) if region.within else mask)
+
+    def _set(self, name: str, mask: Bools) -> None:
+        mask.flags.writeable = False  # passes() hands it out
+        self._regions[name] = mask
 
     def passes(self, name: str) -> Bools:
         """Which of the events that are left are in a region, shape (n,).
@@ -173,7 +180,7 @@ class Flow:
             if name != self._own_regions()[0].name or region.cuts:
                 msg = f"the region {name!r} was not set: call flow.region({name!r}, mask), or give it cuts and call flow.record()"
                 raise ProcessorError(msg)
-            self._regions[name] = np.ones(len(self), dtype=bool)
+            self._set(name, np.ones(len(self), dtype=bool))
         return self._regions[name]
 
     def _own_regions(self) -> list[Region]:
@@ -181,6 +188,9 @@ class Flow:
 
     def _own(self, name: str) -> Region:
         region = self.chunk.regions.get(name)
+        if region is not None and not self.name:
+            msg = f"the region {name!r} belongs to the channel {region.channel!r}: begin it with flow.channel({region.channel!r})"
+            raise ProcessorError(msg)
         if region is None or region.channel != self.name:
             own = ", ".join(r.name for r in self._own_regions()) or "no region"
             msg = f"there is no region {name!r} in the channel {self.name!r}, which has {own}"
@@ -212,7 +222,13 @@ class Flow:
         self._fills.add(name, self._places(name, values, keep, fold), keep)
 
     def _places(
-        self, name: str, values: tuple[Any, ...], keep: Bools | None, fold: Any
+        self,
+        name: str,
+        values: tuple[Any, ...],
+        keep: Bools | None,
+        fold: Any = None,
+        *,
+        everywhere: bool = False,
     ) -> npt.NDArray[np.int32]:
         spec = self.chunk.layout.specs.get(name)
         if spec is None:
@@ -225,7 +241,7 @@ class Flow:
         places = spec.places(*values)
         undefined = places < 0
         if undefined.any():
-            self._undefined.add(name, undefined if keep is None else undefined & keep)
+            self._undefined.add(name, undefined if keep is None else undefined & keep, everywhere=everywhere)
         if spec.folds:
             places = np.where(undefined, -1, places + np.asarray(fold, np.int32) * spec.bins).astype(np.int32)
         return places
@@ -274,14 +290,19 @@ class Flow:
                 raise ProcessorError(msg)
             passed[cut.name] = np.asarray(cut.passes(x[cut.feature]), dtype=bool)
             selected &= passed[cut.name]
-            self.count(cut.name, selected)
-        self._regions[region.name] = selected
+            self._count_cut(cut.name, region.name, selected)
+        self._set(region.name, selected)
         for cut in region.cuts:
             name = f"nminus1_{cut.name}"
             if name in self.chunk.layout.specs:
                 others = np.logical_and.reduce([within, *(m for key, m in passed.items() if key != cut.name)])
-                places = self._places(name, (x[cut.feature],), others, None)
+                places = self._places(name, (x[cut.feature],), others, everywhere=True)
                 self._fills.add(name, places, others, region.name)
+
+    def _count_cut(self, cut: str, region: str, selected: Bools) -> None:
+        # Alternative regions may share a cut, which is a step of its own in each of them.
+        known = self._cutflow is not None and self._cutflow.has(cut)
+        self.count(f"{cut} ({region})" if known else cut, selected)
 
     def _score_and_write(self, event: Event, x: dict[str, Any]) -> None:
         key = fold_key(*event.identifiers.T)
@@ -324,17 +345,21 @@ class Flow:
             if self._cutflow is not None:
                 chunk.add_steps(name, self._cutflow.counts())
         own = self._own_regions()
+        masks: dict[str, Bools] = {}
         if own:
             masks = {region.name: self.passes(region.name) for region in own if self._is_set(region)}
             chunk.add_channel(self.name, self._left, masks)
             fills = self._fills.resolve(masks)
             for variation, weights in self.weights.items():
                 chunk.part.histograms.fill(variation, fills, weights)
-        elif self._fills:
-            msg = f"histograms were filled, but no region belongs to the channel {self.name!r}: fill the flow of a channel"
+        elif self._fills or chunk.has_rows(self.name):
+            msg = (
+                "histograms or rows were filled before the events were split into channels: fill the flow of a channel, "
+                f"flow.channel({chunk.channels[0]!r})"
+            )
             raise ProcessorError(msg)
         if chunk.nominal:
-            self._undefined.add_to(chunk.part.undefined)
+            self._undefined.add_to(chunk.part.undefined, chunk.layout, masks)
 
     def _is_set(self, region: Region) -> bool:
         """Whether a region has to do with what was filled; one that should and was not set is an error in passes()."""

@@ -15,6 +15,7 @@ import numpy as np
 from massgap.arrays.exact_sum import ExactSum
 from massgap.contracts.feature_table import LazyTables
 from massgap.contracts.normalisation import normalisation
+from massgap.processors.base.steps import all_steps, joined_steps
 from massgap.processors.base.sums import HistogramSums
 from massgap.processors.errors import ProcessorError
 
@@ -78,11 +79,10 @@ class DatasetTally:
 
     def __iadd__(self, other: DatasetTally) -> Self:
         name = self.metadata.get("dataset", "?")
-        if (
-            self.metadata != other.metadata
-            or self.steps != other.steps
-            or not self.histograms.matches(other.histograms)
-        ):
+        shorter = self if len(self.steps) <= len(other.steps) else other
+        left = {key: count.raw for key, count in shorter.cutflow.items()}
+        steps = joined_steps(self.steps, other.steps, left)
+        if self.metadata != other.metadata or steps is None or not self.histograms.matches(other.histograms):
             msg = f"dataset {name!r}: its chunks were processed with different metadata or options and cannot be added"
             raise ProcessorError(msg)
         for path, start in self.features.keys() & other.features.keys():
@@ -91,6 +91,7 @@ class DatasetTally:
                 'added twice. Events made by hand need "filename" and "entrystart" in their metadata to keep features'
             )
             raise ProcessorError(msg)
+        self.steps = steps
         self.total += other.total
         for step, count in other.cutflow.items():
             self.cutflow.setdefault(step, CutCount())
@@ -237,26 +238,26 @@ class Tally:
 
     def _cutflow(self, scales: dict[str, float]) -> dict[str, Any]:
         processes: dict[str, list[dict[str, Any]]] = {}
-        steps: list[str] = []
+        every = all_steps((part.steps for part in self.datasets.values()), self.channels)
         for process, names in self._processes().items():
-            rows: dict[tuple[str, str], dict[str, Any]] = {}
+            rows: dict[tuple[str, str], dict[str, Any]] = {
+                (channel, step): {
+                    "channel": channel,
+                    "step": step,
+                    "raw": 0,
+                    "weighted": 0.0,
+                    "variance": 0.0,
+                }
+                for channel, step in every
+            }
             for name in names:
-                part = self.datasets[name]
-                for channel, step in part.steps:
-                    if step not in steps:
-                        steps.append(step)
-                    row = rows.setdefault(
-                        (channel, step),
-                        {"channel": channel, "step": step, "raw": 0, "weighted": 0.0, "variance": 0.0},
-                    )
-                    count = part.cutflow.get((channel, step))
-                    if count is not None:
-                        sums = count.sums.values()
-                        row["raw"] += count.raw
-                        row["weighted"] += float(sums[0]) * scales[name]
-                        row["variance"] += float(sums[1]) * scales[name] ** 2
-            order = {channel: i for i, channel in enumerate(self.channels)}
-            processes[process] = sorted(rows.values(), key=lambda row: order[row["channel"]])
+                for key, count in self.datasets[name].cutflow.items():
+                    sums = count.sums.values()
+                    rows[key]["raw"] += count.raw
+                    rows[key]["weighted"] += float(sums[0]) * scales[name]
+                    rows[key]["variance"] += float(sums[1]) * scales[name] ** 2
+            processes[process] = list(rows.values())
+        steps = list(dict.fromkeys(step for _, step in every))
         return {
             "format": "massgap-cutflow/1",
             "unit": self.unit(),
@@ -285,7 +286,14 @@ class Tally:
         blocks = [block for block in found if block]
         if not blocks:
             return pd.DataFrame()
-        table = pd.DataFrame({column: np.concatenate([b[column] for b in blocks]) for column in blocks[0]})
+        # A channel may have columns that others do not have, and a chunk nothing of a channel.
+        columns = dict.fromkeys(column for block in blocks for column in block)
+        table = pd.DataFrame(
+            {
+                column: np.concatenate([b.get(column, np.full(len(b["weight"]), np.nan)) for b in blocks])
+                for column in columns
+            }
+        )
         table["weight"] *= scale
         codes = table.pop("channel").to_numpy()
         table.insert(len(table.columns), "process", str(part.metadata.get("process", name)))

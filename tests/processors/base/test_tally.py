@@ -40,8 +40,8 @@ class Events:
     def __len__(self) -> int:
         return self.n
 
-    def __getitem__(self, mask):
-        return Events(int(np.sum(mask)))
+    def at(self, kept):
+        return Events(len(kept))
 
 
 def make(
