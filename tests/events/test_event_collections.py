@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from massgap.arrays import Collection, PerEvent
-from massgap.arrays.columns import UnknownFieldError
+from massgap.arrays.jagged.columns import UnknownFieldError
 from massgap.arrays.errors import SelectionError
 from massgap.errors import MassgapError
 from massgap.events.errors import MissingBranchError
