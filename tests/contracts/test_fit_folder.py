@@ -21,5 +21,5 @@ def test_what_is_no_fit_folder_is_named(tmp_path):
     with pytest.raises(FitFolderError, match=r"results\.json is missing.*massgap fit"):
         open_fit(tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(FolderError, match="cannot be written.*--out"):
+    with pytest.raises(FolderError, match=r"cannot be written.*--out"):
         write_fit_folder(tmp_path / "file", "{}", {}, None)

@@ -216,3 +216,24 @@ def test_each_folder_is_listed_once(tmp_path, monkeypatch) -> None:
         "checkpoints",
     ]
     assert unfinished(tmp_path) == [0, 1, 2, *range(4, 20)]
+
+
+def test_each_model_goes_with_the_jobs_under_its_score(tmp_path) -> None:
+    from massgap.runner.slices import work as worker
+
+    models = {}
+    for score in ("low", "high"):
+        (tmp_path / score).mkdir()
+        models[score] = tmp_path / score / "model.onnx"
+        models[score].write_text(score)
+    (tmp_path / "jobs").mkdir()
+    _, options, inputs = plan._ship(
+        "slepton", {"model": {**models, "high": models["high"].parent}}, tmp_path / "jobs"
+    )
+    assert [path.name for path in inputs] == ["model-low.onnx", "model-high.onnx"]
+    found = worker._options(tmp_path / "elsewhere", options)["model"]
+    assert found == {score: str(tmp_path / "elsewhere" / f"model-{score}.onnx") for score in models}
+    assert (tmp_path / "jobs" / "model-high.onnx").read_text() == "high"
+    _, options, inputs = plan._ship("slepton", {"model": str(models["low"])}, tmp_path / "jobs")
+    assert options["model"] == "model.onnx"
+    assert inputs[0].read_text() == "low"
