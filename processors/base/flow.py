@@ -311,8 +311,12 @@ class Flow:
             model = self.chunk.models.get(score.name)
             if model is None or not self._fills_any(score.column):
                 continue
+            missing = [name for name in model.features if name not in x]
+            if missing:
+                msg = f"the score {score.name!r} needs the observable {missing[0]!r}: give it to record()"
+                raise ProcessorError(msg)
             fold = held_out_fold(key, model.n_folds)
-            rows[score.column] = model.score(x, fold)
+            rows[score.column] = model.score({name: x[name] for name in model.features}, fold)
             self.fill(score.column, rows[score.column].astype(np.float64), fold=fold)
         if self.chunk.keep_rows:
             self.write_rows(rows)

@@ -1,0 +1,179 @@
+"""Several scores by name: each with its model, in its regions, from its observables."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import eventfiles
+import numpy as np
+import pytest
+from runs import bits, fileset_of
+
+from massgap.contracts.description import Cut, Feature, Region, Score
+from massgap.models.errors import ModelError
+from massgap.models.folds import held_out_fold
+from massgap.processors import Analysis
+from massgap.runner import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytest.importorskip("onnx")
+
+PT, MET = Feature("pt", unit="GeV", high=200.0), Feature("met", unit="GeV", high=300.0)
+
+
+class TwoScores(Analysis):
+    name = "two_scores"
+    observables = (PT, MET)
+    regions = (
+        Region("muon", channel="mu"),
+        Region("soft", channel="mu", within="muon", cuts=[Cut("soft", "pt", lambda pt: pt <= 40)]),
+        Region("hard", channel="mu", within="muon", cuts=[Cut("hard", "pt", lambda pt: pt > 40)]),
+        Region("none", channel="no"),
+    )
+    scores = (
+        Score("low", "Low", regions=["soft"]),
+        Score("high", "High", regions=["hard", "muon"], features=["met"], bins=20),
+        Score("unused", regions=["none"]),
+    )
+
+    def select(self, event: Any, flow: Any) -> None:
+        with_muon = event.muons.counts > 0
+        for name, mask in (("mu", with_muon), ("no", ~with_muon)):
+            channel = flow.channel(name)
+            chosen = channel.keep(event, name, mask)
+            channel.record(chosen, {"pt": chosen.muons.at(0).pt, "met": chosen.met.pt})
+
+
+def model(path: Path, weights: list[list[float]], features: list[str]) -> Path:
+    """A linear classifier with one output per fold, as massgap stores it."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    from massgap.models.scoring.onnx_file import DIGEST, FORMATS, content_digest
+
+    w = np.array(weights, dtype=np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["z"]), helper.make_node("Sigmoid", ["z"], ["p"])],
+        "own",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", w.shape[0]])],
+        [helper.make_tensor_value_info("p", TensorProto.FLOAT, ["n", w.shape[1]])],
+        initializer=[numpy_helper.from_array(w, "w")],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
+    known = {"format": FORMATS[0], "features": json.dumps(features), "n_folds": str(w.shape[1])}
+    known |= {"training_hash": "0" * 64}
+    helper.set_model_props(made, {f"massgap.{key}": value for key, value in known.items()})
+    helper.set_model_props(
+        made, {entry.key: entry.value for entry in made.metadata_props} | {DIGEST: content_digest(made)}
+    )
+    path.write_bytes(made.SerializeToString())
+    return path
+
+
+LOW = [[0.01, 0.02, -0.01], [0.005, -0.005, 0.01]]
+HIGH = [[0.01]]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("models")
+    return {
+        "low": model(folder / "low.onnx", LOW, ["pt", "met"]),
+        "high": model(folder / "high.onnx", HIGH, ["met"]),
+    }
+
+
+@pytest.fixture(scope="module")
+def fileset(tmp_path_factory) -> dict[str, Any]:
+    path = tmp_path_factory.mktemp("scores") / "tt.root"
+    return fileset_of(eventfiles.write_nano(path, eventfiles.make_events(600, seed=41)))
+
+
+@pytest.fixture(scope="module")
+def result(models, fileset):
+    out = run(TwoScores(models, features=True), fileset)
+    out.require_complete()
+    return out
+
+
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-z))
+
+
+def test_columns_are_the_answers_of_the_models(result) -> None:
+    table = result.features["tt"]
+    assert [name for name in table if name.startswith("score")] == ["score_low", "score_high"]
+    muon = table[table["channel"] == "mu"]
+    x = muon[["pt", "met"]].to_numpy()
+    fold = held_out_fold(muon["fold_key"].to_numpy(), 3)
+    assert set(fold) == {0, 1, 2}
+    low = sigmoid(x @ np.array(LOW))[np.arange(len(x)), fold]
+    np.testing.assert_allclose(muon["score_low"], low, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(muon["score_high"], sigmoid(0.01 * x[:, 1]), rtol=0, atol=1e-5)
+    # Where no region of a channel is filled with a score, it is not computed.
+    assert table.loc[table["channel"] == "no", ["score_low", "score_high"]].isna().all(axis=None)
+    assert (table["channel"] == "no").sum() > 5
+
+
+def test_histograms_are_filled_in_their_regions_only(result) -> None:
+    table = result.features["tt"]
+    h = result.histograms
+    assert "score_unused" not in h
+    assert (list(h["score_low"].axes["region"]), list(h["score_high"].axes["region"])) == (
+        ["soft"],
+        ["hard", "muon"],
+    )
+    assert (h["score_low"].axes["fold"].size, h["score_high"].axes["fold"].size) == (3, 1)
+    assert (h["score_low"].axes["score_low"].size, h["score_high"].axes["score_high"].size) == (400, 20)
+    for name, region in (("low", "soft"), ("high", "hard"), ("high", "muon")):
+        inside = table[table[f"region_{region}"]]
+        found = h[f"score_{name}"][{"process": "tt", "region": region, "variation": "nominal"}]
+        fold = held_out_fold(inside["fold_key"].to_numpy(), found.axes["fold"].size)
+        for k in range(found.axes["fold"].size):
+            mine = inside[fold == k]
+            edges = found.axes[f"score_{name}"].edges
+            true, _ = np.histogram(mine[f"score_{name}"], bins=edges, weights=mine["weight"])
+            np.testing.assert_allclose(found[{"fold": k}].values(), true, rtol=1e-9, atol=1e-12)
+        assert len(inside) > 50
+
+
+def test_models_are_told_apart_by_name(models, fileset, result, tmp_path) -> None:
+    one = run(TwoScores({"high": models["high"]}, features=True), fileset)
+    assert "score_low" not in one.histograms
+    assert one.features["tt"]["score_high"].equals(result.features["tt"]["score_high"])
+    assert sorted(TwoScores(models).models) == ["high", "low"]
+    # The same file for both names is refused where it does not fit the observables of a score.
+    with pytest.raises(ModelError):
+        TwoScores({"high": models["low"]})
+    # A changed model of one score makes no use of results with the other one.
+    run(TwoScores(models), fileset, checkpoints=tmp_path / "c")
+    assert all(
+        e.from_checkpoint for e in run(TwoScores(models), fileset, checkpoints=tmp_path / "c").ledger.chunks
+    )
+    changed = {**models, "high": model(tmp_path / "high.onnx", [[0.02]], ["met"])}
+    again = run(TwoScores(changed), fileset, checkpoints=tmp_path / "c")
+    assert not any(e.from_checkpoint for e in again.ledger.chunks)
+
+
+@pytest.mark.parametrize("chunksize", [50, 170])
+def test_chunks_pickles_and_checkpoints_change_nothing(models, fileset, result, chunksize, tmp_path) -> None:
+    processor = pickle.loads(pickle.dumps(TwoScores(models, features=True)))
+    for _ in range(2):
+        out = run(processor, fileset, chunksize=chunksize, checkpoints=tmp_path)
+        assert bits(out) == bits(result)
+        assert out.cutflow == result.cutflow
+        assert out.features["tt"].equals(result.features["tt"])
+
+
+def test_an_observable_that_a_model_needs_must_be_recorded(models, fileset) -> None:
+    class Incomplete(TwoScores):
+        def select(self, event: Any, flow: Any) -> None:
+            channel = flow.channel("mu")
+            chosen = channel.keep(event, "mu", event.muons.counts > 0)
+            channel.record(chosen, {"pt": chosen.muons.at(0).pt})
+
+    problems = run(Incomplete(models), fileset).ledger.problems()
+    assert "the score 'low' needs the observable 'met': give it to record()" in " ".join(problems)
