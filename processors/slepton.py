@@ -114,8 +114,8 @@ class Slepton(Analysis):
             .away_from(event.muons, 0.4)
             .away_from(event.electrons, 0.4)
         )
-        hard, central = jets.pt > self.hard_jet_pt, abs(jets.eta) < 2.5
-        one_hard = (jets.count(hard) == 1) & ~jets.any(hard & ~central)
+        hard = select_jets(jets, pt=self.hard_jet_pt)
+        one_hard = (hard.counts == 1) & (select_jets(hard, pt=0.0, eta=2.5).counts == 1)
         event = flow.keep(event.with_(jets=jets), "exactly one hard jet", one_hard)
         if "no_b_jet" not in self.without:
             jets = event.jets

@@ -111,6 +111,25 @@ def _deposit_parts(limbs, parts, bins, rows, start):
         limbs[j + 2, b] += parts[3, i]
 
 
+@numba.njit(cache=True, nogil=True)
+def _one_magnitude(bits):
+    """Whether all numbers are the same but for their signs."""
+    others = 0
+    for i in range(len(bits)):
+        others += (bits[i] ^ bits[0]) & _MAGNITUDE != 0
+    return others == 0
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_signs(net, bits, bins, rows):
+    """Positive less negative numbers in each bin; bins below 0 are none."""
+    all_rows = len(rows) == 0
+    for n in range(len(bins)):
+        b = bins[n]
+        if b >= 0:
+            net[b] += 1 - 2 * (bits[n if all_rows else rows[n]] < 0)
+
+
 class ExactSum:
     """An array of exact sums.
 
@@ -148,7 +167,13 @@ class ExactSum:
             msg = f"ExactSum.fill: bins must be one per value and within 0 to {self.size - 1}"
             raise ValueError(msg)
         bits = self._prepare(values, len(values))
-        if bits is not None:
+        if bits is None:
+            return
+        if _one_magnitude(bits):
+            net = np.zeros(self.size, dtype=np.int64)
+            _count_signs(net, bits, bins, _ALL)
+            self._add_times(net, bits, 0)
+        else:
             _deposit(self.limbs, self.lowest, bins, bits)
 
     def fill_each(
@@ -189,11 +214,25 @@ class ExactSum:
         bits = self._prepare(values, terms)
         if bits is None:
             return
+        if _one_magnitude(bits):
+            # Data, and most simulations: weights are equal but for their signs, and are counted.
+            net = np.zeros(size, dtype=np.int64)
+            for bins, rows in fills:
+                if rows is None or len(rows):
+                    _count_signs(net, bits, bins, _ALL if rows is None else rows)
+            self._add_times(net, bits, start)
+            return
         parts = np.empty((4, len(bits)), dtype=np.int64)
         _take_apart(bits, self.lowest, parts)
         for bins, rows in fills:
             if rows is None or len(rows):
                 _deposit_parts(self.limbs, parts, bins, _ALL if rows is None else rows, start)
+
+    def _add_times(self, net: npt.NDArray[np.int64], bits: npt.NDArray[np.int64], start: int) -> None:
+        """Add the magnitude of the first number so many times to the sums from ``start`` on."""
+        limb, *parts = _parts(bits[0] & _MAGNITUDE)
+        for j, part in enumerate(parts, start=limb - self.lowest):
+            self.limbs[j, start : start + len(net)] += net * part
 
     def _prepare(self, values: npt.NDArray[np.float64], terms: int) -> npt.NDArray[np.int64] | None:
         """The bits of the values, with room made for them; None if all of them are zero."""

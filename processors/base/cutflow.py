@@ -68,16 +68,15 @@ class Cutflow:
         """What survives at least 0, 1, 2 ... cuts."""
         levels = len(self._cuts) + 1
         # From the last cut back to the first: how many cuts each of those before it survives.
-        survived = np.full(len(self._cuts[-1][1]) if self._cuts else len(self._weights), levels - 1)
+        left = len(self._cuts[-1][1]) if self._cuts else len(self._weights)
+        survived = np.full(left, levels - 1, dtype=np.int32)
         for cut, (before, kept) in reversed(list(enumerate(self._cuts))):
-            wider = np.full(before, cut)
+            wider = np.full(before, cut, dtype=np.int32)
             wider[kept] = survived
             survived = wider
-        sums = ExactSum(2 * levels)
-        sums.fill(2 * survived, self._weights)
-        sums.fill(2 * survived + 1, self._weights * self._weights)
+        sums = ExactSum(2 * levels)  # of weights, then of their squares
+        for part, values in enumerate((self._weights, self._weights * self._weights)):
+            sums.fill_each([(survived, None)], values, part * levels, (part + 1) * levels)
         raw = np.bincount(survived, minlength=levels)
-        return [
-            CutCount(int(raw[k:].sum()), sums.regrouped(np.arange(2 * k, sums.size).reshape(-1, 2).T))
-            for k in range(levels)
-        ]
+        every = np.arange(2 * levels).reshape(2, levels)
+        return [CutCount(int(raw[k:].sum()), sums.regrouped(every[:, k:])) for k in range(levels)]

@@ -91,6 +91,11 @@ class Deferrable(Distances):
             return self._deferred.objects.counts[self._deferred.events]
         return super().counts
 
+    @property
+    def size(self) -> int:
+        """Number of objects of all events together."""
+        return int(self.counts.sum()) if self._offsets is None and self._deferred is not None else super().size
+
     def __len__(self) -> int:
         if self._deferred is not None and self._deferred.events is not None:
             return len(self._deferred.events)
@@ -136,11 +141,11 @@ class Deferrable(Distances):
         objects, before, by_pt = self._deferred
         return objects._defer(events if before is None else frozen(before[events]), by_pt=by_pt)
 
-    def filter(self, test: Callable[..., Bools], *fields: str) -> Self:
+    def filter(self, test: Callable[..., Bools], *fields: str, stored: bool = False) -> Self:
         """The objects that pass a test of each by itself, in the same order.
 
-        As ``where(test(...))``, but the test sees the fields as they are stored (single precision stays), in any order,
-        and maybe for objects of events that a cut has left out.
+        As ``where(test(...))``, but faster: the test may see the objects in any order, and those of events that a cut has
+        left out.
 
         Parameters
         ----------
@@ -148,6 +153,9 @@ class Deferrable(Distances):
             Function of flat arrays, one per field, that gives a boolean for each object.
         *fields
             Names of the fields.
+        stored
+            Give the test the fields as they are stored, for a compiled one that compares in double precision itself: NumPy
+            would round a threshold to single precision.
 
         Raises
         ------
@@ -162,13 +170,14 @@ class Deferrable(Distances):
         [50.0]
         """
         if self._deferred is None:
-            return self.where(test(*(self.stored(name) for name in fields)))
+            values = (self.stored(name) if stored else self._field(name) for name in fields)
+            return self.where(test(*values))
         objects, events, by_pt = self._deferred
         if events is not None and objects.size > MANY * len(events):
             objects, events = self._in_any_order(), None
             if objects is self:
-                return self.filter(test, *fields)
-        return objects.filter(test, *fields)._defer(events, by_pt=by_pt)  # type: ignore[return-value]
+                return self.filter(test, *fields, stored=stored)
+        return objects.filter(test, *fields, stored=stored)._defer(events, by_pt=by_pt)  # type: ignore[return-value]
 
     def away_from(self, others: Jagged | PerEvent, delta_r: float) -> Self:
         """The objects at ``delta_r`` or farther from each of ``others`` (overlap removal); see :meth:`near`."""
