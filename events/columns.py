@@ -239,6 +239,19 @@ class Columns:
             )
         return flat
 
+    def flat_integers(self, collection: str, field: str, low: int, high: int) -> npt.NDArray[Any]:
+        """A column of whole numbers as :meth:`flat`, in the type in which they are stored (floats become int64).
+
+        Raises
+        ------
+        MissingBranchError, NonFiniteError, ImpossibleValueError
+            As :meth:`floats`.
+        """
+        flat = self.flat(collection, field)
+        if flat.dtype.kind not in "iu" or (len(flat) and (flat.min() < low or flat.max() > high)):
+            return self.flat_floats(collection, field, low, high).astype(np.int64)
+        return flat
+
     def charges(self, collection: str, field: str, largest: int) -> ak.Array:
         """A column of charges in units of e, as integers.
 

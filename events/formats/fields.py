@@ -78,10 +78,10 @@ def all_true(columns: Columns, name: str) -> npt.NDArray[np.bool_]:
     return np.ones(len(columns.flat(name, _first(columns))), dtype=bool)
 
 
-def charge(columns: Columns, name: str, largest: int) -> Callable[[], npt.NDArray[np.int64]]:
+def charge(columns: Columns, name: str, largest: int) -> Callable[[], npt.NDArray[Any]]:
     """Reader of the charge in units of e, at most ``largest``."""
     branch = "Charge" if columns.format == DELPHES else "charge"
-    return lambda: columns.flat_floats(name, branch, -largest, largest).astype(np.int64)
+    return lambda: columns.flat_integers(name, branch, -largest, largest)
 
 
 def first_branch(columns: Columns, name: str, candidates: tuple[str, ...]) -> str:

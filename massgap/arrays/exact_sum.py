@@ -16,7 +16,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ExactSum"]
+__all__ = ["ExactSum", "one_magnitude"]
 
 _LIMB_BITS = 32
 _BASE_EXPONENT = -1088  # below the smallest subnormal double, 2**-1074, and a multiple of 32
@@ -130,6 +130,18 @@ def _count_signs(net, bits, bins, rows):
             net[b] += 1 - 2 * (bits[n if all_rows else rows[n]] < 0)
 
 
+def one_magnitude(values: npt.NDArray[np.float64]) -> bool:
+    """Whether all numbers are the same but for their signs, and none is zero; True without any.
+
+    Examples
+    --------
+    >>> one_magnitude(np.array([1.5, -1.5])), one_magnitude(np.array([1.0, 2.0]))
+    (True, False)
+    """
+    bits = np.ascontiguousarray(values, dtype=np.float64).view(np.int64)
+    return not len(bits) or bool(_one_magnitude(bits) and bits[0] & _MAGNITUDE)
+
+
 class ExactSum:
     """An array of exact sums.
 
@@ -227,6 +239,21 @@ class ExactSum:
         for bins, rows in fills:
             if rows is None or len(rows):
                 _deposit_parts(self.limbs, parts, bins, _ALL if rows is None else rows, start)
+
+    def add_times(self, bin_: int, value: float, times: int) -> None:
+        """Add a positive number so many times (negative to take it away) to one sum.
+
+        Raises
+        ------
+        ValueError
+            If the number is NaN or infinite, or the bin is outside the array.
+        """
+        if not 0 <= bin_ < self.size:
+            msg = f"ExactSum.add_times: the bin must be within 0 to {self.size - 1}"
+            raise ValueError(msg)
+        bits = self._prepare(np.array([value]), abs(times))
+        if bits is not None:
+            self._add_times(np.array([times]), bits, bin_)
 
     def _add_times(self, net: npt.NDArray[np.int64], bits: npt.NDArray[np.int64], start: int) -> None:
         """Add the magnitude of the first number so many times to the sums from ``start`` on."""

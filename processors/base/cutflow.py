@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from massgap.arrays.exact_sum import ExactSum
+from massgap.arrays.exact_sum import ExactSum, one_magnitude
 from massgap.processors.base.tally import CutCount
 from massgap.processors.errors import ProcessorError
 
@@ -31,6 +31,7 @@ class Cutflow:
 
     def __init__(self, weights: Floats, before: list[tuple[str, CutCount]] | None = None) -> None:
         self._weights = weights
+        self._equal = one_magnitude(weights)
         self._cuts: list[tuple[int, Index]] = []
         self._steps: list[tuple[str, CutCount | int]] = list(before or [])
 
@@ -39,14 +40,21 @@ class Cutflow:
         before = len(self._cuts[-1][1]) if self._cuts else len(self._weights)
         self._cuts.append((before, kept))
 
-    def count(self, step: str) -> None:
-        """All events that are left reach this step."""
-        self._add(step, len(self._cuts))
+    def count(self, step: str, weights: Floats) -> None:
+        """All events that are left reach this step; ``weights`` are theirs."""
+        if self._equal:
+            # Data, and most simulations: weights are equal but for their signs, and are counted at once.
+            self.count_some(step, weights)
+        else:
+            self._add(step, len(self._cuts))
 
     def count_some(self, step: str, weights: Floats) -> None:
         """Some of the events that are left reach this step, those with these weights."""
         count = CutCount()
-        count.fill(weights)
+        if self._equal:
+            count.fill_equal(weights)
+        else:
+            count.fill(weights)
         self._add(step, count)
 
     def has(self, step: str) -> bool:
@@ -61,7 +69,7 @@ class Cutflow:
 
     def counts(self) -> list[tuple[str, CutCount]]:
         """Name and count of each step, in order."""
-        levels = self._levels()
+        levels = [] if self._equal else self._levels()
         return [(step, levels[count] if isinstance(count, int) else count) for step, count in self._steps]
 
     def _levels(self) -> list[CutCount]:

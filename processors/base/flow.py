@@ -81,7 +81,7 @@ class Flow:
         if self._cutflow is None:
             return
         if mask is None:
-            self._cutflow.count(step)
+            self._cutflow.count(step, self.weight)
         else:
             self._cutflow.count_some(step, self.weight[self._mask(f"step {step!r}", mask)])
 

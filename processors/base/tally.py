@@ -43,6 +43,15 @@ class CutCount:
         self.sums.fill(bins, weights)
         self.sums.fill(bins + 1, weights * weights)
 
+    def fill_equal(self, weights: np.ndarray) -> None:
+        """Count events whose weights are equal but for their signs: the same sums, faster."""
+        self.raw += len(weights)
+        if len(weights):
+            positive = np.count_nonzero(weights > 0)
+            size = abs(float(weights[0]))
+            self.sums.add_times(0, size, 2 * positive - len(weights))
+            self.sums.add_times(1, size * size, len(weights))
+
     def __iadd__(self, other: CutCount) -> Self:
         self.raw += other.raw
         self.sums += other.sums

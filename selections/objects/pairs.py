@@ -33,5 +33,9 @@ def opposite_sign_pair(leptons: Collection) -> npt.NDArray[np.bool_]:
     >>> opposite_sign_pair(Collection.of([[plus, minus], [plus, plus], []])).tolist()
     [True, False, False]
     """
-    opposite: npt.NDArray[np.bool_] = (leptons.counts == 2) & (leptons.sum("charge") == 0)
-    return opposite
+    found = leptons.in_any_order()
+    two: npt.NDArray[np.bool_] = found.counts == 2
+    first = found.offsets[:-1][two]
+    charge = found.stored("charge")
+    two[two] = charge[first] + charge[first + 1] == 0
+    return two

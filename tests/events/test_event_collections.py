@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from massgap.arrays import Collection, PerEvent
-from massgap.arrays.jagged.columns import UnknownFieldError
 from massgap.arrays.errors import SelectionError
+from massgap.arrays.jagged.columns import UnknownFieldError
 from massgap.errors import MassgapError
 from massgap.events.errors import MissingBranchError
 from massgap.events.event import Event

@@ -223,7 +223,7 @@ class Fields:
             return EVERYTHING, self._field("eta"), self._field("phi")
         return EVERYTHING if eta_index is None else frozen(eta_index), eta, phi
 
-    def _in_any_order(self) -> Fields:
+    def in_any_order(self) -> Fields:
         """The same objects, for what does not depend on their order."""
         return self
 

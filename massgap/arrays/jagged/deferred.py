@@ -50,14 +50,14 @@ class Deferrable(Distances):
 
     def _resolve(self) -> Index:
         if self._deferred is not None:
-            self._offsets = self._in_any_order().offsets  # the order within an event moves no event
+            self._offsets = self.in_any_order().offsets  # the order within an event moves no event
         if self._offsets is None:
             self._offsets, self._index = self._source.resolved()
         return self._offsets
 
     def _places(self) -> Index | None:
         if self._deferred is not None:
-            objects = self._in_any_order()
+            objects = self.in_any_order()
             if self._deferred is not None:
                 self._index, self._offsets, self._deferred = by_falling_pt(objects), objects.offsets, None
                 self._by_falling_pt = True
@@ -71,7 +71,7 @@ class Deferrable(Distances):
         out.__dict__.update(_offsets=None, _nameless=self._nameless, _deferred=Deferred(self, events, by_pt))
         return out
 
-    def _in_any_order(self) -> Deferrable:
+    def in_any_order(self) -> Deferrable:
         """The same objects for what does not depend on their order: those of the right events, not yet ordered."""
         if self._deferred is None:
             return self
@@ -94,7 +94,9 @@ class Deferrable(Distances):
     @property
     def size(self) -> int:
         """Number of objects of all events together."""
-        return int(self.counts.sum()) if self._offsets is None and self._deferred is not None else super().size
+        return (
+            int(self.counts.sum()) if self._offsets is None and self._deferred is not None else super().size
+        )
 
     def __len__(self) -> int:
         if self._deferred is not None and self._deferred.events is not None:
@@ -174,7 +176,7 @@ class Deferrable(Distances):
             return self.where(test(*values))
         objects, events, by_pt = self._deferred
         if events is not None and objects.size > MANY * len(events):
-            objects, events = self._in_any_order(), None
+            objects, events = self.in_any_order(), None
             if objects is self:
                 return self.filter(test, *fields, stored=stored)
         return objects.filter(test, *fields, stored=stored)._defer(events, by_pt=by_pt)  # type: ignore[return-value]
@@ -183,7 +185,7 @@ class Deferrable(Distances):
         """The objects at ``delta_r`` or farther from each of ``others`` (overlap removal); see :meth:`near`."""
         if len(others) == len(self) and getattr(others, "size", 1) == 0:
             return self
-        objects = self._in_any_order()
+        objects = self.in_any_order()
         if objects is self:
             return super().away_from(others, delta_r)
         return objects.away_from(others, delta_r).by_pt()  # type: ignore[return-value]
@@ -191,7 +193,7 @@ class Deferrable(Distances):
     def sum(self, values: Any, mask: Any = None) -> Floats:
         """Sum over the objects of each event, in their order; see :meth:`massgap.arrays.jagged.sums.Jagged.sum`."""
         if mask is None and isinstance(values, str):
-            objects = self._in_any_order()
+            objects = self.in_any_order()
             # Whole numbers add up to the same in any order.
             if objects is not self and objects.stored(values).dtype.kind in "biu":
                 return objects.sum(values)

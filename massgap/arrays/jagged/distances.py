@@ -58,7 +58,7 @@ class Distances(Jagged):
         """
         other = self._same_events(others)
         index, eta, phi = self._directions()
-        other_index, other_eta, other_phi = others._in_any_order()._directions()
+        other_index, other_eta, other_phi = others.in_any_order()._directions()
         eta, phi, other_eta, other_phi = in_one_precision(eta, phi, other_eta, other_phi)
         return momenta.near(
             self.offsets, index, eta, phi, other, other_index, other_eta, other_phi, float(delta_r)
