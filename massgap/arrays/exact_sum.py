@@ -116,7 +116,7 @@ def _one_magnitude(bits):
     """Whether all numbers are the same but for their signs."""
     others = 0
     for i in range(len(bits)):
-        others += (bits[i] ^ bits[0]) & _MAGNITUDE != 0
+        others += ((bits[i] ^ bits[0]) & _MAGNITUDE) != 0
     return others == 0
 
 

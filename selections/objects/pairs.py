@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from massgap.arrays.compiled import compiled
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     from massgap.arrays.jagged.collection import Collection
@@ -34,8 +37,16 @@ def opposite_sign_pair(leptons: Collection) -> npt.NDArray[np.bool_]:
     [True, False, False]
     """
     found = leptons.in_any_order()
-    two: npt.NDArray[np.bool_] = found.counts == 2
-    first = found.offsets[:-1][two]
-    charge = found.stored("charge")
-    two[two] = charge[first] + charge[first + 1] == 0
-    return two
+    return _opposite_pairs(found.offsets, found.stored("charge"))
+
+
+@compiled
+def _opposite_pairs(offsets: Any, charge: Any) -> npt.NDArray[np.bool_]:
+    last = charge.size - 1
+    out = np.empty(offsets.size - 1, np.bool_)
+    for i in range(out.size):
+        first = min(offsets[i], last)
+        # Added also where there are not two, so that nothing has to be guessed.
+        neutral = last > 0 and charge[first] + charge[min(first + 1, last)] == 0
+        out[i] = (offsets[i + 1] - offsets[i] == 2) & neutral
+    return out

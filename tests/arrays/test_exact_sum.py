@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from massgap.arrays import exact_sum as exact
-from massgap.arrays.exact_sum import ExactSum
+from massgap.arrays.exact_sum import ExactSum, one_magnitude
 
 finite = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e300, max_value=1e300)
 tricky = st.sampled_from(
@@ -290,3 +290,31 @@ def test_regrouped_sums_are_sums_of_sums(pairs, order, n) -> None:
 
 def test_regrouped_empty_sums() -> None:
     assert ExactSum(4).regrouped(np.array([[0, 1], [2, 3]])).values().tolist() == [0.0, 0.0]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(-1, 2), st.sampled_from([0.5, -0.5, 1.0, -1.0, 3.0, -3.0, 0.0])), max_size=30
+    ),
+    st.sampled_from([0.5, 1.0, 3.0]),
+)
+def test_few_magnitudes(pairs, size) -> None:
+    """Weights that are equal but for their signs are counted: these must not be taken for others."""
+    for values in ([v for _, v in pairs], [size if v >= 0 else -size for _, v in pairs]):
+        bins = np.array([b for b, _ in pairs], dtype=np.int32)
+        one, other = ExactSum(3), ExactSum(3)
+        one.fill_each([(bins, None)], np.array(values, dtype=np.float64))
+        inside = bins >= 0
+        other.fill(bins[inside], np.array(values, dtype=np.float64)[inside])
+        true = [sum(v for b, v in zip(bins, values, strict=True) if b == k) for k in range(3)]
+        assert one.values().tolist() == other.values().tolist() == true
+        assert one_magnitude(np.array(values)) == (len({abs(v) for v in values}) <= 1 and 0.0 not in values)
+
+
+@given(st.floats(1e-300, 1e300), st.integers(-1000, 1000))
+def test_times(value, times) -> None:
+    total = ExactSum(2)
+    total.add_times(1, value, times)
+    assert total.values().tolist() == [0.0, float(Fraction(value) * times)]
+    with pytest.raises(ValueError, match="the bin must be within 0 to 1"):
+        total.add_times(2, 1.0, 1)
