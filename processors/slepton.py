@@ -114,8 +114,9 @@ class Slepton(Analysis):
             .away_from(event.muons, 0.4)
             .away_from(event.electrons, 0.4)
         )
-        hard = select_jets(jets, pt=self.hard_jet_pt)
-        one_hard = (hard.counts == 1) & (select_jets(hard, pt=0.0, eta=2.5).counts == 1)
+        hard = jets.filter(lambda pt: pt > self.hard_jet_pt, "pt")
+        central = hard.filter(lambda eta: abs(eta) < 2.5, "eta")
+        one_hard = (hard.counts == 1) & (central.counts == 1)
         event = flow.keep(event.with_(jets=jets), "exactly one hard jet", one_hard)
         if "no_b_jet" not in self.without:
             jets = event.jets

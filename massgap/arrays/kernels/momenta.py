@@ -45,20 +45,26 @@ def near(
     whole, other_whole = index.size == 0, other_index.size == 0
     nearest = delta_r * delta_r
     out = np.empty(offsets[-1], np.bool_)
+    # The event of each object; four are written at once, and those of the next events then written over.
+    event = np.empty(offsets[-1] + 4, np.int32)
     for i in range(offsets.size - 1):
-        for k in range(offsets[i], offsets[i + 1]):
-            at = k if whole else index[k]
-            found: Any = False
-            for m in range(other[i], other[i + 1]):
-                there = m if other_whole else other_index[m]
-                deta: float = np.float64(eta[at]) - np.float64(other_eta[there])
-                dphi: float = abs(np.float64(phi[at]) - np.float64(other_phi[there]))
-                if dphi > 3.0 * math.pi:  # azimuths of two turns: hardly ever
-                    dphi = wrap_phi_kernel(dphi)
-                # The same bits as those of wrap_phi_kernel, but for the sign.
-                dphi = 2.0 * math.pi - dphi if dphi > math.pi else dphi
-                found |= deta * deta + dphi * dphi < nearest
-            out[k] = found
+        for k in range(4):
+            event[offsets[i] + k] = i
+        for k in range(4, offsets[i + 1] - offsets[i]):
+            event[offsets[i] + k] = i
+    for k in range(out.size):
+        at, i = k if whole else index[k], event[k]
+        found: Any = False
+        for m in range(other[i], other[i + 1]):
+            there = m if other_whole else other_index[m]
+            deta: float = np.float64(eta[at]) - np.float64(other_eta[there])
+            dphi: float = abs(np.float64(phi[at]) - np.float64(other_phi[there]))
+            if dphi > 3.0 * math.pi:  # azimuths of two turns: hardly ever
+                dphi = wrap_phi_kernel(dphi)
+            # The same bits as those of wrap_phi_kernel, but for the sign.
+            dphi = 2.0 * math.pi - dphi if dphi > math.pi else dphi
+            found |= deta * deta + dphi * dphi < nearest
+        out[k] = found
     return out
 
 
