@@ -44,6 +44,7 @@ _MAX_STEPS = 200
 _EDGE = 1e-14
 # Directions nearer than this (radians) are the same.
 _ROUNDING = 4e-16
+_PARALLEL = 1e-15  # sine of the angle below which two unit vectors are the same up to their rounding
 
 
 @compiled
@@ -155,6 +156,8 @@ def _first_direction(leg1: Leg, leg2: Leg, px: float, py: float) -> tuple[float,
     # Both are massless: n.p1 < 0 and n.p2 < 0.
     ux, uy, vx, vy = x1 / p1, y1 / p1, x2 / p2, y2 / p2
     cross = ux * vy - uy * vx
+    if abs(cross) < _PARALLEL and ux * vx + uy * vy > 0.0:
+        cross = 0.0  # what is left is rounding, and would be divided by below
     if cross == 0.0 and ux * vx + uy * vy < 0.0:
         return 0.0, 0.0
     if cross >= 0.0:

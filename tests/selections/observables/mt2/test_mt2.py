@@ -383,3 +383,26 @@ def test_blocks_for_compiled_passes(mass):
         np.testing.assert_array_equal(
             values, mt2(np.full(1000, mass), x1, y1, mass, x2, y2, px, py, chi, np.full(1000, chi))
         )
+
+
+def test_massless_legs_parallel_up_to_rounding() -> None:
+    """Rotated together, parallel massless legs differ in the last bit: M_T2 with massless invisibles stays the same."""
+    rng = np.random.default_rng(8)
+    n = 2000
+    angle, turn = rng.uniform(-np.pi, np.pi, n), rng.uniform(-np.pi, np.pi, n)
+    p1, p2, met = rng.uniform(10, 200, (3, n))
+    zero = np.zeros(n)
+
+    def legs(phi):
+        return p1 * np.cos(phi), p1 * np.sin(phi), zero, p2 * np.cos(phi), p2 * np.sin(phi)
+
+    apart = rng.uniform(0.2, 3.0, n)
+    found = [
+        mt2(zero, *legs(angle + by), met * np.cos(angle + apart + by), met * np.sin(angle + apart + by), 0.0, 0.0)
+        for by in (zero, turn)
+    ]
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6, atol=1e-5)
+    # Exactly parallel along an axis, nothing is rounded.
+    along = mt2(zero, p1, zero, zero, p2, zero, met * np.cos(apart), met * np.sin(apart), 0.0, 0.0)
+    np.testing.assert_allclose(found[0], along, rtol=1e-6, atol=1e-5)
+    assert (along > 1.0).mean() > 0.5
