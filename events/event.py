@@ -206,7 +206,11 @@ class Event:
     def _make(self, name: str) -> Any:
         if name in self._replaced:
             value, left = self._replaced[name]
-            return value[left.index] if left else value
+            if left:
+                # From now on only what is left is kept.
+                value = value[left.index]
+                self._replaced[name] = value, Choice()
+            return value
         if name == "leptons":
             return Collection.merged({11: self.electrons, 13: self.muons}, "leptons")
         if name == "met" and self._met == "objects":

@@ -21,6 +21,9 @@ from massgap.selections.slepton.precuts import PRECUTS
 from massgap.selections.slepton.processes import PROCESSES
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from massgap.arrays.jagged.collection import Collection
     from massgap.events.event import Event
     from massgap.processors.base.flow import Flow
@@ -103,21 +106,15 @@ class Slepton(Analysis):
 
     def select(self, event: Event, flow: Flow) -> None:
         """The topology of section IV.A, then the observables of Table II and the pre-cuts."""
-        muons = select_muons(event.muons, pt=self.muon_pt)
-        event = flow.keep(event.with_(muons=muons), "two opposite-sign muons", opposite_sign_pair(muons))
+        event = event.with_(muons=select_muons(event.muons, pt=self.muon_pt))
+        event = flow.keep(event, "two opposite-sign muons", opposite_sign_pair(event.muons))
         event = event.with_(electrons=select_electrons(event.electrons))
         if "no_electron" not in self.without:
             event = flow.keep(event, "no electron", event.electrons.counts == 0)
 
-        jets = (
-            select_jets(event.jets, pt=self.jet_pt)
-            .away_from(event.muons, 0.4)
-            .away_from(event.electrons, 0.4)
-        )
-        hard = jets.filter(lambda pt: pt > self.hard_jet_pt, "pt")
-        central = hard.filter(lambda eta: abs(eta) < 2.5, "eta")
-        one_hard = (hard.counts == 1) & (central.counts == 1)
-        event = flow.keep(event.with_(jets=jets), "exactly one hard jet", one_hard)
+        jets = select_jets(event.jets, pt=self.jet_pt).away_from(event.muons, 0.4)
+        event = event.with_(jets=jets.away_from(event.electrons, 0.4))
+        event = flow.keep(event, "exactly one hard jet", self._one_hard_jet(event.jets))
         if "no_b_jet" not in self.without:
             jets = event.jets
             event = flow.keep(event, "no b jet", ~jets.any((abs(jets.eta) < 2.5) & jets.b_tagged))
@@ -130,6 +127,12 @@ class Slepton(Analysis):
             flow.region("precuts", flow.passes("topology"))
         muons, jets = event.muons, event.jets
         flow.record(event, slepton_features(muons.at(0), muons.at(1), jets.at(0), event.met, jets.sum("pt")))
+
+    def _one_hard_jet(self, jets: Collection) -> npt.NDArray[np.bool_]:
+        """Exactly one, which is central."""
+        hard = jets.filter(lambda pt: pt > self.hard_jet_pt, "pt")
+        central = hard.filter(lambda eta: abs(eta) < 2.5, "eta")
+        return (hard.counts == 1) & (central.counts == 1)
 
     def _taus(self, event: Event) -> Collection:
         try:

@@ -47,7 +47,7 @@ class CutCount:
         """Count events whose weights are equal but for their signs: the same sums, faster."""
         self.raw += len(weights)
         if len(weights):
-            positive = np.count_nonzero(weights > 0)
+            positive = int(np.count_nonzero(weights > 0))
             size = abs(float(weights[0]))
             self.sums.add_times(0, size, 2 * positive - len(weights))
             self.sums.add_times(1, size * size, len(weights))
