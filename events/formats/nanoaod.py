@@ -198,9 +198,11 @@ def _gen_met(columns: Columns, taggers: TaggerOptions) -> PerEvent:  # noqa: ARG
 
 
 def _two_momentum(columns: Columns, name: str) -> PerEvent:
-    return PerEvent(
-        {key: columns.flat_floats(name, key, *POSSIBLE[key]).astype(np.float64) for key in ("pt", "phi")}
-    )
+    def read(key: str) -> Callable[[], npt.NDArray[Any]]:
+        return lambda: columns.flat_floats(name, key, *POSSIBLE[key])
+
+    where = f"{columns.where or 'the events'}, {name}"
+    return PerEvent({key: read(key) for key in ("pt", "phi")}, name=where)
 
 
 READERS: dict[str, Reader] = {

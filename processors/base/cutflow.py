@@ -12,7 +12,6 @@ from massgap.processors.errors import ProcessorError
 __all__ = ["Cutflow"]
 
 Floats = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
 
 
 class Cutflow:
@@ -32,13 +31,14 @@ class Cutflow:
     def __init__(self, weights: Floats, before: list[tuple[str, CutCount]] | None = None) -> None:
         self._weights = weights
         self._equal = one_magnitude(weights)
-        self._cuts: list[tuple[int, Index]] = []
+        # Packed, one bit per event: they are kept until the end.
+        self._cuts: list[tuple[int, npt.NDArray[np.uint8]]] = []
         self._steps: list[tuple[str, CutCount | int]] = list(before or [])
 
-    def keep(self, kept: Index) -> None:
-        """Only these events are left, indices into those that were left before."""
-        before = len(self._cuts[-1][1]) if self._cuts else len(self._weights)
-        self._cuts.append((before, kept))
+    def keep(self, mask: npt.NDArray[np.bool_]) -> None:
+        """Only the events where ``mask`` is true are left, of those that were left before."""
+        if not self._equal:
+            self._cuts.append((len(mask), np.packbits(mask)))
 
     def count(self, step: str, weights: Floats) -> None:
         """All events that are left reach this step; ``weights`` are theirs."""
@@ -76,11 +76,13 @@ class Cutflow:
         """What survives at least 0, 1, 2 ... cuts."""
         levels = len(self._cuts) + 1
         # From the last cut back to the first: how many cuts each of those before it survives.
-        left = len(self._cuts[-1][1]) if self._cuts else len(self._weights)
-        survived = np.full(left, levels - 1, dtype=np.int32)
-        for cut, (before, kept) in reversed(list(enumerate(self._cuts))):
-            wider = np.full(before, cut, dtype=np.int32)
-            wider[kept] = survived
+        masks = [np.unpackbits(bits, count=before).astype(bool) for before, bits in self._cuts]
+        survived = np.full(
+            np.count_nonzero(masks[-1]) if masks else len(self._weights), levels - 1, dtype=np.int32
+        )
+        for cut, mask in reversed(list(enumerate(masks))):
+            wider = np.full(len(mask), cut, dtype=np.int32)
+            wider[mask] = survived
             survived = wider
         sums = ExactSum(2 * levels)  # of weights, then of their squares
         for part, values in enumerate((self._weights, self._weights * self._weights)):

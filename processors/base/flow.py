@@ -111,7 +111,7 @@ class Flow:
             self._left = self._left.then(kept)
             event = event.at(kept)
             if self._cutflow is not None:
-                self._cutflow.keep(kept)
+                self._cutflow.keep(mask)
         self.count(step)
         return event
 

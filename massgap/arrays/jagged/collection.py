@@ -213,7 +213,8 @@ class Collection(Deferrable):
         """
         fields = {name: self._flattened(values) for name, values in fields.items()}
         out = self._like(self.offsets, None)
-        out._columns = self._replaced(fields, lambda: out.size)
+        size = self.size  # a function of the new collection would hold it in a circle of references
+        out._columns = self._replaced(fields, lambda: size)
         for name, values in fields.items():
             if not callable(values):
                 out._columns[name][0].values  # noqa: B018 (checks its length)

@@ -97,6 +97,7 @@ class Column:
                 msg = f"{self._where}: {self._name} has {found}, but the events have {size} objects; {why}."
                 raise SelectionError(msg)
             self._values = frozen(values)
+            self._source = self._size = None  # what they hold is no longer needed
         return self._values
 
 

@@ -23,6 +23,26 @@ __all__ = ["PerEvent"]
 UNNAMED = "the object"
 
 
+class _Number:
+    """A function that gives a number."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def __call__(self) -> int:
+        return self._number
+
+
+class _LengthOf:
+    """A function that gives the number of values of a column."""
+
+    def __init__(self, column: Column) -> None:
+        self._column = column
+
+    def __call__(self) -> int:
+        return len(self._column.values)
+
+
 class PerEvent(Fields):
     """One object per event: a flat array per field, gathered on first use.
 
@@ -69,12 +89,13 @@ class PerEvent(Fields):
             index = None if mask.all() else np.where(mask, np.arange(len(mask)), -1)
         elif arrays:
             self._events = len(np.asarray(fields[arrays[0]]))
-        # Where all fields are functions, the first one says how many events there are.
-        sizes = [self.__len__ if self._events is not None or k else None for k in range(len(fields))]
-        columns = {
-            key: (Column(key, x, size, name), None)
-            for (key, x), size in zip(fields.items(), sizes, strict=True)
-        }
+        # Where all fields are functions, the first one says how many events there are.  Columns know no object: with a
+        # circle of references, all that they have read would stay in memory until Python looks for such circles.
+        columns: dict[str, tuple[Column, Index | None]] = {}
+        size: _Number | _LengthOf | None = None if self._events is None else _Number(self._events)
+        for key, x in fields.items():
+            columns[key] = Column(key, x, size, name), None
+            size = size or _LengthOf(columns[key][0])
         self._set(columns, index, name)
         self._present, self._nameless = None, False
         for key in arrays:
@@ -178,7 +199,7 @@ class PerEvent(Fields):
             Flat arrays with one value per event, or functions that give them.
         """
         out = self._like(None, self.exists)
-        out._columns = self._replaced(fields, self.__len__)
+        out._columns = self._replaced(fields, _Number(len(self)))
         out._events = len(self)
         return out
 

@@ -452,3 +452,34 @@ def test_same_events() -> None:
     assert same_events(a=[1, 2], b=Collection.of([[], []])) == 2
     with pytest.raises(SelectionError, match=r"numbers of events differ: \{'a': 2, 'b': 3\}"):
         same_events(a=[1, 2], b=[1, 2, 3])
+
+
+def test_nothing_is_held_in_circles() -> None:
+    """Arrays of a chunk go with its collections, and do not wait for Python's search for circles."""
+    import gc
+    import weakref
+
+    from massgap.arrays import PerEvent
+
+    class Tracked(np.ndarray):
+        """An array that can be watched."""
+
+    gc.collect()
+    gc.disable()
+    try:
+        watched = []
+        for read in (False, True):
+            pt = np.arange(4.0).view(Tracked)
+            watched.append(weakref.ref(pt))
+            jets = Collection(np.array([0, 2, 4]), {"pt": lambda pt=pt: pt, "n": lambda pt=pt: pt})
+            met = PerEvent({"pt": lambda pt=pt: pt[:2], "phi": lambda pt=pt: pt[:2]})
+            shifted = jets.with_fields(pt=lambda jets=jets: jets.pt * 2.0)
+            chosen = shifted.by_pt()[np.array([True, False])]
+            if read:
+                assert chosen.pt.tolist() == [2.0, 0.0]
+                assert met[np.array([True, False])].phi.tolist() == [0.0]
+                assert met.with_fields(pt=np.zeros(2)).pt.tolist() == [0.0, 0.0]
+            del pt, jets, met, shifted, chosen
+        assert [reference() for reference in watched] == [None, None]
+    finally:
+        gc.enable()

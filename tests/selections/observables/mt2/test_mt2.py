@@ -398,7 +398,14 @@ def test_massless_legs_parallel_up_to_rounding() -> None:
 
     apart = rng.uniform(0.2, 3.0, n)
     found = [
-        mt2(zero, *legs(angle + by), met * np.cos(angle + apart + by), met * np.sin(angle + apart + by), 0.0, 0.0)
+        mt2(
+            zero,
+            *legs(angle + by),
+            met * np.cos(angle + apart + by),
+            met * np.sin(angle + apart + by),
+            0.0,
+            0.0,
+        )
         for by in (zero, turn)
     ]
     np.testing.assert_allclose(found[0], found[1], rtol=1e-6, atol=1e-5)
