@@ -70,7 +70,9 @@ class Column:
     def __init__(
         self, name: str, source: Callable[[], Flat] | Flat, size: Callable[[], int] | None, where: str
     ) -> None:
-        self._name, self._source, self._size, self._where = name, source, size, where
+        self._name, self._where = name, where
+        self._source: Callable[[], Flat] | Flat | None = source
+        self._size: Callable[[], int] | None = size
         self._values: Flat | None = None
 
     @property
