@@ -56,7 +56,7 @@ def object_met(
     >>> jets = Collection.of([[dict(pt=50.0, eta=1.0, phi=3.0, identified=True)], []])
     >>> met = object_met(Collection.of([[muon], [muon]]), Collection.of([[], []]), jets)
     >>> met.pt.round(2).tolist()
-    [20.73, 30.0]
+    [20.74, 30.0]
     """
     leptons = [
         found.where(found["identified"].astype(bool) & (found["isolation"] < most))

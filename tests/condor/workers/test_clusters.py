@@ -59,7 +59,7 @@ def test_lpc(site, tmp_path) -> None:
     (sent,) = map(Path, given["transfer_input_files"])
     # HTCondor does not follow links: a copy without any goes along.
     assert sent.name == "massgap"
-    assert (sent / "selections" / "mt2.py").is_file()
+    assert (sent / "selections" / "observables" / "mt2" / "mt2.py").is_file()
     assert not any(path.is_symlink() for path in sent.rglob("*"))
     assert (given["memory"], given["disk"], given["cores"]) == ("3GB", "1GB", 1)
     assert given["job_extra_directives"] == {"+Group": '"cms"'}
