@@ -283,6 +283,11 @@ class Event:
             out[:, 2] = np.asarray(one_per_event(columns, "Event", "Number")).astype(np.uint64)
             return out
         for i, name in enumerate(("run", "luminosityBlock", "event")):
+            if not columns.has("", name):
+                remedy = (
+                    "Keep run, luminosityBlock and event when skimming: they tell the folds of classifiers."
+                )
+                raise MissingBranchError(name, columns.where, remedy)
             out[:, i] = np.asarray(columns.read("", name)).astype(np.uint64)
         return out
 

@@ -48,6 +48,10 @@ def find_processor(name: str) -> type:
     """
     target = ANALYSES[name][0] if name in ANALYSES else name
     module_name, _, class_name = target.rpartition(":")
+    if name.endswith(".py"):
+        classes = _classes(_load_file(Path(name)))
+        msg = f"{name}: say which class it is, for instance {name}:{classes[0] if classes else 'ClassName'}"
+        raise ProcessorError(msg)
     if not module_name:
         msg = (
             f"unknown analysis {name!r}; known are {', '.join(sorted(ANALYSES))}. "
@@ -57,12 +61,13 @@ def find_processor(name: str) -> type:
     module = _load_file(Path(module_name)) if module_name.endswith(".py") else _load_module(module_name)
     found = getattr(module, class_name, None)
     if not inspect.isclass(found):
-        classes = [
-            k for k, v in vars(module).items() if inspect.isclass(v) and v.__module__ == module.__name__
-        ]
-        msg = f"{module_name} has no class {class_name!r}; it has {', '.join(classes) or 'none'}"
+        msg = f"{module_name} has no class {class_name!r}; it has {', '.join(_classes(module)) or 'none'}"
         raise ProcessorError(msg)
     return found
+
+
+def _classes(module: Any) -> list[str]:
+    return [k for k, v in vars(module).items() if inspect.isclass(v) and v.__module__ == module.__name__]
 
 
 def _load_file(path: Path) -> Any:

@@ -82,7 +82,7 @@ class RunFolder:
             return self.histograms[name]
         except KeyError:
             remedy = (
-                "Run the analysis again with a trained model (massgap run ... --model FOLDER) to fill it"
+                "Run the analysis again with a trained model (massgap run ... --model FILE.onnx) to fill it"
                 if name == "score"
                 else "Choose one of these"
             )

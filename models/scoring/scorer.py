@@ -87,7 +87,7 @@ class OnnxScorer:
         try:
             content = file.read_bytes()
         except OSError as error:
-            msg = f"Cannot read the model {file}: {error.strerror or error}."
+            msg = f"Cannot read the model {file}: {error.strerror or error}. massgap train RUN_FOLDER writes one."
             raise ModelFileError(msg) from error
         check_model_file(file, content)
         self._set_up(content, str(file), features, engine)

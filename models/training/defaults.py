@@ -142,9 +142,15 @@ def _processes(
         ]
     for names, role in ((signal, "signal"), (backgrounds, "background")):
         if not names:
+            remedy = (
+                "Loosen the selection or run over more events."
+                if any(marked[p] == (role == "signal") for p in marked)
+                else 'Say which are signal with "is_signal": true in the metadata of the fileset, or name them: '
+                "--signal and --backgrounds."
+            )
             msg = (
                 f"The run has no selected {role} events: its processes are {', '.join(sorted(marked))} "
-                f"(signal: {', '.join(p for p in sorted(marked) if marked[p]) or 'none'})."
+                f"(signal: {', '.join(p for p in sorted(marked) if marked[p]) or 'none'}). {remedy}"
             )
             raise TableError(msg)
     return list(signal), list(backgrounds), notes

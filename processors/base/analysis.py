@@ -119,9 +119,10 @@ class Analysis(ProcessorABC):
 
     # What an analysis says of itself
 
-    def select(self, event: Event, flow: Flow) -> None:
+    def select(self, event: Event, flow: Flow) -> None:  # noqa: ARG002 (an analysis takes both)
         """Cut and fill: the analysis proper.  Called once per variation of the objects."""
-        raise NotImplementedError
+        msg = f"{type(self).__name__} does not say which events it selects: give it a method select(self, event, flow)"
+        raise ProcessorError(msg)
 
     def histograms(self) -> tuple[HistogramSpec, ...]:
         """Histograms beyond those of the observables, the N-1 distributions and the scores."""
@@ -179,9 +180,12 @@ class Analysis(ProcessorABC):
         has = ", ".join(by_name) or "none"
         if not isinstance(model, dict):
             if len(by_name) != 1:
-                msg = f"{self.name} has more than one score, or none ({has}): say which one the model is for, --model NAME=FILE"
+                msg = f"{self.name} has more than one score ({has}): say which one the model is for, --model NAME=FILE"
+                if not by_name:
+                    msg = f"{self.name} has no score that a model could give: leave out --model, or give its class scores"
                 raise ProcessorError(msg)
             model = {next(iter(by_name)): model}
+        from massgap.models.errors import FeatureError
         from massgap.models.scoring.scorer import OnnxScorer
 
         every = [feature.name for feature in self.observables]
@@ -190,7 +194,12 @@ class Analysis(ProcessorABC):
             if name not in by_name:
                 msg = f"{self.name} has no score {name!r} that a model could give; it has: {has}"
                 raise ProcessorError(msg)
-            found[name] = OnnxScorer(path, list(by_name[name].features) or every)
+            try:
+                found[name] = OnnxScorer(path, list(by_name[name].features) or every)
+            except FeatureError as error:
+                named = f" --name {name}" if len(by_name) > 1 else ""
+                msg = f"{error} The score {name!r} takes the model of its own training: massgap train RUN_FOLDER{named}."
+                raise FeatureError(msg) from error
         return found
 
     # What happens around the selection
@@ -210,7 +219,14 @@ class Analysis(ProcessorABC):
         folds = tuple(
             (score, self.models[score.name].n_folds) for score in self.scores if score.name in self.models
         )
-        return _layout(tuple(self.observables), self._all_regions(), folds, self.histograms())
+        regions = self._all_regions()
+        known = [region.name for region in regions]
+        for score in self.scores:
+            for name in score.regions:
+                if name not in known:
+                    msg = f"the score {score.name!r} is of the region {name!r}, which is not there; there are {', '.join(known)}"
+                    raise ProcessorError(msg)
+        return _layout(tuple(self.observables), regions, folds, self.histograms())
 
     def process(self, events: Any) -> dict[str, Tally]:
         """Process one chunk of coffea events; called by coffea's ``Runner`` and by ``massgap run``."""

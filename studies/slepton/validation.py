@@ -151,6 +151,12 @@ def validate(folder: str | Path | Folders) -> list[Compared]:
         If there is no run, or a file of it cannot be read.
     """
     folders = folder if isinstance(folder, Folders) else Folders.find(folder)
+    if (analysis := folders.opened.description.analysis) not in ("", "slepton"):
+        message = (
+            f"{folders.run} is a run of the analysis '{analysis}': give one of slepton, or a folder of "
+            "massgap study slepton"
+        )
+        raise StudyError(message)
     printed = paper()
     first = _table_one(folders)
     pre_cuts = first.get(("tt", "pre-cuts"))

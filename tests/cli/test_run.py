@@ -345,6 +345,7 @@ def test_options(massgap, good, words, message) -> None:
     [
         ("sleptom", "unknown analysis 'sleptom'; known are slepton"),
         ("./none.py:A", "no such file"),
+        ("./none.py", "no such file"),
         ("nomodule:A", "cannot be imported"),
         ("massgap.processors.slepton:Slapton", "has no class 'Slapton'"),
     ],
@@ -361,6 +362,7 @@ def test_own_file_that_fails(massgap, good, tmp_path) -> None:
         "class A:\n    def process(self, events):\n        return {'n': 1 / 0}\n    def postprocess(self, a):\n        pass\n"
     )
     assert "the processor failed (ZeroDivisionError" in massgap.refused(good, analysis=f"{path}:A")
+    assert f"say which class it is, for instance {path}:A" in massgap.refused(good, analysis=str(path))
 
 
 def test_output_folders_that_cannot_be_written(massgap, good, tmp_path) -> None:

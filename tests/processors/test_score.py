@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from massgap import stages
-from massgap.models.errors import ModelError
+from massgap.contracts.description import Score
+from massgap.models.errors import FeatureError, ModelError
 from massgap.processors import Slepton
 from massgap.runner import run
 from massgap.runner.executors.local import FuturesExecutor
@@ -46,6 +47,17 @@ def test_every_event_is_scored_by_the_fold_that_has_not_seen_it(trained, scored)
         fold = (table["fold_key"].to_numpy() % np.uint64(3)).astype(int)
         assert set(fold) == {0, 1, 2}
         np.testing.assert_allclose(table["score"], every[np.arange(len(x)), fold], rtol=0, atol=1e-6)
+
+
+def test_a_model_of_another_score_is_refused_with_what_to_type(trained) -> None:
+    class Two(Slepton):
+        scores = (Score("all_of_them"), Score("met_alone", features=["met"]))
+
+    Two({"all_of_them": trained[1]})
+    with pytest.raises(
+        FeatureError, match=r"differ from those of the model.*massgap train .*--name met_alone"
+    ):
+        Two({"met_alone": trained[1]})
 
 
 def test_the_histogram_of_the_score(scored) -> None:

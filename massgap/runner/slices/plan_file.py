@@ -65,7 +65,7 @@ def read_plan(run: str | Path) -> dict[str, Any]:
         Path(run) / "jobs" / "plan.json",
         FORMAT,
         missing=f"{run} holds no jobs of massgap submit",
-        remedy="Submit again to another folder.",
+        remedy="Give the folder of massgap submit (its --out); if its plan is damaged, submit again to another folder.",
         error=RunnerError,
     )
 

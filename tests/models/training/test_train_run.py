@@ -365,7 +365,7 @@ def test_tables_that_disagree(run, table, features):
 def test_no_signal_in_the_run(tmp_path, table, features):
     run = write_run(tmp_path / "run", table, features, is_signal=lambda process: False)
     with pytest.raises(
-        TableError, match=r"no selected signal events: its processes are WW.*\(signal: none\)"
+        TableError, match=r"no selected signal events: its processes are WW.*\(signal: none\).*--signal"
     ):
         train_run(run, tmp_path / "model")
 

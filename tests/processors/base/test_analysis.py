@@ -231,6 +231,32 @@ def test_unknown_options_are_refused(options, message) -> None:
         Own(**options)
 
 
+def test_a_score_of_a_region_that_is_not_there_is_refused() -> None:
+    class Misspelt(Own):
+        scores = (Score("low", regions=["hart"]),)
+
+    with pytest.raises(
+        ProcessorError, match=r"score 'low' is of the region 'hart'.*there are all_muons, hard"
+    ):
+        Misspelt().layout()
+
+
+def test_an_analysis_without_scores_takes_no_model() -> None:
+    class Scoreless(Own):
+        scores = ()
+
+    with pytest.raises(ProcessorError, match="own has no score that a model could give"):
+        Scoreless(model="m.onnx")
+
+
+def test_an_analysis_without_a_selection_says_so(plain) -> None:
+    class Empty(Analysis):
+        name = "empty"
+
+    with pytest.raises(ProcessorError, match=r"Empty does not say which events.*select\(self, event, flow\)"):
+        result_of(Empty(), plain)
+
+
 def test_met_of_objects_is_an_option_of_every_analysis(plain) -> None:
     detector, objects = (
         result_of(Own(met=met), plain)["histograms"]["met"] for met in ("detector", "objects")

@@ -151,6 +151,14 @@ def test_folders_are_found_as_the_study_leaves_them(folders, tmp_path) -> None:
         Folders.find(tmp_path / "model")
 
 
+def test_a_run_of_another_analysis_is_refused(folders, tmp_path) -> None:
+    manifest = json.loads((folders.run / "manifest.json").read_text())
+    manifest["description"] = {"analysis": "my_analysis"}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(StudyError, match="is a run of the analysis 'my_analysis'"):
+        validate(tmp_path)
+
+
 def test_the_data_file_names_what_it_explains() -> None:
     printed = paper()
     for cause in printed.causes:
