@@ -78,7 +78,11 @@ def test_wheel_holds_every_file_of_every_room(wheel: Path) -> None:
         "massgap/py.typed",
         "massgap/__main__.py",
     } <= names
-    assert {"massgap/samples/cards/cms.toml", "massgap/reports/html/report.css", "massgap/condor/job.sh"} <= names
+    assert {
+        "massgap/samples/cards/cms.toml",
+        "massgap/reports/html/report.css",
+        "massgap/condor/jobs/job.sh",
+    } <= names
     # A link that was not followed would be a file of a few bytes.
     assert sizes["massgap/processors/slepton.py"] == (ROOT / "processors" / "slepton.py").stat().st_size
 

@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from massgap.condor.errors import CondorError
-from massgap.condor.submit_file import Job, JobOptions
+from massgap.condor.job_options import JobOptions
+from massgap.condor.jobs.submit_file import Job
 from massgap.contracts.writing import write_json
 
 if TYPE_CHECKING:

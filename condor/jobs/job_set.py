@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from massgap.condor import commands as tools
 from massgap.condor.commands import job_id
 from massgap.condor.errors import CondorError
-from massgap.condor.jobs.event_log import LoggedJob, read_event_log
-from massgap.condor.jobs.job_output import last_words
+from massgap.condor.jobs.job_lookup import ATTRIBUTES, JobLookup
 from massgap.condor.jobs.job_record import Record, Submission
-from massgap.condor.submit_file import (
-    RETRY,
+from massgap.condor.jobs.job_states import JobState, SliceState, slice_states
+from massgap.condor.jobs.submit_file import (
     Job,
-    JobOptions,
     command_by_hand,
     job_script,
     submit_description,
@@ -31,72 +28,9 @@ from massgap.condor.submit_file import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-__all__ = ["LIVE", "JobSet", "JobState", "SliceState"]
+    from massgap.condor.job_options import JobOptions
 
-LIVE = ("idle", "running", "held", "removing", "fetch")
-"""States of jobs that are in the queue; ``fetch``: ended, and its output waits in the spool."""
-
-_ATTRIBUTES = (
-    "ClusterId",
-    "ProcId",
-    "JobStatus",
-    "HoldReason",
-    "RemoveReason",
-    "ExitCode",
-    "ExitBySignal",
-    "ExitSignal",
-    "GlobalJobId",
-    "MassgapSubmission",
-)
-_STATUS = {1: "idle", 2: "running", 3: "removing", 5: "held", 6: "running", 7: "idle"}
-
-
-@dataclass(frozen=True)
-class JobState:
-    """What became of a job.
-
-    Attributes
-    ----------
-    id
-        ``cluster.process``.
-    job
-        Slice and attempt.
-    state
-        One of :data:`LIVE`, ``ended``, ``removed`` or ``lost`` (nothing knows it any more).
-    reason
-        Why it is held, removed or lost.
-    code, signal
-        How it ended.
-    """
-
-    id: str
-    job: Job
-    state: str
-    reason: str | None = None
-    code: int | None = None
-    signal: int | None = None
-
-
-@dataclass(frozen=True)
-class SliceState:
-    """What became of a slice.
-
-    Attributes
-    ----------
-    slice
-        Its number.
-    state
-        ``done``, one of :data:`LIVE`, ``failed`` (the job ended without all results), ``removed``, ``lost`` or ``unsent``.
-    job
-        The job that says so; None if there is none.
-    reason
-        In words, where something is wrong.
-    """
-
-    slice: int
-    state: str
-    job: JobState | None = None
-    reason: str | None = None
+__all__ = ["JobSet"]
 
 
 class JobSet:
@@ -111,7 +45,7 @@ class JobSet:
     def __init__(self, record: Record) -> None:
         self.record = record
         self.folder = record.folder
-        self._elsewhere: set[str] = set()
+        self._lookup = JobLookup(record)
 
     @classmethod
     def create(cls, folder: Path, *, title: str, inputs: Iterable[str] = ()) -> JobSet:
@@ -253,7 +187,7 @@ class JobSet:
         self.record.write()
         # Which schedd took them, for one who looks from another host; the jobs are submitted whatever becomes of this.
         with contextlib.suppress(CondorError):
-            self._note_schedd(tools.queue(_ATTRIBUTES, ids=[f"{cluster}.0"]))
+            self._lookup.note_schedd(tools.queue(ATTRIBUTES, ids=[f"{cluster}.0"]))
             self.record.write()
         return cluster
 
@@ -272,123 +206,7 @@ class JobSet:
         CondorError
             If the queue cannot be read.
         """
-        mine = f"MassgapRun == {tools.text(self.record.run)}"
-        # The queue before the log: a job that ends between the two is in the log.
-        queued = {job_id(row): row for row in tools.queue(_ATTRIBUTES, constraint=mine)} if ask else {}
-        logged: dict[str, LoggedJob] = {}
-        for submission in self.record.submissions:
-            if submission.log is not None:
-                found = read_event_log(self.folder / submission.log)
-                logged |= {f"{c}.{p}": job for (c, p), job in found.items()}
-                self._adopt(submission, {cluster for cluster, _ in found})
-            rows = [row for row in queued.values() if row.get("MassgapSubmission") == submission.number]
-            self._adopt(submission, {int(row["ClusterId"]) for row in rows})
-        ids = {
-            f"{cluster}.{process}": job
-            for submission in self.record.submissions
-            for cluster in submission.clusters
-            for process, job in enumerate(submission.jobs)
-        }
-        for id_ in ids.keys() - queued.keys():
-            self._note_end(id_, logged.get(id_))
-        missing = [id_ for id_ in ids if id_ not in queued and id_ not in self.record.ended]
-        trouble = self._search(missing, queued, mine, len(ids)) if ask and missing else ""
-        self._note_schedd(queued.values())
-        if save:
-            self.record.write()
-        return [
-            self._state(id_, job, queued.get(id_), logged.get(id_), ask, trouble) for id_, job in ids.items()
-        ]
-
-    def _adopt(self, submission: Submission, clusters: set[int]) -> None:
-        """Take clusters as those of a submission, also if no answer of condor_submit told them."""
-        for cluster in sorted(clusters - set(submission.clusters)):
-            submission.clusters.append(cluster)
-            submission.status, submission.error = "submitted", None
-
-    def _note_end(self, id_: str, job: LoggedJob | None) -> None:
-        if job is not None and job.state in ("ended", "removed"):
-            self.record.ended[id_] = {
-                "state": job.state,
-                "reason": job.reason,
-                "code": job.code,
-                "signal": job.signal,
-            }
-
-    def _note_row(self, row: dict[str, Any]) -> None:
-        """Keep how a job ended, from its ad in the history (or in the queue, if it waits there to be fetched)."""
-        if row.get("JobStatus") not in (3, 4):
-            return
-        by_signal = row.get("ExitBySignal") is True
-        self.record.ended[job_id(row)] = {
-            "state": "removed" if row["JobStatus"] == 3 else "ended",
-            "reason": row.get("RemoveReason"),
-            "code": None if by_signal else row.get("ExitCode"),
-            "signal": row.get("ExitSignal") if by_signal else None,
-        }
-
-    def _note_schedd(self, rows: Iterable[dict[str, Any]]) -> None:
-        for row in rows:
-            name, *rest = str(row.get("GlobalJobId", "")).split("#")
-            if self.record.schedd is None and name and rest:
-                self.record.schedd = name
-
-    def _search(self, missing: list[str], queued: dict[str, dict[str, Any]], mine: str, limit: int) -> str:
-        """Look for jobs that are not in the queue here: in the history, and at the schedd that took them.
-
-        Returns what stood in the way.
-        """
-        trouble = []
-        clusters = sorted({id_.partition(".")[0] for id_ in missing}, key=int)
-        names = [None, *([self.record.schedd] if self.record.schedd else [])]
-        for name in names:
-            wanted = {id_ for id_ in missing if id_ not in self.record.ended and id_ not in queued}
-            if not wanted:
-                break
-            try:
-                if name is not None:
-                    rows = {job_id(row): row for row in tools.queue(_ATTRIBUTES, constraint=mine, name=name)}
-                    queued |= rows
-                    self._elsewhere |= set(rows)
-                for row in tools.history(_ATTRIBUTES, ids=clusters, name=name, limit=limit):
-                    if job_id(row) in wanted:
-                        self._note_row(row)
-            except CondorError as error:
-                trouble.append(str(error))
-        return "; ".join(trouble)
-
-    def _state(
-        self,
-        id_: str,
-        job: Job,
-        row: dict[str, Any] | None,
-        logged: LoggedJob | None,
-        asked: bool,
-        trouble: str,
-    ) -> JobState:
-        end = self.record.ended.get(id_)
-        if row is not None and row.get("JobStatus") == 4 and end is None and not self._spooled(id_):
-            self._note_row(row)
-            end = self.record.ended[id_]
-        # A job in the queue is alive whatever is known of its past: HTCondor may have started it again.
-        if end is not None and (row is None or row.get("JobStatus") == 4):
-            return JobState(id_, job, end["state"], end["reason"], end["code"], end["signal"])
-        if row is not None:
-            state = _STATUS.get(row.get("JobStatus", 0), "fetch" if row.get("JobStatus") == 4 else "idle")
-            return JobState(id_, job, state, row.get("HoldReason") if state == "held" else None)
-        if not asked and logged is not None:
-            return JobState(id_, job, logged.state, logged.reason)
-        if not asked:
-            return JobState(id_, job, "idle", "not asked")
-        where = f"the schedd {self.record.schedd}" if self.record.schedd else "the schedd here"
-        reason = f"neither the queue nor the history of {where} knows the job {id_}"
-        if logged is not None:
-            reason += f"; its event log says {logged.state}"
-        return JobState(id_, job, "lost", f"{reason} ({trouble})" if trouble else reason)
-
-    def _spooled(self, id_: str) -> bool:
-        cluster = int(id_.partition(".")[0])
-        return any(cluster in s.clusters and s.options.spool for s in self.record.submissions)
+        return self._lookup.look(ask=ask, save=save)
 
     def slices(self, total: int, unfinished: Collection[int], jobs: Iterable[JobState]) -> list[SliceState]:
         """What became of each slice.
@@ -402,45 +220,9 @@ class JobSet:
         jobs
             See :meth:`observe`.
         """
-        of_slice: dict[int, list[JobState]] = {}
-        for job in jobs:
-            of_slice.setdefault(job.job.slice, []).append(job)
-        out = []
-        for number in range(total):
-            mine = of_slice.get(number, [])
-            live = [job for job in mine if job.state in LIVE]
-            if number not in unfinished:
-                out.append(SliceState(number, "done", mine[-1] if mine else None))
-            elif live:
-                best = min(
-                    live, key=lambda job: ("running", "idle", "fetch", "held", "removing").index(job.state)
-                )
-                out.append(SliceState(number, best.state, best, best.reason))
-            elif mine:
-                last = max(mine, key=lambda job: job.job.attempt)
-                state = "failed" if last.state == "ended" else last.state
-                out.append(SliceState(number, state, last, self._why(last)))
-            else:
-                out.append(SliceState(number, "unsent", None, self._why_unsent()))
-        return out
-
-    def _why_unsent(self) -> str | None:
-        errors = [s.error for s in self.record.submissions if s.error]
-        return errors[-1] if errors else None
-
-    def _why(self, job: JobState) -> str | None:
-        """Why a job did not do its slice, in one sentence."""
-        if job.state != "ended":
-            return job.reason
-        said = last_words(self.folder / "logs" / f"{job.job.name}.err", 1)
-        said = f": {said}" if said else ""
-        if job.signal is not None:
-            return f"killed by signal {job.signal}{said}"
-        if job.code == 0:
-            return f"the job ended well, but its results are not in {self.folder / ('out-' + job.job.name)}"
-        if job.code == RETRY:
-            return f"no machine that was tried could run it{said}"
-        return f"exit code {job.code}{said}"
+        errors = [submission.error for submission in self.record.submissions if submission.error]
+        refusal = errors[-1] if errors else None
+        return slice_states(total, unfinished, jobs, folder=self.folder, refusal=refusal)
 
     def fetch(self, jobs: Iterable[JobState]) -> list[JobState]:
         """Bring the output of ended jobs from the spool, then let them leave the queue.
@@ -459,14 +241,14 @@ class JobSet:
         if not waiting:
             return []
         for name, ids in self._by_schedd(waiting):
-            rows = tools.queue(_ATTRIBUTES, ids=ids, name=name)
+            rows = tools.queue(ATTRIBUTES, ids=ids, name=name)
             tools.fetch(ids, name=name)
             lost = [j.id for j in waiting if j.id in ids and not (self.folder / f"out-{j.job.name}").is_dir()]
             if lost:
                 msg = f"condor_transfer_data brought no output of the job {lost[0]} to {self.folder}; it stays in the queue"
                 raise CondorError(msg)
             for row in rows:
-                self._note_row(row)
+                self._lookup.note(row)
             # Known as ended before it leaves the queue: killed in between, nothing is lost.
             self.record.write()
             tools.remove(ids, reason="massgap has fetched the output", name=name)
@@ -505,6 +287,6 @@ class JobSet:
         self.record.write()
 
     def _by_schedd(self, jobs: list[JobState]) -> list[tuple[str | None, list[str]]]:
-        here = [job.id for job in jobs if job.id not in self._elsewhere]
-        there = [job.id for job in jobs if job.id in self._elsewhere]
+        here = [job.id for job in jobs if job.id not in self._lookup.elsewhere]
+        there = [job.id for job in jobs if job.id in self._lookup.elsewhere]
         return [(name, ids) for name, ids in ((None, here), (self.record.schedd, there)) if ids]

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from massgap.condor.errors import CondorError
-from massgap.condor.submit_file import JobOptions
-from massgap.condor.workers.pool import HTCondorPool, Pool
+from massgap.condor.job_options import JobOptions
+from massgap.condor.workers.htcondor_pool import HTCondorPool
+from massgap.condor.workers.pool import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,7 @@ def open_cluster(
     address
         Of a facility's scheduler, where it is not the usual one.
     extra
-        Further arguments of :class:`massgap.condor.workers.pool.HTCondorPool` (``host``, ``port``, ``interval``).
+        Further arguments of :class:`massgap.condor.workers.htcondor_pool.HTCondorPool` (``host``, ``port``, ``interval``).
 
     Returns
     -------
@@ -169,7 +170,7 @@ def _lxplus(
             raise CondorError(msg) from error
         lines = dict(options.submit_lines)
         if options.walltime is not None:
-            from massgap.condor.submit_file import seconds
+            from massgap.condor.job_options import seconds
 
             lines.setdefault("+MaxRuntime", str(seconds(options.walltime)))
         return CernCluster(

@@ -9,6 +9,9 @@
 #   MEMORY    above which the worker is restarted; below what the job asked for
 #   PYTHON    the Python to use
 #   ARCHIVE   an environment (.tar.gz), unpacked to the folder env
+#
+# The steps from unpacking the code to the caches stand in job.sh too, word for word (a test compares them): each script
+# travels alone, and whoever looks at a job finds all that it does in one file.
 
 name=$1
 address=$2
@@ -17,11 +20,11 @@ python=$4
 archive=${5:-}
 
 cannot() {
-    echo "worker $name cannot run on $(hostname): $1" >&2
+    echo "worker $name cannot run on $(uname -n): $1" >&2
     exit 75
 }
 
-echo "worker $name on $(hostname), $(date -u '+%Y-%m-%d %H:%M:%S') UTC" >&2
+echo "worker $name on $(uname -n), $(date -u '+%Y-%m-%d %H:%M:%S') UTC" >&2
 
 chmod 600 key.pem || cannot "key.pem did not come"
 mkdir -p code && tar -xzf code.tar.gz -C code || cannot "code.tar.gz cannot be unpacked"

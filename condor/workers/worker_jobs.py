@@ -19,23 +19,15 @@ from massgap.condor.jobs.event_log import read_event_log
 from massgap.condor.jobs.job_output import last_words
 from massgap.condor.shipping.code_archive import pack_code
 from massgap.condor.shipping.environment import pack_environment
-from massgap.condor.submit_file import (
-    JobOptions,
-    arguments,
-    further_lines,
-    listed,
-    megabytes,
-    python_of,
-    requests,
-    value,
-)
+from massgap.condor.workers.submit_file import worker_description
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from massgap.condor.job_options import JobOptions
     from massgap.condor.workers.certificates import Certificates
 
-__all__ = ["WorkerJob", "WorkerJobs", "worker_memory"]
+__all__ = ["WorkerJob", "WorkerJobs"]
 
 _ATTRIBUTES = (
     "ClusterId",
@@ -103,28 +95,6 @@ class WorkerJob:
             self.reason = reason
 
 
-def worker_memory(memory: str) -> str:
-    """Memory above which a worker is restarted, from what its job asks for: the nanny beside it and Python itself need some.
-
-    Raises
-    ------
-    CondorError
-        If the job asks for less than a worker needs.
-
-    Examples
-    --------
-    >>> worker_memory("2GB")
-    '1643MiB'
-    """
-    limit = int(0.9 * megabytes("memory", memory) - 200)
-    if limit < 250:
-        msg = (
-            f"--memory {memory}: is too little for a dask worker; ask for 500MB at least, 2GB for an analysis"
-        )
-        raise CondorError(msg)
-    return f"{limit}MiB"
-
-
 class WorkerJobs:
     """The jobs of one pool of workers.
 
@@ -170,7 +140,7 @@ class WorkerJobs:
         archive = options.environment
         if archive == "ship":
             archive = str(pack_environment(folder / "environment.tar.gz"))
-        self._description = _description(folder, options, address, certificates, mark, archive)
+        self._description = worker_description(folder, options, address, certificates, mark, archive)
 
     def submit(self, number: int) -> list[str]:
         """Submit jobs, all at once.
@@ -323,56 +293,3 @@ def _hold_reason(row: dict[str, Any], options: JobOptions) -> str:
     if row.get("HoldReasonCode") == _OUT_OF_MEMORY or "memory limit" in reason:
         reason += f" [ask for more than --memory {options.memory}, or use a smaller --chunksize]"
     return reason
-
-
-def _description(
-    folder: Path,
-    options: JobOptions,
-    address: str,
-    certificates: Certificates,
-    mark: str,
-    archive: str | None,
-) -> str:
-    """The submit description of workers, without its last line."""
-    words = [
-        "massgap-$(ClusterId).$(ProcId)",
-        address,
-        worker_memory(options.memory),
-        value("python", python_of(options)),
-    ]
-    files: list[str | Path] = [
-        "code.tar.gz",
-        "dask-settings",
-        *(path.name for path in certificates.files),
-    ]
-    if archive is not None:
-        words.append(value("environment", Path(archive).name))
-        files.append(archive)
-    lines = [
-        "# Workers of massgap run: each job is one dask worker, which talks to the scheduler of the run (encrypted).",
-        "",
-        "# The script starts the worker; read it, it is short.",
-        "executable = worker.sh",
-        f"arguments = {arguments(words)}",
-        f"initialdir = {value('folder', folder)}",
-        "",
-        "# Code and certificates go with the job; no shared file system is needed for these.",
-        "should_transfer_files = YES",
-        f"transfer_input_files = {listed('input file', files)}",
-        "when_to_transfer_output = ON_EXIT",
-        'transfer_output_files = ""',
-        "",
-        *requests(options),
-    ]
-    lines += [
-        "",
-        "output = logs/worker-$(ClusterId).$(ProcId).out",
-        "error = logs/worker-$(ClusterId).$(ProcId).err",
-        "# No event log: it would lie in the spool of the schedd."
-        if options.spool
-        else "log = logs/workers.log",
-        "",
-        f"batch_name = {value('name', f'massgap workers {mark}')}",
-        f"MY.MassgapPool = {tools.text(mark)}",
-    ]
-    return "\n".join([*lines, *further_lines(options), "", ""])

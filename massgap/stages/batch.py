@@ -20,8 +20,9 @@ from massgap.stages.submission import Submitted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from massgap.condor.jobs.job_set import JobSet, JobState
-    from massgap.condor.submit_file import Job
+    from massgap.condor.jobs.job_set import JobSet
+    from massgap.condor.jobs.job_states import JobState
+    from massgap.condor.jobs.submit_file import Job
 
 __all__ = ["merge", "resubmit", "status", "work"]
 
@@ -90,7 +91,7 @@ def resubmit(
     lost
         Also those whose job is in neither queue nor history: only if it is known that it does not run any more.
     cluster
-        Options of the jobs that change, see :class:`massgap.condor.submit_file.JobOptions`.
+        Options of the jobs that change, see :class:`massgap.condor.job_options.JobOptions`.
     dry_run
         Write the files only.
 
@@ -101,9 +102,9 @@ def resubmit(
     """
     from massgap.condor import commands as tools
     from massgap.condor.errors import CondorError
+    from massgap.condor.job_options import JobOptions
     from massgap.condor.jobs.job_record import locked
     from massgap.condor.jobs.job_set import JobSet
-    from massgap.condor.submit_file import JobOptions
     from massgap.runner.slices.plan_file import read_plan
     from massgap.runner.slices.stored import result_files
 

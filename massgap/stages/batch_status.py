@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from massgap.condor.jobs.job_set import JobSet, JobState, SliceState
+    from massgap.condor.jobs.job_set import JobSet
+    from massgap.condor.jobs.job_states import JobState, SliceState
 
 __all__ = ["BatchStatus", "status_of"]
 

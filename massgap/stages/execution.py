@@ -34,7 +34,7 @@ class Execution:
     timeout
         Seconds without any result after which workers are taken to hang.
     cluster
-        Options of the cluster's jobs, see :class:`massgap.condor.submit_file.JobOptions`.
+        Options of the cluster's jobs, see :class:`massgap.condor.job_options.JobOptions`.
     """
 
     executor: Any = "futures"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from massgap.condor.submit_file import JobOptions
+    from massgap.condor.job_options import JobOptions
 
 __all__ = ["job_options", "packed_environment"]
 
@@ -35,7 +35,7 @@ def job_options(
     """
     from massgap.condor import commands as tools
     from massgap.condor.errors import CondorError
-    from massgap.condor.submit_file import JobOptions
+    from massgap.condor.job_options import JobOptions
 
     given = dict(cluster)
     environment, python = given.pop("environment", None), given.pop("python", None)

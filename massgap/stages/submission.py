@@ -100,7 +100,7 @@ def submit(
     workers
         Worker processes that look into the files now.
     cluster
-        Options of the jobs, see :class:`massgap.condor.submit_file.JobOptions`.
+        Options of the jobs, see :class:`massgap.condor.job_options.JobOptions`.
     dry_run
         Write everything and submit nothing.
     words
@@ -115,8 +115,8 @@ def submit(
     from massgap.condor import commands as tools
     from massgap.condor.jobs.job_record import locked
     from massgap.condor.jobs.job_set import JobSet
+    from massgap.condor.jobs.submit_file import Job
     from massgap.condor.shipping.code_archive import pack_code
-    from massgap.condor.submit_file import Job
     from massgap.contracts.writing import prepare_folder
     from massgap.runner.executors.make import make_executor
     from massgap.runner.slices.plan import write_slices

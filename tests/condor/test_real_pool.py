@@ -16,7 +16,7 @@ import pytest
 import massgap
 from massgap.condor import commands as tools
 from massgap.condor.errors import CondorError
-from massgap.condor.submit_file import JobOptions
+from massgap.condor.job_options import JobOptions
 from massgap.condor.workers.clusters import open_cluster
 from massgap.runner.executors.dask_cluster import DaskExecutor
 
@@ -44,7 +44,7 @@ def squares(pool) -> None:
 
 
 def queue(pool) -> list[str]:
-    rows = tools.queue(("ClusterId", "ProcId", "JobStatus"), constraint=pool._jobs._constraint())
+    rows = tools.queue(("ClusterId", "ProcId", "JobStatus"), constraint=pool._jobs.constraint)
     return [f"{r['ClusterId']}.{r['ProcId']}" for r in rows if r["JobStatus"] in (1, 2, 5)]
 
 

@@ -14,10 +14,12 @@ import pytest
 from paper_pool import PaperPool, write_payload
 
 from massgap.condor.errors import CondorError
+from massgap.condor.job_options import JobOptions
 from massgap.condor.jobs.job_record import BusyError, Record, locked
-from massgap.condor.jobs.job_set import JobSet, JobState
+from massgap.condor.jobs.job_set import JobSet
+from massgap.condor.jobs.job_states import JobState
+from massgap.condor.jobs.submit_file import Job
 from massgap.condor.shipping.code_archive import pack_code
-from massgap.condor.submit_file import Job, JobOptions
 
 pytest.importorskip("htcondor", reason="htcondor<25 reads the submit descriptions of these tests")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

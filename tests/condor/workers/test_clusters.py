@@ -11,7 +11,7 @@ import pytest
 
 import massgap
 from massgap.condor.errors import CondorError
-from massgap.condor.submit_file import JobOptions
+from massgap.condor.job_options import JobOptions
 from massgap.condor.workers import clusters
 from massgap.condor.workers.clusters import open_cluster
 

@@ -15,10 +15,11 @@ import pytest
 
 import massgap
 from massgap.condor.errors import CondorError
-from massgap.condor.submit_file import JobOptions
-from massgap.condor.workers import pool as pool_module
+from massgap.condor.job_options import JobOptions
+from massgap.condor.workers import caretaker
 from massgap.condor.workers.certificates import make_certificates
 from massgap.condor.workers.clusters import open_cluster
+from massgap.condor.workers.pool import PoolStatus
 from massgap.runner.executors.dask_cluster import DaskExecutor
 
 SMALL = JobOptions(memory="600MB", disk="100MB", python=sys.executable)
@@ -113,7 +114,7 @@ def test_a_run_and_who_is_let_in(standin, opened, tmp_path) -> None:
     assert stat.S_IMODE((tmp_path / "cluster-0").stat().st_mode) == 0o700
     secret = key.splitlines()[1]
     assert not any(secret in str(value) for value in job.values())
-    assert pool.status() == pool_module.PoolStatus(0, 1, (), ())
+    assert pool.status() == PoolStatus(0, 1, (), ())
     pool.close()
     assert empty(condor)
     assert not (tmp_path / "cluster-0" / "key.pem").exists()
@@ -215,7 +216,7 @@ def test_a_hold_for_memory_names_the_remedy(standin, opened) -> None:
 
 
 def test_later_refusals_end_the_run_when_no_job_is_left(standin, opened, monkeypatch) -> None:
-    monkeypatch.setattr(pool_module, "_SUBMIT_ERRORS", 2)
+    monkeypatch.setattr(caretaker, "_SUBMIT_ERRORS", 2)
     condor = standin()
     pool = opened()
     condor.wrong("condor_submit", says="ERROR: the schedd is full")
@@ -229,7 +230,7 @@ def test_later_refusals_end_the_run_when_no_job_is_left(standin, opened, monkeyp
 def test_whatever_goes_wrong_in_the_watch_is_told(standin, opened, monkeypatch) -> None:
     standin()
     pool = opened()
-    monkeypatch.setattr(pool, "_tell", lambda now: 1 // 0)
+    monkeypatch.setattr(pool._caretaker, "_tell", lambda now: 1 // 0)
     assert "no longer looked after (ZeroDivisionError" in raised(pool)
 
 
@@ -260,7 +261,7 @@ def test_a_queue_that_is_silent_for_a_while(standin, opened) -> None:
 
 
 def test_jobs_that_never_match(standin, opened, monkeypatch) -> None:
-    monkeypatch.setattr(pool_module, "_WAITING", 0.5)
+    monkeypatch.setattr(caretaker, "_WAITING", 0.5)
     condor = standin(memory=1024)
     pool = opened(JobOptions(memory="64GB", disk="100MB", python=sys.executable))
     (problem,) = until(lambda: pool.status().problems)

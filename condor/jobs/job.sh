@@ -11,6 +11,9 @@
 #
 # Exit codes: 0 all done; 3 some chunks failed; 4 the code is not the one that planned the job;
 # 75 this machine cannot do it, another one may (HTCondor then tries again by itself).
+#
+# The steps from unpacking the code to the caches stand in worker.sh too, word for word (a test compares them): each script
+# travels alone, and whoever looks at a job finds all that it does in one file.
 
 name=$1
 slice=$2

@@ -1,0 +1,223 @@
+"""Who looks after the jobs of a pool: lost workers are replaced, reasons are kept, and what can never work ends the run."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+from massgap.condor.errors import CondorError
+
+if TYPE_CHECKING:
+    from massgap.condor.workers.worker_jobs import WorkerJob, WorkerJobs
+
+__all__ = ["Caretaker"]
+
+_EARLY_DEATHS = 3
+"""Jobs in a row that may die before their worker registers, with none that does."""
+_HOLDS = 3
+"""Jobs in a row that may be held, with no worker at work meanwhile."""
+_SUBMIT_ERRORS = 5
+"""Refused submissions in a row, after the first one."""
+_UNREGISTERED = 600.0
+"""Seconds that a running job may take until its worker registers, before that is told."""
+_WAITING = 600.0
+"""Seconds that a job may wait in the queue, before that is told."""
+
+
+class Caretaker:
+    """Looks after the jobs of a pool, one round at a time.
+
+    Parameters
+    ----------
+    jobs
+        The jobs of the pool.
+    cluster, client
+        dask's scheduler, and a client of it.
+    seen
+        Names of all workers that have ever registered; grows.
+    wanted
+        How many workers.
+    adapt
+        Smallest and largest number instead, by the number of tasks that are left.
+
+    Attributes
+    ----------
+    tasks
+        How many tasks are left; None if nobody has said.
+    held
+        Pairs of job and reason, the last ones.
+    problems
+        What a user should know, one sentence each.
+    fatal
+        Why the run can never go on; None if it can.
+    """
+
+    def __init__(
+        self,
+        jobs: WorkerJobs,
+        cluster: Any,
+        client: Any,
+        seen: set[str],
+        *,
+        wanted: int,
+        adapt: tuple[int, int] | None,
+    ) -> None:
+        self.jobs = jobs
+        self.cluster = cluster
+        self.client = client
+        self.wanted = wanted
+        self.adapt = adapt
+        self.tasks: int | None = None
+        self.held: collections.deque[tuple[str, str]] = collections.deque(maxlen=20)
+        self.problems: dict[str, str] = {}
+        self.fatal: CondorError | None = None
+        self._seen = seen
+        self._handled: set[str] = set()
+        self._deaths: list[WorkerJob] = []
+        self._holds = 0
+        self._refused = 0
+        self._pause_until = 0.0
+
+    def registered(self) -> set[str]:
+        """Names of the workers that the scheduler knows."""
+        scheduler = getattr(self.cluster, "scheduler", None)
+        return (
+            {str(state.name) for state in list(scheduler.workers.values())}
+            if scheduler is not None
+            else set()
+        )
+
+    def look(self) -> None:
+        """One round: what became of the jobs, what is to be told of it, and as many jobs as are wanted.
+
+        Raises
+        ------
+        CondorError
+            If the queue does not answer.
+        """
+        registered = self.registered()
+        # Also those that came and went since the last look.
+        self.jobs.look(registered | self._seen)
+        self.problems.pop("queue", None)
+        now = time.monotonic()
+        if registered:
+            self._deaths.clear()
+            self._holds = 0
+        for job in self.jobs.jobs.values():
+            if job.id in self._handled or job.unwanted:
+                continue
+            if job.state == "held":
+                self._on_hold(job)
+            elif job.state in ("ended", "removed"):
+                self._on_end(job)
+        self._tell(now)
+        if self.fatal is None:
+            self._correct(now)
+
+    def _on_hold(self, job: WorkerJob) -> None:
+        self._handled.add(job.id)
+        self.held.append((job.id, job.reason))
+        self._holds += 1
+        if self._holds >= max(_HOLDS, min(self.wanted, 20)) and not self.registered():
+            self.fatal = CondorError(
+                f"HTCondor holds all jobs of the workers: {job.reason} (job {job.id}). Mend that and give the same command again: "
+                "finished chunks are kept"
+            )
+            return
+        self.jobs.remove([job], f"massgap: was held ({job.reason[:200]})")
+
+    def _on_end(self, job: WorkerJob) -> None:
+        self._handled.add(job.id)
+        if job.registered:
+            self.problems[f"lost {job.id}"] = (
+                f"the worker of job {job.id} was lost ({job.reason}); another job takes its place"
+            )
+            for key in [k for k in self.problems if k.startswith("lost ")][:-3]:
+                del self.problems[key]
+            return
+        self._deaths.append(job)
+        words = self.jobs.last_words(job)
+        told = f"{job.reason}{f'; its last words: {words}' if words else ''}"
+        self.problems["death"] = f"job {job.id} ended before its worker registered: {told}"
+        # The first ones are replaced at once, further ones after growing pauses.
+        self._pause_until = time.monotonic() + min(2.0 ** (len(self._deaths) - 1) - 1, 60.0)
+        # Where one machine is bad, jobs on others may be about to register; but they get no endless credit.
+        starting = any(other.state == "running" and other.alive for other in self.jobs.jobs.values())
+        enough = max(_EARLY_DEATHS, min(4 * self.wanted, 20)) if starting else _EARLY_DEATHS
+        if len(self._deaths) >= enough and not self.registered():
+            self.fatal = CondorError(
+                f"{len(self._deaths)} jobs in a row ended before their worker registered: {told}. The logs are in "
+                f"{self.jobs.folder / 'logs'}. Most often Python or a package is missing on the workers (--environment ship, --image, --python), or "
+                f"the scheduler at {self.cluster.scheduler_address} cannot be reached from there (firewall: run this on a host "
+                "that workers reach)"
+            )
+
+    def _tell(self, now: float) -> None:
+        """Jobs that wait, or run without a worker, for long."""
+        options = self.jobs.options
+        for key in [k for k in self.problems if k.startswith(("waits", "silent"))]:
+            del self.problems[key]
+        waiting = [
+            j for j in self.jobs.jobs.values() if j.state == "idle" and j.alive and now - j.since > _WAITING
+        ]
+        if waiting and not self.registered():
+            minutes = (now - min(j.since for j in waiting)) / 60
+            self.problems["waits"] = (
+                f"{len(waiting)} jobs have waited for up to {minutes:.0f} minutes and none runs. They ask for {options.cpus} core, "
+                f"{options.memory} memory, {options.disk} disk; condor_q -better-analyze {waiting[0].id} tells whether any machine can ever run them"
+            )
+        silent = [
+            j
+            for j in self.jobs.jobs.values()
+            if j.state == "running" and not j.registered and now - j.since > _UNREGISTERED
+        ]
+        if silent:
+            self.problems["silent"] = (
+                f"job {silent[0].id} has run for {(now - silent[0].since) / 60:.0f} minutes on {silent[0].host or 'a worker'} and its worker has not "
+                f"registered: can {self.cluster.scheduler_address} be reached from there? condor_tail -stderr {silent[0].id} shows what it says"
+            )
+
+    def _correct(self, now: float) -> None:
+        """As many jobs as are wanted: submit what is missing, send home what is too much."""
+        if self.adapt is not None:
+            low, high = self.adapt
+            self.wanted = min(max(low, self.tasks if self.tasks is not None else low), high)
+        alive = [job for job in self.jobs.jobs.values() if job.alive]
+        missing = self.wanted - len(alive)
+        if missing > 0 and now >= self._pause_until:
+            try:
+                self.jobs.submit(missing)
+                self._refused = 0
+                self.problems.pop("submit", None)
+            except CondorError as error:
+                self._refused += 1
+                self.problems["submit"] = str(error)
+                self._pause_until = now + min(2.0**self._refused, 60.0)
+                if self._refused >= _SUBMIT_ERRORS and not alive:
+                    self.fatal = CondorError(f"no workers can be submitted any more: {error}")
+        elif missing < 0 and self.adapt is not None:
+            self._send_home(alive, -missing)
+
+    def _send_home(self, alive: list[WorkerJob], number: int) -> None:
+        """First jobs that wait, then workers without a task; one that works finishes first."""
+        waiting = [job for job in alive if job.state == "idle"][:number]
+        if waiting:
+            self.jobs.remove(waiting, "massgap: fewer workers are needed")
+        number -= len(waiting)
+        if number <= 0:
+            return
+        by_name = {job.name: job for job in alive if job.state == "running"}
+        idle = [
+            state
+            for state in list(self.cluster.scheduler.workers.values())
+            if not state.processing and str(state.name) in by_name
+        ][:number]
+        if idle:
+            with contextlib.suppress(Exception):
+                # What they still hold is moved to others first; who holds what nobody else can take stays.
+                gone = self.client.retire_workers([state.address for state in idle], close_workers=True)
+                for about in (gone or {}).values():
+                    if (job := by_name.get(str(about.get("name")))) is not None:
+                        job.unwanted = True
