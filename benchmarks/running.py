@@ -18,6 +18,8 @@ from benchmarks.measure import Measurement, Row, cpu_seconds
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from massgap.runner.progress import Progress
+
 GROUP = "Running the slepton processor"
 LARGEST_LOSS = 0.05
 
@@ -166,7 +168,6 @@ def _workers(path: Path, n: int, quick: bool) -> Row:
     """Events per second with two worker processes over those with one, once they are at work."""
     from massgap.processors.slepton import Slepton
     from massgap.runner.executors.local import FuturesExecutor
-    from massgap.runner.progress import Progress
     from massgap.runner.runner import run
 
     files = fileset(path, 2 if quick else 24)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -79,6 +81,27 @@ def test_goals(median, goal, at_least, expected) -> None:
 def test_every_subject_has_its_file() -> None:
     subjects = importlib.import_module("benchmarks.__main__").SUBJECTS
     assert [name for name in subjects if not (ROOT / "benchmarks" / f"{name}.py").is_file()] == []
+
+
+QUICK = ("mt2", "slepton", "running", "merging", "scoring", "observables", "reconstruction", "cascade")
+
+
+def test_every_subject_is_run_here() -> None:
+    """All in their quick form; the scheduler has a file of tests of its own."""
+    assert {*QUICK, "scheduler"} == set(importlib.import_module("benchmarks.__main__").SUBJECTS)
+
+
+@pytest.mark.parametrize("subject", QUICK)
+def test_a_subject_runs_in_its_quick_form(subject: str, tmp_path: Path) -> None:
+    """In a process of its own, as ``make bench`` runs it: imports, agreement of the results, lines."""
+    pytest.importorskip("mt2", reason="compares with the package mt2, which is in the extra massgap[test]")
+    command = [sys.executable, "-m", "benchmarks", subject, "--quick", "--out", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    rows = json.loads((tmp_path / "benchmarks.json").read_text())["rows"]
+    assert len(rows) >= 3
+    assert all(row["measured"]["median"] > 0 for row in rows)
 
 
 def test_a_subject_runs_and_its_results_are_written(tmp_path, monkeypatch, capsys) -> None:
