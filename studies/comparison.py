@@ -128,7 +128,9 @@ def _cells(row: Compared) -> list[str]:
         ours = measured(row.ours, row.error)
     ratio = "-" if row.ours is None or not row.paper else f"{row.ours / row.paper:.2f}"
     column = f"{row.column} [{row.unit}]" if row.unit else row.column
-    return [f"{row.row}: {column}", f"{row.paper:g}", ours, ratio, str(row.tolerance), row.kind, row.verdict]
+    # A list of statements has one column, which says nothing more.
+    name = row.row if column == "number" else f"{row.row}: {column}"
+    return [name, f"{row.paper:g}", ours, ratio, str(row.tolerance), row.kind, row.verdict]
 
 
 _HEADER = ("paper", "here", "ratio", "tolerance", "kind", "verdict")
