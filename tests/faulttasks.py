@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 import psutil
 
 from massgap.processors import Slepton
+from massgap.runner.executors.base import StallLimit
 
 if TYPE_CHECKING:
     import random
     import threading
+
+    import pytest
 
 
 def once(path: Path) -> bool:
@@ -38,8 +41,8 @@ def times(path: Path) -> int:
 def square(folder: str, x: int) -> int:
     """Square a number; in the folder are files that say which numbers do something else first.
 
-    ``kill-X`` ends the process, ``kill-once-X`` only the first time, ``hang-X`` and ``hang-once-X`` never return, ``pause`` holds
-    seconds to sleep.
+    ``kill-X`` ends the process, ``kill-once-X`` only the first time, ``hang-X`` and ``hang-once-X`` never return and leave a file
+    ``hangs.PID``, ``pause`` holds seconds to sleep.
     """
     place = Path(folder)
     for what in ("kill", "hang"):
@@ -48,14 +51,71 @@ def square(folder: str, x: int) -> int:
         ):
             if what == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
+            (place / f"hangs.{os.getpid()}").touch()
             time.sleep(3600)
     if (place / "pause").exists():
         time.sleep(float((place / "pause").read_text()))
     return x * x
 
 
-def signal_a_worker(cluster, number: int, draw: random.Random, stop: threading.Event) -> bool:  # type: ignore[no-untyped-def]
-    """Send a signal to one worker process of a LocalCluster; waits for a living one, and says if there was one before the end.
+class HangLimit(StallLimit):
+    """A limit that lets a slow machine be slow: it is reached only while a process hangs that was told to, see :func:`square`.
+
+    Tests put a subclass with their ``folder`` in the place of :class:`massgap.runner.executors.base.StallLimit`.  Each hanging
+    process is taken for one once, as it takes a while until it is gone (and again after a minute, should the end of it be missed).
+    """
+
+    folder: Path
+
+    def __init__(self, seconds: float | None = None) -> None:
+        super().__init__(seconds)
+        self._told: dict[str, float] = {}
+        self._reached: list[str] = []
+
+    @property
+    def left(self) -> float:
+        left = super().left
+        if left > 0:
+            return left
+        self._reached = [
+            path.name
+            for path in self.folder.glob("hangs.*")
+            if time.monotonic() > self._told.get(path.name, -60.0) + 60.0 and alive(int(path.name[6:]))
+        ]
+        return left if self._reached else 1.0
+
+    def end(self, number: int) -> None:
+        self._tell()
+        super().end(number)
+
+    def wait(self) -> None:
+        self._tell()
+        super().wait()
+
+    def _tell(self) -> None:
+        self._told |= dict.fromkeys(self._reached, time.monotonic())
+        self._reached = []
+
+
+def alive(pid: int) -> bool:
+    """Whether a process exists and is more than an entry in a table."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def only_told_hangs_count(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Executors take for hanging what hangs by files in this folder, and nothing else."""
+    from massgap.runner.executors import dask_run, local
+
+    limit = type("LimitOfFolder", (HangLimit,), {"folder": folder})
+    for module in (dask_run, local):
+        patch.setattr(module, "StallLimit", limit)
+
+
+def signal_a_worker(cluster, number: int, draw: random.Random, stop: threading.Event) -> int:  # type: ignore[no-untyped-def]
+    """Send a signal to one worker process of a LocalCluster; waits for a living one, and gives its pid, 0 if there was none before the end.
 
     Processes that the cluster still lists may be gone already, as their death is noticed later.
     """
@@ -71,9 +131,15 @@ def signal_a_worker(cluster, number: int, draw: random.Random, stop: threading.E
                 process.send_signal(number)
             except psutil.NoSuchProcess:
                 continue
-            return True
+            return pid
         stop.wait(0.01)
-    return False
+    return 0
+
+
+def until_there(path: str) -> None:
+    """Return when there is such a file."""
+    while not Path(path).exists():
+        time.sleep(0.05)
 
 
 def add_up(results: list[int]) -> int:

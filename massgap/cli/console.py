@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from typing import Any
@@ -49,7 +50,7 @@ class Ticker:
         self.live = sys.stderr.isatty()
         self.every = every
         self.started = time.monotonic()
-        self.last = 0.0
+        self.last = -math.inf
         self.open_line = False
         self.window = RateWindow()
         self.news = PoolNews()

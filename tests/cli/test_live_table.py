@@ -230,9 +230,20 @@ def test_without_terminal_a_held_job_is_logged_at_once_and_once(capsys) -> None:
     assert lines[1:] == ["  held: 1 job: no proxy (7.0)"]
 
 
+def test_the_first_state_is_shown_also_on_a_machine_that_has_just_started(capsys, monkeypatch) -> None:
+    now = Clock()
+    monkeypatch.setattr(massgap_console.time, "monotonic", now)
+    ticker = Ticker(every=10.0)
+    for now.now in (0.5, 3.0, 10.6):
+        ticker.show(f"at {now.now}")
+    assert capsys.readouterr().err.split() == ["at", "0.5", "at", "10.6"]
+
+
 # ---- a real terminal
 
 
+PATIENCE = 400.0
+"""Seconds after which a script is taken to hang, on however slow a machine."""
 SCRIPT = """
 import sys, time
 from massgap.cli.console import Ticker
@@ -281,8 +292,11 @@ def in_terminal(
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     os.close(slave)
-    seen, deadline, sent = b"", time.monotonic() + 60, False
-    while time.monotonic() < deadline:
+    seen, deadline, sent = b"", time.monotonic() + PATIENCE, False
+    while True:
+        if time.monotonic() > deadline:
+            process.kill()
+            pytest.fail(f"the script has not ended: {seen[-500:]!r}")
         if select.select([master], [], [], 0.1)[0]:
             try:
                 data = os.read(master, 65536)
@@ -294,7 +308,7 @@ def in_terminal(
         if interrupt_after and not sent and interrupt_after.encode() in seen:
             process.send_signal(signal.SIGINT)
             sent = True
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=PATIENCE)
     os.close(master)
     return seen.decode(errors="replace"), out.decode(), process.returncode
 

@@ -16,6 +16,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+PATIENCE = 400.0
+"""Seconds after which something is taken to hang, on however slow a machine."""
 MINE = """
 import os, time
 import hist
@@ -56,7 +58,7 @@ def start(place: Path, out: str, *words: str, pause: float = 0.0) -> subprocess.
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     try:
-        out, err = process.communicate(timeout=150)
+        out, err = process.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         raise
@@ -80,7 +82,7 @@ def test_a_run_on_jobs_whose_driver_is_killed(place, standin) -> None:
 
     process = start(place, "jobs", *JOBS, "--workers", "1", pause=0.3)
     kept = place / "jobs" / "checkpoints"
-    end = time.monotonic() + 120
+    end = time.monotonic() + PATIENCE
     while len(list(kept.glob("*.npz")) if kept.is_dir() else []) < 3:
         assert process.poll() is None, finish(process)
         assert time.monotonic() < end
@@ -88,7 +90,7 @@ def test_a_run_on_jobs_whose_driver_is_killed(place, standin) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     # Nobody is left who could remove the jobs: they end by themselves when the scheduler is gone.
-    end = time.monotonic() + 90
+    end = time.monotonic() + PATIENCE
     while alive():
         assert time.monotonic() < end, alive()
         time.sleep(0.3)

@@ -154,7 +154,7 @@ def test_another_massgap_on_the_worker_computes_nothing(sample, tmp_path, monkey
 @pytest.fixture(scope="module", params=["futures", "dask"])
 def executor(request):
     if request.param == "futures":
-        yield FuturesExecutor(2, timeout=8)
+        yield FuturesExecutor(2)
         return
     import dask
     from distributed import Client, LocalCluster
@@ -170,7 +170,7 @@ def executor(request):
             ) as cluster,
             Client(cluster) as client,
         ):
-            yield DaskExecutor(client, timeout=8)
+            yield DaskExecutor(client)
 
 
 @pytest.mark.parametrize("levels", [(0, 0), (1, 2)])
@@ -202,7 +202,9 @@ def test_a_worker_killed_once(sample, whole, tmp_path, executor) -> None:
     assert bits(result) == whole
 
 
-def test_a_worker_that_hangs_once(sample, whole, tmp_path, executor) -> None:
+def test_a_worker_that_hangs_once(sample, whole, tmp_path, executor, monkeypatch) -> None:
+    monkeypatch.setattr(executor, "timeout", 3)
+    faulttasks.only_told_hangs_count(monkeypatch, tmp_path)
     (tmp_path / "hang-once-240").touch()
     result = go(sample, tmp_path, executor, levels=(0, 1))
     assert result.ledger.complete

@@ -52,7 +52,7 @@ class RealPool:
         self, name: str, *words: str, cwd: Path | None = None, text: str = "", check: bool = True
     ) -> str:
         done = subprocess.run(
-            [name, *words], input=text, cwd=cwd, check=check, capture_output=True, text=True, timeout=120
+            [name, *words], input=text, cwd=cwd, check=check, capture_output=True, text=True, timeout=300
         )
         return done.stdout
 
@@ -170,7 +170,7 @@ class Standin(RealPool):
         vacate_time: float = 5.0,
         by_hand: bool = False,
     ) -> None:
-        super().__init__(patience=40.0)
+        super().__init__(patience=300.0)
         self.folder = folder.absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.bin = self.folder / "bin"
@@ -214,7 +214,7 @@ class Standin(RealPool):
     def close(self) -> None:
         """End the pool and all its jobs."""
         self._server.terminate()
-        self._server.wait(20)
+        self._server.wait(120)
 
     # -------------------------------------------------------------- jobs
 

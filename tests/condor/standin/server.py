@@ -95,7 +95,7 @@ def _turn(pool: Pool, listener: socket.socket) -> None:
 
 
 def _answer(pool: Pool, connection: socket.socket) -> None:
-    connection.settimeout(5.0)
+    connection.settimeout(60.0)
     try:
         with connection.makefile("rw") as stream:
             line = stream.readline()

@@ -28,7 +28,7 @@ def ask(folder: Path, do: str, **request: Any) -> dict[str, Any]:
     handle = os.open(folder, os.O_RDONLY)
     try:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(60.0)
+            connection.settimeout(300.0)
             connection.connect(f"/proc/self/fd/{handle}/socket")
             with connection.makefile("rw") as stream:
                 stream.write(json.dumps({"do": do, **request}) + "\n")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import time
 import types
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from massgap.condor.job_options import JobOptions
 from massgap.condor.workers import clusters
 from massgap.condor.workers.clusters import open_cluster
 
+PATIENCE = 300.0
+"""Seconds after which a test is taken to hang, on however slow a machine."""
 PACKAGE = Path(massgap.__file__).parent
 
 
@@ -117,8 +121,20 @@ def test_no_scheduler_at_a_facility(tmp_path, monkeypatch) -> None:
         open_cluster("coffea-casa", folder=tmp_path, options=JobOptions(memory="8GB"))
 
 
+def address_in(file: Path) -> str:
+    """Where the scheduler is that writes this file: when it is there and whole."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return str(json.loads(file.read_text())["address"])
+        except (OSError, ValueError):
+            assert time.monotonic() < end, "the scheduler did not start"
+        time.sleep(0.05)
+
+
 def test_code_for_workers_that_do_not_have_it(tmp_path, monkeypatch) -> None:
     """Scheduler and worker of a facility: another Python process, without the package."""
+    monkeypatch.setattr(clusters, "_CONNECT", PATIENCE)
     bare = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
     common = "--scheduler-file s.json --host 127.0.0.1 --no-dashboard --dashboard-address 127.0.0.1:0"
     (tmp_path / "toy").mkdir()
@@ -140,14 +156,14 @@ def test_code_for_workers_that_do_not_have_it(tmp_path, monkeypatch) -> None:
         try:
             from distributed import Client
 
-            with Client(scheduler_file=str(tmp_path / "s.json"), timeout=30) as first:
-                first.wait_for_workers(1, timeout=60)
-                address = first.scheduler.address
+            address = address_in(tmp_path / "s.json")
+            with Client(address, timeout=PATIENCE) as first:
+                first.wait_for_workers(1, timeout=PATIENCE)
             with open_cluster("swan", address=address, folder=tmp_path, package=tmp_path / "toy") as pool:
                 value = eval("lambda: __import__('toy').value")
-                assert pool.client.submit(value, pure=False).result(timeout=30) == 42
+                assert pool.client.submit(value, pure=False).result(timeout=PATIENCE) == 42
             # The facility's scheduler goes on.
-            with Client(address, timeout=10) as again:
+            with Client(address, timeout=PATIENCE) as again:
                 assert len(again.nthreads()) == 1
         finally:
             worker.terminate()

@@ -49,7 +49,7 @@ def opened(tmp_path, monkeypatch):
         pool.close()
 
 
-def until(condition, seconds=60.0, what="it"):
+def until(condition, seconds=300.0, what="it"):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if found := condition():
@@ -58,7 +58,7 @@ def until(condition, seconds=60.0, what="it"):
     raise TimeoutError(what)
 
 
-def raised(pool, seconds=60.0) -> str:
+def raised(pool, seconds=300.0) -> str:
     """The message of what check() raises in the end."""
 
     def look():

@@ -276,7 +276,7 @@ for branch in branches:
     copy = tmp_path / "short.root"
     copy.write_bytes(paths["zstd"].read_bytes())
     done = subprocess.run(
-        [sys.executable, "-c", code, str(copy)], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code, str(copy)], capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["raised", "raised"]

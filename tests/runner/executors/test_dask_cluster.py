@@ -6,6 +6,7 @@ import random
 import signal
 import threading
 import time
+import types
 from pathlib import Path
 
 import faulttasks
@@ -17,6 +18,9 @@ from massgap.runner.executors import dask_workers
 from massgap.runner.executors.base import Lost
 from massgap.runner.executors.dask_cluster import DaskExecutor
 from massgap.runner.executors.version_gate import VersionGate, mismatches
+
+PATIENCE = 300.0
+"""Seconds after which a test is taken to hang, on however slow a machine."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +40,7 @@ def cluster():
             dashboard_address="127.0.0.1:0",
             silence_logs=60,
         ) as made:
-            made.wait_for_workers(2, timeout=60)
+            made.wait_for_workers(2, timeout=PATIENCE)
             yield made
 
 
@@ -66,7 +70,7 @@ def test_all_items_come_back_and_nothing_is_left(client, tmp_path) -> None:
     assert executor.states().running == 2
     assert collect(executor, tmp_path, 20, alone=True) == SQUARES
     assert collect(executor, tmp_path, 0) == {}
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while client.cluster.scheduler.tasks and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not client.cluster.scheduler.tasks
@@ -89,29 +93,30 @@ def test_workers_killed_at_random_times(client, tmp_path, seed) -> None:
     (tmp_path / "pause").write_text("0.03")
     draw = random.Random(seed)
     groups = [list(range(k, k + 8)) for k in range(0, 48, 8)]
-    stop = threading.Event()
     killed = []
 
-    def kill() -> None:
+    def kill(stop: threading.Event) -> None:
         for _ in range(2):
             if stop.wait(draw.uniform(0.0, 0.5)):
                 return
-            if faulttasks.signal_a_worker(client.cluster, signal.SIGKILL, draw, stop):
-                killed.append(time.monotonic())
+            if pid := faulttasks.signal_a_worker(client.cluster, signal.SIGKILL, draw, stop):
+                killed.append(pid)
 
-    thread = threading.Thread(target=kill)
-    thread.start()
-    try:
-        found = collect(DaskExecutor(client), tmp_path, 50, groups=groups, merge=faulttasks.add_up)
-    finally:
-        stop.set()
-        thread.join()
+    found: dict[int, object] = {}
+    while not killed:  # where the one who kills came too late
+        stop = threading.Event()
+        thread = threading.Thread(target=kill, args=(stop,))
+        thread.start()
+        try:
+            found = collect(DaskExecutor(client), tmp_path, 50, groups=groups, merge=faulttasks.add_up)
+        finally:
+            stop.set()
+            thread.join()
     lost = {number for number, result in found.items() if isinstance(result, Lost)}
     # What shared a worker with two deaths comes back as lost, for the quarantine.
     if lost:
         assert collect(DaskExecutor(client), tmp_path, 50, alone=True) == {i: i * i for i in range(50)}
         return
-    assert killed
     assert sum(found.values()) == sum(i * i for i in range(50))
 
 
@@ -126,27 +131,31 @@ def test_what_always_kills_is_lost(client, tmp_path) -> None:
     assert len(innocent) < 10
 
 
-def test_a_hanging_task_is_tried_elsewhere(client, tmp_path) -> None:
+def test_a_hanging_task_is_tried_elsewhere(client, tmp_path, monkeypatch) -> None:
+    faulttasks.only_told_hangs_count(monkeypatch, tmp_path)
     (tmp_path / "hang-once-5").touch()
     assert collect(DaskExecutor(client, timeout=3), tmp_path, 20) == SQUARES
 
 
-def test_a_stopped_worker_is_replaced(client, tmp_path) -> None:
+def test_a_stopped_worker_is_replaced(client, tmp_path, monkeypatch) -> None:
     """SIGSTOP: the process is there and says nothing any more."""
+    faulttasks.only_told_hangs_count(monkeypatch, tmp_path)
     (tmp_path / "pause").write_text("0.05")
     executor = DaskExecutor(client, timeout=4)
     found = {}
-    stopped = False
+    stopped = 0
     for number, result in executor(faulttasks.square, range(40), shared=str(tmp_path)):
         found[number] = result
         if not stopped:
             stopped = faulttasks.signal_a_worker(
                 client.cluster, signal.SIGSTOP, random.Random(0), threading.Event()
             )
+            (tmp_path / f"hangs.{stopped}").touch()
     assert found == {i: i * i for i in range(40)}
 
 
-def test_what_hangs_for_ever_is_lost(client, tmp_path) -> None:
+def test_what_hangs_for_ever_is_lost(client, tmp_path, monkeypatch) -> None:
+    faulttasks.only_told_hangs_count(monkeypatch, tmp_path)
     (tmp_path / "hang-5").touch()
     found = collect(DaskExecutor(client, timeout=2), tmp_path, 8)
     assert "gave no result for 2 s" in found.pop(5).reason
@@ -198,7 +207,7 @@ def test_a_late_worker_with_other_versions_gets_no_task(tmp_path, monkeypatch) -
         gate = VersionGate({"distributed": "2026.8.0"})
         cluster.scheduler.add_plugin(gate, name=gate.name)
         cluster.scale(1)
-        executor = DaskExecutor(client, patience=60)
+        executor = DaskExecutor(client, patience=PATIENCE)
         monkeypatch.setattr(dask_workers, "_REFUSED_PATIENCE", 2.0)
         with pytest.raises(EnvironmentMismatchError, match=r"was refused: distributed 2020\.1\.0"):
             collect(executor, tmp_path, 3)
@@ -224,38 +233,43 @@ def test_no_workers(tmp_path) -> None:
 
 
 def test_the_scheduler_goes_away(tmp_path, monkeypatch) -> None:
-    from distributed import LocalCluster
+    from distributed import Client, LocalCluster
 
     monkeypatch.syspath_prepend(str(Path(faulttasks.__file__).parent))
-    monkeypatch.setattr(dask_executor, "_CONNECT", 2)
     (tmp_path / "pause").write_text("0.3")
     cluster = LocalCluster(
         n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=60
     )
     try:
-        executor = DaskExecutor(cluster.scheduler_address)
-        results = executor(faulttasks.square, range(40), shared=str(tmp_path))
+        client = Client(cluster.scheduler_address, timeout=PATIENCE)
+        client._timeout = 2.0  # how long it tries to come back
+        results = DaskExecutor(client)(faulttasks.square, range(40), shared=str(tmp_path))
         assert next(results)[1] is not None
         cluster.close()
         with pytest.raises(RunnerError, match="Give the same command again"):
             list(results)
+        client.close()
     finally:
         cluster.close()
 
 
-def test_a_client_that_never_finds_its_scheduler_again(client, monkeypatch) -> None:
-    monkeypatch.setattr(dask_workers, "_RECONNECT", 2.0)
-    begun = time.monotonic()
+def test_a_client_that_never_finds_its_scheduler_again(client, tmp_path, monkeypatch) -> None:
+    """For a while it may try; the clock is put forward instead of waiting."""
+    clock = types.SimpleNamespace(monotonic=time.monotonic)
+    monkeypatch.setattr(dask_workers, "time", clock)
+    looks = []
 
-    def lose() -> None:
-        client.status = "connecting"
+    def tick() -> None:
+        looks.append(client.status)
+        if len(looks) == 2:
+            client.status = "connecting"
+        elif len(looks) == 10:
+            clock.monotonic = lambda: time.monotonic() + dask_workers._RECONNECT
 
-    timer = threading.Timer(1.0, lose)
-    timer.start()
     try:
         with pytest.raises(SchedulerLostError):
-            list(DaskExecutor(client)(time.sleep, [30.0]))
-        assert 2.0 < time.monotonic() - begun < 20.0
+            list(DaskExecutor(client)(faulttasks.until_there, [str(tmp_path / "end")], tick=tick))
+        assert looks.count("connecting") >= 8
     finally:
-        timer.join()
         client.status = "running"
+        (tmp_path / "end").touch()

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +19,14 @@ import massgap
 from massgap.processors import Slepton
 from massgap.runner.errors import RunnerError
 from massgap.runner.executors.local import FuturesExecutor
+from massgap.runner.preflight import ask
 from massgap.runner.preflight.ask import NoWorkerInTimeError, preflight
 from massgap.selections.slepton.features import FEATURE_NAMES
 
 distributed = pytest.importorskip("distributed", reason="needs massgap[dask]")
+
+PATIENCE = 300.0
+"""Seconds that are enough for a worker to come or to answer, on however slow a machine; a tenth of ``wait`` is for the last ones."""
 
 ROOT = Path(massgap.__file__).resolve().parent.parent
 
@@ -101,7 +104,7 @@ def dask_worker(address: str, name: str, *path: Path, memory: str = "4GB", threa
         yield process
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +155,7 @@ def result(tmp_path_factory, nano_files, cluster):
             path = [options.pop("path")] if "path" in options else []
             stack.enter_context(dask_worker(address, name, *path, cwd=away, **options))
         executor = DaskExecutor(cluster, workers=len(workers))
-        yield preflight(processor, fileset, executor, workers=len(workers), wait=100)
+        yield preflight(processor, fileset, executor, workers=len(workers), wait=10 * PATIENCE)
 
 
 def of(result, name):
@@ -242,8 +245,16 @@ def test_no_worker_in_time() -> None:
     assert said == ["waiting for workers: 0 of 2 (2 jobs idle, 0 running; 2 held: out of memory)"]
 
 
-def test_a_worker_that_hangs_does_not_keep_the_others(tmp_path, nano_files) -> None:
+def test_a_worker_that_hangs_does_not_keep_the_others(tmp_path, nano_files, monkeypatch) -> None:
     from massgap.runner.executors.dask_cluster import DaskExecutor
+
+    # What a stopped worker is asked for comes neither sooner nor later; the other one may take its time.
+    in_time, well = ask._in_time, []
+    monkeypatch.setattr(
+        ask,
+        "_in_time",
+        lambda call, _: in_time(call, PATIENCE if getattr(call, "args", ()) == (*well,) else 2.0),
+    )
 
     fileset = {"a": {"files": {str(nano_files["v12"]): "Events"}, "metadata": {}}}
     with (
@@ -252,10 +263,12 @@ def test_a_worker_that_hangs_does_not_keep_the_others(tmp_path, nano_files) -> N
         dask_worker(local.scheduler_address, "well", cwd=tmp_path),
         dask_worker(local.scheduler_address, "stopped", cwd=tmp_path) as stopped,
     ):
-        client.wait_for_workers(2, timeout=60)
+        client.wait_for_workers(2, timeout=PATIENCE)
+        workers = client.scheduler_info(n_workers=-1)["workers"]
+        well += [address for address, worker in workers.items() if worker["name"] == "well"]
         stopped.send_signal(signal.SIGSTOP)
         try:
-            found = preflight(Slepton(), fileset, DaskExecutor(client), workers=2, answer_within=4.0)
+            found = preflight(Slepton(), fileset, DaskExecutor(client), workers=2, answer_within=PATIENCE)
         finally:
             stopped.send_signal(signal.SIGCONT)
     (check,) = of(found, "workers")
@@ -275,7 +288,7 @@ def test_a_scheduler_that_starts_workers_for_work_is_given_some(nano_files) -> N
         distributed.Client(local) as client,
     ):
         local.adapt(minimum=0, maximum=1)
-        found = preflight(Slepton(), fileset, DaskExecutor(client), workers=1, wait=60.0, chunksize=1000)
+        found = preflight(Slepton(), fileset, DaskExecutor(client), workers=1, wait=PATIENCE, chunksize=1000)
     assert found.ok, found.checks
 
 
@@ -328,11 +341,9 @@ def test_here_all_is_well(nano_files) -> None:
     fileset = {
         v: {"files": {str(p): "Events", str(p) + "2": None}, "metadata": {}} for v, p in nano_files.items()
     }
-    start = time.monotonic()
     found = preflight(Slepton(features=True), fileset, FuturesExecutor(2), chunksize=1000)
     assert [c.what for c in found.checks if c.status == "failed"] == []
     assert of(found, "data")[0].what.startswith(f"{len(nano_files)} files of {len(nano_files)} datasets")
-    assert time.monotonic() - start < 60
     with pytest.raises(RunnerError, match="--files-per-dataset"):
         preflight(Slepton(), fileset, FuturesExecutor(2), files_per_dataset=0)
     both = preflight(Slepton(), fileset, FuturesExecutor(2), files_per_dataset=2, chunksize=1000)
