@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from massgap.studies.comparison import Compared
 
 __all__ = [
+    "DEMO",
     "FitStep",
     "GenerateStep",
     "ReportStep",
@@ -32,6 +33,9 @@ __all__ = [
     "known_studies",
     "studies_of",
 ]
+
+DEMO = "slepton"
+"""The study of ``massgap demo``."""
 
 
 @dataclass(frozen=True)

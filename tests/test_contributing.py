@@ -152,7 +152,7 @@ def test_links_to_files_lead_somewhere(page: str) -> None:
 
 
 def test_fileset_shown_is_valid() -> None:
-    from massgap.contracts.fileset import validate_fileset
+    from massgap.contracts.filesets.fileset import validate_fileset
 
     (text,) = blocks("README.md", "json")
     fileset = validate_fileset(json.loads(text), check_files=False)

@@ -12,10 +12,16 @@ from typing import Any
 
 import click
 
-from massgap.cli.analysis_command import AnalysisCommand
-from massgap.cli.cluster_options import batch_options, take_cluster
 from massgap.cli.console import Ticker, command_line, say
-from massgap.cli.run_options import analysis_options, input_options, plan_options, run_folder_of, take_options
+from massgap.cli.options.analysis_command import AnalysisCommand
+from massgap.cli.options.cluster_options import batch_options, take_cluster
+from massgap.cli.options.run_options import (
+    analysis_options,
+    input_options,
+    plan_options,
+    run_folder_of,
+    take_options,
+)
 from massgap.cli.words import print_run, status_lines
 
 __all__ = ["COMMANDS"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from massgap.cli.run_options import option_pairs
+from massgap.cli.options.run_options import option_pairs
 from massgap.cli.words import print_fit
 
 __all__ = ["fit"]

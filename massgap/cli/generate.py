@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from massgap.cli.console import Ticker, say
-from massgap.cli.run_options import event_number
+from massgap.cli.options.run_options import event_number
 
 __all__ = ["generate"]
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from massgap.cli.analysis_command import AnalysisCommand
-from massgap.cli.cluster_options import executor_options, take_cluster
 from massgap.cli.console import Ticker, command_line, say
-from massgap.cli.run_options import (
+from massgap.cli.options.analysis_command import AnalysisCommand
+from massgap.cli.options.cluster_options import executor_options, take_cluster
+from massgap.cli.options.run_options import (
     analysis_options,
     event_number,
     input_options,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from massgap.cli.cluster_options import add_options, executor_options, take_cluster
 from massgap.cli.console import Ticker, command_line, duration, say
-from massgap.cli.run_options import event_number
+from massgap.cli.options.cluster_options import add_options, executor_options, take_cluster
+from massgap.cli.options.run_options import event_number
 from massgap.cli.words import print_fit, print_validation
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from massgap.cli.console import Ticker, say
-from massgap.cli.run_options import names
+from massgap.cli.options.run_options import names
 
 __all__ = ["train"]
 

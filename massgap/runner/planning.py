@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from massgap.contracts.normalisation import check_sum_weights
+from massgap.contracts.filesets.normalisation import check_sum_weights
 from massgap.events.reading.faults import TRANSIENT
 from massgap.events.reading.open import Chunk
 from massgap.events.variations import OBJECT_VARIATIONS, WEIGHT_VARIATIONS

@@ -86,7 +86,7 @@ class Inputs:
         massgap.contracts.errors.FilesetError
             If the fileset is not valid, or a file or pattern gives nothing.
         """
-        from massgap.contracts.fileset import fileset_from_files, load_fileset, validate_fileset
+        from massgap.contracts.filesets.fileset import fileset_from_files, load_fileset, validate_fileset
 
         if self.fileset is None:
             made = fileset_from_files(

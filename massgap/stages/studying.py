@@ -19,6 +19,7 @@ from massgap.stages.reporting import report
 from massgap.stages.training import train
 from massgap.studies.errors import StudyError
 from massgap.studies.study import (
+    DEMO,
     FitStep,
     GenerateStep,
     ReportStep,
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["StudyResult", "Validation", "demo", "study", "validate"]
-
-_EVERYTHING = "slepton"
-"""The study of :func:`demo`."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +138,7 @@ def demo(out: str | Path = "demo", **options: Any) -> StudyResult:
     options
         As for :func:`study`.
     """
-    return study(_EVERYTHING, out, small=True, **{"command": "massgap demo", **options})
+    return study(DEMO, out, small=True, **{"command": "massgap demo", **options})
 
 
 @dataclass(frozen=True)

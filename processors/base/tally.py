@@ -14,7 +14,7 @@ import numpy as np
 
 from massgap.arrays.exact_sum import ExactSum
 from massgap.contracts.feature_table import LazyTables
-from massgap.contracts.normalisation import normalisation
+from massgap.contracts.filesets.normalisation import normalisation
 from massgap.processors.base.steps import all_steps, joined_steps
 from massgap.processors.base.sums import HistogramSums
 from massgap.processors.errors import ProcessorError

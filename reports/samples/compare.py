@@ -9,9 +9,9 @@ import numpy as np
 
 from massgap.reports.errors import MissingInput, ReportError, UnreadableInput
 from massgap.reports.samples.checks import FEW, Check, Drawn, Part, chi2_check
+from massgap.reports.samples.detector.near import without_neighbour
 from massgap.reports.samples.figures import overlay
 from massgap.reports.samples.inputs import Chunk, Dataset, chunks
-from massgap.reports.samples.near import without_neighbour
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

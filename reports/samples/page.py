@@ -121,10 +121,10 @@ def _measure(
     # matplotlib loads here, after all that can be wrong with the folder was said.
     from massgap.reports.figures import render
     from massgap.reports.samples.compare import Comparison
-    from massgap.reports.samples.jets import JetsAndMet
+    from massgap.reports.samples.detector.jets import JetsAndMet
+    from massgap.reports.samples.detector.response import Response
     from massgap.reports.samples.masses import Masses
     from massgap.reports.samples.overview import Overview
-    from massgap.reports.samples.response import Response
     from massgap.reports.samples.slices import Slices
 
     overview = Overview(samples.datasets)

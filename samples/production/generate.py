@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.contracts.fileset import write_fileset
+from massgap.contracts.filesets.fileset import write_fileset
 from massgap.samples.detector.card import card_path
 from massgap.samples.errors import GenerationError
 from massgap.samples.extra import require

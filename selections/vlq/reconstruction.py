@@ -11,8 +11,8 @@ from massgap.arrays.compiled import compiled
 from massgap.arrays.kernels.formulas import delta_r_kernel
 from massgap.physical_constants import TOP_MASS, W_MASS_2018, Z_MASS
 from massgap.selections.observables.angles import abs_delta_phi_kernel
+from massgap.selections.observables.invariant_mass import momentum_kernel, vector_mass_squared_kernel
 from massgap.selections.observables.neutrino import neutrino_pz_kernel
-from massgap.selections.observables.vector_mass import momentum_kernel, vector_mass_squared_kernel
 from massgap.selections.observables.z_candidate import LEPTON_FIELDS, z_pair_kernel
 from massgap.selections.vlq.objects import fat_jet_kernel, third_lepton_kernel
 

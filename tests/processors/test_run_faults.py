@@ -312,7 +312,7 @@ def test_floating_point_sums_are_the_same_everywhere(sample, tmp_path, executor)
 
 
 def test_weights_of_files_that_cannot_be_opened(sample, tmp_path) -> None:
-    from massgap.contracts.fileset import validate_fileset
+    from massgap.contracts.filesets.fileset import validate_fileset
 
     text = tmp_path / "text.root"
     text.write_text("hello")

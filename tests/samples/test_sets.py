@@ -11,7 +11,7 @@ import uproot
 pytest.importorskip("pythia8mc")
 pytest.importorskip("fastjet")
 
-from massgap.contracts.fileset import load_fileset
+from massgap.contracts.filesets.fileset import load_fileset
 from massgap.samples.detector.response import CARD_FOLDER
 from massgap.samples.processes.catalogue import ANALYSES, PROCESSES
 from massgap.samples.production.generate import generate

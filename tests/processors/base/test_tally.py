@@ -11,7 +11,7 @@ import pytest
 
 from massgap.contracts.description import Region
 from massgap.contracts.errors import FilesetError
-from massgap.contracts.normalisation import normalisation
+from massgap.contracts.filesets.normalisation import normalisation
 from massgap.processors.base.axes import Regular
 from massgap.processors.base.chunk_pass import ChunkPass
 from massgap.processors.base.flow import Flow

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from massgap.reports.errors import MissingInput, ReportError, UnreadableInput
-from massgap.reports.samples import curves as samples_curves
 from massgap.reports.samples.checks import poisson_fit
+from massgap.reports.samples.detector import curves as samples_curves
 from massgap.reports.samples.page import write_samples_report
 from massgap.reports.samples.truth import invariant_mass
 

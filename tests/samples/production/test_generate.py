@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import uproot
 
-from massgap.contracts.fileset import load_fileset
+from massgap.contracts.filesets.fileset import load_fileset
 from massgap.samples.errors import GenerationError, GeneratorMissingError, SampleError, UnknownProcessError
 from massgap.samples.nanoaod import COLLECTIONS, SCALARS
 from massgap.samples.processes.catalogue import ANALYSES, PROCESSES, list_processes, processes_of
@@ -394,7 +394,7 @@ def test_importing_the_room_is_light():
     import subprocess
 
     code = (
-        "import sys, massgap.contracts.fileset, massgap.samples.production.generate;"
+        "import sys, massgap.contracts.filesets.fileset, massgap.samples.production.generate;"
         "print([m for m in ('pythia8mc', 'fastjet', 'coffea', 'uproot', 'dask', 'awkward') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

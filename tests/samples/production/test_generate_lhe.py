@@ -12,7 +12,7 @@ import uproot
 pytest.importorskip("pythia8mc")
 pytest.importorskip("fastjet")
 
-from massgap.contracts.fileset import load_fileset
+from massgap.contracts.filesets.fileset import load_fileset
 from massgap.samples.errors import GenerationError, LheError, UnknownProcessError
 from massgap.samples.production import generate_lhe as lhe_generation
 from massgap.samples.production import plan

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from massgap.cli.analysis_command import parsed, take_given
-from massgap.cli.cluster_options import add_options
+from massgap.cli.options.analysis_command import parsed, take_given
+from massgap.cli.options.cluster_options import add_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable

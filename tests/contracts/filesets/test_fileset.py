@@ -9,13 +9,13 @@ import os
 import pytest
 
 from massgap.contracts.errors import FilesetError
-from massgap.contracts.fileset import (
+from massgap.contracts.filesets.checks import RESERVED_KEYS
+from massgap.contracts.filesets.fileset import (
     fileset_from_files,
     load_fileset,
     validate_fileset,
     write_fileset,
 )
-from massgap.contracts.fileset_checks import RESERVED_KEYS
 
 URL = "root://host//store/a.root"
 

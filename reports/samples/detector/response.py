@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.reports.samples import curves
 from massgap.reports.samples.checks import Drawn, Part, chi2_check, judged
+from massgap.reports.samples.detector import curves
+from massgap.reports.samples.detector.near import close_pairs
+from massgap.reports.samples.detector.tallies import Passed, Spread
 from massgap.reports.samples.figures import response
-from massgap.reports.samples.near import close_pairs
-from massgap.reports.samples.tallies import Passed, Spread
 from massgap.reports.samples.truth import GEN
 
 if TYPE_CHECKING:

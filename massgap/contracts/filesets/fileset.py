@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from massgap.contracts.errors import FilesetError
-from massgap.contracts.fileset_checks import (
+from massgap.contracts.filesets.checks import (
     DATASET_KEYS,
     check_duplicates,
     check_metadata,
@@ -32,7 +32,7 @@ from massgap.contracts.fileset_checks import (
 from massgap.contracts.writing import write_json
 
 if TYPE_CHECKING:
-    from massgap.contracts.dataset import Fileset, KnownFile
+    from massgap.contracts.filesets.dataset import Fileset, KnownFile
 
 DEFAULT_TREE = "Events"
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from massgap.contracts.errors import FilesetError
 
 if TYPE_CHECKING:
-    from massgap.contracts.dataset import Fileset, Metadata
+    from massgap.contracts.filesets.dataset import Fileset, Metadata
 
 __all__ = [
     "DATASET_KEYS",

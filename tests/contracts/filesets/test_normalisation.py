@@ -5,7 +5,7 @@ import math
 import pytest
 
 from massgap.contracts.errors import FilesetError
-from massgap.contracts.normalisation import check_sum_weights, normalisation
+from massgap.contracts.filesets.normalisation import check_sum_weights, normalisation
 
 
 @pytest.mark.parametrize("total", [0.0, -5.0, math.inf, math.nan])

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.reports.samples.checks import Drawn, Part, judged
+from massgap.reports.samples.detector.near import close_pairs, without_neighbour
+from massgap.reports.samples.detector.response import ENOUGH, JET_BINS, efficiency_part
+from massgap.reports.samples.detector.tallies import Passed, Spread
 from massgap.reports.samples.figures import response
-from massgap.reports.samples.near import close_pairs, without_neighbour
-from massgap.reports.samples.response import ENOUGH, JET_BINS, efficiency_part
-from massgap.reports.samples.tallies import Passed, Spread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
