@@ -5,3 +5,18 @@ The room reads run folders and plain ``hist.Hist`` objects; it imports no other 
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from massgap.lazy import face
+
+if TYPE_CHECKING:
+    from massgap.fits.plan import FitOptions, FitPart, FitPlan
+    from massgap.fits.result import FitResult
+
+__all__ = ["FitOptions", "FitPart", "FitPlan", "FitResult"]
+
+__getattr__, __dir__ = face(
+    __name__,
+    {"FitOptions": "plan", "FitPart": "plan", "FitPlan": "plan", "FitResult": "result"},
+)

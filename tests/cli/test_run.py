@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from massgap.cli import main
+from massgap.cli.run_options import run_folder_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -402,3 +403,16 @@ def test_full_disk(massgap, good, tmp_path) -> None:
         assert "No space left on device" in error
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("analysis", "folder"),
+    [
+        ("slepton", "runs/slepton"),
+        ("./there/mine.py:A", "runs/mine"),
+        ("processors.one:A", "runs/one"),
+        ("processors.two:A", "runs/two"),
+    ],
+)
+def test_the_run_folder_of_each_analysis_is_its_own(analysis, folder) -> None:
+    assert str(run_folder_of(analysis)) == folder

@@ -140,7 +140,8 @@ def analysis_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def run_folder_of(analysis: str) -> Path:
     """The run folder of an analysis, if none is named."""
-    return Path("runs") / Path(analysis.partition(":")[0]).stem
+    place = analysis.partition(":")[0]
+    return Path("runs") / (Path(place).stem if place.endswith(".py") else place.rpartition(".")[2])
 
 
 def take_options(settings: dict[str, Any]) -> dict[str, Any]:
