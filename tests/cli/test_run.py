@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from massgap.cli import main
-from massgap.cli.run_options import run_folder_of
+from massgap.cli.options.run_options import run_folder_of
 
 if TYPE_CHECKING:
     from pathlib import Path
