@@ -19,6 +19,7 @@ from massgap.events.formats.fields import (
     collection,
     kinematics,
     one_per_event,
+    plain,
 )
 from massgap.physical_constants import ELECTRON_MASS, MUON_MASS
 
@@ -87,13 +88,6 @@ def _jets(columns: Columns, taggers: TaggerOptions) -> Collection:
     return collection(columns, "Jet", fields)
 
 
-def _plain(name: str) -> Reader:
-    def read(columns: Columns, taggers: TaggerOptions) -> Collection:  # noqa: ARG001 (readers are alike)
-        return collection(columns, name, kinematics(columns, name))
-
-    return read
-
-
 def _particles(columns: Columns, taggers: TaggerOptions) -> Collection:  # noqa: ARG001 (readers are alike)
     fields: Fields = {
         **kinematics(columns, "Particle"),
@@ -122,11 +116,11 @@ READERS: dict[str, Reader] = {
     "photons": _photons,
     "taus": _taus,
     "jets": _jets,
-    "fat_jets": _plain("FatJet"),
-    "wide_jets": _plain("WideJet"),
+    "fat_jets": plain("FatJet"),
+    "wide_jets": plain("WideJet"),
     "met": _met("MissingET"),
     "gen_particles": _particles,
-    "gen_jets": _plain("GenJet"),
+    "gen_jets": plain("GenJet"),
     "gen_met": _met("GenMissingET"),
 }
 """Name of a collection -> function that reads it."""

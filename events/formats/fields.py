@@ -25,6 +25,7 @@ __all__ = [
     "first_branch",
     "kinematics",
     "one_per_event",
+    "plain",
 ]
 
 POSSIBLE = {"pt": (0.0, 2e5), "eta": (-20.0, 20.0), "phi": (-6.3, 6.3), "mass": (-2e5, 2e5)}
@@ -71,6 +72,15 @@ def collection(
     """A collection in the order of the file, of which nothing is read yet."""
     where = f"{columns.where or 'the events'}, {name}"
     return Collection(lambda: columns.offsets(name, _first(columns)), fields, keep, where)
+
+
+def plain(name: str) -> Reader:
+    """Reader of a collection of which pt, eta, phi and mass are all that is read."""
+
+    def read(columns: Columns, taggers: TaggerOptions) -> Collection:  # noqa: ARG001 (readers are alike)
+        return collection(columns, name, kinematics(columns, name))
+
+    return read
 
 
 def all_true(columns: Columns, name: str) -> npt.NDArray[np.bool_]:

@@ -22,6 +22,7 @@ from massgap.events.formats.fields import (
     collection,
     first_branch,
     kinematics,
+    plain,
 )
 from massgap.events.formats.taggers import B_TAGGERS, TAU_IDENTIFICATIONS
 from massgap.physical_constants import ELECTRON_MASS, MUON_MASS
@@ -166,13 +167,6 @@ def _jet_id(columns: Columns) -> npt.NDArray[np.bool_]:
     return identified
 
 
-def _plain(name: str) -> Reader:
-    def read(columns: Columns, taggers: TaggerOptions) -> Collection:  # noqa: ARG001 (readers are alike)
-        return collection(columns, name, kinematics(columns, name))
-
-    return read
-
-
 def _particles(columns: Columns, taggers: TaggerOptions) -> Collection:  # noqa: ARG001 (readers are alike)
     fields: Fields = {
         **kinematics(columns, "GenPart"),
@@ -211,11 +205,11 @@ READERS: dict[str, Reader] = {
     "photons": _photons,
     "taus": _taus,
     "jets": _jets,
-    "fat_jets": _plain("FatJet"),
-    "wide_jets": _plain("WideJet"),
+    "fat_jets": plain("FatJet"),
+    "wide_jets": plain("WideJet"),
     "met": _met,
     "gen_particles": _particles,
-    "gen_jets": _plain("GenJet"),
+    "gen_jets": plain("GenJet"),
     "gen_met": _gen_met,
 }
 """Name of a collection -> function that reads it."""

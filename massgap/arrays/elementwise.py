@@ -21,7 +21,7 @@ from massgap.arrays.errors import SelectionError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Floats", "broadcast", "elementwise", "loop_over", "of_flat_arrays"]
+__all__ = ["Floats", "broadcast", "comparable", "elementwise", "loop_over", "of_flat_arrays"]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 """Double precision array, of any shape."""
@@ -210,3 +210,14 @@ def _on_awkward(loop: Callable[..., None], inputs: tuple[Any, ...], outputs: int
         msg = f"The inputs of an observable do not fit together: {reason}. Give arrays with the same numbers of objects."
         raise SelectionError(msg) from error
     return results if outputs > 1 else (results,)
+
+
+def comparable(x: Any) -> Any:
+    """Something that compares element by element: lists and numbers become arrays, NumPy and awkward arrays stay.
+
+    Examples
+    --------
+    >>> (comparable([1.0, 3.0]) > 2.0).tolist()
+    [False, True]
+    """
+    return x if hasattr(x, "__array__") else np.asarray(x)

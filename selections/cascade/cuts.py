@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
+from massgap.arrays.elementwise import comparable
 
 __all__ = [
     "passes_acceptance",
@@ -17,11 +17,6 @@ __all__ = [
     "passes_dimuon_photon_trigger",
     "passes_dimuon_trigger",
 ]
-
-
-def _values(x: Any) -> Any:
-    # Lists and numbers become arrays; NumPy and awkward arrays compare as they are.
-    return x if hasattr(x, "__array__") else np.asarray(x)
 
 
 def passes_acceptance(
@@ -55,8 +50,8 @@ def passes_acceptance(
     >>> passes_acceptance([0.0, 0.0], [-2.4, -2.5], [1.0, 1.0], [5.0, 5.0]).tolist()
     [True, False]
     """
-    inside = (abs(_values(eta_plus)) < eta_max) & (abs(_values(eta_minus)) < eta_max)
-    return inside & (abs(_values(eta_gamma)) < eta_max) & (_values(pt_gamma) > pt_gamma_min)
+    inside = (abs(comparable(eta_plus)) < eta_max) & (abs(comparable(eta_minus)) < eta_max)
+    return inside & (abs(comparable(eta_gamma)) < eta_max) & (comparable(pt_gamma) > pt_gamma_min)
 
 
 def passes_dimuon_trigger(pt_plus: Any, pt_minus: Any, minimum: float = 14.0) -> Any:
@@ -79,7 +74,7 @@ def passes_dimuon_trigger(pt_plus: Any, pt_minus: Any, minimum: float = 14.0) ->
     >>> passes_dimuon_trigger([14.1, 30.0], [20.0, 14.0]).tolist()
     [True, False]
     """
-    return (_values(pt_plus) > minimum) & (_values(pt_minus) > minimum)
+    return (comparable(pt_plus) > minimum) & (comparable(pt_minus) > minimum)
 
 
 def passes_dimuon_photon_trigger(
@@ -104,7 +99,7 @@ def passes_dimuon_photon_trigger(
     >>> passes_dimuon_photon_trigger([10.1, 30.0], [20.0, 30.0], [15.1, 15.0]).tolist()
     [True, False]
     """
-    return passes_dimuon_trigger(pt_plus, pt_minus, muon_minimum) & (_values(pt_gamma) > photon_minimum)
+    return passes_dimuon_trigger(pt_plus, pt_minus, muon_minimum) & (comparable(pt_gamma) > photon_minimum)
 
 
 def passes_dimuon_mass(m_mumu: Any, low: float = 15.0, high: float = 65.0) -> Any:
@@ -127,7 +122,7 @@ def passes_dimuon_mass(m_mumu: Any, low: float = 15.0, high: float = 65.0) -> An
     >>> passes_dimuon_mass([15.0, 15.1, 64.9, 65.0]).tolist()
     [False, True, True, False]
     """
-    values = _values(m_mumu)
+    values = comparable(m_mumu)
     return (values > low) & (values < high)
 
 

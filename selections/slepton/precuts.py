@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from massgap.arrays.elementwise import comparable
 from massgap.contracts.description import Cut
 
 __all__ = [
@@ -21,11 +20,6 @@ __all__ = [
     "passes_precuts",
     "passes_z_window",
 ]
-
-
-def _values(x: Any) -> Any:
-    # Lists and numbers become arrays; NumPy and awkward arrays compare as they are.
-    return x if hasattr(x, "__array__") else np.asarray(x)
 
 
 def passes_z_window(m_ll: Any, low: float = 81.0, high: float = 101.0) -> Any:
@@ -48,7 +42,7 @@ def passes_z_window(m_ll: Any, low: float = 81.0, high: float = 101.0) -> Any:
     >>> passes_z_window([80.9, 81.0, 101.0, 101.1]).tolist()
     [True, False, False, True]
     """
-    values = _values(m_ll)
+    values = comparable(m_ll)
     return (values < low) | (values > high)
 
 
@@ -72,7 +66,7 @@ def passes_met(met: Any, minimum: float = 110.0) -> Any:
     >>> passes_met([110.0, 110.1]).tolist()
     [False, True]
     """
-    return _values(met) > minimum
+    return comparable(met) > minimum
 
 
 def passes_cos_theta_star(cos_theta_star: Any, maximum: float = 0.5) -> Any:
@@ -95,7 +89,7 @@ def passes_cos_theta_star(cos_theta_star: Any, maximum: float = 0.5) -> Any:
     >>> passes_cos_theta_star([-0.4, 0.5, -0.6]).tolist()
     [True, False, False]
     """
-    return abs(_values(cos_theta_star)) < maximum
+    return abs(comparable(cos_theta_star)) < maximum
 
 
 def passes_precuts(m_ll: Any, met: Any, cos_theta_star: Any) -> Any:
@@ -139,7 +133,7 @@ def passes_mt2_100(mt2_100: Any, maximum: float = 130.0) -> Any:
     >>> passes_mt2_100([120.0, 130.0]).tolist()
     [True, False]
     """
-    return _values(mt2_100) < maximum
+    return comparable(mt2_100) < maximum
 
 
 def passes_ditau_veto(m_tautau: Any, minimum: float = 125.0) -> Any:
@@ -164,7 +158,7 @@ def passes_ditau_veto(m_tautau: Any, minimum: float = 125.0) -> Any:
     >>> passes_ditau_veto([-300.0, 100.0, 125.0]).tolist()
     [False, False, True]
     """
-    return _values(m_tautau) >= minimum
+    return comparable(m_tautau) >= minimum
 
 
 def passes_met_veto(met: Any, minimum: float = 125.0) -> Any:
@@ -187,7 +181,7 @@ def passes_met_veto(met: Any, minimum: float = 125.0) -> Any:
     >>> passes_met_veto([124.9, 125.0]).tolist()
     [False, True]
     """
-    return _values(met) >= minimum
+    return comparable(met) >= minimum
 
 
 PRECUTS: dict[str, Cut] = {

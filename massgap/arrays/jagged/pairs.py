@@ -75,6 +75,22 @@ class Twos(Fields):
         """The second object of each pair."""
         raise NotImplementedError
 
+    @property
+    def delta_r(self) -> Floats:
+        """Distance of the two objects of each pair, sqrt(delta eta^2 + delta phi^2)."""
+        return self._field("delta_r")
+
+    @property
+    def delta_phi(self) -> Floats:
+        """Azimuth of the first minus that of the second object of each pair, radians in (-pi, pi]."""
+        return self._field("delta_phi")
+
+    def with_fields(self, **fields: Any) -> Self:
+        """The same pairs with some fields replaced or added; see :meth:`Collection.with_fields`."""
+        out = super().with_fields(**fields)  # type: ignore[misc]
+        out._roots = (self.first, self.second)
+        return out
+
     def _fill(self, start: Index | None) -> bool:
         """Whether what is computed now is for all pairs of the columns."""
         return start is None and self._index is None
@@ -95,7 +111,7 @@ class Twos(Fields):
         return frozen(found[name]), None
 
 
-class PairPerEvent(Twos, PerEvent):
+class PairPerEvent(Twos, PerEvent):  # type: ignore[misc]  # delta_r, delta_phi: of the two, not to another
     """One pair per event: its fields, and its two objects as ``first`` and ``second``."""
 
     _roots: tuple[Collection | PerEvent, Collection | PerEvent]
@@ -115,27 +131,11 @@ class PairPerEvent(Twos, PerEvent):
         """The second object of each pair, one per event."""
         return _single(self._roots[1], self._index)
 
-    @property
-    def delta_r(self) -> Floats:  # type: ignore[override]
-        """Distance of the two objects of each pair, sqrt(delta eta^2 + delta phi^2)."""
-        return self._field("delta_r")
-
-    @property
-    def delta_phi(self) -> Floats:  # type: ignore[override]
-        """Azimuth of the first minus that of the second object of each pair, radians in (-pi, pi]."""
-        return self._field("delta_phi")
-
-    def with_fields(self, **fields: Any) -> Self:
-        """The same pairs with some fields replaced or added."""
-        out = super().with_fields(**fields)
-        out._roots = (self.first, self.second)
-        return out
-
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored_single, (self.first, self.second, _own(self), self.exists, self._name)
 
 
-class Pairs(Twos, Collection):
+class Pairs(Twos, Collection):  # type: ignore[misc]  # delta_r, delta_phi: of the two, not to another
     """Pairs of objects of the same event: a collection with the fields of their sums.
 
     =========================== ==============================================================================
@@ -209,22 +209,6 @@ class Pairs(Twos, Collection):
     def second(self) -> Collection:
         """The second object of each pair, a collection with the same offsets."""
         return _jagged(self._roots[1], self.offsets, self._index)
-
-    @property
-    def delta_r(self) -> Floats:  # type: ignore[override]
-        """Distance of the two objects of each pair, sqrt(delta eta^2 + delta phi^2)."""
-        return self._field("delta_r")
-
-    @property
-    def delta_phi(self) -> Floats:  # type: ignore[override]
-        """Azimuth of the first minus that of the second object of each pair, radians in (-pi, pi]."""
-        return self._field("delta_phi")
-
-    def with_fields(self, **fields: Any) -> Self:
-        """The same pairs with some fields replaced or added; see :meth:`Collection.with_fields`."""
-        out = super().with_fields(**fields)
-        out._roots = (self.first, self.second)
-        return out
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (self.first, self.second, _own(self), self._name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from massgap.arrays.errors import SelectionError
-from massgap.arrays.jagged.columns import EVERYTHING, Fields, frozen, numbers, some_events
+from massgap.arrays.jagged.columns import EVERYTHING, Fields, frozen, numbers
 from massgap.arrays.kernels import selecting as kernels
 from massgap.arrays.kernels.summing import count, extreme, total
 
@@ -59,30 +59,6 @@ class Jagged(Fields):
     def _index_or_all(self) -> Index:
         places = self._places()
         return EVERYTHING if places is None else places
-
-    def __getitem__(self, chosen: Any) -> Any:
-        """A field by its name (flat array), or the objects of some events.
-
-        Parameters
-        ----------
-        chosen
-            Name of a field; or a boolean mask with one value per event, indices in any order, or a slice.
-
-        Returns
-        -------
-        numpy.ndarray or Collection
-
-        Raises
-        ------
-        SelectionError
-            If there is no such field, or the mask is of other events.
-        """
-        if isinstance(chosen, str):
-            return self._field(chosen)
-        events = some_events(chosen, len(self), self._name)
-        return (
-            self if events is None else self._like(*kernels.take(self.offsets, self._index_or_all(), events))
-        )
 
     def where(self, mask: Any) -> Self:
         """The objects where ``mask`` is true, in the same order; all events stay.
