@@ -178,7 +178,9 @@ class DaskRun:
                 return coming.result(timeout=0.5)
             if coming.done():
                 return coming.result()  # a task that raised this very error
-            self.workers.require_scheduler()
+            # Workers that end now are replaced by nobody else, and the task may have to be done again.
+            if self.workers.due:
+                self._look()
             if self.limit.left <= 0:
                 for worker in self.client.who_has([future]).get(future.key, ()):
                     self.workers.end(worker)

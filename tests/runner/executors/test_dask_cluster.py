@@ -9,6 +9,7 @@ import threading
 import time
 import types
 from pathlib import Path
+from typing import Any
 
 import faulttasks
 import pytest
@@ -177,6 +178,27 @@ def test_a_result_on_a_stopped_worker_is_made_again(client, tmp_path, monkeypatc
     assert collect(DaskExecutor(client, timeout=2), tmp_path, 8) == {i: i * i for i in range(8)}
     assert stopped
     assert not faulttasks.alive(stopped[0])
+
+
+def test_workers_that_all_end_while_a_result_is_fetched_are_replaced(client, tmp_path, monkeypatch) -> None:
+    """Nannies and all, as after kills at the wrong moment: the task is done again by new ones."""
+    value = dask_run.DaskRun._value
+    ended = []
+
+    def fetch(run: dask_run.DaskRun, future: object) -> object:
+        if not ended:
+            nannies = dict(client.cluster.workers)
+            ended.extend(nannies)
+            client.cluster.sync(close_all, list(nannies.values()))
+        return value(run, future)
+
+    async def close_all(nannies: list[Any]) -> None:
+        for nanny in nannies:
+            await nanny.close(timeout=PATIENCE)
+
+    monkeypatch.setattr(dask_run.DaskRun, "_value", fetch)
+    assert collect(DaskExecutor(client), tmp_path, 8) == {i: i * i for i in range(8)}
+    assert len(ended) == 2
 
 
 def test_what_hangs_for_ever_is_lost(client, tmp_path, monkeypatch) -> None:
