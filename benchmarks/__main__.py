@@ -13,10 +13,9 @@ import warnings
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from benchmarks.measure import Row
+from benchmarks.measure import Effort, Row
 
 SUBJECTS = {
     "mt2": "M_T2 against the package mt2",
@@ -41,8 +40,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"some of: {', '.join(SUBJECTS)}")
     parser.add_argument("--out", type=Path, default=Path("bench"), help="folder for results and event files")
-    parser.add_argument("--quick", action="store_true", help="fewer events and rounds: does it run at all")
-    parser.add_argument(
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="fewer events and rounds: a first figure")
+    size.add_argument("--smoke", action="store_true", help="hardly any: does it run at all, and agree")
+    size.add_argument(
         "--full", action="store_true", help="scheduler: 10^5 chunks and 2,000 workers (half an hour)"
     )
     parser.add_argument("--list", action="store_true", help="list the subjects")
@@ -63,13 +64,14 @@ def main() -> int:
     os.environ["MASSGAP_BENCH"] = str(options.out.resolve())
     # coffea says for every chunk which cross-references a small file lacks.
     warnings.filterwarnings("ignore", message="Missing cross-reference index")
+    effort = Effort.SMOKE if options.smoke else Effort.QUICK if options.quick else Effort.WHOLE
     start = time.perf_counter()
     rows: list[Row] = []
     skipped: list[str] = []
     print(f"{machine()['processor']}, {os.cpu_count()} cores; Python {platform.python_version()}", flush=True)
     print(f"{'':66}{'goal':>9} {'median':>9}   lowest to highest", flush=True)
     for subject in options.subjects or SUBJECTS:
-        for row in importlib.import_module(f"benchmarks.{subject}").rows(options.quick):
+        for row in importlib.import_module(f"benchmarks.{subject}").rows(effort):
             if isinstance(row, str):
                 skipped.append(row)
                 print(f"  not measured: {row}", flush=True)
@@ -84,7 +86,7 @@ def main() -> int:
         "date": time.strftime("%Y-%m-%d %H:%M:%S%z"),
         "machine": machine(),
         "versions": versions(),
-        "quick": options.quick,
+        "quick": effort is not Effort.WHOLE,
         "seconds": seconds,
         "skipped": skipped,
         "rows": [{**asdict(row), "reached": row.reached} for row in rows],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.measure import Row, cost, ratio
+from benchmarks.measure import Effort, Row, cost, ratio
 from massgap.arrays import PerEvent
 from massgap.models.measures.decision_ordering import decision_ordering
 from massgap.models.measures.ensembles import ensemble_score
@@ -120,19 +120,19 @@ def _same(name: str, ours: Any, theirs: Any, allowed: Any) -> None:
         raise AssertionError(msg)
 
 
-def rows(quick: bool) -> Iterator[Row]:
+def rows(effort: Effort) -> Iterator[Row]:
     """The lines of the table.
 
     Parameters
     ----------
-    quick
-        Fewer events and rounds.
+    effort
+        How many events and rounds.
 
     Yields
     ------
     Row
     """
-    n, rounds = (20_000, 3) if quick else (100_000, 9)
+    n, rounds = effort.of(100_000, 20_000, 2_000), effort.rounds()
     plus, minus, photon = signal(n, 1)
     spectrum = TESTING_SPECTRUM
     momenta = [leg[name] for leg in (plus, minus, photon) for name in ("pt", "eta", "phi", "mass")]
@@ -177,7 +177,7 @@ def rows(quick: bool) -> Iterator[Row]:
     )
 
     rng = np.random.default_rng(2)
-    m = 1_000 if quick else 3_000
+    m = effort.of(3_000, 1_000, 200)
     pairs = rng.normal(size=(4, m)).round(2)
     _same("decision ordering", decision_ordering(*pairs).ado, numpy_ordering(*pairs), 1e-12)
     yield Row(
@@ -186,7 +186,7 @@ def rows(quick: bool) -> Iterator[Row]:
         ratio(lambda: decision_ordering(*pairs), lambda: numpy_ordering(*pairs), rounds=rounds),
         detail=f"{m} events per class, with ties; agree to 1e-12; ours grows as n log n, all pairs as n^2",
     )
-    large = rng.normal(size=(4, 20_000 if quick else 500_000))
+    large = rng.normal(size=(4, effort.of(500_000, 20_000, 2_000)))
     yield Row(
         GROUP,
         "Decision ordering of large classes",

@@ -6,12 +6,31 @@ import gc
 import statistics
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Measurement", "Row", "cost", "cpu_seconds", "ratio"]
+T = TypeVar("T")
+
+__all__ = ["Effort", "Measurement", "Row", "cost", "cpu_seconds", "ratio"]
+
+
+class Effort(Enum):
+    """How much is measured: all of it, enough for a first figure, or just so much that everything is called once."""
+
+    WHOLE = "whole"
+    QUICK = "quick"
+    SMOKE = "smoke"
+
+    def of(self, whole: T, quick: T, smoke: T) -> T:
+        """The size that belongs to it."""
+        return {Effort.WHOLE: whole, Effort.QUICK: quick, Effort.SMOKE: smoke}[self]
+
+    def rounds(self, whole: int = 9) -> int:
+        """How often both sides are measured."""
+        return self.of(whole, 3, 1)
 
 
 @dataclass(frozen=True)
@@ -105,12 +124,13 @@ def ratio(
     rounds
         How often both are measured, one right after the other, in alternating order.
     least
-        CPU seconds that each side is kept busy per round.
+        CPU seconds that each side is kept busy per round; with a single round each is called once.
 
     Returns
     -------
     Measurement
     """
+    least = least if rounds > 1 else 0.0
     n_ours, n_theirs = _calls(ours, least), _calls(theirs, least)
     times: list[tuple[float, float]] = []
     gc.collect()
@@ -137,7 +157,7 @@ def cost(
     function: Callable[[], Any], *, rounds: int = 9, least: float = 0.1, scale: float = 1.0
 ) -> Measurement:
     """CPU seconds of one call times ``scale`` (1e3 for ms, 1e9 / events for ns per event)."""
-    calls = _calls(function, least)
+    calls = _calls(function, least if rounds > 1 else 0.0)
     gc.collect()
     times = [cpu_seconds(function, calls) for _ in range(rounds)]
     median = statistics.median(times)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.measure import Row, cost, ratio
+from benchmarks.measure import Effort, Row, cost, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,11 +16,11 @@ GROUP = "Adding histograms"
 HISTOGRAMS, VARIATIONS, BINS = 28, 100, 50
 
 
-def rows(quick: bool) -> Iterator[Row]:
+def rows(effort: Effort) -> Iterator[Row]:
     """Yield the lines about merging."""
     from massgap.processors.base.sums import HistogramSums
 
-    rounds = 3 if quick else 9
+    rounds = effort.rounds()
     rng = np.random.default_rng(3)
     size = HISTOGRAMS * (BINS + 2)
     names = tuple(f"v{i}" for i in range(VARIATIONS))

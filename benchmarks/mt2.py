@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.measure import Measurement, Row, cost, ratio
+from benchmarks.measure import Effort, Measurement, Row, cost, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,14 +21,13 @@ PARALLEL = (0.0, 10.0, 0.0, 0.0, 20.0, 0.0, -5.0, 3.0, 0.0, 0.0)
 OFF_AT_ZERO, OFF = 0.05, 1e-6
 
 
-def rows(quick: bool) -> Iterator[Row]:
+def rows(effort: Effort) -> Iterator[Row]:
     """The three goals, each on three kinds of events, and what a reader wants to know beside them."""
     import mt2 as package
 
     from massgap.selections.observables.mt2.mt2 import mt2
 
-    size = 10_000 if quick else 100_000
-    rounds = 3 if quick else 9
+    size, rounds = effort.of(100_000, 10_000, 1_000), effort.rounds()
     rng = np.random.default_rng(30)
     samples = {
         "random momenta": tuple(rng.normal(0, 80, (6, size))),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.measure import Row, ratio
+from benchmarks.measure import Effort, Row, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,12 +15,11 @@ GROUP = "Observables"
 AGREEMENT = 1e-9
 
 
-def rows(quick: bool) -> Iterator[Row]:
+def rows(effort: Effort) -> Iterator[Row]:
     """Yield one line per observable and kind of array."""
     import awkward as ak
 
-    n = 20_000 if quick else 100_000
-    rounds = 3 if quick else 7
+    n, rounds = effort.of(100_000, 20_000, 2_000), effort.rounds(7)
     rng = np.random.default_rng(11)
     flat = _objects(rng, n)
     yield from _lines(_pairs(flat), "flat", n, rounds)

@@ -9,10 +9,12 @@ reading, looping and filling.
 from __future__ import annotations
 
 import ctypes
+import importlib
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 CODE = r"""
 #include <ROOT/RDataFrame.hxx>
@@ -86,24 +88,14 @@ extern "C" void slepton(const char* path, void* kernel, int nf, const double* lo
 """
 
 
-def main() -> None:
-    """Serve."""
-    path = sys.argv[1]
-    try:
-        import ROOT
-    except ImportError as error:
-        print("skip", f"ROOT cannot be imported: {error}", flush=True)
-        return
-    try:
-        import numba
-        import numpy as np
-
-        from massgap.selections.observables.mt2.kernels import mt2_kernel
-        from massgap.selections.slepton.features import FEATURES, slepton_features_kernel
-    except ImportError as error:
-        print("skip", str(error), flush=True)
-        return
+def observables() -> Any:
+    """massgap's compiled observables of one event as a function of C: 15 numbers in, 27 out."""
     import math
+
+    import numba
+
+    from massgap.selections.observables.mt2.kernels import mt2_kernel
+    from massgap.selections.slepton.features import slepton_features_kernel
 
     @numba.cfunc("void(CPointer(float64), CPointer(float64))")
     def kernel(given, out):
@@ -124,6 +116,24 @@ def main() -> None:
         for k in range(27):
             x[k] = row[k]
 
+    return kernel
+
+
+def main() -> None:
+    """Serve."""
+    path = sys.argv[1]
+    for package in ("ROOT", "numba", "massgap"):
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            print("skip", f"{package} cannot be imported: {error}", flush=True)
+            return
+    import numpy as np
+    import ROOT
+
+    from massgap.selections.slepton.features import FEATURES
+
+    kernel = observables()
     names = [feature.name for feature in FEATURES]
     low = np.array([f.low for f in FEATURES], dtype=np.float64)
     high = np.array([f.high for f in FEATURES], dtype=np.float64)

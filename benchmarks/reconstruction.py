@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.measure import Row, ratio
+from benchmarks.measure import Effort, Row, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ __all__ = ["rows"]
 Z_MASS, W_MASS, TOP_MASS = 91.1876, 80.379, 172.5
 
 
-def rows(quick: bool) -> Iterator[Row]:
+def rows(effort: Effort) -> Iterator[Row]:
     """One line per analysis: the compiled pass against the plain way."""
     import vector
 
@@ -28,7 +28,7 @@ def rows(quick: bool) -> Iterator[Row]:
     from massgap.selections.vlq.features import vlq_features
 
     vector.register_awkward()
-    size = 10_000 if quick else 100_000
+    size = effort.of(100_000, 10_000, 1_000)
     rng = np.random.default_rng(20)
     events = generate(rng, size)
     jets, leptons, fat_jets, met = (events[name] for name in ("jets", "leptons", "fat_jets", "met"))
@@ -68,7 +68,7 @@ def rows(quick: bool) -> Iterator[Row]:
     )
     for what, ours, theirs, absolute in compared:
         worst = compare(what, ours(), theirs(), absolute)
-        measured = ratio(ours, theirs, rounds=3 if quick else 5, least=0.05)
+        measured = ratio(ours, theirs, rounds=effort.rounds(5), least=0.05)
         per_event = 1e9 * measured.ours / size
         yield Row(
             "Reconstruction",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.events import write_events
-from benchmarks.measure import Measurement, Row, cpu_seconds
+from benchmarks.measure import Effort, Measurement, Row, cpu_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,17 +24,17 @@ GROUP = "Running the slepton processor"
 LARGEST_LOSS = 0.05
 
 
-def rows(quick: bool) -> Iterator[Row | str]:
+def rows(effort: Effort) -> Iterator[Row | str]:
     """Yield the lines about running."""
     folder = Path(os.environ.get("MASSGAP_BENCH", "bench"))
-    n = 100_000 if quick else 1_000_000
+    n = effort.of(1_000_000, 100_000, 20_000)
     path = write_events(folder / f"events_{n}.root", n)
-    overhead, per_event = _overheads(path, n, folder, 3 if quick else 15)
+    overhead, per_event = _overheads(path, n, folder, effort)
     yield overhead
     yield _default_chunk(overhead, per_event)
-    yield from _events(path, n, folder, quick)
-    yield from _memory(path, n, quick)
-    yield _workers(path, n, quick)
+    yield from _events(path, n, folder, effort)
+    yield from _memory(path, n, effort)
+    yield _workers(path, n, effort)
 
 
 def fileset(path: Path, times: int = 1) -> dict[str, Any]:
@@ -42,12 +42,13 @@ def fileset(path: Path, times: int = 1) -> dict[str, Any]:
     return {f"events{i}": {"files": {str(path): "Events"}, "metadata": {}} for i in range(times)}
 
 
-def _overheads(path: Path, n: int, folder: Path, rounds: int) -> tuple[Row, float]:
+def _overheads(path: Path, n: int, folder: Path, effort: Effort) -> tuple[Row, float]:
     """CPU time of a chunk beside that of its events: small chunks against one that holds them all, in turn."""
     from massgap.processors.slepton import Slepton
     from massgap.runner.runner import run
 
-    parts, size = 40, 1000
+    parts, size = effort.of(40, 40, 4), 1000
+    rounds = effort.of(15, 3, 1)
     # Baskets as small as the chunks, so that none is decompressed twice.
     small = write_events(folder / "events_small_baskets.root", parts * size, basket=size)
 
@@ -98,12 +99,13 @@ def _default_chunk(overhead: Row, per_event: float) -> Row:
     )
 
 
-def _events(path: Path, n: int, folder: Path, quick: bool) -> Iterator[Row]:
+def _events(path: Path, n: int, folder: Path, effort: Effort) -> Iterator[Row]:
     """Cost per event against the number of events."""
     from massgap.processors.slepton import Slepton
     from massgap.runner.runner import run
 
-    sizes = (10_000, 100_000) if quick else (10_000, 100_000, 1_000_000, 10_000_000)
+    whole: tuple[int, ...] = (10_000, 100_000, 1_000_000, 10_000_000)
+    sizes = effort.of(whole, whole[:2], (1_000, n))
     for size in sizes:
         if size <= n:
             files = fileset(write_events(folder / f"events_{size}.root", size))
@@ -137,15 +139,15 @@ print(int(status[status.index("VmHWM:") + 1]) / 1024)
 """
 
 
-def _memory(path: Path, n: int, quick: bool) -> Iterator[Row | str]:
+def _memory(path: Path, n: int, effort: Effort) -> Iterator[Row | str]:
     """Largest resident memory of a process against the chunk size."""
     from massgap.runner.planning import DEFAULT_CHUNKSIZE
 
     if not Path("/proc/self/status").exists():
         yield "memory of a worker: only where there is /proc"
         return
-    files = json.dumps(fileset(path, 1 if quick else 3))
-    for size in (50_000, DEFAULT_CHUNKSIZE, n) if n > DEFAULT_CHUNKSIZE else (50_000, n):
+    files = json.dumps(fileset(path, effort.of(3, 1, 1)))
+    for size in effort.of((50_000, DEFAULT_CHUNKSIZE, n), (50_000, n), (n,)):
         command = [sys.executable, "-c", _MEMORY, files, str(size)]
         done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=_root())
         mib = float(done.stdout)
@@ -164,13 +166,13 @@ def _root() -> Path:
     return Path(__file__).resolve().parent.parent
 
 
-def _workers(path: Path, n: int, quick: bool) -> Row:
+def _workers(path: Path, n: int, effort: Effort) -> Row:
     """Events per second with two worker processes over those with one, once they are at work."""
     from massgap.processors.slepton import Slepton
     from massgap.runner.executors.local import FuturesExecutor
     from massgap.runner.runner import run
 
-    files = fileset(path, 2 if quick else 24)
+    files = fileset(path, effort.of(24, 2, 2))
 
     def rate(workers: int) -> float:
         seen: list[tuple[float, int]] = []
@@ -187,7 +189,7 @@ def _workers(path: Path, n: int, quick: bool) -> Row:
         return (last - first) / (stop - start)
 
     ratios = []
-    for one_first in itertools.islice(itertools.cycle((True, False)), 1 if quick else 5):
+    for one_first in itertools.islice(itertools.cycle((True, False)), effort.of(5, 1, 1)):
         order = (1, 2) if one_first else (2, 1)
         rates = {workers: rate(workers) for workers in order}
         ratios.append(rates[2] / rates[1])

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.measure import Measurement, Row
+from benchmarks.measure import Effort, Measurement, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,14 +31,14 @@ GROUP = "Many tasks on a dask scheduler"
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def rows(quick: bool) -> Iterator[Row | str]:
+def rows(effort: Effort) -> Iterator[Row | str]:
     """Yield the lines about the scheduler."""
     if not Path("/proc/self/stat").exists():
         yield "scheduler and driver: only where there is /proc"
         return
-    full = bool(os.environ.get("MASSGAP_BENCH_FULL")) and not quick
-    chunks = 1_000 if quick else 100_000 if full else 10_000
-    workers = 20 if quick else 2_000 if full else 200
+    full = bool(os.environ.get("MASSGAP_BENCH_FULL")) and effort is Effort.WHOLE
+    chunks = 100_000 if full else effort.of(10_000, 1_000, 64)
+    workers = 2_000 if full else effort.of(200, 20, 3)
     few = min(chunks, 10_000)
     local = [drive(address=None, chunks=chunks, levels=(0, 0))]
     yield _line(
@@ -50,7 +50,7 @@ def rows(quick: bool) -> Iterator[Row | str]:
     with cluster(workers) as pool:
         singles = [pool.drive(chunks=few, levels=(0, 0))]
         merged = [pool.drive(chunks=few, levels=(0, 1))]
-        grouped = [pool.drive(chunks=chunks, levels=(1, 2)) for _ in range(1 if quick or full else 3)]
+        grouped = [pool.drive(chunks=chunks, levels=(1, 2)) for _ in range(1 if full else effort.of(3, 1, 1))]
         yield from _cost(singles, workers, "each result fetched")
         yield from _cost(merged, workers, "merged on workers by eight")
         yield _line(
@@ -61,7 +61,7 @@ def rows(quick: bool) -> Iterator[Row | str]:
         )
         yield from _memory(grouped, chunks, workers)
         costs = Costs.of(grouped)
-        yield from _check(pool, costs, quick)
+        yield from _check(pool, costs, effort)
     yield from _extrapolate(costs)
 
 
@@ -286,10 +286,10 @@ def simulate(
     return now
 
 
-def _check(pool: Pool, costs: Costs, quick: bool) -> Iterator[Row]:
+def _check(pool: Pool, costs: Costs, effort: Effort) -> Iterator[Row]:
     """The prediction against runs whose tasks sleep, one where workers are the limit and one where the scheduler is."""
-    for seconds in (1.0,) if quick else (2.0, 0.05):
-        tasks = int(min(3.0, 1.0 if quick else 3.0) * pool.workers) if seconds >= 1 else 5 * pool.workers
+    for seconds in effort.of((2.0, 0.05), (1.0,), (1.0,)):
+        tasks = (effort.of(3, 1, 1) if seconds >= 1 else 5) * pool.workers
         # Never more than two of the three kinds of processes can be at work on two cores.
         cores = os.cpu_count() or 1
         parts = (costs.scheduler, costs.driver, costs.workers)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.measure import Row, cost, ratio
+from benchmarks.measure import Effort, Row, cost, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,20 +19,20 @@ AGREEMENT = 2e-6
 GROUP = "Scoring"
 
 
-def rows(quick: bool) -> Iterator[Row]:
+def rows(effort: Effort) -> Iterator[Row]:
     """Yield the lines about scoring."""
     rng = np.random.default_rng(5)
-    large = 20_000 if quick else 200_000
-    rounds = 3 if quick else 9
+    large, rounds = effort.of(200_000, 20_000, 2_000), effort.rounds()
+    sizes = effort.of((50, 500), (50, 500), (10, 20))
     table = _events(rng, large)
-    for n_trees in (50, 500):
-        boosters, content = _models(n_trees)
+    for n_trees in sizes:
+        boosters, content = _models(n_trees, effort.of(30_000, 30_000, 2_000))
         for n in (1_000, large):
             # A call of the peers takes seconds with the large model: its spread is small, few rounds do.
             few = min(rounds, 3) if n * n_trees > 20_000_000 else rounds
             yield from _against_peers(table[:n], boosters, content, n_trees, few)
-        if n_trees == 50:
-            yield _single_call(table[:1], content, rounds)
+        if n_trees == sizes[0]:
+            yield _single_call(table[:1], content, n_trees, rounds)
 
 
 def _against_peers(
@@ -89,7 +89,7 @@ def _against_peers(
     )
 
 
-def _single_call(x: NDArray[np.float32], content: bytes, rounds: int) -> Row:
+def _single_call(x: NDArray[np.float32], content: bytes, n_trees: int, rounds: int) -> Row:
     from massgap.models.scoring.scorer import OnnxScorer
 
     scorer = OnnxScorer.from_bytes(content, "benchmark", engine="compiled trees")
@@ -102,7 +102,7 @@ def _single_call(x: NDArray[np.float32], content: bytes, rounds: int) -> Row:
         unit="ms",
         goal=1.0,
         at_least=False,
-        detail=f"50 trees, {N_FOLDS} folds: what a call costs besides its events",
+        detail=f"{n_trees} trees, {N_FOLDS} folds: what a call costs besides its events",
     )
 
 
@@ -124,7 +124,7 @@ def _events(rng: np.random.Generator, n: int) -> NDArray[np.float32]:
     return x
 
 
-def _models(n_trees: int) -> tuple[list[Any], bytes]:
+def _models(n_trees: int, events: int) -> tuple[list[Any], bytes]:
     """Train one booster per fold on events whose class depends on many features; export them together."""
     import xgboost as xgb
 
@@ -132,7 +132,7 @@ def _models(n_trees: int) -> tuple[list[Any], bytes]:
     from massgap.models.training.recipe import Recipe
 
     rng = np.random.default_rng(n_trees)
-    x = _events(rng, 30_000)
+    x = _events(rng, events)
     signal = np.nan_to_num(x) @ rng.normal(0, 1, N_FEATURES).astype(np.float32) / 60
     signal += np.sin(3 * x[:, 12]) + 3 * x[:, 20] * x[:, 21] + rng.normal(0, 1, len(x))
     label = (signal > np.median(signal)).astype(np.int64)

@@ -8,6 +8,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from benchmarks.events import write_events
 from benchmarks.limit import Result, arrays_in_memory, compiled_loop, decompression
-from benchmarks.measure import Measurement, Row, cost, cpu_seconds, ratio
+from benchmarks.measure import Effort, Measurement, Row, cost, cpu_seconds, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,12 +25,11 @@ GROUP = "Slepton processor, file to histograms"
 STEPS = ("MET > 30", "z_window", "met", "cos_theta_star")
 
 
-def rows(quick: bool) -> Iterator[Row | str]:
+def rows(effort: Effort) -> Iterator[Row | str]:
     """Yield the lines about the processor as a whole."""
     from massgap.runner.planning import DEFAULT_CHUNKSIZE
 
-    n = 100_000 if quick else 1_000_000
-    rounds = 3 if quick else 9
+    n, rounds = effort.of(1_000_000, 100_000, 20_000), effort.rounds()
     path = write_events(Path(os.environ.get("MASSGAP_BENCH", "bench")) / f"events_{n}.root", n)
     unpack, loop = decompression(path), compiled_loop(arrays_in_memory(path))
 
@@ -101,6 +101,11 @@ def same(one: Result, other: Result, what: str) -> None:
             raise AssertionError(msg)
 
 
+def _few(rounds: int) -> int:
+    """Rounds where a single call takes long."""
+    return max(rounds // 2, min(rounds, 3))
+
+
 def inverse(measured: Measurement) -> Measurement:
     """The ratio the other way round."""
     return Measurement(
@@ -147,7 +152,7 @@ def _coffea(path: Path, ours: Callable[[], Result], rounds: int) -> Iterator[Row
     yield Row(
         GROUP,
         "against the plain coffea way, chunks of 100k",
-        ratio(ours, plain, rounds=max(rounds // 2, 3), least=0.3),
+        ratio(ours, plain, rounds=_few(rounds), least=0.3),
         goal=4.0,
         detail=(
             "NanoEvents, vector behaviours, one awkward expression per observable, package mt2, hist.Hist; identical "
@@ -198,35 +203,17 @@ def _through_runner(path: Path, ours: Callable[[], Result], rounds: int) -> Iter
     yield Row(
         GROUP,
         "against the same processor in coffea's Runner",
-        ratio(ours, runner, rounds=max(rounds // 2, 3), least=0.3),
+        ratio(ours, runner, rounds=_few(rounds), least=0.3),
         detail="identical counts and contents",
     )
 
 
 def _rdataframe(path: Path, ours: Callable[[], Result], mine: Result, rounds: int) -> Iterator[Row | str]:
     """The same in C++ with ROOT's RDataFrame, in a process of its own, in turn with ours."""
-    script = Path(__file__).with_name("rdataframe.py")
-    python = os.environ.get("MASSGAP_ROOT_PYTHON", sys.executable)
-    process = subprocess.Popen(
-        [python, str(script), str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
-
-    def ask() -> list[str]:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        print("run", file=process.stdin, flush=True)
-        return process.stdout.readline().split()
-
-    first = process.stdout.readline().split()
-    if not first or first[0] != "ready":
-        process.wait()
-        reason = " ".join(first[1:]) or "it ended without a word"
-        yield f'RDataFrame ({reason}); ROOT comes with pip install "massgap[benchmark]"'
-        return
-    try:
+    with _root_process(path) as (first, ask):
+        if first[0] != "ready":
+            yield f'RDataFrame ({" ".join(first[1:])}); ROOT comes with pip install "massgap[benchmark]"'
+            return
         words = ask()
         counts, checksum = tuple(int(word) for word in words[1:5]), words[5]
         expected = checksum_of(mine)
@@ -241,9 +228,6 @@ def _rdataframe(path: Path, ours: Callable[[], Result], mine: Result, rounds: in
             other = float(ask()[0])
             ratios.append(other / one)
             times.append((one, other))
-    finally:
-        process.stdin.close()
-        process.wait()
     measured = Measurement(
         statistics.median(ratios),
         min(ratios),
@@ -262,6 +246,33 @@ def _rdataframe(path: Path, ours: Callable[[], Result], mine: Result, rounds: in
             f"the same compiled function; identical counts and sums ({checksum})"
         ),
     )
+
+
+@contextlib.contextmanager
+def _root_process(path: Path) -> Iterator[tuple[list[str], Callable[[], list[str]]]]:
+    """The first words of the process with ROOT, and a function that lets it go through the events and gives its words on that."""
+    python = os.environ.get("MASSGAP_ROOT_PYTHON", sys.executable)
+    command = [python, str(Path(__file__).with_name("rdataframe.py")), str(path)]
+    # ROOT says much, which would fill a pipe.
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
+
+        def words(told: str = "") -> list[str]:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(told)
+            process.stdin.flush()
+            if said := process.stdout.readline().split():
+                return said
+            errors.seek(0)
+            msg = f"RDataFrame: its process ended with {process.wait()}: {errors.read()[-2000:]}"
+            raise RuntimeError(msg)
+
+        yield words(), lambda: words("run\n")
 
 
 def checksum_of(result: Result) -> str:

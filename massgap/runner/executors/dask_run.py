@@ -6,6 +6,7 @@ nor the driver's memory grows with the number of items.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import queue
@@ -159,12 +160,31 @@ class DaskRun:
         """The result of a finished future, or the exception that says why there is none."""
         future = self.futures.pop((kind, number))
         try:
-            return future.result()
+            return self._value(future)
         except Exception as error:  # noqa: BLE001 - data lost in the last moment, memory, deserialisation
             self.workers.require_scheduler()
             return error
         finally:
             future.release()
+
+    def _value(self, future: Any) -> Any:
+        """What a finished task gave; where the worker that holds it hangs, it is ended, and dask does the task again elsewhere."""
+        coming = asyncio.run_coroutine_threadsafe(
+            self.client.gather(future, asynchronous=True), self.client.loop.asyncio_loop
+        )
+        self.limit.wait()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                return coming.result(timeout=0.5)
+            if coming.done():
+                return coming.result()  # a task that raised this very error
+            # Workers that end now are replaced by nobody else, and the task may have to be done again.
+            if self.workers.due:
+                self._look()
+            if self.limit.left <= 0:
+                for worker in self.client.who_has([future]).get(future.key, ()):
+                    self.workers.end(worker)
+                self.limit.wait()
 
     def _lost(self, number: int) -> Lost | str | None:
         """None if a result is there, "again" for another attempt, else why there is none."""
