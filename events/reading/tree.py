@@ -11,12 +11,18 @@ position, and for such an object the branch that holds it is read (:class:`_Refe
 from __future__ import annotations
 
 import bisect
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import uproot
 from uproot.deserialization import read_object_any
 from uproot.models.TObjArray import Model_TObjArray
 from uproot.source.cursor import Cursor
+
+from massgap.events.reading.ntuple.envelopes import NotLeanError
+from massgap.events.reading.ntuple.ntuple import LeanNtuple
+
+if TYPE_CHECKING:
+    from massgap.events.reading.compressed import Reader
 
 __all__ = ["LeanFile", "LeanTree"]
 
@@ -231,6 +237,21 @@ class LeanFile:
         except Exception:  # noqa: BLE001 - whatever is unusual about the file, uproot's own way has the last word
             tree = self.whole[name]
         return LeanTree(tree) if isinstance(tree, uproot.behaviors.TTree.TTree) else None
+
+    def ntuple(self, name: str, read: Reader | None = None) -> LeanNtuple | None:
+        """An RNTuple of the file; None where it is written in a way that only uproot may know.
+
+        Parameters
+        ----------
+        name
+            Its name.
+        read
+            How to get bytes of the file; by default through uproot.
+        """
+        try:
+            return LeanNtuple(self.file[name], read)
+        except NotLeanError:
+            return None
 
     @property
     def whole(self) -> Any:

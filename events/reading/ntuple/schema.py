@@ -1,0 +1,209 @@
+"""What the header and the footer of an RNTuple describe: fields, columns, and groups of clusters."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from massgap.events.reading.ntuple.envelopes import FOOTER, HEADER, Envelope, Locator, NotLeanError
+
+if TYPE_CHECKING:
+    from massgap.events.reading.compressed import Reader
+
+__all__ = ["COLLECTION", "LEAF", "RECORD", "Anchor", "Column", "Field", "Group", "Schema", "read_schema"]
+
+LEAF, COLLECTION, RECORD = 0, 1, 2
+"""Structural roles of fields."""
+
+_FIELD = struct.Struct("<IIIHH")
+_COLUMN = struct.Struct("<HHIHH")
+_ALIAS = struct.Struct("<II")
+_GROUP = struct.Struct("<QQI")
+_RANGE = struct.Struct("<dd")
+_REPEATED, _PROJECTED = 1, 2
+_DEFERRED, _RANGED = 1, 2
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """Where header and footer are, and how long they are when unpacked, in bytes."""
+
+    header: Locator
+    header_length: int
+    footer: Locator
+    footer_length: int
+
+
+@dataclass(slots=True)
+class Column:
+    """A column: a sequence of elements of one type.
+
+    Attributes
+    ----------
+    number
+        Its number in the ntuple.
+    kind, bits
+        Type of its elements, and how many bits each takes in a page.
+    representation
+        A field may have several columns of the same content, of which each cluster holds one.
+    first
+        The first element that is stored; those before are zero.
+    low, high
+        Range of the values, where they are quantised.
+    """
+
+    number: int
+    kind: int
+    bits: int
+    representation: int
+    first: int = 0
+    low: float = 0.0
+    high: float = 0.0
+
+
+@dataclass(slots=True)
+class Field:
+    """A field: a name for a column, or for what is below it.
+
+    Attributes
+    ----------
+    name, title, type_name
+        As the writer gave them.
+    role
+        :data:`LEAF`, :data:`COLLECTION`, :data:`RECORD` or another number.
+    repeated
+        Whether an entry holds a fixed number of them.
+    source
+        Number of the field that a projected one shows, or None.
+    columns
+        Columns, those of projected fields included.
+    below
+        Numbers of the fields below.
+    """
+
+    name: str
+    title: str
+    type_name: str
+    role: int
+    repeated: bool
+    source: int | None
+    columns: list[Column] = field(default_factory=list)
+    below: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of clusters: its first entry, how many entries and clusters there are, and where its pages are listed."""
+
+    first: int
+    entries: int
+    clusters: int
+    pages: Locator
+    length: int
+
+
+@dataclass
+class Schema:
+    """All of it.
+
+    Attributes
+    ----------
+    fields, columns
+        By their numbers.
+    top
+        Name -> number of the fields at the top.
+    groups
+        Groups of clusters.
+    checksum
+        Checksum of the header, which the lists of pages repeat.
+    """
+
+    fields: list[Field] = field(default_factory=list)
+    columns: list[Column] = field(default_factory=list)
+    top: dict[str, int] = field(default_factory=dict)
+    groups: list[Group] = field(default_factory=list)
+    checksum: int = 0
+
+
+def read_schema(anchor: Anchor, read: Reader) -> Schema:
+    """Read header and footer.
+
+    Parameters
+    ----------
+    anchor
+        Where they are.
+    read
+        How to get bytes of the file.
+
+    Raises
+    ------
+    NotLeanError
+        If the writer used features of the format that are not known here.
+    ValueError
+        If they are damaged.
+    """
+    schema = Schema()
+    header = Envelope(read, anchor.header, anchor.header_length, HEADER, "the header of the ntuple")
+    flags = header.flags()
+    for _ in range(3):  # name, description, writer
+        header.skip_text()
+    _read_description(header, schema)
+    schema.checksum = header.checksum
+    footer = Envelope(read, anchor.footer, anchor.footer_length, FOOTER, "the footer of the ntuple")
+    flags |= footer.flags()
+    if flags:
+        msg = f"the ntuple has features that are not known (flags {flags:#x})"
+        raise NotLeanError(msg)
+    if footer.word() != schema.checksum:
+        msg = "the footer of the ntuple belongs to another header"
+        raise ValueError(msg)
+    end = footer.record()
+    if footer.at < end:
+        _read_description(footer, schema)
+    footer.at = end
+    for _ in footer.records():
+        first, entries, clusters = _GROUP.unpack_from(footer.data, footer.at)
+        footer.at += _GROUP.size
+        length = footer.word()
+        schema.groups.append(Group(first, entries, clusters, footer.locator(), length))
+    return schema
+
+
+def _read_description(text: Envelope, schema: Schema) -> None:
+    """Fields, columns and aliases; what is known of types for ROOT's own use follows and is left out."""
+    data = text.data
+    for end in text.records():
+        _, _, parent, role, flags = _FIELD.unpack_from(data, text.at)
+        text.at += _FIELD.size
+        name, type_name = text.text(), text.text()
+        text.skip_text()  # the type as its programmer wrote it
+        title = text.text()
+        if flags & _REPEATED:
+            text.word()
+        source = None
+        if flags & _PROJECTED and text.at + 4 <= end:
+            source = int.from_bytes(data[text.at : text.at + 4], "little")
+        number = len(schema.fields)
+        schema.fields.append(Field(name, title, type_name, role, bool(flags & _REPEATED), source))
+        if parent == number:
+            schema.top[name] = number
+        elif parent < number:
+            schema.fields[parent].below.append(number)
+        else:
+            msg = f"{text.what} has field {name} below a field that comes later"
+            raise NotLeanError(msg)
+    for _ in text.records():
+        kind, bits, owner, flags, representation = _COLUMN.unpack_from(data, text.at)
+        text.at += _COLUMN.size
+        column = Column(len(schema.columns), kind, bits, representation)
+        if flags & _DEFERRED:
+            # Negative for a representation that came later: what is before is in another one.
+            column.first = max(text.long(), 0)
+        if flags & _RANGED:
+            column.low, column.high = _RANGE.unpack_from(data, text.at)
+        schema.columns.append(column)
+        schema.fields[owner].columns.append(column)
+    for _ in text.records():
+        physical, owner = _ALIAS.unpack_from(data, text.at)
+        schema.fields[owner].columns.append(schema.columns[physical])
