@@ -84,7 +84,7 @@ def _lz4(block: Bytes, place: Bytes, what: str) -> int:
     import xxhash
 
     data = block[_CHECKSUM:]
-    if xxhash.xxh64_intdigest(data) != int.from_bytes(block[:_CHECKSUM].tobytes(), "big"):
+    if xxhash.xxh64_intdigest(data.data) != int.from_bytes(block[:_CHECKSUM].tobytes(), "big"):
         msg = f"{what} has a wrong checksum"
         raise ValueError(msg)
     function: Any = cramjam.lz4.decompress_block_into
@@ -94,7 +94,7 @@ def _lz4(block: Bytes, place: Bytes, what: str) -> int:
 def _zlib(block: Bytes, place: Bytes, what: str) -> int:  # noqa: ARG001
     import zlib
 
-    content = zlib.decompress(block, bufsize=len(place))
+    content = zlib.decompress(block.data, bufsize=len(place))
     if len(content) == len(place):
         place[:] = np.frombuffer(content, dtype=np.uint8)
     return len(content)
@@ -103,7 +103,7 @@ def _zlib(block: Bytes, place: Bytes, what: str) -> int:  # noqa: ARG001
 def _lzma(block: Bytes, place: Bytes, what: str) -> int:  # noqa: ARG001
     import lzma
 
-    content = lzma.decompress(block)
+    content = lzma.decompress(block.data)
     if len(content) == len(place):
         place[:] = np.frombuffer(content, dtype=np.uint8)
     return len(content)

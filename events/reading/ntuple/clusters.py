@@ -116,11 +116,11 @@ class Cluster:
             msg = f"{self._text.what} holds {n} pages in {-size} bytes"
             raise ValueError(msg)
         table = np.frombuffer(data, dtype=_PAGE, count=n, offset=at)
-        after = at + table.nbytes
+        after: int = at + table.nbytes
         sizes, offsets = table["size"].astype(np.int64), table["offset"].astype(np.int64)
         elements = table["elements"].astype(np.int64)
         if n and sizes.min() < 0:
-            elements, sizes, offsets, after = self._large(at, n)
+            (elements, sizes, offsets), after = self._large(at, n)
         first: int = _OFFSET.unpack_from(data, after)[0]
         if first < 0:  # suppressed: another column holds the same content
             return None
@@ -128,17 +128,17 @@ class Cluster:
         np.cumsum(np.abs(elements), out=edges[1:])
         return Pages(first, edges, offsets, sizes, elements < 0)
 
-    def _large(self, at: int, n: int) -> tuple[npt.NDArray[np.int64], ...]:
+    def _large(self, at: int, n: int) -> tuple[npt.NDArray[np.int64], int]:
         """The same where there are locators of another length."""
         text = self._text
         text.at = at
-        rows = np.empty((n, 3), dtype=np.int64)
-        for row in rows:
+        rows = np.empty((3, n), dtype=np.int64)
+        for row in rows.T:
             elements = int.from_bytes(text.data[text.at : text.at + 4], "little", signed=True)
             text.at += 4
             where = text.locator()
             row[:] = elements, where.size, where.offset
-        return rows[:, 0], rows[:, 1], rows[:, 2], text.at  # type: ignore[return-value]
+        return rows, text.at
 
 
 def read_clusters(group: Group, number: int, checksum: int, read: Reader) -> list[Cluster]:

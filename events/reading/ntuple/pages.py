@@ -177,7 +177,7 @@ def _unpacked(column: Column, pages: Pages, number: int, raw: Bytes, name: str) 
         import xxhash
 
         raw, checksum = raw[:-_CHECKSUM], raw[-_CHECKSUM:]
-        if xxhash.xxh3_64_intdigest(raw) != int.from_bytes(checksum.tobytes(), "little"):
+        if xxhash.xxh3_64_intdigest(raw.data) != int.from_bytes(checksum.tobytes(), "little"):
             msg = f"{what} has a wrong checksum"
             raise ValueError(msg)
     size = page_bytes(column, int(pages.edges[number + 1] - pages.edges[number]))
