@@ -18,7 +18,8 @@ from uproot.deserialization import read_object_any
 from uproot.models.TObjArray import Model_TObjArray
 from uproot.source.cursor import Cursor
 
-from massgap.events.reading.ntuple.envelopes import NotLeanError
+from massgap.events.errors import FileProblem
+from massgap.events.reading.ntuple.envelopes import FeatureError, NotLeanError
 from massgap.events.reading.ntuple.ntuple import LeanNtuple
 
 if TYPE_CHECKING:
@@ -247,11 +248,26 @@ class LeanFile:
             Its name.
         read
             How to get bytes of the file; by default through uproot.
+
+        Raises
+        ------
+        FileProblem
+            If it is of a format that came before or after RNTuple 1.0.
         """
+        found = self.file[name]
+        if not isinstance(found, uproot.behaviors.RNTuple.RNTuple):
+            msg = (
+                f"{self.path}: {name} is a {found.classname}, which cannot be read; RNTuples can that were written by "
+                "ROOT 6.34 or newer, or by uproot. Write the file anew with one of them"
+            )
+            raise FileProblem(msg)
         try:
-            return LeanNtuple(self.file[name], read)
+            return LeanNtuple(found, read)
         except NotLeanError:
             return None
+        except FeatureError as error:
+            msg = f"{self.path}: {error}; update massgap, or write the file anew with an older ROOT"
+            raise FileProblem(msg) from error
 
     @property
     def whole(self) -> Any:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from massgap.events.reading.compressed import Bytes, Reader
 
-__all__ = ["FOOTER", "HEADER", "PAGE_LIST", "Envelope", "Locator", "NotLeanError", "take"]
+__all__ = ["FOOTER", "HEADER", "PAGE_LIST", "Envelope", "FeatureError", "Locator", "NotLeanError", "take"]
 
 HEADER, FOOTER, PAGE_LIST = 1, 2, 3
 """Types of envelopes."""
@@ -34,6 +34,10 @@ _SIZES = struct.Struct("<QQ")
 
 class NotLeanError(Exception):
     """Something that is not known here: uproot's own way has the last word."""
+
+
+class FeatureError(Exception):
+    """The writer says that whoever does not know its features must not read on."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,14 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from massgap.events.reading.ntuple.envelopes import FOOTER, HEADER, Envelope, Locator, NotLeanError
+from massgap.events.reading.ntuple.envelopes import (
+    FOOTER,
+    HEADER,
+    Envelope,
+    FeatureError,
+    Locator,
+    NotLeanError,
+)
 
 if TYPE_CHECKING:
     from massgap.events.reading.compressed import Reader
@@ -138,8 +145,10 @@ def read_schema(anchor: Anchor, read: Reader) -> Schema:
 
     Raises
     ------
+    FeatureError
+        If the writer used features of the format without which it must not be read.
     NotLeanError
-        If the writer used features of the format that are not known here.
+        If something else is not known here.
     ValueError
         If they are damaged.
     """
@@ -154,7 +163,7 @@ def read_schema(anchor: Anchor, read: Reader) -> Schema:
     flags |= footer.flags()
     if flags:
         msg = f"the ntuple has features that are not known (flags {flags:#x})"
-        raise NotLeanError(msg)
+        raise FeatureError(msg)
     if footer.word() != schema.checksum:
         msg = "the footer of the ntuple belongs to another header"
         raise ValueError(msg)
