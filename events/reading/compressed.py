@@ -88,7 +88,8 @@ def _lz4(block: Bytes, place: Bytes, what: str) -> int:
         msg = f"{what} has a wrong checksum"
         raise ValueError(msg)
     function: Any = cramjam.lz4.decompress_block_into
-    return int(function(data, place))
+    # Without the length, the first four bytes of some blocks are taken for one.
+    return int(function(data, place, output_len=len(place)))
 
 
 def _zlib(block: Bytes, place: Bytes, what: str) -> int:  # noqa: ARG001

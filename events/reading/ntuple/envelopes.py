@@ -122,8 +122,13 @@ class Envelope:
 
     def long(self) -> int:
         """A signed integer of 64 bits."""
-        value: int = _LONG.unpack_from(self.data, self.at)[0]
+        value = self.peek()
         self.at += _LONG.size
+        return value
+
+    def peek(self) -> int:
+        """The signed integer that comes next."""
+        value: int = _LONG.unpack_from(self.data, self.at)[0]
         return value
 
     def flags(self) -> int:
@@ -138,20 +143,12 @@ class Envelope:
         """Go over a string."""
         self.at += 4 + _UNSIGNED.unpack_from(self.data, self.at)[0]
 
-    def text(self) -> str:
-        """A string."""
-        begin = self.at + 4
-        self.skip_text()
-        return self.data[begin : self.at].decode("utf-8", "replace")
-
-    def record(self) -> int:
-        """Begin a record; gives the position of its end."""
-        at = self.at
-        size = self.long()
-        if not _LONG.size <= size <= self.end - at:
+    def record_end(self, size: int) -> int:
+        """Where a record ends that begins here with its size."""
+        if not _LONG.size <= size <= self.end - self.at:
             msg = f"{self.what} holds a record of {size} bytes"
             raise ValueError(msg)
-        return at + size
+        return self.at + size
 
     def items(self) -> Iterator[int]:
         """Go through a list, whose items are read or skipped by the caller, and then behind it; gives their numbers."""
@@ -171,7 +168,8 @@ class Envelope:
     def records(self) -> Iterator[int]:
         """Go through a list of records; gives the position of the end of each."""
         for _ in self.items():
-            end = self.record()
+            end = self.record_end(self.peek())
+            self.at += _LONG.size
             yield end
             self.at = end
 

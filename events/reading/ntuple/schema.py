@@ -23,12 +23,14 @@ __all__ = ["COLLECTION", "LEAF", "RECORD", "Anchor", "Column", "Field", "Group",
 LEAF, COLLECTION, RECORD = 0, 1, 2
 """Structural roles of fields."""
 
-_FIELD = struct.Struct("<IIIHH")
-_COLUMN = struct.Struct("<HHIHH")
-_ALIAS = struct.Struct("<II")
+# The records begin with their size.
+_FIELD = struct.Struct("<qIIIHH")
+_COLUMN = struct.Struct("<qHHIHH")
+_ALIAS = struct.Struct("<qII")
+_LENGTH = struct.Struct("<I")
 _GROUP = struct.Struct("<QQI")
 _RANGE = struct.Struct("<dd")
-_REPEATED, _PROJECTED = 1, 2
+_REPEATED = 1
 _DEFERRED, _RANGED = 1, 2
 
 
@@ -81,10 +83,8 @@ class Field:
         :data:`LEAF`, :data:`COLLECTION`, :data:`RECORD` or another number.
     repeated
         Whether an entry holds a fixed number of them.
-    source
-        Number of the field that a projected one shows, or None.
     columns
-        Columns, those of projected fields included.
+        Columns; those of a projected field are of the field that it shows.
     below
         Numbers of the fields below.
     """
@@ -94,7 +94,6 @@ class Field:
     type_name: str
     role: int
     repeated: bool
-    source: int | None
     columns: list[Column] = field(default_factory=list)
     below: list[int] = field(default_factory=list)
 
@@ -167,7 +166,8 @@ def read_schema(anchor: Anchor, read: Reader) -> Schema:
     if footer.word() != schema.checksum:
         msg = "the footer of the ntuple belongs to another header"
         raise ValueError(msg)
-    end = footer.record()
+    end = footer.record_end(footer.peek())
+    footer.long()
     if footer.at < end:
         _read_description(footer, schema)
     footer.at = end
@@ -180,30 +180,35 @@ def read_schema(anchor: Anchor, read: Reader) -> Schema:
 
 
 def _read_description(text: Envelope, schema: Schema) -> None:
-    """Fields, columns and aliases; what is known of types for ROOT's own use follows and is left out."""
-    data = text.data
-    for end in text.records():
-        _, _, parent, role, flags = _FIELD.unpack_from(data, text.at)
-        text.at += _FIELD.size
-        name, type_name = text.text(), text.text()
-        text.skip_text()  # the type as its programmer wrote it
-        title = text.text()
-        if flags & _REPEATED:
-            text.word()
-        source = None
-        if flags & _PROJECTED and text.at + 4 <= end:
-            source = int.from_bytes(data[text.at : text.at + 4], "little")
-        number = len(schema.fields)
-        schema.fields.append(Field(name, title, type_name, role, bool(flags & _REPEATED), source))
+    """Fields, columns and aliases; what is known of types for ROOT's own use follows and is left out.
+
+    There are thousands of them: no function is called for what can be said in place.
+    """
+    data, fields = text.data, schema.fields
+    for _ in text.items():
+        size, _, _, parent, role, flags = _FIELD.unpack_from(data, text.at)
+        end = text.record_end(size)
+        at = text.at + _FIELD.size
+        strings = []
+        for _ in range(4):  # name, type, the type as its programmer wrote it, title
+            at += 4 + _LENGTH.unpack_from(data, at)[0]
+            strings.append(at)
+        name = data[text.at + _FIELD.size + 4 : strings[0]].decode("utf-8", "replace")
+        type_name = data[strings[0] + 4 : strings[1]].decode("utf-8", "replace")
+        title = data[strings[2] + 4 : strings[3]].decode("utf-8", "replace")
+        number, repeated = len(fields), bool(flags & _REPEATED)
+        fields.append(Field(name, title, type_name, role, repeated))
         if parent == number:
             schema.top[name] = number
         elif parent < number:
-            schema.fields[parent].below.append(number)
+            fields[parent].below.append(number)
         else:
             msg = f"{text.what} has field {name} below a field that comes later"
             raise NotLeanError(msg)
-    for _ in text.records():
-        kind, bits, owner, flags, representation = _COLUMN.unpack_from(data, text.at)
+        text.at = end
+    for _ in text.items():
+        size, kind, bits, owner, flags, representation = _COLUMN.unpack_from(data, text.at)
+        end = text.record_end(size)
         text.at += _COLUMN.size
         column = Column(len(schema.columns), kind, bits, representation)
         if flags & _DEFERRED:
@@ -212,7 +217,9 @@ def _read_description(text: Envelope, schema: Schema) -> None:
         if flags & _RANGED:
             column.low, column.high = _RANGE.unpack_from(data, text.at)
         schema.columns.append(column)
-        schema.fields[owner].columns.append(column)
-    for _ in text.records():
-        physical, owner = _ALIAS.unpack_from(data, text.at)
-        schema.fields[owner].columns.append(schema.columns[physical])
+        fields[owner].columns.append(column)
+        text.at = end
+    for _ in text.items():
+        size, physical, owner = _ALIAS.unpack_from(data, text.at)
+        fields[owner].columns.append(schema.columns[physical])
+        text.at = text.record_end(size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pytest
 import uproot
@@ -61,3 +63,13 @@ def test_unknown_algorithms_are_named() -> None:
     raw = np.frombuffer(b"CS\x08\x05\0\0\x0a\0\0hello", dtype=np.uint8)
     with pytest.raises(UnknownCompressionError, match="it is compressed with the algorithm b'CS'"):
         unpack(raw, np.empty(10, dtype=np.uint8), "it")
+
+
+def test_lz4_whose_first_bytes_look_like_a_length() -> None:
+    """The table of offsets of 239 empty lists, which cramjam takes for 143 bytes if it is not told how many there are."""
+    content = struct.pack(">241i", 240, *[67] * 240)
+    raw = packed(content, "L4")
+    assert int.from_bytes(raw[17:21].tobytes(), "little") == 143
+    out = np.empty(len(content), dtype=np.uint8)
+    unpack(raw, out, "it")
+    assert out.tobytes() == content
