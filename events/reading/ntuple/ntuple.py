@@ -107,6 +107,16 @@ class LeanNtuple:
             return field
         return self._schema.fields[field.below[0]] if len(field.below) == 1 else None
 
+    def is_switched(self, path: str) -> bool:
+        """Whether clusters hold a field at the top, or something in it, in different representations."""
+        waiting = [self._schema.top[path if path in self._schema.top else path.partition(".")[0]]]
+        while waiting:
+            field = self._schema.fields[waiting.pop()]
+            if any(column.representation for column in field.columns):
+                return True
+            waiting += field.below
+        return False
+
     def clusters(self, start: int, stop: int) -> Iterator[tuple[Cluster, int, int]]:
         """Clusters that hold some of the entries ``start`` to ``stop``, and which."""
         groups = self._schema.groups
@@ -229,7 +239,16 @@ class LeanField:
         self._ntuple.pages.fill(columns, cluster, (low, high), out, self.path)
 
     def array(self, start: int = 0, stop: int | None = None, library: str = "ak") -> Any:
-        """The entries as uproot reads them, of whatever type."""
+        """The entries as uproot reads them, of whatever type.
+
+        Raises
+        ------
+        NotImplementedError
+            If its representation changes from cluster to cluster, of which uproot makes other numbers.
+        """
+        if self._ntuple.is_switched(self.path):
+            msg = "its encoding changes from cluster to cluster"
+            raise NotImplementedError(msg)
         return self._ntuple.uproot[self.path].array(
             entry_start=start, entry_stop=stop, library=library, array_cache=None
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from massgap.events.reading import baskets
 from massgap.events.reading.baskets import flat_branch
 from massgap.events.reading.ntuple.columns import NtupleColumns
 from massgap.events.reading.tree import LeanFile
@@ -133,6 +134,41 @@ def test_lists(events, name) -> None:
         assert field.offsets(start, stop).tolist() == np.cumsum([0, *map(len, true)]).tolist()
 
 
+def test_pages_that_lie_together_are_read_together() -> None:
+    """A list with four pages in a cluster of fifty entries: once for its values, once for its ends."""
+    asked = []
+
+    def read(begin: int, size: int) -> bytes:
+        asked.append(size)
+        return content[begin : begin + size]
+
+    content = PATH.read_bytes()
+    with LeanFile(str(PATH)) as file:
+        ntuple: Any = file.ntuple("Events", read)
+    cluster = next(ntuple.clusters(0, 1))[0]
+    field = ntuple["Jet_u64"]
+    assert len(cluster.pages(field._values[0].number).sizes) > 3
+    del asked[:]
+    assert len(field.flat(0, 50)) == field.offsets(0, 50)[-1]
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("column", ["f64", "Jet_pt", "flag"])
+def test_a_flipped_bit_in_any_page_is_found(column) -> None:
+    """ROOT writes a checksum behind each page."""
+    content = bytearray(PATH.read_bytes())
+    with LeanFile(str(PATH)) as file:
+        ntuple: Any = file.ntuple("Events", lambda begin, size: bytes(content[begin : begin + size]))
+    pages = next(ntuple.clusters(0, 1))[0].pages(ntuple[column]._values[0].number)
+    for number in range(len(pages.sizes)):
+        for at in (pages.offsets[number], pages.offsets[number] + pages.sizes[number] - 1):
+            content[at] ^= 16
+            with pytest.raises(ValueError, match=f"page {number} of field {column} has a wrong checksum"):
+                ntuple[column].flat(0, 50)
+            content[at] ^= 16
+    assert len(ntuple[column].flat(0, 50)) > 0
+
+
 def test_chunk_after_chunk(events) -> None:
     """What is kept of a page for the next chunk is that page's."""
     for size in (1, 7, 40):
@@ -172,3 +208,18 @@ def test_lists_without_tables_of_offsets(local) -> None:
                 found = flat_branch(tree[name], start, stop, read)
                 assert found.dtype == np.dtype(kind)
                 assert found.tolist() == true
+
+
+def test_lists_without_offsets_that_nothing_counts(monkeypatch) -> None:
+    """Or whose counter says something else."""
+    content = PATH.read_bytes()
+    with LeanFile(str(PATH)) as file:
+        tree: Any = file.tree("Tree")
+        branch = tree["Muon_pt"]
+        length = len(baskets._basket(branch, 1, lambda begin, size: content[begin : begin + size])[0])
+        assert baskets._counted(branch, 1, 4, length, None)[-1] == length
+        with pytest.raises(ValueError, match=f"has {length + 4} bytes instead of {length}, by branch nMuon"):
+            baskets._counted(branch, 1, 4, length + 4, None)
+        monkeypatch.setattr(type(branch), "count_branch", None)
+        with pytest.raises(ValueError, match="has no offsets, and no branch counts its values"):
+            flat_branch(branch, 1, 3)
