@@ -6,6 +6,7 @@ reads some thirty of them.
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
@@ -18,6 +19,8 @@ from massgap.events.errors import MissingBranchError
 from massgap.events.reading.baskets import Reader, flat_branch, is_jagged, is_plain
 
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
     from massgap.events.reading.tree import LeanTree
 
 __all__ = ["TreeColumns"]
@@ -60,6 +63,8 @@ class TreeColumns(Columns):
         self._fields = tree.names
         self.format = event_format(self._fields)
         self._flat: dict[str, npt.NDArray[Any]] = {}
+        # Collections keep what they need of their columns; what a flag was made of is then given back.
+        self._held: weakref.WeakValueDictionary[str, npt.NDArray[Any]] = weakref.WeakValueDictionary()
         self._offsets: dict[str, npt.NDArray[np.int64]] = {}
 
     def __len__(self) -> int:
@@ -115,15 +120,19 @@ class TreeColumns(Columns):
         return "" if path is None else str(self._tree[path].title)
 
     def flat(self, collection: str, field: str) -> npt.NDArray[Any]:
-        """The column as it is stored, all events one after the other; read once."""
+        """The column as it is stored, all events one after the other; not read again while somebody holds it."""
         branch = self._branch(collection, field)
         key = str(branch.object_path)
-        if key not in self._flat:
-            if is_plain(branch):
-                self._flat[key] = flat_branch(branch, self._start, self._stop, self._read)
-            else:
-                self._flat[key] = np.asarray(ak.to_numpy(ak.flatten(self._generic(branch), axis=None)))
-        return self._flat[key]
+        kept: MutableMapping[str, npt.NDArray[Any]] = self._held if collection else self._flat
+        values = kept.get(key)
+        if values is None:
+            kept[key] = values = self._stored(branch)
+        return values
+
+    def _stored(self, branch: Any) -> npt.NDArray[Any]:
+        if is_plain(branch):
+            return flat_branch(branch, self._start, self._stop, self._read)
+        return np.asarray(ak.to_numpy(ak.flatten(self._generic(branch), axis=None)))
 
     def offsets(self, collection: str, field: str) -> npt.NDArray[np.int64]:
         """Where the objects of each event begin, shape (events + 1,)."""
@@ -133,7 +142,8 @@ class TreeColumns(Columns):
             branch = self._branch(collection, field)
             counter = f"n{key}"
             if self._counts(counter):
-                counts = self.flat("", counter)
+                # Not kept: whoever asks for objects asks for where they are, not for how many.
+                counts = self._stored(self._tree[counter])
             else:
                 counts = np.asarray(ak.num(self._generic(branch), axis=1))
             offsets = np.zeros(len(counts) + 1, dtype=np.int64)

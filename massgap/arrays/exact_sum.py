@@ -62,13 +62,15 @@ def _parts(b):
 
 
 @numba.njit(cache=True, nogil=True)
-def _deposit(limbs, lowest, bins, bits):
-    """Add each number to the sum in its bin."""
-    for i in range(len(bits)):
-        if bits[i] & _MAGNITUDE == 0:
+def _deposit(limbs, lowest, bits, bins, rows, start):
+    """Add the numbers ``rows`` (all of them if there are none) to the sums in their bins; bins below 0 are none."""
+    all_rows = len(rows) == 0
+    for n in range(len(bins)):
+        i = n if all_rows else rows[n]
+        if bins[n] < 0 or bits[i] & _MAGNITUDE == 0:
             continue
         limb, first, second, third = _parts(bits[i])
-        j, b = limb - lowest, bins[i]
+        j, b = limb - lowest, bins[n] + start
         limbs[j, b] += first
         limbs[j + 1, b] += second
         limbs[j + 2, b] += third
@@ -186,7 +188,7 @@ class ExactSum:
             _count_signs(net, bits, bins, _ALL)
             self._add_times(net, bits, 0)
         else:
-            _deposit(self.limbs, self.lowest, bins, bits)
+            _deposit(self.limbs, self.lowest, bits, bins, _ALL, 0)
 
     def fill_each(
         self,
@@ -234,11 +236,16 @@ class ExactSum:
                     _count_signs(net, bits, bins, _ALL if rows is None else rows)
             self._add_times(net, bits, start)
             return
+        fills = [(bins, rows) for bins, rows in fills if rows is None or len(rows)]
+        if len(fills) == 1:
+            # Parts that are used once need no memory.
+            bins, rows = fills[0]
+            _deposit(self.limbs, self.lowest, bits, bins, _ALL if rows is None else rows, start)
+            return
         parts = np.empty((4, len(bits)), dtype=np.int64)
         _take_apart(bits, self.lowest, parts)
         for bins, rows in fills:
-            if rows is None or len(rows):
-                _deposit_parts(self.limbs, parts, bins, _ALL if rows is None else rows, start)
+            _deposit_parts(self.limbs, parts, bins, _ALL if rows is None else rows, start)
 
     def add_times(self, bin_: int, value: float, times: int) -> None:
         """Add a positive number so many times (negative to take it away) to one sum.
