@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from massgap.arrays.errors import SelectionError
+from massgap.arrays.kernels.summing import running_total
 from massgap.events.columns import Columns, event_format
 from massgap.events.errors import MissingBranchError
 from massgap.events.reading.baskets import Reader, flat_branch, is_jagged, is_plain
@@ -146,9 +147,8 @@ class TreeColumns(Columns):
                 counts = self._stored(self._tree[counter])
             else:
                 counts = np.asarray(ak.num(self._generic(branch), axis=1))
-            offsets = np.zeros(len(counts) + 1, dtype=np.int64)
-            np.cumsum(counts, out=offsets[1:])
-            if len(counts) and counts.min() < 0:
+            offsets, fine = running_total(counts)
+            if not fine:
                 msg = f"{self.where or 'the events'}: {counter} has negative values; the file is damaged."
                 raise SelectionError(msg)
             self._offsets[key] = offsets

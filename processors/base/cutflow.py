@@ -96,8 +96,7 @@ class Cutflow:
         survived = np.empty(len(self._weights), dtype=np.int32)
         _count_survived(bits, starts, survived)
         sums = ExactSum(2 * levels)  # of weights, then of their squares
-        for part, values in enumerate((self._weights, self._weights * self._weights)):
-            sums.fill_each([(survived, None)], values, part * levels, (part + 1) * levels)
+        sums.fill_with_squares(survived, self._weights)
         raw = np.bincount(survived, minlength=levels)
         every = np.arange(2 * levels).reshape(2, levels)
         return [CutCount(int(raw[k:].sum()), sums.regrouped(every[:, k:])) for k in range(levels)]
