@@ -23,7 +23,8 @@ from massgap.fits.counting.significance import (
 )
 from massgap.fits.errors import InferenceError
 from massgap.fits.inference.hypothesis_tests import discovery, signal_strength, upper_limit
-from massgap.fits.inference.likelihood import Likelihood, numpy_backend
+from massgap.fits.inference.likelihood import Likelihood
+from massgap.fits.inference.pyhf_likelihood import numpy_backend
 from massgap.fits.workspaces.templates import Template, Templates
 from massgap.fits.workspaces.workspace import WorkspaceOptions, build_workspace
 
