@@ -208,7 +208,7 @@ def upper_limit(
     asimov = _background(likelihood, observed=observed)
     alpha = 1.0 - level
     root_asimov = _root_q_tilde(likelihood, asimov.data, known=asimov.pars)
-    sigma = float(np.sqrt(likelihood.covariance(asimov.pars, asimov.data)[(likelihood.poi,) * 2]))
+    sigma = likelihood.poi_error(asimov.pars, asimov.data)
     expected = []
     for n_sigma in (-2.0, -1.0, 0.0, 1.0, 2.0):
         target = n_sigma - float(ndtri(alpha * ndtr(n_sigma)))

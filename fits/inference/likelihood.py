@@ -14,7 +14,7 @@ import numpy as np
 
 from massgap.fits.errors import InferenceError
 from massgap.fits.likelihoods.evaluation import VALUE, WITHOUT_CURVATURE, evaluate, expectation
-from massgap.fits.likelihoods.minimisation import CONVERGED, FLAT, minimise
+from massgap.fits.likelihoods.minimisation import CONVERGED, FLAT, minimise, variance
 from massgap.fits.likelihoods.model import Data, Model, model_of
 from massgap.fits.likelihoods.parameters import FREE
 
@@ -226,6 +226,11 @@ class Likelihood:
         if status not in (CONVERGED, FLAT):
             return None
         return float(value), float(distance), int(status), int(steps), start
+
+    def poi_error(self, pars: Floats, data: Data) -> float:
+        """Standard deviation of the signal strength at a minimum; infinite where data tell nothing of it."""
+        found = variance(self.model.arrays, pars, self._free, self.poi, data.counts, data.auxiliary)
+        return float(np.sqrt(found)) if found > 0.0 else float("inf")
 
     def covariance(self, pars: Floats, data: Data) -> Floats:
         """Covariance of all parameters from the observed information without second derivatives; 0 for fixed ones.

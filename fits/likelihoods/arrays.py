@@ -219,6 +219,8 @@ def _block(
             block.shapes.append((at, 0.5 * (up + down), 0.0625 * (up - down)))
         else:
             block.factors.append((name, at))
+    block.rates.sort(key=lambda entry: entry[0])
+    block.shapes.sort(key=lambda entry: entry[0])
     return block
 
 

@@ -138,9 +138,15 @@ def _second_derivatives(m, k, theta, rates, product, zeros, contents, others, we
     for i in range(begin, end):
         p = m.rate_parameters[i]
         hessian[p, p] += _without(product, zeros, rates[i, 0]) * rates[i, 2] * total
-        for j in range(begin, i):
-            pair = _without_two(product, zeros, rates[i, 0], rates[j, 0]) * rates[i, 1] * rates[j, 1]
-            _add(hessian, p, m.rate_parameters[j], pair * total)
+        if zeros == 0:
+            # Parameters rise within a block.
+            factor = product * total * rates[i, 1] / rates[i, 0]
+            for j in range(begin, i):
+                hessian[p, m.rate_parameters[j]] += factor * rates[j, 1] / rates[j, 0]
+        else:
+            for j in range(begin, i):
+                pair = _without_two(product, zeros, rates[i, 0], rates[j, 0]) * rates[i, 1] * rates[j, 1]
+                hessian[p, m.rate_parameters[j]] += pair * total
     for i in range(m.shapes[k], m.shapes[k + 1]):
         p, at = m.shape_parameters[i], m.shapes_at[i]
         _, _, mean, skew, _, bend = shape(theta[p])

@@ -11,7 +11,7 @@ import numpy as np
 from massgap.arrays.compiled import compiled
 from massgap.fits.likelihoods.evaluation import VALUE, WITH_DERIVATIVES, WITHOUT_CURVATURE, evaluate
 
-__all__ = ["CONVERGED", "FLAT", "NOT_CONVERGED", "NOT_FINITE", "minimise"]
+__all__ = ["CONVERGED", "FLAT", "NOT_CONVERGED", "NOT_FINITE", "minimise", "variance"]
 
 CONVERGED, FLAT, NOT_CONVERGED, NOT_FINITE = 0, 1, 2, 3
 """How a minimisation ended: at a minimum; where some direction has no curvature at all; not at all; nothing finite there."""
@@ -182,6 +182,25 @@ def minimise(m, theta, free, low, high, data, auxiliary, tolerance, most):
             damping = 0.0 if damping <= 1e-3 or length == 1.0 else 0.1 * damping
         value = evaluate(m, theta, data, auxiliary, WITH_DERIVATIVES, gradient, hessian)
     return value, distance, NOT_CONVERGED, most
+
+
+@compiled
+def variance(m, theta, free, which, data, auxiliary):
+    """Variance of a parameter at a minimum, from the exact Hessian; infinite where that has no inverse."""
+    size, n = len(theta), len(free)
+    gradient, hessian = np.empty(size), np.empty((size, size))
+    evaluate(m, theta.copy(), data, auxiliary, WITH_DERIVATIVES, gradient, hessian)
+    matrix, factor = np.empty((n, n)), np.empty((n, n))
+    scale, right = np.empty(n), np.zeros(n)
+    if not _scaled(hessian, free, n, matrix, scale) or not _cholesky(matrix, n, 0.0, factor):
+        return np.inf
+    out = np.inf
+    for i in range(n):
+        if free[i] == which and scale[i] > 0.0:
+            right[i] = 1.0 / scale[i]
+            _solve(factor, n, right)
+            out = right[i] / scale[i]
+    return out
 
 
 @compiled
