@@ -221,7 +221,15 @@ class Likelihood:
         self, start: Floats, free: NDArray[np.intp], low: Floats, data: Data
     ) -> tuple[float, float, int, int, Floats] | None:
         value, distance, status, steps = minimise(
-            self.model.arrays, start, free, low, self._high, data.counts, data.auxiliary, _TOLERANCE, _MAX_STEPS
+            self.model.arrays,
+            start,
+            free,
+            low,
+            self._high,
+            data.counts,
+            data.auxiliary,
+            _TOLERANCE,
+            _MAX_STEPS,
         )
         if status not in (CONVERGED, FLAT):
             return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from massgap.fits.errors import WorkspaceError
 from massgap.fits.likelihoods.interpolation import rate_coefficients
@@ -16,14 +17,12 @@ from massgap.fits.likelihoods.interpolation import rate_coefficients
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from massgap.fits.likelihoods.parameters import ParameterSet
 
-    Floats = NDArray[np.float64]
-    Integers = NDArray[np.int64]
-
 __all__ = ["LINEAR", "NORMSYS", "ModelArrays", "model_arrays"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 LINEAR, NORMSYS = 0, 1
 """Kinds of factors of a whole block: the parameter itself, or an interpolated rate."""
@@ -117,7 +116,9 @@ def model_arrays(
     WorkspaceError
         If a rate is not positive, or lengths do not fit.
     """
-    first = dict(zip(parameters, np.cumsum([0, *(len(p) for p in parameters.values())]).tolist(), strict=False))
+    first = dict(
+        zip(parameters, np.cumsum([0, *(len(p) for p in parameters.values())]).tolist(), strict=False)
+    )
     places = _places(channels, first)
     bins = [len(channel["samples"][0]["data"]) for channel in channels]
     blocks: list[_Block] = []
@@ -175,9 +176,7 @@ def model_arrays(
     )
 
 
-def _places(
-    channels: Sequence[Mapping[str, Any]], first: Mapping[str, int]
-) -> dict[tuple[str, str], int]:
+def _places(channels: Sequence[Mapping[str, Any]], first: Mapping[str, int]) -> dict[tuple[str, str], int]:
     """Channel and name of a modifier -> its parameter, that of the first bin if there is one per bin."""
     places: dict[tuple[str, str], int] = {}
     after = dict(first)  # a staterror of several channels goes on where it ended in the channel before
@@ -227,7 +226,9 @@ def _block(
 def _contents(values: Sequence[float], n: int, where: str) -> Floats:
     contents = np.asarray(values, dtype=np.float64)
     if contents.shape != (n,):
-        message = f"The contents of {where} must be {n} numbers, as those of the first sample, not {contents.size}."
+        message = (
+            f"The contents of {where} must be {n} numbers, as those of the first sample, not {contents.size}."
+        )
         raise WorkspaceError(message)
     return contents
 

@@ -11,13 +11,17 @@ All derivatives are exact.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from massgap.arrays.compiled import compiled
-from massgap.fits.likelihoods.arrays import NORMSYS
-from massgap.fits.likelihoods.interpolation import rate, shape
+from massgap.fits.likelihoods.blocks import add_first_derivatives, add_second_derivatives, block_contents
 from massgap.fits.likelihoods.parameters import FREE
 from massgap.fits.likelihoods.terms import best_factor, constraint, poisson
+
+if TYPE_CHECKING:
+    from massgap.fits.likelihoods.arrays import Floats, Integers, ModelArrays
 
 __all__ = ["VALUE", "WITHOUT_CURVATURE", "WITH_DERIVATIVES", "evaluate", "expectation"]
 
@@ -27,171 +31,25 @@ leaves a matrix that has no negative eigenvalue."""
 
 
 @compiled
-def _product(values, begin, end):
-    """Product of the factors that are not zero, and number of those that are."""
-    product, zeros = 1.0, 0
-    for i in range(begin, end):
-        if values[i] == 0.0:
-            zeros += 1
-        else:
-            product *= values[i]
-    return product, zeros
-
-
-@compiled
-def _without(product, zeros, one):
-    """The product without one of its factors."""
-    if one == 0.0:
-        return product if zeros == 1 else 0.0
-    return product / one if zeros == 0 else 0.0
-
-
-@compiled
-def _without_two(product, zeros, one, two):
-    """The product without two of its factors."""
-    missing = (one == 0.0) + (two == 0.0)
-    if missing != zeros:
-        return 0.0
-    return product / ((one if one != 0.0 else 1.0) * (two if two != 0.0 else 1.0))
-
-
-@compiled
-def _block(m, k, theta, rates, contents, others):
-    """Expectation of a block but for its profiled factors: fills its rates, contents with shapes, and other factors per bin.
-
-    Gives the product of the rates that are not zero and the number of those that are.
-    """
-    begin, end = m.rates[k], m.rates[k + 1]
-    for i in range(begin, end):
-        value = theta[m.rate_parameters[i]]
-        if m.rate_kinds[i] == NORMSYS:
-            rates[i, 0], rates[i, 1], rates[i, 2] = rate(value, m.rate_coefficients[i])
-        else:
-            rates[i, 0], rates[i, 1], rates[i, 2] = value, 1.0, 0.0
-    n = len(contents)
-    at = m.contents_at[k]
-    for b in range(n):
-        contents[b] = m.contents[at + b]
-        others[b] = 1.0
-    for i in range(m.shapes[k], m.shapes[k + 1]):
-        mean, skew, _, _, _, _ = shape(theta[m.shape_parameters[i]])
-        at = m.shapes_at[i]
-        for b in range(n):
-            contents[b] += mean * m.shape_means[at + b] + skew * m.shape_skews[at + b]
-    for i in range(m.factors[k], m.factors[k + 1]):
-        at = m.factor_parameters[i]
-        for b in range(n):
-            others[b] *= theta[at + b]
-    return _product(rates[:, 0], begin, end)
-
-
-@compiled
-def _other_factors(m, k, theta, b, without):
-    """Product of the factors of a bin of a block but one."""
-    product = 1.0
-    for i in range(m.factors[k], m.factors[k + 1]):
-        if i != without:
-            product *= theta[m.factor_parameters[i] + b]
-    return product
-
-
-@compiled
-def _first_derivatives(m, k, theta, rates, product, zeros, contents, others, jacobian):
-    """Add the derivatives of a block's expectation with respect to the local parameters, shape (bins, local)."""
-    n = len(contents)
-    whole = product if zeros == 0 else 0.0
-    for i in range(m.rates[k], m.rates[k + 1]):
-        slope = _without(product, zeros, rates[i, 0]) * rates[i, 1]
-        j = m.rate_local[i]
-        for b in range(n):
-            jacobian[b, j] += slope * contents[b] * others[b]
-    for i in range(m.shapes[k], m.shapes[k + 1]):
-        _, _, mean, skew, _, _ = shape(theta[m.shape_parameters[i]])
-        j, at = m.shape_local[i], m.shapes_at[i]
-        for b in range(n):
-            slope = mean * m.shape_means[at + b] + skew * m.shape_skews[at + b]
-            jacobian[b, j] += whole * slope * others[b]
-    for i in range(m.factors[k], m.factors[k + 1]):
-        j = m.factor_local[i]
-        for b in range(n):
-            jacobian[b, j + b] += whole * contents[b] * _other_factors(m, k, theta, b, i)
-
-
-@compiled
-def _add(hessian, p, q, value):
-    """Add to the lower triangle, twice on the diagonal, where both orders of a pair meet."""
-    if p == q:
-        hessian[p, p] += 2.0 * value
-    else:
-        hessian[max(p, q), min(p, q)] += value
-
-
-@compiled
-def _second_derivatives(m, k, theta, rates, product, zeros, contents, others, weights, hessian):
-    """Add the second derivatives of a block's expectation, summed over bins with weights, to the Hessian."""
-    n = len(contents)
-    whole = product if zeros == 0 else 0.0
-    total = 0.0
-    for b in range(n):
-        total += weights[b] * contents[b] * others[b]
-    begin, end = m.rates[k], m.rates[k + 1]
-    for i in range(begin, end):
-        p = m.rate_parameters[i]
-        hessian[p, p] += _without(product, zeros, rates[i, 0]) * rates[i, 2] * total
-        if zeros == 0:
-            # Parameters rise within a block.
-            factor = product * total * rates[i, 1] / rates[i, 0]
-            for j in range(begin, i):
-                hessian[p, m.rate_parameters[j]] += factor * rates[j, 1] / rates[j, 0]
-        else:
-            for j in range(begin, i):
-                pair = _without_two(product, zeros, rates[i, 0], rates[j, 0]) * rates[i, 1] * rates[j, 1]
-                hessian[p, m.rate_parameters[j]] += pair * total
-    for i in range(m.shapes[k], m.shapes[k + 1]):
-        p, at = m.shape_parameters[i], m.shapes_at[i]
-        _, _, mean, skew, _, bend = shape(theta[p])
-        slope, curvature = 0.0, 0.0
-        for b in range(n):
-            weight = weights[b] * others[b]
-            slope += weight * (mean * m.shape_means[at + b] + skew * m.shape_skews[at + b])
-            curvature += weight * bend * m.shape_skews[at + b]
-        hessian[p, p] += whole * curvature
-        for j in range(begin, end):
-            factor = _without(product, zeros, rates[j, 0]) * rates[j, 1]
-            _add(hessian, p, m.rate_parameters[j], factor * slope)
-    for f in range(m.factors[k], m.factors[k + 1]):
-        for b in range(n):
-            p = m.factor_parameters[f] + b
-            rest = weights[b] * _other_factors(m, k, theta, b, f)
-            for j in range(begin, end):
-                factor = _without(product, zeros, rates[j, 0]) * rates[j, 1]
-                _add(hessian, p, m.rate_parameters[j], factor * contents[b] * rest)
-            for i in range(m.shapes[k], m.shapes[k + 1]):
-                _, _, mean, skew, _, _ = shape(theta[m.shape_parameters[i]])
-                at = m.shapes_at[i]
-                slope = mean * m.shape_means[at + b] + skew * m.shape_skews[at + b]
-                _add(hessian, p, m.shape_parameters[i], whole * slope * rest)
-            for other in range(m.factors[k], f):
-                q = m.factor_parameters[other] + b
-                product_of_two = weights[b] * whole * contents[b]
-                for i in range(m.factors[k], m.factors[k + 1]):
-                    if i not in (f, other):
-                        product_of_two *= theta[m.factor_parameters[i] + b]
-                _add(hessian, p, q, product_of_two)
-
-
-@compiled
-def _profile(m, theta, p, fixed_part, scaled_part, count, auxiliary):
+def _profile(
+    m: ModelArrays,
+    theta: Floats,
+    p: int,
+    fixed_part: float,
+    scaled_part: float,
+    count: float,
+    auxiliary: float,
+) -> bool:
     """Set the profiled parameter of a bin; False where it is fixed or ends on a bound."""
     if m.fixed[p]:
         return False
     best = best_factor(m.constraints[p], fixed_part, scaled_part, count, auxiliary, m.widths[p])
     theta[p] = min(max(best, m.low[p]), m.high[p])
-    return theta[p] == best
+    return bool(theta[p] == best)
 
 
 @compiled
-def expectation(m, theta, out):
+def expectation(m: ModelArrays, theta: Floats, out: Floats) -> None:
     """Expected contents of all bins.
 
     Parameters
@@ -208,7 +66,7 @@ def expectation(m, theta, out):
         contents, others = np.empty(n), np.empty(n)
         out[first : first + n] = 0.0
         for k in range(m.channel_blocks[c], m.channel_blocks[c + 1]):
-            product, zeros = _block(m, k, theta, rates, contents, others)
+            product, zeros = block_contents(m, k, theta, rates, contents, others)
             if zeros:
                 continue
             for b in range(n):
@@ -218,7 +76,138 @@ def expectation(m, theta, out):
 
 
 @compiled
-def evaluate(m, theta, data, auxiliary, what, gradient, hessian):
+def _expectations(
+    m: ModelArrays,
+    c: int,
+    theta: Floats,
+    rates: Floats,
+    contents: Floats,
+    others: Floats,
+    products: Floats,
+    zeros: Integers,
+    expected: Floats,
+    group: Floats,
+    plain: Floats,
+    scaled: Floats,
+) -> None:
+    """Expectation of a channel, and its derivatives if there is room for them, apart for what profiled factors multiply."""
+    n = len(expected)
+    for k in range(m.channel_blocks[c], m.channel_blocks[c + 1]):
+        i = k - m.channel_blocks[c]
+        products[i], zeros[i] = block_contents(m, k, theta, rates, contents[i], others[i])
+        total = group if m.grouped[k] else expected
+        if zeros[i] == 0:
+            for b in range(n):
+                total[b] += products[i] * contents[i, b] * others[i, b]
+        if plain.shape[1]:
+            jacobian = scaled if m.grouped[k] else plain
+            add_first_derivatives(m, k, theta, rates, products[i], zeros[i], contents[i], others[i], jacobian)
+
+
+@compiled
+def _bin(
+    m: ModelArrays,
+    p: int,
+    theta: Floats,
+    count: float,
+    auxiliary: Floats,
+    fixed_part: float,
+    scaled_part: float,
+) -> tuple[float, float, float]:
+    """Terms of a bin, its best factor, and the second derivative of the constraint (0 where the factor does not move)."""
+    term, factor, bend = 0.0, 1.0, 0.0
+    if p >= 0:
+        free = _profile(m, theta, p, fixed_part, scaled_part, count, auxiliary[p])
+        factor = theta[p]
+        if not m.fixed[p]:
+            term, _, bend = constraint(m.constraints[p], factor, auxiliary[p], m.widths[p])
+            bend = bend if free else 0.0
+    return term + poisson(count, fixed_part + factor * scaled_part), factor, bend
+
+
+@compiled
+def _add_bin(
+    local: Integers,
+    slope: float,
+    weight: float,
+    scaled_part: float,
+    bend: float,
+    whole: Floats,
+    cross: Floats,
+    gradient: Floats,
+    hessian: Floats,
+) -> None:
+    """Add a bin to gradient and Hessian; ``cross`` becomes the derivative with respect to parameter and factor."""
+    inverse = 1.0 / (weight * scaled_part * scaled_part + bend) if bend > 0.0 else 0.0
+    for i in range(len(local)):
+        cross[i] = weight * scaled_part * whole[i] + cross[i]
+        p, along, across = local[i], weight * whole[i], cross[i] * inverse
+        gradient[p] += slope * whole[i]
+        if along == 0.0 and across == 0.0:
+            continue
+        for j in range(i + 1):
+            hessian[p, local[j]] += along * whole[j] - across * cross[j]
+
+
+@compiled
+def _channel(
+    m: ModelArrays,
+    c: int,
+    theta: Floats,
+    rates: Floats,
+    data: Floats,
+    auxiliary: Floats,
+    what: int,
+    gradient: Floats,
+    hessian: Floats,
+) -> float:
+    """The terms of a channel; its derivatives are added."""
+    first, begin, end = m.channel_bins[c], m.channel_blocks[c], m.channel_blocks[c + 1]
+    n = m.channel_bins[c + 1] - first
+    local = m.local_parameters[m.channel_local[c] : m.channel_local[c + 1]]
+    n_local = len(local) if what != VALUE else 0
+    plain, scaled = np.zeros((n, n_local)), np.zeros((n, n_local))
+    expected, group = np.zeros(n), np.zeros(n)
+    contents, others = np.empty((end - begin, n)), np.empty((end - begin, n))
+    products, zeros = np.empty(end - begin), np.empty(end - begin, dtype=np.int64)
+    _expectations(m, c, theta, rates, contents, others, products, zeros, expected, group, plain, scaled)
+    slopes, factors = np.empty(n), np.empty(n)
+    value = 0.0
+    for b in range(n):
+        count = data[first + b]
+        term, factors[b], bend = _bin(
+            m, m.profiled[first + b], theta, count, auxiliary, expected[b], group[b]
+        )
+        value += term
+        if what == VALUE or not value < np.inf:
+            continue
+        mean = expected[b] + factors[b] * group[b]
+        slopes[b] = 1.0 - count / mean if count > 0.0 else 1.0
+        weight = count / (mean * mean) if count > 0.0 else 0.0
+        plain[b] += factors[b] * scaled[b]
+        scaled[b] *= slopes[b] if what == WITH_DERIVATIVES else 0.0
+        _add_bin(local, slopes[b], weight, group[b], bend, plain[b], scaled[b], gradient, hessian)
+    if what == WITH_DERIVATIVES and value < np.inf:
+        grouped = slopes * factors
+        for k in range(begin, end):
+            i = k - begin
+            weights = grouped if m.grouped[k] else slopes
+            add_second_derivatives(
+                m, k, theta, rates, products[i], zeros[i], contents[i], others[i], weights, hessian
+            )
+    return value
+
+
+@compiled
+def evaluate(
+    m: ModelArrays,
+    theta: Floats,
+    data: Floats,
+    auxiliary: Floats,
+    what: int,
+    gradient: Floats,
+    hessian: Floats,
+) -> float:
     """Minus the logarithm of the likelihood ratio to the saturated model.
 
     Parameters
@@ -238,78 +227,19 @@ def evaluate(m, theta, data, auxiliary, what, gradient, hessian):
     float
         Infinite where a count is seen and nothing is expected.
     """
-    value = 0.0
     if what != VALUE:
         gradient[:] = 0.0
         hessian[:] = 0.0
-    n_rates = len(m.rate_parameters)
-    rates = np.empty((n_rates, 3))
-    profiled = np.zeros(len(theta), dtype=np.bool_)
+    value = 0.0
+    rates = np.empty((len(m.rate_parameters), 3))
     for c in range(len(m.channel_bins) - 1):
-        first = m.channel_bins[c]
-        n = m.channel_bins[c + 1] - first
-        begin, end = m.channel_blocks[c], m.channel_blocks[c + 1]
-        local = m.local_parameters[m.channel_local[c] : m.channel_local[c + 1]]
-        n_local = len(local) if what != VALUE else 0
-        # Rows: all, and the part that profiled factors multiply.
-        plain, scaled = np.zeros((n, n_local)), np.zeros((n, n_local))
-        expected, group = np.zeros(n), np.zeros(n)
-        contents, others = np.empty((end - begin, n)), np.empty((end - begin, n))
-        products, zeros = np.empty(end - begin), np.empty(end - begin, dtype=np.int64)
-        for k in range(begin, end):
-            i = k - begin
-            products[i], zeros[i] = _block(m, k, theta, rates, contents[i], others[i])
-            total = group if m.grouped[k] else expected
-            if zeros[i] == 0:
-                for b in range(n):
-                    total[b] += products[i] * contents[i, b] * others[i, b]
-            if what != VALUE:
-                jacobian = scaled if m.grouped[k] else plain
-                _first_derivatives(
-                    m, k, theta, rates, products[i], zeros[i], contents[i], others[i], jacobian
-                )
-        slopes, factors = np.empty(n), np.ones(n)
-        for b in range(n):
-            p = m.profiled[first + b]
-            free, bend = False, 0.0
-            count = data[first + b]
-            if p >= 0:
-                profiled[p] = True
-                free = _profile(m, theta, p, expected[b], group[b], count, auxiliary[p])
-                factors[b] = theta[p]
-                if not m.fixed[p]:
-                    term, _, bend = constraint(m.constraints[p], theta[p], auxiliary[p], m.widths[p])
-                    value += term
-            mean = expected[b] + factors[b] * group[b]
-            value += poisson(count, mean)
-            if not value < np.inf:
-                return np.inf
-            if what == VALUE:
-                continue
-            slope = 1.0 - count / mean if count > 0.0 else 1.0
-            weight = count / (mean * mean) if count > 0.0 else 0.0
-            slopes[b] = slope
-            cross = 0.0 if what == WITHOUT_CURVATURE else slope
-            inverse = 1.0 / (weight * group[b] * group[b] + bend) if free else 0.0
-            plain[b] += factors[b] * scaled[b]
-            scaled[b] = weight * group[b] * plain[b] + cross * scaled[b]
-            for i in range(n_local):
-                p, along, across = local[i], plain[b, i], scaled[b, i] * inverse
-                gradient[p] += slope * along
-                if along == 0.0 and across == 0.0:
-                    continue
-                along *= weight
-                for j in range(i + 1):
-                    hessian[p, local[j]] += along * plain[b, j] - across * scaled[b, j]
-        if what == WITH_DERIVATIVES:
-            weights = np.empty(n)
-            for k in range(begin, end):
-                for b in range(n):
-                    weights[b] = slopes[b] * (factors[b] if m.grouped[k] else 1.0)
-                i = k - begin
-                _second_derivatives(
-                    m, k, theta, rates, products[i], zeros[i], contents[i], others[i], weights, hessian
-                )
+        value += _channel(m, c, theta, rates, data, auxiliary, what, gradient, hessian)
+        if not value < np.inf:
+            return np.inf
+    profiled = np.zeros(len(theta), dtype=np.bool_)
+    for p in m.profiled:
+        if p >= 0:
+            profiled[p] = True
     for p in range(len(theta)):
         if m.constraints[p] == FREE or profiled[p] or m.fixed[p]:
             continue

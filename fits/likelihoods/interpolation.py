@@ -16,6 +16,8 @@ from massgap.arrays.compiled import compiled
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Floats = NDArray[np.float64]
+
 __all__ = ["rate", "rate_coefficients", "shape"]
 
 # Value, first and second derivative of a^1 ... a^6 at a = 1 and -1.
@@ -34,7 +36,7 @@ _MATCHING = np.linalg.inv(
 )
 
 
-def rate_coefficients(up: float, down: float) -> NDArray[np.float64]:
+def rate_coefficients(up: float, down: float) -> Floats:
     """Logarithms of the rates at +1 and -1, then the six coefficients of the polynomial between.
 
     Examples
@@ -48,7 +50,7 @@ def rate_coefficients(up: float, down: float) -> NDArray[np.float64]:
 
 
 @compiled
-def rate(a, coefficients):
+def rate(a: float, coefficients: Floats) -> tuple[float, float, float]:
     """Value and first two derivatives of a rate; coefficients from :func:`rate_coefficients`."""
     if a >= 1.0 or a <= -1.0:
         slope = coefficients[0] if a > 0.0 else -coefficients[1]
@@ -66,7 +68,7 @@ def rate(a, coefficients):
 
 
 @compiled
-def shape(a):
+def shape(a: float) -> tuple[float, float, float, float, float, float]:
     """Factors of mean and skew of a shape variation, with first and second derivatives: six numbers."""
     if a > 1.0:
         return a, 8.0 * a, 1.0, 8.0, 0.0, 0.0

@@ -6,10 +6,15 @@ definite and the estimated distance to the minimum, in units of the function, is
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from massgap.arrays.compiled import compiled
 from massgap.fits.likelihoods.evaluation import VALUE, WITH_DERIVATIVES, WITHOUT_CURVATURE, evaluate
+
+if TYPE_CHECKING:
+    from massgap.fits.likelihoods.arrays import Floats, Integers, ModelArrays
 
 __all__ = ["CONVERGED", "FLAT", "NOT_CONVERGED", "NOT_FINITE", "minimise", "variance"]
 
@@ -20,7 +25,7 @@ _SMALLEST_PIVOT = 1e-13
 
 
 @compiled
-def _cholesky(matrix, n, damping, factor):
+def _cholesky(matrix: Floats, n: int, damping: float, factor: Floats) -> bool:
     """Factor of a symmetric matrix (lower triangle) with unit diagonal plus damping; whether it is positive definite."""
     for i in range(n):
         for j in range(i + 1):
@@ -38,7 +43,7 @@ def _cholesky(matrix, n, damping, factor):
 
 
 @compiled
-def _solve(factor, n, right):
+def _solve(factor: Floats, n: int, right: Floats) -> None:
     """Solve in place with the factor of a positive definite matrix."""
     for i in range(n):
         total = right[i]
@@ -53,7 +58,9 @@ def _solve(factor, n, right):
 
 
 @compiled
-def _movable(m, theta, free, low, high, gradient, moving):
+def _movable(
+    theta: Floats, free: Integers, low: Floats, high: Floats, gradient: Floats, moving: Integers
+) -> int:
     """Fill the parameters that are neither fixed nor pushed against a bound; their number."""
     n = 0
     for p in free:
@@ -65,7 +72,7 @@ def _movable(m, theta, free, low, high, gradient, moving):
 
 
 @compiled
-def _scaled(hessian, moving, n, matrix, scale):
+def _scaled(hessian: Floats, moving: Integers, n: int, matrix: Floats, scale: Floats) -> bool:
     """The Hessian of the moving parameters with unit diagonal; those without curvature have a scale of 0."""
     largest = 0.0
     for i in range(n):
@@ -85,16 +92,26 @@ def _scaled(hessian, moving, n, matrix, scale):
 
 
 @compiled
-def _way_down(p, theta, low, high, gradient):
+def _way_down(p: int, theta: Floats, low: Floats, high: Floats, gradient: Floats) -> float:
     """Step in a direction without curvature, as of a signal where nothing is seen: to the bound, or far."""
     if gradient[p] == 0.0:
         return 0.0
     bound = low[p] if gradient[p] > 0.0 else high[p]
-    return bound - theta[p] if np.isfinite(bound) else -10.0 * np.sign(gradient[p])
+    return float(bound - theta[p] if np.isfinite(bound) else -10.0 * np.sign(gradient[p]))
 
 
 @compiled
-def minimise(m, theta, free, low, high, data, auxiliary, tolerance, most):
+def minimise(
+    m: ModelArrays,
+    theta: Floats,
+    free: Integers,
+    low: Floats,
+    high: Floats,
+    data: Floats,
+    auxiliary: Floats,
+    tolerance: float,
+    most: int,
+) -> tuple[float, float, int, int]:
     """Minimise over some parameters, from where they are.
 
     Parameters
@@ -132,11 +149,10 @@ def minimise(m, theta, free, low, high, data, auxiliary, tolerance, most):
         return value, np.inf, NOT_FINITE, 0
     damping, distance = 0.0, np.inf
     for steps in range(most):
-        n = _movable(m, theta, free, low, high, gradient, moving)
+        n = _movable(theta, free, low, high, gradient, moving)
         if n == 0:
             return value, 0.0, CONVERGED, steps
-        definite = _scaled(hessian, moving, n, matrix, scale)
-        exact = definite and _cholesky(matrix, n, damping, factor)
+        exact = _scaled(hessian, moving, n, matrix, scale) and _cholesky(matrix, n, damping, factor)
         if not exact:
             # Far from the minimum, or a saddle: downhill for sure without the curvature of the expectation.
             evaluate(m, theta, data, auxiliary, WITHOUT_CURVATURE, gradient, hessian)
@@ -144,48 +160,83 @@ def minimise(m, theta, free, low, high, data, auxiliary, tolerance, most):
             extra = max(damping, 1e-6)
             while not _cholesky(matrix, n, extra, factor):
                 extra *= 10.0
-        for i in range(n):
-            step[i] = -gradient[moving[i]] / scale[i] if scale[i] > 0.0 else 0.0
-        _solve(factor, n, step)
-        distance = 0.0
-        for i in range(n):
-            step[i] = step[i] / scale[i] if scale[i] > 0.0 else _way_down(moving[i], theta, low, high, gradient)
-            distance -= 0.5 * step[i] * gradient[moving[i]]
+        distance = _newton_step(theta, low, high, gradient, moving, n, factor, scale, step)
         if exact and damping == 0.0 and distance < tolerance:
-            flat = False
-            for i in range(n):
-                flat = flat or scale[i] == 0.0
             # One more step costs little and squares the error.
-            _last_step(m, theta, low, high, data, auxiliary, moving, n, step, value, trial)
-            value = min(value, evaluate(m, theta, data, auxiliary, VALUE, gradient, hessian))
-            return value, distance, FLAT if flat else CONVERGED, steps
-        length, accepted = 1.0, False
-        for _ in range(12):
-            trial[:] = theta
-            for i in range(n):
-                p = moving[i]
-                trial[p] = min(max(theta[p] + length * step[i], low[p]), high[p])
-            new = evaluate(m, trial, data, auxiliary, VALUE, gradient, hessian)
-            if new < value:
-                accepted = True
-                break
-            length *= 0.25
-        if not accepted:
+            value = _step(m, theta, low, high, data, auxiliary, moving, n, step, value, trial, 1)[0]
+            return value, distance, FLAT if (scale[:n] == 0.0).any() else CONVERGED, steps
+        value, length = _step(m, theta, low, high, data, auxiliary, moving, n, step, value, trial, 12)
+        if length == 0.0:
             if distance < 1e-10 * max(1.0, abs(value)) and exact:
-                evaluate(m, theta, data, auxiliary, VALUE, gradient, hessian)
                 return value, distance, CONVERGED, steps
             if damping > 1e6:
                 return value, distance, NOT_CONVERGED, steps
             damping = max(1e-3, 10.0 * damping)
         else:
-            theta[:] = trial
             damping = 0.0 if damping <= 1e-3 or length == 1.0 else 0.1 * damping
         value = evaluate(m, theta, data, auxiliary, WITH_DERIVATIVES, gradient, hessian)
     return value, distance, NOT_CONVERGED, most
 
 
 @compiled
-def variance(m, theta, free, which, data, auxiliary):
+def _newton_step(
+    theta: Floats,
+    low: Floats,
+    high: Floats,
+    gradient: Floats,
+    moving: Integers,
+    n: int,
+    factor: Floats,
+    scale: Floats,
+    step: Floats,
+) -> float:
+    """Fill the step; how much lower the function is estimated to be at its end."""
+    for i in range(n):
+        step[i] = -gradient[moving[i]] / scale[i] if scale[i] > 0.0 else 0.0
+    _solve(factor, n, step)
+    distance = 0.0
+    for i in range(n):
+        step[i] = step[i] / scale[i] if scale[i] > 0.0 else _way_down(moving[i], theta, low, high, gradient)
+        distance -= 0.5 * step[i] * gradient[moving[i]]
+    return distance
+
+
+@compiled
+def _step(
+    m: ModelArrays,
+    theta: Floats,
+    low: Floats,
+    high: Floats,
+    data: Floats,
+    auxiliary: Floats,
+    moving: Integers,
+    n: int,
+    step: Floats,
+    value: float,
+    trial: Floats,
+    tries: int,
+) -> tuple[float, float]:
+    """Go as far along the step, inside the bounds, as the function falls: value there, and part of the step, 0 for none."""
+    length = 1.0
+    nothing, none = np.empty(0), np.empty((0, 0))
+    for _ in range(tries):
+        trial[:] = theta
+        for i in range(n):
+            p = moving[i]
+            trial[p] = min(max(theta[p] + length * step[i], low[p]), high[p])
+        new = evaluate(m, trial, data, auxiliary, VALUE, nothing, none)
+        if new < value:
+            theta[:] = trial
+            return new, length
+        length *= 0.25
+    # The profiled parameters are those of where it stays.
+    return evaluate(m, theta, data, auxiliary, VALUE, nothing, none), 0.0
+
+
+@compiled
+def variance(
+    m: ModelArrays, theta: Floats, free: Integers, which: int, data: Floats, auxiliary: Floats
+) -> float:
     """Variance of a parameter at a minimum, from the exact Hessian; infinite where that has no inverse."""
     size, n = len(theta), len(free)
     gradient, hessian = np.empty(size), np.empty((size, size))
@@ -201,15 +252,3 @@ def variance(m, theta, free, which, data, auxiliary):
             _solve(factor, n, right)
             out = right[i] / scale[i]
     return out
-
-
-@compiled
-def _last_step(m, theta, low, high, data, auxiliary, moving, n, step, value, trial):
-    """Take a step of an accepted point where it does not lead up."""
-    trial[:] = theta
-    for i in range(n):
-        p = moving[i]
-        trial[p] = min(max(theta[p] + step[i], low[p]), high[p])
-    nothing = np.empty(0)
-    if evaluate(m, trial, data, auxiliary, VALUE, nothing, np.empty((0, 0))) <= value:
-        theta[:] = trial

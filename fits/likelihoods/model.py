@@ -78,14 +78,18 @@ class Model:
         """Nominal value and width of a constrained parameter; that of a Poisson one is the relative error of its counts."""
         arrays = self.arrays
         width = float(arrays.widths[index])
-        return float(self.initial[index]), 1.0 / np.sqrt(width) if arrays.constraints[index] == POISSON else width
+        return float(self.initial[index]), 1.0 / np.sqrt(width) if arrays.constraints[
+            index
+        ] == POISSON else width
 
     def expected(self, theta: Floats) -> Data:
         """Asimov data: what the parameters expect of counts and auxiliary measurements."""
         counts = np.empty(len(self.observed.counts))
         expectation(self.arrays, theta, counts)
         kinds = self.arrays.constraints
-        auxiliary = np.where(kinds == FREE, 0.0, np.where(kinds == POISSON, theta * self.arrays.widths, theta))
+        auxiliary = np.where(
+            kinds == FREE, 0.0, np.where(kinds == POISSON, theta * self.arrays.widths, theta)
+        )
         return Data(counts, auxiliary)
 
 
@@ -120,7 +124,9 @@ def model_of(
     names = tuple(name for entry in parameters.values() for name in entry.names)
     wanted = chosen["config"].get("poi", "") if poi is None else poi
     if wanted and (wanted not in parameters or not parameters[wanted].scalar):
-        scalars = ", ".join(name for name, entry in parameters.items() if entry.constraint == FREE and entry.scalar)
+        scalars = ", ".join(
+            name for name, entry in parameters.items() if entry.constraint == FREE and entry.scalar
+        )
         message = (
             f"The parameter of interest '{wanted}' is no single parameter of the workspace; normalisations that may be "
             f"(--poi NAME): {scalars or 'none'}."
@@ -131,7 +137,9 @@ def model_of(
     for channel in channels:
         n, name = len(channel["samples"][0]["data"]), str(channel["name"])
         if name not in seen or len(seen[name]) != n:
-            message = f"The observations of channel '{name}' must be {n} numbers, as the contents of its samples."
+            message = (
+                f"The observations of channel '{name}' must be {n} numbers, as the contents of its samples."
+            )
             raise WorkspaceError(message)
         counts += seen[name]
     auxiliary = [a for entry in parameters.values() for a in (entry.auxiliary or (0.0,) * len(entry))]
@@ -148,7 +156,9 @@ def model_of(
 
 
 def _measurement(workspace: Mapping[str, Any], name: str | None) -> Mapping[str, Any]:
-    measurements = {str(entry["name"]): entry for entry in workspace["measurements"]}
+    measurements: dict[str, Mapping[str, Any]] = {
+        str(entry["name"]): entry for entry in workspace["measurements"]
+    }
     if name is None:
         return next(iter(measurements.values()))
     if name not in measurements:

@@ -183,7 +183,9 @@ def _configured(parameters: ParameterSet, entry: Mapping[str, Any]) -> Parameter
     if "fixed" in entry:
         changes["fixed"] = tuple(bool(entry["fixed"]) or fixed for fixed in parameters.fixed)
     if parameters.constraint == FREE and ("auxdata" in entry or "sigmas" in entry):
-        message = f"The parameter '{parameters.name}' has no constraint term: auxdata and sigmas cannot be set."
+        message = (
+            f"The parameter '{parameters.name}' has no constraint term: auxdata and sigmas cannot be set."
+        )
         raise WorkspaceError(message)
     if "auxdata" in entry and "inits" not in entry and not np.isfinite(parameters.init).all():
         changes["init"] = changes["auxiliary"]

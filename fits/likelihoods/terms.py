@@ -11,7 +11,7 @@ __all__ = ["best_factor", "constraint", "poisson"]
 
 
 @compiled
-def poisson(count, mean):
+def poisson(count: float, mean: float) -> float:
     """Deviance, half of the usual one: minus the logarithm of the likelihood ratio to a mean equal to the count.
 
     Infinite for a count where nothing or less is expected; without a count it is the mean, as in pyhf also below 0.
@@ -22,7 +22,7 @@ def poisson(count, mean):
         return np.inf
     x = (mean - count) / count
     if abs(x) > 0.05:
-        return count * (x - np.log1p(x))
+        return float(count * (x - np.log1p(x)))
     # The series of x - ln(1 + x): the difference would lose half of the digits near the minimum.
     total = 0.0
     for k in range(12, 1, -1):
@@ -31,7 +31,7 @@ def poisson(count, mean):
 
 
 @compiled
-def constraint(kind, value, auxiliary, width):
+def constraint(kind: int, value: float, auxiliary: float, width: float) -> tuple[float, float, float]:
     """Value and first two derivatives of a constraint term."""
     if kind == GAUSSIAN:
         pull = (value - auxiliary) / width
@@ -42,7 +42,9 @@ def constraint(kind, value, auxiliary, width):
 
 
 @compiled
-def best_factor(kind, fixed_part, scaled_part, count, auxiliary, width):
+def best_factor(
+    kind: int, fixed_part: float, scaled_part: float, count: float, auxiliary: float, width: float
+) -> float:
     r"""Factor g that minimises the deviance of a count from ``fixed_part + g scaled_part`` plus its constraint term.
 
     Both are quadratic equations in g, whose root with a positive expectation is the minimum. With a Gaussian constraint
@@ -69,4 +71,4 @@ def best_factor(kind, fixed_part, scaled_part, count, auxiliary, width):
     one = q / square
     two = rest / q if q != 0.0 else one
     larger, smaller = max(one, two), min(one, two)
-    return larger if a + larger * b > 0.0 else smaller
+    return float(larger if a + larger * b > 0.0 else smaller)
