@@ -29,6 +29,14 @@ __all__ = ["Certificate", "FitPoint", "Likelihood"]
 
 _TOLERANCE = 5e-12  # estimated distance to the minimum, in units of minus the logarithm of the likelihood
 _MAX_STEPS = 200
+_PATTERNS = (
+    (0.8, -0.7, 0.9, 0.6, -0.8, -0.9, 0.7),
+    (1.2, 1.4, -1.3, 1.1, 1.2),
+    (-1.4, 1.2, 1.3, -1.1, -1.2, 1.5, 1.1, -1.3, -1.1),
+)
+"""Start values of interpolated parameters; no two of them repeat alike."""
+_MANY = 60
+"""Parameters beyond which further starts cost more than they are worth."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +55,8 @@ class Certificate:
     on_bounds : tuple of str
         Parameters that ended on a bound.
     second_start : float or None
-        By how much a fit from another start ended higher (positive) or lower (negative), in the same unit; None if there was
-        none, or one of the two did not converge.
+        By how much the best fit from other starts ended higher (positive) or lower (negative), in the same unit; None if there
+        was none, or none converged.
     """
 
     distance: float
@@ -170,13 +178,12 @@ class Likelihood:
         start : ndarray, optional
             Where to start; default the nominal parameters.
         check : bool
-            Repeat the fit from a second start and keep the better of the two. A second start is always tried where the
-            first does not converge.
+            Repeat the fit from other starts and keep the best. They are always tried where the first does not converge.
 
         Raises
         ------
         InferenceError
-            If neither start converges.
+            If no start converges.
         """
         low = self._low
         if non_negative and self.poi >= 0:
@@ -187,26 +194,40 @@ class Likelihood:
         if mu is not None:
             first[self.poi] = mu
             free = self._nuisances
-        second = first.copy()
-        results = [self._minimise(first, free, low, data)]
+        results = [self._minimise(first.copy(), free, low, data)]
         if check or results[0] is None:
-            # Inside the parameters' usual range, the same every time.
-            wiggle = np.resize([0.08, -0.06, 0.05, -0.09, 0.07], free.size)
-            second[free] = second[free] * (1.0 + wiggle) + 0.3 * wiggle
-            results.append(self._minimise(second, free, low, data))
+            results += [self._minimise(start, free, low, data) for start in self._other_starts(first, free)]
         converged = [found for found in results if found is not None]
         if not converged:
             where = "free signal strength" if mu is None else f"signal strength {mu:g}"
             message = (
-                f"The fit with {where} did not converge from two starts. Use fewer or wider bins, or "
+                f"The fit with {where} did not converge from {len(results)} starts. Use fewer or wider bins, or "
                 "constrain free normalisations."
             )
             raise InferenceError(message)
         value, distance, status, steps, pars = min(converged, key=lambda found: found[0])
-        other = 2.0 * (converged[1][0] - converged[0][0]) if len(converged) == 2 else None
+        rest = [found[0] for found in results[1:] if found is not None]
+        other = 2.0 * (min(rest) - results[0][0]) if rest and results[0] is not None else None
         at = np.flatnonzero(~self.model.arrays.fixed & ((pars <= low) | (pars >= self._high)))
         bounds = tuple(self.model.names[p] for p in at if p != self.poi or mu is None)
         return FitPoint(2.0 * value, pars, Certificate(2.0 * distance, steps, status == FLAT, bounds, other))
+
+    def _other_starts(self, first: Floats, free: NDArray[np.intp]) -> list[Floats]:
+        """More places, the same every time, with each interpolated parameter on both sides of its kink.
+
+        A systematic uncertainty that moves the expectation to one side both up and down makes two minima. Large models
+        get two more starts, small ones six.
+        """
+        interpolated = self.model.initial[free] == 0.0
+        out = []
+        for pattern in _PATTERNS[: 1 if free.size > _MANY else None]:
+            values = np.resize(pattern, free.size)
+            for sign in (1.0, -1.0):
+                start = first.copy()
+                factors = start[free] * (1.0 + 0.1 * sign * values) + 0.02
+                start[free] = np.where(interpolated, sign * values, factors)
+                out.append(start)
+        return out
 
     def at(self, data: Data, pars: Floats) -> FitPoint:
         """A point that is known to be the minimum, as the parameters of Asimov data are."""

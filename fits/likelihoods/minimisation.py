@@ -22,6 +22,7 @@ CONVERGED, FLAT, NOT_CONVERGED, NOT_FINITE = 0, 1, 2, 3
 """How a minimisation ended: at a minimum; where some direction has no curvature at all; not at all; nothing finite there."""
 
 _SMALLEST_PIVOT = 1e-13
+_ALMOST_FLAT = 1e-9
 
 
 @compiled
@@ -152,7 +153,13 @@ def minimise(
         n = _movable(theta, free, low, high, gradient, moving)
         if n == 0:
             return value, 0.0, CONVERGED, steps
-        exact = _scaled(hessian, moving, n, matrix, scale) and _cholesky(matrix, n, damping, factor)
+        definite = _scaled(hessian, moving, n, matrix, scale)
+        exact = definite and _cholesky(matrix, n, damping, factor)
+        if not exact and definite and _cholesky(matrix, n, _ALMOST_FLAT, factor):
+            # Two parameters that do the same, for instance: a valley is a minimum, too.
+            distance = _newton_step(theta, low, high, gradient, moving, n, factor, scale, step)
+            if distance < tolerance:
+                return value, distance, FLAT, steps
         if not exact:
             # Far from the minimum, or a saddle: downhill for sure without the curvature of the expectation.
             evaluate(m, theta, data, auxiliary, WITHOUT_CURVATURE, gradient, hessian)
