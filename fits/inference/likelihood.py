@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Certificate", "FitPoint", "Likelihood"]
 
 _TOLERANCE = 5e-12  # estimated distance to the minimum, in units of minus the logarithm of the likelihood
-_MAX_STEPS = 200
+_MAX_STEPS = 1000
 _PATTERNS = (
     (0.8, -0.7, 0.9, 0.6, -0.8, -0.9, 0.7),
     (1.2, 1.4, -1.3, 1.1, 1.2),
