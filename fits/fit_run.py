@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from massgap.contracts.fit_folder import FIT_FORMAT, SCAN_FORMAT, write_fit_folder
 from massgap.contracts.run_folder import open_run
 from massgap.fits.errors import FitError
+from massgap.fits.inference.engines import likelihood_of
 from massgap.fits.inference.hypothesis_tests import discovery, signal_strength, upper_limit
-from massgap.fits.inference.likelihood import Likelihood
 from massgap.fits.parts import fill_plan
 from massgap.fits.plan import FitOptions, FitPart, FitPlan, make_plan, scores_of
 from massgap.fits.result import FitResult
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from massgap.contracts.run_folder import RunFolder
+    from massgap.fits.inference.likelihood import Likelihood
     from massgap.fits.parts import FilledPlan
 
 __all__ = ["FitOptions", "FitPart", "FitPlan", "FitResult", "fit_run"]
@@ -91,7 +92,12 @@ def fit_run(
     warnings += filled.warnings
     say("Building the workspace")
     workspace = _workspace(request, filled)
-    tests = _test(Likelihood(workspace), request, on_data=filled.observations is not None, say=say)
+    tests = _test(
+        likelihood_of(workspace, engine=request.options.engine),
+        request,
+        on_data=filled.observations is not None,
+        say=say,
+    )
     results = _results(run, request, filled, tests, warnings)
     scan = _scan(run, request, say)
     say("Writing the fit folder")

@@ -8,6 +8,7 @@ background-only fit to them, as in pyhf.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,7 +20,7 @@ from massgap.fits.errors import InferenceError
 from massgap.fits.inference.likelihood import Likelihood
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -280,7 +281,8 @@ def signal_strength(workspace: Mapping[str, Any] | Likelihood, *, observed: bool
 
 
 def _likelihood(workspace: Mapping[str, Any] | Likelihood) -> Likelihood:
-    return workspace if isinstance(workspace, Likelihood) else Likelihood(workspace)
+    # A likelihood of another engine has the same methods.
+    return Likelihood(workspace) if isinstance(workspace, Mapping) else workspace
 
 
 def _root_q0(likelihood: Likelihood, data: Data) -> float:

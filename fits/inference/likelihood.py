@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.fits.errors import InferenceError
-from massgap.fits.likelihoods.evaluation import VALUE, WITHOUT_CURVATURE, evaluate, expectation
+from massgap.fits.likelihoods.evaluation import (
+    VALUE,
+    WITH_DERIVATIVES,
+    WITHOUT_CURVATURE,
+    evaluate,
+    expectation,
+)
 from massgap.fits.likelihoods.minimisation import CONVERGED, FLAT, minimise, variance
 from massgap.fits.likelihoods.model import Data, Model, model_of
 from massgap.fits.likelihoods.parameters import FREE
@@ -125,7 +131,6 @@ class Likelihood:
         profiled = np.zeros(len(workspace.names), dtype=bool)
         profiled[arrays.profiled[arrays.profiled >= 0]] = True
         self._free = np.flatnonzero(~arrays.fixed & ~profiled)
-        self._nuisances = self._free[self._free != self.poi]
         if self.poi >= 0:
             # A bound of the signal strength is a habit of programs, and no part of the model.
             self._high[self.poi] = np.inf
@@ -164,6 +169,7 @@ class Likelihood:
         non_negative: bool = False,
         start: Floats | None = None,
         check: bool = True,
+        hold: Mapping[int, float] | None = None,
     ) -> FitPoint:
         """Minimise over all parameters, or with the signal strength fixed.
 
@@ -179,6 +185,8 @@ class Likelihood:
             Where to start; default the nominal parameters.
         check : bool
             Repeat the fit from other starts and keep the best. They are always tried where the first does not converge.
+        hold : mapping, optional
+            Further parameters that are fixed: index -> value. None of them may be a profiled one, see :meth:`unprofiled`.
 
         Raises
         ------
@@ -191,9 +199,12 @@ class Likelihood:
             low[self.poi] = 0.0
         free = self._free
         first = self.nominal if start is None else start.copy()
+        held = dict(hold or {})
         if mu is not None:
-            first[self.poi] = mu
-            free = self._nuisances
+            held[self.poi] = mu
+        if held:
+            free = free[~np.isin(free, list(held))]
+            first[list(held)] = list(held.values())
         results = [self._minimise(first.copy(), free, low, data)]
         if check or results[0] is None:
             results += [self._minimise(start, free, low, data) for start in self._other_starts(first, free)]
@@ -262,24 +273,32 @@ class Likelihood:
         return float(np.sqrt(found)) if found > 0.0 else float("inf")
 
     def covariance(self, pars: Floats, data: Data) -> Floats:
-        """Covariance of all parameters from the observed information without second derivatives; 0 for fixed ones.
+        """Covariance of all parameters at a minimum, from the exact Hessian; 0 for fixed ones.
 
-        Factors per bin that are profiled are put back: their rows follow from those of the others.
+        Where the Hessian is not positive definite (a parameter without influence, or on a bound), the second derivatives of the
+        expectation are left out and the inverse is a pseudo-inverse.
         """
-        full = self._unprofiled
+        full = self.model.unprofiled()
         size = len(pars)
         gradient, hessian = np.empty(size), np.empty((size, size))
-        evaluate(full.arrays, pars.copy(), data.counts, data.auxiliary, WITHOUT_CURVATURE, gradient, hessian)
         free = np.flatnonzero(~full.arrays.fixed)
-        information = hessian[np.ix_(free, free)]
-        information = np.tril(information) + np.tril(information, -1).T
         out = np.zeros((size, size))
+        for what in (WITH_DERIVATIVES, WITHOUT_CURVATURE):
+            evaluate(full.arrays, pars.copy(), data.counts, data.auxiliary, what, gradient, hessian)
+            information = hessian[np.ix_(free, free)]
+            information = np.tril(information) + np.tril(information, -1).T
+            if (np.linalg.eigvalsh(information) > 0.0).all():
+                break
         out[np.ix_(free, free)] = np.linalg.pinv(information, hermitian=True)
         return out
 
-    @property
-    def _unprofiled(self) -> Model:
-        return self.model.unprofiled()
+    def inside(self, index: int, value: float) -> float:
+        """A value of a parameter, moved to its bounds if it is outside."""
+        return float(np.clip(value, self._low[index], self._high[index]))
+
+    def unprofiled(self) -> Likelihood:
+        """The same likelihood, all of whose parameters may be held."""
+        return Likelihood(self.model.unprofiled())
 
     def prior(self, index: int) -> tuple[float, float] | None:
         """Nominal value and width of a constrained parameter, None for a free or fixed one."""

@@ -74,12 +74,14 @@ class FitPoint:
 
 
 class PyhfLikelihood:
-    """The likelihood of a workspace.
+    """The likelihood of a workspace, with the expectation of pyhf.
 
     Parameters
     ----------
     workspace : mapping
-        HistFactory workspace with one measurement.
+        HistFactory workspace.
+    measurement, poi : str, optional
+        Measurement and parameter of interest; default the first, and that of the measurement.
 
     Raises
     ------
@@ -92,12 +94,20 @@ class PyhfLikelihood:
         Observations of the workspace followed by the auxiliary data.
     """
 
-    def __init__(self, workspace: Mapping[str, Any]) -> None:
+    def __init__(
+        self, workspace: Mapping[str, Any], *, measurement: str | None = None, poi: str | None = None
+    ) -> None:
         validate_workspace(workspace)
+        wanted: dict[str, Any] = {} if measurement is None else {"measurement_name": measurement}
+        if poi is not None:
+            wanted["poi_name"] = poi
         with numpy_backend(), schema_warnings_off():
             try:
                 document = pyhf.Workspace(dict(workspace), validate=False)
-                self._model = document.model(validate=False)
+                self._model = document.model(validate=False, **wanted)
+            except pyhf.exceptions.InvalidMeasurement as error:
+                message = f"pyhf finds no such measurement in the workspace (--measurement): {error}"
+                raise WorkspaceError(message) from error
             except (pyhf.exceptions.InvalidSpecification, pyhf.exceptions.InvalidModel) as error:
                 message = f"pyhf refuses the workspace: {str(error).strip().splitlines()[0]}"
                 raise WorkspaceError(message) from error
@@ -107,10 +117,13 @@ class PyhfLikelihood:
             self._fixed = np.asarray(config.suggested_fixed(), dtype=bool)
             self._bounds = np.asarray(config.suggested_bounds(), dtype=np.float64)
             self._n_main = int(sum(config.channel_nbins.values()))
+            if config.poi_index is None:
+                message = "The workspace has no parameter of interest: name one (poi=..., --poi)."
+                raise WorkspaceError(message)
             self.poi = int(config.poi_index)
             self._aux_sigma = _auxiliary_sigmas(self._model)
             self._free_all = np.flatnonzero(~self._fixed)
-            self._batched = document.model(batch_size=2 * self._free_all.size, validate=False)
+            self._batched = document.model(batch_size=2 * self._free_all.size, validate=False, **wanted)
         self._low, self._high = self._bounds[:, 0].copy(), self._bounds[:, 1].copy()
         self._high[self.poi] = np.inf
         for name in config.par_order:
@@ -201,6 +214,15 @@ class PyhfLikelihood:
         best = min(converged, key=lambda r: r[0])
         other = float(converged[1][0] - converged[0][0]) if len(converged) == 2 else None
         return FitPoint(best[0], best[1], other)
+
+    def at(self, data: Floats, pars: Floats) -> FitPoint:
+        """A point that is known to be the minimum, as the parameters of Asimov data are."""
+        with numpy_backend():
+            return FitPoint(self._nll2(data, self._expected(pars)), pars.copy(), None)
+
+    def poi_error(self, pars: Floats, data: Floats) -> float:
+        """Standard deviation of the signal strength at a minimum."""
+        return float(np.sqrt(self.covariance(pars, data)[self.poi, self.poi]))
 
     def covariance(self, pars: Floats, data: Floats) -> Floats:
         """Covariance of all parameters from the Fisher information; 0 for fixed ones."""

@@ -174,10 +174,10 @@ def minimise(
             return value, distance, FLAT if (scale[:n] == 0.0).any() else CONVERGED, steps
         value, length = _step(m, theta, low, high, data, auxiliary, moving, n, step, value, trial, 12)
         if length == 0.0:
-            if distance < 1e-10 * max(1.0, abs(value)) and definite:
+            deep = definite and distance < 1e-10 * max(1.0, abs(value))
+            if deep and (exact or _cholesky(matrix, n, 1e3 * _ALMOST_FLAT, factor)):
                 # As low as the precision of the value can tell.
-                if exact or _cholesky(matrix, n, 1e3 * _ALMOST_FLAT, factor):
-                    return value, distance, CONVERGED if exact else FLAT, steps
+                return value, distance, CONVERGED if exact else FLAT, steps
             if damping > 1e6:
                 return value, distance, NOT_CONVERGED, steps
             damping = max(1e-3, 10.0 * damping)

@@ -1,7 +1,7 @@
 """Parameters of a HistFactory model: their order, start values, bounds and constraint terms, as pyhf defines them.
 
 Source: K. Cranmer et al., "HistFactory", CERN-OPEN-2012-016; L. Heinrich et al., pyhf, JOSS 6 (2021) 2823, and its likelihood
-specification. Defaults are those of pyhf 0.7.
+specification. Defaults are those of pyhf 0.7, but for the upper bound of factors per bin.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ __all__ = ["FREE", "GAUSSIAN", "POISSON", "ParameterSet", "collect_parameters"]
 FREE, GAUSSIAN, POISSON = 0, 1, 2
 """Kinds of constraint terms."""
 
+_NO_BOUND = float("inf")
+"""Of factors per bin. pyhf stops them at 10, which is no part of the model: where much more is seen than expected, the
+likelihood would not be that of counting experiments any more. Bounds that a measurement names are kept."""
 _INTERPOLATED = ("normsys", "histosys")
 _MODIFIERS = ("histosys", "lumi", "normfactor", "normsys", "shapefactor", "shapesys", "staterror")
 
@@ -143,13 +146,15 @@ def _default(kind: str, name: str, nominal: Sequence[float], data: Any) -> Param
     if kind in _INTERPOLATED:
         return ParameterSet(name, True, (0.0,), (-5.0,), (5.0,), GAUSSIAN, (0.0,), (1.0,), (False,))
     if kind == "shapefactor":
-        return ParameterSet(name, False, (1.0,) * n, (0.0,) * n, (10.0,) * n, FREE, fixed=(False,) * n)
+        return ParameterSet(name, False, (1.0,) * n, (0.0,) * n, (_NO_BOUND,) * n, FREE, fixed=(False,) * n)
     content, error = np.asarray(nominal, dtype=np.float64), np.asarray(data, dtype=np.float64)
     usable = (content > 0.0) & (error > 0.0)
     counts = np.where(usable, content**2 / np.where(usable, error, 1.0) ** 2, 1.0)
     factors = tuple(counts.tolist())
     fixed = tuple((~usable).tolist())
-    return ParameterSet(name, False, (1.0,) * n, (1e-10,) * n, (10.0,) * n, POISSON, factors, factors, fixed)
+    return ParameterSet(
+        name, False, (1.0,) * n, (1e-10,) * n, (_NO_BOUND,) * n, POISSON, factors, factors, fixed
+    )
 
 
 def _statistics(
@@ -165,7 +170,7 @@ def _statistics(
     n, fixed = len(widths), tuple(width == 0.0 for width in widths)
     sizes = tuple(width or 1.0 for width in widths)
     return ParameterSet(
-        name, False, (1.0,) * n, (1e-10,) * n, (10.0,) * n, GAUSSIAN, (1.0,) * n, sizes, fixed
+        name, False, (1.0,) * n, (1e-10,) * n, (_NO_BOUND,) * n, GAUSSIAN, (1.0,) * n, sizes, fixed
     )
 
 

@@ -76,6 +76,13 @@ def _plan(context: click.Context, parameter: click.Parameter, values: tuple[str,
     "--systematics/--no-systematics", default=True, show_default=True, help="Use the variations of the run."
 )
 @click.option("--level", default=0.95, show_default=True, help="Confidence level of the limit.")
+@click.option(
+    "--engine",
+    type=click.Choice(["massgap", "pyhf"]),
+    default="massgap",
+    show_default=True,
+    help="What computes the likelihood; pyhf is the slow reference.",
+)
 @click.option("--accept-loss", is_flag=True, help="Fit although the run lost events.")
 def fit(
     run_folder: Path,
@@ -91,6 +98,7 @@ def fit(
     mc_statistics: Any,
     systematics: bool,
     level: float,
+    engine: str,
     accept_loss: bool,
 ) -> None:
     """Fit scores or observables of a run: significance, upper limit, signal strength, threshold scan.
@@ -113,7 +121,9 @@ def fit(
         mc_statistics=mc_statistics,
         systematics=systematics,
     )
-    options = FitOptions(histogram=histogram, region=region, edges=edges, level=level, model=model)
+    options = FitOptions(
+        histogram=histogram, region=region, edges=edges, level=level, engine=engine, model=model
+    )
     print_fit(
         stages.fit(
             run_folder,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from massgap.stages.fitting import fit
     from massgap.stages.generation import generate, generate_lhe
     from massgap.stages.inputs import Inputs
+    from massgap.stages.limiting import limit
     from massgap.stages.processing import preflight, run
     from massgap.stages.reporting import report, report_benchmarks, report_samples
     from massgap.stages.studying import StudyResult, Validation, demo, study, validate
@@ -32,6 +33,7 @@ __all__ = [
     "fit",
     "generate",
     "generate_lhe",
+    "limit",
     "merge",
     "preflight",
     "report",
@@ -58,6 +60,7 @@ __getattr__, __dir__ = face(
         "fit": "fitting",
         "generate": "generation",
         "generate_lhe": "generation",
+        "limit": "limiting",
         "merge": "batch",
         "preflight": "processing",
         "report": "reporting",

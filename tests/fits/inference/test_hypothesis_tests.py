@@ -208,7 +208,9 @@ def test_both_starts_agree_and_pulls_are_there() -> None:
         assert abs(fit.second_start) < 1e-6
         assert fit.pulls["norm_WW"].pull is None  # free: nothing to be pulled from
         assert fit.pulls["norm_tt"].pull is not None
-        assert 0.0 < (fit.pulls["lumi"].constraint or 0.0) <= 1.0 + 1e-6
+        assert (
+            0.0 < (fit.pulls["lumi"].constraint or 0.0) <= 1.01
+        )  # of the observed information, which may be a little below the prior
 
 
 def test_asimov_fit_gives_back_what_went_in() -> None:
