@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from massgap.stages.generation import generate, generate_lhe
     from massgap.stages.inputs import Inputs
     from massgap.stages.processing import preflight, run
-    from massgap.stages.reporting import report, report_benchmarks, report_samples
+    from massgap.stages.reporting import benchmarks_table, report, report_benchmarks, report_samples
     from massgap.stages.studying import StudyResult, Validation, demo, study, validate
     from massgap.stages.submission import submit
     from massgap.stages.training import train
@@ -28,6 +28,7 @@ __all__ = [
     "Inputs",
     "StudyResult",
     "Validation",
+    "benchmarks_table",
     "demo",
     "fit",
     "generate",
@@ -54,6 +55,7 @@ __getattr__, __dir__ = face(
         "Inputs": "inputs",
         "StudyResult": "studying",
         "Validation": "studying",
+        "benchmarks_table": "reporting",
         "demo": "studying",
         "fit": "fitting",
         "generate": "generation",
