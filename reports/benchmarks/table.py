@@ -96,7 +96,7 @@ def benchmarks_table(measured: Benchmarks) -> str:
     """
     goals = [line for line in measured.lines if line.goal is not None]
     if not goals:
-        message = "no goal was measured: measure all subjects, or those that have goals (mt2, slepton, running, merging, scoring)"
+        message = "no goal was measured: python -m benchmarks without a subject measures all of them"
         raise ReportError(message)
     origins = measured.origins or (
         {"date": measured.date, "machine": measured.machine, "versions": measured.versions},
