@@ -311,6 +311,20 @@ def test_a_study_says_it_before_its_first_step(monkeypatch, tmp_path, package, e
     assert not (tmp_path / "study").exists()
 
 
+def test_a_study_says_all_that_is_missing_at_once(monkeypatch, tmp_path) -> None:
+    from massgap import stages
+
+    for package in ("pythia8mc", "fastjet", "xgboost", "distributed"):
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError) as found:
+        stages.study("slepton", tmp_path / "study", executor="dask")
+    assert [line.split(", which")[0] for line in str(found.value).splitlines()] == [
+        "event generation needs fastjet",
+        "the executor dask needs distributed",
+        "training needs xgboost",
+    ]
+
+
 def test_a_package_that_is_there_is_given() -> None:
     assert require("dask", "work") is sys.modules["dask"]
 

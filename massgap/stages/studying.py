@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.study_folder import STUDY_FILE, StudyFolder, open_study, write_study
 from massgap.contracts.writing import prepare_folder
+from massgap.extras import MissingExtraError
 from massgap.stages.execution import Execution
 from massgap.stages.fitting import fit
 from massgap.stages.generation import generate
@@ -131,19 +132,27 @@ def study(
 
 
 def _require_packages(chosen: Study, execution: Execution) -> None:
-    """Say at once what is not installed, and not when an hour of other steps is done."""
+    """Say at once all that is not installed, and not when an hour of other steps is done."""
     analyses = {step.name: step.analysis for step in chosen.steps if isinstance(step, RunStep)}
+    missing: dict[str, MissingExtraError] = {}
     for step in chosen.steps:
-        if isinstance(step, GenerateStep):
-            from massgap.samples.extra import require
+        try:
+            if isinstance(step, GenerateStep):
+                from massgap.samples.extra import require
 
-            require()
-        elif isinstance(step, TrainStep):
-            from massgap.models.training.train_run import require_trainer
+                require()
+            elif isinstance(step, TrainStep):
+                from massgap.models.training.train_run import require_trainer
 
-            require_trainer(step.options.get("recipe"), analyses[step.run])
-        elif isinstance(step, RunStep):
-            execution.require_packages()
+                require_trainer(step.options.get("recipe"), analyses[step.run])
+            elif isinstance(step, RunStep):
+                execution.require_packages()
+        except MissingExtraError as error:
+            missing[str(error)] = error
+    if len(missing) == 1:
+        raise next(iter(missing.values()))
+    if missing:
+        raise MissingExtraError("\n".join(missing))
 
 
 def demo(out: str | Path = "demo", **options: Any) -> StudyResult:
