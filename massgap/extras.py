@@ -20,7 +20,7 @@ EXTRAS = {
 }
 """Package as it is imported -> the extra of massgap that brings it (the smallest one, where several do)."""
 
-_LIGHTER = {"train": ' (or "massgap[train-cpu]", 0.7 GB less: without the CUDA libraries)'}
+_LIGHTER = {"train": ' (or, 0.7 GB less, without CUDA: pip install "massgap[train-cpu]")'}
 _LONGEST = 300
 
 
