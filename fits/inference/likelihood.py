@@ -40,11 +40,14 @@ def numpy_backend() -> Iterator[None]:
 
     Threads of the linear algebra double the CPU time of such small matrices and gain nothing.
     """
-    from threadpoolctl import threadpool_limits
-
     tensorlib, optimizer = pyhf.get_backend()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(threadpool_limits(limits=1))
+        try:
+            from threadpoolctl import threadpool_limits
+        except ImportError:  # it comes with scikit-learn; without it OMP_NUM_THREADS does the same
+            pass
+        else:
+            stack.enter_context(threadpool_limits(limits=1))
         pyhf.set_backend("numpy")
         stack.callback(pyhf.set_backend, tensorlib, optimizer)
         yield
