@@ -28,8 +28,7 @@ NAMED := $(if $(PYTHON),-$(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys
 # An environment whose Python has gone is out of date whatever its stamps say.
 GONE := $(if $(wildcard $(VENV)),$(shell $(RUN) -c '' >/dev/null 2>&1 || echo always))
 INPUTS := pyproject.toml $(wildcard $(CONSTRAINTS)) $(GONE)
-# Python compiles what it imports; compiling all of it ahead takes 0.2 GB and half a minute.
-PIP := $(RUN) -m pip --disable-pip-version-check --no-input install --no-compile $(if $(CONSTRAINTS),-c "$(CONSTRAINTS)")
+PIP := $(RUN) -m pip --disable-pip-version-check --no-input install $(if $(CONSTRAINTS),-c "$(CONSTRAINTS)")
 
 .PHONY: help demo test bench measured lint dev clean clean-all always
 
