@@ -31,6 +31,7 @@ def _register(name: str, path: Path) -> None:
         spec.loader.exec_module(module)
 
 
+_register("dependencies", HERE / "dependencies.py")
 _register("eventfiles", HERE / "eventfiles.py")
 _register("faulttasks", HERE / "faulttasks.py")
 _register("lhefiles", HERE / "samples" / "lhefiles.py")

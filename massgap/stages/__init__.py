@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from massgap.stages.inputs import Inputs
     from massgap.stages.limiting import limit
     from massgap.stages.processing import preflight, run
-    from massgap.stages.reporting import report, report_benchmarks, report_samples
+    from massgap.stages.reporting import benchmarks_table, report, report_benchmarks, report_samples
     from massgap.stages.studying import StudyResult, Validation, demo, study, validate
     from massgap.stages.submission import submit
     from massgap.stages.training import train
@@ -29,6 +29,7 @@ __all__ = [
     "Inputs",
     "StudyResult",
     "Validation",
+    "benchmarks_table",
     "demo",
     "fit",
     "generate",
@@ -56,6 +57,7 @@ __getattr__, __dir__ = face(
         "Inputs": "inputs",
         "StudyResult": "studying",
         "Validation": "studying",
+        "benchmarks_table": "reporting",
         "demo": "studying",
         "fit": "fitting",
         "generate": "generation",

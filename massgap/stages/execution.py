@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from massgap.condor.workers.clusters import CLUSTERS, open_cluster
+from massgap.extras import require
 from massgap.stages.inputs import take
 
 if TYPE_CHECKING:
@@ -53,6 +54,29 @@ class Execution:
         if self.adapt is None:
             return self
         return replace(self, workers=min(self.adapt[1], max(self.adapt[0], 2)), adapt=None)
+
+    def require_packages(self) -> None:
+        """Import the packages of the executor, before hours of other work.
+
+        Raises
+        ------
+        massgap.extras.MissingExtraError
+            If one is not installed.
+        """
+        if not isinstance(self.executor, str):
+            return
+        purpose = f"the executor {self.executor}"
+        if self.executor in CLUSTERS:
+            needed = (
+                ("dask", "distributed", "cryptography")
+                if self.executor == "htcondor"
+                else ("dask", "distributed")
+            )
+            for package in needed:
+                require(package, purpose, extra="htcondor")
+        elif self.executor == "dask" or "://" in self.executor:
+            for package in ("dask", "distributed"):
+                require(package, purpose)
 
     @contextlib.contextmanager
     def open(self, out: str | Path | None = None) -> Iterator[Any]:

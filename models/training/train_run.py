@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from massgap.models.training.trained_folds import Progress, TrainedFolds
 
-_VERSIONED = ("massgap", "xgboost", "onnx", "onnxruntime", "numpy", "pandas")
+_VERSIONED = ("massgap", "onnx", "onnxruntime", "numpy", "pandas")
 # What a manifest says about where its events come from; its date and command do not matter here.
 _ORIGIN = ("analysis", "processor", "fileset_hash", "code_hash", "options")
 
@@ -84,7 +84,8 @@ def train_run(
     ------
     MassgapError
         If the run folder is not one or is incomplete (RunFolderError, IncompleteRunError), its tables cannot be trained
-        on (TableError), recipe or an option cannot be used (ModelError), or `out` cannot be written (FolderError).
+        on (TableError), recipe or an option cannot be used (ModelError), the library that trains is not installed
+        (TrainerMissingError), or `out` cannot be written (FolderError).
 
     Examples
     --------
@@ -102,6 +103,7 @@ def train_run(
         hyperparameters=hyperparameters,
         negative_weights=negative_weights,
     )
+    wanted.trainer.library()  # refuses before the work if it is not installed
     complete, notes = completed_recipe(wanted, run.table, run.manifest, run.features, name)
     request = _Request(
         f"{_stem(name or analysis or 'model')}.onnx", complete, importances, compare_protocols, tuple(notes)
@@ -121,6 +123,22 @@ def train_run(
         progress=progress,
     )
     return _write(folder, request, request_hash, folds, run, Path(run_folder))
+
+
+def require_trainer(recipe: Recipe | str | Path | None = None, analysis: str = "") -> None:
+    """Import what trains a recipe, before hours of other work.
+
+    Parameters
+    ----------
+    recipe, analysis
+        As `train_run` is given it, and the name of the analysis whose recipe it otherwise is.
+
+    Raises
+    ------
+    ModelError
+        If there is no such recipe, or the library that trains it is not installed (TrainerMissingError).
+    """
+    _wanted_recipe(recipe, None, analysis).trainer.library()
 
 
 class _Request(NamedTuple):
@@ -164,7 +182,7 @@ def _write(
         "preprocessing": PREPROCESSING,
         "onnx_difference": difference,
         "notes": [*request.notes, *folds.notes],
-        "versions": versions(_VERSIONED),
+        "versions": {**versions(_VERSIONED), **folds.recipe.trainer.library()},
         "source": {
             "run_folder": source.resolve().name,
             **{key: run.manifest.get(key) for key in _ORIGIN},
@@ -232,7 +250,7 @@ def _request_hash(request: _Request, run: RunFeatures) -> str:
         "importances": request.importances,
         "compare_protocols": request.compare_protocols,
         "notes": request.notes,
-        "versions": versions(_VERSIONED),
+        "versions": {**versions(_VERSIONED), **request.recipe.trainer.library()},
         "code": package_digest(only=("models", "arrays")),
         "columns": list(run.table.columns),
         "units": run.units,
