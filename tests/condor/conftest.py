@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Standin]]:
     """Start a stand-in for an HTCondor pool; its tools come first on PATH.
 
-    ``standin(cpus=2, memory=4096, shared_fs=True, memory_policy=True, vacate_time=5.0, by_hand=False)``; see :class:`standin.Standin`.
+    ``standin(cpus=2, memory=4096, shared_fs=True, memory_policy=True, vacate_time=5.0, by_hand=False, spool_time=1.0)``; see :class:`standin.Standin`.
     """
     from standin import Standin, Unusable
 

@@ -266,6 +266,11 @@ def test_spooled_input_is_copied_and_output_waits(standin: Start, tmp_path: Path
     ]
     text = "\n".join(["executable = run.sh", *lines, 'transfer_output_remaps = "x=logs/y"', "queue", ""])
     cluster = pool.submit(text, "-spool", cwd=tmp_path)
+    (job,) = pool.jobs()
+    assert (job["state"], job["HoldReasonCode"]) == ("held", 16)
+    assert job["HoldReason"] == "Spooling input data files"
+    with pytest.raises(subprocess.CalledProcessError):
+        pool.tool("condor_release", f"{cluster}.0")
     (tmp_path / "in").write_text("changed")
     (tmp_path / "run.sh").unlink()
     row = pool.wait_for(cluster, "completed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import stat
 import subprocess
@@ -189,6 +190,21 @@ def test_early_deaths_in_the_spool(standin, opened) -> None:
     assert condor.jobs()
     pool.close()
     assert condor.jobs() == []
+
+
+def test_a_job_whose_input_is_being_spooled_waits(standin, opened) -> None:
+    """The schedd holds it meanwhile (code 16), and lifts that by itself."""
+    condor = standin(shared_fs=False, spool_time=math.inf)
+    pool = opened(JobOptions(memory="600MB", disk="100MB", python=sys.executable, spool=True))
+    assert condor.jobs()[0]["HoldReasonCode"] == 16
+    looks = pool._jobs.looks
+    until(lambda: pool._jobs.looks > looks + 2)
+    assert pool.status() == PoolStatus(idle=1)
+    condor.spooled("1.0")
+    squares(pool)
+    assert pool.status() == PoolStatus(running=1)
+    # It is the one that was submitted first, and the only one.
+    assert [job["id"] for job in condor.jobs()] == ["1.0"]
 
 
 def test_one_bad_machine_is_not_the_end_while_others_start(standin, opened, tmp_path) -> None:
