@@ -21,7 +21,12 @@ from massgap.condor.errors import CondorError
 from massgap.condor.workers.caretaker import Caretaker
 from massgap.condor.workers.certificates import make_certificates
 from massgap.condor.workers.pool import Pool, PoolStatus
-from massgap.condor.workers.scheduler import remember_workers, start_scheduler, worker_settings
+from massgap.condor.workers.scheduler import (
+    dismiss_workers,
+    remember_workers,
+    start_scheduler,
+    worker_settings,
+)
 from massgap.condor.workers.submit_file import worker_memory
 from massgap.condor.workers.worker_jobs import WorkerJobs
 
@@ -33,7 +38,9 @@ if TYPE_CHECKING:
 __all__ = ["HTCondorPool"]
 
 _FAREWELL = 10.0
-"""Seconds that workers may take to leave, before their jobs are removed."""
+"""Seconds in which no worker leaves, before the jobs of those that are left are removed."""
+_LONGEST_FAREWELL = 60.0
+"""Seconds for all of them together."""
 
 
 class HTCondorPool(Pool):
@@ -151,10 +158,7 @@ class HTCondorPool(Pool):
         known = self._caretaker.registered()
         at_work = {job.id for job in self._jobs.jobs.values() if job.name in known}
         with contextlib.suppress(Exception):
-            # By name: workers that are told to go give up nothing that is still wanted, and their jobs end by themselves.
-            self.client.retire_workers(
-                list(self.client.scheduler_info(n_workers=-1)["workers"]), close_workers=True
-            )
+            dismiss_workers(self.cluster)
         self._empty_queue(at_work)
         super().close()
         self._certificates.remove()
@@ -162,16 +166,19 @@ class HTCondorPool(Pool):
     def _empty_queue(self, at_work: set[str]) -> None:
         """Jobs end by themselves when their worker has gone; those that wait, and what is left after a while, are removed."""
         jobs = self._jobs
-        start = time.monotonic()
+        end = time.monotonic() + _LONGEST_FAREWELL
+        leaving, patient_until = -1, time.monotonic() + _FAREWELL
         removed = False
-        while (passed := time.monotonic() - start) < 2 * _FAREWELL:
+        while (now := time.monotonic()) < end:
             with contextlib.suppress(CondorError):
                 left = jobs.in_queue()
                 if not left:
                     return
-                if passed > _FAREWELL and not removed:
+                if len(left) != leaving:
+                    leaving, patient_until = len(left), now + _FAREWELL
+                if now > patient_until and not removed:
                     jobs.remove_ids(left)
-                    removed = True
+                    removed, end = True, now + _FAREWELL
                 elif not removed:
                     # Those without a worker have nobody who tells them to go.
                     jobs.remove_ids(

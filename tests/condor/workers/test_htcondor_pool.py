@@ -84,6 +84,7 @@ def squares(pool, n=20, **options):
     assert found == {i: i * i for i in range(n)}
 
 
+_die = eval("lambda number: __import__('os').kill(__import__('os').getpid(), number)")
 _square = eval("lambda x: x * x")
 
 
@@ -140,6 +141,37 @@ def test_lost_workers_are_replaced(standin, opened) -> None:
     condor.vacate(third)
     squares(pool)
     pool.check()
+
+
+def test_at_the_end_workers_go_by_themselves_and_their_last_words_come_back(
+    standin, opened, tmp_path
+) -> None:
+    """Also those that hold data which nobody else can take."""
+    condor = standin()
+    pool = opened(workers=2)
+    until(lambda: pool.status().running == 2)
+    shared = pool.client.submit(_square, 3, pure=False)
+    squares(pool)
+    assert shared.result() == 9
+    pool.close()
+    assert empty(condor)
+    ended = condor.history()
+    assert [(job["state"], job.get("RemoveReason")) for job in ended] == [("completed", None)] * 2
+    for job in ended:
+        words = (tmp_path / "cluster-0" / "logs" / f"worker-{job['id']}.err").read_text()
+        assert "Closing Nanny" in words or "End worker" in words, words
+
+
+def test_a_task_that_ends_two_workers_is_not_sent_to_a_third(standin, opened) -> None:
+    from distributed.scheduler import KilledWorker
+
+    standin()
+    pool = opened()
+    # The nanny starts its worker again each time.
+    deadly = pool.client.submit(_die, 9, pure=False)
+    with pytest.raises(KilledWorker) as caught:
+        deadly.result(300)
+    assert caught.value.allowed_failures == 1
 
 
 def test_held_jobs_are_told_and_replaced(standin, opened) -> None:
