@@ -130,7 +130,7 @@ class PoolNews:
         Parameters
         ----------
         pool
-            With ``idle``, ``running``, ``held`` (pairs of job and reason) and ``problems``; None for nothing known.
+            With ``idle``, ``running``, ``held`` (pairs of job and reason), ``problems`` and ``released``; None for nothing known.
         """
         if pool is None:
             return []
@@ -142,7 +142,10 @@ class PoolNews:
                 [(job, reason) for job, reason in held.items() if self._held.get(job) != reason]
             )
         ]
-        freed = [job for job in self._held if job not in held]
+        # Most that are not in the list any more were removed and replaced: that is no release.
+        freed = [
+            job for job in map(str, getattr(pool, "released", ())) if job in self._held and job not in held
+        ]
         if freed:
             out.append(f"no longer held: {_jobs(freed)}")
         out += [f"problem: {text}" for text in problems if text not in self._problems]

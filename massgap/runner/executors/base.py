@@ -39,12 +39,14 @@ class Lost:
 
 @dataclass(frozen=True)
 class WorkerStates:
-    """Workers of an executor: how many wait for a place, how many run; held jobs with reasons; what else is wrong."""
+    """Workers of an executor: how many wait for a place, how many run; held jobs with reasons; what else is wrong; jobs that are no
+    longer held, as they were released."""
 
     idle: int = 0
     running: int = 0
     held: tuple[tuple[str, str], ...] = ()
     problems: tuple[str, ...] = ()
+    released: tuple[str, ...] = ()
 
 
 class StallLimit:

@@ -90,7 +90,8 @@ class Workers:
             pool.check()
             status = pool.status()
             problems += tuple(status.problems)
-            self.tell(WorkerStates(status.idle, len(threads), tuple(status.held), problems))
+            released = tuple(getattr(status, "released", ()))
+            self.tell(WorkerStates(status.idle, len(threads), tuple(status.held), problems, released))
         else:
             self.tell(WorkerStates(0, len(threads), (), problems))
             self._replace_workers(len(threads))
