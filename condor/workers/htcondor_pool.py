@@ -125,10 +125,18 @@ class HTCondorPool(Pool):
         with self._lock:
             care = self._caretaker
             jobs = list(self._jobs.jobs.values())
-            now_held = [(job.id, job.reason) for job in jobs if job.state == "held" and not job.unwanted]
-            held = list(dict.fromkeys([*now_held, *care.held]))
+            known = dict(care.holds.last)
+            released = {job.id for job in jobs if job.id in known and job.alive}
+            held = {job.id: job.reason for job in jobs if job.state == "held" and not job.unwanted}
+            held |= {job: reason for job, reason in known.items() if job not in released}
             idle = sum(job.state == "idle" and job.alive for job in jobs)
-            return PoolStatus(idle, len(care.registered()), tuple(held), tuple(care.problems.values()))
+            return PoolStatus(
+                idle,
+                len(care.registered()),
+                tuple(held.items()),
+                tuple(care.problems.values()),
+                tuple(sorted(released)),
+            )
 
     def check(self) -> None:
         """Raise if the run can never go on: refused submissions, jobs that die or are held again and again.
@@ -144,8 +152,9 @@ class HTCondorPool(Pool):
     def demand(self, tasks: int) -> None:
         """Say how many tasks are left; an adaptive pool takes as many workers, within its bounds."""
         care = self._caretaker
-        if care.adapt is not None and tasks != care.tasks:
-            care.tasks = tasks
+        changed = tasks != care.tasks
+        care.demand(tasks)
+        if care.adapt is not None and changed:
             self._changed.set()
 
     def close(self) -> None:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.condor import commands as tools
 from massgap.condor.errors import CondorError
-from massgap.condor.job_status import OUT_OF_MEMORY, STATUS, status_of
+from massgap.condor.job_status import STATUS, status_of
 from massgap.condor.jobs.event_log import read_event_log
 from massgap.condor.jobs.job_output import last_words
 from massgap.condor.shipping.code_archive import pack_code
 from massgap.condor.shipping.environment import pack_environment
+from massgap.condor.workers.holds import remedy_of_hold
 from massgap.condor.workers.submit_file import worker_description
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class WorkerJob:
         Whether it was removed or sent home on purpose.
     host
         Where it runs.
+    hold_code, hold_reason
+        HTCondor's code and own words, if it was held.
     """
 
     id: str
@@ -75,6 +78,8 @@ class WorkerJob:
     registered: bool = False
     unwanted: bool = False
     host: str = ""
+    hold_code: int | None = None
+    hold_reason: str = ""
 
     @property
     def name(self) -> str:
@@ -205,7 +210,10 @@ class WorkerJobs:
             status = status_of(row)
             job.host = str(row.get("RemoteHost") or job.host)
             if status == "held":
-                job.enter("held", _hold_reason(row, self.options))
+                job.hold_code = row.get("HoldReasonCode")
+                job.hold_reason = str(row.get("HoldReason") or "no reason was given").strip()
+                remedy = remedy_of_hold(job.hold_reason, job.hold_code, self.options)
+                job.enter("held", f"{job.hold_reason.rstrip('.')}. {remedy}")
             elif status in ("removed", "completed"):
                 job.enter("removed" if job.unwanted else "ended", told.get(job.id, ""))
             else:
@@ -290,10 +298,3 @@ def _end(removed: bool, reason: str | None, signal: int | None, code: int | None
     if removed:
         return f"it was removed ({reason})" if reason else "it was removed"
     return f"it was ended by signal {signal}" if signal is not None else f"it ended with exit code {code}"
-
-
-def _hold_reason(row: dict[str, Any], options: JobOptions) -> str:
-    reason = str(row.get("HoldReason") or "no reason was given").strip()
-    if row.get("HoldReasonCode") == OUT_OF_MEMORY or "memory limit" in reason:
-        reason += f" [ask for more than --memory {options.memory}, or use a smaller --chunksize]"
-    return reason

@@ -83,6 +83,12 @@ and something is wrong with your SCHEDD_ADDRESS_FILE setting.
 """
 
 
+ADDRESSES = (
+    "\n-- Failed to fetch ads from: <10.0.0.1:9618?addrs=10.0.0.1-9618&alias=login1.site.org&noUDP&sock=schedd_12_ab> : login1.site.org\n"
+    "SECMAN:2007:Failed to end classad message.\n"
+)
+
+
 @pytest.mark.parametrize(
     ("said", "told"),
     [
@@ -96,8 +102,7 @@ and something is wrong with your SCHEDD_ADDRESS_FILE setting.
             "You probably saw this error because the condor_schedd is not running on the machine you are trying to query.",
         ),
         (
-            "\n-- Failed to fetch ads from: <10.0.0.1:9618?addrs=10.0.0.1-9618&alias=login1.site.org&noUDP&sock=schedd_12_ab> : login1.site.org\n"
-            "SECMAN:2007:Failed to end classad message.\n",
+            ADDRESSES,
             "-- Failed to fetch ads from: <10.0.0.1:9618> : login1.site.org SECMAN:2007:Failed to end classad message.",
         ),
         (

@@ -198,9 +198,25 @@ def test_what_is_always_held_raises_with_the_reason(standin, opened) -> None:
     )
     pool = opened(options)
     message = raised(pool)
-    assert message.startswith("HTCondor holds all jobs of the workers: ")
+    assert message.startswith("HTCondor holds the jobs of the workers again and again (3 of 3 jobs): ")
     assert "on_exit_hold" in message.lower() or "OnExitHold" in message
     assert len(pool.status().held) >= 3
+
+
+def test_workers_that_are_held_after_they_registered_are_no_success(standin, opened) -> None:
+    condor = standin()
+    pool = opened()
+    held = []
+    for _ in range(3):
+        new = until(
+            lambda: {name.removeprefix("massgap-") for name in pool._caretaker.registered()} - {*held}
+        )
+        held += new
+        condor.hold(held[-1], reason="the pool does not like it")
+    message = raised(pool)
+    assert message.startswith("HTCondor holds the jobs of the workers again and again (3 of 3 jobs): ")
+    assert "the pool does not like it" in message
+    assert "Then give the same command again" in message
 
 
 def test_jobs_that_die_before_they_register(standin, opened) -> None:
@@ -259,7 +275,7 @@ def test_a_hold_for_memory_names_the_remedy(standin, opened) -> None:
     hungry = [sys.executable, "-c", "import time; x = bytearray(b'x') * 700_000_000; time.sleep(30)"]
     future = pool.client.submit(subprocess.run, hungry, pure=False)
     ((_, reason),) = until(lambda: pool.status().held)
-    assert "ask for more than --memory 600MB" in reason
+    assert "Ask for more than --memory 600MB" in reason
     future.cancel()
 
 
