@@ -22,6 +22,7 @@ __all__ = [
     "fetch",
     "history",
     "job_id",
+    "machines",
     "queue",
     "remove",
     "require",
@@ -227,6 +228,22 @@ def history(
     if limit is not None:
         arguments += ["-limit", str(limit)]
     return _rows("condor_history", arguments, attributes)
+
+
+def machines(attributes: Iterable[str], *, constraint: str | None = None) -> list[dict[str, Any]]:
+    """Machines of the pool, or their slots.
+
+    Parameters
+    ----------
+    attributes, constraint
+        As of :func:`queue`, of machines.
+
+    Raises
+    ------
+    CondorError
+        If the pool does not answer.
+    """
+    return _rows("condor_status", _which(constraint, ()), attributes)
 
 
 def job_id(row: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.condor.errors import CondorError
 from massgap.condor.workers.holds import Holds
+from massgap.condor.workers.waiting import Machines, why_jobs_wait
 
 if TYPE_CHECKING:
     from massgap.condor.workers.worker_jobs import WorkerJob, WorkerJobs
@@ -20,10 +21,10 @@ _HOLDS_TOLD = 3
 """Holds that no finished task has made up for, from which on they are told together."""
 _SUBMIT_ERRORS = 5
 """Refused submissions in a row, after the first one."""
-_UNREGISTERED = 600.0
+_UNREGISTERED = 180.0
 """Seconds that a running job may take until its worker registers, before that is told."""
-_WAITING = 600.0
-"""Seconds that a job may wait in the queue, before that is told."""
+_WAITING = 15.0
+"""Seconds that a job may wait in the queue, before the pool is asked why, and that is told."""
 
 
 class Caretaker:
@@ -71,6 +72,7 @@ class Caretaker:
         self.adapt = adapt
         self.tasks: int | None = None
         self.holds = Holds(jobs.options)
+        self._machines = Machines()
         self.problems: dict[str, str] = {}
         self.fatal: CondorError | None = None
         self._seen = seen
@@ -168,14 +170,17 @@ class Caretaker:
         options = self.jobs.options
         for key in [k for k in self.problems if k.startswith(("waits", "silent"))]:
             del self.problems[key]
-        waiting = [
-            j for j in self.jobs.jobs.values() if j.state == "idle" and j.alive and now - j.since > _WAITING
-        ]
-        if waiting and not self.registered():
-            minutes = (now - min(j.since for j in waiting)) / 60
-            self.problems["waits"] = (
-                f"{len(waiting)} jobs have waited for up to {minutes:.0f} minutes and none runs. They ask for {options.cpus} core, "
-                f"{options.memory} memory, {options.disk} disk; condor_q -better-analyze {waiting[0].id} tells whether any machine can ever run them"
+        alive = [job for job in self.jobs.jobs.values() if job.alive]
+        waiting = [job for job in alive if job.state == "idle" and now - job.since > _WAITING]
+        # While any runs, the others have their turn; who runs the pool decides when.
+        if waiting and not self.registered() and all(job.state == "idle" for job in alive):
+            self._machines.look()
+            self.problems["waits"] = why_jobs_wait(
+                self._machines,
+                options,
+                jobs=len(waiting),
+                seconds=now - min(job.since for job in waiting),
+                one=waiting[0].id,
             )
         silent = [
             j

@@ -56,8 +56,8 @@ class HTCondorPool(Pool):
         How many.
     adapt
         Smallest and largest number instead, by the number of tasks that are left.
-    package
-        Folder of the code that goes along.
+    package, machine_code
+        Folders of the code that goes along, and of what is compiled of it.
     host, port
         Where the scheduler listens; by default the address by which this machine is reached, and any free port.
     interval
@@ -77,6 +77,7 @@ class HTCondorPool(Pool):
         workers: int = 2,
         adapt: tuple[int, int] | None = None,
         package: Path,
+        machine_code: Path | None = None,
         host: str | None = None,
         port: int = 0,
         interval: float = 5.0,
@@ -104,6 +105,7 @@ class HTCondorPool(Pool):
                 package=package,
                 mark=f"{os.getpid()}-{uuid.uuid4().hex[:10]}",
                 settings=worker_settings(),
+                machine_code=machine_code,
             )
             wanted = adapt[0] if adapt is not None else workers
             self._caretaker = Caretaker(self._jobs, cluster, client, seen, wanted=wanted, adapt=adapt)
@@ -129,13 +131,15 @@ class HTCondorPool(Pool):
             released = {job.id for job in jobs if job.id in known and job.alive}
             held = {job.id: job.reason for job in jobs if job.state == "held" and not job.unwanted}
             held |= {job: reason for job, reason in known.items() if job not in released}
+            registered = care.registered()
             idle = sum(job.state == "idle" and job.alive for job in jobs)
+            starting = sum(
+                job.state == "running" and job.alive and job.name not in registered and not job.registered
+                for job in jobs
+            )
+            problems = tuple(care.problems.values())
             return PoolStatus(
-                idle,
-                len(care.registered()),
-                tuple(held.items()),
-                tuple(care.problems.values()),
-                tuple(sorted(released)),
+                idle, len(registered), tuple(held.items()), problems, tuple(sorted(released)), starting
             )
 
     def check(self) -> None:

@@ -31,6 +31,8 @@ class PoolStatus:
         What else a user should know, one sentence each.
     released
         Jobs that were held and wait or run again; those that were removed are none of them.
+    starting
+        Jobs that run and whose worker has not registered yet.
     """
 
     idle: int = 0
@@ -38,6 +40,7 @@ class PoolStatus:
     held: tuple[tuple[str, str], ...] = ()
     problems: tuple[str, ...] = ()
     released: tuple[str, ...] = ()
+    starting: int = 0
 
 
 class Pool:

@@ -34,7 +34,8 @@ def start_scheduler(security: Any, host: str | None, port: int) -> tuple[Any, An
         msg = f"the dask scheduler could not be started on {host}:{port or 'any port'} ({str(error).splitlines()[0]})"
         raise CondorError(msg) from error
     # A task that has ended a second worker is not sent to a third: it is tried again alone, as with workers of this machine.
-    cluster.scheduler.allowed_failures = 1
+    scheduler: Any = cluster.scheduler
+    scheduler.allowed_failures = 1
     return cluster, Client(cluster)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.condor import commands as tools
 from massgap.condor.errors import CondorError
+from massgap.condor.job_options import SHIPPED
 from massgap.condor.job_status import STATUS, status_of
 from massgap.condor.jobs.event_log import read_event_log
 from massgap.condor.jobs.job_output import last_words
@@ -118,6 +119,8 @@ class WorkerJobs:
         A name that no other pool has: by it the jobs are found in the queue.
     settings
         dask's settings, as ``dask.config.serialize`` gives them; without secrets.
+    machine_code
+        Goes with the code, see :func:`massgap.condor.shipping.code_archive.pack_code`.
 
     Attributes
     ----------
@@ -137,6 +140,7 @@ class WorkerJobs:
         package: Path,
         mark: str,
         settings: str,
+        machine_code: Path | None = None,
     ) -> None:
         self.folder = folder
         self.options = options
@@ -146,10 +150,10 @@ class WorkerJobs:
         (folder / "logs").mkdir(parents=True, exist_ok=True)
         shutil.copyfile(Path(__file__).parent / "worker.sh", folder / "worker.sh")
         (folder / "worker.sh").chmod(0o755)
-        pack_code(package, folder / "code.tar.gz")
+        pack_code(package, folder / "code.tar.gz", machine_code=machine_code)
         (folder / "dask-settings").write_text(settings)
         archive = options.environment
-        if archive == "ship":
+        if archive in SHIPPED:
             archive = str(pack_environment(folder / "environment.tar.gz"))
         self._description = worker_description(folder, options, address, certificates, mark, archive)
 

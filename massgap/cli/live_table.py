@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
     from rich.console import Console, Group
 
-__all__ = ["LiveTable", "PoolNews", "RateWindow", "amount", "printable", "shorten", "status_table"]
+__all__ = [
+    "LiveTable",
+    "PoolNews",
+    "RateWindow",
+    "amount",
+    "printable",
+    "shorten",
+    "status_table",
+]
 
 WINDOW = 60.0
 """Seconds over which the rate is taken."""
@@ -299,7 +307,9 @@ def _below(progress: Any, window: RateWindow, width: int, most: int, final: bool
     if pool is None or final:
         return lines
     held = tuple(getattr(pool, "held", ()))
-    counts = f"workers: {pool.running:,} running, {pool.idle:,} idle, {len(held):,} held"
+    starting = int(getattr(pool, "starting", 0))
+    more = f", {starting:,} starting" if starting else ""
+    counts = f"workers: {pool.running:,} running{more}, {pool.idle:,} idle, {len(held):,} held"
     lines.append(Text(shorten(counts, width), no_wrap=True, style="" if pool.running else "bold yellow"))
     notes = [("held  ", text, "red") for text in grouped(held)]
     notes += [("note  ", printable(str(text)), "yellow") for text in getattr(pool, "problems", ())]

@@ -119,6 +119,8 @@ class Pool:
                 "UidDomain": host,
                 "Cpus": cpus,
                 "TotalCpus": self.cpus,
+                "TotalSlotCpus": self.cpus,
+                "TotalSlotMemory": self.memory,
                 "Memory": memory,
                 "TotalMemory": self.memory,
                 "Disk": 10**8,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 import stat
@@ -70,6 +71,11 @@ def raised(pool, seconds=300.0) -> str:
         return None
 
     return until(look, seconds, str(pool.status()))
+
+
+def new_workers(pool, old) -> set[str]:
+    """Jobs of the workers that are registered, without those that are known."""
+    return {name.removeprefix("massgap-") for name in pool._caretaker.registered()} - set(old)
 
 
 def squares(pool, n=20, **options):
@@ -206,12 +212,9 @@ def test_what_is_always_held_raises_with_the_reason(standin, opened) -> None:
 def test_workers_that_are_held_after_they_registered_are_no_success(standin, opened) -> None:
     condor = standin()
     pool = opened()
-    held = []
+    held: list[str] = []
     for _ in range(3):
-        new = until(
-            lambda: {name.removeprefix("massgap-") for name in pool._caretaker.registered()} - {*held}
-        )
-        held += new
+        held += until(functools.partial(new_workers, pool, held))
         condor.hold(held[-1], reason="the pool does not like it")
     message = raised(pool)
     assert message.startswith("HTCondor holds the jobs of the workers again and again (3 of 3 jobs): ")
