@@ -110,7 +110,9 @@ class Ticker:
             self.window.restart()
             return
         if progress.stage == "prepare":
-            # What has an end is told when it is reached, what goes on now and then, and what begins at once.
+            # What begins and what ends is told at once, what goes on now and then.
+            if progress.done == 0:
+                self.last = -math.inf
             self.show(progress.message, final=done)
             return
         pool = getattr(progress, "pool", None)

@@ -114,8 +114,14 @@ class Luggage:
         if self.processor is None or not self.fileset:
             return None
         start = time.monotonic()
-        self.tell("compiling for the jobs: the analysis runs on its first events here", 0, 1)
-        found = warm(self.processor, self.fileset, folder)
+        text = "compiling for the jobs: the analysis runs on its first events here"
+        self.tell(f"{text} (new code takes some 30 s of CPU time, once)", 0, 2)
+        found = warm(
+            self.processor,
+            self.fileset,
+            folder,
+            tick=lambda: self.tell(f"{text}, for {time.monotonic() - start:.0f} s", 1, 2),
+        )
         if found.files:
             text = f"compiled for the jobs in {time.monotonic() - start:.0f} s"
             text += f"; not all, as {found.problem}" if found.problem else ""

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from massgap.runner.work import Retries, SharedWork, Task, merge_results, proces
 from massgap.source_code import PACKAGE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = ["Warmed", "part_to_warm", "warm"]
@@ -31,6 +33,7 @@ EVENTS = 5000
 """Events that are processed: enough that some are selected and every observable is computed."""
 
 _MOST_FILES = 4
+_TICK = 2.0
 
 _PROGRAM = "from massgap.runner.preflight.warming import main; main()"
 
@@ -66,7 +69,14 @@ def part_to_warm(fileset: dict[str, Any]) -> dict[str, Any]:
     return {name: {**fileset[name], "files": dict(sorted(files_of(fileset[name]))[:1])} for name in chosen}
 
 
-def warm(processor: Any, fileset: dict[str, Any], folder: str | Path, *, within: float = 600.0) -> Warmed:
+def warm(
+    processor: Any,
+    fileset: dict[str, Any],
+    folder: str | Path,
+    *,
+    within: float = 600.0,
+    tick: Callable[[], None] | None = None,
+) -> Warmed:
     """Run an analysis on its first events, and copy the machine code of what was called into a folder.
 
     Parameters
@@ -77,31 +87,51 @@ def warm(processor: Any, fileset: dict[str, Any], folder: str | Path, *, within:
         See :func:`massgap.arrays.compiled.write_machine_code`.
     within
         Seconds after which it is given up.
+    tick
+        Called now and then meanwhile.
     """
     import cloudpickle
 
     request = cloudpickle.dumps((processor, part_to_warm(fileset), str(folder)))
     # The package that is sent, whatever else is on the path.
     paths = [str(PACKAGE.parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", _PROGRAM]
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", _PROGRAM],
-            input=request,
-            capture_output=True,
-            timeout=within,
-            check=False,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-        )
+        with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+            out, err = _communicate(process, request, within, tick)
     except subprocess.TimeoutExpired:
         return Warmed(0, f"the first events took more than {within:.0f} s")
     except OSError as error:
         return Warmed(0, f"no process could be started ({error.strerror or error})")
-    if done.returncode:
-        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        how = f"was ended by signal {-done.returncode}" if done.returncode < 0 else "failed"
+    if process.returncode:
+        last = err.decode(errors="replace").strip().splitlines()[-1:]
+        how = f"was ended by signal {-process.returncode}" if process.returncode < 0 else "failed"
         return Warmed(0, f"the process {how}{f' ({last[0][:200]})' if last else ''}")
-    found = json.loads(done.stdout.decode().splitlines()[-1])
+    found = json.loads(out.decode().splitlines()[-1])
     return Warmed(found["files"], found["problem"])
+
+
+def _communicate(
+    process: subprocess.Popen[bytes], request: bytes, within: float, tick: Callable[[], None] | None
+) -> tuple[bytes, bytes]:
+    end = time.monotonic() + within
+    given: bytes | None = request
+    try:
+        while True:
+            left = end - time.monotonic()
+            try:
+                return process.communicate(given, timeout=max(min(_TICK, left), 0.01))
+            except subprocess.TimeoutExpired:
+                given = None  # what is not sent yet is remembered
+                if left <= _TICK:
+                    raise
+                if tick is not None:
+                    tick()
+    except BaseException:
+        process.kill()
+        raise
 
 
 def main() -> None:
