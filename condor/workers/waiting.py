@@ -72,37 +72,39 @@ def why_jobs_wait(machines: Machines, options: JobOptions, *, jobs: int, seconds
     one
         Number of one of them.
     """
-    plural = "s" if jobs > 1 else ""
-    head = f"{jobs} job{plural} wait{'' if jobs > 1 else 's'} in the queue for {_span(seconds)} and none runs"
-    ask = (
-        f"ask{'' if jobs > 1 else 's'} for {options.cpus} core{'s' if options.cpus > 1 else ''}, {options.memory} memory, "
-        f"{options.disk} disk"
+    who = f"{jobs} jobs have" if jobs > 1 else "1 job has"
+    head = f"{who} waited in the queue for {_span(seconds)}, and none runs"
+    cores = f"{options.cpus} core{'s' if options.cpus > 1 else ''}"
+    asks = (
+        f"{'they ask' if jobs > 1 else 'it asks'} for {cores}, {options.memory} memory, {options.disk} disk"
     )
     analyse = f"condor_q -better-analyze {one} tells whether any machine can ever run {'them' if jobs > 1 else 'it'}"
     if machines.sizes is None:
-        return f"{head}; {'they' if jobs > 1 else 'it'} {ask}. {analyse}"
+        return f"{head}; {asks}. {analyse}"
+    if not machines.sizes:
+        return f"{head}. The pool has no machine at present (condor_status): wait, or ask who runs it"
     wanted = (options.cpus, megabytes("memory", options.memory))
-    fitting = _fit(machines.sizes, wanted)
-    total = len(machines.sizes)
-    who = f"{head}; {'they' if jobs > 1 else 'it'} {ask}"
-    if not total:
-        return f"{who}. The pool has no machine at present (condor_status): wait, or ask who runs it"
+    fitting, total = _fit(machines.sizes, wanted), len(machines.sizes)
     if not fitting:
         cpus, memory = (max(size[k] for size in machines.sizes) for k in (0, 1))
+        less = (
+            f"none of the {total} machines in this pool has as much"
+            if total > 1
+            else "the only machine in this pool has less"
+        )
         return (
-            f"{who}. None of the {total} machine{'s' if total > 1 else ''} of the pool is as large (at most {cpus} core"
-            f"{'s' if cpus > 1 else ''} and {memory / 1024:.1f} GB memory): ask for less (--memory). {analyse}"
+            f"{head}; {asks}, and {less} (at most {cpus} core{'s' if cpus > 1 else ''} and {memory / 1024:.1f} GB "
+            f"memory): ask for less (--memory). {analyse}"
         )
     free = _fit(machines.free or [], wanted)
+    now = (
+        "the next round of matching may take some minutes"
+        if free
+        else "wait for others to finish, or ask for less (--memory)"
+    )
     return (
-        f"{who}. {fitting} of {total} machine{'s' if total > 1 else ''} in the pool {'are' if fitting > 1 else 'is'} large enough, "
-        f"{free or 'none'} with room now: "
-        + (
-            "the next round of matching may take some minutes. "
-            if free
-            else "wait for others to finish, or ask for less. "
-        )
-        + analyse
+        f"{head}; {asks}. {fitting} of {total} machine{'s' if total > 1 else ''} in this pool {'are' if fitting > 1 else 'is'} large "
+        f"enough, {free or 'none'} of them with room now: {now}. {analyse}"
     )
 
 

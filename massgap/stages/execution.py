@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from massgap.condor.workers.clusters import CLUSTERS, open_cluster
 from massgap.stages.inputs import take
-from massgap.stages.job_options import Luggage, job_options
+from massgap.stages.job_options import Luggage, job_options, private_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +94,10 @@ class Execution:
 
         luggage = luggage or Luggage()
         folder = folder_of(None if out is None else Path(out))
-        jobs = luggage.environment(job_options(options, ask=name == "htcondor"), folder.absolute())
+        jobs = job_options(options, ask=name == "htcondor")
+        for note in private_python(jobs):
+            luggage.tell(f"note: {note}", 1, 1)
+        jobs = luggage.environment(jobs, folder.absolute())
         with contextlib.ExitStack() as stack:
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="massgap-")))
             pool = stack.enter_context(

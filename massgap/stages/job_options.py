@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from massgap.condor.job_options import JobOptions
     from massgap.condor.shipping.distributions import Needed
 
-__all__ = ["Luggage", "job_options", "private_notes"]
+__all__ = ["Luggage", "job_options", "private_notes", "private_python"]
 
 _POOLS = ("htcondor", "lpc", "lxplus")
 """Executors whose workers are jobs of a pool."""
@@ -175,9 +175,7 @@ class Luggage:
         return needed_distributions(files, {module.partition(".")[0] for module in modules})
 
 
-def private_notes(
-    executor: Any, fileset: dict[str, Any], out: str | Path | None, cluster: dict[str, Any] | None = None
-) -> list[str]:
+def private_notes(executor: Any, fileset: dict[str, Any], out: str | Path | None) -> list[str]:
     """What a user should know of files in folders that a pool gives each job privately; nothing if the work is done elsewhere.
 
     Parameters
@@ -188,8 +186,6 @@ def private_notes(
         The files of the run.
     out
         The run folder.
-    cluster
-        Options of the jobs.
     """
     from massgap.condor.private_folders import private_folder
     from massgap.runner.planning import files_of
@@ -200,22 +196,28 @@ def private_notes(
     paths = [path for entry in fileset.values() for path, _ in files_of(entry)]
     hidden = [path for path in paths if private_folder(path)]
     if hidden:
-        rest = f" and {len(hidden) - 1} more" if len(hidden) > 1 else ""
+        rest = f" (and {len(hidden) - 1} more)" if len(hidden) > 1 else ""
         notes.append(
-            f"{hidden[0]}{rest}: lies in {private_folder(hidden[0])}, which a pool gives each job privately; if jobs do not find it, put it "
+            f"{hidden[0]}{rest} lies in {private_folder(hidden[0])}, which a pool gives each job privately: if jobs do not find it, put it "
             "into a folder that they see, or name it by its address (root://...)"
         )
     if out is not None and (top := private_folder(out)):
         notes.append(
-            f"--out {out}: lies in {top}, which HTCondor's services may have privately; if jobs are held as files cannot be read or written, "
-            "choose a folder elsewhere"
-        )
-    options = dict(cluster or {})
-    python = str(options.get("python") or sys.executable)
-    shared = options.get("environment") in (None, "shared") and not options.get("image")
-    if shared and (top := private_folder(Path(python).parent)):
-        notes.append(
-            f"the Python of the jobs, {python}, lies in {top}, which a pool gives each job privately; if they do not find it, send it along "
-            "(--environment ship) or install it elsewhere"
+            f"--out {out} lies in {top}, which HTCondor's services may have privately: if jobs are held because files cannot be read or "
+            "written, choose a folder elsewhere"
         )
     return notes
+
+
+def private_python(options: JobOptions) -> list[str]:
+    """The same of the Python that jobs use, if they are to find it where it is here."""
+    from massgap.condor.private_folders import private_folder
+
+    if options.environment is not None or options.image or options.python is None:
+        return []
+    top = private_folder(Path(options.python).parent) if Path(options.python).is_absolute() else None
+    told = (
+        f"the Python of the jobs, {options.python}, lies in {top}, which a pool gives each job privately: if they do not find it, send it "
+        "along (--environment ship) or install it elsewhere"
+    )
+    return [told] if top else []

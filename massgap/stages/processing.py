@@ -89,8 +89,8 @@ def run(
         if not resume and checkpoints.exists():
             shutil.rmtree(checkpoints)
     luggage = Luggage(processor, fileset, None if progress is None else reported(progress))
-    for note in private_notes(execution.executor, fileset, out, execution.cluster):
-        luggage.tell(note, 1, 1)
+    for note in private_notes(execution.executor, fileset, out):
+        luggage.tell(f"note: {note}", 1, 1)
     with execution.open(out, luggage) as executor:
         result = run_processor(
             processor,
@@ -153,8 +153,8 @@ def preflight(
     fileset = inputs.load()
     say = announce or (lambda _: None)
     luggage = Luggage(processor, fileset, lambda text, *_: say(text))
-    for note in private_notes(execution.executor, fileset, None, execution.cluster):
-        say(note)
+    for note in private_notes(execution.executor, fileset, None):
+        say(f"note: {note}")
     with execution.open(luggage=luggage) as executor:
         return ask(
             processor,

@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from massgap.stages.job_options import Luggage, job_options, private_notes
+from massgap.stages.job_options import Luggage, job_options, private_notes, private_python
 from massgap.stages.processing import inputs_of, processor_of, reported
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def submit(
         submission = job_set.write([Job(number) for number in numbers], wanted)
         number = None if dry_run or not numbers else _send(run, job_set, submission, lock)
     shipped = wanted.environment is not None and not (cluster or {}).get("environment")
-    private = private_notes("htcondor", fileset, run, {**(cluster or {}), "environment": wanted.environment})
+    private = [*private_notes("htcondor", fileset, run), *private_python(wanted)]
     notes = (*made.notes, *private, *_notes(run, made.chunks, jobs, shipped=shipped))
     return Submitted.of(run, job_set, submission, number, chunks=made.chunks, events=made.events, notes=notes)
 

@@ -59,9 +59,10 @@ def wait(run: Path, code: int = 0) -> str:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Path:
-    """A sample of nine chunks, an analysis, and its run in one piece."""
-    folder = tmp_path_factory.mktemp("batch jobs")
+def whole(pool_folder) -> Path:
+    """A sample of nine chunks, an analysis, and its run in one piece, where jobs of a real pool see them, too."""
+    folder = pool_folder / "batch jobs"
+    folder.mkdir()
     sample = eventfiles.write_nano(folder / "t t.root", eventfiles.make_events(900, seed=3))
     (folder / "fileset.json").write_text(json.dumps(fileset_of(sample)))
     (folder / "slow.py").write_text(ANALYSIS)
