@@ -17,7 +17,7 @@ from massgap.events.variations import OBJECT_VARIATIONS, WEIGHT_VARIATIONS
 from massgap.processors.base.analysis import Analysis
 from massgap.runner.checkpoints.folder import chunk_keys
 from massgap.runner.errors import RunnerError
-from massgap.runner.executors.base import Executor, Lost
+from massgap.runner.executors.base import Executor, Lost, accepted, states_of
 from massgap.runner.executors.local import IterativeExecutor
 from massgap.runner.ledger import BadFile, ChunkEntry, Ledger
 from massgap.runner.progress import Progress
@@ -163,9 +163,18 @@ def _inspect(
     # Starting worker processes takes longer than looking into a few files.
     chosen = executor if len(wanted) > 20 else IterativeExecutor()
     todo = list(range(len(wanted)))
+
+    def tell() -> None:
+        failed = sum(o.error is not None for o in outcomes.values())
+        seconds = time.perf_counter() - start
+        pool = states_of(chosen)
+        report(Progress("inspect", len(outcomes), len(wanted), failed, seconds=seconds, pool=pool))
+
+    # Also while nothing arrives: there may be no worker yet.
+    options: dict[str, Any] = {"tick": tell} if "tick" in accepted(chosen) else {}
     for last in (False, True):
         items = [wanted[i][1:] for i in todo]
-        for k, outcome in chosen(functools.partial(inspect_work, retries=retries), items):
+        for k, outcome in chosen(functools.partial(inspect_work, retries=retries), items, **options):
             if isinstance(outcome, Lost):
                 text = f"{items[k][0]}: the worker that opened it ended without a result ({outcome.reason}); the file may be damaged"
                 outcomes[todo[k]] = Outcome(error=text, exception="WorkerLost", attempts=outcome.attempts)
@@ -175,8 +184,7 @@ def _inspect(
                 outcomes[todo[k]] = outcome
             if outcomes[todo[k]].kind in STOPS_THE_RUN:
                 raise RunnerError(str(outcomes[todo[k]].error))
-            failed = sum(o.error is not None for o in outcomes.values())
-            report(Progress("inspect", len(outcomes), len(wanted), failed, 0, time.perf_counter() - start))
+            tell()
         todo = [i for i in todo if outcomes[i].kind == TRANSIENT]
         if not todo or last:
             break

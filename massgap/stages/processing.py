@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.stages.execution import Execution
 from massgap.stages.inputs import Inputs
+from massgap.stages.job_options import Luggage, private_notes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from massgap.runner.preflight.answers import Preflight
     from massgap.runner.result import RunResult
 
-__all__ = ["preflight", "processor_of", "run"]
+__all__ = ["preflight", "processor_of", "reported", "run"]
 
 
 def run(
@@ -87,7 +88,10 @@ def run(
         checkpoints = prepare_folder(out) / "checkpoints"
         if not resume and checkpoints.exists():
             shutil.rmtree(checkpoints)
-    with execution.open(out) as executor:
+    luggage = Luggage(processor, fileset, None if progress is None else reported(progress))
+    for note in private_notes(execution.executor, fileset, out):
+        luggage.tell(f"note: {note}", 1, 1)
+    with execution.open(out, luggage) as executor:
         result = run_processor(
             processor,
             fileset,
@@ -147,7 +151,11 @@ def preflight(
     inputs = inputs_of("preflight", files, words)
     processor, _, _ = processor_of(analysis, options, model)
     fileset = inputs.load()
-    with execution.open() as executor:
+    say = announce or (lambda _: None)
+    luggage = Luggage(processor, fileset, lambda text, *_: say(text))
+    for note in private_notes(execution.executor, fileset, None):
+        say(f"note: {note}")
+    with execution.open(luggage=luggage) as executor:
         return ask(
             processor,
             fileset,
@@ -158,6 +166,13 @@ def preflight(
             wait=wait,
             announce=announce,
         )
+
+
+def reported(progress: Callable[[Any], None]) -> Callable[[str, int, int], None]:
+    """What takes time before the run, as progress of it."""
+    from massgap.runner.progress import Progress
+
+    return lambda text, done, total: progress(Progress("prepare", done, total, message=text))
 
 
 def inputs_of(function: str, files: Inputs | Iterable[str | Path], words: dict[str, Any]) -> Inputs:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from massgap.stages.job_options import job_options, packed_environment
-from massgap.stages.processing import inputs_of, processor_of
+from massgap.stages.job_options import Luggage, job_options, private_notes, private_python
+from massgap.stages.processing import inputs_of, processor_of, reported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -123,8 +124,9 @@ def submit(
     from massgap.runner.slices.stored import unfinished
 
     inputs = inputs_of("submit", files, words)
-    _, options, tags = processor_of(analysis, options, model)
+    processor, options, tags = processor_of(analysis, options, model)
     fileset = inputs.load()
+    luggage = Luggage(processor, fileset, None if progress is None else reported(progress))
     run = prepare_folder(out).absolute()
     folder = run / "jobs"
     analysis, options = _absolute(analysis, options)
@@ -151,14 +153,17 @@ def submit(
             tags=tags,
             command=command,
         )
-        pack_code(Path(massgap.__file__).parent, folder / "code.tar.gz")
-        wanted = packed_environment(wanted, folder)
+        with tempfile.TemporaryDirectory(prefix="massgap-") as scratch:
+            package, compiled = Path(massgap.__file__).parent, luggage.machine_code(Path(scratch))
+            pack_code(package, folder / "code.tar.gz", machine_code=compiled)
+        wanted = luggage.environment(wanted, folder)
         job_set = JobSet.create(folder, title=title, inputs=[path.name for path in made.inputs])
         numbers = unfinished(run)
         submission = job_set.write([Job(number) for number in numbers], wanted)
         number = None if dry_run or not numbers else _send(run, job_set, submission, lock)
     shipped = wanted.environment is not None and not (cluster or {}).get("environment")
-    notes = (*made.notes, *_notes(run, made.chunks, jobs, shipped=shipped))
+    private = [*private_notes("htcondor", fileset, run), *private_python(wanted)]
+    notes = (*made.notes, *private, *_notes(run, made.chunks, jobs, shipped=shipped))
     return Submitted.of(run, job_set, submission, number, chunks=made.chunks, events=made.events, notes=notes)
 
 

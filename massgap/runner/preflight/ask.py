@@ -222,6 +222,8 @@ def _pool_text(pool: Any) -> str:
     status = pool.status()
     reasons = "; ".join(dict.fromkeys(reason for _, reason in status.held))
     parts = [f"{status.idle} jobs idle, {status.running} running"]
+    if starting := getattr(status, "starting", 0):
+        parts.append(f"{starting} starting")
     if status.held:
         parts.append(f"{len(status.held)} held: {reasons}")
     parts += list(status.problems)
