@@ -89,9 +89,16 @@ def columns(n: int, seed: int) -> dict[str, Any]:
 
 
 def write_events(
-    path: Path, n: int, *, compression: str = "ZSTD", seed: int = 1, triggers: int = 200, basket: int = BASKET
+    path: Path,
+    n: int,
+    *,
+    compression: str = "ZSTD",
+    seed: int = 1,
+    triggers: int = 200,
+    basket: int = BASKET,
+    form: str = "ttree",
 ) -> Path:
-    """Write ``n`` events to ``path`` with ``triggers`` trigger bits, which no analysis reads.
+    """Write ``n`` events to ``path`` with ``triggers`` trigger bits, which no analysis reads, and 37 other branches.
 
     Parameters
     ----------
@@ -100,13 +107,15 @@ def write_events(
     n
         Number of events.
     compression
-        ``ZSTD``, ``LZ4``, ``ZLIB`` or ``none``.
+        ``ZSTD``, ``LZ4``, ``ZLIB``, ``LZMA`` or ``none``.
     seed
         Random seed.
     triggers
         Number of further branches, which no analysis reads: real files have hundreds.
     basket
-        Entries per basket of each branch.
+        Entries per basket of each branch, or per cluster.
+    form
+        ``ttree`` or ``rntuple``.
 
     Returns
     -------
@@ -119,7 +128,13 @@ def write_events(
     if path.exists():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    codec = {"ZSTD": uproot.ZSTD(5), "LZ4": uproot.LZ4(4), "ZLIB": uproot.ZLIB(1), "none": None}[compression]
+    codec = {
+        "ZSTD": uproot.ZSTD(5),
+        "LZ4": uproot.LZ4(4),
+        "ZLIB": uproot.ZLIB(1),
+        "LZMA": uproot.LZMA(1),
+        "none": None,
+    }[compression]
     unfinished = path.with_suffix(".part")
     with uproot.recreate(unfinished, compression=codec) as file:
         tree: Any = None
@@ -129,17 +144,23 @@ def write_events(
             given = columns(size, 1000 * seed + part)
             flat = given.pop("")
             total += float(flat["genWeight"].sum(dtype=np.float64))
-            data: dict[str, Any] = {
-                name: ak.unflatten(ak.zip(fields), counts) for name, (counts, fields) in given.items()
-            }
-            data |= flat
+            data: dict[str, Any] = dict(flat)
+            for name, (counts, fields) in given.items():
+                if form == "ttree":
+                    data[name] = ak.unflatten(ak.zip(fields), counts)
+                    continue
+                data[f"n{name}"] = counts.astype(np.int32)
+                data |= {f"{name}_{field}": ak.unflatten(x, counts) for field, x in fields.items()}
             rng = np.random.default_rng([7, seed, part])
             data |= {f"HLT_path{i}": rng.random(size) < 0.01 for i in range(triggers)}
             if tree is None:
                 types = {
                     k: ak.type(v).content if isinstance(v, ak.Array) else v.dtype for k, v in data.items()
                 }
-                tree = file.mktree("Events", types, title="Events")
+                if form == "ttree":
+                    tree = file.mktree("Events", types, title="Events")
+                else:
+                    tree = file.mkrntuple("Events", types, description="Events")
             tree.extend(data)
         runs = file.mktree("Runs", {"genEventSumw": np.float64, "genEventCount": np.int64})
         runs.extend({"genEventSumw": np.array([total]), "genEventCount": np.array([n])})

@@ -2,24 +2,24 @@
 
 uproot opens the file, describes its branches and fetches the bytes.  For branches of plain numbers, one per
 event or one per object, its general interpretation of baskets costs as much again as their decompression;
-here the content of a basket goes straight into its place in the final array.  Everything else (other
-compressions, embedded baskets, streamed objects) is left to uproot.
+here the content of a basket goes straight into its place in the final array.  Everything else (embedded baskets,
+streamed objects, compressions that are not known) is left to uproot.
 """
 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["flat_branch", "is_jagged", "is_plain"]
+from massgap.events.reading.compressed import Bytes, Reader, UnknownCompressionError, unpack
+
+__all__ = ["Reader", "flat_branch", "is_jagged", "is_plain"]
 
 _KEY_LENGTH_AT = 14  # TKey: fNbytes, fVersion, fObjlen, fDatime (14 bytes), then fKeylen
 _LAST_AT = 5  # TBasket: fLast and one flag byte end the key
-_BLOCK_HEADER = 9  # "ZS", method, 3 bytes compressed size, 3 bytes uncompressed size
 
 
 def is_plain(branch: Any) -> bool:
@@ -45,10 +45,6 @@ def is_jagged(branch: Any) -> bool:
     from uproot.interpretation.jagged import AsJagged
 
     return isinstance(branch.interpretation, AsJagged)
-
-
-Reader = Callable[[int, int], "npt.NDArray[np.uint8] | bytes"]
-"""Function of a position in the file and a number of bytes that gives those bytes."""
 
 
 def flat_branch(branch: Any, start: int, stop: int, read: Reader | None = None) -> npt.NDArray[Any]:
@@ -87,10 +83,9 @@ def flat_branch(branch: Any, start: int, stop: int, read: Reader | None = None) 
                 raise ValueError(msg)
         elif low == 0 and high == last - first:
             piece = data
-        elif offsets is None:
-            msg = f"basket {number} of branch {branch.name} has no offsets"
-            raise ValueError(msg)
         else:
+            if offsets is None:
+                offsets = _counted(branch, number, stored.itemsize, len(data), read), 0
             begin, end = _edge(offsets, low, data), _edge(offsets, high, data)
             if not 0 <= begin <= end <= len(data):
                 msg = f"basket {number} of branch {branch.name} has offsets outside of its values"
@@ -123,12 +118,33 @@ def _edge(offsets: _Offsets, entry: int, data: npt.NDArray[np.uint8]) -> int:
     return int(table[entry]) - shift if entry < len(table) - 1 else len(data)
 
 
-def _basket(branch: Any, number: int, read: Reader) -> tuple[npt.NDArray[np.uint8], _Offsets | None]:
+def _counted(branch: Any, number: int, size: int, length: int, read: Reader | None) -> npt.NDArray[np.int64]:
+    """The table of a basket that was written without (ROOT's ``kGenerateOffsetMap``), from the numbers of objects.
+
+    The baskets of the branch that counts need not end with those of this one.
+    """
+    counter = branch.count_branch
+    if counter is None or not is_plain(counter) or is_jagged(counter):
+        msg = f"basket {number} of branch {branch.name} has no offsets, and no branch counts its values"
+        raise ValueError(msg)
+    first, last = branch.entry_offsets[number], branch.entry_offsets[number + 1]
+    counts = flat_branch(counter, first, last, read)
+    out = np.zeros(len(counts) + 1, dtype=np.int64)
+    np.cumsum(counts, out=out[1:])
+    out *= size
+    if out[-1] != length or (len(counts) and counts.min() < 0):
+        msg = f"basket {number} of branch {branch.name} has {length} bytes instead of {out[-1]}, by branch {counter.name}"
+        raise ValueError(msg)
+    return out
+
+
+def _basket(branch: Any, number: int, read: Reader) -> tuple[Bytes, _Offsets | None]:
     """Content of a basket and the table of its entries' places."""
     if number < branch.num_baskets - len(branch.embedded_baskets):
-        found = _zstd_basket(branch, number, read)
-        if found is not None:
-            return found
+        try:
+            return _own_basket(branch, number, read)
+        except UnknownCompressionError:
+            pass
     basket = branch.basket(number)
     offsets = basket.byte_offsets
     return np.asarray(basket.data), None if offsets is None else (offsets, 0)
@@ -138,42 +154,26 @@ def _through_uproot(branch: Any) -> Reader:
     return lambda begin, size: np.asarray(branch.file.source.chunk(begin, begin + size).raw_data)
 
 
-def _zstd_basket(
-    branch: Any, number: int, read: Reader
-) -> tuple[npt.NDArray[np.uint8], _Offsets | None] | None:
-    """A basket that is compressed with ZSTD; None for all others."""
-    import cramjam
-
-    unpack: Any = cramjam.zstd.decompress_into
+def _own_basket(branch: Any, number: int, read: Reader) -> tuple[Bytes, _Offsets | None]:
+    what = f"basket {number} of branch {branch.name}"
     begin = int(branch.member("fBasketSeek")[number])
     size = int(branch.member("fBasketBytes")[number])
     raw = np.frombuffer(read(begin, size), dtype=np.uint8)
     if len(raw) != size:
-        msg = f"basket {number} of branch {branch.name} ends beyond the end of the file"
+        msg = f"{what} ends beyond the end of the file"
         raise ValueError(msg)
     key = int.from_bytes(raw[_KEY_LENGTH_AT : _KEY_LENGTH_AT + 2].tobytes(), "big")
     stored = int.from_bytes(raw[6:10].tobytes(), "big")
-    # Numbers that are not compressed may begin with any bytes.
-    if stored == size - key or raw[key : key + 2].tobytes() != b"ZS":
-        return None
     last = int.from_bytes(raw[key - _LAST_AT : key - 1].tobytes(), "big")
-    content = np.empty(stored, dtype=np.uint8)
-    at, to = key, 0
-    while to < stored:
-        header = raw[at : at + _BLOCK_HEADER].tobytes()
-        if header[:2] != b"ZS":
-            return None
-        packed = int.from_bytes(header[3:6], "little")
-        unpacked = int.from_bytes(header[6:9], "little")
-        at += _BLOCK_HEADER
-        n = unpack(raw[at : at + packed], content[to : to + unpacked])
-        if n != unpacked:
-            msg = f"basket {number} of branch {branch.name} has {n} bytes instead of {unpacked}"
-            raise ValueError(msg)
-        at, to = at + packed, to + unpacked
+    # Numbers that are not compressed may begin with any bytes.
+    if stored == size - key:
+        content = raw[key:]
+    else:
+        content = np.empty(stored, dtype=np.uint8)
+        unpack(raw[key:], content, what)
     border = last - key
     if not 0 <= border <= stored:
-        msg = f"basket {number} of branch {branch.name} ends its values at {border} of {stored} bytes"
+        msg = f"{what} ends its values at {border} of {stored} bytes"
         raise ValueError(msg)
     if border == stored:
         return content, None

@@ -11,6 +11,7 @@ from massgap.arrays.errors import SelectionError
 from massgap.events.columns import DELPHES, event_format
 from massgap.events.errors import FileProblem
 from massgap.events.reading.faults import AUTHENTICATION, PERMANENT, TRANSIENT, kind_of_fault
+from massgap.events.reading.ntuple.ntuple import LeanNtuple
 from massgap.events.reading.tree import LeanFile, LeanTree
 
 __all__ = ["FileInfo", "inspect_file"]
@@ -147,12 +148,9 @@ def _inspect_open(path: str, tree: str | None, file: LeanFile) -> FileInfo:
         wanted = f"tree {tree!r}" if tree else "tree named Events or Delphes"
         msg = f"{path}: has no {wanted}; it has {', '.join(sorted(trees))}. Name the tree with --tree or in the fileset"
         raise FileProblem(msg)
-    events = file.tree(name)
-    if events is None:
-        events = file.whole[name]
-        branches = list(events.keys(recursive=False))
-    else:
-        branches = sorted(events.names)
+    events: Any = file.tree(name) or file.ntuple(name) or file.whole[name]
+    lean = isinstance(events, LeanTree | LeanNtuple)
+    branches = sorted(events.names) if lean else list(events.keys(recursive=False))
     try:
         kind = event_format(branches)
     except SelectionError as error:
@@ -160,11 +158,11 @@ def _inspect_open(path: str, tree: str | None, file: LeanFile) -> FileInfo:
         raise FileProblem(msg) from error
     runs = None
     if "Runs" in trees:
-        table = file.tree("Runs")
-        keys = file.whole["Runs"].keys() if table is None else table.names
+        table: Any = file.tree("Runs") or file.ntuple("Runs") or file.whole["Runs"]
+        keys = table.names if isinstance(table, LeanTree | LeanNtuple) else table.keys()
         for branch in ("genEventSumw", "genEventSumw_"):
             if branch in keys:
-                runs = float((table or file.whole["Runs"])[branch].array(library="np").sum())
+                runs = float(table[branch].array(library="np").sum())
                 if not math.isfinite(runs):
                     msg = f"{path}: the sum of generator weights in the tree Runs is {runs}; make or copy the file again"
                     raise FileProblem(msg)
@@ -197,7 +195,9 @@ _LEADING = (
 
 
 def _clusters(tree: Any, branches: set[str]) -> tuple[int, ...]:
-    """Entries at which baskets end together; none for an RNTuple."""
+    """Entries at which baskets end together, or clusters of an RNTuple."""
+    if isinstance(tree, LeanNtuple):
+        return tree.cluster_edges
     if not isinstance(tree, LeanTree):
         return ()
     ends = [set(tree[path].entry_offsets) for path in _LEADING if path.split("/")[0] in branches]

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from massgap.events.errors import FileProblem
+from massgap.events.reading.ntuple.columns import NtupleColumns
+from massgap.events.reading.ntuple.ntuple import LeanNtuple
 from massgap.events.reading.schemas import schema_for
 from massgap.events.reading.tree import LeanFile, LeanTree
 from massgap.events.reading.tree_columns import TreeColumns
@@ -85,7 +87,9 @@ def open_events(chunk: Chunk, metadata: dict[str, Any], *, columns: bool = False
     opened = _open_files[key]
     if columns:
         tree = opened.tree(chunk.tree)
-        if tree is not None:  # an RNTuple is left to coffea
+        if isinstance(tree, LeanNtuple):
+            return NtupleColumns(tree, chunk.start, chunk.stop, place)
+        if tree is not None:  # an RNTuple that is not known well enough is left to coffea
             return TreeColumns(tree, chunk.start, chunk.stop, place, opened.read)
     with warnings.catch_warnings():
         # NanoAOD 12 and older store the photon's mass, which coffea replaces by zero and says so for every chunk.
@@ -101,7 +105,7 @@ class _OpenFile:
 
     def __init__(self, chunk: Chunk) -> None:
         path = chunk.path
-        self._trees: dict[str, LeanTree | None] = {}
+        self._trees: dict[str, LeanTree | LeanNtuple | None] = {}
         local = "://" not in path
         try:
             self.handle = os.open(path, os.O_RDONLY) if local else None
@@ -122,10 +126,10 @@ class _OpenFile:
             msg = f"{path}: was replaced by another file while the run was going on; run again"
             raise FileProblem(msg)
 
-    def tree(self, name: str) -> LeanTree | None:
-        """A tree of the file; None for an RNTuple."""
+    def tree(self, name: str) -> LeanTree | LeanNtuple | None:
+        """A tree or ntuple of the file; None where it must be read as a whole."""
         if name not in self._trees:
-            self._trees[name] = self.file.tree(name)
+            self._trees[name] = self.file.tree(name) or self.file.ntuple(name, self.read)
         return self._trees[name]
 
     @property

@@ -11,12 +11,19 @@ position, and for such an object the branch that holds it is read (:class:`_Refe
 from __future__ import annotations
 
 import bisect
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import uproot
 from uproot.deserialization import read_object_any
 from uproot.models.TObjArray import Model_TObjArray
 from uproot.source.cursor import Cursor
+
+from massgap.events.errors import FileProblem
+from massgap.events.reading.ntuple.envelopes import FeatureError, NotLeanError
+from massgap.events.reading.ntuple.ntuple import LeanNtuple
+
+if TYPE_CHECKING:
+    from massgap.events.reading.compressed import Reader
 
 __all__ = ["LeanFile", "LeanTree"]
 
@@ -231,6 +238,36 @@ class LeanFile:
         except Exception:  # noqa: BLE001 - whatever is unusual about the file, uproot's own way has the last word
             tree = self.whole[name]
         return LeanTree(tree) if isinstance(tree, uproot.behaviors.TTree.TTree) else None
+
+    def ntuple(self, name: str, read: Reader | None = None) -> LeanNtuple | None:
+        """An RNTuple of the file; None where it is written in a way that only uproot may know.
+
+        Parameters
+        ----------
+        name
+            Its name.
+        read
+            How to get bytes of the file; by default through uproot.
+
+        Raises
+        ------
+        FileProblem
+            If it is of a format that came before or after RNTuple 1.0.
+        """
+        found = self.file[name]
+        if not isinstance(found, uproot.behaviors.RNTuple.RNTuple):
+            msg = (
+                f"{self.path}: {name} is a {found.classname}, which cannot be read; RNTuples can that were written by "
+                "ROOT 6.34 or newer, or by uproot. Write the file anew with one of them"
+            )
+            raise FileProblem(msg)
+        try:
+            return LeanNtuple(found, read)
+        except NotLeanError:
+            return None
+        except FeatureError as error:
+            msg = f"{self.path}: {error}; update massgap, or write the file anew with an older ROOT"
+            raise FileProblem(msg) from error
 
     @property
     def whole(self) -> Any:

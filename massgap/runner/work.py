@@ -13,7 +13,7 @@ from typing import Any
 
 from massgap.arrays.errors import SelectionError
 from massgap.events.errors import FileProblem
-from massgap.events.reading import baskets
+from massgap.events.reading import baskets, compressed
 from massgap.events.reading import tree as lean_tree
 from massgap.events.reading.faults import (
     AUTHENTICATION,
@@ -24,6 +24,7 @@ from massgap.events.reading.faults import (
     kind_of_fault,
 )
 from massgap.events.reading.files import inspect_file
+from massgap.events.reading.ntuple import clusters, envelopes, ntuple, pages, schema
 from massgap.events.reading.open import Chunk, forget_file, open_events
 from massgap.processors.base.analysis import Analysis
 from massgap.processors.errors import ProcessorError
@@ -48,7 +49,9 @@ STOPS_THE_RUN = (AUTHENTICATION, ENVIRONMENT)
 """Kinds of faults that every further chunk would meet, too."""
 
 
-_READERS = frozenset(module.__name__ for module in (baskets, lean_tree))
+_READERS = frozenset(
+    module.__name__ for module in (baskets, compressed, clusters, envelopes, ntuple, pages, schema, lean_tree)
+)
 """All bytes of a file that do not come through uproot come through these."""
 
 _processors: OrderedDict[str, Any] = OrderedDict()

@@ -173,6 +173,16 @@ def test_an_ntuple_is_none(tmp_path) -> None:
     with LeanFile(str(path)) as file:
         assert file.tree("Events") is None
         assert file.whole["Events"]["x"].array().tolist() == [0.0, 1.0, 2.0]
+        ntuple = file.ntuple("Events")
+        assert ntuple is not None
+        assert ntuple["x"].flat(0, 3).tolist() == [0.0, 1.0, 2.0]
+
+
+def test_what_is_no_ntuple_is_refused_as_one(tmp_path) -> None:
+    """As are those of formats before RNTuple 1.0, for which uproot has no class."""
+    path = write(tmp_path / "a.root", {"Events": some_columns()})
+    with LeanFile(str(path)) as file, pytest.raises(FileProblem, match=r"a\.root: Events is a TTree, which"):
+        file.ntuple("Events")
 
 
 def test_a_missing_tree_or_branch_is_a_key_error(tmp_path) -> None:

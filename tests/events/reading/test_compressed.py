@@ -1,0 +1,75 @@
+"""Blocks that ROOT compressed: as uproot packs them."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+import uproot
+
+from massgap.events.reading.compressed import UnknownCompressionError, unpack
+
+CODECS = {"ZS": uproot.ZSTD(3), "L4": uproot.LZ4(1), "ZL": uproot.ZLIB(1), "XZ": uproot.LZMA(1)}
+
+
+def packed(content: bytes, codec: str) -> np.ndarray:
+    return np.frombuffer(uproot.compression.compress(content, CODECS[codec]), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("size", [3000, 17_000_000])
+def test_every_algorithm(codec, size) -> None:
+    """Also more than the 16 MB that go into one block."""
+    content = np.resize(np.arange(251, dtype=np.uint8), size)
+    raw = packed(content.tobytes(), codec)
+    assert raw[:2].tobytes() == codec.encode()
+    out = np.zeros(size, dtype=np.uint8)
+    unpack(raw, out, "it")
+    assert np.array_equal(out, content)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_sizes_that_do_not_agree(codec) -> None:
+    content = bytes(1000)
+    raw = packed(content, codec)
+    with pytest.raises(ValueError, match="it has 1000 bytes instead of 1001"):
+        unpack(raw, np.empty(1001, dtype=np.uint8), "it")
+    with pytest.raises(ValueError, match="it has blocks of other sizes"):
+        unpack(raw, np.empty(999, dtype=np.uint8), "it")
+    with pytest.raises(ValueError, match="it has blocks of other sizes"):
+        unpack(raw[:-1], np.empty(1000, dtype=np.uint8), "it")
+    empty = np.array([*codec.encode(), 1, 0, 0, 0, 0, 0, 0], dtype=np.uint8)
+    with pytest.raises(ValueError, match="it has blocks of other sizes"):
+        unpack(empty, np.empty(10, dtype=np.uint8), "it")
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_header_that_lies_about_the_size_of_its_block(codec) -> None:
+    raw = packed(bytes(1000), codec).copy()
+    raw[6] ^= 1  # 1001 instead of 1000
+    with pytest.raises(Exception, match=r"."):
+        unpack(raw, np.empty(1001, dtype=np.uint8), "it")
+
+
+def test_the_checksum_of_lz4() -> None:
+    raw = packed(bytes(1000), "L4").copy()
+    raw[-1] ^= 1
+    with pytest.raises(ValueError, match="it has a wrong checksum"):
+        unpack(raw, np.empty(1000, dtype=np.uint8), "it")
+
+
+def test_unknown_algorithms_are_named() -> None:
+    raw = np.frombuffer(b"CS\x08\x05\0\0\x0a\0\0hello", dtype=np.uint8)
+    with pytest.raises(UnknownCompressionError, match="it is compressed with the algorithm b'CS'"):
+        unpack(raw, np.empty(10, dtype=np.uint8), "it")
+
+
+def test_lz4_whose_first_bytes_look_like_a_length() -> None:
+    """The table of offsets of 239 empty lists, which cramjam takes for 143 bytes if it is not told how many there are."""
+    content = struct.pack(">241i", 240, *[67] * 240)
+    raw = packed(content, "L4")
+    assert int.from_bytes(raw[17:21].tobytes(), "little") == 143
+    out = np.empty(len(content), dtype=np.uint8)
+    unpack(raw, out, "it")
+    assert out.tobytes() == content
