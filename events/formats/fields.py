@@ -71,7 +71,21 @@ def collection(
 ) -> Collection:
     """A collection in the order of the file, of which nothing is read yet."""
     where = f"{columns.where or 'the events'}, {name}"
-    return Collection(lambda: columns.offsets(name, _first(columns)), fields, keep, where)
+
+    def offsets() -> npt.NDArray[np.int64]:
+        return columns.offsets(name, _first(columns))
+
+    def counted(key: str) -> Callable[[], npt.NDArray[Any]]:
+        def read() -> npt.NDArray[Any]:
+            values, objects = fields[key](), int(offsets()[-1])
+            if len(values) != objects:
+                branch = _DELPHES_NAMES.get(key, key) if columns.format == DELPHES else key
+                raise columns.miscounted(name, branch, len(values), objects)
+            return values
+
+        return read
+
+    return Collection(offsets, {key: counted(key) for key in fields}, keep, where)
 
 
 def plain(name: str) -> Reader:

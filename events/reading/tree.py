@@ -18,6 +18,8 @@ from uproot.deserialization import read_object_any
 from uproot.models.TObjArray import Model_TObjArray
 from uproot.source.cursor import Cursor
 
+from massgap.events.reading.local import open_root
+
 __all__ = ["LeanFile", "LeanTree"]
 
 _MAP_OFFSET = 2  # ROOT's kMapOffset, from which references count positions
@@ -220,7 +222,7 @@ class LeanFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.file = uproot.open(path, custom_classes={**_classes(), "TObjArray": _Branches})
+        self.file = open_root(path, custom_classes={**_classes(), "TObjArray": _Branches})
         self._whole: Any = None
 
     def tree(self, name: str) -> LeanTree | None:
@@ -236,7 +238,7 @@ class LeanFile:
     def whole(self) -> Any:
         """The file once more, with trees that are read as a whole."""
         if self._whole is None:
-            self._whole = uproot.open(self.path, custom_classes=_classes())
+            self._whole = open_root(self.path, custom_classes=_classes())
         return self._whole
 
     def close(self) -> None:

@@ -97,12 +97,7 @@ class TreeColumns(Columns):
             return ak.Array(content)
         offsets = self.offsets(collection, field)
         if offsets[-1] != len(content):
-            name = self.branch_name(collection, field)
-            msg = (
-                f"{self.where or 'the events'}: branch {name} has {len(content)} values, but the events have "
-                f"{offsets[-1]} objects; the file is damaged."
-            )
-            raise SelectionError(msg)
+            raise self.miscounted(collection, field, len(content), int(offsets[-1]))
         return ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(offsets), content))
 
     def has(self, collection: str, field: str) -> bool:
@@ -132,17 +127,61 @@ class TreeColumns(Columns):
         if key not in self._offsets:
             branch = self._branch(collection, field)
             counter = f"n{key}"
-            if self._counts(counter):
-                counts = self.flat("", counter)
-            else:
-                counts = np.asarray(ak.num(self._generic(branch), axis=1))
+            counted = self._counts(counter)
+            counts = self.flat("", counter) if counted else np.asarray(ak.num(self._generic(branch), axis=1))
             offsets = np.zeros(len(counts) + 1, dtype=np.int64)
             np.cumsum(counts, out=offsets[1:])
             if len(counts) and counts.min() < 0:
                 msg = f"{self.where or 'the events'}: {counter} has negative values; the file is damaged."
                 raise SelectionError(msg)
+            # The counter is another branch than what it counts: a skim may have changed one of them alone.
+            if counted and len(self.flat(collection, field)) != offsets[-1]:
+                raise self.miscounted(collection, field, len(self.flat(collection, field)), int(offsets[-1]))
             self._offsets[key] = offsets
         return self._offsets[key]
+
+    def miscounted(self, collection: str, field: str, values: int, objects: int) -> SelectionError:
+        """The error of a column that has another number of values than there are objects; names a stale counter as such."""
+        counter = f"n{collection or field}"
+        if not self._counts(counter):
+            return super().miscounted(collection, field, values, objects)
+        name, where = self.branch_name(collection, field), self.where or "the events"
+        others = {other: number for other, number in self._sizes(collection).items() if other != name}
+        if (
+            all(number == values for number in others.values())
+            and self._own_size(collection, field) == values
+        ):
+            alone = f" and {len(others)} more of its branches" if others else ""
+            msg = (
+                f"{where}: the counter {counter} is stale: it counts {objects} objects, but {name}{alone} "
+                f"{'hold' if others else 'holds'} {values}. A skim changed the collection and not its counter, as RDataFrame's Redefine "
+                f'does. Write it anew with .Redefine("{counter}", "static_cast<int>({name}.size())"), or without {counter}'
+            )
+            return SelectionError(msg)
+        agree = [other for other, number in others.items() if number == objects]
+        if agree and self._own_size(collection, field) == values:
+            msg = (
+                f"{where}: branch {name} has {values} values, but {counter} and {agree[0]} have {objects}: a skim changed this branch "
+                f"alone. Write it anew, with all branches of {collection} changed alike"
+            )
+            return SelectionError(msg)
+        return super().miscounted(collection, field, values, objects)
+
+    def _own_size(self, collection: str, field: str) -> int:
+        """Number of values of a column as uproot finds them, event by event; -1 if it cannot."""
+        try:
+            return int(ak.sum(ak.num(self._generic(self._branch(collection, field)), axis=1)))
+        except Exception:  # noqa: BLE001 - this is asked where something is wrong already
+            return -1
+
+    def _sizes(self, collection: str, most: int = 4) -> dict[str, int]:
+        """Numbers of values of some columns of a collection."""
+        found: dict[str, int] = {}
+        for name in sorted(self._fields):
+            prefix, _, field = name.partition("_")
+            if prefix == collection and field and len(found) < most and is_jagged(self._tree[name]):
+                found[name] = self._own_size(collection, field)
+        return found
 
     def _counts(self, name: str) -> bool:
         """Whether a branch of this name can hold numbers of objects: one integer per event."""

@@ -17,7 +17,8 @@ from massgap.processors.base.analysis import Analysis
 from massgap.runner.checkpoints.fingerprint import processor_identity
 from massgap.runner.executors.local import IterativeExecutor
 from massgap.runner.ledger import Ledger
-from massgap.runner.planning import Plan, chunk_bounds, describe_plan, make_plan
+from massgap.runner.memory import describe_plan
+from massgap.runner.planning import Plan, chunk_bounds, make_plan
 from massgap.runner.process import process_plan
 from massgap.runner.result import RunResult, mark_loss
 from massgap.runner.work import Retries

@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from massgap.contracts.filesets.paths import is_url
 from massgap.runner.errors import RunnerError, short
 from massgap.runner.planning import files_of
 from massgap.runner.preflight import probe
@@ -92,7 +93,7 @@ def preflight(
     here = Here(
         look=probe.look(look_request()),
         files=files,
-        exists=[None if "://" in path else Path(path).exists() for _, path, _ in files],
+        exists=[None if is_url(path) else Path(path).exists() for _, path, _ in files],
         chunksize=chunksize,
         event_memory=int(getattr(processor, "event_memory", EVENT_MEMORY)),
         wanted=workers,

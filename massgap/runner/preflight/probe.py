@@ -251,12 +251,13 @@ def _read(
     processor: Any, dataset: str, path: str, tree: str | None, metadata: dict[str, Any], entries: int
 ) -> dict[str, Any]:
     """Open a file, and run the processor on its first events."""
+    from massgap.contracts.filesets.paths import is_url
     from massgap.events.reading.faults import kind_of_fault
     from massgap.events.reading.files import inspect_file
     from massgap.events.reading.open import Chunk, close_files, open_events
     from massgap.processors.base.analysis import Analysis
 
-    remote = "://" in path
+    remote = is_url(path)
     step = "open"
     try:
         info = inspect_file(path, tree)
