@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -72,6 +73,7 @@ def collection(
     """A collection in the order of the file, of which nothing is read yet."""
     where = f"{columns.where or 'the events'}, {name}"
 
+    @functools.cache
     def offsets() -> npt.NDArray[np.int64]:
         return columns.offsets(name, _first(columns))
 

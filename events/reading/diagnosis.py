@@ -131,7 +131,7 @@ def _not_root(path: str, head: bytes) -> str:
     )
 
 
-def what_is_wrong(path: str, error: BaseException, doing: str = "opened") -> str:
+def what_is_wrong(path: str, error: BaseException, doing: str = "opened", kind: str | None = None) -> str:
     """Why a file could not be opened or read, and what to do, in words that follow its name.
 
     Parameters
@@ -142,6 +142,8 @@ def what_is_wrong(path: str, error: BaseException, doing: str = "opened") -> str
         What was raised while it was opened or read, by whatever library.
     doing
         What could not be done: "opened" or "read".
+    kind
+        Of the fault, see :func:`massgap.events.reading.faults.kind_of_fault`; found here by default.
     """
     chain = list(causes(error))
     lines = str(error).strip().splitlines()
@@ -150,7 +152,7 @@ def what_is_wrong(path: str, error: BaseException, doing: str = "opened") -> str
     if missing is not None:
         return f"cannot be {doing}: {missing}"
     remote = is_url(path)
-    kind = kind_of_fault(error, remote=remote)
+    kind = kind or kind_of_fault(error, remote=remote)
     if kind == AUTHENTICATION:
         return f"cannot be {doing}, access was refused {shown}"
     if kind == TRANSIENT:

@@ -78,7 +78,7 @@ def open_events(chunk: Chunk, metadata: dict[str, Any], *, columns: bool = False
         "entrystop": chunk.stop,
         "fileuuid": chunk.uuid,
     }
-    if columns and chunk.start == chunk.stop:
+    if columns and chunk.stop == 0:  # of a file without events, mostly
         return EmptyColumns(place, chunk.format)
     key = (chunk.path, chunk.uuid)
     if key not in _open_files:

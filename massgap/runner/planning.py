@@ -157,8 +157,8 @@ def make_plan(
     ledger.take_files(infos, ranges)
     completed, sum_weights = _complete_metadata(fileset, infos, ledger)
     if chunksize is None:
-        chunksize = default_chunksize(ranges, bounds)
-    ledger.chunks = [ChunkEntry(chunk) for chunk in _chunks(infos, ranges, chunksize)]
+        chunksize = default_chunksize(infos, bounds, ranges)
+    ledger.chunks = [ChunkEntry(chunk) for chunk in _chunks(infos, chunksize, ranges)]
     ledger.remarks += [
         f'{path}: the "uuid" in the fileset, {facts["uuid"]!r}, is no UUID and was not compared with the file\'s'
         for (name, path), facts in sorted(known.items())
@@ -330,10 +330,12 @@ def _check_kind(dataset: str, metadata: dict[str, Any], infos: list[FileInfo]) -
         raise RunnerError(msg)
 
 
-def _chunks(infos: dict[tuple[str, str], FileInfo], ranges: Ranges, chunksize: int) -> list[Chunk]:
+def _chunks(
+    infos: dict[tuple[str, str], FileInfo], chunksize: int, ranges: Ranges | None = None
+) -> list[Chunk]:
     chunks: list[Chunk] = []
     for (dataset, path), info in sorted(infos.items()):
-        for first, last in ranges[dataset, path]:
+        for first, last in [(0, info.entries)] if ranges is None else ranges[dataset, path]:
             # Equal parts: a file of 110k events is read in two halves, not in 100k and 10k.
             # A file without events is one empty chunk, so that its process appears in the results.
             parts = max(-(-(last - first) // chunksize), 1)
@@ -361,14 +363,18 @@ def chunk_bounds(processor: Any) -> tuple[int, int]:
 
 
 def default_chunksize(
-    ranges: Ranges,
+    infos: dict[tuple[str, str], FileInfo],
     bounds: tuple[int, int] = (SMALLEST_CHUNKSIZE, DEFAULT_CHUNKSIZE),
+    ranges: Ranges | None = None,
 ) -> int:
     """A 32nd of all events that are to be read, within bounds.
 
     Not from the number of workers: chunks that are kept must be found again with another one.
     """
-    total = sum(last - first for found in ranges.values() for first, last in found)
+    if ranges is None:
+        total = sum(info.entries for info in infos.values())
+    else:
+        total = sum(last - first for found in ranges.values() for first, last in found)
     smallest, largest = bounds
     return min(max(total // 32, smallest), largest)
 

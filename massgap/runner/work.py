@@ -275,8 +275,9 @@ def _explain(chunk: Chunk, error: Exception) -> str:
     # All bytes of a file come through uproot or the modules beside it here.  They raise many types on damaged ones,
     # also KeyError and AssertionError.  An error that did not pass through them is the processor's own.
     reading = bool(origin & _READERS) or any(name.split(".")[0] == "uproot" for name in origin)
-    if reading or kind_of_fault(error, remote=is_url(chunk.path)) != PERMANENT:
-        return f"{chunk}: {what_is_wrong(chunk.path, error, 'read')}"
+    kind = kind_of_fault(error, remote=is_url(chunk.path))
+    if reading or kind != PERMANENT:
+        return f"{chunk}: {what_is_wrong(chunk.path, error, 'read', kind)}"
     return f"{chunk}: the processor failed ({type(error).__name__}: {first})"
 
 
