@@ -147,22 +147,22 @@ class TreeColumns(Columns):
             return super().miscounted(collection, field, values, objects)
         name, where = self.branch_name(collection, field), self.where or "the events"
         others = {other: number for other, number in self._sizes(collection).items() if other != name}
-        if (
-            all(number == values for number in others.values())
-            and self._own_size(collection, field) == values
-        ):
-            alone = f" and {len(others)} more of its branches" if others else ""
+        what = (
+            f"{where}: branch {name} has {values} values, but the events have {objects} objects by {counter}"
+        )
+        if self._own_size(collection, field) != values:
+            return super().miscounted(collection, field, values, objects)
+        if all(number == values for number in others.values()):
+            alike = f" ({', '.join(others)} have {values}, too)" if others else ""
             msg = (
-                f"{where}: the counter {counter} is stale: it counts {objects} objects, but {name}{alone} "
-                f"{'hold' if others else 'holds'} {values}. A skim changed the collection and not its counter, as RDataFrame's Redefine "
-                f'does. Write it anew with .Redefine("{counter}", "static_cast<int>({name}.size())"), or without {counter}'
+                f"{what}{alike}: the counter is stale. A skim changed the collection and not its counter, as RDataFrame's Redefine "
+                f'does; write it anew with .Redefine("{counter}", "static_cast<int>({name}.size())"), or without {counter}'
             )
             return SelectionError(msg)
-        agree = [other for other, number in others.items() if number == objects]
-        if agree and self._own_size(collection, field) == values:
+        if agree := [other for other, number in others.items() if number == objects]:
             msg = (
-                f"{where}: branch {name} has {values} values, but {counter} and {agree[0]} have {objects}: a skim changed this branch "
-                f"alone. Write it anew, with all branches of {collection} changed alike"
+                f"{what} and {agree[0]}: a skim changed this branch alone. Write it anew, with all branches of {collection} "
+                "changed alike"
             )
             return SelectionError(msg)
         return super().miscounted(collection, field, values, objects)
