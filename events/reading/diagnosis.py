@@ -50,7 +50,7 @@ _FORMATS: tuple[tuple[bytes, str, str], ...] = (
 )
 _PAGE = re.compile(rb"\s*(<!doctype html|<html|<\?xml[^>]*>\s*<(!doctype )?html)", re.IGNORECASE)
 _TAG = re.compile(r"un(supported|recognized) compression algorithm: (?P<tag>b(['\"]).{1,12}?\3)")
-_FIRST_BYTES = re.compile(r"not a ROOT file: first four bytes are (?P<bytes>b(['\"]).{0,20}?\2)")
+_GONE = re.compile(r"\[3011\]|no such file", re.IGNORECASE)
 _SCHEME_PACKAGES = {
     "root": ("fsspec-xrootd and XRootD", "pip install 'massgap[xrootd]'"),
     "xroot": ("fsspec-xrootd and XRootD", "pip install 'massgap[xrootd]'"),
@@ -207,14 +207,38 @@ def _by_its_words(path: str, chain: Sequence[BaseException]) -> str | None:
 
 def _of_server(path: str, chain: Sequence[BaseException], shown: str) -> str | None:
     """What a server gave in place of a ROOT file."""
-    if any(isinstance(e, FileNotFoundError) for e in chain):
+    if any(isinstance(e, FileNotFoundError) or _GONE.search(str(e)) for e in chain):
         return f"no such file on the server {shown}; correct the address, or take the file out of the fileset"
-    match = next((m for e in chain if (m := _FIRST_BYTES.search(str(e)))), None)
-    if match is not None:
-        head = match["bytes"][2:-1]
-        if head.lower().startswith(("<!do", "<htm")):
-            return _not_root(path, b"<html")
-        return f"is not a ROOT file (what the server gives starts with {head!r}); correct the address"
-    if any("range request" in str(e).lower() for e in chain):
-        return f"its server cannot give parts of a file {shown}; fetch the file first and give the local path"
+    head = _head_of(path)
+    if head and head[:4] != b"root":
+        return _not_root(path, head)
+    if any("range request" in str(e).lower() for e in chain) or _gives_no_parts(path):
+        return (
+            f"cannot be read from its server, which gives no parts of a file {shown}; fetch it first (curl -O {quote(path)}) and give the "
+            "local path"
+        )
     return None
+
+
+def _gives_no_parts(path: str) -> bool:
+    """Whether a web server knows whole files only."""
+    import fsspec
+
+    if not path.startswith(("http://", "https://")):
+        return False
+    try:
+        system, place = fsspec.core.url_to_fs(path)
+        return not system.info(place).get("partial", False)
+    except Exception:  # noqa: BLE001 - of any client library; another error is told
+        return False
+
+
+def _head_of(path: str) -> bytes:
+    """The first bytes that a server gives; none if it does not."""
+    import fsspec
+
+    try:
+        with fsspec.open(path) as stream:
+            return bytes(stream.read(1024))
+    except Exception:  # noqa: BLE001 - of any client library; another error is told
+        return b""

@@ -167,6 +167,21 @@ class TreeColumns(Columns):
             return SelectionError(msg)
         return super().miscounted(collection, field, values, objects)
 
+    def stale_counter(self) -> SelectionError | None:
+        """The error of the first counter that does not count its collection; None if all do."""
+        for counter in sorted(name for name in self._fields if name.startswith("n") and self._counts(name)):
+            collection = counter[1:]
+            fields = (
+                name.partition("_")[2] for name in sorted(self._fields) if name.startswith(f"{collection}_")
+            )
+            field = next((f for f in fields if is_jagged(self._tree[f"{collection}_{f}"])), None)
+            if field is not None:
+                try:
+                    self.offsets(collection, field)
+                except SelectionError as error:
+                    return error
+        return None
+
     def _own_size(self, collection: str, field: str) -> int:
         """Number of values of a column as uproot finds them, event by event; -1 if it cannot."""
         try:

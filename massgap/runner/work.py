@@ -27,6 +27,7 @@ from massgap.events.reading.faults import (
 )
 from massgap.events.reading.files import inspect_file
 from massgap.events.reading.open import Chunk, forget_file, open_events
+from massgap.events.reading.tree_columns import TreeColumns
 from massgap.processors.base.analysis import Analysis
 from massgap.processors.errors import ProcessorError
 from massgap.runner.checkpoints.fingerprint import code_hash
@@ -278,7 +279,20 @@ def _explain(chunk: Chunk, error: Exception) -> str:
     kind = kind_of_fault(error, remote=is_url(chunk.path))
     if reading or kind != PERMANENT:
         return f"{chunk}: {what_is_wrong(chunk.path, error, 'read', kind)}"
+    if any(name.split(".")[0] == "awkward" for name in origin) and (stale := _stale_counter(chunk)):
+        # coffea's events take lists apart by the counters of the file.
+        return stale
     return f"{chunk}: the processor failed ({type(error).__name__}: {first})"
+
+
+def _stale_counter(chunk: Chunk) -> str | None:
+    """What is wrong with the counters of a chunk that was read through coffea; None if nothing is or it cannot be told."""
+    try:
+        columns = open_events(chunk, {}, columns=True)
+        found = columns.stale_counter() if isinstance(columns, TreeColumns) else None
+    except Exception:  # noqa: BLE001 - the error to be told is another one
+        return None
+    return None if found is None else str(found)
 
 
 def _processor(key: str, pickled: bytes) -> Any:
