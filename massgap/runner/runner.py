@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from massgap.contracts.filesets.known_files import plain_fileset
 from massgap.errors import MassgapError
 from massgap.events.reading.open import close_files
 from massgap.processors.base.analysis import Analysis
@@ -52,7 +53,8 @@ def run(
     processor
         An analysis such as ``Slepton()``, or any coffea processor.
     fileset
-        ``{dataset: {"files": {path: tree or None}, "metadata": {...}}}``.
+        ``{dataset: {"files": {path: tree or None}, "metadata": {...}}}``, or what coffea's ``preprocess`` makes of it: of a
+        file with ``steps`` only these entries are read.
     executor
         See :func:`massgap.runner.executors.make.make_executor`; by default this process alone.
     chunksize
@@ -81,6 +83,7 @@ def run(
     RunnerError
         If an argument is wrong, the fileset is empty, or credentials are refused.
     """
+    fileset = plain_fileset(fileset)
     executor = executor or IterativeExecutor()
     report = progress or (lambda _: None)
     retries = retries or Retries()

@@ -174,6 +174,8 @@ def check_duplicates(fileset: Fileset, source: str | os.PathLike[str]) -> None:
                     key = (status.st_dev, status.st_ino)
                 except OSError:
                     key = os.path.realpath(file)
+                except ValueError:  # a zero byte in the name
+                    key = file
             if key in seen:
                 first, other = seen[key]
                 how = "twice" if file == other else f"twice, also as {other}"

@@ -26,7 +26,7 @@ from massgap.contracts.filesets.checks import (
     check_processes,
     kind_of,
 )
-from massgap.contracts.filesets.known_files import known_files
+from massgap.contracts.filesets.known_files import known_files, plain_fileset
 from massgap.contracts.filesets.paths import expand, is_url, local_path
 from massgap.contracts.writing import write_json
 
@@ -106,7 +106,7 @@ def validate_fileset(
     Parameters
     ----------
     fileset : mapping
-        The fileset.
+        The fileset, also as coffea's ``DataGroupSpec``.
     source : path or str
         Where it came from; appears in the messages.
     base : path, optional
@@ -137,6 +137,7 @@ def validate_fileset(
     ...
     massgap.contracts.errors.FilesetError: fileset: dataset 'zz' has no xsec_fb: ...
     """
+    fileset = plain_fileset(fileset)
     if not isinstance(fileset, Mapping):
         msg = f'{source} is not a fileset: expected {{dataset: {{"files": ..., "metadata": ...}}}}'
         raise FilesetError(msg)
@@ -160,11 +161,12 @@ def validate_fileset(
         if unknown := sorted(map(str, set(spec) - DATASET_KEYS)):
             msg = f'{where} has the unknown key {unknown[0]!r}: settings belong into its "metadata"'
             raise FilesetError(msg)
+        known = known_files(spec, where, folder)
         result[name] = {
             "files": _normalise_files(spec["files"], spec.get("treename"), where, folder, check_files),
             "metadata": check_metadata(spec.get("metadata"), name, where),
         }
-        if known := known_files(spec, where, folder):
+        if known:
             result[name]["known"] = known
         if "preload" in spec:
             result[name]["preload"] = spec["preload"]
@@ -224,7 +226,7 @@ def fileset_from_files(
         raise FilesetError(msg)
     files: dict[str, str] = {}
     for item in [os.fspath(path) for path in given]:
-        if not is_url(item) and local_path(item).is_dir():
+        if not is_url(item) and os.path.isdir(local_path(item)):  # noqa: PTH112 (any name may be asked for)
             inside = sorted(map(str, local_path(item).glob("*.root")))
             if not inside:
                 msg = f"folder {item} holds no .root file"

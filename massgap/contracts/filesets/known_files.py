@@ -22,12 +22,30 @@ if TYPE_CHECKING:
 
     from massgap.contracts.filesets.dataset import KnownFile
 
-__all__ = ["chosen_ranges", "disagreement", "file_facts", "known_files", "same_uuid"]
+__all__ = ["chosen_ranges", "disagreement", "file_facts", "known_files", "plain_fileset", "same_uuid"]
 
 _REMEDY = (
     "The file was written anew since, or is another one: make the fileset anew (coffea.dataset_tools.preprocess with "
     'recalculate_steps=True), or take "uuid", "num_entries" and "steps" of this file out of it'
 )
+
+
+def plain_fileset(fileset: Any) -> Any:
+    """A fileset as plain dicts, also one of coffea's ``DataGroupSpec``.
+
+    Parameters
+    ----------
+    fileset
+        What a user gave; not checked here.
+    """
+    if hasattr(fileset, "model_dump"):
+        return fileset.model_dump(mode="json")
+    if isinstance(fileset, Mapping):
+        return {
+            name: entry.model_dump(mode="json") if hasattr(entry, "model_dump") else entry
+            for name, entry in fileset.items()
+        }
+    return fileset
 
 
 def known_files(spec: Mapping[str, Any], where: str, folder: Path) -> dict[str, KnownFile]:

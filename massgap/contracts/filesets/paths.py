@@ -1,4 +1,5 @@
 """Where the files of a fileset are: on this machine, by whatever name, or behind an address."""
+# ruff: noqa: PTH110, PTH112, PTH113, PTH114 - os.path answers also for names that no file can have, where pathlib raises
 
 from __future__ import annotations
 
@@ -72,17 +73,17 @@ def expand(path: str, where: str, folder: Path, check: bool) -> list[str]:
         If there is no such file, or it is a folder.
     """
     local = local_path(path, folder)
-    if is_url(path) and not path.startswith("file://") and not _is_file(local):
+    if is_url(path) and not path.startswith("file://") and not os.path.isfile(local):
         return [path]
-    if _is_file(local):
+    if os.path.isfile(local):
         return [str(local)]
     if glob.has_magic(path):
-        if found := sorted(match for match in glob.glob(str(local), recursive=True) if Path(match).is_file()):  # noqa: PTH207
+        if found := sorted(match for match in glob.glob(str(local), recursive=True) if os.path.isfile(match)):  # noqa: PTH207
             return found
         if check:
             msg = f"{where}: no file matches {path}"
             raise FilesetError(msg)
-    if local.is_dir():
+    if os.path.isdir(local):
         msg = f"{where}: {path} is a folder: list its files, or give {path.rstrip('/')}/*.root"
         raise FilesetError(msg)
     if check:
@@ -91,21 +92,14 @@ def expand(path: str, where: str, folder: Path, check: bool) -> list[str]:
     return [str(local)]
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # not allowed to look, too long a name, a zero byte in it
-        return False
-
-
 def _hint(path: str, local: Path) -> str:
     """What may have been meant."""
-    if local.is_symlink():
+    if os.path.islink(local):
         return f": it is a link to {os.readlink(local)}, which does not exist"  # noqa: PTH115
     match = _OBJECT_IN_FILE.fullmatch(str(local))
-    if match is not None and _is_file(Path(match["file"])):
+    if match is not None and os.path.isfile(match["file"]):
         name = _OBJECT_IN_FILE.fullmatch(path)
         return f": for the tree {match['tree']!r} of a file, give {name['file'] if name else match['file']} and --tree {match['tree']}"
-    if local.exists() and not local.is_dir():
+    if os.path.exists(local):
         return ": it is not a regular file"
     return ""
