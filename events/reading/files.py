@@ -11,6 +11,7 @@ from massgap.contracts.filesets.paths import is_url
 from massgap.events.columns import DELPHES, event_format
 from massgap.events.errors import FileProblem
 from massgap.events.reading.diagnosis import check_local, what_is_wrong
+from massgap.events.reading.evidence import damage
 from massgap.events.reading.tree import LeanFile, LeanTree
 
 __all__ = ["FileInfo", "inspect_file"]
