@@ -146,9 +146,13 @@ def _find_tree(wanted: str, trees: dict[str, str]) -> str | None:
 def _inspect_open(path: str, tree: str | None, file: LeanFile) -> FileInfo:
     trees = _tree_names(file)
     if not trees:
-        msg = (
-            f"{path}: holds no event tree (it is empty or was not closed when written); make or copy it again"
+        wrong = None if is_url(path) else damage(path)
+        what = (
+            f"cannot be opened, the file is damaged or truncated: {wrong}"
+            if wrong
+            else "holds no event tree (it is empty or was not closed when written)"
         )
+        msg = f"{path}: {what}; make or copy it again"
         raise FileProblem(msg)
     name = _find_tree(tree, trees) if tree else None
     if name is None and tree in (None, "Events"):
