@@ -156,7 +156,7 @@ def test_the_command_and_jobs_read_steps_as_well(sample, part, tmp_path) -> None
     assert "note: dataset 'tt': the fileset chooses 217 of the 900 events" in done.stderr
     cutflow = json.loads((tmp_path / "run" / "cutflow.json").read_text())
     assert cutflow["processes"] == json.loads(json.dumps(part.cutflow["processes"]))
-    made = write_slices("slepton", {}, with_steps(sample), tmp_path / "jobs", chunksize=50, jobs=2)
+    made = write_slices("slepton", {}, with_steps(sample), tmp_path / "jobs", chunksize=50, jobs=1)
     for k, slice_file in enumerate(made.slices):
         assert work_slice(slice_file, made.folder / f"out-{k:04d}")["complete"]
     merged = merge_slices(tmp_path / "jobs")
