@@ -52,8 +52,15 @@ _PAGE = re.compile(rb"\s*(<!doctype html|<html|<\?xml[^>]*>\s*<(!doctype )?html)
 _TAG = re.compile(r"un(supported|recognized) compression algorithm: (?P<tag>b(['\"]).{1,12}?\3)")
 _GONE = re.compile(r"\[3011\]|no such file", re.IGNORECASE)
 _SCHEME_PACKAGES = {
-    "root": ("fsspec-xrootd and XRootD", "pip install 'massgap[xrootd]'"),
-    "xroot": ("fsspec-xrootd and XRootD", "pip install 'massgap[xrootd]'"),
+    # The first way works anywhere, the second in the clone.
+    "root": (
+        "fsspec-xrootd (and with it XRootD)",
+        "pip install fsspec-xrootd, or with massgap: pip install '.[xrootd]'",
+    ),
+    "xroot": (
+        "fsspec-xrootd (and with it XRootD)",
+        "pip install fsspec-xrootd, or with massgap: pip install '.[xrootd]'",
+    ),
     "http": ("aiohttp", "pip install aiohttp"),
     "https": ("aiohttp", "pip install aiohttp"),
     "s3": ("s3fs", "pip install s3fs"),

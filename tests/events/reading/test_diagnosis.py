@@ -8,6 +8,7 @@ import re
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import cloudpickle
 import eventfiles
@@ -199,11 +200,22 @@ for path in ("root://127.0.0.1:1//x.root", "https://127.0.0.1:1/x.root", "foo://
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True
     )
     xrootd, web, unknown = done.stdout.splitlines()
-    assert "need the package fsspec-xrootd and XRootD, which cannot be imported here" in xrootd
-    assert "pip install 'massgap[xrootd]'" in xrootd
+    assert "need the package fsspec-xrootd (and with it XRootD), which cannot be imported here" in xrootd
+    assert "pip install fsspec-xrootd" in xrootd
+    assert "[xrootd]" in xrootd
     assert "need the package aiohttp" in web
     assert "nothing here knows addresses with foo://" in unknown
     assert "damaged" not in done.stdout
+
+
+def test_the_extra_brings_what_the_message_names() -> None:
+    import tomllib
+
+    project = Path(__file__).parents[3] / "pyproject.toml"
+    if not project.is_file():
+        pytest.skip("only in the clone")
+    extras = tomllib.loads(project.read_text())["project"]["optional-dependencies"]
+    assert any(wanted.startswith("fsspec-xrootd") for wanted in extras["xrootd"])
 
 
 def test_an_error_that_shows_nothing_is_not_called_damage(good) -> None:
