@@ -133,6 +133,6 @@ def one_per_event(
     if values.ndim == 1:
         return np.asarray(values)
     if len(values) and not ak.all(ak.num(values) == 1):
-        msg = f"{columns.where}: {columns.branch_name(name, field)} has not exactly one entry in every event; the file is damaged."
+        msg = f"{columns.where}: {columns.branch_name(name, field)} has not exactly one entry in every event: the file was written wrongly. Make it again, or leave it out."
         raise SelectionError(msg)
     return np.asarray(ak.flatten(values))

@@ -132,7 +132,7 @@ class TreeColumns(Columns):
             offsets = np.zeros(len(counts) + 1, dtype=np.int64)
             np.cumsum(counts, out=offsets[1:])
             if len(counts) and counts.min() < 0:
-                msg = f"{self.where or 'the events'}: {counter} has negative values; the file is damaged."
+                msg = f"{self.where or 'the events'}: {counter} has negative values: the file was written wrongly. Make it again, or leave it out."
                 raise SelectionError(msg)
             # The counter is another branch than what it counts: a skim may have changed one of them alone.
             if counted and len(self.flat(collection, field)) != offsets[-1]:

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from massgap.contracts.filesets.known_files import chosen_ranges, disagreement, file_facts, same_uuid
+from massgap.contracts.filesets.known_files import chosen_ranges, disagreement, known_of, same_uuid
 from massgap.contracts.filesets.normalisation import check_sum_weights
 from massgap.events.reading.faults import TRANSIENT
 from massgap.events.reading.open import Chunk
@@ -132,7 +132,10 @@ def make_plan(
     Raises
     ------
     RunnerError
-        If an argument is wrong, the fileset is empty, data are mixed with simulation, or credentials are refused.
+        If an argument is wrong, the fileset is empty, data are mixed with simulation, credentials are refused, or a skim cannot be
+        normalised.
+    FilesetError
+        If what it says of a file is wrong.
     """
     if chunksize is not None and chunksize < 1:
         msg = f"the chunk size must be at least 1, not {chunksize}"
@@ -190,7 +193,7 @@ def _inspect(
         items = [wanted[i][1:] for i in todo]
         for k, outcome in chosen(functools.partial(inspect_work, retries=retries), items):
             if isinstance(outcome, Lost):
-                text = f"{items[k][0]}: the worker that opened it ended without a result ({outcome.reason}); the file may be damaged"
+                text = f"{items[k][0]}: the worker that opened it ended without a result ({outcome.reason}); it needs more memory than there is, or a library crashes on it: look at this file alone"
                 outcomes[todo[k]] = Outcome(error=text, exception="WorkerLost", attempts=outcome.attempts)
             else:
                 before = outcomes.get(todo[k])
@@ -226,19 +229,6 @@ def _inspect(
             )
         )
     return infos
-
-
-def known_of(entry: dict[str, Any], dataset: str) -> dict[str, KnownFile]:
-    """What a dataset says of single files, by path, from any of coffea's forms."""
-    files = entry["files"] if isinstance(entry["files"], dict) else {}
-    given = {
-        **(entry.get("known") or {}),
-        **{path: about for path, about in files.items() if isinstance(about, dict)},
-    }
-    found = {
-        str(path): file_facts(about, f"dataset {dataset!r}: file {path}") for path, about in given.items()
-    }
-    return {path: facts for path, facts in found.items() if facts}
 
 
 def files_of(entry: dict[str, Any]) -> Iterable[tuple[str, str | None]]:

@@ -147,7 +147,7 @@ class Fields:
         Raises
         ------
         SelectionError
-            If there is no such field, or the file is damaged.
+            If there is no such field, or it has not one value for each object.
         """
         values = self._as_stored.get(name)
         if values is None:

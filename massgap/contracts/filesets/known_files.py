@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
     from massgap.contracts.filesets.dataset import KnownFile
 
-__all__ = ["chosen_ranges", "disagreement", "file_facts", "known_files", "plain_fileset", "same_uuid"]
+__all__ = [
+    "chosen_ranges",
+    "disagreement",
+    "file_facts",
+    "known_files",
+    "known_of",
+    "plain_fileset",
+    "same_uuid",
+]
 
 _REMEDY = (
     "The file was written anew since, or is another one: make the fileset anew (coffea.dataset_tools.preprocess with "
@@ -75,6 +83,32 @@ def known_files(spec: Mapping[str, Any], where: str, folder: Path) -> dict[str, 
             for expanded in expand(os.fspath(path), where, folder, check=False):
                 known[expanded] = found
     return known
+
+
+def known_of(entry: dict[str, Any], dataset: str) -> dict[str, KnownFile]:
+    """What a dataset says of single files, by path as it is given, from any of coffea's forms.
+
+    Parameters
+    ----------
+    entry
+        The dataset, read by :func:`massgap.contracts.filesets.fileset.validate_fileset` or not.
+    dataset
+        Its name.
+
+    Raises
+    ------
+    FilesetError
+        See :func:`file_facts`.
+    """
+    files = entry["files"] if isinstance(entry["files"], dict) else {}
+    given = {
+        **(entry.get("known") or {}),
+        **{path: about for path, about in files.items() if isinstance(about, dict)},
+    }
+    found = {
+        str(path): file_facts(about, f"dataset {dataset!r}: file {path}") for path, about in given.items()
+    }
+    return {path: facts for path, facts in found.items() if facts}
 
 
 def file_facts(about: Mapping[str, Any], where: str) -> KnownFile:

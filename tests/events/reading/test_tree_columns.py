@@ -313,7 +313,7 @@ def test_negative_counts_are_an_error(open_columns) -> None:
     lists = ak.Array([[1.0], [2.0]] * 20)
     counts = np.array([25, -23] * 20)
     columns = open_columns({"X_pt": lists, "nX": counts.astype(np.int32)})
-    with pytest.raises(SelectionError, match="nX has negative values; the file is damaged"):
+    with pytest.raises(SelectionError, match="nX has negative values: the file was written wrongly"):
         columns.offsets("X", "pt")
 
 
