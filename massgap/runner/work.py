@@ -231,7 +231,7 @@ def _attempt(shared: SharedWork, chunk: Chunk, attempt: int) -> Outcome:
         metadata = shared.metadata[chunk.dataset]
         if not chunk.format and not isinstance(processor, Analysis):
             # Without events and without branches there is nothing that a processor of somebody else could look at.
-            return Outcome({}, seconds=time.perf_counter() - start, host=_host(), attempts=attempt)
+            return Outcome(None, seconds=time.perf_counter() - start, host=_host(), attempts=attempt)
         value = processor.process(open_events(chunk, metadata, columns=isinstance(processor, Analysis)))
     except (ProcessorError, SelectionError, FileProblem) as error:
         return _failure(error, str(error), chunk.path, start, attempt)
