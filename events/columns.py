@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from massgap.arrays.compiled import compiled
+from massgap.arrays.errors import SelectionError
 from massgap.events.errors import (
     ImpossibleValueError,
     MissingBranchError,
@@ -272,6 +273,22 @@ class Columns:
                 return str(text)
             layout = getattr(layout, "content", None)
         return ""
+
+    def miscounted(self, collection: str, field: str, values: int, objects: int) -> SelectionError:
+        """The error of a column that has another number of values than there are objects.
+
+        Parameters
+        ----------
+        collection, field
+            Which column.
+        values, objects
+            How many there are.
+        """
+        msg = (
+            f"{self.where or 'the events'}: branch {self.branch_name(collection, field)} has {values} values, but the events "
+            f"have {objects} objects. The file was written wrongly or is damaged: make or copy it again, or leave it out."
+        )
+        return SelectionError(msg)
 
     def branch_name(self, collection: str, field: str) -> str:
         """The name of the branch in the file, as a user would look for it."""

@@ -141,6 +141,8 @@ def weight_variation(event: Event, name: str) -> dict[str, npt.NDArray[np.float6
         If they have another number of entries than NanoAOD's.
     """
     branch, places = WEIGHT_VARIATIONS[name]
+    if len(event) == 0:  # a file without events need not say how it would vary them
+        return dict.fromkeys(places, event.weights)
     vector = event.weight_vector(branch)
     remedy = f"Leave {name!r} out of the variations for this file."
     if vector is None:

@@ -67,6 +67,15 @@ def real_files() -> Path:
 
 
 @pytest.fixture(scope="session")
+def faults() -> Path:
+    """Folder of small inputs that once failed, which the repository does not hold."""
+    folder = Path(os.environ.get("MASSGAP_FAULTS", HERE.parent.parent / "shared" / "faults"))
+    if not folder.is_dir():
+        pytest.skip("no faulty inputs: set MASSGAP_FAULTS to their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def nano_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One synthetic NanoAOD file of 900 events per version."""
     import eventfiles

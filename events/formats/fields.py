@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -71,7 +72,22 @@ def collection(
 ) -> Collection:
     """A collection in the order of the file, of which nothing is read yet."""
     where = f"{columns.where or 'the events'}, {name}"
-    return Collection(lambda: columns.offsets(name, _first(columns)), fields, keep, where)
+
+    @functools.cache
+    def offsets() -> npt.NDArray[np.int64]:
+        return columns.offsets(name, _first(columns))
+
+    def counted(key: str) -> Callable[[], npt.NDArray[Any]]:
+        def read() -> npt.NDArray[Any]:
+            values, objects = fields[key](), int(offsets()[-1])
+            if len(values) != objects:
+                branch = _DELPHES_NAMES.get(key, key) if columns.format == DELPHES else key
+                raise columns.miscounted(name, branch, len(values), objects)
+            return values
+
+        return read
+
+    return Collection(offsets, {key: counted(key) for key in fields}, keep, where)
 
 
 def plain(name: str) -> Reader:
@@ -117,6 +133,6 @@ def one_per_event(
     if values.ndim == 1:
         return np.asarray(values)
     if len(values) and not ak.all(ak.num(values) == 1):
-        msg = f"{columns.where}: {columns.branch_name(name, field)} has not exactly one entry in every event; the file is damaged."
+        msg = f"{columns.where}: {columns.branch_name(name, field)} has not exactly one entry in every event: the file was written wrongly. Make it again, or leave it out."
         raise SelectionError(msg)
     return np.asarray(ak.flatten(values))

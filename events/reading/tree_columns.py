@@ -66,6 +66,8 @@ class TreeColumns(Columns):
         self._flat: dict[str, npt.NDArray[Any]] = {}
         # Collections keep what they need of their columns; what a flag was made of is then given back.
         self._held: weakref.WeakValueDictionary[str, npt.NDArray[Any]] = weakref.WeakValueDictionary()
+        # Read to be compared with counts, and not asked for since.
+        self._compared: dict[str, npt.NDArray[Any]] = {}
         self._offsets: dict[str, npt.NDArray[np.int64]] = {}
 
     def __len__(self) -> int:
@@ -103,12 +105,7 @@ class TreeColumns(Columns):
             return ak.Array(content)
         offsets = self.offsets(collection, field)
         if offsets[-1] != len(content):
-            name = self.branch_name(collection, field)
-            msg = (
-                f"{self.where or 'the events'}: branch {name} has {len(content)} values, but the events have "
-                f"{offsets[-1]} objects; the file is damaged."
-            )
-            raise SelectionError(msg)
+            raise self.miscounted(collection, field, len(content), int(offsets[-1]))
         return ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(offsets), content))
 
     def has(self, collection: str, field: str) -> bool:
@@ -125,7 +122,8 @@ class TreeColumns(Columns):
         branch = self._branch(collection, field)
         key = str(branch.object_path)
         kept: MutableMapping[str, npt.NDArray[Any]] = self._held if collection else self._flat
-        values = kept.get(key)
+        values = self._compared.pop(key, None) if collection else None
+        values = kept.get(key) if values is None else values
         if values is None:
             kept[key] = values = self._stored(branch)
         return values
@@ -142,17 +140,82 @@ class TreeColumns(Columns):
         if key not in self._offsets:
             branch = self._branch(collection, field)
             counter = f"n{key}"
-            if self._counts(counter):
+            counted = self._counts(counter)
+            if counted:
                 # Not kept: whoever asks for objects asks for where they are, not for how many.
                 counts = self._stored(self._tree[counter])
             else:
                 counts = np.asarray(ak.num(self._generic(branch), axis=1))
             offsets, fine = running_total(counts)
             if not fine:
-                msg = f"{self.where or 'the events'}: {counter} has negative values; the file is damaged."
+                msg = f"{self.where or 'the events'}: {counter} has negative values: the file was written wrongly. Make it again, or leave it out."
                 raise SelectionError(msg)
+            # The counter is another branch than what it counts: a skim may have changed one of them alone.
+            if counted:
+                values = self.flat(collection, field)
+                if len(values) != offsets[-1]:
+                    raise self.miscounted(collection, field, len(values), int(offsets[-1]))
+                self._compared[str(branch.object_path)] = values
             self._offsets[key] = offsets
         return self._offsets[key]
+
+    def miscounted(self, collection: str, field: str, values: int, objects: int) -> SelectionError:
+        """The error of a column that has another number of values than there are objects; names a stale counter as such."""
+        counter = f"n{collection or field}"
+        if not self._counts(counter):
+            return super().miscounted(collection, field, values, objects)
+        name, where = self.branch_name(collection, field), self.where or "the events"
+        others = {other: number for other, number in self._sizes(collection).items() if other != name}
+        what = (
+            f"{where}: branch {name} has {values} values, but the events have {objects} objects by {counter}"
+        )
+        if self._own_size(collection, field) != values:
+            return super().miscounted(collection, field, values, objects)
+        if all(number == values for number in others.values()):
+            alike = f" ({', '.join(others)} have {values}, too)" if others else ""
+            msg = (
+                f"{what}{alike}: the counter is stale. A skim changed the collection and not its counter, as RDataFrame's Redefine "
+                f'does; write it anew with .Redefine("{counter}", "static_cast<int>({name}.size())"), or without {counter}'
+            )
+            return SelectionError(msg)
+        if agree := [other for other, number in others.items() if number == objects]:
+            msg = (
+                f"{what} and {agree[0]}: a skim changed this branch alone. Write it anew, with all branches of {collection} "
+                "changed alike"
+            )
+            return SelectionError(msg)
+        return super().miscounted(collection, field, values, objects)
+
+    def stale_counter(self) -> SelectionError | None:
+        """The error of the first counter that does not count its collection; None if all do."""
+        for counter in sorted(name for name in self._fields if name.startswith("n") and self._counts(name)):
+            collection = counter[1:]
+            fields = (
+                name.partition("_")[2] for name in sorted(self._fields) if name.startswith(f"{collection}_")
+            )
+            field = next((f for f in fields if is_jagged(self._tree[f"{collection}_{f}"])), None)
+            if field is not None:
+                try:
+                    self.offsets(collection, field)
+                except SelectionError as error:
+                    return error
+        return None
+
+    def _own_size(self, collection: str, field: str) -> int:
+        """Number of values of a column as uproot finds them, event by event; -1 if it cannot."""
+        try:
+            return int(ak.sum(ak.num(self._generic(self._branch(collection, field)), axis=1)))
+        except Exception:  # noqa: BLE001 - this is asked where something is wrong already
+            return -1
+
+    def _sizes(self, collection: str, most: int = 4) -> dict[str, int]:
+        """Numbers of values of some columns of a collection."""
+        found: dict[str, int] = {}
+        for name in sorted(self._fields):
+            prefix, _, field = name.partition("_")
+            if prefix == collection and field and len(found) < most and is_jagged(self._tree[name]):
+                found[name] = self._own_size(collection, field)
+        return found
 
     def _counts(self, name: str) -> bool:
         """Whether a branch of this name can hold numbers of objects: one integer per event."""

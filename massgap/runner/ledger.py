@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from massgap.events.reading.files import FileInfo
     from massgap.events.reading.open import Chunk
 
 __all__ = ["BadFile", "ChunkEntry", "Ledger"]
@@ -92,6 +93,8 @@ class Ledger:
         The user accepts what is lost.
     errors
         What went wrong beside files and chunks, for instance a full disk.
+    remarks
+        What was not read, and why, where nothing is wrong: files without events, entries that the fileset does not choose.
     """
 
     expected: dict[str, float | None] = field(default_factory=dict)
@@ -102,6 +105,40 @@ class Ledger:
     processed_weights: dict[str, float] = field(default_factory=dict)
     accepted_loss: bool = False
     errors: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def take_files(
+        self, infos: dict[tuple[str, str], FileInfo], ranges: dict[tuple[str, str], list[tuple[int, int]]]
+    ) -> None:
+        """Put the files that could be opened on record, and what of them is to be read.
+
+        Parameters
+        ----------
+        infos
+            (dataset, path) -> what is known of a file.
+        ranges
+            (dataset, path) -> ranges of entries that are to be read.
+        """
+        for key, info in sorted(infos.items()):
+            chosen = sum(last - first for first, last in ranges[key])
+            about = {"dataset": key[0], "status": "read", **info.as_dict(), "entries_chosen": chosen}
+            if chosen < info.entries:
+                about["steps"] = [list(part) for part in ranges[key]]
+            if not info.entries:
+                about["remark"] = "has no events"
+                self.remarks.append(f"{key[1]}: has no events")
+            self.files.append(about)
+        for dataset in dict.fromkeys(file["dataset"] for file in self.files):
+            if found := self.chosen(dataset):
+                self.remarks.append(
+                    f"dataset {dataset!r}: the fileset chooses {found[0]} of the {found[1]} events in its files (steps)"
+                )
+
+    def chosen(self, dataset: str) -> tuple[int, int] | None:
+        """How many events of a dataset's files the fileset chooses, and how many there are; None if it takes all."""
+        mine = [file for file in self.files if file["dataset"] == dataset]
+        chosen, entries = (sum(file[key] for file in mine) for key in ("entries_chosen", "entries"))
+        return (chosen, entries) if chosen < entries else None
 
     def count(self, status: str, dataset: str | None = None) -> int:
         """Number of events in chunks of a status."""
@@ -196,6 +233,7 @@ class Ledger:
                 "events_expected": sum(
                     e.chunk.stop - e.chunk.start for e in self.chunks if e.chunk.dataset == dataset
                 ),
+                "events_in_files": sum(f["entries"] for f in self.files if f["dataset"] == dataset),
                 "events_processed": self.count("processed", dataset),
                 "events_failed": self.count("failed", dataset),
                 "events_missing": self.count("missing", dataset),
@@ -211,6 +249,7 @@ class Ledger:
             "complete": self.complete,
             "accepted_loss": self.accepted_loss,
             "problems": self.problems(),
+            "remarks": self.remarks,
             "datasets": datasets,
             "files": self.files + [{"status": "failed", **asdict(bad)} for bad in self.bad_files],
             "chunks": [

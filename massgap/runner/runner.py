@@ -11,13 +11,15 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from massgap.contracts.filesets.known_files import plain_fileset
 from massgap.errors import MassgapError
 from massgap.events.reading.open import close_files
 from massgap.processors.base.analysis import Analysis
 from massgap.runner.checkpoints.fingerprint import processor_identity
 from massgap.runner.executors.local import IterativeExecutor
 from massgap.runner.ledger import Ledger
-from massgap.runner.planning import Plan, chunk_bounds, describe_plan, make_plan
+from massgap.runner.memory import describe_plan
+from massgap.runner.planning import Plan, chunk_bounds, make_plan
 from massgap.runner.process import process_plan
 from massgap.runner.result import RunResult, mark_loss
 from massgap.runner.work import Retries
@@ -51,7 +53,8 @@ def run(
     processor
         An analysis such as ``Slepton()``, or any coffea processor.
     fileset
-        ``{dataset: {"files": {path: tree or None}, "metadata": {...}}}``.
+        ``{dataset: {"files": {path: tree or None}, "metadata": {...}}}``, or what coffea's ``preprocess`` makes of it: of a
+        file with ``steps`` only these entries are read.
     executor
         See :func:`massgap.runner.executors.make.make_executor`; by default this process alone.
     chunksize
@@ -80,6 +83,7 @@ def run(
     RunnerError
         If an argument is wrong, the fileset is empty, or credentials are refused.
     """
+    fileset = plain_fileset(fileset)
     executor = executor or IterativeExecutor()
     report = progress or (lambda _: None)
     retries = retries or Retries()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
@@ -102,7 +103,7 @@ class Inputs:
                     del entry["metadata"]["is_data"]
             return made
         known = self.fileset
-        loaded = validate_fileset(known) if isinstance(known, dict) else load_fileset(known)
+        loaded = load_fileset(known) if isinstance(known, (str, os.PathLike)) else validate_fileset(known)
         if self.tree is not None:
             for entry in loaded.values():
                 entry["files"] = dict.fromkeys(entry["files"], self.tree)

@@ -181,12 +181,15 @@ def _cut_out(parts: list[_Part], scratch: Path, events: int | None, todo: list[T
 
 def _names(paths: list[Path]) -> list[str]:
     """A name for each file, from its own; refuse two of one name."""
-    names = [re.sub(r"(\.lhe)?(\.gz)?$", "", path.name) or path.name for path in paths]
+    stems = [re.sub(r"(\.lhe)?(\.gz)?$", "", path.name) or path.name for path in paths]
+    # A folder's name must not begin with what readers of folders skip.
+    names = [re.sub(r"[^A-Za-z0-9_.+-]", "_", stem).lstrip("_.-") or "events" for stem in stems]
+    folded = [name.casefold() for name in names]
     for name in names:
-        if names.count(name) > 1:
+        if folded.count(name.casefold()) > 1:
             msg = f"two event files are named {name}: rename one, the name becomes that of the folder"
             raise LheError(msg)
-    return [re.sub(r"[^A-Za-z0-9_.+-]", "_", name) for name in names]
+    return names
 
 
 def _model(slha: str | os.PathLike[str] | None, decays: str | None) -> Process:

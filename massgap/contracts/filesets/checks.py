@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from massgap.contracts.errors import FilesetError
+from massgap.contracts.filesets.paths import is_url
 
 if TYPE_CHECKING:
     from massgap.contracts.filesets.dataset import Fileset, Metadata
@@ -22,7 +23,6 @@ __all__ = [
     "check_duplicates",
     "check_metadata",
     "check_processes",
-    "is_url",
     "kind_of",
 ]
 
@@ -53,11 +53,6 @@ def kind_of(value: Any) -> str:
     """What a value of JSON is, in words."""
     names = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a text"}
     return names.get(type(value), "a list" if isinstance(value, (list, tuple)) else "an object")
-
-
-def is_url(path: str) -> bool:
-    """Whether a path is an address of another machine."""
-    return "://" in path
 
 
 def check_metadata(metadata: Any, name: str, where: str) -> Metadata:
@@ -179,6 +174,8 @@ def check_duplicates(fileset: Fileset, source: str | os.PathLike[str]) -> None:
                     key = (status.st_dev, status.st_ino)
                 except OSError:
                     key = os.path.realpath(file)
+                except ValueError:  # a zero byte in the name
+                    key = file
             if key in seen:
                 first, other = seen[key]
                 how = "twice" if file == other else f"twice, also as {other}"

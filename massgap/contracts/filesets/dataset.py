@@ -33,10 +33,13 @@ class Metadata(TypedDict, total=False):
 
 
 class KnownFile(TypedDict, total=False):
-    """What a fileset says of one file: it tells what is lost where that cannot be opened."""
+    """What a fileset says of one file: which entries are read, whether it is the one that was meant, and what is lost
+    where it cannot be opened."""
 
     num_entries: int
     sum_weights: float
+    uuid: str
+    steps: list[list[int]]
 
 
 class Dataset(TypedDict):
