@@ -12,6 +12,7 @@ from massgap.events.columns import DELPHES, event_format
 from massgap.events.errors import FileProblem
 from massgap.events.reading.faults import AUTHENTICATION, PERMANENT, TRANSIENT, kind_of_fault
 from massgap.events.reading.tree import LeanFile, LeanTree
+from massgap.events.weight_places import WEIGHT_VARIATIONS
 
 __all__ = ["FileInfo", "inspect_file"]
 
@@ -40,6 +41,8 @@ class FileInfo:
     clusters
         Entries at which the baskets of the most important branches end together: a chunk that begins there decompresses
         nothing that belongs to its neighbour.
+    weights
+        Which of the branches with weights of variations there are.
     """
 
     path: str
@@ -52,6 +55,7 @@ class FileInfo:
     simulated: bool
     runs_sum_weights: float | None
     clusters: tuple[int, ...] = ()
+    weights: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for the ledger: all but the clusters, which follow from the rest."""
@@ -182,6 +186,7 @@ def _inspect_open(path: str, tree: str | None, file: LeanFile) -> FileInfo:
         simulated,
         runs,
         _clusters(events, set(branches)),
+        tuple(sorted({branch for branch, _ in WEIGHT_VARIATIONS.values()} & set(branches))),
     )
 
 

@@ -92,6 +92,10 @@ class Ledger:
         The user accepts what is lost.
     errors
         What went wrong beside files and chunks, for instance a full disk.
+    counted_as_nominal
+        Dataset -> systematic -> ``events``, how many of them count as ``nominal``, and ``why`` (reason -> events).
+    duplicates
+        Files of which the fileset lists copies, each a group of paths, where the user allows that.
     """
 
     expected: dict[str, float | None] = field(default_factory=dict)
@@ -102,6 +106,8 @@ class Ledger:
     processed_weights: dict[str, float] = field(default_factory=dict)
     accepted_loss: bool = False
     errors: list[str] = field(default_factory=list)
+    counted_as_nominal: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    duplicates: list[list[str]] = field(default_factory=list)
 
     def count(self, status: str, dataset: str | None = None) -> int:
         """Number of events in chunks of a status."""
@@ -205,6 +211,7 @@ class Ledger:
                 "weights_lost": expected - read if expected is not None and dataset in lost else 0.0,
                 "weights_of_failed_files": self._weight_of_failed(dataset),
                 "skimmed": dataset in self.skimmed,
+                "counted_as_nominal": self.counted_as_nominal.get(dataset, {}),
             }
         return {
             "format": "massgap-ledger/1",
@@ -212,6 +219,7 @@ class Ledger:
             "accepted_loss": self.accepted_loss,
             "problems": self.problems(),
             "datasets": datasets,
+            "duplicate_files": self.duplicates,
             "files": self.files + [{"status": "failed", **asdict(bad)} for bad in self.bad_files],
             "chunks": [
                 {

@@ -27,6 +27,7 @@ def run(
     options: dict[str, Any] | None = None,
     chunksize: int | None = None,
     accept_loss: bool = False,
+    allow_duplicates: bool = False,
     resume: bool = True,
     command: str = "",
     progress: Callable[[Any], None] | None = None,
@@ -50,6 +51,8 @@ def run(
         Number of events in a chunk, about; by default a 32nd of all events, but between 100,000 and 500,000.
     accept_loss
         Take the result although something is missing.
+    allow_duplicates
+        Count the events of a file as often as the fileset lists copies of it, instead of refusing them.
     resume
         Use the finished chunks of an earlier run in the same folder (same code, options, model, files).
     command
@@ -95,6 +98,7 @@ def run(
             chunksize=chunksize,
             checkpoints=checkpoints,
             accept_loss=accept_loss,
+            allow_duplicates=allow_duplicates,
             progress=progress,
         )
     if out is not None:

@@ -80,6 +80,7 @@ def submit(
     workers: int = 2,
     cluster: dict[str, Any] | None = None,
     dry_run: bool = False,
+    allow_duplicates: bool = False,
     command: str = "",
     progress: Callable[[Any], None] | None = None,
     **words: Any,
@@ -91,7 +92,7 @@ def submit(
 
     Parameters
     ----------
-    analysis, files, model, options, chunksize, command, progress
+    analysis, files, model, options, chunksize, allow_duplicates, command, progress
         As for :func:`massgap.stages.run`.
     out
         Run folder; the jobs are in ``jobs`` in it.
@@ -150,6 +151,7 @@ def submit(
             progress=progress,
             tags=tags,
             command=command,
+            allow_duplicates=allow_duplicates,
         )
         pack_code(Path(massgap.__file__).parent, folder / "code.tar.gz")
         wanted = packed_environment(wanted, folder)
