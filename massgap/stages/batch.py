@@ -185,7 +185,10 @@ def merge(
     ------
     massgap.runner.errors.RunnerError
         If the folder holds no jobs, or results are missing and ``accept_loss`` is not given.
+    massgap.contracts.errors.FolderBusyError
+        If another process is writing the folder.
     """
+    from massgap.contracts.folder_lock import locked_folder
     from massgap.contracts.run_writer import write_run_folder
     from massgap.runner.errors import RunnerError
     from massgap.runner.slices.merge import merge_slices
@@ -202,18 +205,19 @@ def merge(
             "is there"
         )
         raise RunnerError(msg)
-    result = merge_slices(run, accept_loss=accept_loss, progress=progress)
-    if trouble is not None:
-        # Jobs may be at work still, or their output may wait in the spool.
-        result.notes.append(trouble)
-    write_run_folder(
-        result,
-        run,
-        analysis=plan["analysis"],
-        command=plan["command"],
-        chunksize=result.chunksize,
-        tags=plan["tags"],
-    )
+    with locked_folder(run):
+        result = merge_slices(run, accept_loss=accept_loss, progress=progress)
+        if trouble is not None:
+            # Jobs may be at work still, or their output may wait in the spool.
+            result.notes.append(trouble)
+        write_run_folder(
+            result,
+            run,
+            analysis=plan["analysis"],
+            command=plan["command"],
+            chunksize=result.chunksize,
+            tags=plan["tags"],
+        )
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -71,12 +72,14 @@ def run(
     Raises
     ------
     massgap.errors.MassgapError
-        If the run cannot begin: no such analysis or option, no input, no workers, a folder that cannot be written.
+        If the run cannot begin: no such analysis or option, no input, no workers, a folder that cannot be written or that
+        another process is writing.
 
     Examples
     --------
     >>> run("slepton", ["ttbar.root"], process="tt", xsec_fb=832e3, out="runs/tt", workers=4)  # doctest: +SKIP
     """
+    from massgap.contracts.folder_lock import locked_folder
     from massgap.contracts.run_writer import write_run_folder
     from massgap.contracts.writing import prepare_folder
     from massgap.runner.runner import run as run_processor
@@ -86,25 +89,27 @@ def run(
     processor, _, tags = processor_of(analysis, options, model)
     fileset = inputs.load()
     checkpoints = None
-    if out is not None:
-        checkpoints = prepare_folder(out) / "checkpoints"
-        if not resume and checkpoints.exists():
-            shutil.rmtree(checkpoints)
-    with execution.open(out) as executor:
-        result = run_processor(
-            processor,
-            fileset,
-            executor=executor,
-            chunksize=chunksize,
-            checkpoints=checkpoints,
-            accept_loss=accept_loss,
-            allow_duplicates=allow_duplicates,
-            progress=progress,
-        )
-    if out is not None:
-        write_run_folder(
-            result, out, analysis=analysis, command=command, chunksize=result.chunksize, tags=tags
-        )
+    with contextlib.ExitStack() as stack:
+        if out is not None:
+            stack.enter_context(locked_folder(out))
+            checkpoints = prepare_folder(out) / "checkpoints"
+            if not resume and checkpoints.exists():
+                shutil.rmtree(checkpoints)
+        with execution.open(out) as executor:
+            result = run_processor(
+                processor,
+                fileset,
+                executor=executor,
+                chunksize=chunksize,
+                checkpoints=checkpoints,
+                accept_loss=accept_loss,
+                allow_duplicates=allow_duplicates,
+                progress=progress,
+            )
+        if out is not None:
+            write_run_folder(
+                result, out, analysis=analysis, command=command, chunksize=result.chunksize, tags=tags
+            )
     return result
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from massgap.contracts.folder_lock import locked_folder
 from massgap.contracts.study_folder import STUDY_FILE, StudyFolder, open_study, write_study
 from massgap.contracts.writing import prepare_folder
 from massgap.stages.execution import Execution
@@ -110,7 +111,7 @@ def study(
     Raises
     ------
     massgap.errors.MassgapError
-        If there is no such study, or one of its steps cannot be done.
+        If there is no such study, one of its steps cannot be done, or another process is writing the folder.
 
     Examples
     --------
@@ -124,8 +125,8 @@ def study(
     folder = prepare_folder(Path(f"study-{chosen.name}") if out is None else out)
     lumi_fb = chosen.luminosity if lumi_fb is None else lumi_fb
     record = StudyFolder(folder, chosen.name, small=small, seed=seed, luminosity=lumi_fb, command=command)
-    going = _Going(chosen, record, execution, events, announce or (lambda _: None), hooks or {})
-    return going.through()
+    with locked_folder(folder):
+        return _Going(chosen, record, execution, events, announce or (lambda _: None), hooks or {}).through()
 
 
 def demo(out: str | Path = "demo", **options: Any) -> StudyResult:

@@ -111,6 +111,8 @@ def submit(
     ------
     massgap.runner.errors.RunnerError, massgap.condor.errors.CondorError
         If the run cannot be planned, the folder holds jobs already, or HTCondor refuses.
+    massgap.contracts.errors.FolderBusyError
+        If another process is writing the folder.
     """
     import massgap
     from massgap.condor import commands as tools
@@ -118,6 +120,7 @@ def submit(
     from massgap.condor.jobs.job_set import JobSet
     from massgap.condor.jobs.submit_file import Job
     from massgap.condor.shipping.code_archive import pack_code
+    from massgap.contracts.folder_lock import locked_folder
     from massgap.contracts.writing import prepare_folder
     from massgap.runner.executors.make import make_executor
     from massgap.runner.slices.plan import write_slices
@@ -135,7 +138,7 @@ def submit(
     title = f"massgap {analysis.rpartition(':')[2]} {run.name}"
     JobSet.check(folder, title, wanted)
     folder.mkdir(exist_ok=True)
-    with locked(folder) as lock:
+    with locked_folder(run), locked(folder) as lock:
         if not (folder / "submissions.json").exists():
             # The record is written before anything is submitted: what lies here without one was interrupted before.
             (folder / "plan.json").unlink(missing_ok=True)

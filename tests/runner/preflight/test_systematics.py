@@ -40,7 +40,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
     columns = {name: eventfiles.columns(found) for name, found in events.items()}
     columns["nine"]["LHEScaleWeight"] = lists([GRID] * 120)
     columns["some"]["LHEScaleWeight"] = lists([[] if i % 3 == 0 else GRID for i in range(120)])
-    columns["odd"]["LHEScaleWeight"] = lists([GRID + [1.0]] * 120)
+    columns["odd"]["LHEScaleWeight"] = lists([[*GRID, 1.0]] * 120)
     columns["odd"]["PSWeight"] = lists([[0.5]] * 120)
     return {name: eventfiles.write_columns(folder / f"{name}.root", of) for name, of in columns.items()}
 
