@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.stages.batch_status import BatchStatus, status_of
 from massgap.stages.job_options import job_options, packed_environment
+from massgap.stages.repeated_events import RepeatedEvents
 from massgap.stages.submission import Submitted
 
 if TYPE_CHECKING:
@@ -217,6 +218,7 @@ def merge(
             command=plan["command"],
             chunksize=result.chunksize,
             tags=plan["tags"],
+            watch=RepeatedEvents(result.datasets),
         )
     return result
 

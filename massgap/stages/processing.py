@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.stages.execution import Execution
 from massgap.stages.inputs import Inputs
+from massgap.stages.repeated_events import RepeatedEvents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -108,7 +109,13 @@ def run(
             )
         if out is not None:
             write_run_folder(
-                result, out, analysis=analysis, command=command, chunksize=result.chunksize, tags=tags
+                result,
+                out,
+                analysis=analysis,
+                command=command,
+                chunksize=result.chunksize,
+                tags=tags,
+                watch=RepeatedEvents(result.datasets),
             )
     return result
 
