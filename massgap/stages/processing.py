@@ -83,7 +83,9 @@ def run(
     from massgap.contracts.folder_lock import locked_folder
     from massgap.contracts.run_writer import write_run_folder
     from massgap.contracts.writing import prepare_folder
+    from massgap.runner.checkpoints.fingerprint import processor_identity
     from massgap.runner.runner import run as run_processor
+    from massgap.runner.slices.stored import require_no_other_jobs
 
     execution = Execution.of(words)
     inputs = inputs_of("run", files, words)
@@ -94,6 +96,7 @@ def run(
         if out is not None:
             stack.enter_context(locked_folder(out))
             checkpoints = prepare_folder(out) / "checkpoints"
+            require_no_other_jobs(out, processor_identity(processor), fileset)
             if not resume and checkpoints.exists():
                 shutil.rmtree(checkpoints)
         with execution.open(out) as executor:

@@ -124,7 +124,10 @@ def _counted_twice(ledger: dict[str, Any]) -> Markup:
     parts = []
     if copies := ledger.get("duplicate_files"):
         rows: list[list[object]] = [[" = ".join(group)] for group in copies[:MOST_CHUNKS]]
-        parts += [table(["Files"], rows, caption="Copies of one file, counted each, as allowed"), _more(copies)]
+        parts += [
+            table(["Files"], rows, caption="Copies of one file, counted each, as allowed"),
+            _more(copies),
+        ]
     found = ledger.get("repeated_events") or {}
     counted: list[list[object]] = [
         [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from massgap.contracts.folder_lock import LOCK_FILE, locked_folder
 from massgap.contracts.run_folder import open_run
 from massgap.errors import MassgapError
 from massgap.fits.plan import FitOptions
+from massgap.runner.errors import RunnerError
 from massgap.runner.slices.plan import write_slices
 
 if TYPE_CHECKING:
@@ -98,6 +101,29 @@ def _lhe(folder: Path) -> Path:
     path = folder / "z.lhe"
     path.write_text(f'<LesHouchesEvents version="3.0">\n{init}{event * 2}</LesHouchesEvents>\n')
     return path
+
+
+def test_jobs_of_another_run_are_at_work_without_a_lock(sample, tmp_path) -> None:
+    out = tmp_path / "out"
+    fileset = stages.Inputs(fileset=fileset_of(sample)).load()
+    write_slices("slepton", {"features": True}, fileset, out, command="massgap submit slepton")
+    with pytest.raises(
+        RunnerError, match=r"jobs of another run \(massgap submit slepton\), 1 of 1 slices .* rm -r"
+    ) as caught:
+        stages.run(
+            "slepton", fileset=fileset_of(sample), options={"muon_pt": 15}, out=out, executor="iterative"
+        )
+    # The same run does what its jobs have not done.
+    assert stages.run("slepton", fileset=fileset_of(sample), out=out, executor="iterative").ledger.complete
+    other = eventfiles.write_nano(tmp_path / "other.root", eventfiles.make_events(20))
+    assert stages.run("slepton", fileset=fileset_of(other), out=out, executor="iterative").ledger.complete
+    # Its own words take them away.
+    shutil.rmtree(out / "checkpoints")
+    remedy = shlex.split(str(caught.value).rpartition("condor_rm, then ")[2].removesuffix(")"))
+    with pytest.raises(RunnerError, match="another run"):
+        stages.run("slepton", fileset=fileset_of(other), out=out, executor="iterative")
+    subprocess.run(remedy, check=True)
+    assert stages.run("slepton", fileset=fileset_of(other), out=out, executor="iterative").ledger.complete
 
 
 BLOCKED = """

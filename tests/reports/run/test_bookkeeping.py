@@ -19,7 +19,9 @@ def test_events_that_count_as_nominal() -> None:
     text = text_of({"datasets": {"dy": {"counted_as_nominal": {"mur": entry}}, "zz": {}}})
     assert "Systematics that events do not have" in text
     assert "dy mur 24 of 1,200 the list of the event is empty" in text
-    assert "Systematics that events do not have" not in text_of({"datasets": {"zz": {"counted_as_nominal": {}}}})
+    assert "Systematics that events do not have" not in text_of(
+        {"datasets": {"zz": {"counted_as_nominal": {}}}}
+    )
 
 
 def test_events_that_count_more_than_once() -> None:

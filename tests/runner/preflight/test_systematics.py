@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import shlex
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 import eventfiles
 import numpy as np
 import pytest
+import uproot
 from click.testing import CliRunner
+from coffea.processor import IterativeExecutor, Runner
 
 from massgap.cli.group import main
 from massgap.contracts.run_folder import open_run
+from massgap.events.reading.schemas import schema_for
 from massgap.processors.slepton import Slepton
 from massgap.runner.errors import RunnerError
 from massgap.runner.runner import run
@@ -158,6 +162,44 @@ def test_what_no_data_set_has_is_refused_before_any_event_is_read(files) -> None
         run(Untouched(), fileset_of(files, "none", variations=["mur"]))
     with pytest.raises(RunnerError, match=r"there is no data set 'nin'; there are 'nine'"):
         run(Untouched(variations={"nin": ["mur"]}), fileset_of(files, "nine"))
+
+
+def write_titled(path: Path, columns: dict[str, Any], branch: str, title: str) -> Path:
+    """A file whose branch has a title of NanoAOD: uproot writes one of its own, which is made as long and replaced."""
+    counter = "n" * (len(title) - len(f"{branch}[]/F"))
+    with uproot.recreate(path, compression=None) as file:
+        types = {name: a.type.content if isinstance(a, ak.Array) else a.dtype for name, a in columns.items()}
+        tree = file.mktree(
+            "Events", types, counter_name=lambda name: counter if name == branch else f"n{name}"
+        )
+        tree.extend(columns)
+    content, written = path.read_bytes(), f"{branch}[{counter}]/F".encode()
+    assert content.count(written) >= 1
+    path.write_bytes(content.replace(written, title.encode()))
+    with uproot.open(path) as file:
+        assert file["Events"][branch].title == title
+    return path
+
+
+def test_titles_of_files_are_followed(tmp_path) -> None:
+    """Those of NanoAOD up to version 8 begin with the factor 1/2; by coffea's own runner as well."""
+    title = "PS weights (w_var / w_nominal); [0] is ISR=0.5 FSR=1; [1] is ISR=1 FSR=0.5; [2] is ISR=2 FSR=1; [3] is ISR=1 FSR=2 "
+    columns = eventfiles.columns(eventfiles.make_events(60, negative=False))
+    columns["PSWeight"] = ak.values_astype(ak.Array([[0.5, 0.25, 2.0, 4.0]] * 60), np.float32)
+    path = write_titled(tmp_path / "old.root", columns, "PSWeight", title)
+    fileset = fileset_of({"old": path}, "old")
+    found = run(Slepton(variations=["isr", "fsr"]), fileset)
+    with warnings.catch_warnings():
+        # coffea's own schema warns of missing identifiers, which the analysis does not need.
+        warnings.simplefilter("ignore")
+        runner = Runner(IterativeExecutor(status=False), schema=schema_for("NanoAOD"))
+        again = runner(fileset, processor_instance=Slepton(variations=["isr", "fsr"]))
+    for histograms in (found.histograms, again["histograms"]):
+        axis = histograms["met"][{"region": "topology", "process": "p_old"}]
+        sums = {name: axis[{"variation": name}].sum(flow=True).value for name in axis.axes["variation"]}
+        relative = {name: float(value / sums["nominal"]) for name, value in sums.items()}
+        right = {"nominal": 1, "isr_up": 2, "isr_down": 0.5, "fsr_up": 4, "fsr_down": 0.25}
+        assert relative == pytest.approx(right, rel=1e-6)
 
 
 def test_a_dummy_is_no_variation_and_an_empty_list_in_all_events_is_refused(files, tmp_path) -> None:
