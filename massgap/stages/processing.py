@@ -90,7 +90,7 @@ def run(
     execution = Execution.of(words)
     inputs = inputs_of("run", files, words)
     processor, _, tags = processor_of(analysis, options, model)
-    fileset = inputs.load()
+    fileset = inputs.load(allow_duplicates=allow_duplicates)
     checkpoints = None
     with contextlib.ExitStack() as stack:
         if out is not None:

@@ -128,7 +128,7 @@ def submit(
 
     inputs = inputs_of("submit", files, words)
     _, options, tags = processor_of(analysis, options, model)
-    fileset = inputs.load()
+    fileset = inputs.load(allow_duplicates=allow_duplicates)
     run = prepare_folder(out).absolute()
     folder = run / "jobs"
     analysis, options = _absolute(analysis, options)

@@ -192,7 +192,7 @@ def check_duplicates(fileset: Fileset, source: str | os.PathLike[str]) -> None:
                 first, other = seen[key]
                 how = "twice" if file == other else f"twice, also as {other}"
                 place = f"dataset {name!r}" if first == name else f"datasets {first!r} and {name!r}"
-                msg = f"{source}: file {file} is listed {how} ({place}): its events would count twice"
+                msg = f"{source}: file {file} is listed {how} ({place}): its events would count twice; list it once, or give --allow-duplicates"
                 raise FilesetError(msg)
             seen[key] = (name, file)
 

@@ -47,7 +47,7 @@ def check_copies(plan: Plan, *, allowed: bool = False) -> None:
     if not allowed:
         msg = (
             f"the fileset holds copies of one file, whose events would count twice: {shown}{more}. Take all but one out of it, or "
-            "give --allow-duplicates if they are meant to count twice"
+            "give --allow-duplicates (in Python allow_duplicates=True) if they are meant to count twice"
         )
         raise RunnerError(msg)
     plan.ledger.duplicates = [[path for _, path in group] for group in groups]

@@ -72,7 +72,7 @@ def _remedy(processor: Analysis, missing: list[str], plan: Plan) -> str:
     """What to type instead: for all data sets, and where some have a choice of their own for these as well."""
     choice = processor.choice
     left = [name for name in choice.general if name not in missing]
-    parts = [f"--variations {','.join(left)}" if left else "no --variations for all data sets"]
+    parts = [f"--variations {','.join(left)}"] if left else []
     for name, names in sorted(choice.of.items()):
         kept = [systematic for systematic in names if systematic not in missing]
         parts.append(f"--variations {quote(name + ':' + (','.join(kept) or 'none'))}")
@@ -82,7 +82,8 @@ def _remedy(processor: Analysis, missing: list[str], plan: Plan) -> str:
         if set(entry["metadata"].get("variations") or ()) & set(missing)
     ]
     also = f", and take them out of the metadata of {_listed(where)}" if where else ""
-    return f"Leave out {' and '.join(missing)}: give {' '.join(parts)}{also}"
+    instead = f"give {' '.join(parts)}" if parts else "call it without --variations"
+    return f"Leave out {' and '.join(missing)}: {instead}{also}"
 
 
 def tell_systematics(found: dict[str, dict[str, dict[str, Any]]], ledger: Ledger) -> list[str]:

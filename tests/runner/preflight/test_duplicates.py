@@ -10,7 +10,9 @@ import uproot
 from click.testing import CliRunner
 from runs import fileset_of
 
+from massgap import stages
 from massgap.cli.group import main
+from massgap.contracts.errors import FilesetError
 from massgap.processors.slepton import Slepton
 from massgap.runner.errors import RunnerError
 from massgap.runner.runner import run
@@ -68,6 +70,16 @@ def test_files_without_an_identity_are_compared_by_content(tmp_path) -> None:
     shutil.copy(different[0], tmp_path / "c.root")
     with pytest.raises(RunnerError, match=r"a\.root and .*c\.root"):
         run(Slepton(), fileset_of(*different, tmp_path / "c.root"))
+
+
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_one_file_under_two_names(pair, tmp_path, link) -> None:
+    getattr(tmp_path / "other.root", link)(pair[0])
+    files = [pair[0], tmp_path / "other.root"]
+    with pytest.raises(FilesetError, match=r"is listed twice, also as .*--allow-duplicates"):
+        stages.run("slepton", files, executor="iterative")
+    twice = stages.run("slepton", files, executor="iterative", allow_duplicates=True)
+    assert twice.datasets["one"]["events"] == 120
 
 
 def test_the_command_says_it_and_takes_the_remedy(pair, tmp_path) -> None:

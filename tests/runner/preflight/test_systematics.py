@@ -152,7 +152,7 @@ def test_what_no_data_set_has_is_refused_before_any_event_is_read(files) -> None
     for choice, remedy in (
         (["mur", "isr"], "Leave out mur: give --variations isr$"),
         ({"*": ["isr"], "no*": ["mur", "jes"]}, r"give --variations isr --variations 'no\*:jes'$"),
-        (["mur"], "give no --variations for all data sets$"),
+        (["mur"], "call it without --variations$"),
     ):
         with pytest.raises(
             RunnerError, match=rf"no file of the data set 'none' has the branch LHEScaleWeight.*{remedy}"
