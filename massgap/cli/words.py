@@ -33,6 +33,8 @@ def print_run(result: Any, out: Path) -> None:
         click.echo(cutflow_text(result.cutflow))
         for name, n in result.undefined.items():
             say(f"note: {name} is undefined in {n} events; they are left out of its histogram")
+    for warning in result.warnings:
+        say(f"warning: {warning}")
     for note in result.notes:
         say(f"note: {note}")
     kept = sum(entry.from_checkpoint for entry in ledger.chunks)

@@ -43,7 +43,10 @@ class Watch(Protocol):
         """For ``ledger.json``, under ``repeated_events``."""
 
     def notes(self) -> list[str]:
-        """For a user."""
+        """What a user should know but need not act on."""
+
+    def warnings(self) -> list[str]:
+        """What a user should look at."""
 
 
 class Result(Protocol):
@@ -68,6 +71,10 @@ class Result(Protocol):
     @property
     def notes(self) -> list[str]:
         """Sentences that a user should see."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences that a user should act on, although the run is complete."""
 
     @property
     def interrupted(self) -> bool:
@@ -176,6 +183,8 @@ def _write(result: Result, path: Path, manifest: dict[str, Any], watch: Watch | 
     if watch is not None:
         ledger["repeated_events"] = watch.found()
         result.notes.extend(watch.notes())
+        result.warnings.extend(watch.warnings())
+        manifest["notes"] = [*result.warnings, *result.notes]
     write_json(path / "ledger.json", ledger)
     write_json(path / "fileset.json", result.fileset)
     write_json(path / "manifest.json", manifest)

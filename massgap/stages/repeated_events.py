@@ -120,26 +120,39 @@ class RepeatedEvents:
         self._found = out
         return out
 
-    def notes(self) -> list[str]:
-        """A sentence for each process with repeated events."""
+    def warnings(self) -> list[str]:
+        """A sentence for each process whose events count more than once."""
         out = []
         for name, entry in self.found().items():
             is_data = self._processes[name].is_data
-            of = f"of its {entry['events']:,} selected events"
-            where = f"data set{'s' if len(entry['datasets']) > 1 else ''} {', '.join(map(repr, entry['datasets']))}"
             twice = entry["repeated"] if is_data else entry["identical"]
             if twice:
                 also = "" if is_data else " and the same observables"
                 out.append(
-                    f"process {name!r}: {twice:,} {of} are there more than once, with the same run, luminosity block and event "
-                    f"number{also}, and count each time ({where}). Look for files that hold the same events"
-                )
-            if (other := entry["repeated"] - entry["identical"]) > 0 and not is_data:
-                out.append(
-                    f"process {name!r}: {other:,} {of} share run, luminosity block and event number with another one, but "
-                    f"not its observables ({where}): numbers begin anew in its files; such events are in one fold of a training"
+                    f"process {name!r}: {twice:,} {_of(entry)} are there more than once, with the same run, luminosity block and event "
+                    f"number{also}, and count each time ({_where(entry)}). Look for files that hold the same events"
                 )
         return out
+
+    def notes(self) -> list[str]:
+        """A sentence for each simulated process that has numbers of events more than once, but other events."""
+        out = []
+        for name, entry in self.found().items():
+            if (other := entry["repeated"] - entry["identical"]) > 0 and not self._processes[name].is_data:
+                out.append(
+                    f"process {name!r}: {other:,} {_of(entry)} share run, luminosity block and event number with another one, but "
+                    f"not its observables ({_where(entry)}): numbers begin anew in its files; such events are in one fold of a training"
+                )
+        return out
+
+
+def _of(entry: dict[str, Any]) -> str:
+    return f"of its {entry['events']:,} selected events"
+
+
+def _where(entry: dict[str, Any]) -> str:
+    names = entry["datasets"]
+    return f"data set{'s' if len(names) > 1 else ''} {', '.join(map(repr, names))}"
 
 
 def _contents(keys: Keys, table: pd.DataFrame) -> Keys:

@@ -33,14 +33,14 @@ def count(tables: dict[str, pd.DataFrame], **metadata: Any) -> tuple[dict[str, A
     for name, rows in tables.items():
         watch.see(name, rows)
     found = watch.found()
-    return found["p"], watch.notes()
+    return found["p"], [*(f"warning: {text}" for text in watch.warnings()), *watch.notes()]
 
 
 def test_simulation() -> None:
     one = table([1, 2, 3, 3, 4], [10.0, 11, 12, 12, 13])  # the event 3 twice
     found, (note,) = count({"a": one})
     assert found == {"events": 5, "repeated": 1, "identical": 1, "datasets": ["a"]}
-    assert "process 'p': 1 of its 5 selected events are there more than once" in note
+    assert "warning: process 'p': 1 of its 5 selected events are there more than once" in note
     assert "(data set 'a')" in note
     # Another sample begins its numbers anew: no matter.
     other = table([1, 2, 4], [20.0, 21, 22])
@@ -81,7 +81,7 @@ def test_undefined_values_are_equal() -> None:
 def test_tables_without_keys_and_without_rows() -> None:
     watch = RepeatedEvents({"a": {}})
     watch.see("a", pd.DataFrame({"x": [1.0, 1.0]}))
-    assert (watch.found(), watch.notes()) == ({}, [])
+    assert (watch.found(), watch.notes(), watch.warnings()) == ({}, [], [])
     assert count({"a": table([], [])})[0]["events"] == 0
 
 
@@ -122,7 +122,7 @@ def test_a_run_tells(tmp_path: Path, chunksize) -> None:
     }
     assert counted["identical"] > 5
     note = f"process 'tt': {counted['identical']} of its {len(rows)} selected events are there more than once"
-    assert note in done.output
+    assert f"warning: {note}" in done.output
     assert any(note in said for said in run.manifest["notes"])
 
 
@@ -135,7 +135,7 @@ def test_no_false_alarm(tmp_path: Path) -> None:
         )
         fileset[f"tt_{seed}"] = fileset_of(path)["tt"]
     result = stages.run("slepton", fileset=fileset, out=tmp_path / "run", executor="iterative")
-    assert result.notes == []
+    assert result.notes == result.warnings == []
     (counted,) = open_run(tmp_path / "run").ledger["repeated_events"].values()
     assert (counted["repeated"], counted["identical"]) == (0, 0)
 
