@@ -132,6 +132,7 @@ def preflight(
     chunksize: int | None = None,
     files_per_dataset: int = 1,
     wait: float = 300.0,
+    allow_duplicates: bool = False,
     announce: Callable[[str], None] | None = None,
     **words: Any,
 ) -> Preflight:
@@ -139,7 +140,7 @@ def preflight(
 
     Parameters
     ----------
-    analysis, files, model, options, chunksize, words
+    analysis, files, model, options, chunksize, allow_duplicates, words
         As for :func:`run`.
     files_per_dataset
         Files of each dataset that are opened on the workers, and whose first events are processed there.
@@ -165,7 +166,7 @@ def preflight(
     execution = Execution.of(words).fixed()
     inputs = inputs_of("preflight", files, words)
     processor, _, _ = processor_of(analysis, options, model)
-    fileset = inputs.load()
+    fileset = inputs.load(allow_duplicates=allow_duplicates)
     with execution.open() as executor:
         return ask(
             processor,

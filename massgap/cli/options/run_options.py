@@ -105,6 +105,11 @@ _INPUT = (
         default=None,
         help="What FILES are.  [default: told by their weights]",
     ),
+    click.option(
+        "--allow-duplicates",
+        is_flag=True,
+        help="Take copies of one file, whose events count as often as they are listed.",
+    ),
 )
 
 _PLAN = (
@@ -113,11 +118,6 @@ _PLAN = (
         "--chunksize",
         callback=event_number,
         help="Events in a chunk, about.  [default: 1/32 of all, from 100k to 500k]",
-    ),
-    click.option(
-        "--allow-duplicates",
-        is_flag=True,
-        help="Take copies of one file, whose events count as often as they are listed.",
     ),
 )
 
