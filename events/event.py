@@ -297,6 +297,14 @@ class Event:
             return None
         return self._per_event(branch, lambda: self.columns.floats("", branch))
 
+    def numbers(self, branch: str) -> npt.NDArray[np.float64] | None:
+        """A branch with one number per event, shape (n,), or None where there is none."""
+        if self.columns.format == DELPHES or not self.columns.has("", branch):
+            return None
+        read = lambda: self.columns.flat_floats("", branch).astype(np.float64)
+        found: npt.NDArray[np.float64] = self._per_event(branch, read)
+        return found
+
     # Named here for the sake of completion and types; any other collection is reached alike.
     @property
     def muons(self) -> Collection:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.fit_folder import FIT_FORMAT, SCAN_FORMAT, write_fit_folder
+from massgap.contracts.folder_lock import locked_folder
 from massgap.contracts.run_folder import open_run
 from massgap.fits.errors import FitError
 from massgap.fits.inference.engines import likelihood_of
@@ -71,7 +72,8 @@ def fit_run(
     Raises
     ------
     massgap.errors.MassgapError
-        With the file, histogram, region, bin or option at fault and the remedy.
+        With the file, histogram, region, bin or option at fault and the remedy; also where another process is writing
+        the folder.
 
     Examples
     --------
@@ -90,18 +92,15 @@ def fit_run(
         run, request.plan, request.signal, request.backgrounds, request.options, request.lumi_fb
     )
     warnings += filled.warnings
-    say("Building the workspace")
-    workspace = _workspace(request, filled)
-    tests = _test(
-        likelihood_of(workspace, engine=request.options.engine),
-        request,
-        on_data=filled.observations is not None,
-        say=say,
-    )
-    results = _results(run, request, filled, tests, warnings)
-    scan = _scan(run, request, say)
-    say("Writing the fit folder")
-    write_fit_folder(Path(out), dump_workspace(workspace), results, scan)
+    with locked_folder(out):
+        say("Building the workspace")
+        workspace = _workspace(request, filled)
+        likelihood = likelihood_of(workspace, engine=request.options.engine)
+        tests = _test(likelihood, request, on_data=filled.observations is not None, say=say)
+        results = _results(run, request, filled, tests, warnings)
+        scan = _scan(run, request, say)
+        say("Writing the fit folder")
+        write_fit_folder(Path(out), dump_workspace(workspace), results, scan)
     return FitResult(Path(out), results, workspace, scan, tuple(warnings))
 
 

@@ -14,6 +14,7 @@ from massgap.events.reading.diagnosis import check_local, what_is_wrong
 from massgap.events.reading.evidence import damage
 from massgap.events.reading.ntuple.ntuple import LeanNtuple
 from massgap.events.reading.tree import LeanFile, LeanTree
+from massgap.events.weight_places import WEIGHT_VARIATIONS
 
 __all__ = ["FileInfo", "inspect_file"]
 
@@ -45,6 +46,8 @@ class FileInfo:
         nothing that belongs to its neighbour.
     runs_events
         Number of events in the tree ``Runs``, None if absent: another one than ``entries`` in a skim.
+    weights
+        Which of the branches with weights of variations there are.
     """
 
     path: str
@@ -58,6 +61,7 @@ class FileInfo:
     runs_sum_weights: float | None
     clusters: tuple[int, ...] = ()
     runs_events: int | None = None
+    weights: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for the ledger: all but the clusters, which follow from the rest."""
@@ -192,6 +196,7 @@ def _inspect_open(path: str, tree: str | None, file: LeanFile) -> FileInfo:
         runs,
         _clusters(events, set(branches)),
         runs_events,
+        tuple(sorted({branch for branch, _ in WEIGHT_VARIATIONS.values()} & set(branches))),
     )
 
 

@@ -29,6 +29,8 @@ def print_run(result: Any, out: Path) -> None:
         click.echo(cutflow_text(result.cutflow))
         for name, n in result.undefined.items():
             say(f"note: {name} is undefined in {n} events; they are left out of its histogram")
+    for warning in result.warnings:
+        say(f"warning: {warning}")
     for note in result.notes:
         say(f"note: {note}")
     if not ledger.problems() and not any(entry.chunk.stop > entry.chunk.start for entry in ledger.chunks):

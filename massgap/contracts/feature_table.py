@@ -75,7 +75,12 @@ class RunFeatures:
     manifest: dict[str, Any] = field(repr=False)
 
 
-def write_feature_tables(folder: Path, tables: Mapping[str, Any], units: Mapping[str, str]) -> dict[str, str]:
+def write_feature_tables(
+    folder: Path,
+    tables: Mapping[str, Any],
+    units: Mapping[str, str],
+    see: Callable[[str, Any], None] | None = None,
+) -> dict[str, str]:
     """Write one parquet file per dataset; files of an earlier run go.
 
     Parameters
@@ -86,6 +91,8 @@ def write_feature_tables(folder: Path, tables: Mapping[str, Any], units: Mapping
         Dataset -> table; each is asked for once, so that one at a time is in memory.
     units
         Feature -> unit.
+    see
+        Called with each dataset and its table.
 
     Returns
     -------
@@ -112,6 +119,8 @@ def write_feature_tables(folder: Path, tables: Mapping[str, Any], units: Mapping
         table = tables[dataset]
         if not len(table.columns):
             continue
+        if see is not None:
+            see(dataset, table)
         arrow = pa.Table.from_pandas(table, preserve_index=False)
         names = [name for name in table.columns if is_feature(name)]
         about = {"format": FORMAT, "features": names, "units": {n: units.get(n, "") for n in names}}

@@ -95,6 +95,10 @@ class Ledger:
         What went wrong beside files and chunks, for instance a full disk.
     remarks
         What was not read, and why, where nothing is wrong: files without events, entries that the fileset does not choose.
+    counted_as_nominal
+        Dataset -> systematic -> ``events``, how many of them count as ``nominal``, and ``why`` (reason -> events).
+    duplicates
+        Files of which the fileset lists copies, each a group of paths, where the user allows that.
     """
 
     expected: dict[str, float | None] = field(default_factory=dict)
@@ -106,6 +110,8 @@ class Ledger:
     accepted_loss: bool = False
     errors: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    counted_as_nominal: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    duplicates: list[list[str]] = field(default_factory=list)
 
     def take_files(
         self, infos: dict[tuple[str, str], FileInfo], ranges: dict[tuple[str, str], list[tuple[int, int]]]
@@ -243,6 +249,7 @@ class Ledger:
                 "weights_lost": expected - read if expected is not None and dataset in lost else 0.0,
                 "weights_of_failed_files": self._weight_of_failed(dataset),
                 "skimmed": dataset in self.skimmed,
+                "counted_as_nominal": self.counted_as_nominal.get(dataset, {}),
             }
         return {
             "format": "massgap-ledger/1",
@@ -251,6 +258,7 @@ class Ledger:
             "problems": self.problems(),
             "remarks": self.remarks,
             "datasets": datasets,
+            "duplicate_files": self.duplicates,
             "files": self.files + [{"status": "failed", **asdict(bad)} for bad in self.bad_files],
             "chunks": [
                 {

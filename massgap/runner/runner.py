@@ -20,6 +20,8 @@ from massgap.runner.executors.local import IterativeExecutor
 from massgap.runner.ledger import Ledger
 from massgap.runner.memory import describe_plan
 from massgap.runner.planning import Plan, chunk_bounds, make_plan
+from massgap.runner.preflight.duplicates import check_copies
+from massgap.runner.preflight.systematics import check_systematics, tell_systematics
 from massgap.runner.process import process_plan
 from massgap.runner.result import RunResult, mark_loss
 from massgap.runner.work import Retries
@@ -45,6 +47,7 @@ def run(
     progress: Callable[[Progress], None] | None = None,
     retries: Retries | None = None,
     levels: tuple[int, int] | None = None,
+    allow_duplicates: bool = False,
 ) -> RunResult:
     """Process a fileset.
 
@@ -72,6 +75,8 @@ def run(
     levels
         How many chunks make a task, and how many a result, as powers of eight; by default
         :func:`massgap.runner.process.tree_levels`.
+    allow_duplicates
+        Count the events of files of which the fileset lists copies as often as they are listed, instead of refusing them.
 
     Returns
     -------
@@ -81,7 +86,8 @@ def run(
     Raises
     ------
     RunnerError
-        If an argument is wrong, the fileset is empty, or credentials are refused.
+        If an argument is wrong, the fileset is empty or lists copies of one file, no data set has the weights of a
+        systematic, or credentials are refused.
     """
     fileset = plain_fileset(fileset)
     executor = executor or IterativeExecutor()
@@ -100,6 +106,8 @@ def run(
             retries=retries,
             progress=report,
         )
+        check_copies(plan, allowed=allow_duplicates)
+        check_systematics(processor, plan)
         result.fileset, result.chunksize = plan.fileset, plan.chunksize
         result.notes.extend(plan.notes)
         if ledger.chunks:
@@ -144,6 +152,8 @@ def finish(processor: Any, accumulator: Any, result: RunResult, plan: Plan) -> N
         )
         return
     result.output = accumulator if output is None else output
+    if isinstance(processor, Analysis) and isinstance(result.output, dict):
+        result.notes.extend(tell_systematics(result.output.get("variations") or {}, ledger))
     if isinstance(result.output, dict):
         for dataset, summary in (result.output.get("datasets") or {}).items():
             if isinstance(summary, dict) and "sum_weights_processed" in summary:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from massgap.stages.batch_status import BatchStatus, status_of
 from massgap.stages.job_options import Luggage, job_options
 from massgap.stages.processing import reported
+from massgap.stages.repeated_events import RepeatedEvents
 from massgap.stages.submission import Submitted
 
 if TYPE_CHECKING:
@@ -193,7 +194,10 @@ def merge(
     ------
     massgap.runner.errors.RunnerError
         If the folder holds no jobs, or results are missing and ``accept_loss`` is not given.
+    massgap.contracts.errors.FolderBusyError
+        If another process is writing the folder.
     """
+    from massgap.contracts.folder_lock import locked_folder
     from massgap.contracts.run_writer import write_run_folder
     from massgap.runner.errors import RunnerError
     from massgap.runner.slices.merge import merge_slices
@@ -210,18 +214,20 @@ def merge(
             "is there"
         )
         raise RunnerError(msg)
-    result = merge_slices(run, accept_loss=accept_loss, progress=progress)
-    if trouble is not None:
-        # Jobs may be at work still, or their output may wait in the spool.
-        result.notes.append(trouble)
-    write_run_folder(
-        result,
-        run,
-        analysis=plan["analysis"],
-        command=plan["command"],
-        chunksize=result.chunksize,
-        tags=plan["tags"],
-    )
+    with locked_folder(run):
+        result = merge_slices(run, accept_loss=accept_loss, progress=progress)
+        if trouble is not None:
+            # Jobs may be at work still, or their output may wait in the spool.
+            result.notes.append(trouble)
+        write_run_folder(
+            result,
+            run,
+            analysis=plan["analysis"],
+            command=plan["command"],
+            chunksize=result.chunksize,
+            tags=plan["tags"],
+            watch=RepeatedEvents(result.datasets),
+        )
     return result
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from massgap.contracts.folder_lock import locked_folder
 from massgap.contracts.study_folder import STUDY_FILE, StudyFolder, open_study, write_study
 from massgap.contracts.writing import prepare_folder
 from massgap.extras import MissingExtraError
@@ -111,8 +112,8 @@ def study(
     Raises
     ------
     massgap.errors.MassgapError
-        If there is no such study, one of its steps cannot be done, or a package that one of them needs is not
-        installed (MissingExtraError; told before the first step).
+        If there is no such study, one of its steps cannot be done, another process is writing the folder, or a package
+        that one of the steps needs is not installed (MissingExtraError; told before the first step).
 
     Examples
     --------
@@ -127,8 +128,8 @@ def study(
     folder = prepare_folder(Path(f"study-{chosen.name}") if out is None else out)
     lumi_fb = chosen.luminosity if lumi_fb is None else lumi_fb
     record = StudyFolder(folder, chosen.name, small=small, seed=seed, luminosity=lumi_fb, command=command)
-    going = _Going(chosen, record, execution, events, announce or (lambda _: None), hooks or {})
-    return going.through()
+    with locked_folder(folder):
+        return _Going(chosen, record, execution, events, announce or (lambda _: None), hooks or {}).through()
 
 
 def _require_packages(chosen: Study, execution: Execution) -> None:

@@ -81,6 +81,7 @@ def submit(
     workers: int = 2,
     cluster: dict[str, Any] | None = None,
     dry_run: bool = False,
+    allow_duplicates: bool = False,
     command: str = "",
     progress: Callable[[Any], None] | None = None,
     **words: Any,
@@ -92,7 +93,7 @@ def submit(
 
     Parameters
     ----------
-    analysis, files, model, options, chunksize, command, progress
+    analysis, files, model, options, chunksize, allow_duplicates, command, progress
         As for :func:`massgap.stages.run`.
     out
         Run folder; the jobs are in ``jobs`` in it.
@@ -111,6 +112,8 @@ def submit(
     ------
     massgap.runner.errors.RunnerError, massgap.condor.errors.CondorError
         If the run cannot be planned, the folder holds jobs already, or HTCondor refuses.
+    massgap.contracts.errors.FolderBusyError
+        If another process is writing the folder.
     """
     import massgap
     from massgap.condor import commands as tools
@@ -118,6 +121,7 @@ def submit(
     from massgap.condor.jobs.job_set import JobSet
     from massgap.condor.jobs.submit_file import Job
     from massgap.condor.shipping.code_archive import pack_code
+    from massgap.contracts.folder_lock import locked_folder
     from massgap.contracts.writing import prepare_folder
     from massgap.runner.executors.make import make_executor
     from massgap.runner.slices.plan import write_slices
@@ -125,7 +129,7 @@ def submit(
 
     inputs = inputs_of("submit", files, words)
     processor, options, tags = processor_of(analysis, options, model)
-    fileset = inputs.load()
+    fileset = inputs.load(allow_duplicates=allow_duplicates)
     luggage = Luggage(processor, fileset, None if progress is None else reported(progress))
     run = prepare_folder(out).absolute()
     folder = run / "jobs"
@@ -136,7 +140,7 @@ def submit(
     title = f"massgap {analysis.rpartition(':')[2]} {run.name}"
     JobSet.check(folder, title, wanted)
     folder.mkdir(exist_ok=True)
-    with locked(folder) as lock:
+    with locked_folder(run), locked(folder) as lock:
         if not (folder / "submissions.json").exists():
             # The record is written before anything is submitted: what lies here without one was interrupted before.
             (folder / "plan.json").unlink(missing_ok=True)
@@ -152,6 +156,7 @@ def submit(
             progress=progress,
             tags=tags,
             command=command,
+            allow_duplicates=allow_duplicates,
         )
         with tempfile.TemporaryDirectory(prefix="massgap-") as scratch:
             package, compiled = Path(massgap.__file__).parent, luggage.machine_code(Path(scratch))

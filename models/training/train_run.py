@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from massgap.contracts.feature_table import RunFeatures, read_feature_tables
+from massgap.contracts.folder_lock import locked_folder
 from massgap.contracts.model_folder import ModelFolder, finished_model_folder, write_model_folder
 from massgap.contracts.run_folder import open_run
 from massgap.contracts.writing import versions
@@ -85,7 +86,7 @@ def train_run(
     MassgapError
         If the run folder is not one or is incomplete (RunFolderError, IncompleteRunError), its tables cannot be trained
         on (TableError), recipe or an option cannot be used (ModelError), the library that trains is not installed
-        (TrainerMissingError), or `out` cannot be written (FolderError).
+        (TrainerMissingError), or `out` cannot be written, or is being written by another process (FolderError).
 
     Examples
     --------
@@ -114,15 +115,16 @@ def train_run(
         if progress is not None:
             progress(f"{folder} is up to date", 1, 1)
         return finished
-    folds = train(
-        run.table,
-        complete,
-        units=run.units,
-        importances=importances,
-        compare_protocols=compare_protocols,
-        progress=progress,
-    )
-    return _write(folder, request, request_hash, folds, run, Path(run_folder))
+    with locked_folder(folder):
+        folds = train(
+            run.table,
+            complete,
+            units=run.units,
+            importances=importances,
+            compare_protocols=compare_protocols,
+            progress=progress,
+        )
+        return _write(folder, request, request_hash, folds, run, Path(run_folder))
 
 
 def require_trainer(recipe: Recipe | str | Path | None = None, analysis: str = "") -> None:

@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import functools
 import inspect
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from coffea.processor import ProcessorABC
 
 from massgap.contracts.description import Description, Feature, ProcessLabel, Region, Score
 from massgap.events.event import MET_DEFINITIONS, Event, TaggerOptions
-from massgap.events.variations import (
-    OBJECT_VARIATIONS,
-    WEIGHT_VARIATIONS,
-    known_variations,
-    weight_variation,
-)
+from massgap.events.variations import OBJECT_VARIATIONS, WEIGHT_VARIATIONS, varied_weights
 from massgap.processors.base.axes import Regular
 from massgap.processors.base.chunk_pass import ChunkPass
 from massgap.processors.base.flow import Flow
 from massgap.processors.base.histograms import HistogramSpec, Layout
 from massgap.processors.base.sums import HistogramSums
 from massgap.processors.base.tally import DatasetTally, Tally
+from massgap.processors.base.variation_choice import VariationChoice
 from massgap.processors.errors import ProcessorError
 
 if TYPE_CHECKING:
@@ -54,7 +51,9 @@ class Analysis(ProcessorABC):
         "detector", or "objects" for minus the vector sum of leptons and jets.
     variations
         Names of systematics to run: ``jes``, ``muon_scale`` (objects), ``isr``, ``fsr``, ``mur``, ``muf``
-        (weights).  Data are never varied.
+        (weights), for all data sets, or by the name or a pattern of data sets, see
+        :mod:`massgap.processors.base.variation_choice`.  Data are never varied; an event without such weights counts as
+        nominal, and is counted.
     features
         Keep one row of features per selected event in the result.
     taggers
@@ -97,21 +96,17 @@ class Analysis(ProcessorABC):
         model: str | os.PathLike[str] | dict[str, Any] | None = None,
         *,
         met: str = "detector",
-        variations: tuple[str, ...] | list[str] | str = (),
+        variations: tuple[str, ...] | list[str] | str | dict[str, Any] = (),
         features: bool = False,
         taggers: TaggerOptions | dict[str, Any] | None = None,
     ) -> None:
-        if isinstance(variations, str):
-            variations = (variations,)
-        unknown = sorted(set(variations) - set(known_variations()))
-        if unknown:
-            msg = f"unknown variation {', '.join(map(repr, unknown))}; known are {', '.join(known_variations())}"
-            raise ProcessorError(msg)
+        self.choice = VariationChoice.of_option(variations)
+        """Which systematics are done for which data set."""
         if met not in MET_DEFINITIONS:
             msg = f"met={met!r} is unknown; MET is one of {', '.join(MET_DEFINITIONS)}"
             raise ProcessorError(msg)
         self.met = met
-        self.variations = tuple(sorted(set(variations)))
+        self.variations = self.choice.every
         self.features = features
         self.taggers = TaggerOptions(**taggers) if isinstance(taggers, dict) else taggers or TaggerOptions()
         self.models = self._load(model)
@@ -168,7 +163,7 @@ class Analysis(ProcessorABC):
                         "__init__, or a result may be used again after it changed"
                     )
                     raise ProcessorError(msg)
-                value = getattr(self, name)
+                value = self.choice.plain if name == "variations" else getattr(self, name)
                 out[name] = vars(value) if isinstance(value, TaggerOptions) else _plain(value)
         return out
 
@@ -241,9 +236,12 @@ class Analysis(ProcessorABC):
         part = DatasetTally(metadata, ())
         weights = {"nominal": event.weights}
         shifted: dict[str, Any] = {}
-        for systematic in () if event.is_data else self.variations:
+        part.systematics = () if event.is_data else self.choice.for_dataset(dataset, metadata)
+        for systematic in part.systematics:
             if systematic in WEIGHT_VARIATIONS:
-                weights.update(weight_variation(event, systematic))
+                varied = varied_weights(event, systematic, self._remedy(systematic, dataset, metadata))
+                weights.update(varied.weights)
+                part.count_nominal(systematic, varied.nominal)
             else:
                 shifted.update(OBJECT_VARIATIONS[systematic])
 
@@ -266,6 +264,12 @@ class Analysis(ProcessorABC):
         tally.datasets[dataset] = part
         return {"tally": tally}
 
+    def _remedy(self, systematic: str, dataset: str, metadata: dict[str, Any]) -> str:
+        """What to do where the weights of a systematic cannot be used: without all of this branch."""
+        branch = WEIGHT_VARIATIONS[systematic][0]
+        alike = [name for name, (other, _) in WEIGHT_VARIATIONS.items() if other == branch]
+        return f"Leave them out for this data set: {self.choice.without(alike, dataset, metadata)}"
+
     def _pass(self, event: Event, chunk: ChunkPass, weights: dict[str, Any]) -> None:
         # With one channel its flow is there from the start; with several, the analysis begins each of them.
         flow = Flow(chunk, weights, chunk.channels[0] if len(chunk.channels) == 1 else "")
@@ -277,7 +281,9 @@ class Analysis(ProcessorABC):
     def postprocess(self, accumulator: dict[str, Tally]) -> dict[str, Any]:
         """Turn the sum of all chunks into histograms, cutflow and tables in fb."""
         units = {feature.name: feature.unit for feature in self.observables}
-        return {**accumulator["tally"].result(), "units": units, "description": self.description().as_dict()}
+        result = accumulator["tally"].result()
+        described = replace(self.description(), variations=result["variations"])
+        return {**result, "units": units, "description": described.as_dict()}
 
 
 @functools.lru_cache(maxsize=32)

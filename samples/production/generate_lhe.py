@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from massgap.contracts.folder_lock import locked_folder
 from massgap.samples.errors import GenerationError, LheError
 from massgap.samples.extra import require
 from massgap.samples.lhe.blocks import LheSource, split
@@ -121,14 +122,15 @@ def generate_lhe(
     for part in parts:
         limit = min(part.lhe.n_events, events or part.lhe.n_events)
         tasks += plan_lhe(part.process, part.source, out, min(BLOCK, limit), limit, seed, options)
-    prepare(out, tasks, options)
     scratch = out / ".lhe"
     chosen = [part.process for part in parts]
     before = partial(_cut_out, parts, scratch, events)
-    try:
-        return produce(chosen, tasks, out, workers, progress, resume=resume, before=before)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with locked_folder(out):
+        prepare(out, tasks, options)
+        try:
+            return produce(chosen, tasks, out, workers, progress, resume=resume, before=before)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 class _Part(NamedTuple):

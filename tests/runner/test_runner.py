@@ -474,7 +474,7 @@ def test_run_folder_is_what_later_stages_read(sample, tmp_path) -> None:
     signal = eventfiles.write_nano(tmp_path / "signal.root", eventfiles.make_events(500, seed=9), "v15")
     metadata = {"process": "slepton_110_80", "xsec_fb": 1.0, "is_signal": True, "is_data": False}
     fileset = {**fileset_of(sample), "signal": {"files": {str(signal): "Events"}, "metadata": metadata}}
-    result = run(Slepton(features=True), fileset)
+    result = run(Slepton(features=True), fileset, allow_duplicates=True)
     out = write_run_folder(result, tmp_path / "run", analysis="slepton", command="massgap run", chunksize=5)
     opened = open_run(out)
     assert opened.signals == ("slepton_110_80",)
@@ -499,7 +499,7 @@ def test_run_folder_is_what_later_stages_read(sample, tmp_path) -> None:
 
 def test_dataset_names_with_slashes(sample, tmp_path) -> None:
     fileset = {f"/TT{c}Jets/NANOAODSIM": fileset_of(sample)["tt"] for c in "/_"}
-    result = run(Slepton(features=True), fileset)
+    result = run(Slepton(features=True), fileset, allow_duplicates=True)
     out = write_run_folder(result, tmp_path / "run", analysis="slepton")
     named = json.loads((out / "manifest.json").read_text())["features"]
     assert set(named) == set(fileset)

@@ -80,6 +80,8 @@ def check_metadata(metadata: Any, name: str, where: str) -> Metadata:
     _check_weights(checked, where)
     if "masses" in checked:
         checked["masses"] = _check_masses(checked["masses"], where)
+    if checked.get("variations") is not None:
+        checked["variations"] = _check_variations(checked["variations"], where)
     if "n_events" in checked and (
         not isinstance(checked["n_events"], int)
         or isinstance(checked["n_events"], bool)
@@ -92,6 +94,13 @@ def check_metadata(metadata: Any, name: str, where: str) -> Metadata:
     else:
         checked.pop("tranche", None)
     return cast("Metadata", checked)
+
+
+def _check_variations(names: Any, where: str) -> list[str]:
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        msg = f'{where}: "variations" must be a list of names of systematics, for instance ["isr", "fsr"], or [] for none'
+        raise FilesetError(msg)
+    return list(names)
 
 
 def _check_masses(masses: Any, where: str) -> dict[str, float]:
@@ -180,7 +189,7 @@ def check_duplicates(fileset: Fileset, source: str | os.PathLike[str]) -> None:
                 first, other = seen[key]
                 how = "twice" if file == other else f"twice, also as {other}"
                 place = f"dataset {name!r}" if first == name else f"datasets {first!r} and {name!r}"
-                msg = f"{source}: file {file} is listed {how} ({place}): its events would count twice"
+                msg = f"{source}: file {file} is listed {how} ({place}): its events would count twice; list it once, or give --allow-duplicates"
                 raise FilesetError(msg)
             seen[key] = (name, file)
 

@@ -17,7 +17,10 @@ class Tranche(TypedDict):
 
 
 class Metadata(TypedDict, total=False):
-    """How the events of a dataset are weighted, and what they are; ``xsec_fb`` in fb, ``masses`` in GeV."""
+    """How the events of a dataset are weighted, and what they are; ``xsec_fb`` in fb, ``masses`` in GeV.
+
+    ``variations`` are the systematics of this dataset, instead of those that a run does for all.
+    """
 
     process: str
     xsec_fb: float
@@ -30,6 +33,7 @@ class Metadata(TypedDict, total=False):
     masses: dict[str, float]
     tranche: Tranche
     n_events: int
+    variations: list[str]
 
 
 class KnownFile(TypedDict, total=False):

@@ -2,8 +2,8 @@
 
 A fileset is coffea's JSON, ``{dataset: {"files": {path: "Events"}, "metadata": {...}}}``. Of the metadata
 this package reads ``process``, ``xsec_fb``, ``sum_weights``, ``is_data``, ``is_signal``, ``sqrt_s_tev``,
-``masses`` (GeV, signals), ``tranche`` (``variable``, ``min``, ``max``, optional ``group``) and ``n_events``;
-any other key passes through. An event weighs ``genWeight * xsec_fb / sum_weights`` in fb; without
+``masses`` (GeV, signals), ``tranche`` (``variable``, ``min``, ``max``, optional ``group``), ``variations`` (systematics of the
+dataset) and ``n_events``; any other key passes through. An event weighs ``genWeight * xsec_fb / sum_weights`` in fb; without
 ``sum_weights`` the reader takes it from the files. Several datasets (tranches) may share one process.
 
 Every fault is reported with the dataset and the key it stands in. Nothing here opens a ROOT file.
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 DEFAULT_TREE = "Events"
 
 
-def load_fileset(path: str | os.PathLike[str], *, check_files: bool = True) -> Fileset:
+def load_fileset(
+    path: str | os.PathLike[str], *, check_files: bool = True, allow_duplicates: bool = False
+) -> Fileset:
     """Read and validate a fileset JSON (or ``.json.gz``).
 
     Relative file paths in it are relative to the JSON; the result holds absolute paths.
@@ -47,6 +49,8 @@ def load_fileset(path: str | os.PathLike[str], *, check_files: bool = True) -> F
         The JSON file.
     check_files : bool
         Whether local files must exist.
+    allow_duplicates : bool
+        Take one file under two names.
 
     Raises
     ------
@@ -88,7 +92,9 @@ def load_fileset(path: str | os.PathLike[str], *, check_files: bool = True) -> F
     except RecursionError:
         msg = f"fileset {path} is not a fileset: it is nested too deeply"
         raise FilesetError(msg) from None
-    return validate_fileset(content, path, base=path.parent, check_files=check_files)
+    return validate_fileset(
+        content, path, base=path.parent, check_files=check_files, allow_duplicates=allow_duplicates
+    )
 
 
 def validate_fileset(
@@ -97,6 +103,7 @@ def validate_fileset(
     *,
     base: str | os.PathLike[str] | None = None,
     check_files: bool = True,
+    allow_duplicates: bool = False,
 ) -> Fileset:
     """Check a fileset and bring it into the one form that the rest of the package reads.
 
@@ -113,6 +120,8 @@ def validate_fileset(
         Folder that relative paths start from; default the current one.
     check_files : bool
         Whether local files must exist.
+    allow_duplicates : bool
+        Take one file under two names.
 
     Returns
     -------
@@ -170,7 +179,8 @@ def validate_fileset(
             result[name]["known"] = known
         if "preload" in spec:
             result[name]["preload"] = spec["preload"]
-    check_duplicates(result, source)
+    if not allow_duplicates:
+        check_duplicates(result, source)
     check_processes(result, source)
     return result
 
@@ -188,6 +198,7 @@ def fileset_from_files(
     masses: Mapping[str, float] | None = None,
     treename: str = DEFAULT_TREE,
     unnormalised: bool = False,
+    allow_duplicates: bool = False,
 ) -> Fileset:
     """Fileset of one dataset from file names, wildcards, folders or URLs.
 
@@ -214,6 +225,8 @@ def fileset_from_files(
     unnormalised : bool
         Allow simulation without a cross section: its metadata carry ``"unnormalised": true`` and its yields
         are plain sums of genWeight, not fb.
+    allow_duplicates : bool
+        Take one file under two names.
 
     Raises
     ------
@@ -254,7 +267,8 @@ def fileset_from_files(
         metadata["sum_weights"] = sum_weights
     if masses is not None:
         metadata["masses"] = dict(masses)
-    return validate_fileset({dataset or process: {"files": files, "metadata": metadata}}, "input files")
+    fileset = {dataset or process: {"files": files, "metadata": metadata}}
+    return validate_fileset(fileset, "input files", allow_duplicates=allow_duplicates)
 
 
 def _process_of(path: str) -> str:

@@ -21,6 +21,8 @@ from massgap.runner.checkpoints.merge_tree import FAN_IN
 from massgap.runner.errors import RunnerError
 from massgap.runner.ledger import Ledger
 from massgap.runner.planning import chunk_bounds, make_plan
+from massgap.runner.preflight.duplicates import check_copies
+from massgap.runner.preflight.systematics import check_systematics
 from massgap.runner.process import tree_levels
 from massgap.runner.slices.plan_file import write_plan
 from massgap.runner.slices.slice_file import Slice, write_slice
@@ -78,6 +80,7 @@ def write_slices(
     progress: Callable[[Progress], None] | None = None,
     tags: dict[str, Any] | None = None,
     command: str = "",
+    allow_duplicates: bool = False,
 ) -> SliceSet:
     """Look into all files and write one slice per job.
 
@@ -91,7 +94,7 @@ def write_slices(
         The run folder; slices go to ``jobs`` in it.
     jobs, chunks_per_job
         Number of jobs, or of chunks in one; by default 10 chunks.
-    chunksize, executor, progress
+    chunksize, executor, progress, allow_duplicates
         As for :func:`massgap.runner.runner.run`; the executor only looks into the files.
     tags, command
         For the manifest.
@@ -114,6 +117,8 @@ def write_slices(
         bounds=chunk_bounds(processor),
         progress=progress,
     )
+    check_copies(plan, allowed=allow_duplicates)
+    check_systematics(processor, plan)
     if not ledger.chunks:
         msg = "; ".join(ledger.problems()[:5]) or "there is nothing to do"
         raise RunnerError(msg)

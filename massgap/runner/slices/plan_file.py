@@ -50,6 +50,7 @@ def write_plan(folder: Path, plan: Plan, **about: Any) -> None:
         "bad_files": [dataclasses.asdict(bad) for bad in ledger.bad_files],
         "expected": ledger.expected,
         "skimmed": sorted(ledger.skimmed),
+        "duplicates": ledger.duplicates,
         "chunks": [dataclasses.astuple(c) for c in plan.chunks],
     }
     write_json(folder / "plan.json", content)
@@ -85,6 +86,7 @@ def plan_of(content: dict[str, Any], *, accept_loss: bool = False) -> Plan:
     ledger = Ledger(
         expected=content["expected"],
         skimmed=set(content["skimmed"]),
+        duplicates=content["duplicates"],
         bad_files=[BadFile(**bad) for bad in content["bad_files"]],
         chunks=[ChunkEntry(Chunk(*c)) for c in content["chunks"]],
         accepted_loss=accept_loss,

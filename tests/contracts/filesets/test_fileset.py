@@ -128,6 +128,15 @@ def test_faults_name_dataset_and_key(fileset, message):
     assert str(caught.value).startswith("my.json")
 
 
+def test_systematics_of_a_data_set():
+    found = validate_fileset({"d": entry(variations=("isr", "fsr"))}, check_files=False)
+    assert found["d"]["metadata"]["variations"] == ["isr", "fsr"]
+    assert validate_fileset({"d": entry(variations=[])})["d"]["metadata"]["variations"] == []
+    for wrong in ("isr", [1], {"isr": True}, 3):
+        with pytest.raises(FilesetError, match=r"'d': \"variations\" must be a list of names"):
+            validate_fileset({"d": entry(variations=wrong)})
+
+
 @pytest.mark.parametrize("key", sorted(RESERVED_KEYS))
 def test_reserved_keys_are_refused(key):
     with pytest.raises(FilesetError, match=f"'{key}' is reserved by coffea"):
