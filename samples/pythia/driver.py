@@ -73,6 +73,8 @@ class Generated:
     record_s: float = 0.0
     #: Events that the generator could not handle.
     failed: int = 0
+    #: Events of a file that have no particles.
+    empty: int = 0
     #: Branching ratio of decays that were forced in every event.
     tau_factor: float = 1.0
 
