@@ -82,8 +82,9 @@ def choose_edges(
         message = (
             f"No binning of '{templates.observable}' in channel '{templates.channel}' gives a bin with at least "
             f"{min_background:g} background events and a relative error of at most {max_relative_error:g}: all "
-            f"bins together expect {total * lumi_fb:.3g} +- {error * lumi_fb:.2g}. Simulate more events, or lower "
-            "min_background or raise max_relative_error."
+            f"bins together expect {total * lumi_fb:.3g} +- {error * lumi_fb:.2g}. Simulate more events, or be "
+            "content with less background (min_background=..., --min-background) or a larger error "
+            "(max_relative_error=..., --max-relative-error)."
         )
         raise BinningError(message)
     kept[-1] = 0
@@ -121,7 +122,7 @@ def rebin(templates: Templates, edges: Iterable[float]) -> Templates:
         bad, near = float(wanted[off][0]), float(old[at[off]][0])
         message = (
             f"{bad:g} is no bin edge of '{templates.observable}'; the nearest is {near:g}. "
-            "Choose edges among those of the histogram."
+            "Choose edges among those of the histogram (edges=..., --edges)."
         )
         raise BinningError(message)
     if at[0] != 0 or at[-1] != old.size - 1:

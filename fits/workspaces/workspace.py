@@ -1,4 +1,9 @@
-"""HistFactory workspaces straight from the histograms of a run."""
+"""HistFactory workspaces straight from the histograms of a run.
+
+A background may be negative (interference): what a likelihood needs is that all backgrounds together expect something
+in every bin, and its modifiers scale a negative rate as they scale a positive one. The signal, whose strength is fitted,
+must be positive.
+"""
 
 from __future__ import annotations
 
@@ -252,13 +257,22 @@ def _check_bins(templates: Templates, backgrounds: list[str]) -> None:
 
 def _check_signal(channels: list[Templates], signal: str) -> None:
     """A channel may be without signal, to constrain the backgrounds; not all of them."""
-    if not any(templates.processes[signal].values.sum() > 0.0 for templates in channels):
-        where = ", ".join(f"'{templates.channel}' ({templates.observable})" for templates in channels)
+    sums = [float(templates.processes[signal].values.sum()) for templates in channels]
+    if any(total > 0.0 for total in sums):
+        return
+    where = ", ".join(f"'{templates.channel}' ({templates.observable})" for templates in channels)
+    if any(total < 0.0 for total in sums):
         message = (
-            f"The signal '{signal}' has no events in channel {where}. Choose another signal (signal=..., --signal) or "
-            "region (region=..., --region)."
+            f"The signal '{signal}' adds up to {sum(sums):g} fb in channel {where}: the strength of a negative signal cannot "
+            'be fitted. Give the dataset the same "process" in the fileset as the one that it takes away from, and run '
+            "again, or choose another signal (signal=..., --signal)."
         )
         raise WorkspaceError(message)
+    message = (
+        f"The signal '{signal}' has no events in channel {where}. Choose another signal (signal=..., --signal) or "
+        "region (region=..., --region)."
+    )
+    raise WorkspaceError(message)
 
 
 def _sample(
@@ -288,6 +302,7 @@ def _sample(
         )
     if options.mc_statistics == "full" and errors.any():
         # shapesys takes the error relative to the content: a bin without content has no parameter.
+        _refuse_negative(templates, name)
         usable = np.where(values > 0.0, errors, 0.0)
         modifiers.append(
             {"name": f"mcstat_{templates.channel}_{name}", "type": "shapesys", "data": usable.tolist()}
@@ -297,18 +312,32 @@ def _sample(
     return {"name": name, "data": values.tolist(), "modifiers": modifiers}
 
 
+def _refuse_negative(templates: Templates, name: str) -> None:
+    """A Poisson parameter of each bin of a sample is one of a count, which cannot be negative."""
+    values = templates.processes[name].values
+    for i in np.flatnonzero(values < 0.0):
+        low, high = templates.edges[i], templates.edges[i + 1]
+        message = (
+            f"'{name}' expects {values[i]:g} fb in bin {i} of channel '{templates.channel}' ({templates.observable} from "
+            f"{low:g} to {high:g}), which cannot have a Poisson parameter of its own: take one parameter per bin for all "
+            "samples (mc_statistics='lite', --mc-statistics lite)."
+        )
+        raise WorkspaceError(message)
+
+
 def _systematics(template: Template, name: str, lumi_fb: float) -> list[dict[str, Any]]:
     """Rate in normsys, shape in histosys, both moved by the same parameter."""
     out: list[dict[str, Any]] = []
     rate = float(template.values.sum())
-    if rate <= 0.0:
+    if rate == 0.0:
         return out
     for variation, (up, down) in sorted(template.variations.items()):
         up_rate, down_rate = float(up.sum()), float(down.sum())
-        if not (up_rate > 0.0 and down_rate > 0.0):
+        if not (up_rate / rate > 0.0 and down_rate / rate > 0.0):
             message = (
                 f"The variation '{variation}' leaves '{name}' no events ({up_rate:g} fb up, {down_rate:g} fb down): "
-                "a rate uncertainty cannot be made of it. Leave the variation out or simulate more events."
+                "a rate uncertainty cannot be made of it. Simulate more events, run the analysis without this variation "
+                "(massgap run --variations), or fit without any (systematics=False, --no-systematics)."
             )
             raise WorkspaceError(message)
         interval = {"hi": up_rate / rate, "lo": down_rate / rate}

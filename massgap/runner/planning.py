@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from massgap.contracts.filesets.normalisation import check_sum_weights
+from massgap.contracts.filesets.normalisation import check_sum_weights, normalisation_notes
 from massgap.events.reading.faults import TRANSIENT
 from massgap.events.reading.open import Chunk
 from massgap.events.variations import OBJECT_VARIATIONS, WEIGHT_VARIATIONS
@@ -144,6 +144,7 @@ def make_plan(
         chunksize = default_chunksize(infos, bounds)
     ledger.chunks = [ChunkEntry(chunk) for chunk in _chunks(infos, chunksize)]
     notes = [f"{path}: has no events" for _, path in sorted(infos) if not infos[_, path].entries]
+    notes += normalisation_notes(completed)
     return Plan(completed, infos, ledger, chunksize, notes, sum_weights)
 
 

@@ -351,7 +351,7 @@ def test_negative_total_weight_keeps_chunks_and_ledger(tmp_path) -> None:
     assert result.output is None
     assert [e.status for e in result.ledger.chunks] == ["processed"] * 2
     assert not result.ledger.complete
-    assert "it must be positive to normalise" in result.ledger.problems()[0]
+    assert "every event would change its sign" in result.ledger.problems()[0]
 
 
 def test_full_disk_stops_and_keeps_what_is_there(sample, tmp_path, monkeypatch) -> None:

@@ -118,7 +118,7 @@ def test_a_block_of_empty_events_alone_is_none_for_the_generator(tmp_path, event
 @pytest.mark.parametrize("policy", ["count", "drop"])
 def test_a_file_of_empty_events_alone_is_refused(tmp_path, policy):
     path = lhefiles.write(tmp_path / "e.lhe", [empty("zeros")] * 3)
-    with pytest.raises(LheError, match="none of the 3 events of .* has particles"):
+    with pytest.raises(LheError, match=r"none of the 3 events of .* has particles"):
         read_lhe(path, empty_events=policy)
 
 
