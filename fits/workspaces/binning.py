@@ -113,7 +113,9 @@ def rebin(templates: Templates, edges: Iterable[float]) -> Templates:
     wanted = np.asarray(list(edges), dtype=np.float64)
     old = templates.edges
     if wanted.ndim != 1 or wanted.size < 2 or not np.all(np.diff(wanted) > 0.0):
-        message = f"The bin edges {wanted.tolist()} are not at least two increasing numbers."
+        message = (
+            f"The bin edges {wanted.tolist()} are not at least two increasing numbers (edges=..., --edges)."
+        )
         raise BinningError(message)
     at = np.abs(old[:, np.newaxis] - wanted).argmin(axis=0)
     spacing = float(np.min(np.diff(old)))
@@ -126,7 +128,7 @@ def rebin(templates: Templates, edges: Iterable[float]) -> Templates:
         )
         raise BinningError(message)
     if at[0] != 0 or at[-1] != old.size - 1:
-        message = f"The bin edges must cover the whole range of '{templates.observable}', from {old[0]:g} to {old[-1]:g}."
+        message = f"The bin edges must cover the whole range of '{templates.observable}', from {old[0]:g} to {old[-1]:g} (edges=..., --edges)."
         raise BinningError(message)
 
     def merged(x: Floats) -> Floats:

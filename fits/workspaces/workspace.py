@@ -203,26 +203,35 @@ def _check_request(
                 message = f"The observations of channel '{templates.channel}' must be {templates.edges.size - 1} numbers."
                 raise WorkspaceError(message)
     if not 0.0 <= options.lumi_uncertainty < 1.0:
-        message = f"The relative luminosity uncertainty must be in [0, 1), not {options.lumi_uncertainty}."
+        message = (
+            f"The relative luminosity uncertainty must be in [0, 1), not {options.lumi_uncertainty} (lumi_uncertainty=..., "
+            "--lumi-uncertainty)."
+        )
         raise WorkspaceError(message)
     if options.mc_statistics not in ("lite", "full", "off"):
-        message = f"mc_statistics must be lite, full or off, not {options.mc_statistics!r}."
+        message = f"mc_statistics (--mc-statistics) must be lite, full or off, not {options.mc_statistics!r}."
         raise WorkspaceError(message)
     unknown = sorted(set(options.normalisation) - set(backgrounds))
     if unknown:
-        message = f"A normalisation is given for '{unknown[0]}', which is no background; these are: {', '.join(backgrounds)}."
+        message = (
+            f"A normalisation is given for '{unknown[0]}' (normalisation=..., --background-uncertainty), which is no "
+            f"background; these are: {', '.join(backgrounds)}."
+        )
         raise WorkspaceError(message)
     for name in backgrounds:
         size = options.normalisation.get(name, options.default_normalisation)
         if size != "free" and not 0.0 <= _number(size) < np.inf:
-            message = f"The normalisation of '{name}' must be 'free' or a relative uncertainty, not {size!r}."
+            message = (
+                f"The normalisation of '{name}' must be 'free' or a relative uncertainty, not {size!r} (normalisation=..., "
+                "--background-uncertainty)."
+            )
             raise WorkspaceError(message)
 
 
 def _luminosity(options: WorkspaceOptions) -> float:
     lumi_fb = options.lumi_fb
     if lumi_fb is None:
-        message = "A workspace needs a luminosity in fb-1: WorkspaceOptions(lumi_fb=...)."
+        message = "A workspace needs a luminosity in fb-1: WorkspaceOptions(lumi_fb=...), --lumi."
         raise WorkspaceError(message)
     if not (np.isfinite(lumi_fb) and lumi_fb > 0.0):
         message = f"The luminosity must be positive, not {lumi_fb} fb-1 (lumi_fb=..., --lumi)."
@@ -250,7 +259,7 @@ def _check_bins(templates: Templates, backgrounds: list[str]) -> None:
             message = (
                 f"Bin {i} of channel '{templates.channel}' ({templates.observable} from {low:g} to {high:g}) expects "
                 f"{total[i]:g} fb of {what}: a fit needs a positive expectation. Merge it with a neighbour "
-                "(explicit edges, or a larger min_background)."
+                "(edges=..., --edges), or have bins chosen with more background (min_background=..., --min-background)."
             )
             raise BinningError(message)
 

@@ -253,7 +253,7 @@ def _check_kind(dataset: str, metadata: dict[str, Any], infos: list[FileInfo]) -
     data = [info.path for info in infos if not info.simulated]
     is_data = metadata.get("is_data")
     if is_data and simulated:
-        msg = f'dataset {dataset!r} is declared as data, but {simulated[0]} is simulation (it has generator weights); set "is_data" to false'
+        msg = f'dataset {dataset!r} is declared as data, but {simulated[0]} is simulation (it has generator weights); set "is_data" to false in the fileset, or give --simulation for plain files'
         raise RunnerError(msg)
     if is_data is None and simulated and data:
         msg = f"data mixed with simulation in {dataset!r}: {data[0]} has no generator weights, {simulated[0]} has; run them as two datasets"

@@ -103,7 +103,7 @@ class OnnxScorer:
 
     def _set_up(self, content: bytes, name: str, features: Sequence[str] | None, engine: str) -> None:
         if engine not in ENGINES:
-            msg = f"The engine {engine!r} is not known; known are {', '.join(map(repr, ENGINES))}."
+            msg = f"The engine {engine!r} is not known (--engine); known are {', '.join(map(repr, ENGINES))}."
             raise ModelError(msg)
         self.path = name
         self._content = content
@@ -130,7 +130,7 @@ class OnnxScorer:
             if forced:
                 msg = (
                     f"The model {self.path} cannot be scored by compiled trees: {reason}. "
-                    "Use engine='auto', which leaves it to onnxruntime."
+                    "Have onnxruntime score (engine='auto', --engine auto)."
                 )
                 raise ModelFileError(msg) from reason
             return
@@ -143,7 +143,7 @@ class OnnxScorer:
                 f"more than {AGREEMENT:g}"
             )
             if forced:
-                raise ModelFileError(msg + ": use engine='onnxruntime'.")
+                raise ModelFileError(msg + ": have it score (engine='onnxruntime', --engine onnxruntime).")
             warnings.warn(msg + ": onnxruntime scores instead.", RuntimeWarning, stacklevel=4)
             return
         self._trees, self._probes = trees, (x, expected)
@@ -158,8 +158,8 @@ class OnnxScorer:
             if not difference <= AGREEMENT:
                 msg = (
                     f"On this machine the compiled trees of the model {self.path} differ by {difference:.2g} from the "
-                    f"scores of onnxruntime that they were compared with, more than {AGREEMENT:g}: make the scorer "
-                    "with engine='onnxruntime'."
+                    f"scores of onnxruntime that they were compared with, more than {AGREEMENT:g}: have "
+                    "onnxruntime score (engine='onnxruntime', --engine onnxruntime)."
                 )
                 raise ModelError(msg)
             _verified.add(self._sha256)

@@ -60,6 +60,9 @@ class Analysis(ProcessorABC):
     taggers
         Choice of b tagger, MET and muon identification: options of
         :class:`massgap.events.event.TaggerOptions`, also as a dict of them.
+    engine
+        What scores a model of trees: "auto" (compiled trees where they agree with onnxruntime), "compiled trees" or
+        "onnxruntime".
 
     Raises
     ------
@@ -100,6 +103,7 @@ class Analysis(ProcessorABC):
         variations: tuple[str, ...] | list[str] | str = (),
         features: bool = False,
         taggers: TaggerOptions | dict[str, Any] | None = None,
+        engine: str = "auto",
     ) -> None:
         if isinstance(variations, str):
             variations = (variations,)
@@ -108,11 +112,12 @@ class Analysis(ProcessorABC):
             msg = f"unknown variation {', '.join(map(repr, unknown))}; known are {', '.join(known_variations())}"
             raise ProcessorError(msg)
         if met not in MET_DEFINITIONS:
-            msg = f"met={met!r} is unknown; MET is one of {', '.join(MET_DEFINITIONS)}"
+            msg = f"met={met!r} (--met) is unknown; MET is one of {', '.join(MET_DEFINITIONS)}"
             raise ProcessorError(msg)
         self.met = met
         self.variations = tuple(sorted(set(variations)))
         self.features = features
+        self.engine = engine
         self.taggers = TaggerOptions(**taggers) if isinstance(taggers, dict) else taggers or TaggerOptions()
         self.models = self._load(model)
         """Score name -> model, for those that have one."""
@@ -195,10 +200,14 @@ class Analysis(ProcessorABC):
                 msg = f"{self.name} has no score {name!r} that a model could give; it has: {has}"
                 raise ProcessorError(msg)
             try:
-                found[name] = OnnxScorer(path, list(by_name[name].features) or every)
+                found[name] = OnnxScorer(path, list(by_name[name].features) or every, engine=self.engine)
             except FeatureError as error:
-                named = f" --name {name}" if len(by_name) > 1 else ""
-                msg = f"{error} The score {name!r} takes the model of its own training: massgap train RUN_FOLDER{named}."
+                again = (
+                    f"massgap train RUN_FOLDER --name {name}"
+                    if len(by_name) > 1
+                    else "massgap train RUN_FOLDER"
+                )
+                msg = f"{error} The score {name!r} takes the model of its own training: {again}."
                 raise FeatureError(msg) from error
         return found
 

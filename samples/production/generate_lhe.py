@@ -111,7 +111,7 @@ def generate_lhe(
     paths = [Path(path) for path in ([files] if isinstance(files, (str, os.PathLike)) else files)]
     _check_options(paths, filter_name, matching, both_spectra=slha is not None and decays is not None)
     if empty_events not in EMPTY_EVENTS:
-        msg = f"empty_events must be one of {', '.join(EMPTY_EVENTS)}, not {empty_events!r}"
+        msg = f"empty_events (--empty-events) must be one of {', '.join(EMPTY_EVENTS)}, not {empty_events!r}"
         raise GenerationError(msg)
     check_numbers(events if events is not None else 1, seed, workers)
     require()

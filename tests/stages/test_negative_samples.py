@@ -71,7 +71,9 @@ def apart(folder):
 def test_yields_are_those_of_a_plain_sum(folder, apart):
     out, result = apart
     histogram = result.histograms["met"][{"region": "all", "variation": "nominal"}]
-    for seed, (name, process) in enumerate({"sig": "sig", "bkg": "WW", "int": "interference", "unit": "unit"}.items()):
+    for seed, (name, process) in enumerate(
+        {"sig": "sig", "bkg": "WW", "int": "interference", "unit": "unit"}.items()
+    ):
         events = eventfiles.make_events(600, seed=seed, negative=name == "bkg")
         columns = eventfiles.columns(events)
         weight = np.asarray(columns["genWeight"], dtype=float)
@@ -95,7 +97,11 @@ def test_a_fit_with_a_negative_background_is_that_of_the_sum(folder, apart, tmp_
     other = stages.fit(tmp_path / "merged", tmp_path / "b", lumi_fb=100.0, options=options)
     assert any(np.sum(s["data"]) < 0 for s in one.workspace["channels"][0]["samples"])
     assert not any(np.sum(s["data"]) < 0 for s in other.workspace["channels"][0]["samples"])
-    for test, number in (("discovery", "expected_significance"), ("upper_limit", "expected"), ("signal_strength", "error_up")):
+    for test, number in (
+        ("discovery", "expected_significance"),
+        ("upper_limit", "expected"),
+        ("signal_strength", "error_up"),
+    ):
         assert one.results[test][number] == pytest.approx(other.results[test][number], rel=1e-5)
 
 
@@ -118,7 +124,9 @@ def test_a_positive_cross_section_beside_a_negative_sum_is_refused_before_the_ru
     events = eventfiles.make_events(50, seed=3, negative=False)
     total = -float(np.abs(np.asarray(eventfiles.columns(events)["genWeight"], dtype=float)).sum())
     runs = {"run": [1], "genEventCount": [50], "genEventSumw": [total]}
-    path = eventfiles.write_nano(tmp_path / "i.root", events, change={"genWeight": lambda w: -abs(w)}, runs=runs)
+    path = eventfiles.write_nano(
+        tmp_path / "i.root", events, change={"genWeight": lambda w: -abs(w)}, runs=runs
+    )
     words = ["run", f"{folder / 'mine.py'}:Mine", str(path), "--process", "i", "--out", str(tmp_path / "out")]
     done = CliRunner().invoke(main, [*words, "--xsec", "6"])
     assert done.exit_code == 1

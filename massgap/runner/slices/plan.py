@@ -150,7 +150,7 @@ def _check_numbers(jobs: int | None, chunks_per_job: int | None) -> None:
             msg = f"the number of {name} must be at least 1, not {value}"
             raise RunnerError(msg)
     if jobs is not None and chunks_per_job is not None:
-        msg = "give the number of jobs or of chunks per job, not both"
+        msg = "give the number of jobs (--jobs) or of chunks per job (--chunks-per-job), not both"
         raise RunnerError(msg)
 
 

@@ -11,7 +11,9 @@ from massgap.contracts.filesets.normalisation import check_sum_weights, normalis
 @pytest.mark.parametrize("xsec", [6.0, -6.0])
 @pytest.mark.parametrize("total", [0.0, math.inf, -math.inf, math.nan])
 def test_a_sum_that_cannot_normalise_is_refused_with_the_dataset(total, xsec):
-    with pytest.raises(FilesetError, match=rf"'tt'.*sum of generator weights.*cannot be normalised to {xsec:g} fb"):
+    with pytest.raises(
+        FilesetError, match=rf"'tt'.*sum of generator weights.*cannot be normalised to {xsec:g} fb"
+    ):
         check_sum_weights("tt", {"xsec_fb": xsec}, total)
     check_sum_weights("tt", {"xsec_fb": xsec, "is_data": True}, total)
     check_sum_weights("tt", {}, total)

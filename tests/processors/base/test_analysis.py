@@ -186,6 +186,7 @@ def test_options_are_the_parameters_of_all_constructors() -> None:
         "met": "objects",
         "variations": ["jes"],
         "taggers": {"b_tagger": None, "b_threshold": None, "met": None, "muon_id": None, "b_tag_bit": 0},
+        "engine": "auto",
     }
     assert json.loads(json.dumps(options)) == options
     assert Keeps(window=7.0).options() != Keeps().options()

@@ -68,7 +68,7 @@ def test_the_weight_of_what_gave_nothing_lowers_the_cross_section(tmp_path, smal
 
 def test_a_choice_that_is_none(tmp_path):
     path = lhefiles.write(tmp_path / "z.lhe", lhefiles.drell_yan(3))
-    with pytest.raises(GenerationError, match="empty_events must be one of count, drop, refuse"):
+    with pytest.raises(GenerationError, match="must be one of count, drop, refuse"):
         generate_lhe(path, tmp_path / "out", empty_events="ignore")
 
 
