@@ -98,6 +98,8 @@ def run(
         )
         result.fileset, result.chunksize = plan.fileset, plan.chunksize
         result.notes.extend(plan.notes)
+        if isinstance(processor, Analysis):
+            result.notes.extend(processor.notes())
         if ledger.chunks:
             metadata = plan.metadata(processor)
             accumulator = process_plan(

@@ -211,6 +211,10 @@ class Analysis(ProcessorABC):
                 raise FeatureError(msg) from error
         return found
 
+    def notes(self) -> list[str]:
+        """What somebody who runs it with these options should know, in sentences."""
+        return [f"score {name!r}: {note}" for name, model in self.models.items() for note in model.notes]
+
     # What happens around the selection
 
     def _all_regions(self) -> tuple[Region, ...]:

@@ -197,6 +197,7 @@ def test_commands_reach_what_they_use() -> None:
 ARGUMENT = re.compile(r"\b[a-z]\w*=(?:\.\.\.|'|\[|True|False|\0)")
 """An argument of a Python function, as messages name it."""
 PYTHON_ALONE = {
+    "models/scoring/recipes_of_export.py": "what to type in the Python where a model of another program was made",
     "fits/plan.py": 'FitPlan(parts=..., Region(..., channel="..."): a plan or an analysis that somebody writes in Python',
     "fits/scans/threshold_scan.py": "ScanOptions(lumi_fb=...): massgap fit always gives it",
     "massgap/arrays/jagged/columns.py": "with_fields(...): in the analysis that somebody writes",
