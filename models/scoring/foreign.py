@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from massgap.models.errors import FeatureError, ModelFileError
 from massgap.models.scoring import recipes_of_export as recipes
 from massgap.models.scoring.feature_names import difference_of_features
-from massgap.models.scoring.graph_trial import fixed_events_agree, rows_sum_to_one, sizes_of_outputs
+from massgap.models.scoring.graph_trial import (
+    fixed_events_agree,
+    leaves_unit_interval,
+    rows_sum_to_one,
+    sizes_of_outputs,
+    with_standard_operators,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,8 +78,7 @@ def house_form(model: onnx.ModelProto, path: str, features: Sequence[str] | None
     notes += _one_score(changed, path, features)
     if not notes:
         return HouseForm(model)
-    if not any(opset.domain in ("", "ai.onnx") for opset in changed.opset_import):
-        changed.opset_import.append(onnx.helper.make_opsetid("", 15))
+    with_standard_operators(changed)
     return HouseForm(changed, tuple(f"the model {path}: {note}" for note in notes if note))
 
 
@@ -125,9 +130,7 @@ def _from_columns(
         value = inputs[names.index(name)]
         flat = len(value.type.tensor_type.shape.dim) == 1
         index = _free_name(model, f"{matrix}_{place}")
-        model.graph.initializer.append(
-            helper.make_tensor(index, TensorProto.INT64, [] if flat else [1], [place])
-        )
+        nodes.append(_constant(index, [] if flat else [1], place))
         nodes.append(_node("Gather", [matrix, index], [f"{index}_column"], axis=1))
         nodes.append(_node("Cast", [f"{index}_column"], [name], to=value.type.tensor_type.elem_type))
     kept = [value for value in model.graph.input if value.name not in names]
@@ -191,7 +194,7 @@ def _one_score(model: onnx.ModelProto, path: str, features: Sequence[str] | None
     columns = _columns(model, value, features)
     said = f"of its outputs {names} " if len(outputs) > 1 else ""
     if columns in (1, None):
-        _refuse_numbers(model, value, path)
+        _refuse_numbers(model, value, path, features)
         if len(outputs) == 1 and kind == 1:
             return []
         _end_in(model, [_node("Cast", [value.name], [_SCORE], to=1)])
@@ -281,26 +284,28 @@ def _signal_among(labels: list[Any]) -> int | None:
     return signal[0] if len(signal) == 1 else None
 
 
-def _refuse_numbers(model: onnx.ModelProto, value: Any, path: str) -> None:
+def _refuse_numbers(model: onnx.ModelProto, value: Any, path: str, features: Sequence[str] | None) -> None:
     """Refuse a single number that is certainly not a probability."""
     made = next((node for node in model.graph.node if value.name in node.output), None)
     while made is not None and made.op_type in ("Identity", "Reshape", "Squeeze", "Flatten", "Cast"):
         made = next((node for node in model.graph.node if made.input[0] in node.output), None)
-    if made is not None and made.op_type in _LINEAR:
+    why = f"ends in {made.op_type}" if made is not None and made.op_type in _LINEAR else ""
+    if not why and leaves_unit_interval(model, value.name, len(features or ())):
+        why = "is not always between 0 and 1"
+    if why:
         msg = (
-            f"The output {value.name} of the model {path} ends in {made.op_type}, so it is no probability. If it is the number "
-            f"before a sigmoid: {recipes.sigmoid(path, value.name)}"
+            f"The output {value.name} of the model {path} {why}, so it is no probability. If it is the number before a sigmoid: "
+            f"{recipes.sigmoid(path, value.name)}"
         )
         raise ModelFileError(msg)
 
 
 def _take_column(model: onnx.ModelProto, name: str, place: int) -> None:
-    from onnx import TensorProto, helper
-
     index = _free_name(model, f"{_SCORE}_column")
-    model.graph.initializer.append(helper.make_tensor(index, TensorProto.INT64, [1], [place]))
     gathered = _node("Gather", [name, index], [f"{_SCORE}_taken"], axis=1)
-    _end_in(model, [gathered, _node("Cast", [f"{_SCORE}_taken"], [_SCORE], to=1)])
+    _end_in(
+        model, [_constant(index, [1], place), gathered, _node("Cast", [f"{_SCORE}_taken"], [_SCORE], to=1)]
+    )
 
 
 def _end_in(model: onnx.ModelProto, nodes: list[Any]) -> None:
@@ -316,6 +321,15 @@ def _node(kind: str, inputs: list[str], outputs: list[str], **attributes: Any) -
     from onnx import helper
 
     return helper.make_node(kind, inputs, outputs, **attributes)
+
+
+def _constant(name: str, shape: list[int], value: int) -> Any:
+    """An index; by an operator, as old graphs have no constants that are not inputs."""
+    from onnx import TensorProto, helper
+
+    return helper.make_node(
+        "Constant", [], [name], value=helper.make_tensor(name, TensorProto.INT64, shape, [value])
+    )
 
 
 def _prepend(model: onnx.ModelProto, nodes: list[Any]) -> None:

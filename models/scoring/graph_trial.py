@@ -10,8 +10,16 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
-__all__ = ["fixed_events_agree", "rows_sum_to_one", "sizes_of_outputs"]
+__all__ = [
+    "fixed_events_agree",
+    "leaves_unit_interval",
+    "rows_sum_to_one",
+    "sizes_of_outputs",
+    "with_standard_operators",
+]
 
+_OPSET = 8
+"""Of the standard operators that are added: old graphs may not have newer ones."""
 _ROUNDING = 1e-4
 """How far sums of probabilities in float32 may be from one, and equal scores from each other."""
 
@@ -28,17 +36,36 @@ def sizes_of_outputs(model: onnx.ModelProto, width: int) -> dict[str, int]:
 
 def rows_sum_to_one(model: onnx.ModelProto, name: str, width: int) -> bool:
     """Whether a tensor of the graph holds probabilities: numbers from 0 to 1 whose rows sum to one."""
+    values = _values(model, name, width)
+    if values is None or values.ndim != 2:
+        return False
+    bounded = bool(((values >= -_ROUNDING) & (values <= 1 + _ROUNDING)).all())
+    return bounded and bool((np.abs(values.sum(axis=1) - 1) <= _ROUNDING).all())
+
+
+def leaves_unit_interval(model: onnx.ModelProto, name: str, width: int) -> bool:
+    """Whether a tensor of the graph holds a number that is no probability."""
+    values = _values(model, name, width)
+    return values is not None and bool(((values < -_ROUNDING) | (values > 1 + _ROUNDING)).any())
+
+
+def with_standard_operators(model: onnx.ModelProto) -> None:
+    """Let a graph that has operators of machine learning alone have those that every graph may have."""
+    import onnx
+
+    if not any(opset.domain in ("", "ai.onnx") for opset in model.opset_import):
+        model.opset_import.append(onnx.helper.make_opsetid("", _OPSET))
+
+
+def _values(model: onnx.ModelProto, name: str, width: int) -> Any:
+    """One tensor of the graph for some rows; None if the graph cannot be run."""
     import onnx
 
     trial = onnx.ModelProto()
     trial.CopyFrom(model)
     del trial.graph.output[:]
     trial.graph.output.append(onnx.ValueInfoProto(name=name))
-    values = _run(trial, _rows(_width(model, width))).get(name)
-    if values is None or values.ndim != 2:
-        return False
-    bounded = bool(((values >= -_ROUNDING) & (values <= 1 + _ROUNDING)).all())
-    return bounded and bool((np.abs(values.sum(axis=1) - 1) <= _ROUNDING).all())
+    return _run(trial, _rows(_width(model, width))).get(name)
 
 
 def fixed_events_agree(fixed: onnx.ModelProto, free: onnx.ModelProto, events: int, width: int) -> bool:
@@ -90,8 +117,7 @@ def _run(model: onnx.ModelProto, rows: NDArray[np.float32]) -> dict[str, Any]:
 
     ready = onnx.ModelProto()
     ready.CopyFrom(model)
-    if not any(opset.domain in ("", "ai.onnx") for opset in ready.opset_import):
-        ready.opset_import.append(onnx.helper.make_opsetid("", 15))
+    with_standard_operators(ready)
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4

@@ -18,16 +18,18 @@ _AROUND = """In Python:
   model = onnx.load({path!r})
 {steps}
   del model.graph.output[:]
-  model.graph.output.append(helper.make_tensor_value_info("score", TensorProto.FLOAT, None))
+  model.graph.output.append(helper.make_tensor_value_info("signal_score", TensorProto.FLOAT, None))
   if not any(opset.domain in ("", "ai.onnx") for opset in model.opset_import):
       model.opset_import.append(helper.make_opsetid("", 15))
   onnx.save(model, {out!r})"""
-_TAKE = """  model.graph.initializer.append(helper.make_tensor("column", TensorProto.INT64, [1], [{column}]))
-  model.graph.node.append(helper.make_node("Gather", [{name!r}, "column"], ["score"], axis=1))"""
-_SOFTMAX = """  model.graph.initializer.append(helper.make_tensor("column", TensorProto.INT64, [1], [1]))
-  model.graph.node.append(helper.make_node("Softmax", [{name!r}], ["both"], axis=1))
-  model.graph.node.append(helper.make_node("Gather", ["both", "column"], ["score"], axis=1))"""
-_SIGMOID = """  model.graph.node.append(helper.make_node("Sigmoid", [{name!r}], ["score"]))"""
+_TAKE = """  column = helper.make_tensor("signal_column", TensorProto.INT64, [1], [{column}])
+  model.graph.node.append(helper.make_node("Constant", [], ["signal_column"], value=column))
+  model.graph.node.append(helper.make_node("Gather", [{name!r}, "signal_column"], ["signal_score"], axis=1))"""
+_SOFTMAX = """  column = helper.make_tensor("signal_column", TensorProto.INT64, [1], [1])
+  model.graph.node.append(helper.make_node("Constant", [], ["signal_column"], value=column))
+  model.graph.node.append(helper.make_node("Softmax", [{name!r}], ["two_probabilities"], axis=1))
+  model.graph.node.append(helper.make_node("Gather", ["two_probabilities", "signal_column"], ["signal_score"], axis=1))"""
+_SIGMOID = """  model.graph.node.append(helper.make_node("Sigmoid", [{name!r}], ["signal_score"]))"""
 
 
 def _around(path: str, steps: str) -> str:

@@ -175,6 +175,34 @@ def test_one_input_per_feature_is_found_by_its_name(rank, kind, order):
         scorer_of(model, ["met", "m_ll", "ht"])
 
 
+def trees():
+    """One tree of two leaves as CatBoost writes it: operators of machine learning alone, of an old version."""
+    attributes = {
+        "nodes_treeids": [0, 0, 0], "nodes_nodeids": [0, 1, 2], "nodes_featureids": [1, 0, 0],
+        "nodes_values": [50.0, 0.0, 0.0], "nodes_modes": ["BRANCH_GT", "LEAF", "LEAF"],
+        "nodes_truenodeids": [2, 0, 0], "nodes_falsenodeids": [1, 0, 0],
+        "class_treeids": [0, 0], "class_nodeids": [1, 2], "class_ids": [0, 0], "class_weights": [-1.0, 2.0],
+        "classlabels_int64s": [0, 1], "post_transform": "LOGISTIC",
+    }  # fmt: skip
+    node = helper.make_node(
+        "TreeEnsembleClassifier", ["features"], ["label", "both"], domain="ai.onnx.ml", **attributes
+    )
+    zipped, output = maps([0, 1])
+    model = graph(
+        [node, zipped],
+        [tensor("features", ["n", 3])],
+        [tensor("label", ["n"], TensorProto.INT64), output],
+        opsets=(("ai.onnx.ml", 2),),
+    )
+    model.ir_version = 3
+    return model
+
+
+def test_old_graphs_of_trees_alone():
+    right = [1 / (1 + np.exp(-(2.0 if m_ll > 50 else -1.0))) for m_ll in ROWS[:, 1]]
+    assert scores(trees()) == pytest.approx(right, rel=1e-6)
+
+
 # ---- names of features
 
 
@@ -221,6 +249,13 @@ def test_a_number_before_a_sigmoid_is_refused_and_the_recipe_works(tmp_path):
         model, tmp_path / "m.onnx", "output p of the model .* ends in MatMul, so it is no probability"
     )
     assert typed(error, tmp_path / "m.onnx") == pytest.approx(RIGHT, rel=1e-5)
+
+
+def test_a_number_that_is_not_always_a_probability_is_refused(tmp_path):
+    nodes, tensors = two_columns()
+    more = helper.make_node("Relu", ["z"], ["p"])
+    model = graph([nodes[0], more], [tensor("x", ["n", 3])], [tensor("p", ["n", 1])], tensors=tensors)
+    refused(model, tmp_path / "m.onnx", "output p of the model .* is not always between 0 and 1")
 
 
 def test_two_numbers_before_a_softmax_are_refused_and_the_recipe_works(tmp_path):

@@ -387,9 +387,10 @@ def test_own_model_needs_names(tmp_path):
 
 def test_scores_beyond_the_unit_interval(tmp_path):
     nodes = [helper.make_node("MatMul", ["x", "w"], ["z"]), helper.make_node("Relu", ["z"], ["p"])]
-    scorer = OnnxScorer(saved(tmp_path, own_model(nodes=nodes)), ["a", "b", "c"])
+    w = np.full((3, 1), 2.0**-17, dtype=np.float32)
+    scorer = OnnxScorer(saved(tmp_path, own_model(nodes=nodes, w=w)), ["a", "b", "c"])
     with pytest.raises(ModelError, match="score 3 for 1 of 2 events: a score must lie between 0 and 1"):
-        scorer.score(np.array([[2, 2, 2], [0, 0, 1]], dtype=np.float32))
+        scorer.score(np.array([[2, 2, 2], [0, 0, 1]], dtype=np.float32) * 2**16)
 
 
 def test_a_nan_score_is_not_passed_on(tmp_path):
