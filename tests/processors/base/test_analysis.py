@@ -221,7 +221,7 @@ def test_an_attribute_of_the_class_does_not_stand_for_a_parameter() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"met": "truth"}, "met='truth' is unknown; MET is one of detector, objects"),
+        ({"met": "truth"}, "met='truth' .--met. is unknown; MET is one of detector, objects"),
         ({"variations": ["jec"]}, "unknown variation 'jec'; known are"),
         ({"model": {"mid": "m.onnx"}}, "own has no score 'mid' that a model could give; it has: low, high"),
         ({"model": "m.onnx"}, r"own has more than one score.*low, high.*--model NAME=FILE"),
