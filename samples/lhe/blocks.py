@@ -16,6 +16,7 @@ import numpy as np
 
 from massgap.contracts.writing import write_atomically
 from massgap.samples.errors import LheError
+from massgap.samples.lhe.header import numbers_of_init
 from massgap.samples.lhe.stream import CutShortError, is_compressed, pieces
 
 if TYPE_CHECKING:
@@ -245,7 +246,7 @@ def _init(text: bytes) -> bytes:
 
     With 1 and 2 it would throw events away, with 3 their weights; the cross section comes from the whole file anyway.
     """
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = numbers_of_init(text)
     words = lines[0].split()
     words[8] = b"-4"
     # a generator's name may hold characters that Pythia's reader stumbles on

@@ -208,7 +208,7 @@ def _parse(path: Path, text: bytes) -> LheHeader:
 def _parse_init(
     path: Path, text: bytes
 ) -> tuple[tuple[tuple[int, float], tuple[int, float]], tuple[int, int], int, tuple[LheProcess, ...]]:
-    lines = [line for line in text.decode("utf-8", "replace").splitlines() if line.strip()]
+    lines = [line.decode("utf-8", "replace") for line in numbers_of_init(text)]
     try:
         words = lines[0].split()
         ids, energies = (int(words[0]), int(words[1])), (number(words[2]), number(words[3]))
@@ -231,6 +231,13 @@ def _parse_init(
         msg = f"{path}: a cross section in the <init> block is not a number"
         raise LheError(msg)
     return ((ids[0], energies[0]), (ids[1], energies[1])), pdf, idwtup, processes
+
+
+def numbers_of_init(text: bytes) -> list[bytes]:
+    """Lines of an init block without blank ones, comments and elements, which may stand anywhere in it."""
+    return [
+        line for line in text.splitlines() if line.strip() and line.lstrip()[:1] not in (b"#", b"!", b"<")
+    ]
 
 
 def number(word: str) -> float:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.writing import prepare_folder
+from massgap.processors.base.analysis import Analysis
 from massgap.processors.registry import make_processor
 from massgap.runner.checkpoints.fingerprint import code_hash, processor_identity
 from massgap.runner.checkpoints.merge_tree import FAN_IN
@@ -117,6 +118,8 @@ def write_slices(
     if not ledger.chunks:
         msg = "; ".join(ledger.problems()[:5]) or "there is nothing to do"
         raise RunnerError(msg)
+    if isinstance(processor, Analysis):
+        plan.notes.extend(processor.notes())
     identity = processor_identity(processor)
     metadata = plan.metadata(processor)
     keys = plan.keys(identity, metadata)

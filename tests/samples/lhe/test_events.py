@@ -140,6 +140,20 @@ def test_what_is_not_an_empty_event(tmp_path, events, old, new, message):
         read_lhe(path)
 
 
+@pytest.mark.parametrize("line", ["# made by hand", "<generator name='X'>1.0</generator>", "", "! note"])
+def test_comments_and_elements_may_stand_anywhere_in_the_init_block(tmp_path, events, line):
+    text = lhefiles.text_of(events, processes=[(1.0, 0.01, 1.0, 1), (0.5, 0.01, 1.0, 2)])
+    first, rest = text.split("<init>\n")
+    beams, one, two = rest.partition("</init>")[0].splitlines()
+    init = f"{line}\n{beams}\n{line}\n{one}\n{line}\n{two}\n{line}"
+    path = tmp_path / "e.lhe"
+    path.write_text(f"{first}<init>\n{init}\n</init>{rest.partition('</init>')[2]}")
+    lhe = read_lhe(path)
+    assert [process.xsec_pb for process in lhe.header.processes] == [1.0, 0.5]
+    block = read_lhe(extract(lhe, 0, 5, tmp_path / "b.lhe").path)
+    assert [process.number for process in block.header.processes] == [1, 2]
+
+
 def test_events_of_zero_weight_with_particles_are_events(tmp_path):
     weights = np.where(np.arange(40) % 4 == 0, 0.0, 2.0)
     lhe = read_lhe(lhefiles.write(tmp_path / "e.lhe", lhefiles.drell_yan(40, weights=weights)))
