@@ -132,6 +132,8 @@ def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> Non
         options["events"] = options["events"] or 100_000
         made = stages.generate(list(processes), progress=ticker.generate, **options)
     ticker.close()
+    if lhe:
+        _tell_notes(made)
     _tell_generation(out, made)
 
 
@@ -153,6 +155,13 @@ def _list_processes() -> None:
     )
 
 
+def _tell_notes(made: dict[str, Any]) -> None:
+    """What reading the event files has found, which the fileset keeps beside the source of the cross section."""
+    for name, entry in made.items():
+        for note in entry["metadata"]["xsec_source"].split("; ")[1:]:
+            say(f"note: {name}: {note}")
+
+
 def _tell_generation(out: Path, made: dict[str, Any]) -> None:
     """Totals, rates and shares of the time of a generation."""
     rates = json.loads((out / "generation.json").read_text())["datasets"]
@@ -169,5 +178,5 @@ def _tell_generation(out: Path, made: dict[str, Any]) -> None:
         shares = ", ".join(f"{step} {seconds / total:.0%}" for step, seconds in steps.items())
         click.echo(f"{generated / total:,.0f} generated events per second and core ({shares})")
     events = sum(entry["metadata"].get("n_events", 0) for entry in made.values())
-    click.echo(f"{events:,} events in {len(made)} datasets")
+    click.echo(f"{events:,} events in {len(made)} dataset{'' if len(made) == 1 else 's'}")
     click.echo(f"fileset: {out / 'fileset.json'}")

@@ -213,7 +213,18 @@ class Analysis(ProcessorABC):
 
     def notes(self) -> list[str]:
         """What somebody who runs it with these options should know, in sentences."""
-        return [f"score {name!r}: {note}" for name, model in self.models.items() for note in model.notes]
+        notes = [f"score {name!r}: {note}" for name, model in self.models.items() for note in model.notes]
+        for score in self.scores:
+            trained = (
+                self.models[score.name].metadata.get("massgap.region") if score.name in self.models else None
+            )
+            # Two scores of the same features take each other's models without a word; what they were trained on differs.
+            if trained and score.regions and not {trained, *trained.split("+")} & {"all", *score.regions}:
+                notes.append(
+                    f"score {score.name!r}: its model was trained on the region {trained}, and it is filled in "
+                    f"{', '.join(score.regions)}: is it the one of this score (--model NAME=FILE)?"
+                )
+        return notes
 
     # What happens around the selection
 

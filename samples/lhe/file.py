@@ -217,7 +217,7 @@ def _told_empty(tally: Tally) -> str:
     what = f"{tally.n_empty} of {tally.n_events} events {'have' if many else 'has'} no particles"
     if tally.empty_events == "drop":
         return f"{what}: left out, also of the cross section (--empty-events drop)"
-    weight = f"; their weight of {tally.sum_empty:g} counts as well" if tally.sum_empty else ""
+    weight = f", and their weight of {tally.sum_empty:g} counts as well" if tally.sum_empty else ""
     return f"{what}: counted in the cross section as having given nothing{weight} (--empty-events drop leaves them out)"
 
 

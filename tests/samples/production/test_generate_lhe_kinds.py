@@ -49,6 +49,7 @@ def test_events_without_particles_are_counted_in_the_fileset(tmp_path, small_blo
         "generate", "--lhe", path, "--out", tmp_path / "drop", "--empty-events", "drop", "--workers", 1
     )
     assert code == 0, said
+    assert "note: z_all: 11 of 31 events have no particles: left out" in said
     found = load_fileset(tmp_path / "drop" / "fileset.json")["z_all"]["metadata"]
     assert (found["n_events"], found["n_empty_events"]) == (20, 11)
     assert found["xsec_fb"] == pytest.approx(1500.0)
