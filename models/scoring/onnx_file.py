@@ -181,7 +181,7 @@ def _check_tensors(model: onnx.ModelProto, path: str) -> None:
         if tensor.data_location == external or tensor.external_data:
             msg = (
                 f"The model {path} keeps the tensor {tensor.name!r} in another file (external data): "
-                "save it as one file."
+                f"save it as one file, onnx.save(onnx.load({path!r}), 'whole.onnx') in Python beside both."
             )
             raise ModelFileError(msg)
 
