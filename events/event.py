@@ -266,7 +266,7 @@ class Event:
             raise MissingBranchError(
                 msg,
                 columns.where,
-                'Declare the dataset as collision data ("is_data": true), or write the weights into the file.',
+                'Declare the dataset as collision data (--data, or "is_data": true in the fileset), or write the weights into the file.',
             )
         return columns.flat_floats("", "genWeight").astype(np.float64)
 

@@ -134,7 +134,8 @@ def _request(
         named = [name for name in ("histogram", "region", "edges") if getattr(options, name)]
         if named:
             message = (
-                f"A fit has a plan or the option {named[0]}, not both: put it into the parts of the plan."
+                f"A fit has a plan (plan=..., --part) or the option {named[0]} (--{named[0]}), not both: put it into the "
+                "parts of the plan, for instance --part two_leptons:met:0,50,200."
             )
             raise FitError(message)
     options = replace(

@@ -149,7 +149,11 @@ def _b_tagged(columns: Columns, taggers: TaggerOptions) -> npt.NDArray[np.bool_]
     tagger = taggers.b_tagger or first_branch(columns, "Jet", tuple(B_TAGGERS))
     threshold = taggers.b_threshold if taggers.b_threshold is not None else B_TAGGERS.get(tagger)
     if threshold is None:
-        msg = f"No working point is known for the b tagger Jet_{tagger}: give b_threshold. Known: {', '.join(B_TAGGERS)}."
+        typed = f'--taggers \'{{"b_tagger": "{tagger}", "b_threshold": 0.5}}\''
+        msg = (
+            f"No working point is known for the b tagger Jet_{tagger}: give b_threshold, for instance {typed}. "
+            f"Known: {', '.join(B_TAGGERS)}."
+        )
         raise SelectionError(msg)
     # A NaN or a negative value is the tagger's own mark for "no answer": not tagged.
     return columns.flat("Jet", tagger) > threshold

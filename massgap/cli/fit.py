@@ -60,6 +60,18 @@ def _plan(context: click.Context, parameter: click.Parameter, values: tuple[str,
 @click.option(
     "--edges", callback=_edges, help="Bin edges, e.g. 0,0.5,0.9,1.  [default: chosen by statistics]"
 )
+@click.option(
+    "--min-background",
+    default=5.0,
+    show_default=True,
+    help="Background events that each bin must expect where bins are chosen.",
+)
+@click.option(
+    "--max-relative-error",
+    default=0.3,
+    show_default=True,
+    help="Largest relative error of the background from the simulation in a bin, where bins are chosen.",
+)
 @click.option("--lumi-uncertainty", default=0.025, show_default=True, help="Relative; 0 leaves it out.")
 @click.option(
     "--background-uncertainty",
@@ -93,6 +105,8 @@ def fit(
     region: tuple[str, ...],
     plan: Any,
     edges: list[float] | None,
+    min_background: float,
+    max_relative_error: float,
     lumi_uncertainty: float,
     normalisation: dict[str, Any],
     mc_statistics: Any,
@@ -122,7 +136,14 @@ def fit(
         systematics=systematics,
     )
     options = FitOptions(
-        histogram=histogram, region=region, edges=edges, level=level, engine=engine, model=model
+        histogram=histogram,
+        region=region,
+        edges=edges,
+        min_background=min_background,
+        max_relative_error=max_relative_error,
+        level=level,
+        engine=engine,
+        model=model,
     )
     print_fit(
         stages.fit(

@@ -89,6 +89,8 @@ class Ledger:
         All chunks.
     processed_weights
         Dataset -> sum of generator weights read; filled at the end.
+    weight_sizes
+        Dataset -> sqrt(n sum w^2), about the sum of absolute weights: what a sum of both signs is exact to, relatively.
     accepted_loss
         The user accepts what is lost.
     errors
@@ -107,6 +109,7 @@ class Ledger:
     bad_files: list[BadFile] = field(default_factory=list)
     chunks: list[ChunkEntry] = field(default_factory=list)
     processed_weights: dict[str, float] = field(default_factory=dict)
+    weight_sizes: dict[str, float] = field(default_factory=dict)
     accepted_loss: bool = False
     errors: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -161,7 +164,9 @@ class Ledger:
             read = self.processed_weights.get(dataset, 0.0)
             if expected is None or dataset in self.skimmed:
                 continue
-            if abs(read - expected) > _TOLERANCE * max(abs(expected), 1e-300):
+            if abs(read - expected) > _TOLERANCE * max(
+                abs(expected), self.weight_sizes.get(dataset, 0.0), 1e-300
+            ):
                 out[dataset] = (read, expected)
         return out
 

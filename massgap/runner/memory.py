@@ -85,8 +85,8 @@ def describe_plan(processor: Any, plan: Plan, todo: int, per_result: int) -> str
     """
     events = sum(entry.chunk.stop - entry.chunk.start for entry in plan.ledger.chunks)
     text = (
-        f"{len(plan.infos):,} files of {len(plan.fileset):,} datasets, {events:,} events in {len(plan.ledger.chunks):,} chunks, "
-        f"{todo:,} of them to do"
+        f"{_counted(len(plan.infos), 'file')} of {_counted(len(plan.fileset), 'dataset')}, {_counted(events, 'event')} in "
+        f"{_counted(len(plan.ledger.chunks), 'chunk')}, {todo:,} of them to do"
     )
     book = book_bytes(processor)
     if book is None:
@@ -109,6 +109,15 @@ def _row_bytes(processor: Analysis) -> int:
     """Bytes of a row of features on disk: numbers hardly compress, names of processes and datasets to nothing."""
     columns = len(processor.observables) + 2  # weight and key of the event
     return 10 * columns
+
+
+def _counted(n: int, what: str) -> str:
+    """A number of things.
+
+    >>> _counted(1, "file"), _counted(1200, "file")
+    ('1 file', '1,200 files')
+    """
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def _amount(size: float) -> str:

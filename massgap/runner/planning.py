@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.filesets.known_files import chosen_ranges, disagreement, known_of, same_uuid
-from massgap.contracts.filesets.normalisation import check_sum_weights
+from massgap.contracts.filesets.normalisation import check_sum_weights, normalisation_notes
 from massgap.events.reading.faults import TRANSIENT
 from massgap.events.reading.open import Chunk
 from massgap.processors.base.analysis import Analysis
@@ -169,7 +169,8 @@ def make_plan(
         and "uuid" in facts
         and same_uuid(facts["uuid"], infos[name, path].uuid) is None
     ]
-    return Plan(completed, infos, ledger, chunksize, list(ledger.remarks), sum_weights)
+    notes = [*ledger.remarks, *normalisation_notes(completed)]
+    return Plan(completed, infos, ledger, chunksize, notes, sum_weights)
 
 
 def _inspect(
@@ -321,7 +322,7 @@ def _check_kind(dataset: str, metadata: dict[str, Any], infos: list[FileInfo]) -
     data = [info.path for info in infos if info.simulated is False]
     is_data = metadata.get("is_data")
     if is_data and simulated:
-        msg = f'dataset {dataset!r} is declared as data, but {simulated[0]} is simulation (it has generator weights); set "is_data" to false'
+        msg = f'dataset {dataset!r} is declared as data, but {simulated[0]} is simulation (it has generator weights); set "is_data" to false in the fileset, or give --simulation for plain files'
         raise RunnerError(msg)
     if is_data is None and simulated and data:
         msg = f"data mixed with simulation in {dataset!r}: {data[0]} has no generator weights, {simulated[0]} has; run them as two datasets"

@@ -9,6 +9,7 @@ tried again, finished chunks are kept under a key of code, options, model and fi
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.filesets.known_files import plain_fileset
@@ -110,6 +111,8 @@ def run(
         check_systematics(processor, plan)
         result.fileset, result.chunksize = plan.fileset, plan.chunksize
         result.notes.extend(plan.notes)
+        if isinstance(processor, Analysis):
+            result.notes.extend(processor.notes())
         if ledger.chunks:
             metadata = plan.metadata(processor)
             accumulator = process_plan(
@@ -158,6 +161,8 @@ def finish(processor: Any, accumulator: Any, result: RunResult, plan: Plan) -> N
         for dataset, summary in (result.output.get("datasets") or {}).items():
             if isinstance(summary, dict) and "sum_weights_processed" in summary:
                 ledger.processed_weights[dataset] = summary["sum_weights_processed"]
+                squares = summary.get("events", 0) * summary.get("sum_weights2_processed", 0.0)
+                ledger.weight_sizes[dataset] = math.sqrt(max(squares, 0.0))
                 if summary.get("is_data"):
                     ledger.expected[dataset] = None
         if "datasets" not in result.output:

@@ -69,7 +69,7 @@ def train_run(
         that of the run's analysis, else ``"trees"``.
     name
         Name of the ONNX file without ``.onnx``, and of the score that is trained if the analysis has several;
-        by default the name of the analysis.
+        by default the name of the analysis, or of its class if it is one of your own.
     protocol
         ``"nested"``, ``"held_out"`` or a variant of the recipe: ``"paper"`` for one that has ``NAME-paper`` beside it.
     signal, backgrounds, features, region, n_folds, seed, hyperparameters, negative_weights
@@ -107,7 +107,7 @@ def train_run(
     wanted.trainer.library()  # refuses before the work if it is not installed
     complete, notes = completed_recipe(wanted, run.table, run.manifest, run.features, name)
     request = _Request(
-        f"{_stem(name or analysis or 'model')}.onnx", complete, importances, compare_protocols, tuple(notes)
+        f"{_stem(name or _own_name(analysis))}.onnx", complete, importances, compare_protocols, tuple(notes)
     )
     request_hash = _request_hash(request, run)
     folder = Path(out)
@@ -162,9 +162,14 @@ def _wanted_recipe(recipe: Recipe | str | Path | None, protocol: str | None, ana
     return found if protocol is None else find_variant(found, protocol)
 
 
+def _own_name(analysis: str) -> str:
+    """A name for the model of an analysis: its own, or that of its class where it is given as path/to/file.py:Class."""
+    return analysis.rpartition(":")[2] or "model"
+
+
 def _stem(name: str) -> str:
     if not name.replace("_", "").replace("-", "").replace(".", "").isalnum():
-        msg = f"The name {name!r} cannot be a file name: use letters, digits, '_' and '-'."
+        msg = f"The name {name!r} cannot be a file name: use letters, digits, '_' and '-' (name=..., --name)."
         raise ModelError(msg)
     return name
 

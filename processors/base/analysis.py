@@ -59,6 +59,9 @@ class Analysis(ProcessorABC):
     taggers
         Choice of b tagger, MET and muon identification: options of
         :class:`massgap.events.event.TaggerOptions`, also as a dict of them.
+    engine
+        What scores a model of trees: "auto" (compiled trees where they agree with onnxruntime), "compiled trees" or
+        "onnxruntime".
 
     Raises
     ------
@@ -99,15 +102,17 @@ class Analysis(ProcessorABC):
         variations: tuple[str, ...] | list[str] | str | dict[str, Any] = (),
         features: bool = False,
         taggers: TaggerOptions | dict[str, Any] | None = None,
+        engine: str = "auto",
     ) -> None:
         self.choice = VariationChoice.of_option(variations)
         """Which systematics are done for which data set."""
         if met not in MET_DEFINITIONS:
-            msg = f"met={met!r} is unknown; MET is one of {', '.join(MET_DEFINITIONS)}"
+            msg = f"met={met!r} (--met) is unknown; MET is one of {', '.join(MET_DEFINITIONS)}"
             raise ProcessorError(msg)
         self.met = met
         self.variations = self.choice.every
         self.features = features
+        self.engine = engine
         self.taggers = TaggerOptions(**taggers) if isinstance(taggers, dict) else taggers or TaggerOptions()
         self.models = self._load(model)
         """Score name -> model, for those that have one."""
@@ -190,12 +195,31 @@ class Analysis(ProcessorABC):
                 msg = f"{self.name} has no score {name!r} that a model could give; it has: {has}"
                 raise ProcessorError(msg)
             try:
-                found[name] = OnnxScorer(path, list(by_name[name].features) or every)
+                found[name] = OnnxScorer(path, list(by_name[name].features) or every, engine=self.engine)
             except FeatureError as error:
-                named = f" --name {name}" if len(by_name) > 1 else ""
-                msg = f"{error} The score {name!r} takes the model of its own training: massgap train RUN_FOLDER{named}."
+                again = (
+                    f"massgap train RUN_FOLDER --name {name}"
+                    if len(by_name) > 1
+                    else "massgap train RUN_FOLDER"
+                )
+                msg = f"{error} The score {name!r} takes the model of its own training: {again}."
                 raise FeatureError(msg) from error
         return found
+
+    def notes(self) -> list[str]:
+        """What somebody who runs it with these options should know, in sentences."""
+        notes = [f"score {name!r}: {note}" for name, model in self.models.items() for note in model.notes]
+        for score in self.scores:
+            trained = (
+                self.models[score.name].metadata.get("massgap.region") if score.name in self.models else None
+            )
+            # Two scores of the same features take each other's models without a word; what they were trained on differs.
+            if trained and score.regions and not {trained, *trained.split("+")} & {"all", *score.regions}:
+                notes.append(
+                    f"score {score.name!r}: its model was trained on the region {trained}, and it is filled in "
+                    f"{', '.join(score.regions)}: is it the one of this score (--model NAME=FILE)?"
+                )
+        return notes
 
     # What happens around the selection
 

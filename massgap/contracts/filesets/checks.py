@@ -124,7 +124,11 @@ def _check_weights(checked: dict[str, Any], where: str) -> None:
             raise FilesetError(msg)
         checked.pop("xsec_fb", None)
     elif checked.get("xsec_fb") is not None:
-        checked["xsec_fb"] = _number(checked["xsec_fb"], "xsec_fb", where, positive=True)
+        # Negative is right for a sample that takes away from another (interference).
+        checked["xsec_fb"] = _number(checked["xsec_fb"], "xsec_fb", where)
+        if checked["xsec_fb"] == 0:
+            msg = f'{where}: "xsec_fb" is 0: none of its events would count; give its cross section in fb, or take it out'
+            raise FilesetError(msg)
     elif not checked.get("unnormalised"):
         msg = (
             f"{where} has no xsec_fb: add its cross section in fb to the metadata, "

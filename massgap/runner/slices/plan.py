@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.writing import prepare_folder
+from massgap.processors.base.analysis import Analysis
 from massgap.processors.registry import make_processor
 from massgap.runner.checkpoints.fingerprint import code_hash, processor_identity
 from massgap.runner.checkpoints.merge_tree import FAN_IN
@@ -122,6 +123,8 @@ def write_slices(
     if not ledger.chunks:
         msg = "; ".join(ledger.problems()[:5]) or "there is nothing to do"
         raise RunnerError(msg)
+    if isinstance(processor, Analysis):
+        plan.notes.extend(processor.notes())
     identity = processor_identity(processor)
     metadata = plan.metadata(processor)
     keys = plan.keys(identity, metadata)
@@ -155,7 +158,7 @@ def _check_numbers(jobs: int | None, chunks_per_job: int | None) -> None:
             msg = f"the number of {name} must be at least 1, not {value}"
             raise RunnerError(msg)
     if jobs is not None and chunks_per_job is not None:
-        msg = "give the number of jobs or of chunks per job, not both"
+        msg = "give the number of jobs (--jobs) or of chunks per job (--chunks-per-job), not both"
         raise RunnerError(msg)
 
 
