@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from massgap.arrays.errors import SelectionError
-from massgap.events.columns import DELPHES, event_format
+from massgap.events.columns import DELPHES, PHYSLITE, event_format
 from massgap.events.errors import FileProblem
+from massgap.events.reading.bookkeeping import sum_of_weights
 from massgap.events.reading.faults import AUTHENTICATION, PERMANENT, TRANSIENT, kind_of_fault
 from massgap.events.reading.tree import LeanFile, LeanTree
 
 __all__ = ["FileInfo", "inspect_file"]
 
-_KNOWN_TREES = ("Events", "Delphes")
+_KNOWN_TREES = ("Events", "Delphes", "CollectionTree", "EventData")
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,15 @@ class FileInfo:
     entries
         Number of events.
     format
-        ``NanoAOD`` or ``Delphes``.
+        ``NanoAOD``, ``PHYSLITE`` or ``Delphes``.
     uuid, size, changed
         Identity of the content: ROOT's UUID of the file, its size in bytes (-1 for remote files), and the
         times of its last change (of content and of inode, in ns; a copy that keeps the first has another second).
     simulated
         Whether the tree has generator weights or particles.
     runs_sum_weights
-        Sum of generator weights in the tree ``Runs``, which covers events that a skim removed; None if absent.
+        Sum of generator weights in the tree ``Runs``, or in the cut bookkeepers of PHYSLITE, which covers events that a skim
+        removed; None if absent.
     clusters
         Entries at which the baskets of the most important branches end together: a chunk that begins there decompresses
         nothing that belongs to its neighbour.
@@ -68,7 +70,7 @@ def inspect_file(path: str, tree: str | None = None) -> FileInfo:
     path
         Local path or URL.
     tree
-        Name of the tree; None, or "Events" where the file has only a Delphes tree, finds it.
+        Name of the tree; None, or "Events" where the file has only one of Delphes or ATLAS, finds it.
 
     Returns
     -------
@@ -101,7 +103,7 @@ def inspect_file(path: str, tree: str | None = None) -> FileInfo:
             msg = f"{path}: is empty (0 bytes); copy or make it again"
             raise FileProblem(msg)
         if magic != b"root":
-            msg = f"{path}: is not a ROOT file (it starts with {magic!r}); massgap reads NanoAOD and Delphes ROOT files"
+            msg = f"{path}: is not a ROOT file (it starts with {magic!r}); massgap reads NanoAOD, PHYSLITE and Delphes ROOT files"
             raise FileProblem(msg)
     try:
         with LeanFile(path) as file:
@@ -137,14 +139,8 @@ def _inspect_open(path: str, tree: str | None, file: LeanFile) -> FileInfo:
     name = tree if tree in trees else None
     if name is None and tree in (None, "Events"):
         name = next((known for known in _KNOWN_TREES if known in trees), None)
-    if name is None and "CollectionTree" in trees:
-        msg = (
-            f"{path}: is an ATLAS xAOD or PHYSLITE file; massgap reads CMS NanoAOD and Delphes trees so far. "
-            "Convert it to the NanoAOD layout first"
-        )
-        raise FileProblem(msg)
     if name is None:
-        wanted = f"tree {tree!r}" if tree else "tree named Events or Delphes"
+        wanted = f"tree {tree!r}" if tree else f"tree named {' or '.join(_KNOWN_TREES)}"
         msg = f"{path}: has no {wanted}; it has {', '.join(sorted(trees))}. Name the tree with --tree or in the fileset"
         raise FileProblem(msg)
     events = file.tree(name)
@@ -168,9 +164,11 @@ def _inspect_open(path: str, tree: str | None, file: LeanFile) -> FileInfo:
                 if not math.isfinite(runs):
                     msg = f"{path}: the sum of generator weights in the tree Runs is {runs}; make or copy the file again"
                     raise FileProblem(msg)
-    simulated = kind == DELPHES or bool(
-        {"genWeight", "Generator_weight", "nGenPart", "GenPart_pt"} & set(branches)
-    )
+    if kind == PHYSLITE:
+        runs = sum_of_weights(path, file, trees)
+    # The sign of simulation that each format has, at the top of the tree.
+    marks = {"genWeight", "Generator_weight", "nGenPart", "GenPart_pt"} | _ATLAS_MARKS
+    simulated = kind == DELPHES or bool(marks & {branch.replace(":", ".") for branch in branches})
     return FileInfo(
         path,
         name,
@@ -185,6 +183,8 @@ def _inspect_open(path: str, tree: str | None, file: LeanFile) -> FileInfo:
     )
 
 
+_ATLAS_MARKS = {f"EventInfoAuxDyn{dot}{name}" for dot in "._" for name in ("mcEventWeights", "mcChannelNumber")}
+
 _LEADING = (
     "Muon_pt",
     "Jet_pt",
@@ -193,6 +193,8 @@ _LEADING = (
     "Muon/Muon.PT",
     "Jet/Jet.PT",
     "MissingET/MissingET.MET",
+    "AnalysisMuonsAuxDyn.pt",
+    "AnalysisJetsAuxDyn.pt",
 )
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from coffea.nanoevents import BaseSchema, DelphesSchema, NanoAODSchema
+from coffea.nanoevents import BaseSchema, DelphesSchema, NanoAODSchema, PHYSLITESchema
 
-from massgap.events.columns import DELPHES, NANOAOD
+from massgap.events.columns import DELPHES, NANOAOD, PHYSLITE
 
 __all__ = ["Delphes", "NanoAOD", "schema_for"]
 
@@ -33,4 +33,4 @@ class Delphes(DelphesSchema):
 
 def schema_for(event_format: str) -> Any:
     """The schema class for a format name of :func:`massgap.events.columns.event_format`."""
-    return {NANOAOD: NanoAOD, DELPHES: Delphes}.get(event_format, BaseSchema)
+    return {NANOAOD: NanoAOD, DELPHES: Delphes, PHYSLITE: PHYSLITESchema}.get(event_format, BaseSchema)

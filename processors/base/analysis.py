@@ -25,6 +25,7 @@ from massgap.processors.base.axes import Regular
 from massgap.processors.base.chunk_pass import ChunkPass
 from massgap.processors.base.flow import Flow
 from massgap.processors.base.histograms import HistogramSpec, Layout
+from massgap.processors.base.options import collection_choice
 from massgap.processors.base.sums import HistogramSums
 from massgap.processors.base.tally import DatasetTally, Tally
 from massgap.processors.errors import ProcessorError
@@ -58,8 +59,11 @@ class Analysis(ProcessorABC):
     features
         Keep one row of features per selected event in the result.
     taggers
-        Choice of b tagger, MET and muon identification: options of
+        Choice of b tagger, MET and identifications: options of
         :class:`massgap.events.event.TaggerOptions`, also as a dict of them.
+    collections
+        What is read instead of the format's own collections, as the file calls it: jets=JetPUPPI,met=PuppiMissingET for a
+        Delphes file, met=PuppiMET for NanoAOD; also as a dict.
 
     Raises
     ------
@@ -100,6 +104,7 @@ class Analysis(ProcessorABC):
         variations: tuple[str, ...] | list[str] | str = (),
         features: bool = False,
         taggers: TaggerOptions | dict[str, Any] | None = None,
+        collections: dict[str, str] | tuple[str, ...] | list[str] | str = (),
     ) -> None:
         if isinstance(variations, str):
             variations = (variations,)
@@ -114,6 +119,7 @@ class Analysis(ProcessorABC):
         self.variations = tuple(sorted(set(variations)))
         self.features = features
         self.taggers = TaggerOptions(**taggers) if isinstance(taggers, dict) else taggers or TaggerOptions()
+        self.collections = collection_choice(collections)
         self.models = self._load(model)
         """Score name -> model, for those that have one."""
 
@@ -233,7 +239,13 @@ class Analysis(ProcessorABC):
         metadata = dict(getattr(events, "metadata", None) or {})
         chunk = {key: metadata.pop(key, None) for key in _CHUNK_KEYS}
         dataset = str(metadata.setdefault("dataset", "events"))
-        event = Event(events, is_data=metadata.get("is_data"), taggers=self.taggers, met=self.met)
+        event = Event(
+            events,
+            is_data=metadata.get("is_data"),
+            taggers=self.taggers,
+            met=self.met,
+            collections=self.collections,
+        )
         metadata["is_data"] = event.is_data
 
         regions = self._all_regions()

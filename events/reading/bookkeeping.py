@@ -1,0 +1,80 @@
+"""The sum of generator weights that an ATLAS file states for all events from which its own were taken."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from massgap.events.errors import FileProblem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from massgap.events.reading.tree import LeanFile
+
+__all__ = ["sum_of_weights"]
+
+_TREE = "MetaData"
+_BRANCH = "CutBookkeepersAux."
+_ALL, _STREAM = "AllExecutedEvents", "StreamAOD"
+
+
+def sum_of_weights(path: str, file: LeanFile, trees: Iterable[str]) -> float | None:
+    """The sum of generator weights before any event was dropped.
+
+    The cut bookkeepers have an entry for each step of the processing; the one of all events is called AllExecutedEvents, of
+    the stream StreamAOD (that of the files from which the derivation was made), of the highest cycle.  Source: athena's
+    ``CutBookkeeperUtils`` and the Open Data tutorials of ATLAS.
+
+    Parameters
+    ----------
+    path
+        The file, for messages.
+    file
+        The same, open.
+    trees
+        Names of its trees.
+
+    Returns
+    -------
+    float or None
+        None if there are no bookkeepers: skims lose them.
+
+    Raises
+    ------
+    FileProblem
+        If the sum is not a finite number.
+    """
+    if _TREE not in set(trees):
+        return None
+    columns = _columns(file.whole[_TREE])
+    if columns is None:
+        return None
+    total, found = 0.0, False
+    # One row for each input file that was merged, in which the last cycle is the newest.
+    for names, streams, cycles, sums in zip(*columns, strict=True):
+        rows = [
+            (cycle, value)
+            for name, stream, cycle, value in zip(names, streams, cycles, sums, strict=True)
+            if name == _ALL and stream == _STREAM
+        ]
+        if rows:
+            total, found = total + float(max(rows)[1]), True
+    if not found:
+        return None
+    if not math.isfinite(total):
+        msg = f"{path}: the sum of generator weights in its cut bookkeepers is {total}; make or copy the file again"
+        raise FileProblem(msg)
+    return total
+
+
+def _columns(tree: Any) -> tuple[list[Any], ...] | None:
+    """Name, input stream, cycle and sum of weights of all bookkeepers, None if any of them is not stored."""
+    keys = {str(key).split("/")[-1]: key for key in tree.keys()}  # noqa: SIM118 (a tree of uproot is not its keys)
+    out = []
+    for field in ("name", "inputStream", "cycle", "sumOfEventWeights"):
+        found = keys.get(f"{_BRANCH}{field}") or keys.get(f"CutBookkeepersAuxDyn.{field}")
+        if found is None:
+            return None
+        out.append(tree[found].array(library="ak").to_list())
+    return tuple(out)
