@@ -100,12 +100,22 @@ class Columns:
         """Names of the collections of the file that have a field, as the file calls them."""
         return [name for name in collection_names(self.format, self._fields) if self.has(name, field)]
 
-    def is_always_empty(self, collection: str) -> bool:
-        """Whether no event has any object: a container that is never filled has no columns in PHYSLITE."""
-        names = (collection, f"{collection}Aux.", f"{collection}Aux:")
-        if self.format != PHYSLITE or not any(name in self._fields for name in names):
+    def is_always_empty(self, collection: str, field: str) -> bool:
+        """Whether a collection without a field is there and empty: PHYSLITE has no columns of what it never fills.
+
+        Parameters
+        ----------
+        collection
+            As the file calls it.
+        field
+            What each of its objects would have.
+        """
+        if self.format != PHYSLITE or self.has(collection, field):
             return False
-        return not any(name.startswith(f"{collection}AuxDyn") for name in self._fields)
+        container = any(
+            name in self._fields for name in (collection, f"{collection}Aux.", f"{collection}Aux:")
+        )
+        return container and not any(name.startswith(f"{collection}AuxDyn") for name in self._fields)
 
     def first(self, collection: str, candidates: tuple[str, ...]) -> str | None:
         """The first of the candidate fields that the file has, or None."""

@@ -97,7 +97,7 @@ def chosen(columns: Columns, taggers: TaggerOptions, name: str, default: str, fi
     """
     stored = taggers.source(name, default)
     first = first or _first(columns)
-    if columns.has(stored, first) or columns.is_always_empty(stored):
+    if columns.has(stored, first) or columns.is_always_empty(stored, first):
         return stored
     others = [other for other in columns.collections_with(first) if other != stored]
     remedy = f"What asks for no {name} still runs on this file. "
@@ -134,7 +134,7 @@ def collection(
         Field that tells how many objects there are; by default the transverse momentum.
     """
     where = f"{columns.where or 'the events'}, {name}"
-    if columns.is_always_empty(name):
+    if columns.is_always_empty(name, first or _first(columns)):
         empty = {key: np.empty(0, bool if key in _YES_OR_NO else np.float64) for key in fields}
         return Collection(np.zeros(len(columns) + 1, np.int64), empty, None, where)
     told = {key: _telling(read, name, key) for key, read in fields.items()}

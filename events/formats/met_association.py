@@ -159,7 +159,9 @@ def _add_objects(event: int, used: Any, objects: Any, m: Any) -> tuple[float, fl
 
 
 @compiled
-def _is_a_muon(jet: int, jet_pt: float, a: int, event: int, mask: int, objects: Any, jets: Any, m: Any) -> bool:
+def _is_a_muon(
+    jet: int, jet_pt: float, a: int, event: int, mask: int, objects: Any, jets: Any, m: Any
+) -> bool:
     """Whether a jet is little more than the energy loss of a selected muon in it."""
     for link in range(m.link_offsets[a], m.link_offsets[a + 1]):
         if not (mask >> (link - m.link_offsets[a])) & 1:
@@ -176,7 +178,7 @@ def _is_a_muon(jet: int, jet_pt: float, a: int, event: int, mask: int, objects: 
 
 
 @compiled
-def _used_muons(a: int, used: Any, m: Any) -> int:
+def _used_muons(a: int, used: Any, m: Any) -> Any:
     mask = np.int64(0)
     for link in range(m.link_offsets[a], m.link_offsets[a + 1]):
         if m.kind[link] == MUON:

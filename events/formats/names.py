@@ -13,6 +13,7 @@ __all__ = [
     "DELPHES",
     "NANOAOD",
     "PHYSLITE",
+    "SIMULATION_MARKS",
     "branch_name",
     "collection_names",
     "event_format",
@@ -23,6 +24,9 @@ __all__ = [
 NANOAOD = "NanoAOD"
 DELPHES = "Delphes"
 PHYSLITE = "PHYSLITE"
+
+SIMULATION_MARKS = (("EventInfo", "mcEventWeights"), ("TruthEvents", "crossSection"), ("MET_Truth", "mpx"))
+"""Collections and fields of PHYSLITE that only simulation has."""
 
 _DYNAMIC = ("AuxDyn.", "AuxDyn:", "AuxDyn_")
 """What is between a collection of PHYSLITE and its field: in a TTree, in an RNTuple (which knows no dots), in a skim
@@ -78,9 +82,9 @@ def event_format(fields: Iterable[str]) -> str:
         return NANOAOD
     shown = ", ".join(sorted(names)[:8]) or "none"
     msg = (
-        f"The tree is neither NanoAOD nor PHYSLITE nor Delphes (its first branches: {shown}). massgap needs NanoAOD branches "
-        "such as Muon_pt, Jet_pt, MET_pt, PHYSLITE's such as AnalysisMuonsAuxDyn.pt, or a Delphes tree with Muon, Jet and "
-        "MissingET."
+        f"The tree is neither NanoAOD nor Delphes nor PHYSLITE (its first branches: {shown}). massgap needs NanoAOD branches "
+        "such as Muon_pt, Jet_pt, MET_pt, a Delphes tree with Muon, Jet and MissingET, or PHYSLITE branches such as "
+        "AnalysisMuonsAuxDyn.pt."
     )
     raise UnknownFormatError(msg)
 

@@ -39,6 +39,7 @@ from massgap.events.formats.fields import (
     collection,
     first_branch,
 )
+from massgap.events.formats.names import SIMULATION_MARKS
 from massgap.events.formats.physlite_links import linked, muon_charge
 from massgap.events.formats.physlite_met import read_gen_met, read_met
 from massgap.events.formats.physlite_truth import TRUTH_READERS
@@ -146,7 +147,9 @@ def _muons(columns: Columns, taggers: TaggerOptions) -> Collection:
     else:
         isolation = _relative(columns, name, _TRACKS_OF_MUONS, ("topoetcone20",), together=np.maximum)
     fields: Fields = {
-        **kinematics(columns, name, MUON_MASS),
+        **kinematics(columns, name),
+        # Newer files store none, and coffea puts a rounded one in its place.
+        "mass": lambda: np.full(len(columns.flat(name, "pt")), MUON_MASS),
         "charge": charge(columns, name, 1)
         if columns.has(name, "charge")
         else lambda: muon_charge(columns, name),
@@ -166,7 +169,7 @@ def _muon_id(columns: Columns, name: str, wanted: str) -> npt.NDArray[np.bool_]:
         )
         raise SelectionError(msg)
     quality = columns.flat(name, "quality").astype(np.int64)
-    return ((quality & 3) <= _QUALITIES.index(wanted)) & ((quality & 8) != 0)
+    return np.asarray(((quality & 3) <= _QUALITIES.index(wanted)) & ((quality & 8) != 0))
 
 
 def _electrons(columns: Columns, taggers: TaggerOptions) -> Collection:
@@ -174,9 +177,7 @@ def _electrons(columns: Columns, taggers: TaggerOptions) -> Collection:
     fields: Fields = {
         **kinematics(columns, name, ELECTRON_MASS),
         "charge": charge(columns, name, 1),
-        "isolation": _relative(
-            columns, name, _TRACKS_OF_ELECTRONS, ("topoetcone20",), together=np.maximum
-        ),
+        "isolation": _relative(columns, name, _TRACKS_OF_ELECTRONS, ("topoetcone20",), together=np.maximum),
         "identified": lambda: _yes(columns, name, taggers.electron_id or "DFCommonElectronsLHMedium"),
     }
     return collection(columns, name, fields)
@@ -216,13 +217,15 @@ def _tau_id(columns: Columns, name: str, wanted: str | None) -> npt.NDArray[np.b
     if new is not None:
         good = _yes(columns, name, new)
     elif columns.has(name, "isTauFlags"):
-        good = (columns.flat(name, "isTauFlags").astype(np.uint64) >> np.uint64(_JET_RNN_MEDIUM)) & np.uint64(1) > 0
+        good = (columns.flat(name, "isTauFlags").astype(np.uint64) >> np.uint64(_JET_RNN_MEDIUM)) & np.uint64(
+            1
+        ) > 0
     else:
         good = _yes(columns, name, "JetRNNSigMedium", "JetDeepSetMedium")
     electrons = columns.first(name, ("EleRNNLoose_v1", "EleRNNLoose"))
     if electrons is not None:
         good = good & _yes(columns, name, electrons)
-    return good & (np.abs(columns.flat(name, "charge")) == 1)
+    return np.asarray(good & (np.abs(columns.flat(name, "charge")) == 1))
 
 
 def _jets(columns: Columns, taggers: TaggerOptions) -> Collection:
@@ -245,7 +248,7 @@ def _from_the_vertex(columns: Columns, name: str) -> npt.NDArray[np.bool_]:
         return all_true(columns, name)
     soft = columns.flat(name, "pt") < 60 * MEV
     central = np.abs(columns.flat(name, "eta")) < 2.4
-    return ~(soft & central) | (columns.flat(name, "Jvt") > 0.5)
+    return np.asarray(~(soft & central) | (columns.flat(name, "Jvt") > 0.5))
 
 
 def _b_tagged(columns: Columns, jets: str, taggers: TaggerOptions) -> npt.NDArray[np.bool_]:
@@ -285,8 +288,7 @@ def _b_tagged(columns: Columns, jets: str, taggers: TaggerOptions) -> npt.NDArra
 
 def simulated(columns: Columns) -> bool:
     """Whether the file has generator weights or true particles."""
-    marks = (("EventInfo", "mcEventWeights"), ("TruthEvents", "crossSection"), ("MET_Truth", "mpx"))
-    return any(columns.has(*mark) for mark in marks)
+    return any(columns.has(*mark) for mark in SIMULATION_MARKS)
 
 
 def weights(columns: Columns) -> npt.NDArray[np.float64]:
@@ -308,7 +310,9 @@ def identifiers(columns: Columns) -> npt.NDArray[np.uint64]:
     out = np.zeros((len(columns), 3), dtype=np.uint64)
     for i, field in enumerate(("runNumber", "lumiBlock", "eventNumber")):
         if not columns.has("EventInfo", field):
-            remedy = "Keep runNumber, lumiBlock and eventNumber when skimming: they tell the folds of classifiers."
+            remedy = (
+                "Keep runNumber, lumiBlock and eventNumber when skimming: they tell the folds of classifiers."
+            )
             raise MissingBranchError(columns.branch_name("EventInfo", field), columns.where, remedy)
         out[:, i] = np.asarray(columns.read("EventInfo", field)).astype(np.uint64)
     return out
@@ -322,20 +326,23 @@ def _plain(name: str, default: str) -> Reader:
     return read
 
 
-READERS: dict[str, Reader] = {
-    "muons": _muons,
+_MET_OBJECTS: dict[str, Reader] = {
     "electrons": _electrons,
     "photons": _photons,
     "taus": _taus,
+    "muons": _muons,
     "jets": _jets,
+}
+"""Of which MET is made, in this order."""
+
+
+READERS: dict[str, Reader] = {
+    **_MET_OBJECTS,
     "fat_jets": _plain("fat_jets", "AnalysisLargeRJets"),
     "wide_jets": _plain("wide_jets", "AnalysisLargeRJets"),
-    "met": read_met(lambda columns, taggers: {name: READERS[name](columns, taggers) for name in MET_OBJECTS}),
+    "met": read_met(_MET_OBJECTS),
     "gen_jets": _plain("gen_jets", "AntiKt4TruthDressedWZJets"),
     "gen_met": read_gen_met,
     **TRUTH_READERS,
 }
 """Name of a collection -> function that reads it."""
-
-MET_OBJECTS = ("electrons", "photons", "taus", "muons", "jets")
-"""Of which MET is made, in this order."""

@@ -31,7 +31,7 @@ from massgap.events.formats.met_association import Associations, Jets, Objects, 
 from massgap.events.formats.taggers import TaggerOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
 
@@ -59,20 +59,23 @@ name and class, the same in all files."""
 Momenta = tuple["npt.NDArray[np.float64]", "npt.NDArray[np.float64]"]
 
 
-def read_met(objects: Callable[[Columns, TaggerOptions], dict[str, Collection]]) -> Reader:
+def read_met(objects: Mapping[str, Reader]) -> Reader:
     """The reader of MET.
 
     Parameters
     ----------
     objects
-        Function that reads electrons, photons, taus, muons and jets, in the order of the file.
+        Readers of electrons, photons, taus, muons and jets.
     """
 
     def read(columns: Columns, taggers: TaggerOptions) -> PerEvent:
         name = chosen(columns, taggers, "met", _CORE, "mpx")
         # The identification and the jets that an analysis chooses for itself do not change MET.
+        default = TaggerOptions()
         return _per_event(
-            columns, name, lambda: _built(columns, name, lambda: objects(columns, TaggerOptions()))
+            columns,
+            name,
+            lambda: _built(columns, name, lambda: {key: r(columns, default) for key, r in objects.items()}),
         )
 
     return read
@@ -130,7 +133,8 @@ class _Terms:
     def _sum(self, mask: npt.NDArray[np.bool_]) -> Momenta:
         event = np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))[mask]
         n = len(self.offsets) - 1
-        return np.bincount(event, self._x[mask], n), np.bincount(event, self._y[mask], n)
+        x, y = (np.bincount(event, values[mask], n).astype(np.float64) for values in (self._x, self._y))
+        return x, y
 
     def of(self, name: str) -> Momenta:
         """px and py of one term, GeV.
@@ -174,8 +178,8 @@ def _built(columns: Columns, name: str, objects: Callable[[], dict[str, Collecti
 def _central(name: str, found: Collection) -> npt.NDArray[np.bool_]:
     """Whether objects count for MET; all but muons need the calorimeter, and not the gap between its parts."""
     eta = np.abs(found.eta)
-    inside = (found.pt > _LEAST_PT[name]) & (eta < _LARGEST_ETA[name]) & found.identified
-    return inside if name == "muons" else inside & ~((eta > 1.37) & (eta < 1.52))
+    gap = (eta > 1.37) & (eta < 1.52) & (name != "muons")
+    return np.asarray((found.pt > _LEAST_PT[name]) & (eta < _LARGEST_ETA[name]) & found.identified & ~gap)
 
 
 def _objects(columns: Columns, found: dict[str, Collection]) -> Objects:
@@ -283,9 +287,7 @@ def _associations(columns: Columns, jets: Jets) -> Associations:
     )
 
 
-def _check(
-    columns: Columns, offsets: npt.NDArray[np.int64], jets: Jets, keys: npt.NDArray[Any]
-) -> None:
+def _check(columns: Columns, offsets: npt.NDArray[np.int64], jets: Jets, keys: npt.NDArray[Any]) -> None:
     """Refuse a map of other jets or objects: MET would count constituents twice."""
     counts = np.diff(offsets)
     if ((counts != 0) & (counts != np.diff(jets.offsets) + 1)).any():
@@ -314,6 +316,8 @@ def _without_map(found: dict[str, Collection], jets: Jets) -> Momenta:
             objects = objects.away_from(before, 0.2)
         taken.append(objects)
         hard = hard.away_from(objects, 0.4)
-    px = sum(one.sum(one.pt * np.cos(one.phi)) for one in (*taken, hard))
-    py = sum(one.sum(one.pt * np.sin(one.phi)) for one in (*taken, hard))
+    px, py = np.zeros(len(hard)), np.zeros(len(hard))
+    for one in (*taken, hard):
+        px += one.sum(one.pt * np.cos(one.phi))
+        py += one.sum(one.pt * np.sin(one.phi))
     return px, py

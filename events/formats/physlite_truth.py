@@ -86,8 +86,10 @@ def _particles(columns: Columns, taggers: TaggerOptions) -> Collection:
     kinds = [taggers.source(kind, _KINDS[kind]) for kind in _ALL]
     stored = [name for name in kinds if columns.has(name, "px")]
     if not stored:
-        name = next((name for name in kinds if columns.is_always_empty(name)), _KINDS["gen_electrons"])
-        return _kind("gen_particles", name)(columns, taggers)  # without particles, or the error that says what there is
+        name = next((name for name in kinds if columns.is_always_empty(name, "px")), _KINDS["gen_electrons"])
+        # Without particles, or the error that says what there is.
+        found: Collection = _kind("gen_particles", name)(columns, taggers)
+        return found
     parts = {name: columns.offsets(name, "px") for name in stored}
     n = len(columns)
     # Place of each particle among all of them: those of an event, one collection after the other.
@@ -108,4 +110,3 @@ TRUTH_READERS: dict[str, Reader] = {
     "gen_particles": _particles,
 }
 """Name of a collection -> function that reads it."""
-

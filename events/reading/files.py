@@ -10,6 +10,7 @@ from typing import Any
 from massgap.arrays.errors import SelectionError
 from massgap.events.columns import DELPHES, PHYSLITE, event_format
 from massgap.events.errors import FileProblem
+from massgap.events.formats.names import SIMULATION_MARKS, flat_names
 from massgap.events.reading.bookkeeping import sum_of_weights
 from massgap.events.reading.faults import AUTHENTICATION, PERMANENT, TRANSIENT, kind_of_fault
 from massgap.events.reading.tree import LeanFile, LeanTree
@@ -166,9 +167,7 @@ def _inspect_open(path: str, tree: str | None, file: LeanFile) -> FileInfo:
                     raise FileProblem(msg)
     if kind == PHYSLITE:
         runs = sum_of_weights(path, file, trees)
-    # The sign of simulation that each format has, at the top of the tree.
-    marks = {"genWeight", "Generator_weight", "nGenPart", "GenPart_pt"} | _ATLAS_MARKS
-    simulated = kind == DELPHES or bool(marks & {branch.replace(":", ".") for branch in branches})
+    simulated = kind == DELPHES or bool(_MARKS & set(branches))
     return FileInfo(
         path,
         name,
@@ -183,7 +182,10 @@ def _inspect_open(path: str, tree: str | None, file: LeanFile) -> FileInfo:
     )
 
 
-_ATLAS_MARKS = {f"EventInfoAuxDyn{dot}{name}" for dot in "._" for name in ("mcEventWeights", "mcChannelNumber")}
+_MARKS = {"genWeight", "Generator_weight", "nGenPart", "GenPart_pt"}.union(
+    *(flat_names(PHYSLITE, *mark) for mark in SIMULATION_MARKS)
+)
+"""Branches that only simulation has."""
 
 _LEADING = (
     "Muon_pt",

@@ -31,6 +31,16 @@ class Delphes(DelphesSchema):
     }
 
 
-def schema_for(event_format: str) -> Any:
-    """The schema class for a format name of :func:`massgap.events.columns.event_format`."""
+def schema_for(event_format: str, *, bare: bool = False) -> Any:
+    """The schema class for a format name of :func:`massgap.events.columns.event_format`.
+
+    Parameters
+    ----------
+    event_format
+        The format.
+    bare
+        For columns alone: coffea's PHYSLITESchema does not know the names that ATLAS gives the fields of RNTuples.
+    """
+    if bare and event_format == PHYSLITE:
+        return BaseSchema
     return {NANOAOD: NanoAOD, DELPHES: Delphes, PHYSLITE: PHYSLITESchema}.get(event_format, BaseSchema)

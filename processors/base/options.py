@@ -52,7 +52,9 @@ def collection_choice(given: Mapping[str, str] | Iterable[str] | str) -> dict[st
             msg = f"collections: there is no collection {name!r} to choose for; there are {', '.join(COLLECTIONS)}"
             raise ProcessorError(msg)
         if found.setdefault(name, stored) != stored:
-            msg = f"collections: {name} is to be read from {found[name]} and from {stored}; choose one of them"
+            msg = (
+                f"collections: {name} is to be read from {found[name]} and from {stored}; choose one of them"
+            )
             raise ProcessorError(msg)
     return dict(sorted(found.items()))
 
