@@ -34,6 +34,7 @@ def _register(name: str, path: Path) -> None:
 _register("eventfiles", HERE / "eventfiles.py")
 _register("faulttasks", HERE / "faulttasks.py")
 _register("lhefiles", HERE / "samples" / "lhefiles.py")
+_register("physlitefiles", HERE / "physlitefiles.py")
 _register("paper_pool", HERE / "condor" / "paper_pool.py")
 _register("standin", HERE / "condor" / "standin" / "__init__.py")
 _register("reportfolders", HERE / "reports" / "reportfolders.py")

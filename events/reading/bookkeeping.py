@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import uproot
+
 from massgap.events.errors import FileProblem
 
 if TYPE_CHECKING:
@@ -69,12 +71,15 @@ def sum_of_weights(path: str, file: LeanFile, trees: Iterable[str]) -> float | N
 
 
 def _columns(tree: Any) -> tuple[list[Any], ...] | None:
-    """Name, input stream, cycle and sum of weights of all bookkeepers, None if any of them is not stored."""
-    keys = {str(key).split("/")[-1]: key for key in tree.keys()}  # noqa: SIM118 (a tree of uproot is not its keys)
+    """Name, input stream, cycle and sum of weights of all bookkeepers, None if any of them is not stored or not readable."""
+    # In an RNTuple a colon stands for the dot.
+    keys = {str(key).split("/")[-1].replace(":", "."): key for key in tree.keys()}  # noqa: SIM118 (not a dict)
     out = []
     for field in ("name", "inputStream", "cycle", "sumOfEventWeights"):
         found = keys.get(f"{_BRANCH}{field}") or keys.get(f"CutBookkeepersAuxDyn.{field}")
-        if found is None:
+        if found is None or isinstance(
+            getattr(tree[found], "interpretation", None), uproot.interpretation.identify.UnknownInterpretation
+        ):
             return None
         out.append(tree[found].array(library="ak").to_list())
     return tuple(out)
