@@ -7,13 +7,13 @@ events in NanoAOD's layout tells what must come out.
 from __future__ import annotations
 
 import math
-import random
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 import numpy as np
 
 if TYPE_CHECKING:
+    import random
     from pathlib import Path
 
 MEV = 1000.0

@@ -108,6 +108,8 @@ def chosen(columns: Columns, taggers: TaggerOptions, name: str, default: str, fi
         )
     else:
         remedy += f"It has no collection with {first} that could be chosen instead."
+    if name == "met":
+        remedy += " MET of leptons and jets needs none: --met objects."
     raise MissingBranchError(columns.branch_name(stored, first), columns.where, remedy)
 
 

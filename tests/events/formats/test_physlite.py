@@ -232,7 +232,7 @@ def test_charges_from_tracks(plain, columns) -> None:
             kind: [0.7 * x / 20_000 for x, k in zip(mine, kinds, strict=True) if k == kind] for kind in keys
         }
         order = {kind: rng.permutation(len(x)) for kind, x in here.items()}
-        for kind in keys:
+        for kind in ("combined", "inDet"):
             tracks[kind].append([here[kind][k] for k in order[kind]])
             number = iter(np.argsort(order[kind]))
             keys[kind].append([5 if k == kind else 0 for k in kinds])
