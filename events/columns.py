@@ -80,16 +80,15 @@ class Columns:
         for flat in flat_names(self.format, collection, field):
             if flat in fields:
                 return self._layout[flat]
+        # The parts of a link are in a record of their own.
+        link, _, part = field.partition(".")
+        for flat in flat_names(self.format, collection, link) if part else ():
+            if flat in fields:
+                return _part(self._layout[flat], part)
         for record in record_names(self.format, collection):
             if record in fields:
-                place = self._layout[record]
-                # The parts of a link are in a record of their own.
-                for part in field.split("."):
-                    place = place[part] if part in place.fields else None
-                    if place is None:
-                        break
-                else:
-                    return place
+                place = _part(self._layout[record], link)
+                return _part(place, part) if part and place is not None else place
         return None
 
     def has(self, collection: str, field: str) -> bool:
@@ -273,6 +272,13 @@ class Columns:
     def branch_name(self, collection: str, field: str) -> str:
         """The name of the branch in the file, as a user would look for it."""
         return branch_name(self.format, collection, field)
+
+
+def _part(record: Any, name: str) -> Any | None:
+    """A field of a record, or of the base class of what it was made from; None if it has none of this name."""
+    if name in record.fields:
+        return record[name]
+    return _part(record[":_0"], name) if ":_0" in record.fields else None
 
 
 def _where(events: Any) -> str:

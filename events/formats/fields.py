@@ -100,6 +100,8 @@ def chosen(columns: Columns, taggers: TaggerOptions, name: str, default: str, fi
     if columns.has(stored, first) or columns.is_always_empty(stored, first):
         return stored
     others = [other for other in columns.collections_with(first) if other != stored]
+    if name.endswith("met"):
+        others = [other for other in others if not columns.has(other, "eta")]
     remedy = f"What asks for no {name} still runs on this file. "
     if others:
         remedy += (

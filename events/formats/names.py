@@ -127,7 +127,8 @@ def record_names(kind: str, collection: str) -> tuple[str, ...]:
     """All names that a collection can have in coffea's events."""
     if kind != PHYSLITE:
         return (collection,)
-    return collection, collection.replace("Analysis", "")
+    # In an RNTuple the fields without decorations are those of one record.
+    return collection, collection.replace("Analysis", ""), f"{collection}Aux:"
 
 
 def branch_name(kind: str, collection: str, field: str) -> str:

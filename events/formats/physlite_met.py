@@ -247,6 +247,8 @@ def _levels(array: Any, depth: int) -> tuple[list[npt.NDArray[np.int64]], npt.ND
 
 def _associations(columns: Columns, jets: Jets) -> Associations:
     links = columns.read(_MAP, "objectLinks")
+    if ":_0" in links.fields:  # in an RNTuple, of the base class of a link
+        links = links[":_0"]
     (offsets, link_offsets), keys = _levels(links["m_persKey"], 2)
     _, places = _levels(links["m_persIndex"], 2)
     _check(columns, offsets, jets, keys)

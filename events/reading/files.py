@@ -17,7 +17,7 @@ from massgap.events.reading.tree import LeanFile, LeanTree
 
 __all__ = ["FileInfo", "inspect_file"]
 
-_KNOWN_TREES = ("Events", "Delphes", "CollectionTree", "EventData")
+_KNOWN_TREES = ("Events", "Delphes", "CollectionTree", "EventData", "RNT:CollectionTree")
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,8 @@ def test_nanoaod_collections_are_chosen(plain) -> None:
     assert event.jets.b_tagged.any()
     assert event.met.pt.tolist() == other["MET_pt"].tolist()
     assert event_of(arrays, taggers=TaggerOptions(met="PuppiMET")).met.pt.tolist() == other["MET_pt"].tolist()
+    with pytest.raises(MissingBranchError, match=r"with pt the file has: MET, PuppiMET\."):
+        event_of(arrays, collections={"met": "RawMET"}).met  # noqa: B018
     with pytest.raises(
         MissingBranchError, match=r"lacks the branch JetAK8_pt.*--collections jets=NAME.*Jet, JetPuppi"
     ):

@@ -361,6 +361,20 @@ def test_weights_and_identifiers(plain, columns) -> None:
         event_of(columns).identifiers  # noqa: B018
 
 
+def test_links_as_rntuples_hold_them(plain, columns) -> None:
+    """Records, the parts of a link in the record of its base class."""
+    true = tagged(columns)
+    n = ak.num(columns["AnalysisJetsAuxDyn.pt"])
+    places = ak.local_index(columns["AnalysisJetsAuxDyn.pt"])
+    link = ak.zip({"m_persKey": ak.ones_like(places), "m_persIndex": n[:, None] - 1 - places})
+    columns["AnalysisJetsAuxDyn:btaggingLink"] = ak.zip({":_0": link}, depth_limit=2)
+    assert tagged(columns) != true
+    for kind in ("pb", "pc", "pu"):
+        name = f"BTagging_AntiKt4EMPFlowAuxDyn.DL1dv01_{kind}"
+        columns[name] = columns[name][:, ::-1]
+    assert tagged(columns) == true
+
+
 # ---- what is missing
 
 
