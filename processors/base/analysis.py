@@ -175,7 +175,7 @@ class Analysis(ProcessorABC):
                     )
                     raise ProcessorError(msg)
                 value = getattr(self, name)
-                out[name] = vars(value) if isinstance(value, TaggerOptions) else _plain(value)
+                out[name] = _plain(vars(value) if isinstance(value, TaggerOptions) else value)
         return out
 
     def _load(self, model: Any) -> dict[str, Any]:
@@ -326,4 +326,6 @@ def _layout(
 def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):  # an array or a number of NumPy
         return value.tolist()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
