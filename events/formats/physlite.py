@@ -6,11 +6,11 @@ the stored bits mean, athena's xAODMuon, xAODTau and METUtilities.  Which workin
 =========  ========================================================================================================
 muons      Medium: quality 0 (Tight) or 1 in the lowest two bits of ``quality``, and its bit 8, the cuts on the
            inner track.  Isolation: (ptvarcone30 of tracks above 500 MeV + 0.4 neflowisol20) / pT, on which the
-           points PflowLoose (< 0.16) and PflowTight (< 0.045) cut (arXiv:2012.00578, table 5).
-electrons  ``DFCommonElectronsLHMedium``.  Isolation: the larger of ptvarcone30 and topoetcone20, over pT; below 0.06 it
-           is the point Tight_VarRad (arXiv:1908.00005, table 6).
+           points PflowLoose (< 0.16) and PflowTight (< 0.045) cut (arXiv:2012.00578).
+electrons  ``DFCommonElectronsLHMedium``.  Isolation: the larger of ptvarcone30 and topoetcone20, over pT; the point Tight asks
+           for less than 0.06 of both, Loose for 0.15 and 0.2 (arXiv:1908.00005).
 photons    ``DFCommonPhotonsIsEMTight`` and, where stored, ``DFCommonPhotonsCleaning``.  Isolation: the larger of ptcone20
-           and topoetcone20, over pT (the points FixedCutLoose: < 0.05 and < 0.065, same paper).
+           and topoetcone20, over pT (the point Loose: < 0.05 and < 0.065, same paper).
 taus       Medium of the recurrent network against jets (bit 30 of ``isTauFlags``, or the newer GNTau), the loose point
            against electrons where it is stored, and charge +1 or -1.
 jets       NNJvtPass (or Jvt > 0.5 below 60 GeV and abs(eta) 2.4); where neither is stored, all of them.  b tag: see

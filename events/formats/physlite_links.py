@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["linked", "muon_charge"]
 
 _TRACKS = (
-    ("combinedTrackParticleLink", "CombinedMuonTrackParticles"),
-    ("inDetTrackParticleLink", "InDetTrackParticles"),
-    ("extrapolatedMuonSpectrometerTrackParticleLink", "ExtrapolatedMuonTrackParticles"),
+    ("combinedTrackParticleLink", "CombinedMuonTrackParticles", 873304470),
+    ("inDetTrackParticleLink", "InDetTrackParticles", 490246363),
+    ("extrapolatedMuonSpectrometerTrackParticleLink", "ExtrapolatedMuonTrackParticles", 350445215),
 )
-"""The tracks of a muon, the best one first: the order in which xAOD::Muon::primaryTrackParticle takes them for the kinds
-of muons that a search selects."""
+"""The tracks of a muon, the best one first (the order in which xAOD::Muon::primaryTrackParticle takes them for the kinds
+of muons that a search selects), and the key of their container: forward muons are linked with another one, which PHYSLITE
+does not hold."""
 
 
 def linked(
@@ -34,6 +35,7 @@ def linked(
     values: npt.NDArray[Any],
     *,
     otherwise: Any = None,
+    key: int | None = None,
 ) -> npt.NDArray[Any]:
     """For each object the value of what it is linked with.
 
@@ -49,6 +51,8 @@ def linked(
         One value for each object of the target.
     otherwise
         The value of objects that are linked with none.
+    key
+        The key of the target, where the link may lead into other containers, too.
 
     Returns
     -------
@@ -69,7 +73,8 @@ def linked(
     index = columns.flat(objects, place).astype(np.int64)
     exists = np.ones(len(index), dtype=bool)
     if columns.has(objects, f"{link}.m_persKey"):
-        exists = columns.flat(objects, f"{link}.m_persKey") != 0
+        keys = columns.flat(objects, f"{link}.m_persKey")
+        exists = keys != 0 if key is None else keys == key
     event = np.repeat(np.arange(len(mine) - 1), np.diff(mine))
     if (exists & (index >= np.diff(theirs)[event])).any():
         msg = (
@@ -94,15 +99,15 @@ def muon_charge(columns: Columns, muons: str) -> npt.NDArray[np.int64]:
     """
     out = np.zeros(len(columns.flat(muons, "pt")), dtype=np.int64)
     known = [
-        (link, tracks)
-        for link, tracks in _TRACKS
+        (link, tracks, key)
+        for link, tracks, key in _TRACKS
         if columns.has(muons, f"{link}.m_persIndex") and columns.has(tracks, "qOverP")
     ]
     if not known:
         raise MissingBranchError(columns.branch_name(muons, "charge"), columns.where)
-    for link, tracks in known:
+    for link, tracks, key in known:
         signs = np.sign(columns.flat_floats(tracks, "qOverP")).astype(np.int64)
-        found = linked(columns, muons, link, tracks, "qOverP", signs, otherwise=0)
+        found = linked(columns, muons, link, tracks, "qOverP", signs, otherwise=0, key=key)
         out = np.where(out == 0, found, out)
     if (out == 0).any():
         msg = (

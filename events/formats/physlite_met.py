@@ -54,7 +54,7 @@ _LEAST_PT = {"electrons": 10.0, "photons": 25.0, "taus": 20.0, "muons": 10.0}
 _LARGEST_ETA = {"electrons": 2.47, "photons": 2.37, "taus": 2.5, "muons": 2.7}
 _KEYS = {956497600: 0, 902907695: 1, 518718875: 2, 980095599: 3}
 """Keys by which links name the containers AnalysisElectrons, AnalysisPhotons, AnalysisTauJets and AnalysisMuons: hashes of
-name and class, the same in all files."""
+name and class, the same in all PHYSLITE files of ATLAS Open Data."""
 
 Momenta = tuple["npt.NDArray[np.float64]", "npt.NDArray[np.float64]"]
 

@@ -18,15 +18,17 @@ __all__ = ["sum_of_weights"]
 
 _TREE = "MetaData"
 _BRANCH = "CutBookkeepersAux."
-_ALL, _STREAM = "AllExecutedEvents", "StreamAOD"
+_ALL = "AllExecutedEvents"
+_STREAMS = ("StreamAOD", "StreamEVGEN", "StreamEVNT", "StreamDAOD_PHYS", "StreamDAOD_PHYSLITE")
+"""Where events can come from, the earliest first: what was made of it may have been skimmed."""
 
 
 def sum_of_weights(path: str, file: LeanFile, trees: Iterable[str]) -> float | None:
     """The sum of generator weights before any event was dropped.
 
     The cut bookkeepers have an entry for each step of the processing; the one of all events is called AllExecutedEvents, of
-    the stream StreamAOD (that of the files from which the derivation was made), of the highest cycle.  Source: athena's
-    ``CutBookkeeperUtils`` and the Open Data tutorials of ATLAS.
+    the stream StreamAOD (that of the files from which the derivation was made; others where there is none), of the highest
+    cycle.  Source: athena's ``CutBookkeeperUtils`` and ``AsgCutBookkeeperAlg``.
 
     Parameters
     ----------
@@ -56,12 +58,12 @@ def sum_of_weights(path: str, file: LeanFile, trees: Iterable[str]) -> float | N
     # One row for each input file that was merged, in which the last cycle is the newest.
     for names, streams, cycles, sums in zip(*columns, strict=True):
         rows = [
-            (cycle, value)
+            (-_STREAMS.index(stream), cycle, value)
             for name, stream, cycle, value in zip(names, streams, cycles, sums, strict=True)
-            if name == _ALL and stream == _STREAM
+            if name == _ALL and stream in _STREAMS
         ]
         if rows:
-            total, found = total + float(max(rows)[1]), True
+            total, found = total + float(max(rows)[-1]), True
     if not found:
         return None
     if not math.isfinite(total):
@@ -76,7 +78,7 @@ def _columns(tree: Any) -> tuple[list[Any], ...] | None:
     keys = {str(key).split("/")[-1].replace(":", "."): key for key in tree.keys()}  # noqa: SIM118 (not a dict)
     out = []
     for field in ("name", "inputStream", "cycle", "sumOfEventWeights"):
-        found = keys.get(f"{_BRANCH}{field}") or keys.get(f"CutBookkeepersAuxDyn.{field}")
+        found = keys.get(f"{_BRANCH}{field}")
         if found is None or isinstance(
             getattr(tree[found], "interpretation", None), uproot.interpretation.identify.UnknownInterpretation
         ):

@@ -20,6 +20,8 @@ from massgap.events.reading.open import Chunk, open_events
 from massgap.physical_constants import MUON_MASS
 
 MEV = 1000.0
+KEYS = {"combined": 873304470, "inDet": 490246363}
+"""Of the containers CombinedMuonTrackParticles and InDetTrackParticles."""
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +237,7 @@ def test_charges_from_tracks(plain, columns) -> None:
         for kind in ("combined", "inDet"):
             tracks[kind].append([here[kind][k] for k in order[kind]])
             number = iter(np.argsort(order[kind]))
-            keys[kind].append([5 if k == kind else 0 for k in kinds])
+            keys[kind].append([KEYS[k] if k == kind else 0 for k in kinds])
             places[kind].append([int(next(number)) if k == kind else 0xFFFFFFFF for k in kinds])
     for kind, target in (("combined", "CombinedMuonTrackParticles"), ("inDet", "InDetTrackParticles")):
         link = f"AnalysisMuonsAuxDyn.{kind}TrackParticleLink"
@@ -248,7 +250,8 @@ def test_charges_from_tracks(plain, columns) -> None:
         )
     assert lists(event_of(columns).muons, "charge") == true
     link = "AnalysisMuonsAuxDyn.inDetTrackParticleLink"
-    columns[f"{link}/{link}.m_persKey"] = ak.zeros_like(columns[f"{link}/{link}.m_persKey"])
+    # Forward muons name another container, which is not in the file: its places mean nothing here.
+    columns[f"{link}/{link}.m_persKey"] = ak.full_like(columns[f"{link}/{link}.m_persKey"], 339503174)
     with pytest.raises(SelectionError, match=r"AnalysisMuons have neither a charge nor a track"):
         event_of(columns).muons.charge  # noqa: B018
     for name in [n for n in columns if "TrackParticle" in n]:

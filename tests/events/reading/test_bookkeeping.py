@@ -45,6 +45,14 @@ def test_all_events_of_the_last_cycle_of_the_first_stream(columns, tmp_path) -> 
     assert inspect_file(str(merged)).runs_sum_weights == 1005.0
 
 
+def test_other_streams_where_there_is_none_of_aod(columns, tmp_path) -> None:
+    rows = [(ALL, "StreamDAOD_PHYSLITE", 4, 1.0), (ALL, "StreamEVNT", 0, 2.0), (ALL, "unknownStream", 9, 3.0)]
+    path = physlitefiles.write_tree(tmp_path / "a.root", columns, MetaData=metadata(rows))
+    assert inspect_file(str(path)).runs_sum_weights == 2.0
+    path = physlitefiles.write_tree(tmp_path / "b.root", columns, MetaData=metadata(rows[:1]))
+    assert inspect_file(str(path)).runs_sum_weights == 1.0
+
+
 def test_a_run_is_normalised_by_it(columns, tmp_path) -> None:
     path = physlitefiles.write_tree(tmp_path / "a.root", columns, MetaData=metadata(ROW))
     result = run(
