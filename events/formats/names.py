@@ -65,6 +65,12 @@ def event_format(fields: Iterable[str]) -> str:
     atlas = any(mark in name for name in fields for mark in _DYNAMIC)
     # coffea's PHYSLITESchema calls the calibrated collections by their names without "Analysis".
     of_coffea = "EventInfo" in names and bool({"Electrons", "Muons", "Jets", "Photons", "TauJets"} & names)
+    if of_coffea and not atlas and any(":" in name for name in fields):
+        msg = (
+            "coffea's PHYSLITESchema does not know the names that ATLAS gives the fields of RNTuples: open the file with its "
+            "BaseSchema, or with massgap run."
+        )
+        raise UnknownFormatError(msg)
     if any(name.startswith("Analysis") for name in names if atlas) or of_coffea:
         return PHYSLITE
     if atlas:

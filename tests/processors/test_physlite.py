@@ -16,12 +16,13 @@ import pytest
 import slepton_reference as reference
 import uproot
 from click.testing import CliRunner
-from coffea.nanoevents import PHYSLITESchema
-from coffea.processor import IterativeExecutor, Runner
+from coffea.nanoevents import BaseSchema, NanoEventsFactory, PHYSLITESchema
+from coffea.processor import IterativeExecutor, ProcessorABC, Runner
 from runs import bits
 
 from massgap.cli import main
 from massgap.contracts.description import Feature
+from massgap.events.errors import UnknownFormatError
 from massgap.processors import Analysis, Flow, Slepton
 from massgap.runner import run
 from massgap.selections.objects.definitions import select_electrons, select_jets
@@ -261,6 +262,32 @@ def test_a_real_file_in_coffeas_runner(real_file) -> None:
     )
     assert bits(out["histograms"]) == bits(expected.histograms)
     assert out["features"]["d"].equals(expected.features["d"])
+
+
+class CountsMuons(ProcessorABC):
+    """Somebody's coffea processor, which knows nothing of massgap."""
+
+    def process(self, events):
+        return {"muons": int(ak.sum(ak.num(events.Muons.pt))), "events": len(events)}
+
+    def postprocess(self, accumulator):
+        return accumulator
+
+
+def test_a_processor_of_coffea_gets_its_physlite_schema(real_file) -> None:
+    fileset = {"d": {"files": {str(real_file): None}, "metadata": {"process": "p"}}}
+    out = run(CountsMuons(), fileset, chunksize=50).output
+    assert out == {"muons": 5, "events": 100}
+
+
+@pytest.mark.filterwarnings("ignore:Skipping")
+def test_rntuples_in_coffeas_physlite_schema_are_refused(events, tmp_path) -> None:
+    path = physlitefiles.write_rntuple(tmp_path / "a.root", physlitefiles.columns(events[:20]))
+    opened = NanoEventsFactory.from_root({str(path): "EventData"}, schemaclass=PHYSLITESchema).events()
+    with pytest.raises(UnknownFormatError, match=r"does not know the names.*BaseSchema, or with massgap run"):
+        Slepton().process(opened)
+    opened = NanoEventsFactory.from_root({str(path): "EventData"}, schemaclass=BaseSchema).events()
+    assert Slepton().process(opened)["tally"] is not None
 
 
 @pytest.mark.parametrize("analysis", ["slepton", "my_analysis"])
