@@ -82,7 +82,8 @@ class TreeColumns(Columns):
         """Names of the collections of the file that have a field, as the file calls them."""
         names = collection_names(self.format, self._fields)
         if self.format == DELPHES:
-            names = [name for name in names if f"{name}_size" in self._fields or "MissingET" in name] or names
+            # Each collection has a branch of sizes; a flat skim has none, and nothing but what may be one.
+            names = [name for name in names if f"{name}_size" in self._fields] or names
         return [name for name in names if self.has(name, field)]
 
     def _branch(self, collection: str, field: str) -> Any:
