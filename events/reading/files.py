@@ -8,8 +8,10 @@ from typing import Any
 
 from massgap.arrays.errors import SelectionError
 from massgap.contracts.filesets.paths import is_url
-from massgap.events.columns import DELPHES, event_format
+from massgap.events.columns import DELPHES, PHYSLITE, event_format
 from massgap.events.errors import FileProblem
+from massgap.events.formats.names import SIMULATION_MARKS, flat_names
+from massgap.events.reading.bookkeeping import sum_of_weights
 from massgap.events.reading.diagnosis import check_local, what_is_wrong
 from massgap.events.reading.evidence import damage
 from massgap.events.reading.ntuple.ntuple import LeanNtuple
@@ -18,7 +20,7 @@ from massgap.events.weight_places import WEIGHT_VARIATIONS
 
 __all__ = ["FileInfo", "inspect_file"]
 
-_KNOWN_TREES = ("Events", "Delphes")
+_KNOWN_TREES = ("Events", "Delphes", "CollectionTree", "EventData", "RNT:CollectionTree")
 _TREE_CLASSES = ("TTree", "TNtuple", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
 
 
@@ -33,14 +35,15 @@ class FileInfo:
     entries
         Number of events.
     format
-        ``NanoAOD`` or ``Delphes``; empty if a tree without events does not tell.
+        ``NanoAOD``, ``PHYSLITE`` or ``Delphes``; empty if a tree without events does not tell.
     uuid, size, changed
         Identity of the content: ROOT's UUID of the file, its size in bytes (-1 for remote files), and the
         times of its last change (of content and of inode, in ns; a copy that keeps the first has another second).
     simulated
         Whether the tree has generator weights or particles; None if a tree without events does not tell.
     runs_sum_weights
-        Sum of generator weights in the tree ``Runs``, which covers events that a skim removed; None if absent.
+        Sum of generator weights in the tree ``Runs``, or in the cut bookkeepers of PHYSLITE, which covers events that a skim
+        removed; None if absent.
     clusters
         Entries at which the baskets of the most important branches end together: a chunk that begins there decompresses
         nothing that belongs to its neighbour.
@@ -79,7 +82,7 @@ def inspect_file(path: str, tree: str | None = None) -> FileInfo:
         Local path or URL.
     tree
         Name of the tree, also with its cycle (``Events;1``) and slashes (``/Events``); None, or "Events" where the file has
-        only a Delphes tree, finds it.
+        only one of Delphes or ATLAS, finds it.
 
     Returns
     -------
@@ -162,12 +165,6 @@ def _inspect_open(path: str, tree: str | None, file: LeanFile) -> FileInfo:
     name = _find_tree(tree, trees) if tree else None
     if name is None and tree in (None, "Events"):
         name = next((known for known in _KNOWN_TREES if known in trees), None)
-    if name is None and "CollectionTree" in trees:
-        msg = (
-            f"{path}: is an ATLAS xAOD or PHYSLITE file; massgap reads CMS NanoAOD and Delphes trees so far. "
-            "Convert it to the NanoAOD layout first"
-        )
-        raise FileProblem(msg)
     if name is None:
         raise FileProblem(_no_such_tree(path, tree, trees, file))
     events = _lean(file, name)
@@ -177,9 +174,9 @@ def _inspect_open(path: str, tree: str | None, file: LeanFile) -> FileInfo:
     entries = int(events.num_entries)
     kind = _format_of(path, name, branches, entries, trees)
     runs, runs_events = _sums_of_runs(path, file) if "Runs" in trees else (None, None)
-    simulated: bool | None = kind == DELPHES or bool(
-        {"genWeight", "Generator_weight", "nGenPart", "GenPart_pt"} & set(branches)
-    )
+    if kind == PHYSLITE:
+        runs = sum_of_weights(path, file, trees)
+    simulated: bool | None = kind == DELPHES or bool(_MARKS & set(branches))
     if not entries and not simulated:
         simulated = (
             True if runs is not None else None
@@ -207,7 +204,7 @@ def _lean(file: LeanFile, name: str) -> Any:
 
 
 def _no_such_tree(path: str, tree: str | None, trees: dict[str, str], file: LeanFile) -> str:
-    wanted = f"tree {tree!r}" if tree else "tree named Events or Delphes"
+    wanted = f"tree {tree!r}" if tree else "tree named Events, Delphes or CollectionTree"
     plain = (tree or "Events").partition(";")[0].strip("/")
     cycles = sorted(name for name in trees if name.startswith(f"{plain};"))
     other = {name.partition(";")[0]: kind for name, kind in file.file.classnames(recursive=True).items()}
@@ -224,7 +221,8 @@ def _format_of(path: str, name: str, branches: list[str], entries: int, trees: d
         return event_format(branches)
     except SelectionError as error:
         if not entries:
-            return DELPHES if name.rpartition("/")[2] == "Delphes" else ""
+            known = {"Delphes": DELPHES, "CollectionTree": PHYSLITE}
+            return known.get(name.rpartition("/")[2], "")
         better = [known for known in _KNOWN_TREES if known in trees and known != name]
         hint = f" The file has also a tree {better[0]}: --tree {better[0]}" if better else ""
         msg = f"{path}, tree {name}: {error}{hint}"
@@ -250,6 +248,12 @@ def _sums_of_runs(path: str, file: LeanFile) -> tuple[float | None, int | None]:
     return None if weight is None else float(weight), None if count is None else int(count)
 
 
+_MARKS = {"genWeight", "Generator_weight", "nGenPart", "GenPart_pt"}.union(
+    *(flat_names(PHYSLITE, *mark) for mark in SIMULATION_MARKS)
+)
+"""Branches that only simulation has."""
+
+
 _LEADING = (
     "Muon_pt",
     "Jet_pt",
@@ -258,6 +262,8 @@ _LEADING = (
     "Muon/Muon.PT",
     "Jet/Jet.PT",
     "MissingET/MissingET.MET",
+    "AnalysisMuonsAuxDyn.pt",
+    "AnalysisJetsAuxDyn.pt",
 )
 
 

@@ -99,9 +99,11 @@ def open_events(chunk: Chunk, metadata: dict[str, Any], *, columns: bool = False
     with warnings.catch_warnings():
         # NanoAOD 12 and older store the photon's mass, which coffea replaces by zero and says so for every chunk.
         warnings.filterwarnings("ignore", message=r"Branch Photon_(mass|charge) already exists")
+        # PHYSLITE has containers that hold nothing but a pointer to their columns, hundreds of them.
+        warnings.filterwarnings("ignore", message=r"Skipping \S+ as it is ")
         # A missing identifier is an error of the selection, which names the file.
         warnings.filterwarnings("ignore", message=r"Missing event_ids")
-        return _from_root(chunk, place, opened.file.whole)
+        return _from_root(chunk, place, opened.file.whole, schema_for(chunk.format, bare=columns))
 
 
 class _OpenFile:
@@ -154,7 +156,7 @@ class _OpenFile:
         self._close_handle()
 
 
-def _from_root(chunk: Chunk, place: dict[str, Any], file: Any) -> Any:
+def _from_root(chunk: Chunk, place: dict[str, Any], file: Any, schema: Any) -> Any:
     from coffea.nanoevents import NanoEventsFactory
 
     return NanoEventsFactory.from_root(
@@ -162,7 +164,7 @@ def _from_root(chunk: Chunk, place: dict[str, Any], file: Any) -> Any:
         treepath=chunk.tree,
         entry_start=chunk.start,
         entry_stop=chunk.stop,
-        schemaclass=schema_for(chunk.format),
+        schemaclass=schema,
         metadata=place,
         mode="virtual",
     ).events()

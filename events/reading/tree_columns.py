@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from massgap.arrays.errors import SelectionError
 from massgap.arrays.kernels.summing import running_total
-from massgap.events.columns import Columns, event_format
+from massgap.events.columns import Columns
 from massgap.events.errors import MissingBranchError
+from massgap.events.formats.names import DELPHES, collection_names, event_format, flat_names
 from massgap.events.reading.baskets import Reader, flat_branch, is_jagged, is_plain
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class TreeColumns(Columns):
     Raises
     ------
     massgap.events.errors.UnknownFormatError
-        If the branches are neither those of NanoAOD nor those of Delphes.
+        If the branches are those of no format that can be read.
     """
 
     def __init__(
@@ -76,13 +77,22 @@ class TreeColumns(Columns):
     def _find(self, collection: str, field: str) -> str | None:
         if not collection:
             return field if field in self._fields else None
-        flat = f"{collection}_{field}"
-        if flat in self._fields:
-            return flat
-        # Delphes: the branch Jet holds the branch Jet.PT.
-        if collection in self._fields and f"{collection}.{field}" in self._tree[collection]:
-            return f"{collection}/{collection}.{field}"
+        for path in flat_names(self.format, collection, field):
+            if path in self._fields:
+                return path
+            # A branch within another one: Jet.PT of Delphes in Jet, the fields of a container without decorations.
+            top, slash, branch = path.partition("/")
+            if slash and top in self._fields and branch in self._tree[top]:
+                return path
         return None
+
+    def collections_with(self, field: str) -> list[str]:
+        """Names of the collections of the file that have a field, as the file calls them."""
+        names = collection_names(self.format, self._fields)
+        if self.format == DELPHES:
+            # Each collection has a branch of sizes; a flat skim has none, and nothing but what may be one.
+            names = [name for name in names if f"{name}_size" in self._fields] or names
+        return [name for name in names if self.has(name, field)]
 
     def _branch(self, collection: str, field: str) -> Any:
         path = self._find(collection, field)
@@ -145,7 +155,13 @@ class TreeColumns(Columns):
                 # Not kept: whoever asks for objects asks for where they are, not for how many.
                 counts = self._stored(self._tree[counter])
             else:
-                counts = np.asarray(ak.num(self._generic(branch), axis=1))
+                array = self._generic(branch)
+                counts = np.asarray(ak.num(array, axis=1))
+                if array.ndim == 2 and not array.fields:
+                    # Vectors of a container: its offsets are asked for first, and its values then.
+                    self._compared.setdefault(
+                        str(branch.object_path), np.asarray(ak.to_numpy(ak.flatten(array, axis=None)))
+                    )
             offsets, fine = running_total(counts)
             if not fine:
                 msg = f"{self.where or 'the events'}: {counter} has negative values: the file was written wrongly. Make it again, or leave it out."

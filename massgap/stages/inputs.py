@@ -24,7 +24,7 @@ class Inputs:
     fileset
         A coffea fileset instead, as JSON file or dict.
     tree
-        Name of the tree, if not Events or Delphes.
+        Name of the tree, if not Events, Delphes or CollectionTree (or EventData) of ATLAS.
     process, xsec_fb
         Process name and cross section in fb of plain files.  Without cross section the events are
         counted with their generator weights.

@@ -21,6 +21,7 @@ from massgap.processors.base.axes import Regular
 from massgap.processors.base.chunk_pass import ChunkPass
 from massgap.processors.base.flow import Flow
 from massgap.processors.base.histograms import HistogramSpec, Layout
+from massgap.processors.base.options import collection_choice
 from massgap.processors.base.sums import HistogramSums
 from massgap.processors.base.tally import DatasetTally, Tally
 from massgap.processors.base.variation_choice import VariationChoice
@@ -57,11 +58,14 @@ class Analysis(ProcessorABC):
     features
         Keep one row of features per selected event in the result.
     taggers
-        Choice of b tagger, MET and muon identification: options of
+        Choice of b tagger, MET and identifications: options of
         :class:`massgap.events.event.TaggerOptions`, also as a dict of them.
     engine
         What scores a model of trees: "auto" (compiled trees where they agree with onnxruntime), "compiled trees" or
         "onnxruntime".
+    collections
+        What is read instead of the format's own collections, as the file calls it: jets=JetPUPPI,met=PuppiMissingET for a
+        Delphes file, met=PuppiMET for NanoAOD; also as a dict.
 
     Raises
     ------
@@ -103,6 +107,7 @@ class Analysis(ProcessorABC):
         features: bool = False,
         taggers: TaggerOptions | dict[str, Any] | None = None,
         engine: str = "auto",
+        collections: dict[str, str] | tuple[str, ...] | list[str] | str = (),
     ) -> None:
         self.choice = VariationChoice.of_option(variations)
         """Which systematics are done for which data set."""
@@ -114,6 +119,7 @@ class Analysis(ProcessorABC):
         self.features = features
         self.engine = engine
         self.taggers = TaggerOptions(**taggers) if isinstance(taggers, dict) else taggers or TaggerOptions()
+        self.collections = collection_choice(collections)
         self.models = self._load(model)
         """Score name -> model, for those that have one."""
 
@@ -169,7 +175,7 @@ class Analysis(ProcessorABC):
                     )
                     raise ProcessorError(msg)
                 value = self.choice.plain if name == "variations" else getattr(self, name)
-                out[name] = vars(value) if isinstance(value, TaggerOptions) else _plain(value)
+                out[name] = _plain(vars(value) if isinstance(value, TaggerOptions) else value)
         return out
 
     def _load(self, model: Any) -> dict[str, Any]:
@@ -252,7 +258,13 @@ class Analysis(ProcessorABC):
         metadata = dict(getattr(events, "metadata", None) or {})
         chunk = {key: metadata.pop(key, None) for key in _CHUNK_KEYS}
         dataset = str(metadata.setdefault("dataset", "events"))
-        event = Event(events, is_data=metadata.get("is_data"), taggers=self.taggers, met=self.met)
+        event = Event(
+            events,
+            is_data=metadata.get("is_data"),
+            taggers=self.taggers,
+            met=self.met,
+            collections=self.collections,
+        )
         metadata["is_data"] = event.is_data
 
         regions = self._all_regions()
@@ -344,4 +356,6 @@ def _layout(
 def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):  # an array or a number of NumPy
         return value.tolist()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

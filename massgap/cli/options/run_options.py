@@ -96,7 +96,7 @@ _INPUT = (
     click.option(
         "--fileset", type=click.Path(path_type=Path), help="coffea fileset (JSON) instead of FILES."
     ),
-    click.option("--tree", help="Name of the tree, if not Events or Delphes."),
+    click.option("--tree", help="Name of the tree, if not Events, Delphes or CollectionTree."),
     click.option("--process", help="Process name of FILES."),
     click.option("--xsec", "xsec_fb", type=float, help="Cross section of FILES in fb."),
     click.option(

@@ -185,8 +185,14 @@ def test_options_are_the_parameters_of_all_constructors() -> None:
         "steps": ["a", "b"],
         "met": "objects",
         "variations": ["jes"],
-        "taggers": {"b_tagger": None, "b_threshold": None, "met": None, "muon_id": None, "b_tag_bit": 0},
         "engine": "auto",
+        "taggers": {
+            **dict.fromkeys(("b_tagger", "b_threshold", "b_charm_fraction", "b_tau_fraction", "met")),
+            **dict.fromkeys(("muon_id", "electron_id", "photon_id", "tau_id")),
+            "b_tag_bit": 0,
+            "collections": [],
+        },
+        "collections": {},
     }
     assert json.loads(json.dumps(options)) == options
     assert Keeps(window=7.0).options() != Keeps().options()
