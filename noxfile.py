@@ -54,7 +54,8 @@ def tests_newest(session: nox.Session) -> None:
 def tests_lowest(session: nox.Session) -> None:
     """The tests with the lowest versions of the direct dependencies that pyproject.toml allows."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dask"]]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["dask"], *extras["train-cpu"]]
     lowest = Path(session.create_tmp()) / "lowest.txt"
     bounds = [re.sub(r">=", "==", requirement) for requirement in wanted if ">=" in requirement]
     lowest.write_text("\n".join(bounds) + "\n", encoding="utf-8")
@@ -65,7 +66,7 @@ def tests_lowest(session: nox.Session) -> None:
 @nox.session(default=False)
 def notebook(session: nox.Session) -> None:
     """The demo, and the notebook executed on its files from top to bottom."""
-    session.install(*CONSTRAINTS, "-e.[notebook,dask,generator]", "nbconvert")
+    session.install(*CONSTRAINTS, "-e.[notebook,dask,generator,train-cpu]", "nbconvert")
     session.run("massgap", "demo", "--out", "demo", *session.posargs)
     session.run(
         "jupyter", "nbconvert", "--to", "html", "--execute", "--output-dir", "dist", "notebooks/slepton.ipynb",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Effort, Row
+from benchmarks.measured import keep
 
 SUBJECTS = {
     "mt2": "M_T2 against the package mt2",
@@ -31,7 +32,7 @@ SUBJECTS = {
 }
 PACKAGES = (
     "massgap", "numpy", "numba", "awkward", "uproot", "coffea", "hist", "boost-histogram", "vector", "mt2",
-    "xgboost", "onnxruntime", "cramjam", "ROOT", "dask", "distributed",
+    "xgboost", "xgboost-cpu", "onnxruntime", "cramjam", "ROOT", "dask", "distributed",
 )  # fmt: skip
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -41,6 +42,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"some of: {', '.join(SUBJECTS)}")
     parser.add_argument("--out", type=Path, default=Path("bench"), help="folder for results and event files")
+    parser.add_argument(
+        "--into", type=Path, help="also put the lines into this file of measurements, in place of older ones"
+    )
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="fewer events and rounds: a first figure")
     size.add_argument("--smoke", action="store_true", help="hardly any: does it run at all, and agree")
@@ -52,6 +56,8 @@ def main() -> int:
     if options.list:
         print("\n".join(f"{name:15} {text}" for name, text in SUBJECTS.items()))
         return 0
+    if options.into and (options.quick or options.smoke):
+        parser.error("--into keeps what was measured in the whole form: leave out --quick and --smoke")
     unknown = sorted(set(options.subjects) - set(SUBJECTS))
     if unknown:
         parser.error(f"no such subject: {', '.join(unknown)}; there are {', '.join(SUBJECTS)}")
@@ -94,6 +100,8 @@ def main() -> int:
     }
     path = options.out / "benchmarks.json"
     path.write_text(json.dumps(content, indent=1, allow_nan=True) + "\n")
+    if options.into:
+        keep(options.into, content)
     missed = [row for row in rows if row.reached is False]
     print(f"{len(rows)} lines in {seconds / 60:.1f} min, {len(missed)} goals missed; results: {path}")
     print(f"the page: massgap report benchmarks {path}")

@@ -113,7 +113,7 @@ def _events(path: Path, n: int, folder: Path, effort: Effort) -> Iterator[Row]:
             files = fileset(path, size // n)
 
         def work(files: dict[str, Any] = files) -> None:
-            run(Slepton(), files).require_complete()
+            run(Slepton(), files, allow_duplicates=True).require_complete()
 
         work()
         times = [cpu_seconds(work, 1) * 1e9 / size for _ in range(1 if size > n else 3)]
@@ -132,7 +132,7 @@ import json, sys
 from massgap.runner.runner import run
 from massgap.processors.slepton import Slepton
 files = json.loads(sys.argv[1])
-run(Slepton(), files, chunksize=int(sys.argv[2])).require_complete()
+run(Slepton(), files, chunksize=int(sys.argv[2]), allow_duplicates=True).require_complete()
 # Not ru_maxrss, which a process inherits from the one that started it.
 status = open("/proc/self/status").read().split()
 print(int(status[status.index("VmHWM:") + 1]) / 1024)
@@ -182,7 +182,8 @@ def _workers(path: Path, n: int, effort: Effort) -> Row:
                 seen.append((time.perf_counter(), progress.events))
 
         chunksize = n // 4
-        run(Slepton(), files, executor=FuturesExecutor(workers), chunksize=chunksize, progress=note)
+        executor = FuturesExecutor(workers)
+        run(Slepton(), files, executor=executor, chunksize=chunksize, progress=note, allow_duplicates=True)
         # From when all workers have delivered twice to when the last chunks begin to run out.
         steady = seen[2 * workers : len(seen) - workers]
         (start, first), (stop, last) = steady[0], steady[-1]

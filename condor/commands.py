@@ -22,6 +22,7 @@ __all__ = [
     "fetch",
     "history",
     "job_id",
+    "machines",
     "queue",
     "remove",
     "require",
@@ -32,6 +33,16 @@ __all__ = [
 
 _MINUTE = 60.0
 _WARNING = re.compile(r"^\s*(warning\b|\*\* warning)", re.IGNORECASE)
+_FAULT = re.compile(
+    r"error|fail|can't|cannot|couldn't|could not|unable|denied|refused|not allowed|invalid|unknown|missing",
+    re.IGNORECASE,
+)
+_EMPTY = re.compile(r"(fatal )?errors?:?", re.IGNORECASE)
+_GUESS = re.compile(r"^\s*Extra Info:\s*((?:.+\n?)+?)(?=\n|\Z|\s*Extra Info:)", re.MULTILINE)
+_ADDRESS = re.compile(r"<([^<>\s?]+)\?[^<>\s]*>")
+"""HTCondor's form of an address: host and port, and much that nobody reads."""
+_LONGEST = 300
+"""Characters of what a tool said that are passed on."""
 _SUBMITTED = re.compile(r"submitted to cluster (\d+)|^\s*(\d+)\.\d+ - \d+\.\d+\s*$", re.MULTILINE)
 
 
@@ -106,10 +117,21 @@ def call(
 
 
 def _words(*outputs: str) -> str:
-    """What a tool said, in one line, without its warnings if there is more than those."""
-    lines = [line.strip() for output in outputs for line in output.splitlines() if line.strip(" .\t")]
+    """What a tool said, as far as it matters: the lines that tell of the fault, not those that guess or explain at length."""
+    text = "\n".join(outputs)
+    # Tools of HTCondor add paragraphs of guesses ("Extra Info: You probably saw this error because ..."); one sentence will do.
+    guesses = [" ".join(guess.split()) for guess in _GUESS.findall(text)]
+    said = "\n".join(
+        [_GUESS.sub("\n", text), *(guess.partition(". ")[0].rstrip(".") + "." for guess in guesses[:1])]
+    )
+    lines = [_ADDRESS.sub(r"<\1>", line.strip()) for line in said.splitlines() if line.strip(" .\t-")]
+    lines = [line for line in lines if not _EMPTY.fullmatch(line)] or lines
     told = [line for line in lines if not _WARNING.match(line)] or lines
-    return " ".join(told)[-1500:] or "it said nothing"
+    first = next((k for k, line in enumerate(told) if _FAULT.search(line)), 0)
+    words = " ".join(told[first : first + 2])
+    return (
+        words if len(words) <= _LONGEST else f"{words[:_LONGEST].rsplit(' ', 1)[0]} ..."
+    ) or "it said nothing"
 
 
 def submit(
@@ -206,6 +228,22 @@ def history(
     if limit is not None:
         arguments += ["-limit", str(limit)]
     return _rows("condor_history", arguments, attributes)
+
+
+def machines(attributes: Iterable[str], *, constraint: str | None = None) -> list[dict[str, Any]]:
+    """Machines of the pool, or their slots.
+
+    Parameters
+    ----------
+    attributes, constraint
+        As of :func:`queue`, of machines.
+
+    Raises
+    ------
+    CondorError
+        If the pool does not answer.
+    """
+    return _rows("condor_status", _which(constraint, ()), attributes)
 
 
 def job_id(row: dict[str, Any]) -> str:

@@ -9,7 +9,10 @@ from typing import Any
 
 from massgap.condor.errors import CondorError
 
-__all__ = ["JobOptions", "megabytes", "python_of", "seconds"]
+__all__ = ["SHIPPED", "JobOptions", "megabytes", "python_of", "seconds"]
+
+SHIPPED = ("ship", "ship-all")
+"""In the place of an archive: the environment here is to be packed, what workers import or all of it."""
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT])(?:i?B)?", re.IGNORECASE)
 _UNITS = {"K": 2.0**-10, "M": 1.0, "G": 2.0**10, "T": 2.0**20}
@@ -63,7 +66,7 @@ class JobOptions:
     image
         Container image; None for none.
     environment
-        Path of an archive (.tar.gz) of an environment that goes with each job; None for none.
+        Path of an archive (.tar.gz) of an environment that goes with each job, or one of :data:`SHIPPED`; None for none.
     python
         Python on the worker; with an archive the one in it, else ``python3``.
     spool

@@ -1,9 +1,9 @@
 """Columns of an event file by name, whatever schema opened it.
 
-The same analysis runs on NanoAOD and on Delphes trees, under coffea's ``NanoAODSchema``,
+The same analysis runs on NanoAOD, PHYSLITE and Delphes trees, under coffea's ``NanoAODSchema``, ``PHYSLITESchema``,
 ``DelphesSchema`` or plain ``BaseSchema``.  They differ in how a column is reached
-(``events.Muon.pt``, ``events["Muon_pt"]``, ``events["Muon/Muon.PT"]``); :class:`Columns` hides that
-and nothing else.
+(``events.Muon.pt``, ``events["Muon_pt"]``, ``events["AnalysisMuonsAuxDyn.pt"]``, ``events["Muon/Muon.PT"]``);
+:class:`Columns` hides that and nothing else.
 """
 
 from __future__ import annotations
@@ -15,66 +15,22 @@ import numpy as np
 import numpy.typing as npt
 
 from massgap.arrays.compiled import compiled
-from massgap.events.errors import (
-    ImpossibleValueError,
-    MissingBranchError,
-    NonFiniteError,
-    UnknownFormatError,
+from massgap.arrays.errors import SelectionError
+from massgap.events.errors import ImpossibleValueError, MissingBranchError, NonFiniteError
+from massgap.events.formats.names import (
+    DELPHES,
+    NANOAOD,
+    PHYSLITE,
+    branch_name,
+    collection_names,
+    event_format,
+    flat_names,
+    record_names,
 )
 
-__all__ = ["DELPHES", "NANOAOD", "Columns", "event_format"]
+__all__ = ["DELPHES", "NANOAOD", "PHYSLITE", "Columns", "event_format"]
 
 Integers: TypeAlias = npt.NDArray[np.int64]
-
-NANOAOD = "NanoAOD"
-DELPHES = "Delphes"
-
-
-def event_format(fields: list[str] | set[str]) -> str:
-    """Tell the format of an event tree from its branch (or coffea field) names.
-
-    Parameters
-    ----------
-    fields
-        Names of the branches of the tree, or the fields of coffea's events.
-
-    Returns
-    -------
-    str
-        ``"NanoAOD"`` or ``"Delphes"``.
-
-    Raises
-    ------
-    UnknownFormatError
-        If the names belong to neither; ATLAS PHYSLITE and DAOD names are named as such.
-
-    Examples
-    --------
-    >>> event_format(["nMuon", "Muon_pt", "MET_pt"])
-    'NanoAOD'
-    >>> event_format(["Event", "MissingET", "Muon"])
-    'Delphes'
-    """
-    names = {name.split("/")[0].split(".")[0] for name in fields}
-    if "MissingET" in names or any("MissingET" in name for name in fields):
-        return DELPHES
-    known = {name.split("_")[0].removeprefix("n") for name in names} & {"Muon", "Electron", "Jet"}
-    # A flat tree with other conventions (px, py, pz) also has a "Muon..." branch: ask for pt.
-    has_pt = any(name.endswith("_pt") for name in names) or bool({"Muon", "Jet", "Electron"} & names)
-    if has_pt and (known or {"run", "event"} & names):
-        return NANOAOD
-    if any("AuxDyn" in name for name in fields) or "AnalysisMuons" in names or "AnalysisJets" in names:
-        msg = (
-            "This is an ATLAS PHYSLITE file; massgap reads CMS NanoAOD and Delphes trees so far. "
-            "Convert it to the NanoAOD layout first."
-        )
-        raise UnknownFormatError(msg)
-    shown = ", ".join(sorted(names)[:8]) or "none"
-    msg = (
-        f"The tree is neither NanoAOD nor Delphes (its first branches: {shown}). massgap needs NanoAOD branches "
-        "such as Muon_pt, Jet_pt, MET_pt, or a Delphes tree with Muon, Jet and MissingET."
-    )
-    raise UnknownFormatError(msg)
 
 
 @compiled
@@ -96,7 +52,7 @@ class Columns:
     Parameters
     ----------
     events
-        coffea NanoEvents (``NanoAODSchema``, ``DelphesSchema`` or ``BaseSchema``), or any awkward
+        coffea NanoEvents (``NanoAODSchema``, ``PHYSLITESchema``, ``DelphesSchema`` or ``BaseSchema``), or any awkward
         record array with the same fields.
     where
         Text that names the file and entries in error messages.
@@ -114,24 +70,52 @@ class Columns:
         return int(self._layout.length)
 
     def _locate(self, collection: str, field: str) -> Any | None:
+        found = self._place(collection, field)
+        return None if found is None else ak.Array(found)
+
+    def _place(self, collection: str, field: str) -> Any | None:
+        """The layout of a column, None if there is none."""
         fields = self._fields
         if not collection:
-            return ak.Array(self._layout[field]) if field in fields else None
-        for flat in (f"{collection}_{field}", f"{collection}/{collection}.{field}", f"{collection}.{field}"):
+            return self._layout[field] if field in fields else None
+        for flat in flat_names(self.format, collection, field):
             if flat in fields:
-                return ak.Array(self._layout[flat])
-        if collection in fields and field in self._layout[collection].fields:
-            return ak.Array(self._layout[collection][field])
+                return self._layout[flat]
+        # The parts of a link are in a record of their own.
+        link, _, part = field.partition(".")
+        for flat in flat_names(self.format, collection, link) if part else ():
+            if flat in fields:
+                return _part(self._layout[flat], part)
+        for record in record_names(self.format, collection):
+            if record in fields:
+                place = _part(self._layout[record], link)
+                return _part(place, part) if part and place is not None else place
         return None
 
     def has(self, collection: str, field: str) -> bool:
         """Whether the column exists (an empty ``collection`` means an event-level column)."""
-        fields = self._fields
-        if not collection:
-            return field in fields
-        if {f"{collection}_{field}", f"{collection}/{collection}.{field}", f"{collection}.{field}"} & fields:
-            return True
-        return collection in fields and field in self._layout[collection].fields
+        return self._place(collection, field) is not None
+
+    def collections_with(self, field: str) -> list[str]:
+        """Names of the collections of the file that have a field, as the file calls them."""
+        return [name for name in collection_names(self.format, self._fields) if self.has(name, field)]
+
+    def is_always_empty(self, collection: str, field: str) -> bool:
+        """Whether a collection without a field is there and empty: PHYSLITE has no columns of what it never fills.
+
+        Parameters
+        ----------
+        collection
+            As the file calls it.
+        field
+            What each of its objects would have.
+        """
+        if self.format != PHYSLITE or self.has(collection, field):
+            return False
+        container = any(
+            name in self._fields for name in (collection, f"{collection}Aux.", f"{collection}Aux:")
+        )
+        return container and not any(name.startswith(f"{collection}AuxDyn") for name in self._fields)
 
     def first(self, collection: str, candidates: tuple[str, ...]) -> str | None:
         """The first of the candidate fields that the file has, or None."""
@@ -150,6 +134,19 @@ class Columns:
             name = self.branch_name(collection, field)
             raise MissingBranchError(name, self.where)
         return ak.without_parameters(ak.materialize(column))
+
+    def strings(self, collection: str, field: str) -> ak.Array:
+        """A column of words, as it is stored.
+
+        Raises
+        ------
+        MissingBranchError
+            If the file lacks the column.
+        """
+        column = self._locate(collection, field)
+        if column is None:
+            raise MissingBranchError(self.branch_name(collection, field), self.where)
+        return ak.materialize(column)
 
     def floats(self, collection: str, field: str, low: float = -np.inf, high: float = np.inf) -> ak.Array:
         """The column in double precision, checked to be finite and within ``low`` to ``high``.
@@ -273,11 +270,32 @@ class Columns:
             layout = getattr(layout, "content", None)
         return ""
 
+    def miscounted(self, collection: str, field: str, values: int, objects: int) -> SelectionError:
+        """The error of a column that has another number of values than there are objects.
+
+        Parameters
+        ----------
+        collection, field
+            Which column.
+        values, objects
+            How many there are.
+        """
+        msg = (
+            f"{self.where or 'the events'}: branch {self.branch_name(collection, field)} has {values} values, but the events "
+            f"have {objects} objects. The file was written wrongly or is damaged: make or copy it again, or leave it out."
+        )
+        return SelectionError(msg)
+
     def branch_name(self, collection: str, field: str) -> str:
         """The name of the branch in the file, as a user would look for it."""
-        if not collection:
-            return field
-        return f"{collection}.{field}" if self.format == DELPHES else f"{collection}_{field}"
+        return branch_name(self.format, collection, field)
+
+
+def _part(record: Any, name: str) -> Any | None:
+    """A field of a record, or of the base class of what it was made from; None if it has none of this name."""
+    if name in record.fields:
+        return record[name]
+    return _part(record[":_0"], name) if ":_0" in record.fields else None
 
 
 def _where(events: Any) -> str:

@@ -67,8 +67,8 @@ class NonFiniteError(SelectionError):
         self.where = where
         place = f"{where}: " if where else ""
         super().__init__(
-            f"{place}branch {branch} has {count} NaN or infinite value{'s' if count != 1 else ''}: the file is damaged or "
-            "was written wrongly. Make or copy it again, or leave it out of the fileset."
+            f"{place}branch {branch} has {count} NaN or infinite value{'s' if count != 1 else ''}: it was "
+            "written wrongly, or its bytes have changed since. Make or copy it again, or leave it out of the fileset."
         )
 
     def __reduce__(self) -> tuple[type[NonFiniteError], tuple[str, int, str]]:
@@ -97,8 +97,8 @@ class ImpossibleValueError(SelectionError):
         self.where = where
         place = f"{where}: " if where else ""
         super().__init__(
-            f"{place}branch {branch} holds the value {value:g}, possible are {limits[0]:g} to {limits[1]:g}: the file is "
-            "damaged or was written wrongly. Make or copy it again, or leave it out of the fileset."
+            f"{place}branch {branch} holds the value {value:g}, possible are {limits[0]:g} to {limits[1]:g}: it was "
+            "written wrongly, or its bytes have changed since. Make or copy it again, or leave it out of the fileset."
         )
 
     def __reduce__(self) -> tuple[type[ImpossibleValueError], tuple[str, float, tuple[float, float], str]]:

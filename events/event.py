@@ -7,9 +7,9 @@ leptons       electrons and muons together, and flavour (11, 13)
 photons       pt, eta, phi, mass, isolation, identified
 taus          pt, eta, phi, mass, charge, identified (hadronic decays)
 jets          pt, eta, phi, mass, b_tagged, tau_tagged (bool), identified
-fat_jets      pt, eta, phi, mass (R = 0.8 in NanoAOD)
-wide_jets     pt, eta, phi, mass (R = 1.0, in generated samples)
-gen_particles pt, eta, phi, mass, pdg_id, status, mother, in the order of the file
+fat_jets      pt, eta, phi, mass (R = 0.8 in NanoAOD, 1.0 in PHYSLITE)
+wide_jets     pt, eta, phi, mass (R = 1.0, in generated samples and PHYSLITE)
+gen_particles pt, eta, phi, mass, pdg_id, status, in the order of the file; mother where the format tells it
 gen_jets      pt, eta, phi, mass
 met, gen_met  pt, phi (one per event)
 ============= ==================================================================
@@ -19,6 +19,7 @@ Collections are ordered by falling pT.  GeV and radians; floating-point numbers 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,14 +30,12 @@ from massgap.arrays.jagged.choice import Choice
 from massgap.arrays.jagged.collection import Collection
 from massgap.arrays.jagged.per_event import PerEvent
 from massgap.events.columns import DELPHES, Columns
-from massgap.events.errors import MissingBranchError
-from massgap.events.formats.fields import one_per_event
-from massgap.events.formats.readers import FORMATS, IN_FILE_ORDER
+from massgap.events.formats.readers import EVENT_READERS, FORMATS, IN_FILE_ORDER
 from massgap.events.formats.taggers import B_TAGGERS, TaggerOptions
 from massgap.events.object_met import object_met
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import awkward as ak
 
@@ -55,6 +54,7 @@ class _Read:
         self.columns = columns
         self.taggers = taggers
         self.readers = FORMATS[columns.format]
+        self.event = EVENT_READERS[columns.format]
         self._values: dict[str, Any] = {}
 
     def get(self, name: str, read: Callable[[], Any]) -> Any:
@@ -83,6 +83,9 @@ class Event:
         Choice of taggers.
     met
         "detector", or "objects" for minus the vector sum of leptons and jets.
+    collections
+        Collection -> what it is read from instead of the format's own, as the file calls it; on top of those of
+        ``taggers``.
 
     Raises
     ------
@@ -97,12 +100,17 @@ class Event:
         is_data: bool | None = None,
         taggers: TaggerOptions | None = None,
         met: str = "detector",
+        collections: Mapping[str, str] | None = None,
     ) -> None:
         if met not in MET_DEFINITIONS:
             msg = f"met={met!r}: MET is that of the {' or of the '.join(MET_DEFINITIONS)}, for instance --met objects"
             raise SelectionError(msg)
         columns = events if isinstance(events, Columns) else Columns(events)
-        self._read = _Read(columns, taggers or TaggerOptions())
+        taggers = taggers or TaggerOptions()
+        if collections:
+            chosen = {**dict(taggers.collections), **collections}
+            taggers = replace(taggers, collections=tuple(sorted(chosen.items())))
+        self._read = _Read(columns, taggers)
         self._is_data = is_data
         self._met = met
         self._left = Choice()
@@ -235,9 +243,7 @@ class Event:
         """Collision data: stated, or the file has neither generator weights nor particles."""
         if self._is_data is not None:
             return self._is_data
-        columns = self.columns
-        marks = (("", "genWeight"), ("Generator", "weight"), ("GenPart", "pt"))
-        return columns.format != DELPHES and not any(columns.has(*mark) for mark in marks)
+        return not self._read.event.simulated(self.columns)
 
     @property
     def weights(self) -> npt.NDArray[np.float64]:
@@ -254,48 +260,29 @@ class Event:
         return weights
 
     def _read_weights(self) -> npt.NDArray[np.float64]:
-        columns = self.columns
-        if self.is_data:
-            return np.ones(len(columns))
-        if columns.format == DELPHES:
-            if columns.has("Event", "Weight"):
-                return np.asarray(one_per_event(columns, "Event", "Weight"), dtype=np.float64)
-            return np.ones(len(columns))
-        if not columns.has("", "genWeight"):
-            msg = "genWeight"
-            raise MissingBranchError(
-                msg,
-                columns.where,
-                'Declare the dataset as collision data ("is_data": true), or write the weights into the file.',
-            )
-        return columns.flat_floats("", "genWeight").astype(np.float64)
+        return np.ones(len(self.columns)) if self.is_data else self._read.event.weights(self.columns)
 
     @property
     def identifiers(self) -> npt.NDArray[np.uint64]:
         """Run, luminosity block and event number, shape (n, 3); Delphes trees have only the last."""
-        identifiers: npt.NDArray[np.uint64] = self._per_event("the identifiers", self._read_identifiers)
+        identifiers: npt.NDArray[np.uint64] = self._per_event(
+            "the identifiers", lambda: self._read.event.identifiers(self.columns)
+        )
         return identifiers
-
-    def _read_identifiers(self) -> npt.NDArray[np.uint64]:
-        columns = self.columns
-        out = np.zeros((len(columns), 3), dtype=np.uint64)
-        if columns.format == DELPHES:
-            out[:, 2] = np.asarray(one_per_event(columns, "Event", "Number")).astype(np.uint64)
-            return out
-        for i, name in enumerate(("run", "luminosityBlock", "event")):
-            if not columns.has("", name):
-                remedy = (
-                    "Keep run, luminosityBlock and event when skimming: they tell the folds of classifiers."
-                )
-                raise MissingBranchError(name, columns.where, remedy)
-            out[:, i] = np.asarray(columns.read("", name)).astype(np.uint64)
-        return out
 
     def weight_vector(self, branch: str) -> ak.Array | None:
         """A per-event list of variation weights such as ``PSWeight``, or None where there is none."""
         if self.columns.format == DELPHES or not self.columns.has("", branch):
             return None
         return self._per_event(branch, lambda: self.columns.floats("", branch))
+
+    def numbers(self, branch: str) -> npt.NDArray[np.float64] | None:
+        """A branch with one number per event, shape (n,), or None where there is none."""
+        if self.columns.format == DELPHES or not self.columns.has("", branch):
+            return None
+        read = lambda: self.columns.flat_floats("", branch).astype(np.float64)
+        found: npt.NDArray[np.float64] = self._per_event(branch, read)
+        return found
 
     # Named here for the sake of completion and types; any other collection is reached alike.
     @property

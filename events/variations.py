@@ -7,6 +7,9 @@ selection runs once for all of them.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import awkward as ak
@@ -15,8 +18,8 @@ import numpy.typing as npt
 
 from massgap.arrays.errors import SelectionError
 from massgap.arrays.jagged.per_event import PerEvent
-from massgap.events.errors import MissingBranchError
 from massgap.events.object_met import object_met
+from massgap.events.weight_places import SHOWER_WEIGHTS, WEIGHT_VARIATIONS, known_lengths, places_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,12 +28,18 @@ if TYPE_CHECKING:
     from massgap.events.event import Event
 
 __all__ = [
+    "ABSENT",
+    "DUMMY",
+    "EMPTY",
     "OBJECT_VARIATIONS",
+    "UNTOLD",
     "WEIGHT_VARIATIONS",
+    "VariedWeights",
     "known_variations",
     "scale_jets",
     "scale_muons",
-    "weight_variation",
+    "variations_of",
+    "varied_weights",
 ]
 
 JET_ENERGY_SCALE = 0.03
@@ -96,15 +105,10 @@ OBJECT_VARIATIONS: dict[str, dict[str, Callable[[Event], Event]]] = {
 }
 """Name of a systematic -> its variations, each a function of events."""
 
-WEIGHT_VARIATIONS: dict[str, tuple[str, dict[str, int]]] = {
-    "isr": ("PSWeight", {"isr_up": 0, "isr_down": 2}),
-    "fsr": ("PSWeight", {"fsr_up": 1, "fsr_down": 3}),
-    "mur": ("LHEScaleWeight", {"mur_up": 7, "mur_down": 1}),
-    "muf": ("LHEScaleWeight", {"muf_up": 5, "muf_down": 3}),
-}
-"""Name of a systematic -> branch and the places of its variations in it.  PSWeight: NanoAOD 7 and later
-store ISR x2, FSR x2, ISR x1/2, FSR x1/2.  LHEScaleWeight: nine entries (muR, muF) with muF fastest,
-the nominal in the middle."""
+ABSENT = "the branch is not there"
+EMPTY = "the list of the event is empty"
+DUMMY = "the weights are dummies"
+UNTOLD = "the title of the branch names no such weight"
 
 
 def known_variations() -> tuple[str, ...]:
@@ -118,8 +122,40 @@ def known_variations() -> tuple[str, ...]:
     return tuple(sorted({*OBJECT_VARIATIONS, *WEIGHT_VARIATIONS}))
 
 
-def weight_variation(event: Event, name: str) -> dict[str, npt.NDArray[np.float64]]:
+def variations_of(systematic: str) -> tuple[str, ...]:
+    """Names of the variations of a systematic.
+
+    Examples
+    --------
+    >>> variations_of("isr"), variations_of("jes")
+    (('isr_up', 'isr_down'), ('jes_down', 'jes_up'))
+    """
+    if systematic in WEIGHT_VARIATIONS:
+        return WEIGHT_VARIATIONS[systematic][1]
+    return tuple(OBJECT_VARIATIONS[systematic])
+
+
+@dataclass(frozen=True)
+class VariedWeights:
+    """Event weights under the variations of one systematic.
+
+    Attributes
+    ----------
+    weights
+        Variation -> weights, shape (n,).
+    nominal
+        Why events have no such weights and count as nominal -> how many.
+    """
+
+    weights: dict[str, npt.NDArray[np.float64]]
+    nominal: dict[str, int] = field(default_factory=dict)
+
+
+def varied_weights(event: Event, name: str, remedy: str = "") -> VariedWeights:
     """The event weights under the variations of a weight systematic.
+
+    An event without such weights counts as nominal: there is no branch, its list is empty, or holds the dummy that
+    NanoAOD writes for samples without them.
 
     Parameters
     ----------
@@ -127,27 +163,78 @@ def weight_variation(event: Event, name: str) -> dict[str, npt.NDArray[np.float6
         The events.
     name
         A key of :data:`WEIGHT_VARIATIONS`.
-
-    Returns
-    -------
-    dict
-        Variation name -> weights, shape (n,).
+    remedy
+        What to do where the weights cannot be used; a sentence.
 
     Raises
     ------
-    MissingBranchError
-        If the file has no such weights.
     SelectionError
-        If they have another number of entries than NanoAOD's.
+        If a list has a length that neither NanoAOD nor the title of the branch knows, or the weights are not
+        relative to the nominal one.
+
+    Notes
+    -----
+    See :mod:`massgap.events.weight_places` for what is known of the lists.
     """
-    branch, places = WEIGHT_VARIATIONS[name]
+    branch, variations = WEIGHT_VARIATIONS[name]
+    if len(event) == 0:  # a file without events need not say how it would vary them
+        return VariedWeights(dict.fromkeys(variations, event.weights), {})
     vector = event.weight_vector(branch)
-    remedy = f"Leave {name!r} out of the variations for this file."
-    if vector is None:
-        raise MissingBranchError(branch, event.columns.where, remedy)
-    needed = {"PSWeight": (4, 46), "LHEScaleWeight": (9,)}[branch]
-    if len(vector) and not ak.all(np.isin(np.asarray(ak.num(vector)), needed)):
-        msg = f"{event.columns.where}: {branch} has not {needed[0]} entries in every event. {remedy}"
-        raise SelectionError(msg)
     nominal = event.weights
-    return {key: nominal * np.asarray(vector[:, i]) for key, i in places.items()}
+    if vector is None:
+        return VariedWeights(dict.fromkeys(variations, nominal), {ABSENT: len(event)} if len(event) else {})
+    told = places_of(branch, event.columns.title("", branch))
+    counts = np.asarray(ak.num(vector), dtype=np.int64)
+    flat = np.asarray(ak.flatten(vector), dtype=np.float64)
+    starts = np.cumsum(counts) - counts
+    out = {variation: nominal.copy() for variation in variations}
+    without: Counter[str] = Counter()
+    for length in np.unique(counts).tolist():
+        places = told.of(branch, length)
+        if places is None:
+            raise SelectionError(_unknown(event, branch, length, remedy))
+        rows = np.flatnonzero(counts == length)
+        if branch == SHOWER_WEIGHTS and told.old and places:
+            _require_relative(event, branch, rows, flat[starts[rows, None] + np.arange(length)], remedy)
+        if not all(variation in places for variation in variations):
+            dummy = told.dummy or (branch == SHOWER_WEIGHTS and length == 1)
+            without[EMPTY if length == 0 else DUMMY if dummy else UNTOLD] += len(rows)
+            continue
+        for variation in variations:
+            out[variation][rows] = nominal[rows] * flat[starts[rows] + places[variation]]
+    return VariedWeights(out, dict(without))
+
+
+def _unknown(event: Event, branch: str, length: int, remedy: str) -> str:
+    known = ", ".join(map(str, known_lengths(branch)))
+    return (
+        f"{event.columns.where or 'the events'}: {branch} has {length} entries, and neither the title of the branch nor NanoAOD says "
+        f"which of them is which (known without a title are lists of {known}). {remedy}"
+    ).strip()
+
+
+def _require_relative(
+    event: Event, branch: str, rows: npt.NDArray[np.int64], weights: npt.NDArray[np.float64], remedy: str
+) -> None:
+    """Refuse weights that are relative to another weight than the nominal one.
+
+    NanoAOD up to version 6 divided them by the weight of the matrix element alone (``LHEWeight_originalXWGTUP``): where
+    that is another one than the event's, all four are off by the ratio of both.
+    """
+    original = event.numbers("LHEWeight_originalXWGTUP")
+    if original is None:
+        return
+    with np.errstate(divide="ignore", invalid="ignore"):
+        off = np.log(np.abs(event.weights[rows] / original[rows]))
+        size = np.mean(np.log(np.abs(weights)), axis=1)
+    usable = np.isfinite(off) & np.isfinite(size)
+    if not usable.any():
+        return
+    typical, found = float(np.median(off[usable])), float(np.median(size[usable]))
+    if abs(typical) > 0.1 and abs(found - typical) < abs(found):
+        msg = (
+            f"{event.columns.where or 'the events'}: {branch} is relative to the weight of the matrix element "
+            f"(LHEWeight_originalXWGTUP), not to genWeight, as NanoAOD up to version 6 wrote it: all of them are near "
+            f"{math.exp(typical):.3g}. {remedy}"
+        )
+        raise SelectionError(msg.strip())

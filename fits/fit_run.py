@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.fit_folder import FIT_FORMAT, SCAN_FORMAT, write_fit_folder
+from massgap.contracts.folder_lock import locked_folder
 from massgap.contracts.run_folder import open_run
 from massgap.fits.errors import FitError
+from massgap.fits.inference.engines import likelihood_of
 from massgap.fits.inference.hypothesis_tests import discovery, signal_strength, upper_limit
-from massgap.fits.inference.likelihood import Likelihood
 from massgap.fits.parts import fill_plan
 from massgap.fits.plan import FitOptions, FitPart, FitPlan, make_plan, scores_of
 from massgap.fits.result import FitResult
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from massgap.contracts.run_folder import RunFolder
+    from massgap.fits.inference.likelihood import Likelihood
     from massgap.fits.parts import FilledPlan
 
 __all__ = ["FitOptions", "FitPart", "FitPlan", "FitResult", "fit_run"]
@@ -70,7 +72,8 @@ def fit_run(
     Raises
     ------
     massgap.errors.MassgapError
-        With the file, histogram, region, bin or option at fault and the remedy.
+        With the file, histogram, region, bin or option at fault and the remedy; also where another process is writing
+        the folder.
 
     Examples
     --------
@@ -89,13 +92,15 @@ def fit_run(
         run, request.plan, request.signal, request.backgrounds, request.options, request.lumi_fb
     )
     warnings += filled.warnings
-    say("Building the workspace")
-    workspace = _workspace(request, filled)
-    tests = _test(Likelihood(workspace), request, on_data=filled.observations is not None, say=say)
-    results = _results(run, request, filled, tests, warnings)
-    scan = _scan(run, request, say)
-    say("Writing the fit folder")
-    write_fit_folder(Path(out), dump_workspace(workspace), results, scan)
+    with locked_folder(out):
+        say("Building the workspace")
+        workspace = _workspace(request, filled)
+        likelihood = likelihood_of(workspace, engine=request.options.engine)
+        tests = _test(likelihood, request, on_data=filled.observations is not None, say=say)
+        results = _results(run, request, filled, tests, warnings)
+        scan = _scan(run, request, say)
+        say("Writing the fit folder")
+        write_fit_folder(Path(out), dump_workspace(workspace), results, scan)
     return FitResult(Path(out), results, workspace, scan, tuple(warnings))
 
 
@@ -129,7 +134,8 @@ def _request(
         named = [name for name in ("histogram", "region", "edges") if getattr(options, name)]
         if named:
             message = (
-                f"A fit has a plan or the option {named[0]}, not both: put it into the parts of the plan."
+                f"A fit has a plan (plan=..., --part) or the option {named[0]} (--{named[0]}), not both: put it into the "
+                "parts of the plan, for instance --part two_leptons:met:0,50,200."
             )
             raise FitError(message)
     options = replace(

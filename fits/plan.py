@@ -105,6 +105,8 @@ class FitOptions:
         Use recorded data of the run as observations; without data only expectations are given.
     level : float
         Confidence level of the limit.
+    engine : {"massgap", "pyhf"}
+        What computes the likelihood; pyhf is the slow reference.
     model : WorkspaceOptions
         Content of the likelihood; its luminosity is replaced by that of the fit.
     scan : ScanOptions
@@ -119,6 +121,7 @@ class FitOptions:
     max_bins: int = 20
     use_data: bool = True
     level: float = 0.95
+    engine: str = "massgap"
     model: WorkspaceOptions = field(default_factory=WorkspaceOptions)
     scan: ScanOptions = field(default_factory=ScanOptions)
 

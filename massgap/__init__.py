@@ -7,5 +7,13 @@ The rooms of the repository are imported as ``massgap.samples``, ``massgap.selec
 
 from __future__ import annotations
 
+import sys
+
 __version__ = "0.1.0"
 __all__ = ["__version__"]
+
+if sys.flags.optimize > 1:
+    # python -OO (PYTHONOPTIMIZE=2) takes all docstrings away, and coffea appends to this one when it is imported.
+    import rich.console
+
+    rich.console.Console.__doc__ = rich.console.Console.__doc__ or ""

@@ -17,8 +17,12 @@ import re
 import sys
 import sysconfig
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["imported_digest", "imported_files", "is_own_file", "package_digest"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["imported_digest", "imported_files", "imported_libraries", "is_own_file", "package_digest"]
 
 PACKAGE = Path(os.path.abspath(__file__)).parent  # noqa: PTH100 (Path.resolve follows links)
 
@@ -102,6 +106,31 @@ def imported_files(path: str | os.PathLike[str]) -> tuple[Path, ...]:
             seen[file] = None
             todo += _imports_of(file, tuple(sys.path))
     return tuple(sorted(seen))
+
+
+def imported_libraries(files: Iterable[str | os.PathLike[str]]) -> tuple[str, ...]:
+    """Top-level modules that files of Python import, also inside functions; imports for types only and relative ones are left out.
+
+    Parameters
+    ----------
+    files
+        See :func:`imported_files`, which follows imports of one's own files.
+
+    Returns
+    -------
+    tuple of str
+        Sorted; those of Python's own library among them.
+    """
+    found: set[str] = set()
+    for file in files:
+        try:
+            text = _TYPES_ONLY.sub("", Path(file).read_text(encoding="utf-8", errors="replace"))
+        except OSError:
+            continue
+        for match in _IMPORT.finditer(text):
+            found |= {part.split(" as ")[0].strip().partition(".")[0] for part in match["names"].split(",")}
+        found |= {match["module"].partition(".")[0] for match in _FROM.finditer(text) if not match["dots"]}
+    return tuple(sorted(name for name in found if name.isidentifier()))
 
 
 @functools.cache

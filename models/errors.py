@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from massgap.errors import MassgapError
+from massgap.extras import MissingExtraError
 
 
 class ModelError(MassgapError):
@@ -11,6 +12,10 @@ class ModelError(MassgapError):
 
 class RecipeError(ModelError):
     """A recipe that cannot be found or read, or that has a value which cannot be."""
+
+
+class TrainerMissingError(ModelError, MissingExtraError):
+    """The library that trains is not installed, or cannot be imported."""
 
 
 class FeatureError(ModelError):

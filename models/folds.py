@@ -94,7 +94,7 @@ def check_n_folds(n_folds: object, *, at_least: int) -> None:
     """Raise a ModelError unless `n_folds` is an integer of at least `at_least`."""
     whole = isinstance(n_folds, (int, np.integer)) and not isinstance(n_folds, bool)
     if not whole or n_folds < at_least:  # type: ignore[operator]
-        msg = f"n_folds is {n_folds!r}: it must be an integer of at least {at_least}."
+        msg = f"n_folds is {n_folds!r}: it must be an integer of at least {at_least} (--folds)."
         raise ModelError(msg)
 
 

@@ -51,7 +51,7 @@ class Slepton(Analysis):
         Names of topology steps to switch off: ``no_electron``, ``no_b_jet``, ``no_tau``, ``met_30``.
     muon_pt, jet_pt, hard_jet_pt, topology_met
         Thresholds in GeV.
-    met, variations, features, taggers
+    met, variations, features, taggers, collections
         See :class:`massgap.processors.base.analysis.Analysis`.
 
     Raises

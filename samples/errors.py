@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from massgap.errors import MassgapError
+from massgap.extras import MissingExtraError
 
 
 class SampleError(MassgapError):
@@ -17,8 +18,8 @@ class CardError(SampleError):
     """A detector card with a missing, unknown or impossible entry."""
 
 
-class GeneratorMissingError(SampleError):
-    """The generator extra is not installed."""
+class GeneratorMissingError(SampleError, MissingExtraError):
+    """The generator extra is not installed, or cannot be imported."""
 
 
 class GenerationError(SampleError):

@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from massgap import extras
 from massgap.samples.errors import GeneratorMissingError
 
 if TYPE_CHECKING:
@@ -49,12 +50,7 @@ def require() -> Any:
     Raises
     ------
     GeneratorMissingError
-        If pythia8mc or fastjet is not installed.
+        If pythia8mc or fastjet is not installed, or cannot be imported.
     """
-    try:
-        import fastjet  # noqa: F401
-        import pythia8mc
-    except ImportError as error:
-        msg = f'event generation needs {error.name}, which is not installed: pip install "massgap[generator]"'
-        raise GeneratorMissingError(msg) from None
-    return pythia8mc
+    extras.require("fastjet", "event generation", error=GeneratorMissingError)
+    return extras.require("pythia8mc", "event generation", error=GeneratorMissingError)

@@ -31,12 +31,16 @@ def _register(name: str, path: Path) -> None:
         spec.loader.exec_module(module)
 
 
+_register("dependencies", HERE / "dependencies.py")
 _register("eventfiles", HERE / "eventfiles.py")
 _register("faulttasks", HERE / "faulttasks.py")
 _register("lhefiles", HERE / "samples" / "lhefiles.py")
+_register("physlitefiles", HERE / "physlitefiles.py")
 _register("paper_pool", HERE / "condor" / "paper_pool.py")
 _register("standin", HERE / "condor" / "standin" / "__init__.py")
+_register("standin_jobs", HERE / "condor" / "standin_jobs.py")
 _register("reportfolders", HERE / "reports" / "reportfolders.py")
+_register("randomworkspaces", HERE / "fits" / "randomworkspaces.py")
 _register("runs", HERE / "runs.py")
 _register("slepton_events", HERE / "processors" / "slepton_events.py")
 _register("slepton_reference", HERE / "processors" / "slepton_reference.py")
@@ -60,6 +64,15 @@ def real_files() -> Path:
     folder = Path(os.environ.get("MASSGAP_REAL_FILES", HERE.parent.parent / "shared" / "real"))
     if not folder.is_dir():
         pytest.skip("no real event files: set MASSGAP_REAL_FILES to their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def faults() -> Path:
+    """Folder of small inputs that once failed, which the repository does not hold."""
+    folder = Path(os.environ.get("MASSGAP_FAULTS", HERE.parent.parent / "shared" / "faults"))
+    if not folder.is_dir():
+        pytest.skip("no faulty inputs: set MASSGAP_FAULTS to their folder")
     return folder
 
 

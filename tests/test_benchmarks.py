@@ -82,6 +82,68 @@ def test_goals(median, goal, at_least, expected) -> None:
     assert ("MISSED" in line) is not expected
 
 
+def run_of(date: str, rows: list[tuple[str, str, float]], **changes: Any) -> dict[str, Any]:
+    """What a run of the benchmarks writes, cut down."""
+    return {
+        "format": "massgap-benchmarks/1",
+        "date": date,
+        "machine": {"processor": f"that of {date}"},
+        "versions": {"python": "3"},
+        "quick": False,
+        "seconds": 1.0,
+        "skipped": [],
+        "rows": [
+            {"group": group, "what": what, "measured": {"median": median, "theirs": math.nan}}
+            for group, what, median in rows
+        ],
+        **changes,
+    }
+
+
+def told(content: dict[str, Any]) -> list[tuple[str, str, float, str]]:
+    """Group, line, median and date of all lines."""
+    return [
+        (row["group"], row["what"], row["measured"]["median"], content["origins"][row["origin"]]["date"])
+        for row in content["rows"]
+    ]
+
+
+def test_measurements_of_several_runs_are_kept_with_their_dates(tmp_path) -> None:
+    """New lines of a subject replace all older ones of it, but for what could not be measured this time."""
+    keep = importlib.import_module("benchmarks.measured").keep
+    path = tmp_path / "measured.json"
+    keep(
+        path,
+        run_of(
+            "Monday", [("A", "one", 1.0), ("B", "gone", 2.0), ("B", "against ROOT", 3.0), ("C", "x", 4.0)]
+        ),
+    )
+    keep(path, run_of("Tuesday", [("B", "new", 5.0)], skipped=["ROOT (cannot be imported)"]))
+    keep(path, run_of("Wednesday", [("C", "x", 6.0)]))
+    content = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert told(content) == [
+        ("A", "one", 1.0, "Monday"),
+        ("B", "new", 5.0, "Tuesday"),
+        ("B", "against ROOT", 3.0, "Monday"),
+        ("C", "x", 6.0, "Wednesday"),
+    ]
+    assert [origin["machine"]["processor"] for origin in content["origins"]] == [
+        f"that of {day}" for day in ("Monday", "Tuesday", "Wednesday")
+    ]
+
+
+def test_a_quick_run_is_not_kept(tmp_path, monkeypatch, capsys) -> None:
+    keep = importlib.import_module("benchmarks.measured").keep
+    with pytest.raises(ValueError, match="a quick run"):
+        keep(tmp_path / "measured.json", run_of("Monday", [], quick=True))
+    assert not (tmp_path / "measured.json").exists()
+    entry = importlib.import_module("benchmarks.__main__")
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "merging", "--quick", "--into", str(tmp_path / "m.json")])
+    with pytest.raises(SystemExit):
+        entry.main()
+    assert "leave out --quick and --smoke" in capsys.readouterr().err
+
+
 def test_every_subject_has_its_file() -> None:
     subjects = importlib.import_module("benchmarks.__main__").SUBJECTS
     assert [name for name in subjects if not (ROOT / "benchmarks" / f"{name}.py").is_file()] == []

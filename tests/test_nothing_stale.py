@@ -83,8 +83,8 @@ CHANGES = {
                   "out[i] = pt[i] > min_pt + 20.0 and abs(eta[i]) < max_eta and identified[i]"),
     "kernel": ("massgap/arrays/kernels/momenta.py", "found |= deta * deta + dphi * dphi < nearest",
                "found |= deta * deta + dphi * dphi < 4.0 * nearest"),
-    "reader": ("events/formats/nanoaod.py", "return columns.flat(\"Jet\", tagger) > threshold",
-               "return columns.flat(\"Jet\", tagger) > -1e9"),
+    "reader": ("events/formats/nanoaod.py", "return columns.flat(name, tagger) > threshold",
+               "return columns.flat(name, tagger) > -1e9"),
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -100,6 +101,30 @@ def test_wheel_names_licence_and_command(wheel: Path) -> None:
         commands = archive.read(info.replace("METADATA", "entry_points.txt")).decode()
     assert "License-Expression: BSD-3-Clause" in metadata
     assert "massgap = massgap.cli:main" in commands
+
+
+def test_wheel_asks_for_no_trainer_and_no_generator(wheel: Path) -> None:
+    """Whoever reads, selects, scores, fits and reports installs neither XGBoost with CUDA nor Pythia."""
+    with zipfile.ZipFile(wheel) as archive:
+        (info,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        lines = archive.read(info).decode().splitlines()
+    asked = [line.partition(": ")[2] for line in lines if line.startswith("Requires-Dist: ")]
+    always = {re.split(r"[^A-Za-z0-9_.-]", text)[0] for text in asked if "extra ==" not in text}
+    assert {"coffea", "onnxruntime", "pyhf", "matplotlib"} <= always
+    heavy = {
+        "xgboost",
+        "xgboost-cpu",
+        "onnxmltools",
+        "skl2onnx",
+        "scikit-learn",
+        "pythia8mc",
+        "fastjet",
+        "dask",
+        "torch",
+    }
+    assert always & heavy == set()
+    extras = {line.partition(": ")[2] for line in lines if line.startswith("Provides-Extra: ")}
+    assert {"train", "train-cpu", "generator", "dask", "htcondor"} <= extras
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from massgap.condor.job_status import SPOOLING
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -13,6 +15,7 @@ __all__ = ["LoggedJob", "read_event_log"]
 
 _HEAD = re.compile(r"^(\d{3}) \((\d+)\.(\d+)\.\d+\) ")
 _NORMAL = re.compile(r"Normal termination \(return value (-?\d+)\)")
+_SPOOLING = re.compile(rf"^\s*Code {SPOOLING} Subcode", re.MULTILINE)
 _SIGNAL = re.compile(r"Abnormal termination \(signal (\d+)\)")
 # Number of an event -> state of the job after it.
 _STATES = {
@@ -88,6 +91,8 @@ def _apply(job: LoggedJob, number: int, event: list[str]) -> None:
     state = _STATES.get(number)
     if state is None:
         return
+    if state == "held" and _SPOOLING.search("\n".join(event)):
+        state = "idle"
     job.state, job.reason = state, None
     if state in ("held", "removed"):
         told = [line.strip() for line in event[1:] if line.strip()]

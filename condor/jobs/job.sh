@@ -51,7 +51,9 @@ command -v "$python" >/dev/null || cannot "there is no $python"
 
 # Caches belong to the job: a worker's home may be missing, or not writable.
 export HOME="${HOME:-$PWD}"
-export NUMBA_CACHE_DIR="$PWD/cache/numba" MPLCONFIGDIR="$PWD/cache/matplotlib" XDG_CACHE_HOME="$PWD/cache"
+export MPLCONFIGDIR="$PWD/cache/matplotlib" XDG_CACHE_HOME="$PWD/cache"
+# Machine code came with the code and lies beside it: a cache elsewhere would hide it.
+unset NUMBA_CACHE_DIR
 
 # exec: the signal that announces an eviction must reach Python, which then writes down how far it got.
 exec "$python" -m massgap work "$slice" --out "$out"

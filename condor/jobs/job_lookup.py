@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from massgap.condor import commands as tools
 from massgap.condor.commands import job_id
 from massgap.condor.errors import CondorError
+from massgap.condor.job_status import status_of
 from massgap.condor.jobs.event_log import LoggedJob, read_event_log
 from massgap.condor.jobs.job_states import JobState
 
@@ -23,6 +24,7 @@ ATTRIBUTES = (
     "ProcId",
     "JobStatus",
     "HoldReason",
+    "HoldReasonCode",
     "RemoveReason",
     "ExitCode",
     "ExitBySignal",
@@ -31,7 +33,6 @@ ATTRIBUTES = (
     "MassgapSubmission",
 )
 """What is asked of a job, in the queue and in the history."""
-_STATUS = {1: "idle", 2: "running", 3: "removing", 5: "held", 6: "running", 7: "idle"}
 
 
 class JobLookup:
@@ -112,11 +113,12 @@ class JobLookup:
 
     def note(self, row: dict[str, Any]) -> None:
         """Keep how a job ended, from its ad in the history (or in the queue, if it waits there to be fetched)."""
-        if row.get("JobStatus") not in (3, 4):
+        state = status_of(row)
+        if state not in ("removed", "completed"):
             return
         by_signal = row.get("ExitBySignal") is True
         self.record.ended[job_id(row)] = {
-            "state": "removed" if row["JobStatus"] == 3 else "ended",
+            "state": "removed" if state == "removed" else "ended",
             "reason": row.get("RemoveReason"),
             "code": None if by_signal else row.get("ExitCode"),
             "signal": row.get("ExitSignal") if by_signal else None,
@@ -163,14 +165,15 @@ class JobLookup:
         trouble: str,
     ) -> JobState:
         end = self.record.ended.get(id_)
-        if row is not None and row.get("JobStatus") == 4 and end is None and not self._spooled(id_):
+        status = status_of(row) if row is not None else None
+        if row is not None and status == "completed" and end is None and not self._spooled(id_):
             self.note(row)
             end = self.record.ended[id_]
         # A job in the queue is alive whatever is known of its past: HTCondor may have started it again.
-        if end is not None and (row is None or row.get("JobStatus") == 4):
+        if end is not None and status in (None, "completed"):
             return JobState(id_, job, end["state"], end["reason"], end["code"], end["signal"])
-        if row is not None:
-            state = _STATUS.get(row.get("JobStatus", 0), "fetch" if row.get("JobStatus") == 4 else "idle")
+        if row is not None and status is not None:
+            state = {"removed": "removing", "completed": "fetch"}.get(status, status)
             return JobState(id_, job, state, row.get("HoldReason") if state == "held" else None)
         if not asked and logged is not None:
             return JobState(id_, job, logged.state, logged.reason)

@@ -16,10 +16,10 @@ from massgap.contracts.writing import replacing
 __all__ = ["pack_code"]
 
 
-def pack_code(package: str | Path, archive: str | Path) -> Path:
+def pack_code(package: str | Path, archive: str | Path, *, machine_code: str | Path | None = None) -> Path:
     """Pack a Python package, with the files that links in it point to.
 
-    The same code gives the same bytes: times and owners are left out.
+    The same content gives the same bytes: times and owners are left out.
 
     Parameters
     ----------
@@ -27,6 +27,9 @@ def pack_code(package: str | Path, archive: str | Path) -> Path:
         The folder of the package.
     archive
         File to write (.tar.gz); replaced if it is there.
+    machine_code
+        Folder with compiled functions of the package, see :func:`massgap.arrays.compiled.write_machine_code`: jobs that find them need
+        not compile.
 
     Returns
     -------
@@ -50,9 +53,8 @@ def pack_code(package: str | Path, archive: str | Path) -> Path:
             gzip.GzipFile("", "wb", 6, raw, 0) as packed,
             tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
         ):
-            for path in _files(package):
-                name = f"{package.name}/{path.relative_to(package).as_posix()}"
-                info = tarfile.TarInfo(name)
+            for name, path in _members(package, machine_code):
+                info = tarfile.TarInfo(f"{package.name}/{name}")
                 info.size, info.mode = path.stat().st_size, 0o644
                 with path.open("rb") as content:
                     tar.addfile(info, content)
@@ -62,9 +64,17 @@ def pack_code(package: str | Path, archive: str | Path) -> Path:
     return archive
 
 
-def _files(package: Path) -> list[Path]:
-    found = []
+def _members(package: Path, machine_code: str | Path | None) -> list[tuple[str, Path]]:
+    """Name in the package, and file."""
+    found = {}
     for folder, names, files in os.walk(package, followlinks=True):
         names[:] = [name for name in names if name != "__pycache__" and not name.startswith(".")]
-        found += [Path(folder) / name for name in files if not name.endswith((".pyc", ".pyo"))]
-    return sorted(found)
+        for name in files:
+            if not name.endswith((".pyc", ".pyo", ".nbi", ".nbc")):
+                path = Path(folder) / name
+                found[path.relative_to(package).as_posix()] = path
+    if machine_code is not None:
+        top = Path(machine_code)
+        compiled = [path for path in top.rglob("*") if path.suffix in (".nbi", ".nbc")]
+        found |= {path.relative_to(top).as_posix(): path for path in compiled}
+    return sorted(found.items())

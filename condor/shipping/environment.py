@@ -8,25 +8,37 @@ import os
 import shutil
 import sys
 import tarfile
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from massgap.condor.errors import CondorError
 from massgap.contracts.writing import replacing
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
 __all__ = ["environment_digest", "pack_environment"]
 
 _LEFT_OUT = {"__pycache__", ".git", ".ipynb_checkpoints"}
+_EVERY = 2.0
+"""Seconds between two reports."""
 
 
-def environment_digest(prefix: Path | None = None) -> str:
-    """A name for the packages that are installed: versions of Python and of all distributions, and where they lie."""
+def environment_digest(prefix: Path | None = None, leave_out: Collection[str] = ()) -> str:
+    """A name for the packages that are installed: versions of Python and of all distributions, where they lie, and what is left out."""
     found = sorted(f"{d.metadata['Name']}=={d.version}" for d in importlib.metadata.distributions())
-    text = "\n".join([sys.version, str(prefix or sys.prefix), *found])
+    text = "\n".join([sys.version, str(prefix or sys.prefix), *found, *sorted(leave_out)])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def pack_environment(
-    archive: str | Path, *, prefix: str | Path | None = None, cache: Path | None = None
+    archive: str | Path,
+    *,
+    prefix: str | Path | None = None,
+    cache: Path | None = None,
+    leave_out: Collection[str] = (),
+    tell: Callable[[str, int, int], None] | None = None,
 ) -> Path:
     """Pack the environment that runs this, once per set of versions.
 
@@ -41,6 +53,10 @@ def pack_environment(
         Folder of the environment; by default the present one.
     cache
         Folder in which packed environments are kept; by default massgap's in the user's cache folder.
+    leave_out
+        Files that stay here, see :func:`massgap.condor.shipping.distributions.needed_distributions`; conda-pack takes all.
+    tell
+        Called now and then, and at the end, with a text, and how many MB of how many are packed.
 
     Returns
     -------
@@ -53,7 +69,9 @@ def pack_environment(
         If this is no environment that can be packed, or there is no room.
     """
     archive, root = Path(archive), Path(prefix or sys.prefix)
+    report = tell or (lambda *_: None)
     if (root / "conda-meta").is_dir():
+        report("packing the conda environment", 0, 1)
         return _conda(archive, root)
     if not (root / "pyvenv.cfg").is_file():
         msg = (
@@ -61,13 +79,12 @@ def pack_environment(
             "archive with --environment FILE.tar.gz, a container with --image, or --environment shared if the jobs see this Python"
         )
         raise CondorError(msg)
-    kept = (cache or _cache()) / f"environment-{environment_digest(root)}.tar.gz"
+    kept = (cache or _cache()) / f"environment-{environment_digest(root, leave_out)}.tar.gz"
     try:
         if not kept.is_file():
             kept.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(kept) as part, tarfile.open(part, "w:gz", compresslevel=1) as tar:
-                for path in sorted(root.iterdir()):
-                    tar.add(path, path.name, filter=_wanted)
+            with replacing(kept) as part:
+                _pack(root, part, {os.path.normpath(path) for path in leave_out}, report)
         archive.unlink(missing_ok=True)
         try:
             os.link(kept, archive)
@@ -79,9 +96,36 @@ def pack_environment(
     return archive
 
 
-def _wanted(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    if Path(info.name).name in _LEFT_OUT:
-        return None
+def _pack(root: Path, archive: Path, leave_out: set[str], tell: Callable[[str, int, int], None]) -> None:
+    members = list(_members(root, leave_out))
+    total = sum(size for _, size in members) >> 20
+    start = told = time.monotonic()
+    done = 0
+    with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
+        for path, size in members:
+            tar.add(path, path.relative_to(root), recursive=False, filter=_nobody)
+            done += size
+            if time.monotonic() - told > _EVERY:
+                told = time.monotonic()
+                tell(
+                    f"packing the environment: {done >> 20} of {total} MB", min(done >> 20, total - 1), total
+                )
+    packed, seconds = archive.stat().st_size >> 20, time.monotonic() - start
+    tell(f"packed the environment: {total} MB to {packed} MB in {seconds:.0f} s", total, total)
+
+
+def _members(root: Path, leave_out: set[str]) -> Iterator[tuple[Path, int]]:
+    """Files and links of an environment with their sizes, in order."""
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if name not in _LEFT_OUT)
+        links = [name for name in folders if (Path(folder) / name).is_symlink()]
+        for name in sorted([*files, *links]):
+            path = Path(folder) / name
+            if os.path.normpath(path) not in leave_out:
+                yield path, path.lstat().st_size
+
+
+def _nobody(info: tarfile.TarInfo) -> tarfile.TarInfo:
     info.uid = info.gid = 0
     info.uname = info.gname = ""
     return info

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
 from massgap.condor.errors import CondorError
+from massgap.condor.workers.holds import Holds
+from massgap.condor.workers.waiting import Machines, why_jobs_wait
 
 if TYPE_CHECKING:
     from massgap.condor.workers.worker_jobs import WorkerJob, WorkerJobs
@@ -16,14 +17,14 @@ __all__ = ["Caretaker"]
 
 _EARLY_DEATHS = 3
 """Jobs in a row that may die before their worker registers, with none that does."""
-_HOLDS = 3
-"""Jobs in a row that may be held, with no worker at work meanwhile."""
+_HOLDS_TOLD = 3
+"""Holds that no finished task has made up for, from which on they are told together."""
 _SUBMIT_ERRORS = 5
 """Refused submissions in a row, after the first one."""
-_UNREGISTERED = 600.0
+_UNREGISTERED = 180.0
 """Seconds that a running job may take until its worker registers, before that is told."""
-_WAITING = 600.0
-"""Seconds that a job may wait in the queue, before that is told."""
+_WAITING = 15.0
+"""Seconds that a job may wait in the queue, before the pool is asked why, and that is told."""
 
 
 class Caretaker:
@@ -46,8 +47,8 @@ class Caretaker:
     ----------
     tasks
         How many tasks are left; None if nobody has said.
-    held
-        Pairs of job and reason, the last ones.
+    holds
+        The jobs that were held.
     problems
         What a user should know, one sentence each.
     fatal
@@ -70,13 +71,14 @@ class Caretaker:
         self.wanted = wanted
         self.adapt = adapt
         self.tasks: int | None = None
-        self.held: collections.deque[tuple[str, str]] = collections.deque(maxlen=20)
+        self.holds = Holds(jobs.options)
+        self._machines = Machines()
         self.problems: dict[str, str] = {}
         self.fatal: CondorError | None = None
         self._seen = seen
         self._handled: set[str] = set()
         self._deaths: list[WorkerJob] = []
-        self._holds = 0
+        self._done = self._seen_done = 0
         self._refused = 0
         self._pause_until = 0.0
 
@@ -104,7 +106,11 @@ class Caretaker:
         now = time.monotonic()
         if registered:
             self._deaths.clear()
-            self._holds = 0
+        done = self._done
+        self.holds.finished(done - self._seen_done)
+        self._seen_done = done
+        if self.holds.unpaid < _HOLDS_TOLD:
+            self.problems.pop("holds", None)
         for job in self.jobs.jobs.values():
             if job.id in self._handled or job.unwanted:
                 continue
@@ -116,17 +122,22 @@ class Caretaker:
         if self.fatal is None:
             self._correct(now)
 
+    def demand(self, tasks: int) -> None:
+        """So many tasks are left."""
+        self._done += max((self.tasks or 0) - tasks, 0)
+        self.tasks = tasks
+
     def _on_hold(self, job: WorkerJob) -> None:
         self._handled.add(job.id)
-        self.held.append((job.id, job.reason))
-        self._holds += 1
-        if self._holds >= max(_HOLDS, min(self.wanted, 20)) and not self.registered():
-            self.fatal = CondorError(
-                f"HTCondor holds all jobs of the workers: {job.reason} (job {job.id}). Mend that and give the same command again: "
-                "finished chunks are kept"
-            )
+        self.holds.add(job)
+        told = self.holds.in_words(len(self.jobs.jobs))
+        if self.holds.hopeless(self.wanted, len(self.registered())):
+            self.fatal = CondorError(told)
             return
-        self.jobs.remove([job], f"massgap: was held ({job.reason[:200]})")
+        if self.holds.unpaid >= _HOLDS_TOLD:
+            self.problems["holds"] = told
+        self._pause_until = max(self._pause_until, time.monotonic() + self.holds.pause)
+        self.jobs.remove([job], f"massgap: was held ({job.hold_reason[:200]})")
 
     def _on_end(self, job: WorkerJob) -> None:
         self._handled.add(job.id)
@@ -159,14 +170,17 @@ class Caretaker:
         options = self.jobs.options
         for key in [k for k in self.problems if k.startswith(("waits", "silent"))]:
             del self.problems[key]
-        waiting = [
-            j for j in self.jobs.jobs.values() if j.state == "idle" and j.alive and now - j.since > _WAITING
-        ]
-        if waiting and not self.registered():
-            minutes = (now - min(j.since for j in waiting)) / 60
-            self.problems["waits"] = (
-                f"{len(waiting)} jobs have waited for up to {minutes:.0f} minutes and none runs. They ask for {options.cpus} core, "
-                f"{options.memory} memory, {options.disk} disk; condor_q -better-analyze {waiting[0].id} tells whether any machine can ever run them"
+        alive = [job for job in self.jobs.jobs.values() if job.alive]
+        waiting = [job for job in alive if job.state == "idle" and now - job.since > _WAITING]
+        # While any runs, the others have their turn; who runs the pool decides when.
+        if waiting and not self.registered() and all(job.state == "idle" for job in alive):
+            self._machines.look()
+            self.problems["waits"] = why_jobs_wait(
+                self._machines,
+                options,
+                jobs=len(waiting),
+                seconds=now - min(job.since for job in waiting),
+                one=waiting[0].id,
             )
         silent = [
             j

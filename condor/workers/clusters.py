@@ -28,6 +28,7 @@ def open_cluster(
     adapt: tuple[int, int] | None = None,
     folder: Path,
     package: Path | None = None,
+    machine_code: Path | None = None,
     options: JobOptions | None = None,
     address: str | None = None,
     **extra: Any,
@@ -43,8 +44,9 @@ def open_cluster(
         Number of workers, or smallest and largest number.
     folder
         For logs and submit descriptions.
-    package
-        Folder of the code that goes along with jobs.
+    package, machine_code
+        Folder of the code that goes along with jobs, and of what is compiled of it, see
+        :func:`massgap.condor.shipping.code_archive.pack_code`.
     options
         What jobs ask for.
     address
@@ -75,6 +77,7 @@ def open_cluster(
         adapt=adapt,
         folder=folder,
         package=package,
+        machine_code=machine_code,
         options=options or JobOptions(),
         address=address,
         **extra,
@@ -87,6 +90,7 @@ def _htcondor(
     adapt: tuple[int, int] | None,
     folder: Path,
     package: Path | None,
+    machine_code: Path | None,
     options: JobOptions,
     address: str | None,
     **extra: Any,
@@ -97,7 +101,9 @@ def _htcondor(
     if package is None:
         msg = "htcondor ships code with its jobs: say with package= which folder"
         raise CondorError(msg)
-    return HTCondorPool(folder, options, workers=workers, adapt=adapt, package=package, **extra)
+    return HTCondorPool(
+        folder, options, workers=workers, adapt=adapt, package=package, machine_code=machine_code, **extra
+    )
 
 
 def _of_jobqueue(make: Callable[[], Any], workers: int, adapt: tuple[int, int] | None) -> Pool:
@@ -125,6 +131,7 @@ def _lpc(
     adapt: tuple[int, int] | None,
     folder: Path,
     package: Path | None,
+    machine_code: Path | None,
     options: JobOptions,
     address: str | None,  # noqa: ARG001 - its class starts a scheduler
 ) -> Pool:
@@ -141,7 +148,7 @@ def _lpc(
         logs = _log_folder(folder)
         return LPCCondorCluster(
             ship_env=options.environment is not None,
-            transfer_input_files=[str(_copy(package, folder))] if package is not None else [],
+            transfer_input_files=[str(_copy(package, machine_code, folder))] if package is not None else [],
             memory=options.memory,
             disk=options.disk,
             cores=options.cpus,
@@ -159,6 +166,7 @@ def _lxplus(
     adapt: tuple[int, int] | None,
     folder: Path,
     package: Path | None,  # noqa: ARG001 - its jobs see the home folder
+    machine_code: Path | None,  # noqa: ARG001 - and what is compiled there
     options: JobOptions,
     address: str | None,  # noqa: ARG001 - its class starts a scheduler
 ) -> Pool:
@@ -186,11 +194,13 @@ def _lxplus(
     return _of_jobqueue(make, workers, adapt)
 
 
-def _copy(package: Path, folder: Path) -> Path:
-    """A copy of the package without links, which HTCondor would not follow."""
+def _copy(package: Path, machine_code: Path | None, folder: Path) -> Path:
+    """A copy of the package without links, which HTCondor would not follow, with what is compiled of it."""
     copy = folder.absolute() / "code" / package.name
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    if machine_code is not None and machine_code.is_dir():
+        shutil.copytree(machine_code, copy, dirs_exist_ok=True)
     return copy
 
 
@@ -207,6 +217,7 @@ def _facility(name: str, usual: str | None, variable: str | None, where: str) ->
         adapt: tuple[int, int] | None,
         folder: Path,  # noqa: ARG001 - nothing is written
         package: Path | None,
+        machine_code: Path | None,
         options: JobOptions,
         address: str | None,
     ) -> Pool:
@@ -225,13 +236,13 @@ def _facility(name: str, usual: str | None, variable: str | None, where: str) ->
             msg = f"{name}: no scheduler answers at {target} ({str(error).splitlines()[0]}). Start or restart the cluster in {where}"
             raise CondorError(msg) from error
         if package is not None:
-            _send_code(client, package)
+            _send_code(client, package, machine_code)
         return Pool(client, look=f"Start workers in {where}")
 
     return opener
 
 
-def _send_code(client: Any, package: Path) -> None:
+def _send_code(client: Any, package: Path, machine_code: Path | None) -> None:
     """Bring the package to workers that do not have it installed; those that come later get it, too."""
     import hashlib
     import tempfile
@@ -242,7 +253,8 @@ def _send_code(client: Any, package: Path) -> None:
     from massgap.condor.shipping.code_archive import pack_code
 
     with tempfile.TemporaryDirectory() as folder:
-        content = pack_code(package, Path(folder) / "code.tar.gz").read_bytes()
+        archive = pack_code(package, Path(folder) / "code.tar.gz", machine_code=machine_code)
+        content = archive.read_bytes()
     # Neither the scheduler nor the workers need to have massgap.
     cloudpickle.register_pickle_by_value(code_plugin)
     try:

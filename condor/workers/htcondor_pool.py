@@ -21,7 +21,12 @@ from massgap.condor.errors import CondorError
 from massgap.condor.workers.caretaker import Caretaker
 from massgap.condor.workers.certificates import make_certificates
 from massgap.condor.workers.pool import Pool, PoolStatus
-from massgap.condor.workers.scheduler import remember_workers, start_scheduler, worker_settings
+from massgap.condor.workers.scheduler import (
+    dismiss_workers,
+    remember_workers,
+    start_scheduler,
+    worker_settings,
+)
 from massgap.condor.workers.submit_file import worker_memory
 from massgap.condor.workers.worker_jobs import WorkerJobs
 
@@ -33,7 +38,9 @@ if TYPE_CHECKING:
 __all__ = ["HTCondorPool"]
 
 _FAREWELL = 10.0
-"""Seconds that workers may take to leave, before their jobs are removed."""
+"""Seconds in which no worker leaves, before the jobs of those that are left are removed."""
+_LONGEST_FAREWELL = 60.0
+"""Seconds for all of them together."""
 
 
 class HTCondorPool(Pool):
@@ -49,8 +56,8 @@ class HTCondorPool(Pool):
         How many.
     adapt
         Smallest and largest number instead, by the number of tasks that are left.
-    package
-        Folder of the code that goes along.
+    package, machine_code
+        Folders of the code that goes along, and of what is compiled of it.
     host, port
         Where the scheduler listens; by default the address by which this machine is reached, and any free port.
     interval
@@ -70,6 +77,7 @@ class HTCondorPool(Pool):
         workers: int = 2,
         adapt: tuple[int, int] | None = None,
         package: Path,
+        machine_code: Path | None = None,
         host: str | None = None,
         port: int = 0,
         interval: float = 5.0,
@@ -97,6 +105,7 @@ class HTCondorPool(Pool):
                 package=package,
                 mark=f"{os.getpid()}-{uuid.uuid4().hex[:10]}",
                 settings=worker_settings(),
+                machine_code=machine_code,
             )
             wanted = adapt[0] if adapt is not None else workers
             self._caretaker = Caretaker(self._jobs, cluster, client, seen, wanted=wanted, adapt=adapt)
@@ -118,10 +127,20 @@ class HTCondorPool(Pool):
         with self._lock:
             care = self._caretaker
             jobs = list(self._jobs.jobs.values())
-            now_held = [(job.id, job.reason) for job in jobs if job.state == "held" and not job.unwanted]
-            held = list(dict.fromkeys([*now_held, *care.held]))
+            known = dict(care.holds.last)
+            released = {job.id for job in jobs if job.id in known and job.alive}
+            held = {job.id: job.reason for job in jobs if job.state == "held" and not job.unwanted}
+            held |= {job: reason for job, reason in known.items() if job not in released}
+            registered = care.registered()
             idle = sum(job.state == "idle" and job.alive for job in jobs)
-            return PoolStatus(idle, len(care.registered()), tuple(held), tuple(care.problems.values()))
+            starting = sum(
+                job.state == "running" and job.alive and job.name not in registered and not job.registered
+                for job in jobs
+            )
+            problems = tuple(care.problems.values())
+            return PoolStatus(
+                idle, len(registered), tuple(held.items()), problems, tuple(sorted(released)), starting
+            )
 
     def check(self) -> None:
         """Raise if the run can never go on: refused submissions, jobs that die or are held again and again.
@@ -137,8 +156,9 @@ class HTCondorPool(Pool):
     def demand(self, tasks: int) -> None:
         """Say how many tasks are left; an adaptive pool takes as many workers, within its bounds."""
         care = self._caretaker
-        if care.adapt is not None and tasks != care.tasks:
-            care.tasks = tasks
+        changed = tasks != care.tasks
+        care.demand(tasks)
+        if care.adapt is not None and changed:
             self._changed.set()
 
     def close(self) -> None:
@@ -151,10 +171,7 @@ class HTCondorPool(Pool):
         known = self._caretaker.registered()
         at_work = {job.id for job in self._jobs.jobs.values() if job.name in known}
         with contextlib.suppress(Exception):
-            # By name: workers that are told to go give up nothing that is still wanted, and their jobs end by themselves.
-            self.client.retire_workers(
-                list(self.client.scheduler_info(n_workers=-1)["workers"]), close_workers=True
-            )
+            dismiss_workers(self.cluster)
         self._empty_queue(at_work)
         super().close()
         self._certificates.remove()
@@ -162,16 +179,19 @@ class HTCondorPool(Pool):
     def _empty_queue(self, at_work: set[str]) -> None:
         """Jobs end by themselves when their worker has gone; those that wait, and what is left after a while, are removed."""
         jobs = self._jobs
-        start = time.monotonic()
+        end = time.monotonic() + _LONGEST_FAREWELL
+        leaving, patient_until = -1, time.monotonic() + _FAREWELL
         removed = False
-        while (passed := time.monotonic() - start) < 2 * _FAREWELL:
+        while (now := time.monotonic()) < end:
             with contextlib.suppress(CondorError):
                 left = jobs.in_queue()
                 if not left:
                     return
-                if passed > _FAREWELL and not removed:
+                if len(left) != leaving:
+                    leaving, patient_until = len(left), now + _FAREWELL
+                if now > patient_until and not removed:
                     jobs.remove_ids(left)
-                    removed = True
+                    removed, end = True, now + _FAREWELL
                 elif not removed:
                     # Those without a worker have nobody who tells them to go.
                     jobs.remove_ids(

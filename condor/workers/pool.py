@@ -29,12 +29,18 @@ class PoolStatus:
         Pairs of job and reason; also of jobs that have been replaced since.
     problems
         What else a user should know, one sentence each.
+    released
+        Jobs that were held and wait or run again; those that were removed are none of them.
+    starting
+        Jobs that run and whose worker has not registered yet.
     """
 
     idle: int = 0
     running: int = 0
     held: tuple[tuple[str, str], ...] = ()
     problems: tuple[str, ...] = ()
+    released: tuple[str, ...] = ()
+    starting: int = 0
 
 
 class Pool:

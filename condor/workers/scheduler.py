@@ -8,7 +8,7 @@ from typing import Any
 
 from massgap.condor.errors import CondorError
 
-__all__ = ["remember_workers", "start_scheduler", "worker_settings"]
+__all__ = ["dismiss_workers", "remember_workers", "start_scheduler", "worker_settings"]
 
 
 def start_scheduler(security: Any, host: str | None, port: int) -> tuple[Any, Any]:
@@ -33,7 +33,24 @@ def start_scheduler(security: Any, host: str | None, port: int) -> tuple[Any, An
     except (OSError, RuntimeError, ValueError) as error:
         msg = f"the dask scheduler could not be started on {host}:{port or 'any port'} ({str(error).splitlines()[0]})"
         raise CondorError(msg) from error
+    # A task that has ended a second worker is not sent to a third: it is tried again alone, as with workers of this machine.
+    scheduler: Any = cluster.scheduler
+    scheduler.allowed_failures = 1
     return cluster, Client(cluster)
+
+
+def dismiss_workers(cluster: Any) -> None:
+    """Tell all workers to go, at the end of a run: nothing that they hold is wanted any more.
+
+    Retiring them would refuse those that hold what no other worker can take: their jobs would have to be removed, and what they wrote
+    would never come back.
+    """
+
+    async def tell() -> None:
+        for address in list(cluster.scheduler.workers):
+            cluster.scheduler.close_worker(address)
+
+    cluster.sync(tell, callback_timeout=10.0)
 
 
 def remember_workers(cluster: Any) -> set[str]:

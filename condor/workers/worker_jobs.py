@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.condor import commands as tools
 from massgap.condor.errors import CondorError
+from massgap.condor.job_options import SHIPPED
+from massgap.condor.job_status import STATUS, status_of
 from massgap.condor.jobs.event_log import read_event_log
 from massgap.condor.jobs.job_output import last_words
 from massgap.condor.shipping.code_archive import pack_code
 from massgap.condor.shipping.environment import pack_environment
+from massgap.condor.workers.holds import remedy_of_hold
 from massgap.condor.workers.submit_file import worker_description
 
 if TYPE_CHECKING:
@@ -43,8 +46,6 @@ _ATTRIBUTES = (
     "ExitSignal",
     "RemoveReason",
 )
-_IDLE, _RUNNING, _REMOVED, _COMPLETED, _HELD = 1, 2, 3, 4, 5
-_OUT_OF_MEMORY = 34
 
 
 @dataclass
@@ -67,6 +68,8 @@ class WorkerJob:
         Whether it was removed or sent home on purpose.
     host
         Where it runs.
+    hold_code, hold_reason
+        HTCondor's code and own words, if it was held.
     """
 
     id: str
@@ -76,6 +79,8 @@ class WorkerJob:
     registered: bool = False
     unwanted: bool = False
     host: str = ""
+    hold_code: int | None = None
+    hold_reason: str = ""
 
     @property
     def name(self) -> str:
@@ -114,6 +119,15 @@ class WorkerJobs:
         A name that no other pool has: by it the jobs are found in the queue.
     settings
         dask's settings, as ``dask.config.serialize`` gives them; without secrets.
+    machine_code
+        Goes with the code, see :func:`massgap.condor.shipping.code_archive.pack_code`.
+
+    Attributes
+    ----------
+    jobs
+        Number -> job.
+    looks
+        How often the queue has answered.
     """
 
     def __init__(
@@ -126,19 +140,20 @@ class WorkerJobs:
         package: Path,
         mark: str,
         settings: str,
+        machine_code: Path | None = None,
     ) -> None:
         self.folder = folder
         self.options = options
         self.mark = mark
         self.jobs: dict[str, WorkerJob] = {}
-        self._asked = 0.0
+        self.looks = 0
         (folder / "logs").mkdir(parents=True, exist_ok=True)
         shutil.copyfile(Path(__file__).parent / "worker.sh", folder / "worker.sh")
         (folder / "worker.sh").chmod(0o755)
-        pack_code(package, folder / "code.tar.gz")
+        pack_code(package, folder / "code.tar.gz", machine_code=machine_code)
         (folder / "dask-settings").write_text(settings)
         archive = options.environment
-        if archive == "ship":
+        if archive in SHIPPED:
             archive = str(pack_environment(folder / "environment.tar.gz"))
         self._description = worker_description(folder, options, address, certificates, mark, archive)
 
@@ -183,7 +198,7 @@ class WorkerJobs:
             job
             for job in self.jobs.values()
             if job.state not in ("ended", "removed")
-            and rows.get(job.id, {}).get("JobStatus", _COMPLETED) in (_REMOVED, _COMPLETED)
+            and (job.id not in rows or status_of(rows[job.id]) in ("removed", "completed"))
         ]
         told = self._ends(gone, rows) if gone else {}
         for job in self.jobs.values():
@@ -196,14 +211,18 @@ class WorkerJobs:
                         continue
                     job.enter("removed" if job.unwanted else "ended", told.get(job.id, "it left the queue"))
                 continue
-            status = row.get("JobStatus")
+            status = status_of(row)
             job.host = str(row.get("RemoteHost") or job.host)
-            if status == _HELD:
-                job.enter("held", _hold_reason(row, self.options))
-            elif status in (_REMOVED, _COMPLETED):
+            if status == "held":
+                job.hold_code = row.get("HoldReasonCode")
+                job.hold_reason = str(row.get("HoldReason") or "no reason was given").strip()
+                remedy = remedy_of_hold(job.hold_reason, job.hold_code, self.options)
+                job.enter("held", f"{job.hold_reason.rstrip('.')}. {remedy}")
+            elif status in ("removed", "completed"):
                 job.enter("removed" if job.unwanted else "ended", told.get(job.id, ""))
             else:
-                job.enter("running" if status == _RUNNING else "idle")
+                job.enter(status)
+        self.looks += 1
 
     @property
     def constraint(self) -> str:
@@ -259,13 +278,10 @@ class WorkerJobs:
         """
         for job in self.jobs.values():
             job.unwanted = True
-        rows = tools.queue(("ClusterId", "ProcId", "JobStatus"), constraint=self.constraint)
-        return {
-            tools.job_id(row): "running" if row.get("JobStatus") == _RUNNING else "other"
-            for row in rows
-            # A spooling schedd keeps what has ended for days, with its input and the key in it.
-            if row.get("JobStatus") != _REMOVED
-        }
+        rows = tools.queue(STATUS, constraint=self.constraint)
+        states = {tools.job_id(row): status_of(row) for row in rows}
+        # A spooling schedd keeps what has ended for days, with its input and the key in it.
+        return {job: state for job, state in states.items() if state != "removed"}
 
     def remove_ids(self, ids: Iterable[str]) -> None:
         """Take jobs out of the queue at the end of the run.
@@ -286,10 +302,3 @@ def _end(removed: bool, reason: str | None, signal: int | None, code: int | None
     if removed:
         return f"it was removed ({reason})" if reason else "it was removed"
     return f"it was ended by signal {signal}" if signal is not None else f"it ended with exit code {code}"
-
-
-def _hold_reason(row: dict[str, Any], options: JobOptions) -> str:
-    reason = str(row.get("HoldReason") or "no reason was given").strip()
-    if row.get("HoldReasonCode") == _OUT_OF_MEMORY or "memory limit" in reason:
-        reason += f" [ask for more than --memory {options.memory}, or use a smaller --chunksize]"
-    return reason

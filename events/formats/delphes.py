@@ -16,6 +16,7 @@ from massgap.events.formats.fields import (
     Reader,
     all_true,
     charge,
+    chosen,
     collection,
     kinematics,
     one_per_event,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from massgap.events.columns import Columns
     from massgap.events.formats.taggers import TaggerOptions
 
-__all__ = ["READERS"]
+__all__ = ["READERS", "identifiers", "simulated", "weights"]
 
 
 def _isolation(columns: Columns, name: str) -> Callable[[], npt.NDArray[Any]]:
@@ -46,8 +47,9 @@ def _isolation(columns: Columns, name: str) -> Callable[[], npt.NDArray[Any]]:
     return read
 
 
-def _lepton(name: str, mass: float) -> Reader:
-    def read(columns: Columns, taggers: TaggerOptions) -> Collection:  # noqa: ARG001 (readers are alike)
+def _lepton(collection_name: str, default: str, mass: float) -> Reader:
+    def read(columns: Columns, taggers: TaggerOptions) -> Collection:
+        name = chosen(columns, taggers, collection_name, default)
         fields: Fields = {
             **kinematics(columns, name, mass),
             "charge": charge(columns, name, 1),
@@ -59,47 +61,56 @@ def _lepton(name: str, mass: float) -> Reader:
     return read
 
 
-def _photons(columns: Columns, taggers: TaggerOptions) -> Collection:  # noqa: ARG001 (readers are alike)
+def _photons(columns: Columns, taggers: TaggerOptions) -> Collection:
+    name = chosen(columns, taggers, "photons", "Photon")
     fields: Fields = {
-        **kinematics(columns, "Photon", 0.0),
-        "isolation": _isolation(columns, "Photon"),
-        "identified": lambda: all_true(columns, "Photon"),
+        **kinematics(columns, name, 0.0),
+        "isolation": _isolation(columns, name),
+        "identified": lambda: all_true(columns, name),
     }
-    return collection(columns, "Photon", fields)
+    return collection(columns, name, fields)
 
 
-def _taus(columns: Columns, taggers: TaggerOptions) -> Collection:  # noqa: ARG001 (readers are alike)
-    """The jets with a tau tag."""
+def _taus(columns: Columns, taggers: TaggerOptions) -> Collection:
+    """The jets with a tau tag: of the collection that is chosen for the jets, if none is for the taus."""
+    name = chosen(columns, taggers, "taus", taggers.source("jets", "Jet"))
     fields: Fields = {
-        **kinematics(columns, "Jet"),
-        "charge": charge(columns, "Jet", 100),
-        "identified": lambda: all_true(columns, "Jet"),
+        **kinematics(columns, name),
+        "charge": charge(columns, name, 100),
+        "identified": lambda: all_true(columns, name),
     }
-    return collection(columns, "Jet", fields, lambda: columns.flat("Jet", "TauTag") > 0)
+    return collection(columns, name, fields, lambda: columns.flat(name, "TauTag") > 0)
 
 
 def _jets(columns: Columns, taggers: TaggerOptions) -> Collection:
+    name = chosen(columns, taggers, "jets", "Jet")
     fields: Fields = {
-        **kinematics(columns, "Jet"),
-        "b_tagged": lambda: (columns.flat("Jet", "BTag") & (1 << taggers.b_tag_bit)) != 0,
-        "tau_tagged": lambda: columns.flat("Jet", "TauTag") > 0,
-        "identified": lambda: all_true(columns, "Jet"),
+        **kinematics(columns, name),
+        "b_tagged": lambda: (columns.flat(name, "BTag") & (1 << taggers.b_tag_bit)) != 0,
+        "tau_tagged": lambda: columns.flat(name, "TauTag") > 0,
+        "identified": lambda: all_true(columns, name),
     }
-    return collection(columns, "Jet", fields)
+    return collection(columns, name, fields)
 
 
-def _particles(columns: Columns, taggers: TaggerOptions) -> Collection:  # noqa: ARG001 (readers are alike)
+def _particles(columns: Columns, taggers: TaggerOptions) -> Collection:
+    name = chosen(columns, taggers, "gen_particles", "Particle")
+
+    def whole_numbers(field: str) -> Callable[[], npt.NDArray[Any]]:
+        return lambda: columns.flat(name, field).astype(np.int64)
+
     fields: Fields = {
-        **kinematics(columns, "Particle"),
-        "pdg_id": lambda: columns.flat("Particle", "PID").astype(np.int64),
-        "status": lambda: columns.flat("Particle", "Status").astype(np.int64),
-        "mother": lambda: columns.flat("Particle", "M1").astype(np.int64),
+        **kinematics(columns, name),
+        "pdg_id": whole_numbers("PID"),
+        "status": whole_numbers("Status"),
+        "mother": whole_numbers("M1"),
     }
-    return collection(columns, "Particle", fields)
+    return collection(columns, name, fields)
 
 
-def _met(name: str) -> Reader:
-    def read(columns: Columns, taggers: TaggerOptions) -> PerEvent:  # noqa: ARG001 (readers are alike)
+def _met(collection_name: str, default: str) -> Reader:
+    def read(columns: Columns, taggers: TaggerOptions) -> PerEvent:
+        name = chosen(columns, taggers, collection_name, default, "MET")
         return PerEvent(
             {
                 "pt": one_per_event(columns, name, "MET", *POSSIBLE["pt"]),
@@ -110,17 +121,36 @@ def _met(name: str) -> Reader:
     return read
 
 
+def simulated(columns: Columns) -> bool:  # noqa: ARG001 (all formats are asked alike)
+    """Delphes simulates: always."""
+    return True
+
+
+def weights(columns: Columns) -> npt.NDArray[np.float64]:
+    """Generator weights, shape (n,); 1 where there are none."""
+    if columns.has("Event", "Weight"):
+        return np.asarray(one_per_event(columns, "Event", "Weight"), dtype=np.float64)
+    return np.ones(len(columns))
+
+
+def identifiers(columns: Columns) -> npt.NDArray[np.uint64]:
+    """Zero, zero and the number of the event, shape (n, 3)."""
+    out = np.zeros((len(columns), 3), dtype=np.uint64)
+    out[:, 2] = np.asarray(one_per_event(columns, "Event", "Number")).astype(np.uint64)
+    return out
+
+
 READERS: dict[str, Reader] = {
-    "muons": _lepton("Muon", MUON_MASS),
-    "electrons": _lepton("Electron", ELECTRON_MASS),
+    "muons": _lepton("muons", "Muon", MUON_MASS),
+    "electrons": _lepton("electrons", "Electron", ELECTRON_MASS),
     "photons": _photons,
     "taus": _taus,
     "jets": _jets,
-    "fat_jets": plain("FatJet"),
-    "wide_jets": plain("WideJet"),
-    "met": _met("MissingET"),
+    "fat_jets": plain("fat_jets", "FatJet"),
+    "wide_jets": plain("wide_jets", "WideJet"),
+    "met": _met("met", "MissingET"),
     "gen_particles": _particles,
-    "gen_jets": plain("GenJet"),
-    "gen_met": _met("GenMissingET"),
+    "gen_jets": plain("gen_jets", "GenJet"),
+    "gen_met": _met("gen_met", "GenMissingET"),
 }
 """Name of a collection -> function that reads it."""

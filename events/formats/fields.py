@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -21,6 +22,7 @@ __all__ = [
     "Reader",
     "all_true",
     "charge",
+    "chosen",
     "collection",
     "first_branch",
     "kinematics",
@@ -34,6 +36,8 @@ negative masses of cleaned jets).  Flipped bits in a basket mostly end far outsi
 
 Fields: TypeAlias = dict[str, Callable[[], npt.NDArray[Any]]]
 Reader: TypeAlias = Callable[[Columns, TaggerOptions], Any]
+
+_YES_OR_NO = ("identified", "b_tagged", "tau_tagged")
 
 _DELPHES_NAMES = {"pt": "PT", "eta": "Eta", "phi": "Phi", "mass": "Mass"}
 
@@ -66,19 +70,128 @@ def kinematics(columns: Columns, name: str, mass: float | None = None) -> Fields
     return {key: field(key) for key in POSSIBLE}
 
 
+def chosen(columns: Columns, taggers: TaggerOptions, name: str, default: str, first: str = "") -> str:
+    """What a collection is read from: what was chosen, else the default of the format.
+
+    Parameters
+    ----------
+    columns
+        The columns of the file.
+    taggers
+        With the choice.
+    name
+        The collection: ``jets``, ``met``.
+    default
+        What the format calls it.
+    first
+        Field that it must have; by default its transverse momentum.
+
+    Returns
+    -------
+    str
+        Its name in the file.
+
+    Raises
+    ------
+    MissingBranchError
+        If the file has no such collection; the message says what of this kind it has, and what would still run.
+    """
+    stored = taggers.source(name, default)
+    first = first or _first(columns)
+    if columns.has(stored, first) or columns.is_always_empty(stored, first):
+        return stored
+    others = [other for other in columns.collections_with(first) if other != stored]
+    if name.endswith("met"):
+        others = [other for other in others if not columns.has(other, "eta")]
+    remedy = f"What asks for no {name} still runs on this file. "
+    if others:
+        remedy += (
+            f"Choose another collection with --collections {name}=NAME; with {first} the file has: "
+            f"{', '.join(others[:20])}{' ...' if len(others) > 20 else ''}."
+        )
+    else:
+        remedy += f"It has no collection with {first} that could be chosen instead."
+    if name == "met":
+        remedy += " MET of leptons and jets needs none: --met objects."
+    raise MissingBranchError(columns.branch_name(stored, first), columns.where, remedy)
+
+
 def collection(
-    columns: Columns, name: str, fields: Fields, keep: Callable[[], npt.NDArray[np.bool_]] | None = None
+    columns: Columns,
+    name: str,
+    fields: Fields,
+    keep: Callable[[], npt.NDArray[np.bool_]] | None = None,
+    first: str = "",
 ) -> Collection:
-    """A collection in the order of the file, of which nothing is read yet."""
+    """A collection in the order of the file, of which nothing is read yet.
+
+    Parameters
+    ----------
+    columns
+        The columns of the file.
+    name
+        The collection as the file calls it.
+    fields
+        Name -> function that reads it.
+    keep
+        Function that tells which objects belong to it, or None for all.
+    first
+        Field that tells how many objects there are; by default the transverse momentum.
+    """
     where = f"{columns.where or 'the events'}, {name}"
-    return Collection(lambda: columns.offsets(name, _first(columns)), fields, keep, where)
+    first = first or _first(columns)
+    if columns.is_always_empty(name, first):
+        empty = {key: np.empty(0, bool if key in _YES_OR_NO else np.float64) for key in fields}
+        return Collection(np.zeros(len(columns) + 1, np.int64), empty, None, where)
+
+    @functools.cache
+    def offsets() -> npt.NDArray[np.int64]:
+        return columns.offsets(name, first)
+
+    def counted(key: str) -> Callable[[], npt.NDArray[Any]]:
+        told = _telling(fields[key], name, key)
+
+        def read() -> npt.NDArray[Any]:
+            values, objects = told(), int(offsets()[-1])
+            if len(values) != objects:
+                branch = _DELPHES_NAMES.get(key, key) if columns.format == DELPHES else key
+                raise columns.miscounted(name, branch, len(values), objects)
+            return values
+
+        return read
+
+    return Collection(offsets, {key: counted(key) for key in fields}, keep, where)
 
 
-def plain(name: str) -> Reader:
-    """Reader of a collection of which pt, eta, phi and mass are all that is read."""
+def _telling(read: Callable[[], npt.NDArray[Any]], name: str, key: str) -> Callable[[], npt.NDArray[Any]]:
+    """The same function, whose error about a missing branch says what would still run."""
 
-    def read(columns: Columns, taggers: TaggerOptions) -> Collection:  # noqa: ARG001 (readers are alike)
-        return collection(columns, name, kinematics(columns, name))
+    def told() -> npt.NDArray[Any]:
+        try:
+            return read()
+        except MissingBranchError as error:
+            if error.remedy:
+                raise
+            remedy = f"What asks for no {key.replace('_', ' ')} of {name} still runs on this file."
+            raise MissingBranchError(error.branch, error.where, remedy) from error
+
+    return told
+
+
+def plain(name: str, default: str) -> Reader:
+    """Reader of a collection of which pt, eta, phi and mass are all that is read.
+
+    Parameters
+    ----------
+    name
+        The collection: ``fat_jets``.
+    default
+        What the format calls it.
+    """
+
+    def read(columns: Columns, taggers: TaggerOptions) -> Collection:
+        stored = chosen(columns, taggers, name, default)
+        return collection(columns, stored, kinematics(columns, stored))
 
     return read
 
@@ -117,6 +230,6 @@ def one_per_event(
     if values.ndim == 1:
         return np.asarray(values)
     if len(values) and not ak.all(ak.num(values) == 1):
-        msg = f"{columns.where}: {columns.branch_name(name, field)} has not exactly one entry in every event; the file is damaged."
+        msg = f"{columns.where}: {columns.branch_name(name, field)} has not exactly one entry in every event: the file was written wrongly. Make it again, or leave it out."
         raise SelectionError(msg)
     return np.asarray(ak.flatten(values))

@@ -19,6 +19,7 @@ from massgap.events.formats.fields import (
     Reader,
     all_true,
     charge,
+    chosen,
     collection,
     first_branch,
     kinematics,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from massgap.events.columns import Columns
     from massgap.events.formats.taggers import TaggerOptions
 
-__all__ = ["READERS"]
+__all__ = ["READERS", "identifiers", "simulated", "weights"]
 
 _LEPTON_ISOLATION = ("pfRelIso04_all", "pfRelIso03_all", "miniPFRelIso_all")
 _PHOTON_ISOLATION = ("pfRelIso03_all", "pfRelIso03_all_quadratic", "pfRelIso03_all_Fall17V2")
@@ -49,72 +50,81 @@ def _isolation(columns: Columns, name: str, branches: tuple[str, ...]) -> Callab
 
 
 def _muons(columns: Columns, taggers: TaggerOptions) -> Collection:
+    name = chosen(columns, taggers, "muons", "Muon")
+    names = (taggers.muon_id,) if taggers.muon_id else ("mediumId", "tightId", "looseId")
     fields: Fields = {
-        **kinematics(columns, "Muon", MUON_MASS),
-        "charge": charge(columns, "Muon", 1),
-        "isolation": _isolation(columns, "Muon", _LEPTON_ISOLATION),
-        "identified": lambda: _muon_id(columns, taggers.muon_id),
+        **kinematics(columns, name, MUON_MASS),
+        "charge": charge(columns, name, 1),
+        "isolation": _isolation(columns, name, _LEPTON_ISOLATION),
+        # Medium identification (CMS MUO); the tight one where medium is not stored.
+        "identified": lambda: _yes(columns, name, names),
     }
-    return collection(columns, "Muon", fields)
+    return collection(columns, name, fields)
 
 
-def _muon_id(columns: Columns, wanted: str | None) -> npt.NDArray[np.bool_]:
-    """Medium identification (CMS MUO); the tight one where medium is not stored."""
-    names = (wanted,) if wanted else ("mediumId", "tightId", "looseId")
-    return columns.flat("Muon", first_branch(columns, "Muon", names)).astype(bool)
+def _yes(columns: Columns, name: str, candidates: tuple[str, ...]) -> npt.NDArray[np.bool_]:
+    """The first of the candidate fields that the file has, as yes or no."""
+    return columns.flat(name, first_branch(columns, name, candidates)).astype(bool)
 
 
-def _electrons(columns: Columns, taggers: TaggerOptions) -> Collection:  # noqa: ARG001 (readers are alike)
+def _electrons(columns: Columns, taggers: TaggerOptions) -> Collection:
+    name = chosen(columns, taggers, "electrons", "Electron")
     fields: Fields = {
-        **kinematics(columns, "Electron", ELECTRON_MASS),
-        "charge": charge(columns, "Electron", 1),
-        "isolation": _isolation(columns, "Electron", _LEPTON_ISOLATION),
-        "identified": lambda: _electron_id(columns),
+        **kinematics(columns, name, ELECTRON_MASS),
+        "charge": charge(columns, name, 1),
+        "isolation": _isolation(columns, name, _LEPTON_ISOLATION),
+        "identified": lambda: _electron_id(columns, name, taggers.electron_id),
     }
-    return collection(columns, "Electron", fields)
+    return collection(columns, name, fields)
 
 
-def _electron_id(columns: Columns) -> npt.NDArray[np.bool_]:
+def _electron_id(columns: Columns, name: str, wanted: str | None) -> npt.NDArray[np.bool_]:
     """Veto-purpose identification: cut-based working point 2 (loose) or better, else the MVA's loose one."""
-    name = columns.first("Electron", ("cutBased", "cutBased_Fall17_V1", "cutBased_Sum16"))
-    if name is not None:
-        return columns.flat("Electron", name) >= 2
-    name = columns.first(
-        "Electron", ("mvaNoIso_WPL", "mvaFall17V2noIso_WPL", "mvaNoIso_WP90", "mvaFall17V2noIso_WP90")
+    if wanted:
+        return _yes(columns, name, (wanted,))
+    found = columns.first(name, ("cutBased", "cutBased_Fall17_V1", "cutBased_Sum16"))
+    if found is not None:
+        return columns.flat(name, found) >= 2
+    found = columns.first(
+        name, ("mvaNoIso_WPL", "mvaFall17V2noIso_WPL", "mvaNoIso_WP90", "mvaFall17V2noIso_WP90")
     )
-    if name is None:
-        msg = "Electron_cutBased"
-        raise MissingBranchError(msg, columns.where)
-    return columns.flat("Electron", name).astype(bool)
+    if found is None:
+        raise MissingBranchError(columns.branch_name(name, "cutBased"), columns.where)
+    return columns.flat(name, found).astype(bool)
 
 
-def _photons(columns: Columns, taggers: TaggerOptions) -> Collection:  # noqa: ARG001 (readers are alike)
+def _photons(columns: Columns, taggers: TaggerOptions) -> Collection:
+    name = chosen(columns, taggers, "photons", "Photon")
     fields: Fields = {
-        **kinematics(columns, "Photon", 0.0),
-        "isolation": _isolation(columns, "Photon", _PHOTON_ISOLATION),
-        "identified": lambda: _photon_id(columns),
+        **kinematics(columns, name, 0.0),
+        "isolation": _isolation(columns, name, _PHOTON_ISOLATION),
+        "identified": lambda: _photon_id(columns, name, taggers.photon_id),
     }
-    return collection(columns, "Photon", fields)
+    return collection(columns, name, fields)
 
 
-def _photon_id(columns: Columns) -> npt.NDArray[np.bool_]:
+def _photon_id(columns: Columns, name: str, wanted: str | None) -> npt.NDArray[np.bool_]:
     """Cut-based working point 1 (loose) or better; a bit mask with the same bit up to NanoAOD version 6."""
-    name = columns.first("Photon", ("cutBased", "cutBased_Fall17V2", "cutBasedBitmap"))
-    if name is not None:
-        return columns.flat("Photon", name) >= 1
-    return columns.flat("Photon", first_branch(columns, "Photon", ("mvaID_WP90", "mvaID_WP80"))).astype(bool)
+    if wanted:
+        return _yes(columns, name, (wanted,))
+    found = columns.first(name, ("cutBased", "cutBased_Fall17V2", "cutBasedBitmap"))
+    if found is not None:
+        return columns.flat(name, found) >= 1
+    return _yes(columns, name, ("mvaID_WP90", "mvaID_WP80"))
 
 
-def _taus(columns: Columns, taggers: TaggerOptions) -> Collection:  # noqa: ARG001 (readers are alike)
+def _taus(columns: Columns, taggers: TaggerOptions) -> Collection:
+    name = chosen(columns, taggers, "taus", "Tau")
+    names = (taggers.tau_id,) if taggers.tau_id else TAU_IDENTIFICATIONS
     fields: Fields = {
-        **kinematics(columns, "Tau"),
-        "charge": charge(columns, "Tau", 100),
-        "identified": lambda: _tau_medium(columns, first_branch(columns, "Tau", TAU_IDENTIFICATIONS)),
+        **kinematics(columns, name),
+        "charge": charge(columns, name, 100),
+        "identified": lambda: _tau_medium(columns, name, first_branch(columns, name, names)),
     }
-    return collection(columns, "Tau", fields)
+    return collection(columns, name, fields)
 
 
-def _tau_medium(columns: Columns, name: str) -> npt.NDArray[np.bool_]:
+def _tau_medium(columns: Columns, taus: str, name: str) -> npt.NDArray[np.bool_]:
     """The medium working point of a tau discriminator.
 
     NanoAOD up to version 9 stores a bit mask and says so in the branch title; later versions store
@@ -122,8 +132,11 @@ def _tau_medium(columns: Columns, name: str) -> npt.NDArray[np.bool_]:
     The older MVA discriminators are bit masks in every version, with "Medium" on the bit that the
     title gives.
     """
-    values = columns.flat("Tau", name).astype(np.int64)
-    title = columns.title("Tau", name)
+    stored = columns.flat(taus, name)
+    if stored.dtype == bool:
+        return stored
+    values = stored.astype(np.int64)
+    title = columns.title(taus, name)
     medium = next(
         (part.split("=")[0].split()[-1] for part in title.split(",") if part.strip().endswith("= Medium")),
         None,
@@ -136,59 +149,67 @@ def _tau_medium(columns: Columns, name: str) -> npt.NDArray[np.bool_]:
 
 
 def _jets(columns: Columns, taggers: TaggerOptions) -> Collection:
+    name = chosen(columns, taggers, "jets", "Jet")
     fields: Fields = {
-        **kinematics(columns, "Jet"),
-        "b_tagged": lambda: _b_tagged(columns, taggers),
-        "tau_tagged": lambda: ~all_true(columns, "Jet"),
-        "identified": lambda: _jet_id(columns),
+        **kinematics(columns, name),
+        "b_tagged": lambda: _b_tagged(columns, name, taggers),
+        "tau_tagged": lambda: ~all_true(columns, name),
+        "identified": lambda: _jet_id(columns, name),
     }
-    return collection(columns, "Jet", fields)
+    return collection(columns, name, fields)
 
 
-def _b_tagged(columns: Columns, taggers: TaggerOptions) -> npt.NDArray[np.bool_]:
-    tagger = taggers.b_tagger or first_branch(columns, "Jet", tuple(B_TAGGERS))
+def _b_tagged(columns: Columns, name: str, taggers: TaggerOptions) -> npt.NDArray[np.bool_]:
+    tagger = taggers.b_tagger or first_branch(columns, name, tuple(B_TAGGERS))
     threshold = taggers.b_threshold if taggers.b_threshold is not None else B_TAGGERS.get(tagger)
     if threshold is None:
-        msg = f"No working point is known for the b tagger Jet_{tagger}: give b_threshold. Known: {', '.join(B_TAGGERS)}."
+        typed = f'--taggers \'{{"b_tagger": "{tagger}", "b_threshold": 0.5}}\''
+        branch = columns.branch_name(name, tagger)
+        msg = (
+            f"No working point is known for the b tagger {branch}: give b_threshold, for instance {typed}. "
+            f"Known: {', '.join(B_TAGGERS)}."
+        )
         raise SelectionError(msg)
     # A NaN or a negative value is the tagger's own mark for "no answer": not tagged.
-    return columns.flat("Jet", tagger) > threshold
+    return columns.flat(name, tagger) > threshold
 
 
-def _jet_id(columns: Columns) -> npt.NDArray[np.bool_]:
-    identified = all_true(columns, "Jet")
-    if columns.has("Jet", "jetId"):
+def _jet_id(columns: Columns, name: str) -> npt.NDArray[np.bool_]:
+    identified = all_true(columns, name)
+    if columns.has(name, "jetId"):
         # Bit 2 is the tight identification of all years; version 15 stores no jetId any more.
-        identified = (columns.flat("Jet", "jetId") & 2) != 0
-    if columns.has("Jet", "puId"):
+        identified = (columns.flat(name, "jetId") & 2) != 0
+    if columns.has(name, "puId"):
         # Loose pile-up identification below 50 GeV, as recommended for Run 2 (bit 4).
-        soft = columns.flat("Jet", "pt") <= 50
-        identified = identified & (~soft | ((columns.flat("Jet", "puId") & 4) != 0))
+        soft = columns.flat(name, "pt") <= 50
+        identified = identified & (~soft | ((columns.flat(name, "puId") & 4) != 0))
     return identified
 
 
-def _particles(columns: Columns, taggers: TaggerOptions) -> Collection:  # noqa: ARG001 (readers are alike)
+def _particles(columns: Columns, taggers: TaggerOptions) -> Collection:
+    name = chosen(columns, taggers, "gen_particles", "GenPart")
+
+    def whole_numbers(field: str) -> Callable[[], npt.NDArray[Any]]:
+        return lambda: columns.flat(name, field).astype(np.int64)
+
     fields: Fields = {
-        **kinematics(columns, "GenPart"),
-        "pdg_id": lambda: columns.flat("GenPart", "pdgId").astype(np.int64),
-        "status": lambda: columns.flat("GenPart", "status").astype(np.int64),
-        "status_flags": lambda: columns.flat("GenPart", "statusFlags").astype(np.int64),
-        "mother": lambda: columns.flat("GenPart", "genPartIdxMother").astype(np.int64),
+        **kinematics(columns, name),
+        "pdg_id": whole_numbers("pdgId"),
+        "status": whole_numbers("status"),
+        "status_flags": whole_numbers("statusFlags"),
+        "mother": whole_numbers("genPartIdxMother"),
     }
-    return collection(columns, "GenPart", fields)
+    return collection(columns, name, fields)
 
 
 def _met(columns: Columns, taggers: TaggerOptions) -> PerEvent:
     names = (taggers.met,) if taggers.met else ("MET", "PFMET", "PuppiMET")
-    name = next((n for n in names if columns.has(n, "pt")), None)
-    if name is None:
-        msg = f"{names[0]}_pt"
-        raise MissingBranchError(msg, columns.where)
-    return _two_momentum(columns, name)
+    default = next((n for n in names if columns.has(n, "pt")), names[0])
+    return _two_momentum(columns, chosen(columns, taggers, "met", default))
 
 
-def _gen_met(columns: Columns, taggers: TaggerOptions) -> PerEvent:  # noqa: ARG001 (readers are alike)
-    return _two_momentum(columns, "GenMET")
+def _gen_met(columns: Columns, taggers: TaggerOptions) -> PerEvent:
+    return _two_momentum(columns, chosen(columns, taggers, "gen_met", "GenMET"))
 
 
 def _two_momentum(columns: Columns, name: str) -> PerEvent:
@@ -199,17 +220,45 @@ def _two_momentum(columns: Columns, name: str) -> PerEvent:
     return PerEvent({key: read(key) for key in ("pt", "phi")}, name=where)
 
 
+def simulated(columns: Columns) -> bool:
+    """Whether the file has generator weights or particles."""
+    return any(columns.has(*mark) for mark in (("", "genWeight"), ("Generator", "weight"), ("GenPart", "pt")))
+
+
+def weights(columns: Columns) -> npt.NDArray[np.float64]:
+    """Generator weights, shape (n,)."""
+    if not columns.has("", "genWeight"):
+        msg = "genWeight"
+        raise MissingBranchError(
+            msg,
+            columns.where,
+            'Declare the dataset as collision data (--data, or "is_data": true in the fileset), or write the weights into the file.',
+        )
+    return columns.flat_floats("", "genWeight").astype(np.float64)
+
+
+def identifiers(columns: Columns) -> npt.NDArray[np.uint64]:
+    """Run, luminosity block and event number, shape (n, 3)."""
+    out = np.zeros((len(columns), 3), dtype=np.uint64)
+    for i, name in enumerate(("run", "luminosityBlock", "event")):
+        if not columns.has("", name):
+            remedy = "Keep run, luminosityBlock and event when skimming: they tell the folds of classifiers."
+            raise MissingBranchError(name, columns.where, remedy)
+        out[:, i] = np.asarray(columns.read("", name)).astype(np.uint64)
+    return out
+
+
 READERS: dict[str, Reader] = {
     "muons": _muons,
     "electrons": _electrons,
     "photons": _photons,
     "taus": _taus,
     "jets": _jets,
-    "fat_jets": plain("FatJet"),
-    "wide_jets": plain("WideJet"),
+    "fat_jets": plain("fat_jets", "FatJet"),
+    "wide_jets": plain("wide_jets", "WideJet"),
     "met": _met,
     "gen_particles": _particles,
-    "gen_jets": plain("GenJet"),
+    "gen_jets": plain("gen_jets", "GenJet"),
     "gen_met": _gen_met,
 }
 """Name of a collection -> function that reads it."""

@@ -94,7 +94,10 @@ def flat_branch(branch: Any, start: int, stop: int, read: Reader | None = None) 
         pieces.append(piece.view(stored))
     out = np.empty(sum(map(len, pieces)), dtype=stored.newbyteorder("="))
     at = 0
-    for values in pieces:
+    pieces.reverse()
+    while pieces:
+        # Each is given back as soon as it is copied: the column is not twice in memory.
+        values = pieces.pop()
         out[at : at + len(values)] = values
         at += len(values)
     return out

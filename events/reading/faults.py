@@ -19,6 +19,7 @@ __all__ = [
     "ENVIRONMENT",
     "PERMANENT",
     "TRANSIENT",
+    "causes",
     "kind_of_fault",
 ]
 
@@ -137,7 +138,7 @@ def kind_of_fault(error: BaseException, *, remote: bool = False) -> str:
     >>> kind_of_fault(FileNotFoundError(errno.ENOENT, "No such file or directory"))
     'permanent'
     """
-    chain = list(_causes(error))
+    chain = list(causes(error))
     if remote:
         status = next((s for e in chain if isinstance(s := getattr(e, "status", None), int)), None)
         if status in (401, 403, 407) or any(isinstance(e, PermissionError) for e in chain):
@@ -157,7 +158,8 @@ def kind_of_fault(error: BaseException, *, remote: bool = False) -> str:
     return PERMANENT
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what it was raised from, one after the other."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from massgap.contracts.filesets.paths import is_url
 from massgap.events.errors import FileProblem
+from massgap.events.reading.empty import EmptyColumns
+from massgap.events.reading.local import read_at
 from massgap.events.reading.ntuple.columns import NtupleColumns
 from massgap.events.reading.ntuple.ntuple import LeanNtuple
 from massgap.events.reading.schemas import schema_for
@@ -68,13 +71,6 @@ def open_events(chunk: Chunk, metadata: dict[str, Any], *, columns: bool = False
     columns
         Give bare columns, which is all that an analysis of massgap needs, instead of coffea's NanoEvents.
     """
-    key = (chunk.path, chunk.uuid)
-    if key not in _open_files:
-        _open_files[key] = _OpenFile(chunk)
-        while len(_open_files) > _MAX_OPEN:
-            _open_files.popitem(last=False)[1].close()
-    else:
-        _open_files.move_to_end(key)
     place = {
         **metadata,
         "dataset": chunk.dataset,
@@ -84,6 +80,15 @@ def open_events(chunk: Chunk, metadata: dict[str, Any], *, columns: bool = False
         "entrystop": chunk.stop,
         "fileuuid": chunk.uuid,
     }
+    if columns and chunk.stop == 0:  # of a file without events, mostly
+        return EmptyColumns(place, chunk.format)
+    key = (chunk.path, chunk.uuid)
+    if key not in _open_files:
+        _open_files[key] = _OpenFile(chunk)
+        while len(_open_files) > _MAX_OPEN:
+            _open_files.popitem(last=False)[1].close()
+    else:
+        _open_files.move_to_end(key)
     opened = _open_files[key]
     if columns:
         tree = opened.tree(chunk.tree)
@@ -94,9 +99,11 @@ def open_events(chunk: Chunk, metadata: dict[str, Any], *, columns: bool = False
     with warnings.catch_warnings():
         # NanoAOD 12 and older store the photon's mass, which coffea replaces by zero and says so for every chunk.
         warnings.filterwarnings("ignore", message=r"Branch Photon_(mass|charge) already exists")
+        # PHYSLITE has containers that hold nothing but a pointer to their columns, hundreds of them.
+        warnings.filterwarnings("ignore", message=r"Skipping \S+ as it is ")
         # A missing identifier is an error of the selection, which names the file.
         warnings.filterwarnings("ignore", message=r"Missing event_ids")
-        return _from_root(chunk, place, opened.file.whole)
+        return _from_root(chunk, place, opened.file.whole, schema_for(chunk.format, bare=columns))
 
 
 class _OpenFile:
@@ -106,7 +113,7 @@ class _OpenFile:
     def __init__(self, chunk: Chunk) -> None:
         path = chunk.path
         self._trees: dict[str, LeanTree | LeanNtuple | None] = {}
-        local = "://" not in path
+        local = not is_url(path)
         try:
             self.handle = os.open(path, os.O_RDONLY) if local else None
         except OSError as error:
@@ -137,7 +144,8 @@ class _OpenFile:
         """Function of a position and a size, or None for a remote file."""
         if self.handle is None:
             return None
-        return lambda begin, size: os.pread(self.handle, size, begin)
+        handle = self.handle
+        return lambda begin, size: read_at(handle, begin, size)
 
     def _close_handle(self) -> None:
         if self.handle is not None:
@@ -148,7 +156,7 @@ class _OpenFile:
         self._close_handle()
 
 
-def _from_root(chunk: Chunk, place: dict[str, Any], file: Any) -> Any:
+def _from_root(chunk: Chunk, place: dict[str, Any], file: Any, schema: Any) -> Any:
     from coffea.nanoevents import NanoEventsFactory
 
     return NanoEventsFactory.from_root(
@@ -156,7 +164,7 @@ def _from_root(chunk: Chunk, place: dict[str, Any], file: Any) -> Any:
         treepath=chunk.tree,
         entry_start=chunk.start,
         entry_stop=chunk.stop,
-        schemaclass=schema_for(chunk.format),
+        schemaclass=schema,
         metadata=place,
         mode="virtual",
     ).events()

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from coffea.nanoevents import BaseSchema, DelphesSchema, NanoAODSchema
+from coffea.nanoevents import BaseSchema, DelphesSchema, NanoAODSchema, PHYSLITESchema
 
-from massgap.events.columns import DELPHES, NANOAOD
+from massgap.events.columns import DELPHES, NANOAOD, PHYSLITE
 
 __all__ = ["Delphes", "NanoAOD", "schema_for"]
 
@@ -31,6 +31,16 @@ class Delphes(DelphesSchema):
     }
 
 
-def schema_for(event_format: str) -> Any:
-    """The schema class for a format name of :func:`massgap.events.columns.event_format`."""
-    return {NANOAOD: NanoAOD, DELPHES: Delphes}.get(event_format, BaseSchema)
+def schema_for(event_format: str, *, bare: bool = False) -> Any:
+    """The schema class for a format name of :func:`massgap.events.columns.event_format`.
+
+    Parameters
+    ----------
+    event_format
+        The format.
+    bare
+        For columns alone: coffea's PHYSLITESchema does not know the names that ATLAS gives the fields of RNTuples.
+    """
+    if bare and event_format == PHYSLITE:
+        return BaseSchema
+    return {NANOAOD: NanoAOD, DELPHES: Delphes, PHYSLITE: PHYSLITESchema}.get(event_format, BaseSchema)

@@ -19,6 +19,7 @@ from uproot.models.TObjArray import Model_TObjArray
 from uproot.source.cursor import Cursor
 
 from massgap.events.errors import FileProblem
+from massgap.events.reading.local import open_root
 from massgap.events.reading.ntuple.envelopes import FeatureError, NotLeanError
 from massgap.events.reading.ntuple.ntuple import LeanNtuple
 
@@ -227,7 +228,7 @@ class LeanFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.file = uproot.open(path, custom_classes={**_classes(), "TObjArray": _Branches})
+        self.file = open_root(path, custom_classes={**_classes(), "TObjArray": _Branches})
         self._whole: Any = None
 
     def tree(self, name: str) -> LeanTree | None:
@@ -273,7 +274,7 @@ class LeanFile:
     def whole(self) -> Any:
         """The file once more, with trees that are read as a whole."""
         if self._whole is None:
-            self._whole = uproot.open(self.path, custom_classes=_classes())
+            self._whole = open_root(self.path, custom_classes=_classes())
         return self._whole
 
     def close(self) -> None:

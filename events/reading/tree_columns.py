@@ -6,6 +6,7 @@ reads some thirty of them.
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
@@ -13,11 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from massgap.arrays.errors import SelectionError
-from massgap.events.columns import Columns, event_format
+from massgap.arrays.kernels.summing import running_total
+from massgap.events.columns import Columns
 from massgap.events.errors import MissingBranchError
+from massgap.events.formats.names import DELPHES, collection_names, event_format, flat_names
 from massgap.events.reading.baskets import Reader, flat_branch, is_jagged, is_plain
 
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
     from massgap.events.reading.tree import LeanTree
 
 __all__ = ["TreeColumns"]
@@ -40,7 +45,7 @@ class TreeColumns(Columns):
     Raises
     ------
     massgap.events.errors.UnknownFormatError
-        If the branches are neither those of NanoAOD nor those of Delphes.
+        If the branches are those of no format that can be read.
     """
 
     def __init__(
@@ -60,6 +65,10 @@ class TreeColumns(Columns):
         self._fields = tree.names
         self.format = event_format(self._fields)
         self._flat: dict[str, npt.NDArray[Any]] = {}
+        # Collections keep what they need of their columns; what a flag was made of is then given back.
+        self._held: weakref.WeakValueDictionary[str, npt.NDArray[Any]] = weakref.WeakValueDictionary()
+        # Read to be compared with counts, and not asked for since.
+        self._compared: dict[str, npt.NDArray[Any]] = {}
         self._offsets: dict[str, npt.NDArray[np.int64]] = {}
 
     def __len__(self) -> int:
@@ -68,13 +77,22 @@ class TreeColumns(Columns):
     def _find(self, collection: str, field: str) -> str | None:
         if not collection:
             return field if field in self._fields else None
-        flat = f"{collection}_{field}"
-        if flat in self._fields:
-            return flat
-        # Delphes: the branch Jet holds the branch Jet.PT.
-        if collection in self._fields and f"{collection}.{field}" in self._tree[collection]:
-            return f"{collection}/{collection}.{field}"
+        for path in flat_names(self.format, collection, field):
+            if path in self._fields:
+                return path
+            # A branch within another one: Jet.PT of Delphes in Jet, the fields of a container without decorations.
+            top, slash, branch = path.partition("/")
+            if slash and top in self._fields and branch in self._tree[top]:
+                return path
         return None
+
+    def collections_with(self, field: str) -> list[str]:
+        """Names of the collections of the file that have a field, as the file calls them."""
+        names = collection_names(self.format, self._fields)
+        if self.format == DELPHES:
+            # Each collection has a branch of sizes; a flat skim has none, and nothing but what may be one.
+            names = [name for name in names if f"{name}_size" in self._fields] or names
+        return [name for name in names if self.has(name, field)]
 
     def _branch(self, collection: str, field: str) -> Any:
         path = self._find(collection, field)
@@ -97,12 +115,7 @@ class TreeColumns(Columns):
             return ak.Array(content)
         offsets = self.offsets(collection, field)
         if offsets[-1] != len(content):
-            name = self.branch_name(collection, field)
-            msg = (
-                f"{self.where or 'the events'}: branch {name} has {len(content)} values, but the events have "
-                f"{offsets[-1]} objects; the file is damaged."
-            )
-            raise SelectionError(msg)
+            raise self.miscounted(collection, field, len(content), int(offsets[-1]))
         return ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(offsets), content))
 
     def has(self, collection: str, field: str) -> bool:
@@ -115,15 +128,20 @@ class TreeColumns(Columns):
         return "" if path is None else str(self._tree[path].title)
 
     def flat(self, collection: str, field: str) -> npt.NDArray[Any]:
-        """The column as it is stored, all events one after the other; read once."""
+        """The column as it is stored, all events one after the other; not read again while somebody holds it."""
         branch = self._branch(collection, field)
         key = str(branch.object_path)
-        if key not in self._flat:
-            if is_plain(branch):
-                self._flat[key] = flat_branch(branch, self._start, self._stop, self._read)
-            else:
-                self._flat[key] = np.asarray(ak.to_numpy(ak.flatten(self._generic(branch), axis=None)))
-        return self._flat[key]
+        kept: MutableMapping[str, npt.NDArray[Any]] = self._held if collection else self._flat
+        values = self._compared.pop(key, None) if collection else None
+        values = kept.get(key) if values is None else values
+        if values is None:
+            kept[key] = values = self._stored(branch)
+        return values
+
+    def _stored(self, branch: Any) -> npt.NDArray[Any]:
+        if is_plain(branch):
+            return flat_branch(branch, self._start, self._stop, self._read)
+        return np.asarray(ak.to_numpy(ak.flatten(self._generic(branch), axis=None)))
 
     def offsets(self, collection: str, field: str) -> npt.NDArray[np.int64]:
         """Where the objects of each event begin, shape (events + 1,)."""
@@ -132,17 +150,88 @@ class TreeColumns(Columns):
         if key not in self._offsets:
             branch = self._branch(collection, field)
             counter = f"n{key}"
-            if self._counts(counter):
-                counts = self.flat("", counter)
+            counted = self._counts(counter)
+            if counted:
+                # Not kept: whoever asks for objects asks for where they are, not for how many.
+                counts = self._stored(self._tree[counter])
             else:
-                counts = np.asarray(ak.num(self._generic(branch), axis=1))
-            offsets = np.zeros(len(counts) + 1, dtype=np.int64)
-            np.cumsum(counts, out=offsets[1:])
-            if len(counts) and counts.min() < 0:
-                msg = f"{self.where or 'the events'}: {counter} has negative values; the file is damaged."
+                array = self._generic(branch)
+                counts = np.asarray(ak.num(array, axis=1))
+                if array.ndim == 2 and not array.fields:
+                    # Vectors of a container: its offsets are asked for first, and its values then.
+                    self._compared.setdefault(
+                        str(branch.object_path), np.asarray(ak.to_numpy(ak.flatten(array, axis=None)))
+                    )
+            offsets, fine = running_total(counts)
+            if not fine:
+                msg = f"{self.where or 'the events'}: {counter} has negative values: the file was written wrongly. Make it again, or leave it out."
                 raise SelectionError(msg)
+            # The counter is another branch than what it counts: a skim may have changed one of them alone.
+            if counted:
+                values = self.flat(collection, field)
+                if len(values) != offsets[-1]:
+                    raise self.miscounted(collection, field, len(values), int(offsets[-1]))
+                self._compared[str(branch.object_path)] = values
             self._offsets[key] = offsets
         return self._offsets[key]
+
+    def miscounted(self, collection: str, field: str, values: int, objects: int) -> SelectionError:
+        """The error of a column that has another number of values than there are objects; names a stale counter as such."""
+        counter = f"n{collection or field}"
+        if not self._counts(counter):
+            return super().miscounted(collection, field, values, objects)
+        name, where = self.branch_name(collection, field), self.where or "the events"
+        others = {other: number for other, number in self._sizes(collection).items() if other != name}
+        what = (
+            f"{where}: branch {name} has {values} values, but the events have {objects} objects by {counter}"
+        )
+        if self._own_size(collection, field) != values:
+            return super().miscounted(collection, field, values, objects)
+        if all(number == values for number in others.values()):
+            alike = f" ({', '.join(others)} have {values}, too)" if others else ""
+            msg = (
+                f"{what}{alike}: the counter is stale. A skim changed the collection and not its counter, as RDataFrame's Redefine "
+                f'does; write it anew with .Redefine("{counter}", "static_cast<int>({name}.size())"), or without {counter}'
+            )
+            return SelectionError(msg)
+        if agree := [other for other, number in others.items() if number == objects]:
+            msg = (
+                f"{what} and {agree[0]}: a skim changed this branch alone. Write it anew, with all branches of {collection} "
+                "changed alike"
+            )
+            return SelectionError(msg)
+        return super().miscounted(collection, field, values, objects)
+
+    def stale_counter(self) -> SelectionError | None:
+        """The error of the first counter that does not count its collection; None if all do."""
+        for counter in sorted(name for name in self._fields if name.startswith("n") and self._counts(name)):
+            collection = counter[1:]
+            fields = (
+                name.partition("_")[2] for name in sorted(self._fields) if name.startswith(f"{collection}_")
+            )
+            field = next((f for f in fields if is_jagged(self._tree[f"{collection}_{f}"])), None)
+            if field is not None:
+                try:
+                    self.offsets(collection, field)
+                except SelectionError as error:
+                    return error
+        return None
+
+    def _own_size(self, collection: str, field: str) -> int:
+        """Number of values of a column as uproot finds them, event by event; -1 if it cannot."""
+        try:
+            return int(ak.sum(ak.num(self._generic(self._branch(collection, field)), axis=1)))
+        except Exception:  # noqa: BLE001 - this is asked where something is wrong already
+            return -1
+
+    def _sizes(self, collection: str, most: int = 4) -> dict[str, int]:
+        """Numbers of values of some columns of a collection."""
+        found: dict[str, int] = {}
+        for name in sorted(self._fields):
+            prefix, _, field = name.partition("_")
+            if prefix == collection and field and len(found) < most and is_jagged(self._tree[name]):
+                found[name] = self._own_size(collection, field)
+        return found
 
     def _counts(self, name: str) -> bool:
         """Whether a branch of this name can hold numbers of objects: one integer per event."""

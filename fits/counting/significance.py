@@ -109,15 +109,19 @@ def s_over_1pb(s: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
 
 
 def s_over_sqrtb(s: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
-    """Significance of large counts, ``s / sqrt(b)``; NaN where ``b <= 0`` or ``s < 0``.
+    """Significance of large counts, ``s / sqrt(b)``, with the sign of ``s``; NaN where ``b <= 0``.
+
+    A signal that takes events away (interference, or negative weights) gives a deficit of so many standard
+    deviations. The Asimov forms are of the test for an excess and have no value there.
 
     Examples
     --------
-    >>> float(s_over_sqrtb(3.0, 9.0))
-    1.0
+    >>> float(s_over_sqrtb(3.0, 9.0)), float(s_over_sqrtb(-3.0, 9.0))
+    (1.0, -1.0)
     """
-    s, b = _counts(s, b)
-    return s / np.sqrt(b)
+    s = np.asarray(s, dtype=np.float64)
+    b = np.asarray(b, dtype=np.float64)
+    return s / np.sqrt(np.where(b > 0.0, b, np.nan))
 
 
 def binned_statistical(s: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:

@@ -8,8 +8,9 @@ background-only fit to them, as in pyhf.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
@@ -19,18 +20,22 @@ from massgap.fits.errors import InferenceError
 from massgap.fits.inference.likelihood import Likelihood
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from massgap.fits.likelihoods.model import Data
 
     Floats = NDArray[np.float64]
 
 __all__ = [
     "Discovery",
+    "HypothesisTest",
     "Pull",
     "SignalStrength",
     "UpperLimit",
     "discovery",
+    "hypothesis_test",
     "signal_strength",
     "upper_limit",
 ]
@@ -48,6 +53,29 @@ class Discovery:
     expected_significance: float
     observed_significance: float | None
     p_value: float
+
+
+@dataclass(frozen=True)
+class HypothesisTest:
+    """Test of a signal strength.
+
+    Attributes
+    ----------
+    mu : float
+        The signal strength.
+    cls : float or None
+        CLs of the data, None without.
+    expected : tuple of float
+        CLs expected without signal, where the data fluctuate by -2 to +2 standard deviations; the first is the smallest.
+    q, q_asimov : float
+        Test statistic of the data (0 without) and of the Asimov data without signal.
+    """
+
+    mu: float
+    cls: float | None
+    expected: tuple[float, float, float, float, float]
+    q: float
+    q_asimov: float
 
 
 @dataclass(frozen=True)
@@ -116,6 +144,38 @@ def discovery(workspace: Mapping[str, Any] | Likelihood, *, observed: bool = Fal
     return Discovery(expected, seen, float(ndtr(-(expected if seen is None else seen))))
 
 
+def hypothesis_test(
+    workspace: Mapping[str, Any] | Likelihood, mu: float = 1.0, *, observed: bool = True
+) -> HypothesisTest:
+    r"""CLs of one signal strength from :math:`\tilde q_\mu`.
+
+    Parameters
+    ----------
+    workspace : mapping or Likelihood
+        HistFactory workspace.
+    mu : float
+        Signal strength.
+    observed : bool
+        Whether the observations of the workspace are data; else only expectations are given, at the nominal parameters.
+
+    Raises
+    ------
+    InferenceError
+        If a fit does not converge.
+    """
+    likelihood = _likelihood(workspace)
+    asimov = _background(likelihood, observed=observed)
+    root_asimov = _root_q_tilde(likelihood, asimov.data, known=asimov.pars)(mu)
+    seen, root = None, 0.0
+    if observed:
+        root = _root_q_tilde(likelihood, likelihood.observed)(mu)
+        seen = float(np.exp(_log_cls(root, root_asimov)))
+    a, b, c, d, e = (
+        float(np.exp(log_ndtr(n - root_asimov) - log_ndtr(n))) for n in (-2.0, -1.0, 0.0, 1.0, 2.0)
+    )
+    return HypothesisTest(mu, seen, (a, b, c, d, e), root**2, root_asimov**2)
+
+
 def upper_limit(
     workspace: Mapping[str, Any] | Likelihood, *, level: float = 0.95, observed: bool = False
 ) -> UpperLimit:
@@ -146,13 +206,10 @@ def upper_limit(
         message = f"The confidence level must be between 0 and 1, not {level}."
         raise InferenceError(message)
     likelihood = _likelihood(workspace)
-    if observed:
-        background = likelihood.expected(likelihood.fit(likelihood.observed, mu=0.0).pars)
-    else:
-        background = likelihood.expected(likelihood.with_poi(0.0))
+    asimov = _background(likelihood, observed=observed)
     alpha = 1.0 - level
-    root_asimov = _root_q_tilde(likelihood, background)
-    sigma = float(np.sqrt(likelihood.covariance(likelihood.with_poi(0.0), background)[(likelihood.poi,) * 2]))
+    root_asimov = _root_q_tilde(likelihood, asimov.data, known=asimov.pars)
+    sigma = likelihood.poi_error(asimov.pars, asimov.data)
     expected = []
     for n_sigma in (-2.0, -1.0, 0.0, 1.0, 2.0):
         target = n_sigma - float(ndtri(alpha * ndtr(n_sigma)))
@@ -224,10 +281,11 @@ def signal_strength(workspace: Mapping[str, Any] | Likelihood, *, observed: bool
 
 
 def _likelihood(workspace: Mapping[str, Any] | Likelihood) -> Likelihood:
-    return workspace if isinstance(workspace, Likelihood) else Likelihood(workspace)
+    # A likelihood of another engine has the same methods.
+    return Likelihood(workspace) if isinstance(workspace, Mapping) else workspace
 
 
-def _root_q0(likelihood: Likelihood, data: Floats) -> float:
+def _root_q0(likelihood: Likelihood, data: Data) -> float:
     best = likelihood.fit(data, non_negative=True)
     if best.pars[likelihood.poi] <= 0.0:
         return 0.0
@@ -235,9 +293,26 @@ def _root_q0(likelihood: Likelihood, data: Floats) -> float:
     return float(np.sqrt(max(null.nll2 - best.nll2, 0.0)))
 
 
-def _root_q_tilde(likelihood: Likelihood, data: Floats) -> Callable[[float], float]:
-    """Square root of q~ as a function of mu, with the global fit done once."""
-    best = likelihood.fit(data, non_negative=True)
+class _Asimov(NamedTuple):
+    """Asimov data, and the parameters that they are exactly what is expected of."""
+
+    data: Data
+    pars: Floats
+
+
+def _background(likelihood: Likelihood, *, observed: bool) -> _Asimov:
+    """Without signal: at the parameters that fit the data best, as in pyhf, or at the nominal ones."""
+    pars = likelihood.with_poi(0.0)
+    if observed:
+        pars = likelihood.fit(likelihood.observed, mu=0.0).pars
+    return _Asimov(likelihood.expected(pars), pars)
+
+
+def _root_q_tilde(
+    likelihood: Likelihood, data: Data, known: Floats | None = None
+) -> Callable[[float], float]:
+    """Square root of q~ as a function of mu, with the global fit done once; ``known`` is where it is known to end."""
+    best = likelihood.at(data, known) if known is not None else likelihood.fit(data, non_negative=True)
     at = float(best.pars[likelihood.poi])
     done = {at: best}
 

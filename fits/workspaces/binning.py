@@ -82,8 +82,9 @@ def choose_edges(
         message = (
             f"No binning of '{templates.observable}' in channel '{templates.channel}' gives a bin with at least "
             f"{min_background:g} background events and a relative error of at most {max_relative_error:g}: all "
-            f"bins together expect {total * lumi_fb:.3g} +- {error * lumi_fb:.2g}. Simulate more events, or lower "
-            "min_background or raise max_relative_error."
+            f"bins together expect {total * lumi_fb:.3g} +- {error * lumi_fb:.2g}. Simulate more events, or be "
+            "content with less background (min_background=..., --min-background) or a larger error "
+            "(max_relative_error=..., --max-relative-error)."
         )
         raise BinningError(message)
     kept[-1] = 0
@@ -112,7 +113,9 @@ def rebin(templates: Templates, edges: Iterable[float]) -> Templates:
     wanted = np.asarray(list(edges), dtype=np.float64)
     old = templates.edges
     if wanted.ndim != 1 or wanted.size < 2 or not np.all(np.diff(wanted) > 0.0):
-        message = f"The bin edges {wanted.tolist()} are not at least two increasing numbers."
+        message = (
+            f"The bin edges {wanted.tolist()} are not at least two increasing numbers (edges=..., --edges)."
+        )
         raise BinningError(message)
     at = np.abs(old[:, np.newaxis] - wanted).argmin(axis=0)
     spacing = float(np.min(np.diff(old)))
@@ -121,11 +124,11 @@ def rebin(templates: Templates, edges: Iterable[float]) -> Templates:
         bad, near = float(wanted[off][0]), float(old[at[off]][0])
         message = (
             f"{bad:g} is no bin edge of '{templates.observable}'; the nearest is {near:g}. "
-            "Choose edges among those of the histogram."
+            "Choose edges among those of the histogram (edges=..., --edges)."
         )
         raise BinningError(message)
     if at[0] != 0 or at[-1] != old.size - 1:
-        message = f"The bin edges must cover the whole range of '{templates.observable}', from {old[0]:g} to {old[-1]:g}."
+        message = f"The bin edges must cover the whole range of '{templates.observable}', from {old[0]:g} to {old[-1]:g} (edges=..., --edges)."
         raise BinningError(message)
 
     def merged(x: Floats) -> Floats:

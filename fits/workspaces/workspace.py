@@ -1,4 +1,9 @@
-"""HistFactory workspaces straight from the histograms of a run."""
+"""HistFactory workspaces straight from the histograms of a run.
+
+A background may be negative (interference): what a likelihood needs is that all backgrounds together expect something
+in every bin, and its modifiers scale a negative rate as they scale a positive one. The signal, whose strength is fitted,
+must be positive.
+"""
 
 from __future__ import annotations
 
@@ -198,26 +203,35 @@ def _check_request(
                 message = f"The observations of channel '{templates.channel}' must be {templates.edges.size - 1} numbers."
                 raise WorkspaceError(message)
     if not 0.0 <= options.lumi_uncertainty < 1.0:
-        message = f"The relative luminosity uncertainty must be in [0, 1), not {options.lumi_uncertainty}."
+        message = (
+            f"The relative luminosity uncertainty must be in [0, 1), not {options.lumi_uncertainty} (lumi_uncertainty=..., "
+            "--lumi-uncertainty)."
+        )
         raise WorkspaceError(message)
     if options.mc_statistics not in ("lite", "full", "off"):
-        message = f"mc_statistics must be lite, full or off, not {options.mc_statistics!r}."
+        message = f"mc_statistics (--mc-statistics) must be lite, full or off, not {options.mc_statistics!r}."
         raise WorkspaceError(message)
     unknown = sorted(set(options.normalisation) - set(backgrounds))
     if unknown:
-        message = f"A normalisation is given for '{unknown[0]}', which is no background; these are: {', '.join(backgrounds)}."
+        message = (
+            f"A normalisation is given for '{unknown[0]}' (normalisation=..., --background-uncertainty), which is no "
+            f"background; these are: {', '.join(backgrounds)}."
+        )
         raise WorkspaceError(message)
     for name in backgrounds:
         size = options.normalisation.get(name, options.default_normalisation)
         if size != "free" and not 0.0 <= _number(size) < np.inf:
-            message = f"The normalisation of '{name}' must be 'free' or a relative uncertainty, not {size!r}."
+            message = (
+                f"The normalisation of '{name}' must be 'free' or a relative uncertainty, not {size!r} (normalisation=..., "
+                "--background-uncertainty)."
+            )
             raise WorkspaceError(message)
 
 
 def _luminosity(options: WorkspaceOptions) -> float:
     lumi_fb = options.lumi_fb
     if lumi_fb is None:
-        message = "A workspace needs a luminosity in fb-1: WorkspaceOptions(lumi_fb=...)."
+        message = "A workspace needs a luminosity in fb-1: WorkspaceOptions(lumi_fb=...), --lumi."
         raise WorkspaceError(message)
     if not (np.isfinite(lumi_fb) and lumi_fb > 0.0):
         message = f"The luminosity must be positive, not {lumi_fb} fb-1 (lumi_fb=..., --lumi)."
@@ -245,20 +259,29 @@ def _check_bins(templates: Templates, backgrounds: list[str]) -> None:
             message = (
                 f"Bin {i} of channel '{templates.channel}' ({templates.observable} from {low:g} to {high:g}) expects "
                 f"{total[i]:g} fb of {what}: a fit needs a positive expectation. Merge it with a neighbour "
-                "(explicit edges, or a larger min_background)."
+                "(edges=..., --edges), or have bins chosen with more background (min_background=..., --min-background)."
             )
             raise BinningError(message)
 
 
 def _check_signal(channels: list[Templates], signal: str) -> None:
     """A channel may be without signal, to constrain the backgrounds; not all of them."""
-    if not any(templates.processes[signal].values.sum() > 0.0 for templates in channels):
-        where = ", ".join(f"'{templates.channel}' ({templates.observable})" for templates in channels)
+    sums = [float(templates.processes[signal].values.sum()) for templates in channels]
+    if any(total > 0.0 for total in sums):
+        return
+    where = ", ".join(f"'{templates.channel}' ({templates.observable})" for templates in channels)
+    if any(total < 0.0 for total in sums):
         message = (
-            f"The signal '{signal}' has no events in channel {where}. Choose another signal (signal=..., --signal) or "
-            "region (region=..., --region)."
+            f"The signal '{signal}' adds up to {sum(sums):g} fb in channel {where}: the strength of a negative signal cannot "
+            'be fitted. Give the dataset the same "process" in the fileset as the one that it takes away from, and run '
+            "again, or choose another signal (signal=..., --signal)."
         )
         raise WorkspaceError(message)
+    message = (
+        f"The signal '{signal}' has no events in channel {where}. Choose another signal (signal=..., --signal) or "
+        "region (region=..., --region)."
+    )
+    raise WorkspaceError(message)
 
 
 def _sample(
@@ -288,6 +311,7 @@ def _sample(
         )
     if options.mc_statistics == "full" and errors.any():
         # shapesys takes the error relative to the content: a bin without content has no parameter.
+        _refuse_negative(templates, name)
         usable = np.where(values > 0.0, errors, 0.0)
         modifiers.append(
             {"name": f"mcstat_{templates.channel}_{name}", "type": "shapesys", "data": usable.tolist()}
@@ -297,18 +321,32 @@ def _sample(
     return {"name": name, "data": values.tolist(), "modifiers": modifiers}
 
 
+def _refuse_negative(templates: Templates, name: str) -> None:
+    """A Poisson parameter of each bin of a sample is one of a count, which cannot be negative."""
+    values = templates.processes[name].values
+    for i in np.flatnonzero(values < 0.0):
+        low, high = templates.edges[i], templates.edges[i + 1]
+        message = (
+            f"'{name}' expects {values[i]:g} fb in bin {i} of channel '{templates.channel}' ({templates.observable} from "
+            f"{low:g} to {high:g}), which cannot have a Poisson parameter of its own: take one parameter per bin for all "
+            "samples (mc_statistics='lite', --mc-statistics lite)."
+        )
+        raise WorkspaceError(message)
+
+
 def _systematics(template: Template, name: str, lumi_fb: float) -> list[dict[str, Any]]:
     """Rate in normsys, shape in histosys, both moved by the same parameter."""
     out: list[dict[str, Any]] = []
     rate = float(template.values.sum())
-    if rate <= 0.0:
+    if rate == 0.0:
         return out
     for variation, (up, down) in sorted(template.variations.items()):
         up_rate, down_rate = float(up.sum()), float(down.sum())
-        if not (up_rate > 0.0 and down_rate > 0.0):
+        if not (up_rate / rate > 0.0 and down_rate / rate > 0.0):
             message = (
                 f"The variation '{variation}' leaves '{name}' no events ({up_rate:g} fb up, {down_rate:g} fb down): "
-                "a rate uncertainty cannot be made of it. Leave the variation out or simulate more events."
+                "a rate uncertainty cannot be made of it. Simulate more events, run the analysis without this variation "
+                "(massgap run --variations), or fit without any (systematics=False, --no-systematics)."
             )
             raise WorkspaceError(message)
         interval = {"hi": up_rate / rate, "lo": down_rate / rate}

@@ -3,23 +3,33 @@
 numba looks for a changed source in the file of the function alone.  A kernel is compiled into its callers
 in other files, though, and so is a number that they import: a changed formula would go on giving the old result
 there.  Here the cache is valid for one content of all that the file imports, directly or not, wherever it lies.
+
+So machine code may travel: :func:`write_machine_code` collects what belongs to the present source, for a copy of the package on
+another machine.  It is used there only by the same numba, for the same source, on a processor with the same name and
+features; each of these is part of what numba compares, and otherwise the function is compiled as if nothing had come.
 """
 
 from __future__ import annotations
 
 import contextlib
+import shutil
+import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from numba import njit
 
-from massgap.source_code import imported_digest
+from massgap.source_code import PACKAGE, imported_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["compiled", "compiled_inline"]
+__all__ = ["compiled", "compiled_inline", "write_machine_code"]
 
 F = TypeVar("F", bound="Callable[..., Any]")
+
+_KERNELS: list[weakref.ref[Any]] = []
+"""What was decorated in this process."""
 
 
 def compiled(function: F) -> F:
@@ -75,5 +85,63 @@ def _compiled(function: F, *, forceinline: bool) -> F:
     cache_file: Any = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if hasattr(cache_file, "_source_stamp"):
         cache_file._source_stamp = (cache_file._source_stamp, imported_digest(function.__code__.co_filename))
+        _KERNELS.append(weakref.ref(dispatcher))
     result: F = dispatcher
     return result
+
+
+def write_machine_code(folder: str | Path) -> int:
+    """Copy the machine code of the package's functions, as far as it is on disk and belongs to the present source.
+
+    Only functions of modules that this process has imported are looked at; whether this process or an earlier one
+    has compiled them does not matter.
+
+    Parameters
+    ----------
+    folder
+        Copied to as if it were the folder of the package: ``folder/selections/.../__pycache__/NAME.nbi`` and ``.nbc``.
+
+    Returns
+    -------
+    int
+        Number of files.
+    """
+    count = 0
+    for reference in _KERNELS:
+        dispatcher = reference()
+        if dispatcher is None:
+            continue
+        source = Path(dispatcher.py_func.__code__.co_filename)
+        if PACKAGE not in source.parents:
+            continue
+        target = Path(folder) / source.relative_to(PACKAGE).parent / "__pycache__"
+        count += _copy_cache(dispatcher._cache._cache_file, target)
+    return count
+
+
+def _copy_cache(cache_file: Any, target: Path) -> int:
+    """Copy one function's index and machine code, or nothing: its index must be the same before and after."""
+    index = Path(cache_file._index_path)
+    for _ in range(3):
+        try:
+            before = index.read_bytes()
+        except OSError:
+            return 0
+        # Empty for another version of numba or another source.
+        names = sorted(set(cache_file._load_index().values()))
+        if not names:
+            return 0
+        target.mkdir(parents=True, exist_ok=True)
+        try:
+            for name in names:
+                shutil.copyfile(index.parent / name, target / name)
+            unchanged = index.read_bytes() == before
+        except OSError:
+            unchanged = False
+        if unchanged:
+            (target / index.name).write_bytes(before)
+            return 1 + len(names)
+        # Another process is at it.
+        for name in names:
+            (target / name).unlink(missing_ok=True)
+    return 0

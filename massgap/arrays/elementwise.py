@@ -4,7 +4,8 @@ An observable is written as a scalar kernel.  The loop over flat arrays is the s
 of inputs and results: :func:`loop_over` writes it.  Both are compiled by numba on the first call and cached on disk
 (in numba's user cache where the package is installed read-only).  :func:`elementwise` hands the loop the flattened,
 broadcast inputs and gives the results the shape of the inputs: numbers, NumPy arrays of any dimension, or awkward
-arrays, jagged ones included.
+arrays, jagged ones included.  What is missing in an input, masked in a NumPy array or None in an awkward one, is
+missing in the results in the same way, whatever number lies below the mask.
 """
 
 from __future__ import annotations
@@ -45,14 +46,21 @@ def elementwise(
 
     Returns
     -------
-    float, numpy.ndarray, awkward.Array or a tuple of them
+    float, numpy.ndarray, numpy.ma.MaskedArray, awkward.Array or a tuple of them
         Always in double precision; a ``numpy.float64`` if all inputs are scalars, a tuple if there is
-        more than one output.
+        more than one output. Masked, or of option type, where any input is.
 
     Raises
     ------
     SelectionError
         If an input is not numeric, or the shapes do not broadcast.
+
+    Examples
+    --------
+    >>> def over(a: float, b: float) -> float:
+    ...     return a / b
+    >>> elementwise(compiled(over), np.ma.masked_array([60.0, 30.0], [False, True]), 120.0).tolist()
+    [0.5, None]
     """
     return broadcast(loop_over(kernel, groups or len(inputs), outputs), *inputs, outputs=outputs)
 
@@ -180,13 +188,36 @@ def _on_numpy(loop: Callable[..., None], inputs: tuple[Any, ...], outputs: int) 
     flat = [np.ascontiguousarray(np.broadcast_to(array, shape)).reshape(-1) for array in arrays]
     results = [np.empty(flat[0].size) for _ in range(outputs)]
     loop(*flat, *results)
-    return tuple(result.reshape(shape)[()] for result in results)
+    shaped = tuple(result.reshape(shape)[()] for result in results)
+    masks = [np.ma.getmaskarray(value) for value in inputs if isinstance(value, np.ma.MaskedArray)]
+    if not masks:
+        return shaped
+    missing = np.broadcast_to(functools.reduce(np.logical_or, masks), shape)
+    # What lies below a mask is any number: no result of it may be looked at, nor may two results share a mask.
+    return tuple(
+        np.ma.MaskedArray(np.where(missing, np.nan, result), np.array(missing))[()] for result in shaped
+    )
+
+
+def _with_options(value: Any) -> Any:
+    """A masked array of NumPy as an awkward array, in which what is masked is None; anything else as it is."""
+    if not isinstance(value, np.ma.MaskedArray) or value.ndim == 0:
+        return value
+    import awkward as ak
+
+    _as_float64(value)  # refuses what is not numeric
+    return ak.from_numpy(value)
 
 
 def _on_awkward(loop: Callable[..., None], inputs: tuple[Any, ...], outputs: int) -> tuple[Any, ...]:
     import awkward as ak
 
-    values = [value if _is_awkward(value) else _as_float64(value) for value in inputs]
+    if any(value is np.ma.masked for value in inputs):
+        given = tuple(np.nan if value is np.ma.masked else value for value in inputs)
+        return tuple(
+            ak.mask(result, np.zeros(len(result), bool)) for result in _on_awkward(loop, given, outputs)
+        )
+    values = [value if _is_awkward(value) else _as_float64(value) for value in map(_with_options, inputs)]
     # Numbers go around awkward, which broadcasts arrays only.
     places = [i for i, value in enumerate(values) if _is_awkward(value) or value.ndim > 0]
     if len(places) == 1:

@@ -12,122 +12,31 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from massgap.arrays.kernels.exact_parts import (
+    BASE_EXPONENT,
+    LIMB_BITS,
+    MAGNITUDE,
+    NOT_FINITE,
+    all_inside,
+    count_signs,
+    deposit,
+    deposit_parts,
+    deposit_with_squares,
+    exponent_range,
+    parts_of,
+    same_magnitude,
+    take_apart,
+)
+
 __all__ = ["ExactSum", "one_magnitude"]
 
-_LIMB_BITS = 32
-_BASE_EXPONENT = -1088  # below the smallest subnormal double, 2**-1074, and a multiple of 32
-_LIMB_MASK = (1 << _LIMB_BITS) - 1
-_NOT_FINITE = 0x7FF  # exponent field of infinities and NaN
-_MAGNITUDE = (1 << 63) - 1  # all bits but the sign
 _CARRY_EVERY = 1 << 29  # one term adds less than 2**33 to a limb
 
 
 _ALL = np.zeros(0, dtype=np.int64)
-
-
-@numba.njit(cache=True, nogil=True)
-def _exponents(bits):
-    """Lowest and highest exponent field of the numbers that are not zero, from the bits of doubles."""
-    lowest, highest = _NOT_FINITE, -1
-    for b in bits:
-        exponent = (b >> 52) & _NOT_FINITE
-        zero = (b & _MAGNITUDE) == 0
-        lowest = min(lowest, _NOT_FINITE if zero else exponent)
-        highest = max(highest, -1 if zero else exponent)
-    return lowest, highest
-
-
-@numba.njit(cache=True, nogil=True)
-def _parts(b):
-    """Limb and three parts of the number with these bits: its 53 bits of mantissa fall into two or three limbs."""
-    exponent = (b >> 52) & _NOT_FINITE
-    mantissa = b & ((1 << 52) - 1)
-    if exponent > 0:
-        mantissa |= 1 << 52
-    else:
-        exponent = 1
-    shift = exponent - 1075 - _BASE_EXPONENT
-    offset = shift & (_LIMB_BITS - 1)
-    # mantissa * 2**offset has up to 84 bits: do it in two halves that fit into 64.
-    low = (mantissa & _LIMB_MASK) << offset
-    high = (mantissa >> _LIMB_BITS) << offset
-    sign = 1 if b >= 0 else -1
-    first = sign * (low & _LIMB_MASK)
-    second = sign * ((low >> _LIMB_BITS) + (high & _LIMB_MASK))
-    return shift >> 5, first, second, sign * (high >> _LIMB_BITS)
-
-
-@numba.njit(cache=True, nogil=True)
-def _deposit(limbs, lowest, bins, bits):
-    """Add each number to the sum in its bin."""
-    for i in range(len(bits)):
-        if bits[i] & _MAGNITUDE == 0:
-            continue
-        limb, first, second, third = _parts(bits[i])
-        j, b = limb - lowest, bins[i]
-        limbs[j, b] += first
-        limbs[j + 1, b] += second
-        limbs[j + 2, b] += third
-
-
-@numba.njit(cache=True, nogil=True)
-def _take_apart(bits, lowest, out):
-    """The parts of each number, for several deposits; those of a zero are zero."""
-    for i in range(len(bits)):
-        out[0, i], out[1, i], out[2, i], out[3, i] = 0, 0, 0, 0
-        if bits[i] & _MAGNITUDE != 0:
-            limb, first, second, third = _parts(bits[i])
-            out[0, i], out[1, i], out[2, i], out[3, i] = limb - lowest, first, second, third
-
-
-@numba.njit(cache=True, nogil=True)
-def _within(bins, size, rows, n_rows):
-    """Whether all bins are below ``size`` and all rows within 0 to ``n_rows``: one pass without a branch."""
-    outside = 0
-    for n in range(len(bins)):
-        outside += bins[n] >= size
-    for n in range(len(rows)):
-        outside += (rows[n] < 0) | (rows[n] >= n_rows)
-    return outside == 0
-
-
-@numba.njit(cache=True, nogil=True)
-def _deposit_parts(limbs, parts, bins, rows, start):
-    """Add the numbers ``rows`` (all of them if there are none) to the sums in their bins; bins below 0 are none."""
-    all_rows = len(rows) == 0
-    for n in range(len(bins)):
-        b = bins[n]
-        if b < 0:
-            continue
-        b += start
-        i = n if all_rows else rows[n]
-        j = parts[0, i]
-        limbs[j, b] += parts[1, i]
-        limbs[j + 1, b] += parts[2, i]
-        limbs[j + 2, b] += parts[3, i]
-
-
-@numba.njit(cache=True, nogil=True)
-def _one_magnitude(bits):
-    """Whether all numbers are the same but for their signs."""
-    others = 0
-    for i in range(len(bits)):
-        others += ((bits[i] ^ bits[0]) & _MAGNITUDE) != 0
-    return others == 0
-
-
-@numba.njit(cache=True, nogil=True)
-def _count_signs(net, bits, bins, rows):
-    """Positive less negative numbers in each bin; bins below 0 are none."""
-    all_rows = len(rows) == 0
-    for n in range(len(bins)):
-        b = bins[n]
-        if b >= 0:
-            net[b] += 1 - 2 * (bits[n if all_rows else rows[n]] < 0)
 
 
 def one_magnitude(values: npt.NDArray[np.float64]) -> bool:
@@ -139,7 +48,7 @@ def one_magnitude(values: npt.NDArray[np.float64]) -> bool:
     (True, False)
     """
     bits = np.ascontiguousarray(values, dtype=np.float64).view(np.int64)
-    return not len(bits) or bool(_one_magnitude(bits) and bits[0] & _MAGNITUDE)
+    return not len(bits) or bool(same_magnitude(bits) and bits[0] & MAGNITUDE)
 
 
 class ExactSum:
@@ -181,12 +90,12 @@ class ExactSum:
         bits = self._prepare(values, len(values))
         if bits is None:
             return
-        if _one_magnitude(bits):
+        if same_magnitude(bits):
             net = np.zeros(self.size, dtype=np.int64)
-            _count_signs(net, bits, bins, _ALL)
+            count_signs(net, bits, bins, _ALL)
             self._add_times(net, bits, 0)
         else:
-            _deposit(self.limbs, self.lowest, bins, bits)
+            deposit(self.limbs, self.lowest, bits, bins, _ALL, 0)
 
     def fill_each(
         self,
@@ -217,7 +126,7 @@ class ExactSum:
         for bins, rows in fills:
             n = len(values) if rows is None else len(rows)
             terms += n
-            if len(bins) != n or not _within(bins, size, _ALL if rows is None else rows, len(values)):
+            if len(bins) != n or not all_inside(bins, size, _ALL if rows is None else rows, len(values)):
                 msg = (
                     f"ExactSum.fill_each: bins must be one per value and within 0 to {size - 1}, "
                     f"rows within 0 to {len(values) - 1}"
@@ -226,19 +135,40 @@ class ExactSum:
         bits = self._prepare(values, terms)
         if bits is None:
             return
-        if _one_magnitude(bits):
+        if same_magnitude(bits):
             # Data, and most simulations: weights are equal but for their signs, and are counted.
             net = np.zeros(size, dtype=np.int64)
             for bins, rows in fills:
                 if rows is None or len(rows):
-                    _count_signs(net, bits, bins, _ALL if rows is None else rows)
+                    count_signs(net, bits, bins, _ALL if rows is None else rows)
             self._add_times(net, bits, start)
             return
+        fills = [(bins, rows) for bins, rows in fills if rows is None or len(rows)]
+        if len(fills) == 1:
+            # Parts that are used once need no memory.
+            bins, rows = fills[0]
+            deposit(self.limbs, self.lowest, bits, bins, _ALL if rows is None else rows, start)
+            return
         parts = np.empty((4, len(bits)), dtype=np.int64)
-        _take_apart(bits, self.lowest, parts)
+        take_apart(bits, self.lowest, parts)
         for bins, rows in fills:
-            if rows is None or len(rows):
-                _deposit_parts(self.limbs, parts, bins, _ALL if rows is None else rows, start)
+            deposit_parts(self.limbs, parts, bins, _ALL if rows is None else rows, start)
+
+    def fill_with_squares(self, bins: npt.NDArray[np.int32], values: npt.NDArray[np.float64]) -> None:
+        """Add ``values[i]`` to the sum ``bins[i]``, and its square to the sum as far in the second half of the sums.
+
+        Raises
+        ------
+        ValueError
+            If a value or its square is NaN or infinite, or a bin is outside the first half.
+        """
+        half = self.size // 2
+        if len(bins) != len(values) or (len(bins) and (bins.min() < 0 or bins.max() >= half)):
+            msg = f"ExactSum.fill_with_squares: bins must be one per value and within 0 to {half - 1}"
+            raise ValueError(msg)
+        if self._prepare(values, len(values), squares=True) is None:
+            return
+        deposit_with_squares(self.limbs, self.lowest, values, bins, half)
 
     def add_times(self, bin_: int, value: float, times: int) -> None:
         """Add a positive number so many times (negative to take it away) to one sum.
@@ -257,23 +187,33 @@ class ExactSum:
 
     def _add_times(self, net: npt.NDArray[np.int64], bits: npt.NDArray[np.int64], start: int) -> None:
         """Add the magnitude of the first number so many times to the sums from ``start`` on."""
-        limb, *parts = _parts(bits[0] & _MAGNITUDE)
+        limb, *parts = parts_of(bits[0] & MAGNITUDE)
         for j, part in enumerate(parts, start=limb - self.lowest):
             self.limbs[j, start : start + len(net)] += net * part
 
-    def _prepare(self, values: npt.NDArray[np.float64], terms: int) -> npt.NDArray[np.int64] | None:
-        """The bits of the values, with room made for them; None if all of them are zero."""
+    def _prepare(
+        self, values: npt.NDArray[np.float64], terms: int, *, squares: bool = False
+    ) -> npt.NDArray[np.int64] | None:
+        """The bits of the values, with room made for them (and their squares); None if all of them are zero."""
         bits = np.ascontiguousarray(values, dtype=np.float64).view(np.int64)
-        lowest, highest = _exponents(bits)
-        if highest == _NOT_FINITE:
+        lowest, highest = exponent_range(bits)
+        if highest == NOT_FINITE:
             msg = "ExactSum: the values to be added must be finite"
             raise ValueError(msg)
         if highest < 0:
             return None
-        shift = -1075 - _BASE_EXPONENT
+        if squares:
+            # A number of the exponent e has a square of 2 e or 2 e + 1.
+            lowest, highest = min(lowest, 2 * lowest - 1023), max(highest, 2 * highest - 1022)
+            with np.errstate(over="ignore"):
+                fine = highest < NOT_FINITE or bool(np.isfinite(np.square(values)).all())
+            if not fine:
+                msg = "ExactSum: the squares of the values to be added must be finite"
+                raise ValueError(msg)
+        shift = -1075 - BASE_EXPONENT
         self._count(terms)
-        first = (max(int(lowest), 1) + shift) // _LIMB_BITS
-        last = (max(int(highest), 1) + shift) // _LIMB_BITS + 2
+        first = (max(int(lowest), 1) + shift) // LIMB_BITS
+        last = (max(int(highest), 1) + shift) // LIMB_BITS + 2
         self._make_room(first, last)
         return bits
 
@@ -299,8 +239,8 @@ class ExactSum:
         if len(self.limbs):
             self.limbs = np.pad(self.limbs, ((0, 1), (0, 0)))
         for j in range(len(self.limbs) - 1):
-            carry = self.limbs[j] >> _LIMB_BITS
-            self.limbs[j] -= carry << _LIMB_BITS
+            carry = self.limbs[j] >> LIMB_BITS
+            self.limbs[j] -= carry << LIMB_BITS
             self.limbs[j + 1] += carry
         used = np.flatnonzero(self.limbs.any(axis=1))
         if len(used):
@@ -372,7 +312,7 @@ class ExactSum:
             limbs, lowest = out.limbs, out.lowest
         total = np.zeros(self.size)
         for j, limb in enumerate(limbs):
-            total += np.ldexp(limb.astype(np.float64), (lowest + j) * _LIMB_BITS + _BASE_EXPONENT)
+            total += np.ldexp(limb.astype(np.float64), (lowest + j) * LIMB_BITS + BASE_EXPONENT)
         total[negative] *= -1
         return total
 

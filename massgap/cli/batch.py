@@ -132,7 +132,11 @@ def resubmit(run_folder: Path, held: bool, lost: bool, dry_run: bool, **settings
     """
     from massgap import stages
 
-    made = stages.resubmit(run_folder, held=held, lost=lost, dry_run=dry_run, cluster=take_cluster(settings))
+    ticker = Ticker()
+    made = stages.resubmit(
+        run_folder, held=held, lost=lost, dry_run=dry_run, cluster=take_cluster(settings), progress=ticker.run
+    )
+    ticker.close()
     for note in made.notes:
         say(f"note: {note}")
     for state, n in made.left_alone.items():

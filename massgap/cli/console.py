@@ -11,7 +11,7 @@ import click
 
 from massgap.cli.live_table import LiveTable, PoolNews, RateWindow
 
-__all__ = ["Ticker", "command_line", "duration", "say"]
+__all__ = ["Ticker", "command_line", "duration", "pool_text", "say"]
 
 
 def say(text: str = "") -> None:
@@ -35,6 +35,23 @@ def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
+
+
+def pool_text(pool: Any) -> str:
+    """Workers in few words, to be appended to a line: those that are there, and jobs that are to become some.
+
+    Examples
+    --------
+    >>> from massgap.runner.executors.base import WorkerStates
+    >>> pool_text(WorkerStates(idle=2, running=1)), pool_text(None)
+    (', 1 workers (2 jobs wait)', '')
+    """
+    if pool is None:
+        return ""
+    starting, idle = int(getattr(pool, "starting", 0)), int(getattr(pool, "idle", 0))
+    parts = [f"{starting} starting"] if starting else []
+    parts += [f"{idle} jobs wait"] if idle else []
+    return f", {pool.running} workers" + (f" ({', '.join(parts)})" if parts else "")
 
 
 class Ticker:
@@ -92,13 +109,21 @@ class Ticker:
             # Chunks of an earlier run were counted within moments: they say nothing about the rate.
             self.window.restart()
             return
+        if progress.stage == "prepare":
+            # What begins and what ends is told at once, what goes on now and then.
+            if progress.done == 0:
+                self.last = -math.inf
+            self.show(progress.message, final=done)
+            return
+        pool = getattr(progress, "pool", None)
+        for line in self.news.lines(pool):
+            self._tell(line)
         if progress.stage == "inspect":
             if progress.total > 20 or done:
-                self.show(f"files checked: {progress.done} of {progress.total}", final=done)
+                workers = "" if done else pool_text(pool)
+                self.show(f"files checked: {progress.done} of {progress.total}{workers}", final=done)
             return
         self.window.add(progress.done, progress.events)
-        for line in self.news.lines(getattr(progress, "pool", None)):
-            self._tell(line)
         if self.live and getattr(progress, "datasets", None) and self._table().usable:
             self._table().update(progress, self.window, final=done)
             return
@@ -108,8 +133,7 @@ class Ticker:
         else:
             rate, left = self.window.rates()[1], self.window.left(progress.total - progress.done)
             eta = "" if left is None else f", {duration(left)} left"
-        pool = getattr(progress, "pool", None)
-        workers = "" if pool is None or done else f", {pool.running} workers"
+        workers = "" if done else pool_text(pool)
         self.show(
             f"chunks {progress.done}/{progress.total}{failed}, {progress.events:,} events, {rate:,.0f}/s{eta}{workers}",
             final=done,

@@ -60,6 +60,18 @@ def _plan(context: click.Context, parameter: click.Parameter, values: tuple[str,
 @click.option(
     "--edges", callback=_edges, help="Bin edges, e.g. 0,0.5,0.9,1.  [default: chosen by statistics]"
 )
+@click.option(
+    "--min-background",
+    default=5.0,
+    show_default=True,
+    help="Background events that each bin must expect where bins are chosen.",
+)
+@click.option(
+    "--max-relative-error",
+    default=0.3,
+    show_default=True,
+    help="Largest relative error of the background from the simulation in a bin, where bins are chosen.",
+)
 @click.option("--lumi-uncertainty", default=0.025, show_default=True, help="Relative; 0 leaves it out.")
 @click.option(
     "--background-uncertainty",
@@ -76,6 +88,13 @@ def _plan(context: click.Context, parameter: click.Parameter, values: tuple[str,
     "--systematics/--no-systematics", default=True, show_default=True, help="Use the variations of the run."
 )
 @click.option("--level", default=0.95, show_default=True, help="Confidence level of the limit.")
+@click.option(
+    "--engine",
+    type=click.Choice(["massgap", "pyhf"]),
+    default="massgap",
+    show_default=True,
+    help="What computes the likelihood; pyhf is the slow reference.",
+)
 @click.option("--accept-loss", is_flag=True, help="Fit although the run lost events.")
 def fit(
     run_folder: Path,
@@ -86,11 +105,14 @@ def fit(
     region: tuple[str, ...],
     plan: Any,
     edges: list[float] | None,
+    min_background: float,
+    max_relative_error: float,
     lumi_uncertainty: float,
     normalisation: dict[str, Any],
     mc_statistics: Any,
     systematics: bool,
     level: float,
+    engine: str,
     accept_loss: bool,
 ) -> None:
     """Fit scores or observables of a run: significance, upper limit, signal strength, threshold scan.
@@ -113,7 +135,16 @@ def fit(
         mc_statistics=mc_statistics,
         systematics=systematics,
     )
-    options = FitOptions(histogram=histogram, region=region, edges=edges, level=level, model=model)
+    options = FitOptions(
+        histogram=histogram,
+        region=region,
+        edges=edges,
+        min_background=min_background,
+        max_relative_error=max_relative_error,
+        level=level,
+        engine=engine,
+        model=model,
+    )
     print_fit(
         stages.fit(
             run_folder,

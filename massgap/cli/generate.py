@@ -15,6 +15,10 @@ from massgap.cli.options.run_options import event_number
 __all__ = ["generate"]
 
 
+_DEFAULTS = ("matching", "empty_events")
+_OF_FILES = ("process", "filter_name", "slha", "decays", "qcut", "signal", "accept_truncated", *_DEFAULTS)
+
+
 @click.command()
 @click.argument("processes", nargs=-1)
 @click.option(
@@ -48,7 +52,7 @@ __all__ = ["generate"]
     "--lhe",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Matrix-element events (.lhe, .lhe.gz) instead of PROCESSES; may be given several times.",
+    help="Matrix-element events (.lhe, also .gz, .bz2, .xz) instead of PROCESSES; may be given several times.",
 )
 @click.option("--process", help="With --lhe: process name.  [default: the file's name]")
 @click.option("--signal", is_flag=True, help="With --lhe: the events are a signal.")
@@ -64,6 +68,18 @@ __all__ = ["generate"]
 )
 @click.option("--matching", type=click.Choice(["auto", "mlm", "none"]), default="auto", show_default=True)
 @click.option("--qcut", type=float, help="With --lhe: matching scale in GeV.  [default: told by the file]")
+@click.option(
+    "--accept-truncated",
+    is_flag=True,
+    help="With --lhe: take the complete events of a file that is cut short.",
+)
+@click.option(
+    "--empty-events",
+    type=click.Choice(["count", "drop", "refuse"]),
+    default="count",
+    show_default=True,
+    help="With --lhe: events without particles count in the cross section, or are left out, or end the command.",
+)
 @click.option("--list", "list_only", is_flag=True, help="List the processes and stop.")
 def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> None:
     """Generate event samples with Pythia and a parametrised detector, as NanoAOD files.
@@ -94,10 +110,7 @@ def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> Non
     options["card"] = card or detector or ("cms" if lhe else None)
     options["form"] = "rntuple" if options.pop("rntuple") else "ttree"
     options["workers"] = options["workers"] or os.cpu_count() or 1
-    of_files = {
-        name: options.pop(name)
-        for name in ("process", "filter_name", "slha", "decays", "qcut", "matching", "signal")
-    }
+    of_files = {name: options.pop(name) for name in _OF_FILES}
     if lhe:
         if processes:
             msg = "give PROCESSES or --lhe files, not both"
@@ -108,8 +121,8 @@ def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> Non
         of_files["is_signal"] = of_files.pop("signal")
         made = stages.generate_lhe(list(lhe), progress=ticker.generate, **of_files, **options)
     else:
-        if given := [name for name, value in of_files.items() if value and name != "matching"]:
-            msg = f"--{given[0].replace('_name', '')} goes with --lhe"
+        if given := [name for name, value in of_files.items() if value and name not in _DEFAULTS]:
+            msg = f"--{given[0].replace('_name', '').replace('_', '-')} goes with --lhe"
             raise click.UsageError(msg)
         if not processes:
             msg = (
@@ -119,6 +132,8 @@ def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> Non
         options["events"] = options["events"] or 100_000
         made = stages.generate(list(processes), progress=ticker.generate, **options)
     ticker.close()
+    if lhe:
+        _tell_notes(made)
     _tell_generation(out, made)
 
 
@@ -140,6 +155,13 @@ def _list_processes() -> None:
     )
 
 
+def _tell_notes(made: dict[str, Any]) -> None:
+    """What reading the event files has found, which the fileset keeps beside the source of the cross section."""
+    for name, entry in made.items():
+        for note in entry["metadata"]["xsec_source"].split("; ")[1:]:
+            say(f"note: {name}: {note}")
+
+
 def _tell_generation(out: Path, made: dict[str, Any]) -> None:
     """Totals, rates and shares of the time of a generation."""
     rates = json.loads((out / "generation.json").read_text())["datasets"]
@@ -156,5 +178,5 @@ def _tell_generation(out: Path, made: dict[str, Any]) -> None:
         shares = ", ".join(f"{step} {seconds / total:.0%}" for step, seconds in steps.items())
         click.echo(f"{generated / total:,.0f} generated events per second and core ({shares})")
     events = sum(entry["metadata"].get("n_events", 0) for entry in made.values())
-    click.echo(f"{events:,} events in {len(made)} datasets")
+    click.echo(f"{events:,} events in {len(made)} dataset{'' if len(made) == 1 else 's'}")
     click.echo(f"fileset: {out / 'fileset.json'}")

@@ -20,6 +20,7 @@ from massgap.cli import batch
 from massgap.cli.console import say
 from massgap.cli.fit import fit
 from massgap.cli.generate import generate
+from massgap.cli.limit import limit
 from massgap.cli.report import report
 from massgap.cli.run import preflight, run
 from massgap.cli.study import demo, study, validate
@@ -98,7 +99,7 @@ def main(debug: bool) -> None:
     """
 
 
-for _command in (generate, run, preflight, train, fit, report, study, validate, demo, *batch.COMMANDS):
+for _command in (generate, run, preflight, train, fit, limit, report, study, validate, demo, *batch.COMMANDS):
     main.add_command(_command)
 
 

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
     from rich.console import Console, Group
 
-__all__ = ["LiveTable", "PoolNews", "RateWindow", "amount", "printable", "shorten", "status_table"]
+__all__ = [
+    "LiveTable",
+    "PoolNews",
+    "RateWindow",
+    "amount",
+    "printable",
+    "shorten",
+    "status_table",
+]
 
 WINDOW = 60.0
 """Seconds over which the rate is taken."""
@@ -130,7 +138,7 @@ class PoolNews:
         Parameters
         ----------
         pool
-            With ``idle``, ``running``, ``held`` (pairs of job and reason) and ``problems``; None for nothing known.
+            With ``idle``, ``running``, ``held`` (pairs of job and reason), ``problems`` and ``released``; None for nothing known.
         """
         if pool is None:
             return []
@@ -142,7 +150,10 @@ class PoolNews:
                 [(job, reason) for job, reason in held.items() if self._held.get(job) != reason]
             )
         ]
-        freed = [job for job in self._held if job not in held]
+        # Most that are not in the list any more were removed and replaced: that is no release.
+        freed = [
+            job for job in map(str, getattr(pool, "released", ())) if job in self._held and job not in held
+        ]
         if freed:
             out.append(f"no longer held: {_jobs(freed)}")
         out += [f"problem: {text}" for text in problems if text not in self._problems]
@@ -296,7 +307,9 @@ def _below(progress: Any, window: RateWindow, width: int, most: int, final: bool
     if pool is None or final:
         return lines
     held = tuple(getattr(pool, "held", ()))
-    counts = f"workers: {pool.running:,} running, {pool.idle:,} idle, {len(held):,} held"
+    starting = int(getattr(pool, "starting", 0))
+    more = f", {starting:,} starting" if starting else ""
+    counts = f"workers: {pool.running:,} running{more}, {pool.idle:,} idle, {len(held):,} held"
     lines.append(Text(shorten(counts, width), no_wrap=True, style="" if pool.running else "bold yellow"))
     notes = [("held  ", text, "red") for text in grouped(held)]
     notes += [("note  ", printable(str(text)), "yellow") for text in getattr(pool, "problems", ())]

@@ -28,7 +28,14 @@ __all__ = ["report"]
     multiple=True,
     help="For samples: PROCESS=FILE.root, a NanoAOD file to compare a process with.",
 )
-def report(what: tuple[str, ...], out: Path | None, reference: tuple[str, ...], **options: Any) -> None:
+@click.option(
+    "--table",
+    type=click.Path(path_type=Path),
+    help="For benchmarks: write the table of goals between the two markers of this text file instead of a page.",
+)
+def report(
+    what: tuple[str, ...], out: Path | None, reference: tuple[str, ...], table: Path | None, **options: Any
+) -> None:
     """Write a report: one HTML page with tables, plots and provenance.
 
     FOLDER is a run folder, or a folder of generated samples: then the page shows closure plots.  With the word
@@ -39,6 +46,7 @@ def report(what: tuple[str, ...], out: Path | None, reference: tuple[str, ...], 
       massgap report runs/scored
       massgap report samples data --reference tt=nano_tt.root
       massgap report benchmarks bench/benchmarks.json
+      massgap report benchmarks benchmarks/measured.json --table README.md
     """
     from massgap import stages
 
@@ -52,9 +60,20 @@ def report(what: tuple[str, ...], out: Path | None, reference: tuple[str, ...], 
             msg = f"--{name} does not go with benchmarks"
             raise click.UsageError(msg)
         results = Path(what[1]) if len(what) == 2 else Path("bench")
+        if table is not None:
+            if out is not None or options["title"] is not None:
+                msg = "--table writes no page: leave out --out and --title"
+                raise click.UsageError(msg)
+            click.echo(f"table: {stages.benchmarks_table(results, table)}")
+            return
         path = stages.report_benchmarks(results, out, title=options["title"])
         click.echo(f"report: {path.resolve()}")
         return
+    if table is not None:
+        msg = (
+            "--table goes with benchmarks: massgap report benchmarks bench/benchmarks.json --table README.md"
+        )
+        raise click.UsageError(msg)
     folder = Path(what[-1])
     if what == ("samples",) and not folder.is_dir():
         folder = Path("data")

@@ -42,7 +42,7 @@ def run(
     fresh: bool,
     **settings: Any,
 ) -> None:
-    """Run an analysis over NanoAOD or Delphes files and print its cutflow.
+    """Run an analysis over NanoAOD, PHYSLITE or Delphes files and print its cutflow.
 
     ANALYSIS is slepton, or path/to/file.py:Class for your own coffea processor.
 
@@ -50,6 +50,7 @@ def run(
     Examples:
       massgap run slepton ttbar_*.root --process tt --xsec 832000 --out runs/tt
       massgap run slepton --fileset data/fileset.json --out runs/slepton
+      massgap run slepton delphes.root --collections jets=JetPUPPI,met=PuppiMissingET
       massgap run ./my_analysis.py:MyProcessor events.root
     """
     from massgap import stages

@@ -42,6 +42,11 @@ __all__ = ["train"]
 )
 @click.option("--folds", "n_folds", type=int, help="Number of rotated folds.  [default: as the recipe says]")
 @click.option("--seed", type=int, help="For what is random in the training.  [default: as the recipe says]")
+@click.option(
+    "--negative-weights",
+    type=click.Choice(["error", "absolute", "drop"]),
+    help="Train on absolute weights, or without events of negative weight.  [default: as the recipe says]",
+)
 @click.option("--accept-loss", is_flag=True, help="Train although the run lost events.")
 def train(run_folder: Path, out: Path | None, **options: Any) -> None:
     """Train a classifier on a run's feature tables and export it to ONNX.

@@ -23,18 +23,18 @@ __all__ = ["preflight_lines", "print_fit", "print_run", "print_validation", "sta
 def print_run(result: Any, out: Path) -> None:
     """Print cutflow, notes and problems of a run; ends the command with code 1 if it is not complete."""
     ledger = result.ledger
-    empty = not ledger.problems() and not any(entry.chunk.stop > entry.chunk.start for entry in ledger.chunks)
-    if empty and not result.interrupted:
-        say("Error: there are no events in the input; nothing was processed")
-        raise click.exceptions.Exit(1)
     if result.cutflow and "steps" in result.cutflow:
         from massgap.reports.html.tables import cutflow_text
 
         click.echo(cutflow_text(result.cutflow))
         for name, n in result.undefined.items():
             say(f"note: {name} is undefined in {n} events; they are left out of its histogram")
+    for warning in result.warnings:
+        say(f"warning: {warning}")
     for note in result.notes:
         say(f"note: {note}")
+    if not ledger.problems() and not any(entry.chunk.stop > entry.chunk.start for entry in ledger.chunks):
+        say("note: there are no events in the input: all numbers are 0")
     kept = sum(entry.from_checkpoint for entry in ledger.chunks)
     if kept:
         say(

@@ -212,6 +212,8 @@ class Description:
         fb-1 for which figures, scans and fits are made where nobody says another one.
     source
         The paper that it follows.
+    variations
+        Of a run: systematic -> dataset -> ``events``, ``nominal`` (how many of them count as nominal) and ``why``.
 
     Examples
     --------
@@ -228,6 +230,7 @@ class Description:
     processes: dict[str, ProcessLabel] = field(default_factory=dict)
     luminosity: float | None = None
     source: str = ""
+    variations: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
     def feature(self, name: str) -> Feature:
         """The observable of that name; one without any label if it is not described."""

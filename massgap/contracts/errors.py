@@ -8,6 +8,7 @@ __all__ = [
     "ContractError",
     "FilesetError",
     "FitFolderError",
+    "FolderBusyError",
     "FolderError",
     "HistogramError",
     "IncompleteRunError",
@@ -23,6 +24,10 @@ class ContractError(MassgapError):
 
 class FolderError(ContractError):
     """A folder or file that cannot be made or written."""
+
+
+class FolderBusyError(FolderError):
+    """A folder that another process is writing."""
 
 
 class FilesetError(ContractError):

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.errors import TableError
-from massgap.contracts.writing import digest, replacing
+from massgap.contracts.file_names import file_names
+from massgap.contracts.writing import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +75,12 @@ class RunFeatures:
     manifest: dict[str, Any] = field(repr=False)
 
 
-def write_feature_tables(folder: Path, tables: Mapping[str, Any], units: Mapping[str, str]) -> dict[str, str]:
+def write_feature_tables(
+    folder: Path,
+    tables: Mapping[str, Any],
+    units: Mapping[str, str],
+    see: Callable[[str, Any], None] | None = None,
+) -> dict[str, str]:
     """Write one parquet file per dataset; files of an earlier run go.
 
     Parameters
@@ -85,11 +91,13 @@ def write_feature_tables(folder: Path, tables: Mapping[str, Any], units: Mapping
         Dataset -> table; each is asked for once, so that one at a time is in memory.
     units
         Feature -> unit.
+    see
+        Called with each dataset and its table.
 
     Returns
     -------
     dict
-        Dataset -> file, relative to the run folder, as names of datasets may hold slashes.
+        Dataset -> file, relative to the run folder, see :func:`massgap.contracts.file_names.file_names`.
 
     Raises
     ------
@@ -106,26 +114,23 @@ def write_feature_tables(folder: Path, tables: Mapping[str, Any], units: Mapping
     import pyarrow.parquet as pq
 
     folder.mkdir(exist_ok=True)
+    files = file_names(tables, ".parquet")
     for dataset in sorted(tables):
         table = tables[dataset]
         if not len(table.columns):
             continue
+        if see is not None:
+            see(dataset, table)
         arrow = pa.Table.from_pandas(table, preserve_index=False)
         names = [name for name in table.columns if is_feature(name)]
         about = {"format": FORMAT, "features": names, "units": {n: units.get(n, "") for n in names}}
         arrow = arrow.replace_schema_metadata(
             {**(arrow.schema.metadata or {}), b"massgap": json.dumps(about).encode()}
         )
-        written[dataset] = f"{folder.name}/{_file_name(dataset)}.parquet"
+        written[dataset] = f"{folder.name}/{files[dataset]}"
         with replacing(folder.parent / written[dataset]) as part:
             pq.write_table(arrow, part, compression="zstd")
     return written
-
-
-def _file_name(dataset: str) -> str:
-    safe = "".join(c if c.isalnum() or c in "-_.+" else "_" for c in dataset)
-    # Two datasets must not share a file after replacing characters.
-    return safe if safe == dataset else f"{safe}-{digest(dataset)[:8]}"
 
 
 def read_feature_tables(folder: Path, manifest: dict[str, Any]) -> RunFeatures:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import os
     from pathlib import Path
 
-__all__ = ["Accounts", "Result", "write_run_folder"]
+__all__ = ["Accounts", "Result", "Watch", "write_run_folder"]
 
 
 class Accounts(Protocol):
@@ -31,6 +31,22 @@ class Accounts(Protocol):
 
     def as_dict(self) -> dict[str, Any]:
         """Contents of ``ledger.json``."""
+
+
+class Watch(Protocol):
+    """Who looks at the feature tables while they are written, and has something to say on them."""
+
+    def see(self, dataset: str, table: Any) -> None:
+        """Look at a table."""
+
+    def found(self) -> dict[str, Any]:
+        """For ``ledger.json``, under ``repeated_events``."""
+
+    def notes(self) -> list[str]:
+        """What a user should know but need not act on."""
+
+    def warnings(self) -> list[str]:
+        """What a user should look at."""
 
 
 class Result(Protocol):
@@ -57,6 +73,10 @@ class Result(Protocol):
         """Sentences that a user should see."""
 
     @property
+    def warnings(self) -> list[str]:
+        """Sentences that a user should act on, although the run is complete."""
+
+    @property
     def interrupted(self) -> bool:
         """Whether the run was ended early."""
 
@@ -69,6 +89,7 @@ def write_run_folder(
     command: str = "",
     chunksize: int | None = None,
     tags: dict[str, Any] | None = None,
+    watch: Watch | None = None,
 ) -> Path:
     """Write a run folder.
 
@@ -86,6 +107,8 @@ def write_run_folder(
         For the record.
     tags
         Further plain data for the manifest, for instance the seed of the samples.
+    watch
+        Sees each feature table; what it found goes into ledger and notes.
 
     Returns
     -------
@@ -99,7 +122,7 @@ def write_run_folder(
     """
     path = prepare_folder(folder)
     try:
-        _write(result, path, _manifest(result, analysis, command, chunksize, tags or {}))
+        _write(result, path, _manifest(result, analysis, command, chunksize, tags or {}), watch)
     except OSError as error:
         msg = f"{path}: could not write the results ({error.strerror or error}); make room or choose another folder and run again, finished chunks are kept"
         raise FolderError(msg) from error
@@ -140,7 +163,7 @@ def _manifest(
     }
 
 
-def _write(result: Result, path: Path, manifest: dict[str, Any]) -> None:
+def _write(result: Result, path: Path, manifest: dict[str, Any], watch: Watch | None) -> None:
     # A folder with a manifest is a folder with everything else: it goes first and comes last.
     (path / "manifest.json").unlink(missing_ok=True)
     output = _output(result)
@@ -151,8 +174,17 @@ def _write(result: Result, path: Path, manifest: dict[str, Any]) -> None:
     else:
         (path / "cutflow.json").unlink(missing_ok=True)
     manifest["features"] = write_feature_tables(
-        path / "features", output.get("features") or {}, output.get("units") or {}
+        path / "features",
+        output.get("features") or {},
+        output.get("units") or {},
+        see=None if watch is None else watch.see,
     )
-    write_json(path / "ledger.json", {**result.ledger.as_dict(), "interrupted": result.interrupted})
+    ledger = {**result.ledger.as_dict(), "interrupted": result.interrupted}
+    if watch is not None:
+        ledger["repeated_events"] = watch.found()
+        result.notes.extend(watch.notes())
+        result.warnings.extend(watch.warnings())
+        manifest["notes"] = [*result.warnings, *result.notes]
+    write_json(path / "ledger.json", ledger)
     write_json(path / "fileset.json", result.fileset)
     write_json(path / "manifest.json", manifest)

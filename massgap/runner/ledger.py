@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from massgap.events.reading.files import FileInfo
     from massgap.events.reading.open import Chunk
 
 __all__ = ["BadFile", "ChunkEntry", "Ledger"]
@@ -88,10 +89,18 @@ class Ledger:
         All chunks.
     processed_weights
         Dataset -> sum of generator weights read; filled at the end.
+    weight_sizes
+        Dataset -> sqrt(n sum w^2), about the sum of absolute weights: what a sum of both signs is exact to, relatively.
     accepted_loss
         The user accepts what is lost.
     errors
         What went wrong beside files and chunks, for instance a full disk.
+    remarks
+        What was not read, and why, where nothing is wrong: files without events, entries that the fileset does not choose.
+    counted_as_nominal
+        Dataset -> systematic -> ``events``, how many of them count as ``nominal``, and ``why`` (reason -> events).
+    duplicates
+        Files of which the fileset lists copies, each a group of paths, where the user allows that.
     """
 
     expected: dict[str, float | None] = field(default_factory=dict)
@@ -100,8 +109,45 @@ class Ledger:
     bad_files: list[BadFile] = field(default_factory=list)
     chunks: list[ChunkEntry] = field(default_factory=list)
     processed_weights: dict[str, float] = field(default_factory=dict)
+    weight_sizes: dict[str, float] = field(default_factory=dict)
     accepted_loss: bool = False
     errors: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    counted_as_nominal: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    duplicates: list[list[str]] = field(default_factory=list)
+
+    def take_files(
+        self, infos: dict[tuple[str, str], FileInfo], ranges: dict[tuple[str, str], list[tuple[int, int]]]
+    ) -> None:
+        """Put the files that could be opened on record, and what of them is to be read.
+
+        Parameters
+        ----------
+        infos
+            (dataset, path) -> what is known of a file.
+        ranges
+            (dataset, path) -> ranges of entries that are to be read.
+        """
+        for key, info in sorted(infos.items()):
+            chosen = sum(last - first for first, last in ranges[key])
+            about = {"dataset": key[0], "status": "read", **info.as_dict(), "entries_chosen": chosen}
+            if chosen < info.entries:
+                about["steps"] = [list(part) for part in ranges[key]]
+            if not info.entries:
+                about["remark"] = "has no events"
+                self.remarks.append(f"{key[1]}: has no events")
+            self.files.append(about)
+        for dataset in dict.fromkeys(file["dataset"] for file in self.files):
+            if found := self.chosen(dataset):
+                self.remarks.append(
+                    f"dataset {dataset!r}: the fileset chooses {found[0]} of the {found[1]} events in its files (steps)"
+                )
+
+    def chosen(self, dataset: str) -> tuple[int, int] | None:
+        """How many events of a dataset's files the fileset chooses, and how many there are; None if it takes all."""
+        mine = [file for file in self.files if file["dataset"] == dataset]
+        chosen, entries = (sum(file[key] for file in mine) for key in ("entries_chosen", "entries"))
+        return (chosen, entries) if chosen < entries else None
 
     def count(self, status: str, dataset: str | None = None) -> int:
         """Number of events in chunks of a status."""
@@ -118,7 +164,9 @@ class Ledger:
             read = self.processed_weights.get(dataset, 0.0)
             if expected is None or dataset in self.skimmed:
                 continue
-            if abs(read - expected) > _TOLERANCE * max(abs(expected), 1e-300):
+            if abs(read - expected) > _TOLERANCE * max(
+                abs(expected), self.weight_sizes.get(dataset, 0.0), 1e-300
+            ):
                 out[dataset] = (read, expected)
         return out
 
@@ -196,6 +244,7 @@ class Ledger:
                 "events_expected": sum(
                     e.chunk.stop - e.chunk.start for e in self.chunks if e.chunk.dataset == dataset
                 ),
+                "events_in_files": sum(f["entries"] for f in self.files if f["dataset"] == dataset),
                 "events_processed": self.count("processed", dataset),
                 "events_failed": self.count("failed", dataset),
                 "events_missing": self.count("missing", dataset),
@@ -205,13 +254,16 @@ class Ledger:
                 "weights_lost": expected - read if expected is not None and dataset in lost else 0.0,
                 "weights_of_failed_files": self._weight_of_failed(dataset),
                 "skimmed": dataset in self.skimmed,
+                "counted_as_nominal": self.counted_as_nominal.get(dataset, {}),
             }
         return {
             "format": "massgap-ledger/1",
             "complete": self.complete,
             "accepted_loss": self.accepted_loss,
             "problems": self.problems(),
+            "remarks": self.remarks,
             "datasets": datasets,
+            "duplicate_files": self.duplicates,
             "files": self.files + [{"status": "failed", **asdict(bad)} for bad in self.bad_files],
             "chunks": [
                 {

@@ -1,13 +1,21 @@
-"""Memory that one chunk frees stays with the process for the next one."""
+"""Memory of a run: what its results take, and what one chunk frees stays with the process for the next one."""
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import math
 import os
 import sys
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["keep_freed_memory"]
+from massgap.events.variations import OBJECT_VARIATIONS, WEIGHT_VARIATIONS
+from massgap.processors.base.analysis import Analysis
+
+if TYPE_CHECKING:
+    from massgap.runner.planning import Plan
+
+__all__ = ["book_bytes", "describe_plan", "keep_freed_memory"]
 
 # Numbers of glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -37,3 +45,84 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(mallopt(_TRIM_THRESHOLD, _KEEP)) and bool(mallopt(_MMAP_THRESHOLD, _LARGEST))
+
+
+_LIMBS = 3
+"""64-bit numbers that hold one exact sum of ordinary weights."""
+
+
+def book_bytes(processor: Any) -> tuple[int, int, int] | None:
+    """Number of histograms, of bins in all variations together, and bytes of one dataset's sums.
+
+    Returns
+    -------
+    tuple of int, or None
+        None for a processor of somebody else: what it returns is known only then.
+    """
+    if not isinstance(processor, Analysis):
+        return None
+    layout = processor.layout()
+    variations = 1
+    for name in processor.variations:
+        variations += len(
+            OBJECT_VARIATIONS[name] if name in OBJECT_VARIATIONS else WEIGHT_VARIATIONS[name][1]
+        )
+    bins = layout.size * variations
+    return len(layout.specs), bins, bins * 2 * 8 * _LIMBS
+
+
+def describe_plan(processor: Any, plan: Plan, todo: int, per_result: int) -> str:
+    """One paragraph on what a run will do and what its results take.
+
+    Parameters
+    ----------
+    processor, plan
+        What is run.
+    todo
+        Number of chunks that are not done yet.
+    per_result
+        Chunks whose results come back as one.
+    """
+    events = sum(entry.chunk.stop - entry.chunk.start for entry in plan.ledger.chunks)
+    text = (
+        f"{_counted(len(plan.infos), 'file')} of {_counted(len(plan.fileset), 'dataset')}, {_counted(events, 'event')} in "
+        f"{_counted(len(plan.ledger.chunks), 'chunk')}, {todo:,} of them to do"
+    )
+    book = book_bytes(processor)
+    if book is None:
+        return f"{text}; the size of the results is known when the first one is there"
+    histograms, bins, size = book
+    results = math.ceil(todo / per_result)
+    return (
+        f"{text}; {histograms} histograms, {bins:,} bins with their variations: {_amount(size)} per result, "
+        f"{results:,} results on disk ({_amount(size * results)}), {_amount(size * len(plan.fileset))} in memory here"
+        + (
+            f"; and the feature tables on disk, some {_row_bytes(processor)} bytes per selected event (--set features=false "
+            "leaves them out)"
+            if processor.features
+            else ""
+        )
+    )
+
+
+def _row_bytes(processor: Analysis) -> int:
+    """Bytes of a row of features on disk: numbers hardly compress, names of processes and datasets to nothing."""
+    columns = len(processor.observables) + 2  # weight and key of the event
+    return 10 * columns
+
+
+def _counted(n: int, what: str) -> str:
+    """A number of things.
+
+    >>> _counted(1, "file"), _counted(1200, "file")
+    ('1 file', '1,200 files')
+    """
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def _amount(size: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError

@@ -5,19 +5,18 @@ from __future__ import annotations
 import bisect
 import functools
 import itertools
-import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from massgap.contracts.filesets.normalisation import check_sum_weights
+from massgap.contracts.filesets.known_files import chosen_ranges, disagreement, known_of, same_uuid
+from massgap.contracts.filesets.normalisation import check_sum_weights, normalisation_notes
 from massgap.events.reading.faults import TRANSIENT
 from massgap.events.reading.open import Chunk
-from massgap.events.variations import OBJECT_VARIATIONS, WEIGHT_VARIATIONS
 from massgap.processors.base.analysis import Analysis
 from massgap.runner.checkpoints.folder import chunk_keys
 from massgap.runner.errors import RunnerError
-from massgap.runner.executors.base import Executor, Lost
+from massgap.runner.executors.base import Executor, Lost, accepted, states_of
 from massgap.runner.executors.local import IterativeExecutor
 from massgap.runner.ledger import BadFile, ChunkEntry, Ledger
 from massgap.runner.progress import Progress
@@ -26,9 +25,10 @@ from massgap.runner.work import STOPS_THE_RUN, Outcome, Retries, inspect_work
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from massgap.contracts.filesets.dataset import KnownFile
     from massgap.events.reading.files import FileInfo
 
-__all__ = ["Plan", "book_bytes", "chunk_bounds", "default_chunksize", "describe_plan", "make_plan"]
+__all__ = ["Plan", "chunk_bounds", "default_chunksize", "files_of", "make_plan"]
 
 DEFAULT_CHUNKSIZE = 500_000
 """Events in a chunk of a large fileset: 2 % of the time is lost to chunks, at less than 500 MiB per worker (measured
@@ -36,6 +36,10 @@ by ``make bench``)."""
 
 SMALLEST_CHUNKSIZE = 100_000
 """Events in a chunk of a small fileset, where keeping several workers busy matters more; 5 to 10 % are lost."""
+
+
+Ranges = dict[tuple[str, str], list[tuple[int, int]]]
+"""(dataset, path) -> ranges of entries that are to be read."""
 
 
 @dataclass
@@ -128,7 +132,10 @@ def make_plan(
     Raises
     ------
     RunnerError
-        If an argument is wrong, the fileset is empty, data are mixed with simulation, or credentials are refused.
+        If an argument is wrong, the fileset is empty, data are mixed with simulation, credentials are refused, or a skim cannot be
+        normalised.
+    FilesetError
+        If what it says of a file is wrong.
     """
     if chunksize is not None and chunksize < 1:
         msg = f"the chunk size must be at least 1, not {chunksize}"
@@ -136,19 +143,39 @@ def make_plan(
     if not fileset or not any(entry["files"] for entry in fileset.values()):
         msg = "the fileset holds no files"
         raise RunnerError(msg)
+    known = {
+        (name, path): facts
+        for name, entry in fileset.items()
+        for path, facts in known_of(entry, name).items()
+    }
     infos = _inspect(
-        fileset, executor or IterativeExecutor(), ledger, retries or Retries(), progress or (lambda _: None)
+        fileset,
+        known,
+        executor or IterativeExecutor(),
+        ledger,
+        retries or Retries(),
+        progress or (lambda _: None),
     )
+    ranges = {key: chosen_ranges(known.get(key, {}), info.entries) for key, info in infos.items()}
+    ledger.take_files(infos, ranges)
     completed, sum_weights = _complete_metadata(fileset, infos, ledger)
     if chunksize is None:
-        chunksize = default_chunksize(infos, bounds)
-    ledger.chunks = [ChunkEntry(chunk) for chunk in _chunks(infos, chunksize)]
-    notes = [f"{path}: has no events" for _, path in sorted(infos) if not infos[_, path].entries]
+        chunksize = default_chunksize(infos, bounds, ranges)
+    ledger.chunks = [ChunkEntry(chunk) for chunk in _chunks(infos, chunksize, ranges)]
+    ledger.remarks += [
+        f'{path}: the "uuid" in the fileset, {facts["uuid"]!r}, is no UUID and was not compared with the file\'s'
+        for (name, path), facts in sorted(known.items())
+        if (name, path) in infos
+        and "uuid" in facts
+        and same_uuid(facts["uuid"], infos[name, path].uuid) is None
+    ]
+    notes = [*ledger.remarks, *normalisation_notes(completed)]
     return Plan(completed, infos, ledger, chunksize, notes, sum_weights)
 
 
 def _inspect(
     fileset: dict[str, Any],
+    known: dict[tuple[str, str], KnownFile],
     executor: Executor,
     ledger: Ledger,
     retries: Retries,
@@ -163,11 +190,20 @@ def _inspect(
     # Starting worker processes takes longer than looking into a few files.
     chosen = executor if len(wanted) > 20 else IterativeExecutor()
     todo = list(range(len(wanted)))
+
+    def tell() -> None:
+        failed = sum(o.error is not None for o in outcomes.values())
+        seconds = time.perf_counter() - start
+        pool = states_of(chosen)
+        report(Progress("inspect", len(outcomes), len(wanted), failed, seconds=seconds, pool=pool))
+
+    # Also while nothing arrives: there may be no worker yet.
+    options: dict[str, Any] = {"tick": tell} if "tick" in accepted(chosen) else {}
     for last in (False, True):
         items = [wanted[i][1:] for i in todo]
-        for k, outcome in chosen(functools.partial(inspect_work, retries=retries), items):
+        for k, outcome in chosen(functools.partial(inspect_work, retries=retries), items, **options):
             if isinstance(outcome, Lost):
-                text = f"{items[k][0]}: the worker that opened it ended without a result ({outcome.reason}); the file may be damaged"
+                text = f"{items[k][0]}: the worker that opened it ended without a result ({outcome.reason}); it needs more memory than there is, or a library crashes on it: look at this file alone"
                 outcomes[todo[k]] = Outcome(error=text, exception="WorkerLost", attempts=outcome.attempts)
             else:
                 before = outcomes.get(todo[k])
@@ -175,30 +211,32 @@ def _inspect(
                 outcomes[todo[k]] = outcome
             if outcomes[todo[k]].kind in STOPS_THE_RUN:
                 raise RunnerError(str(outcomes[todo[k]].error))
-            failed = sum(o.error is not None for o in outcomes.values())
-            report(Progress("inspect", len(outcomes), len(wanted), failed, 0, time.perf_counter() - start))
+            tell()
         todo = [i for i in todo if outcomes[i].kind == TRANSIENT]
         if not todo or last:
             break
     for i, outcome in sorted(outcomes.items()):
         dataset, path, _ = wanted[i]
-        if outcome.error is None:
-            infos[dataset, path] = outcome.value
-            continue
-        known = (fileset[dataset].get("known") or {}).get(path, {})
+        facts = known.get((dataset, path), {})
+        error, exception = outcome.error, outcome.exception
+        if error is None:
+            wrong = disagreement(facts, outcome.value.entries, outcome.value.uuid)
+            if wrong is None:
+                infos[dataset, path] = outcome.value
+                continue
+            error, exception = f"{path}: {wrong}", "FilesetError"
         ledger.bad_files.append(
             BadFile(
                 dataset,
                 path,
-                outcome.error,
-                outcome.exception,
+                error,
+                exception,
                 outcome.host,
                 outcome.attempts,
-                known.get("sum_weights"),
-                known.get("num_entries"),
+                facts.get("sum_weights"),
+                facts.get("num_entries"),
             )
         )
-    ledger.files = [{"dataset": d, "status": "read", **infos[d, p].as_dict()} for d, p in sorted(infos)]
     return infos
 
 
@@ -223,11 +261,12 @@ def _complete_metadata(
         metadata = dict(entry.get("metadata") or {})
         mine = [info for (name, _), info in sorted(infos.items()) if name == dataset]
         _check_kind(dataset, metadata, mine)
-        sums = [info.runs_sum_weights for info in mine]
+        # A skim of which nothing is left may have lost its tree Runs, too.
+        sums = [info.runs_sum_weights for info in mine if info.entries or info.runs_sum_weights is not None]
         known = [s for s in sums if s is not None]
         declared = metadata.get("sum_weights")
         lost = [bad for bad in ledger.bad_files if bad.dataset == dataset]
-        if declared is None and mine and len(known) == len(sums) and not metadata.get("is_data"):
+        if declared is None and known and len(known) == len(sums) and not metadata.get("is_data"):
             metadata["sum_weights"] = summed[dataset] = sum(sorted(known))
             # The Runs tree counts events that a skim has dropped: nothing is lost if it says more.
             ledger.skimmed.add(dataset)
@@ -237,39 +276,73 @@ def _complete_metadata(
         if metadata.get("skimmed"):
             ledger.skimmed.add(dataset)
         if metadata.get("is_data") is None and mine:
-            metadata["is_data"] = not any(info.simulated for info in mine)
+            metadata["is_data"] = {info.simulated for info in mine if info.simulated is not None} == {False}
+        if ledger.chosen(dataset) and not metadata.get("is_data"):
+            _forget_sum(dataset, metadata, mine, ledger)
+            summed.pop(dataset, None)
         total = metadata.get("sum_weights")
         if total is not None:
             check_sum_weights(dataset, metadata, float(total))
         ledger.expected[dataset] = None if metadata.get("is_data") else total
         out[dataset] = {"files": dict(files_of(entry)), "metadata": metadata}
+        if facts := known_of(entry, dataset):
+            out[dataset]["known"] = facts
     return out, summed
+
+
+def _forget_sum(dataset: str, metadata: dict[str, Any], infos: list[FileInfo], ledger: Ledger) -> None:
+    """Where the fileset chooses some entries, a sum of weights of all events is not theirs: that of what is read is taken.
+
+    Raises
+    ------
+    RunnerError
+        If the files are a skim: what the chosen events stand for can then not be told.
+    """
+    skim = metadata.get("skimmed") or any(
+        info.runs_sum_weights is not None and info.runs_events != info.entries for info in infos
+    )
+    if skim and metadata.get("xsec_fb") is not None:
+        msg = (
+            f'dataset {dataset!r}: "steps" choose some of the events of a skim, so that nothing says what cross section these '
+            'stand for. Leave "steps" out of the fileset, or replace xsec_fb in the metadata by "unnormalised": true'
+        )
+        raise RunnerError(msg)
+    ledger.skimmed.discard(dataset)
+    given = metadata.pop("sum_weights", None)
+    if given is not None:
+        ledger.remarks.append(
+            f"dataset {dataset!r}: its events are normalised to the sum of weights of those that were chosen and read, "
+            f"instead of {float(given):.8g} of all"
+        )
 
 
 def _check_kind(dataset: str, metadata: dict[str, Any], infos: list[FileInfo]) -> None:
     """Refuse data mixed with simulation: one of them would be weighted as the other."""
     simulated = [info.path for info in infos if info.simulated]
-    data = [info.path for info in infos if not info.simulated]
+    data = [info.path for info in infos if info.simulated is False]
     is_data = metadata.get("is_data")
     if is_data and simulated:
-        msg = f'dataset {dataset!r} is declared as data, but {simulated[0]} is simulation (it has generator weights); set "is_data" to false'
+        msg = f'dataset {dataset!r} is declared as data, but {simulated[0]} is simulation (it has generator weights); set "is_data" to false in the fileset, or give --simulation for plain files'
         raise RunnerError(msg)
     if is_data is None and simulated and data:
         msg = f"data mixed with simulation in {dataset!r}: {data[0]} has no generator weights, {simulated[0]} has; run them as two datasets"
         raise RunnerError(msg)
 
 
-def _chunks(infos: dict[tuple[str, str], FileInfo], chunksize: int) -> list[Chunk]:
+def _chunks(
+    infos: dict[tuple[str, str], FileInfo], chunksize: int, ranges: Ranges | None = None
+) -> list[Chunk]:
     chunks: list[Chunk] = []
     for (dataset, path), info in sorted(infos.items()):
-        # Equal parts: a file of 110k events is read in two halves, not in 100k and 10k.
-        # A file without events is one empty chunk, so that its process appears in the results.
-        parts = max(-(-info.entries // chunksize), 1)
-        edges = _snapped([info.entries * i // parts for i in range(parts + 1)], info.clusters)
-        chunks.extend(
-            Chunk(dataset, path, a, b, info.tree, info.format, info.uuid)
-            for a, b in itertools.pairwise(edges)
-        )
+        for first, last in [(0, info.entries)] if ranges is None else ranges[dataset, path]:
+            # Equal parts: a file of 110k events is read in two halves, not in 100k and 10k.
+            # A file without events is one empty chunk, so that its process appears in the results.
+            parts = max(-(-(last - first) // chunksize), 1)
+            edges = [first + (last - first) * i // parts for i in range(parts + 1)]
+            chunks.extend(
+                Chunk(dataset, path, a, b, info.tree, info.format, info.uuid)
+                for a, b in itertools.pairwise(_snapped(edges, info.clusters))
+            )
     return chunks
 
 
@@ -291,12 +364,16 @@ def chunk_bounds(processor: Any) -> tuple[int, int]:
 def default_chunksize(
     infos: dict[tuple[str, str], FileInfo],
     bounds: tuple[int, int] = (SMALLEST_CHUNKSIZE, DEFAULT_CHUNKSIZE),
+    ranges: Ranges | None = None,
 ) -> int:
-    """A 32nd of all events, within bounds.
+    """A 32nd of all events that are to be read, within bounds.
 
     Not from the number of workers: chunks that are kept must be found again with another one.
     """
-    total = sum(info.entries for info in infos.values())
+    if ranges is None:
+        total = sum(info.entries for info in infos.values())
+    else:
+        total = sum(last - first for found in ranges.values() for first, last in found)
     smallest, largest = bounds
     return min(max(total // 32, smallest), largest)
 
@@ -312,75 +389,3 @@ def _snapped(edges: list[int], clusters: tuple[int, ...]) -> list[int]:
         near = min(clusters[max(k - 1, 0) : k + 1], key=lambda end: abs(end - edge))
         out.append(near if abs(near - edge) <= reach else edge)
     return [*out, edges[-1]]
-
-
-_LIMBS = 3
-"""64-bit numbers that hold one exact sum of ordinary weights."""
-
-
-def book_bytes(processor: Any) -> tuple[int, int, int] | None:
-    """Number of histograms, of bins in all variations together, and bytes of one dataset's sums.
-
-    Returns
-    -------
-    tuple of int, or None
-        None for a processor of somebody else: what it returns is known only then.
-    """
-    if not isinstance(processor, Analysis):
-        return None
-    layout = processor.layout()
-    variations = 1
-    for name in processor.variations:
-        variations += len(
-            OBJECT_VARIATIONS[name] if name in OBJECT_VARIATIONS else WEIGHT_VARIATIONS[name][1]
-        )
-    bins = layout.size * variations
-    return len(layout.specs), bins, bins * 2 * 8 * _LIMBS
-
-
-def describe_plan(processor: Any, plan: Plan, todo: int, per_result: int) -> str:
-    """One paragraph on what a run will do and what its results take.
-
-    Parameters
-    ----------
-    processor, plan
-        What is run.
-    todo
-        Number of chunks that are not done yet.
-    per_result
-        Chunks whose results come back as one.
-    """
-    events = sum(entry.chunk.stop - entry.chunk.start for entry in plan.ledger.chunks)
-    text = (
-        f"{len(plan.infos):,} files of {len(plan.fileset):,} datasets, {events:,} events in {len(plan.ledger.chunks):,} chunks, "
-        f"{todo:,} of them to do"
-    )
-    book = book_bytes(processor)
-    if book is None:
-        return f"{text}; the size of the results is known when the first one is there"
-    histograms, bins, size = book
-    results = math.ceil(todo / per_result)
-    return (
-        f"{text}; {histograms} histograms, {bins:,} bins with their variations: {_amount(size)} per result, "
-        f"{results:,} results on disk ({_amount(size * results)}), {_amount(size * len(plan.fileset))} in memory here"
-        + (
-            f"; and the feature tables on disk, some {_row_bytes(processor)} bytes per selected event (--set features=false "
-            "leaves them out)"
-            if processor.features
-            else ""
-        )
-    )
-
-
-def _row_bytes(processor: Analysis) -> int:
-    """Bytes of a row of features on disk: numbers hardly compress, names of processes and datasets to nothing."""
-    columns = len(processor.observables) + 2  # weight and key of the event
-    return 10 * columns
-
-
-def _amount(size: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
-        size /= 1000
-    raise AssertionError

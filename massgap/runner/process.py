@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from massgap.runner.checkpoints.fingerprint import code_hash
 from massgap.runner.checkpoints.folder import CheckpointError, Checkpoints
 from massgap.runner.checkpoints.merge_tree import FAN_IN, MergeTree, Node, leaves_of
 from massgap.runner.errors import RunnerError
-from massgap.runner.executors.base import Executor, Lost, bound
+from massgap.runner.executors.base import Executor, Lost, accepted, bound, states_of
 from massgap.runner.executors.interrupts import held_interrupts
 from massgap.runner.progress import DatasetProgress, Progress
 from massgap.runner.work import (
@@ -256,8 +255,8 @@ class _Work:
                     self._take(answer, last)
 
     def _execute(self, tasks: list[Task], alone: bool) -> Iterator[tuple[int, Any]]:
-        accepted = _accepted(self.executor)
-        if "shared" not in accepted:
+        known = accepted(self.executor)
+        if "shared" not in known:
             return iter(self.executor(bound(process_task, self.shared), tasks))
         options: dict[str, Any] = {"alone": alone, "tick": self._tick}
         if getattr(self.executor, "merges", False) and self.result_level and not alone:
@@ -330,14 +329,5 @@ class _Work:
 
     def _tick(self) -> None:
         self.state.seconds = time.perf_counter() - self.start
-        states = getattr(self.executor, "states", None)
-        self.state.pool = states() if states is not None else None
+        self.state.pool = states_of(self.executor)
         self.report(self.state)
-
-
-def _accepted(executor: Any) -> set[str]:
-    """Names of the arguments that an executor takes."""
-    try:
-        return set(inspect.signature(executor).parameters)
-    except (TypeError, ValueError):
-        return set()

@@ -25,7 +25,7 @@ class Progress:
     Attributes
     ----------
     stage
-        ``inspect`` (files), ``plan`` (once, before the first chunk), ``process`` (chunks).
+        ``prepare`` (what jobs take along), ``inspect`` (files), ``plan`` (once, before the first chunk), ``process`` (chunks).
     done, total, failed, events, seconds
         Files or chunks (done counts failed ones, too), events of done chunks, and time so far.
     datasets
@@ -33,9 +33,10 @@ class Progress:
     retried
         Chunks that were tried again.
     pool
-        Workers: ``idle``, ``running``, ``held`` (pairs of job and reason), ``problems``; None if that means nothing.
+        Workers, see :class:`massgap.runner.executors.base.WorkerStates`; None if that means nothing.
     message
-        At ``plan``: what will be done, and how much memory the results take.
+        At ``prepare``: what is done; done and total are that of it.  At ``plan``: what will be done, and how much memory the results
+        take.
     """
 
     stage: str

@@ -36,6 +36,8 @@ class RunResult:
         The fileset, with ``sum_weights`` filled in where the files gave it.
     notes
         What a user should know but need not act on.
+    warnings
+        What a user should look at, although the run is complete.
     interrupted
         Whether Ctrl-C ended it.
     chunksize
@@ -49,6 +51,7 @@ class RunResult:
     notes: list[str] = field(default_factory=list)
     interrupted: bool = False
     chunksize: int | None = None
+    warnings: list[str] = field(default_factory=list)
 
     def _part(self, name: str) -> dict[str, Any]:
         found = self.output.get(name) if isinstance(self.output, dict) else None

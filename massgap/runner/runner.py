@@ -9,15 +9,20 @@ tried again, finished chunks are kept under a key of code, options, model and fi
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING, Any
 
+from massgap.contracts.filesets.known_files import plain_fileset
 from massgap.errors import MassgapError
 from massgap.events.reading.open import close_files
 from massgap.processors.base.analysis import Analysis
 from massgap.runner.checkpoints.fingerprint import processor_identity
 from massgap.runner.executors.local import IterativeExecutor
 from massgap.runner.ledger import Ledger
-from massgap.runner.planning import Plan, chunk_bounds, describe_plan, make_plan
+from massgap.runner.memory import describe_plan
+from massgap.runner.planning import Plan, chunk_bounds, make_plan
+from massgap.runner.preflight.duplicates import check_copies
+from massgap.runner.preflight.systematics import check_systematics, tell_systematics
 from massgap.runner.process import process_plan
 from massgap.runner.result import RunResult, mark_loss
 from massgap.runner.work import Retries
@@ -43,6 +48,7 @@ def run(
     progress: Callable[[Progress], None] | None = None,
     retries: Retries | None = None,
     levels: tuple[int, int] | None = None,
+    allow_duplicates: bool = False,
 ) -> RunResult:
     """Process a fileset.
 
@@ -51,7 +57,8 @@ def run(
     processor
         An analysis such as ``Slepton()``, or any coffea processor.
     fileset
-        ``{dataset: {"files": {path: tree or None}, "metadata": {...}}}``.
+        ``{dataset: {"files": {path: tree or None}, "metadata": {...}}}``, or what coffea's ``preprocess`` makes of it: of a
+        file with ``steps`` only these entries are read.
     executor
         See :func:`massgap.runner.executors.make.make_executor`; by default this process alone.
     chunksize
@@ -69,6 +76,8 @@ def run(
     levels
         How many chunks make a task, and how many a result, as powers of eight; by default
         :func:`massgap.runner.process.tree_levels`.
+    allow_duplicates
+        Count the events of files of which the fileset lists copies as often as they are listed, instead of refusing them.
 
     Returns
     -------
@@ -78,8 +87,10 @@ def run(
     Raises
     ------
     RunnerError
-        If an argument is wrong, the fileset is empty, or credentials are refused.
+        If an argument is wrong, the fileset is empty or lists copies of one file, no data set has the weights of a
+        systematic, or credentials are refused.
     """
+    fileset = plain_fileset(fileset)
     executor = executor or IterativeExecutor()
     report = progress or (lambda _: None)
     retries = retries or Retries()
@@ -96,8 +107,12 @@ def run(
             retries=retries,
             progress=report,
         )
+        check_copies(plan, allowed=allow_duplicates)
+        check_systematics(processor, plan)
         result.fileset, result.chunksize = plan.fileset, plan.chunksize
         result.notes.extend(plan.notes)
+        if isinstance(processor, Analysis):
+            result.notes.extend(processor.notes())
         if ledger.chunks:
             metadata = plan.metadata(processor)
             accumulator = process_plan(
@@ -140,10 +155,14 @@ def finish(processor: Any, accumulator: Any, result: RunResult, plan: Plan) -> N
         )
         return
     result.output = accumulator if output is None else output
+    if isinstance(processor, Analysis) and isinstance(result.output, dict):
+        result.notes.extend(tell_systematics(result.output.get("variations") or {}, ledger))
     if isinstance(result.output, dict):
         for dataset, summary in (result.output.get("datasets") or {}).items():
             if isinstance(summary, dict) and "sum_weights_processed" in summary:
                 ledger.processed_weights[dataset] = summary["sum_weights_processed"]
+                squares = summary.get("events", 0) * summary.get("sum_weights2_processed", 0.0)
+                ledger.weight_sizes[dataset] = math.sqrt(max(squares, 0.0))
                 if summary.get("is_data"):
                     ledger.expected[dataset] = None
         if "datasets" not in result.output:

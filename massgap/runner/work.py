@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from massgap.arrays.errors import SelectionError
+from massgap.contracts.filesets.paths import is_url
 from massgap.events.errors import FileProblem
-from massgap.events.reading import baskets, compressed
+from massgap.events.reading import baskets, compressed, local
 from massgap.events.reading import tree as lean_tree
+from massgap.events.reading.diagnosis import what_is_wrong
 from massgap.events.reading.faults import (
     AUTHENTICATION,
     AUTHENTICATION_REMEDY,
@@ -26,6 +28,7 @@ from massgap.events.reading.faults import (
 from massgap.events.reading.files import inspect_file
 from massgap.events.reading.ntuple import clusters, envelopes, ntuple, pages, schema
 from massgap.events.reading.open import Chunk, forget_file, open_events
+from massgap.events.reading.tree_columns import TreeColumns
 from massgap.processors.base.analysis import Analysis
 from massgap.processors.errors import ProcessorError
 from massgap.runner.checkpoints.fingerprint import code_hash
@@ -50,7 +53,8 @@ STOPS_THE_RUN = (AUTHENTICATION, ENVIRONMENT)
 
 
 _READERS = frozenset(
-    module.__name__ for module in (baskets, compressed, clusters, envelopes, ntuple, pages, schema, lean_tree)
+    module.__name__
+    for module in (baskets, compressed, clusters, envelopes, ntuple, pages, schema, lean_tree, local)
 )
 """All bytes of a file that do not come through uproot come through these."""
 
@@ -229,6 +233,9 @@ def _attempt(shared: SharedWork, chunk: Chunk, attempt: int) -> Outcome:
     try:
         processor = _processor(shared.key, shared.pickled)
         metadata = shared.metadata[chunk.dataset]
+        if not chunk.format and not isinstance(processor, Analysis):
+            # Without events and without branches there is nothing that a processor of somebody else could look at.
+            return Outcome(None, seconds=time.perf_counter() - start, host=_host(), attempts=attempt)
         value = processor.process(open_events(chunk, metadata, columns=isinstance(processor, Analysis)))
     except (ProcessorError, SelectionError, FileProblem) as error:
         return _failure(error, str(error), chunk.path, start, attempt)
@@ -241,7 +248,7 @@ def _attempt(shared: SharedWork, chunk: Chunk, attempt: int) -> Outcome:
 
 
 def _failure(error: Exception, text: str, path: str, start: float, attempt: int) -> Outcome:
-    kind = kind_of_fault(error, remote="://" in path)
+    kind = kind_of_fault(error, remote=is_url(path))
     if kind == AUTHENTICATION:
         text = f"{text}. {AUTHENTICATION_REMEDY[0].upper()}{AUTHENTICATION_REMEDY[1:]}"
     return Outcome(
@@ -270,15 +277,26 @@ def _explain(chunk: Chunk, error: Exception) -> str:
         trace = trace.tb_next
     if isinstance(error, MemoryError):
         return f"{chunk}: there was not enough memory for it; use a smaller --chunksize, fewer --workers or more memory per job"
-    remote = "://" in chunk.path
-    if (kind := kind_of_fault(error, remote=remote)) != PERMANENT:
-        what = "access was refused" if kind == AUTHENTICATION else "could not be read for the moment"
-        return f"{chunk}: {what} ({type(error).__name__}: {first})"
     # All bytes of a file come through uproot or the modules beside it here.  They raise many types on damaged ones,
     # also KeyError and AssertionError.  An error that did not pass through them is the processor's own.
-    if origin & _READERS or any(name.split(".")[0] == "uproot" for name in origin):
-        return f"{chunk}: cannot be read, the file is damaged or truncated ({type(error).__name__}: {first})"
+    reading = bool(origin & _READERS) or any(name.split(".")[0] == "uproot" for name in origin)
+    kind = kind_of_fault(error, remote=is_url(chunk.path))
+    if reading or kind != PERMANENT:
+        return f"{chunk}: {what_is_wrong(chunk.path, error, 'read', kind)}"
+    if any(name.split(".")[0] == "awkward" for name in origin) and (stale := _stale_counter(chunk)):
+        # coffea's events take lists apart by the counters of the file.
+        return stale
     return f"{chunk}: the processor failed ({type(error).__name__}: {first})"
+
+
+def _stale_counter(chunk: Chunk) -> str | None:
+    """What is wrong with the counters of a chunk that was read through coffea; None if nothing is or it cannot be told."""
+    try:
+        columns = open_events(chunk, {}, columns=True)
+        found = columns.stale_counter() if isinstance(columns, TreeColumns) else None
+    except Exception:  # noqa: BLE001 - the error to be told is another one
+        return None
+    return None if found is None else str(found)
 
 
 def _processor(key: str, pickled: bytes) -> Any:

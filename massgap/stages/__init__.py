@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from massgap.stages.fitting import fit
     from massgap.stages.generation import generate, generate_lhe
     from massgap.stages.inputs import Inputs
+    from massgap.stages.limiting import limit
     from massgap.stages.processing import preflight, run
-    from massgap.stages.reporting import report, report_benchmarks, report_samples
+    from massgap.stages.reporting import benchmarks_table, report, report_benchmarks, report_samples
     from massgap.stages.studying import StudyResult, Validation, demo, study, validate
     from massgap.stages.submission import submit
     from massgap.stages.training import train
@@ -28,10 +29,12 @@ __all__ = [
     "Inputs",
     "StudyResult",
     "Validation",
+    "benchmarks_table",
     "demo",
     "fit",
     "generate",
     "generate_lhe",
+    "limit",
     "merge",
     "preflight",
     "report",
@@ -54,10 +57,12 @@ __getattr__, __dir__ = face(
         "Inputs": "inputs",
         "StudyResult": "studying",
         "Validation": "studying",
+        "benchmarks_table": "reporting",
         "demo": "studying",
         "fit": "fitting",
         "generate": "generation",
         "generate_lhe": "generation",
+        "limit": "limiting",
         "merge": "batch",
         "preflight": "processing",
         "report": "reporting",

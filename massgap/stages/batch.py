@@ -14,7 +14,9 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from massgap.stages.batch_status import BatchStatus, status_of
-from massgap.stages.job_options import job_options, packed_environment
+from massgap.stages.job_options import Luggage, job_options
+from massgap.stages.processing import reported
+from massgap.stages.repeated_events import RepeatedEvents
 from massgap.stages.submission import Submitted
 
 if TYPE_CHECKING:
@@ -79,6 +81,7 @@ def resubmit(
     lost: bool = False,
     cluster: dict[str, Any] | None = None,
     dry_run: bool = False,
+    progress: Callable[[Any], None] | None = None,
 ) -> Submitted:
     """Submit jobs for the slices that are not done and have no job in the queue; finished chunks are not done again.
 
@@ -94,6 +97,8 @@ def resubmit(
         Options of the jobs that change, see :class:`massgap.condor.job_options.JobOptions`.
     dry_run
         Write the files only.
+    progress
+        Callback while an environment is packed, see :class:`massgap.runner.progress.Progress`.
 
     Raises
     ------
@@ -102,14 +107,15 @@ def resubmit(
     """
     from massgap.condor import commands as tools
     from massgap.condor.errors import CondorError
-    from massgap.condor.job_options import JobOptions
+    from massgap.condor.job_options import SHIPPED, JobOptions
     from massgap.condor.jobs.job_record import locked
     from massgap.condor.jobs.job_set import JobSet
+    from massgap.processors.registry import find_processor
     from massgap.runner.slices.plan_file import read_plan
     from massgap.runner.slices.stored import result_files
 
     run = Path(run).absolute()
-    read_plan(run)
+    plan = read_plan(run)
     folder = run / "jobs"
     tools.require("condor_submit", "condor_q")
     with locked(folder) as lock:
@@ -127,7 +133,10 @@ def resubmit(
             return Submitted(run, 0, None, None, notes=tuple(notes), left_alone=dict(left_alone))
         before = job_set.record.submissions[-1] if job_set.record.submissions else None
         options = job_options(cluster or {}, before.options if before else JobOptions())
-        options = packed_environment(options, folder)
+        if options.environment in SHIPPED:
+            kind = find_processor(plan["analysis"])
+            luggage = Luggage(tell=None if progress is None else reported(progress), kind=kind)
+            options = luggage.environment(options, folder, keep=True)
         if (
             before is not None
             and not before.clusters
@@ -185,7 +194,10 @@ def merge(
     ------
     massgap.runner.errors.RunnerError
         If the folder holds no jobs, or results are missing and ``accept_loss`` is not given.
+    massgap.contracts.errors.FolderBusyError
+        If another process is writing the folder.
     """
+    from massgap.contracts.folder_lock import locked_folder
     from massgap.contracts.run_writer import write_run_folder
     from massgap.runner.errors import RunnerError
     from massgap.runner.slices.merge import merge_slices
@@ -202,18 +214,20 @@ def merge(
             "is there"
         )
         raise RunnerError(msg)
-    result = merge_slices(run, accept_loss=accept_loss, progress=progress)
-    if trouble is not None:
-        # Jobs may be at work still, or their output may wait in the spool.
-        result.notes.append(trouble)
-    write_run_folder(
-        result,
-        run,
-        analysis=plan["analysis"],
-        command=plan["command"],
-        chunksize=result.chunksize,
-        tags=plan["tags"],
-    )
+    with locked_folder(run):
+        result = merge_slices(run, accept_loss=accept_loss, progress=progress)
+        if trouble is not None:
+            # Jobs may be at work still, or their output may wait in the spool.
+            result.notes.append(trouble)
+        write_run_folder(
+            result,
+            run,
+            analysis=plan["analysis"],
+            command=plan["command"],
+            chunksize=result.chunksize,
+            tags=plan["tags"],
+            watch=RepeatedEvents(result.datasets),
+        )
     return result
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from massgap.condor.workers.clusters import CLUSTERS, open_cluster
+from massgap.extras import require
 from massgap.stages.inputs import take
+from massgap.stages.job_options import Luggage, job_options, private_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,14 +57,39 @@ class Execution:
             return self
         return replace(self, workers=min(self.adapt[1], max(self.adapt[0], 2)), adapt=None)
 
+    def require_packages(self) -> None:
+        """Import the packages of the executor, before hours of other work.
+
+        Raises
+        ------
+        massgap.extras.MissingExtraError
+            If one is not installed.
+        """
+        if not isinstance(self.executor, str):
+            return
+        purpose = f"the executor {self.executor}"
+        if self.executor in CLUSTERS:
+            needed = (
+                ("dask", "distributed", "cryptography")
+                if self.executor == "htcondor"
+                else ("dask", "distributed")
+            )
+            for package in needed:
+                require(package, purpose, extra="htcondor")
+        elif self.executor == "dask" or "://" in self.executor:
+            for package in ("dask", "distributed"):
+                require(package, purpose)
+
     @contextlib.contextmanager
-    def open(self, out: str | Path | None = None) -> Iterator[Any]:
+    def open(self, out: str | Path | None = None, luggage: Luggage | None = None) -> Iterator[Any]:
         """The executor, with its cluster if it needs one, for the time of a ``with`` block.
 
         Parameters
         ----------
         out
             Run folder; logs and submit descriptions of jobs go to ``cluster`` in it.
+        luggage
+            What is prepared for jobs; nothing by default.
 
         Raises
         ------
@@ -87,16 +115,26 @@ class Execution:
             raise RunnerError(msg)
         import massgap
         from massgap.runner.executors.dask_cluster import DaskExecutor
-        from massgap.stages.job_options import job_options
 
-        with open_cluster(
-            name,
-            workers=self.workers,
-            adapt=self.adapt,
-            folder=folder_of(None if out is None else Path(out)),
-            package=Path(massgap.__file__).parent,
-            options=job_options(options, ask=name == "htcondor"),
-        ) as pool:
+        luggage = luggage or Luggage()
+        folder = folder_of(None if out is None else Path(out))
+        jobs = job_options(options, ask=name == "htcondor")
+        for note in private_python(jobs):
+            luggage.tell(f"note: {note}", 1, 1)
+        jobs = luggage.environment(jobs, folder.absolute())
+        with contextlib.ExitStack() as stack:
+            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="massgap-")))
+            pool = stack.enter_context(
+                open_cluster(
+                    name,
+                    workers=self.workers,
+                    adapt=self.adapt,
+                    folder=folder,
+                    package=Path(massgap.__file__).parent,
+                    machine_code=luggage.machine_code(scratch),
+                    options=jobs,
+                )
+            )
             yield DaskExecutor(pool.client, self.workers, pool=pool, timeout=self.timeout)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,7 +24,7 @@ class Inputs:
     fileset
         A coffea fileset instead, as JSON file or dict.
     tree
-        Name of the tree, if not Events or Delphes.
+        Name of the tree, if not Events, Delphes or CollectionTree (or EventData) of ATLAS.
     process, xsec_fb
         Process name and cross section in fb of plain files.  Without cross section the events are
         counted with their generator weights.
@@ -78,8 +79,13 @@ class Inputs:
         one = isinstance(files, str) or hasattr(files, "__fspath__")
         return cls(files=(files,) if one else tuple(files), **given)  # type: ignore[arg-type]
 
-    def load(self) -> dict[str, Any]:
+    def load(self, *, allow_duplicates: bool = False) -> dict[str, Any]:
         """The fileset: read and checked, or made from the plain files.
+
+        Parameters
+        ----------
+        allow_duplicates
+            Take one file under two names.
 
         Raises
         ------
@@ -96,13 +102,17 @@ class Inputs:
                 is_data=bool(self.is_data),
                 treename=self.tree or "Events",
                 unnormalised=self.xsec_fb is None,
+                allow_duplicates=allow_duplicates,
             )
             if self.is_data is None and self.xsec_fb is None:
                 for entry in made.values():
                     del entry["metadata"]["is_data"]
             return made
         known = self.fileset
-        loaded = validate_fileset(known) if isinstance(known, dict) else load_fileset(known)
+        if isinstance(known, (str, os.PathLike)):
+            loaded = load_fileset(known, allow_duplicates=allow_duplicates)
+        else:
+            loaded = validate_fileset(known, allow_duplicates=allow_duplicates)
         if self.tree is not None:
             for entry in loaded.values():
                 entry["files"] = dict.fromkeys(entry["files"], self.tree)

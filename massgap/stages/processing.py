@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from typing import TYPE_CHECKING, Any
 
 from massgap.stages.execution import Execution
 from massgap.stages.inputs import Inputs
+from massgap.stages.job_options import Luggage, private_notes
+from massgap.stages.repeated_events import RepeatedEvents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from massgap.runner.preflight.answers import Preflight
     from massgap.runner.result import RunResult
 
-__all__ = ["preflight", "processor_of", "run"]
+__all__ = ["preflight", "processor_of", "reported", "run"]
 
 
 def run(
@@ -27,6 +30,7 @@ def run(
     options: dict[str, Any] | None = None,
     chunksize: int | None = None,
     accept_loss: bool = False,
+    allow_duplicates: bool = False,
     resume: bool = True,
     command: str = "",
     progress: Callable[[Any], None] | None = None,
@@ -50,6 +54,8 @@ def run(
         Number of events in a chunk, about; by default a 32nd of all events, but between 100,000 and 500,000.
     accept_loss
         Take the result although something is missing.
+    allow_duplicates
+        Count the events of a file as often as the fileset lists copies of it, instead of refusing them.
     resume
         Use the finished chunks of an earlier run in the same folder (same code, options, model, files).
     command
@@ -68,39 +74,56 @@ def run(
     Raises
     ------
     massgap.errors.MassgapError
-        If the run cannot begin: no such analysis or option, no input, no workers, a folder that cannot be written.
+        If the run cannot begin: no such analysis or option, no input, no workers, a folder that cannot be written or that
+        another process is writing.
 
     Examples
     --------
     >>> run("slepton", ["ttbar.root"], process="tt", xsec_fb=832e3, out="runs/tt", workers=4)  # doctest: +SKIP
     """
+    from massgap.contracts.folder_lock import locked_folder
     from massgap.contracts.run_writer import write_run_folder
     from massgap.contracts.writing import prepare_folder
+    from massgap.runner.checkpoints.fingerprint import processor_identity
     from massgap.runner.runner import run as run_processor
+    from massgap.runner.slices.stored import require_no_other_jobs
 
     execution = Execution.of(words)
     inputs = inputs_of("run", files, words)
     processor, _, tags = processor_of(analysis, options, model)
-    fileset = inputs.load()
+    fileset = inputs.load(allow_duplicates=allow_duplicates)
     checkpoints = None
-    if out is not None:
-        checkpoints = prepare_folder(out) / "checkpoints"
-        if not resume and checkpoints.exists():
-            shutil.rmtree(checkpoints)
-    with execution.open(out) as executor:
-        result = run_processor(
-            processor,
-            fileset,
-            executor=executor,
-            chunksize=chunksize,
-            checkpoints=checkpoints,
-            accept_loss=accept_loss,
-            progress=progress,
-        )
-    if out is not None:
-        write_run_folder(
-            result, out, analysis=analysis, command=command, chunksize=result.chunksize, tags=tags
-        )
+    luggage = Luggage(processor, fileset, None if progress is None else reported(progress))
+    for note in private_notes(execution.executor, fileset, out):
+        luggage.tell(f"note: {note}", 1, 1)
+    with contextlib.ExitStack() as stack:
+        if out is not None:
+            stack.enter_context(locked_folder(out))
+            checkpoints = prepare_folder(out) / "checkpoints"
+            require_no_other_jobs(out, processor_identity(processor), fileset)
+            if not resume and checkpoints.exists():
+                shutil.rmtree(checkpoints)
+        with execution.open(out, luggage) as executor:
+            result = run_processor(
+                processor,
+                fileset,
+                executor=executor,
+                chunksize=chunksize,
+                checkpoints=checkpoints,
+                accept_loss=accept_loss,
+                allow_duplicates=allow_duplicates,
+                progress=progress,
+            )
+        if out is not None:
+            write_run_folder(
+                result,
+                out,
+                analysis=analysis,
+                command=command,
+                chunksize=result.chunksize,
+                tags=tags,
+                watch=RepeatedEvents(result.datasets),
+            )
     return result
 
 
@@ -113,6 +136,7 @@ def preflight(
     chunksize: int | None = None,
     files_per_dataset: int = 1,
     wait: float = 300.0,
+    allow_duplicates: bool = False,
     announce: Callable[[str], None] | None = None,
     **words: Any,
 ) -> Preflight:
@@ -120,7 +144,7 @@ def preflight(
 
     Parameters
     ----------
-    analysis, files, model, options, chunksize, words
+    analysis, files, model, options, chunksize, allow_duplicates, words
         As for :func:`run`.
     files_per_dataset
         Files of each dataset that are opened on the workers, and whose first events are processed there.
@@ -146,8 +170,12 @@ def preflight(
     execution = Execution.of(words).fixed()
     inputs = inputs_of("preflight", files, words)
     processor, _, _ = processor_of(analysis, options, model)
-    fileset = inputs.load()
-    with execution.open() as executor:
+    fileset = inputs.load(allow_duplicates=allow_duplicates)
+    say = announce or (lambda _: None)
+    luggage = Luggage(processor, fileset, lambda text, *_: say(text))
+    for note in private_notes(execution.executor, fileset, None):
+        say(f"note: {note}")
+    with execution.open(luggage=luggage) as executor:
         return ask(
             processor,
             fileset,
@@ -158,6 +186,13 @@ def preflight(
             wait=wait,
             announce=announce,
         )
+
+
+def reported(progress: Callable[[Any], None]) -> Callable[[str, int, int], None]:
+    """What takes time before the run, as progress of it."""
+    from massgap.runner.progress import Progress
+
+    return lambda text, done, total: progress(Progress("prepare", done, total, message=text))
 
 
 def inputs_of(function: str, files: Inputs | Iterable[str | Path], words: dict[str, Any]) -> Inputs:

@@ -112,3 +112,13 @@ def report_benchmarks(
     from massgap.reports.benchmarks.page import write_benchmarks_report
 
     return write_benchmarks_report(results, out, title=title)
+
+
+def benchmarks_table(results: str | Path, text_file: str | Path) -> Path:
+    """Write the table of the benchmarks into a text file.
+
+    See :func:`massgap.reports.benchmarks.table.write_benchmarks_table`.
+    """
+    from massgap.reports.benchmarks.table import write_benchmarks_table
+
+    return write_benchmarks_table(results, text_file)

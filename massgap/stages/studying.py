@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from massgap.contracts.folder_lock import locked_folder
 from massgap.contracts.study_folder import STUDY_FILE, StudyFolder, open_study, write_study
 from massgap.contracts.writing import prepare_folder
+from massgap.extras import MissingExtraError
 from massgap.stages.execution import Execution
 from massgap.stages.fitting import fit
 from massgap.stages.generation import generate
@@ -110,7 +112,8 @@ def study(
     Raises
     ------
     massgap.errors.MassgapError
-        If there is no such study, or one of its steps cannot be done.
+        If there is no such study, one of its steps cannot be done, another process is writing the folder, or a package
+        that one of the steps needs is not installed (MissingExtraError; told before the first step).
 
     Examples
     --------
@@ -121,11 +124,36 @@ def study(
     if words:
         msg = f"study() has no argument {', '.join(map(repr, words))}"
         raise TypeError(msg)
+    _require_packages(chosen, execution)
     folder = prepare_folder(Path(f"study-{chosen.name}") if out is None else out)
     lumi_fb = chosen.luminosity if lumi_fb is None else lumi_fb
     record = StudyFolder(folder, chosen.name, small=small, seed=seed, luminosity=lumi_fb, command=command)
-    going = _Going(chosen, record, execution, events, announce or (lambda _: None), hooks or {})
-    return going.through()
+    with locked_folder(folder):
+        return _Going(chosen, record, execution, events, announce or (lambda _: None), hooks or {}).through()
+
+
+def _require_packages(chosen: Study, execution: Execution) -> None:
+    """Say at once all that is not installed, and not when an hour of other steps is done."""
+    analyses = {step.name: step.analysis for step in chosen.steps if isinstance(step, RunStep)}
+    missing: dict[str, MissingExtraError] = {}
+    for step in chosen.steps:
+        try:
+            if isinstance(step, GenerateStep):
+                from massgap.samples.extra import require
+
+                require()
+            elif isinstance(step, TrainStep):
+                from massgap.models.training.train_run import require_trainer
+
+                require_trainer(step.options.get("recipe"), analyses[step.run])
+            elif isinstance(step, RunStep):
+                execution.require_packages()
+        except MissingExtraError as error:
+            missing[str(error)] = error
+    if len(missing) == 1:
+        raise next(iter(missing.values()))
+    if missing:
+        raise MissingExtraError("\n".join(missing))
 
 
 def demo(out: str | Path = "demo", **options: Any) -> StudyResult:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from massgap.stages.job_options import job_options, packed_environment
-from massgap.stages.processing import inputs_of, processor_of
+from massgap.stages.job_options import Luggage, job_options, private_notes, private_python
+from massgap.stages.processing import inputs_of, processor_of, reported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -80,6 +81,7 @@ def submit(
     workers: int = 2,
     cluster: dict[str, Any] | None = None,
     dry_run: bool = False,
+    allow_duplicates: bool = False,
     command: str = "",
     progress: Callable[[Any], None] | None = None,
     **words: Any,
@@ -91,7 +93,7 @@ def submit(
 
     Parameters
     ----------
-    analysis, files, model, options, chunksize, command, progress
+    analysis, files, model, options, chunksize, allow_duplicates, command, progress
         As for :func:`massgap.stages.run`.
     out
         Run folder; the jobs are in ``jobs`` in it.
@@ -110,6 +112,8 @@ def submit(
     ------
     massgap.runner.errors.RunnerError, massgap.condor.errors.CondorError
         If the run cannot be planned, the folder holds jobs already, or HTCondor refuses.
+    massgap.contracts.errors.FolderBusyError
+        If another process is writing the folder.
     """
     import massgap
     from massgap.condor import commands as tools
@@ -117,14 +121,16 @@ def submit(
     from massgap.condor.jobs.job_set import JobSet
     from massgap.condor.jobs.submit_file import Job
     from massgap.condor.shipping.code_archive import pack_code
+    from massgap.contracts.folder_lock import locked_folder
     from massgap.contracts.writing import prepare_folder
     from massgap.runner.executors.make import make_executor
     from massgap.runner.slices.plan import write_slices
     from massgap.runner.slices.stored import unfinished
 
     inputs = inputs_of("submit", files, words)
-    _, options, tags = processor_of(analysis, options, model)
-    fileset = inputs.load()
+    processor, options, tags = processor_of(analysis, options, model)
+    fileset = inputs.load(allow_duplicates=allow_duplicates)
+    luggage = Luggage(processor, fileset, None if progress is None else reported(progress))
     run = prepare_folder(out).absolute()
     folder = run / "jobs"
     analysis, options = _absolute(analysis, options)
@@ -134,7 +140,7 @@ def submit(
     title = f"massgap {analysis.rpartition(':')[2]} {run.name}"
     JobSet.check(folder, title, wanted)
     folder.mkdir(exist_ok=True)
-    with locked(folder) as lock:
+    with locked_folder(run), locked(folder) as lock:
         if not (folder / "submissions.json").exists():
             # The record is written before anything is submitted: what lies here without one was interrupted before.
             (folder / "plan.json").unlink(missing_ok=True)
@@ -150,15 +156,19 @@ def submit(
             progress=progress,
             tags=tags,
             command=command,
+            allow_duplicates=allow_duplicates,
         )
-        pack_code(Path(massgap.__file__).parent, folder / "code.tar.gz")
-        wanted = packed_environment(wanted, folder)
+        with tempfile.TemporaryDirectory(prefix="massgap-") as scratch:
+            package, compiled = Path(massgap.__file__).parent, luggage.machine_code(Path(scratch))
+            pack_code(package, folder / "code.tar.gz", machine_code=compiled)
+        wanted = luggage.environment(wanted, folder)
         job_set = JobSet.create(folder, title=title, inputs=[path.name for path in made.inputs])
         numbers = unfinished(run)
         submission = job_set.write([Job(number) for number in numbers], wanted)
         number = None if dry_run or not numbers else _send(run, job_set, submission, lock)
     shipped = wanted.environment is not None and not (cluster or {}).get("environment")
-    notes = (*made.notes, *_notes(run, made.chunks, jobs, shipped=shipped))
+    private = [*private_notes("htcondor", fileset, run), *private_python(wanted)]
+    notes = (*made.notes, *private, *_notes(run, made.chunks, jobs, shipped=shipped))
     return Submitted.of(run, job_set, submission, number, chunks=made.chunks, events=made.events, notes=notes)
 
 

@@ -37,7 +37,7 @@ def agreed_features(model: Description, wanted: Sequence[str] | None, path: str)
     names = model.features if model.features is not None else wanted
     if names is None:
         msg = (
-            f"The model {path} has no feature names in its metadata (massgap.features): "
+            f"The model {path} has no feature names in its metadata (massgap.features, or feature_names of other programs): "
             f"give features=[...], the {model.width} names in the order of its input."
         )
         raise FeatureError(msg)

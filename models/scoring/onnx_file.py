@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.models.errors import ModelFileError
+from massgap.models.errors import ModelError, ModelFileError
+from massgap.models.scoring.foreign import house_form
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import onnx
 
 FORMATS = ("massgap-model/1",)
+FEATURE_KEYS = ("feature_names", "features")
+"""Metadata in which models of other programs may name their features."""
 DIGEST = "massgap.content_sha256"
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 """Operator domains that every onnxruntime has; others would need libraries on the workers."""
@@ -25,7 +28,7 @@ LOWEST_OPSET = 7  # onnxruntime's own guarantee
 
 @dataclass(frozen=True)
 class Description:
-    """Names, shapes and metadata of a model with one float32 input and one score output."""
+    """Names, shapes and metadata of a model with one float32 input and one score output, and what a reader should know."""
 
     input: str
     output: str
@@ -33,16 +36,31 @@ class Description:
     n_folds: int
     features: tuple[str, ...] | None
     properties: dict[str, str]
+    notes: tuple[str, ...] = ()
+    rewritten: bool = False
 
 
-def describe(content: bytes, path: str) -> Description:
-    """Return what the file says about itself.
+def read_model(
+    content: bytes, path: str, features: Sequence[str] | None = None
+) -> tuple[onnx.ModelProto, Description]:
+    """Return the model, in the form that is scored here, and what the file says about itself.
+
+    Parameters
+    ----------
+    content
+        The file.
+    path
+        What messages call it.
+    features
+        Names, in order, that the caller can provide.
 
     Raises
     ------
     ModelFileError
         If it is not a whole ONNX model, needs external data, foreign operators or an unknown
         opset, or if its input, output or metadata are not those of a classifier.
+    FeatureError
+        If it has one input per feature, and these are others than `features`.
     """
     import onnx
     from google.protobuf.message import DecodeError
@@ -52,8 +70,8 @@ def describe(content: bytes, path: str) -> Description:
         raise ModelFileError(msg)
     try:
         model = onnx.load_model_from_string(content)
-        return _describe(model, path)
-    except ModelFileError:
+        return _described(model, path, features)
+    except ModelError:
         raise
     # The reader accepts much that is not a model; what it then holds can have any type.
     except (DecodeError, ValueError, RuntimeError, TypeError, AttributeError) as error:
@@ -61,17 +79,22 @@ def describe(content: bytes, path: str) -> Description:
         raise ModelFileError(msg) from error
 
 
-def _describe(model: onnx.ModelProto, path: str) -> Description:
+def _described(
+    model: onnx.ModelProto, path: str, features: Sequence[str] | None
+) -> tuple[onnx.ModelProto, Description]:
     if not model.graph.node or not model.opset_import:
         msg = f"{path} is not an ONNX model, or is truncated: it has no operators."
         raise ModelFileError(msg)
     _check_operators(model, path)
     _check_tensors(model, path)
     properties = _properties(model, path)
+    own, n_folds = _own_metadata(properties, path)
+    given, notes = model, tuple[str, ...]()
+    if own is None:
+        model, notes = house_form(given, path, features)
     name_in, width = _input(model, path)
     name_out, n_out = _output(model, path)
-    features, n_folds = _own_metadata(properties, path)
-    if features is not None and (found := content_digest(model)) != properties[DIGEST]:
+    if own is not None and (found := content_digest(model)) != properties[DIGEST]:
         msg = (
             f"The model {path} is damaged or was changed after its export: its content has the digest "
             f"{found[:12]}, its metadata say {properties[DIGEST][:12]}. Export it again."
@@ -86,7 +109,8 @@ def _describe(model: onnx.ModelProto, path: str) -> Description:
         )
         msg = f"The output of the model {path} has {n_out} columns, but {said}: one column per fold is expected."
         raise ModelFileError(msg)
-    return Description(name_in, name_out, width, n_folds, features, properties)
+    named = _foreign_names(properties) if own is None else own
+    return model, Description(name_in, name_out, width, n_folds, named, properties, notes, model is not given)
 
 
 def content_digest(model: onnx.ModelProto) -> str:
@@ -157,7 +181,7 @@ def _check_tensors(model: onnx.ModelProto, path: str) -> None:
         if tensor.data_location == external or tensor.external_data:
             msg = (
                 f"The model {path} keeps the tensor {tensor.name!r} in another file (external data): "
-                "save it as one file."
+                f"save it as one file, onnx.save(onnx.load({path!r}), 'whole.onnx') in Python beside both."
             )
             raise ModelFileError(msg)
 
@@ -227,6 +251,19 @@ def _own_metadata(properties: dict[str, str], path: str) -> tuple[tuple[str, ...
         msg = f"The metadata massgap.features or massgap.n_folds of the model {path} is damaged: export it again."
         raise ModelFileError(msg)
     return tuple(features), n_folds
+
+
+def _foreign_names(properties: dict[str, str]) -> tuple[str, ...] | None:
+    """Names of the inputs that somebody has written into a model of another program, as JSON or with commas."""
+    text = next((properties[key] for key in FEATURE_KEYS if key in properties), None)
+    if text is None:
+        return None
+    try:
+        names = json.loads(text)
+    except ValueError:
+        names = [name.strip() for name in text.split(",")]
+    good = isinstance(names, list) and bool(names) and all(isinstance(name, str) and name for name in names)
+    return tuple(names) if good else None
 
 
 def _input(model: onnx.ModelProto, path: str) -> tuple[str, int | None]:

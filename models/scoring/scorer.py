@@ -25,7 +25,7 @@ import numpy as np
 from massgap.contracts.model_folder import check_model_file, model_file
 from massgap.models.errors import FeatureError, ModelError, ModelFileError
 from massgap.models.scoring.feature_names import agreed_features, difference_of_features
-from massgap.models.scoring.onnx_file import Description, describe
+from massgap.models.scoring.onnx_file import read_model
 from massgap.models.scoring.tree_reading import read_trees
 from massgap.models.scoring.trees import TreeModel, UnsupportedTreesError, probes
 
@@ -58,7 +58,9 @@ class OnnxScorer:
         An ONNX file, or the model folder that ``massgap train`` wrote.
     features
         The names, in order, that the caller can provide. They must equal those in the model's
-        metadata; a model without metadata (somebody's own) needs them.
+        metadata; a model without metadata (somebody's own) needs them. What is done with models of other
+        programs, such as classifiers with a label and two probabilities, says `massgap.models.scoring.foreign`;
+        the attribute `notes` tells it.
     engine
         ``"auto"``: compiled trees if the model is made of trees that they can score and they agree
         with onnxruntime, else onnxruntime. ``"compiled trees"`` or ``"onnxruntime"``: this one or an error.
@@ -103,13 +105,14 @@ class OnnxScorer:
 
     def _set_up(self, content: bytes, name: str, features: Sequence[str] | None, engine: str) -> None:
         if engine not in ENGINES:
-            msg = f"The engine {engine!r} is not known; known are {', '.join(map(repr, ENGINES))}."
+            msg = f"The engine {engine!r} is not known (--engine); known are {', '.join(map(repr, ENGINES))}."
             raise ModelError(msg)
         self.path = name
-        self._content = content
         self._sha256 = hashlib.sha256(content).hexdigest()
         self._session: Any = None
-        self._description: Description = describe(content, name)
+        model, self._description = read_model(content, name, features)
+        # What was rewritten is what travels and scores; the hash stays that of the file.
+        self._content = model.SerializeToString() if self._description.rewritten else content
         self._features = agreed_features(self._description, features, name)
         self._open()  # a damaged tree or an unknown operator shows here, not on a worker
         self._trees: TreeModel | None = None
@@ -130,7 +133,7 @@ class OnnxScorer:
             if forced:
                 msg = (
                     f"The model {self.path} cannot be scored by compiled trees: {reason}. "
-                    "Use engine='auto', which leaves it to onnxruntime."
+                    "Have onnxruntime score (engine='auto', --engine auto)."
                 )
                 raise ModelFileError(msg) from reason
             return
@@ -143,7 +146,7 @@ class OnnxScorer:
                 f"more than {AGREEMENT:g}"
             )
             if forced:
-                raise ModelFileError(msg + ": use engine='onnxruntime'.")
+                raise ModelFileError(msg + ": have it score (engine='onnxruntime', --engine onnxruntime).")
             warnings.warn(msg + ": onnxruntime scores instead.", RuntimeWarning, stacklevel=4)
             return
         self._trees, self._probes = trees, (x, expected)
@@ -158,8 +161,8 @@ class OnnxScorer:
             if not difference <= AGREEMENT:
                 msg = (
                     f"On this machine the compiled trees of the model {self.path} differ by {difference:.2g} from the "
-                    f"scores of onnxruntime that they were compared with, more than {AGREEMENT:g}: make the scorer "
-                    "with engine='onnxruntime'."
+                    f"scores of onnxruntime that they were compared with, more than {AGREEMENT:g}: have "
+                    "onnxruntime score (engine='onnxruntime', --engine onnxruntime)."
                 )
                 raise ModelError(msg)
             _verified.add(self._sha256)
@@ -196,6 +199,17 @@ class OnnxScorer:
     def metadata(self) -> dict[str, str]:
         """The metadata properties of the file."""
         return dict(self._description.properties)
+
+    @property
+    def notes(self) -> list[str]:
+        """What somebody who gives this model should know, in sentences."""
+        notes = list(self._description.notes)
+        if self._description.features is None:
+            notes.append(
+                f"the model {self.path} does not name its features: its columns are taken for {', '.join(self._features)}, in "
+                "this order. To have that checked, write them into it: onnx.helper.set_model_props(model, {'feature_names': 'a,b,...'})"
+            )
+        return notes
 
     def __repr__(self) -> str:
         return (

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from massgap.models.errors import ModelError
+from massgap.extras import require
+from massgap.models.errors import ModelError, TrainerMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,10 +82,19 @@ def checked_hyperparameters(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def library() -> dict[str, str]:
-    """Name and version of what decides the trees beside the recipe and the data."""
-    import xgboost as xgb
+    """Name and version of what decides the trees beside the recipe and the data.
 
-    return {"xgboost": xgb.__version__}
+    Raises
+    ------
+    TrainerMissingError
+        If it is not installed.
+    """
+    return {"xgboost": _xgboost().__version__}
+
+
+def _xgboost() -> Any:
+    """XGBoost, whichever of its distributions is installed (``xgboost``, or ``xgboost-cpu`` without CUDA)."""
+    return require("xgboost", "training", error=TrainerMissingError)
 
 
 def fit(data: TrainingTable, parts: Parts, recipe: Recipe) -> Fitted:
@@ -102,10 +112,9 @@ def fit(data: TrainingTable, parts: Parts, recipe: Recipe) -> Fitted:
     Raises
     ------
     ModelError
-        If XGBoost refuses.
+        If XGBoost is not installed, or refuses.
     """
-    import xgboost as xgb
-
+    xgb = _xgboost()
     parameters = recipe.hyperparameters
     d_fit = _matrix(data, parts.fit, parameters["max_bin"])
     d_stop = _matrix(data, parts.stop, parameters["max_bin"], d_fit)
@@ -143,11 +152,9 @@ def fit(data: TrainingTable, parts: Parts, recipe: Recipe) -> Fitted:
 def _matrix(
     data: TrainingTable, mask: NDArray[np.bool_], max_bin: int, reference: xgb.DMatrix | None = None
 ) -> xgb.QuantileDMatrix:
-    import xgboost as xgb
-
     from massgap.models.training.split import unit_sums
 
-    return xgb.QuantileDMatrix(
+    return _xgboost().QuantileDMatrix(
         data.x[mask],
         label=data.label[mask],
         weight=unit_sums(data.train_weight[mask], data.label[mask]),

@@ -39,7 +39,7 @@ __all__ = ["ALL_ROWS", "KINDS", "PROTOCOLS", "Protocol", "Recipe"]
 Protocol = Literal["nested", "held_out"]
 PROTOCOLS: tuple[Protocol, ...] = ("nested", "held_out")
 WEIGHTINGS = ("weights", "counts")
-NEGATIVE_WEIGHTS = ("error", "absolute")
+NEGATIVE_WEIGHTS = ("error", "absolute", "drop")
 ALL_ROWS = "all"
 """As a region: every row of the feature tables (unless there is a region of this name)."""
 
@@ -77,8 +77,10 @@ class Recipe:
         ``"weights"``: events count with their weight; ``"counts"``: each counts one. Either way the sums of signal
         and of background are each one in every set of events.
     negative_weights
-        ``"error"``: refuse them. ``"absolute"``: train on absolute weights, scaled so that every process keeps its
-        signed total; performance is always measured with the signed weights.
+        ``"error"``: refuse them, as boosting does not work with them. ``"absolute"``: train on absolute weights, which uses
+        all events and is right where the shares of negative weights are alike everywhere. ``"drop"``: train on the
+        events of positive weight alone. Either way every process is scaled to keep its signed total, and performance
+        is measured with the signed weights of all events.
     n_folds
         Number of rotated folds, at least 2.
     protocol

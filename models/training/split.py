@@ -59,7 +59,7 @@ def require_both_classes(data: TrainingTable, parts: Parts) -> None:
             if part.sum() < MIN_EVENTS:
                 msg = (
                     f"Fold {parts.fold} has {int(part.sum())} {name} events ({names}) for {role}, "
-                    f"at least {MIN_EVENTS} are needed: generate more events or use fewer folds."
+                    f"at least {MIN_EVENTS} are needed: generate more events or use fewer folds (n_folds=..., --folds)."
                 )
                 raise TableError(msg)
             if not data.weight[part].sum() > 0 or not data.train_weight[part].sum() > 0:

@@ -11,6 +11,7 @@ import numpy as np
 from massgap.contracts.errors import TableError
 from massgap.contracts.feature_table import is_feature
 from massgap.models.errors import FeatureError
+from massgap.models.training.recipe import NEGATIVE_WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -201,7 +202,7 @@ def _require_rows(
         ("background", (~is_signal).sum(), backgrounds),
     ):
         if count == 0:
-            msg = f"No {name} rows ({', '.join(of)}) {where}: generate more events."
+            msg = f"No {name} rows ({', '.join(of)}) {where}: generate more events, or name another region (--region)."
             raise TableError(msg)
 
 
@@ -279,14 +280,18 @@ def _check_weights(weight: NDArray[np.float64], process: NDArray[np.object_]) ->
     for name in sorted(set(process)):
         total = weight[process == name].sum()
         if total <= 0:
-            msg = f"The weights of process {name!r} sum to {total:g} fb: the sum must be positive."
+            msg = (
+                f"The weights of process {name!r} sum to {total:g} fb: the sum must be positive. Train without it, by naming "
+                'the others (--signal, --backgrounds), or give its datasets the same "process" in the fileset as what they '
+                "take away from, and run again."
+            )
             raise TableError(msg)
 
 
 def _absolute(weight: NDArray[np.float64], process: NDArray[np.object_], policy: str) -> NDArray[np.float64]:
     """Return weights that no classifier is confused by: none is negative, and each process keeps its total."""
-    if policy not in {"error", "absolute"}:
-        msg = f"negative_weights is {policy!r}: choose 'error' or 'absolute'."
+    if policy not in NEGATIVE_WEIGHTS:
+        msg = f"negative_weights is {policy!r}: choose one of {', '.join(NEGATIVE_WEIGHTS)} (--negative-weights)."
         raise TableError(msg)
     train_weight = weight.copy()
     for name in sorted(set(process)):
@@ -295,11 +300,13 @@ def _absolute(weight: NDArray[np.float64], process: NDArray[np.object_], policy:
         if (w < 0).any():
             if policy == "error":
                 msg = (
-                    f"Process {name!r} has {int((w < 0).sum())} negative weights of {len(w)}, which a classifier "
-                    "cannot be trained with: negative_weights='absolute' in the recipe trains on absolute values."
+                    f"Process {name!r} has {int((w < 0).sum())} negative weights of {len(w)}, which a classifier cannot be "
+                    "trained with. Train on absolute weights (negative_weights='absolute', --negative-weights absolute) or "
+                    "without these events (drop); either way performance is measured with the weights as they are."
                 )
                 raise TableError(msg)
-            train_weight[rows] = np.abs(w) * (w.sum() / np.abs(w).sum())
+            trained = np.abs(w) if policy == "absolute" else np.maximum(w, 0.0)
+            train_weight[rows] = trained * (w.sum() / trained.sum())
     return train_weight
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from massgap.contracts.feature_table import RunFeatures, read_feature_tables
+from massgap.contracts.folder_lock import locked_folder
 from massgap.contracts.model_folder import ModelFolder, finished_model_folder, write_model_folder
 from massgap.contracts.run_folder import open_run
 from massgap.contracts.writing import versions
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from massgap.models.training.trained_folds import Progress, TrainedFolds
 
-_VERSIONED = ("massgap", "xgboost", "onnx", "onnxruntime", "numpy", "pandas")
+_VERSIONED = ("massgap", "onnx", "onnxruntime", "numpy", "pandas")
 # What a manifest says about where its events come from; its date and command do not matter here.
 _ORIGIN = ("analysis", "processor", "fileset_hash", "code_hash", "options")
 
@@ -68,7 +69,7 @@ def train_run(
         that of the run's analysis, else ``"trees"``.
     name
         Name of the ONNX file without ``.onnx``, and of the score that is trained if the analysis has several;
-        by default the name of the analysis.
+        by default the name of the analysis, or of its class if it is one of your own.
     protocol
         ``"nested"``, ``"held_out"`` or a variant of the recipe: ``"paper"`` for one that has ``NAME-paper`` beside it.
     signal, backgrounds, features, region, n_folds, seed, hyperparameters, negative_weights
@@ -84,7 +85,8 @@ def train_run(
     ------
     MassgapError
         If the run folder is not one or is incomplete (RunFolderError, IncompleteRunError), its tables cannot be trained
-        on (TableError), recipe or an option cannot be used (ModelError), or `out` cannot be written (FolderError).
+        on (TableError), recipe or an option cannot be used (ModelError), the library that trains is not installed
+        (TrainerMissingError), or `out` cannot be written, or is being written by another process (FolderError).
 
     Examples
     --------
@@ -102,9 +104,10 @@ def train_run(
         hyperparameters=hyperparameters,
         negative_weights=negative_weights,
     )
+    wanted.trainer.library()  # refuses before the work if it is not installed
     complete, notes = completed_recipe(wanted, run.table, run.manifest, run.features, name)
     request = _Request(
-        f"{_stem(name or analysis or 'model')}.onnx", complete, importances, compare_protocols, tuple(notes)
+        f"{_stem(name or _own_name(analysis))}.onnx", complete, importances, compare_protocols, tuple(notes)
     )
     request_hash = _request_hash(request, run)
     folder = Path(out)
@@ -112,15 +115,32 @@ def train_run(
         if progress is not None:
             progress(f"{folder} is up to date", 1, 1)
         return finished
-    folds = train(
-        run.table,
-        complete,
-        units=run.units,
-        importances=importances,
-        compare_protocols=compare_protocols,
-        progress=progress,
-    )
-    return _write(folder, request, request_hash, folds, run, Path(run_folder))
+    with locked_folder(folder):
+        folds = train(
+            run.table,
+            complete,
+            units=run.units,
+            importances=importances,
+            compare_protocols=compare_protocols,
+            progress=progress,
+        )
+        return _write(folder, request, request_hash, folds, run, Path(run_folder))
+
+
+def require_trainer(recipe: Recipe | str | Path | None = None, analysis: str = "") -> None:
+    """Import what trains a recipe, before hours of other work.
+
+    Parameters
+    ----------
+    recipe, analysis
+        As `train_run` is given it, and the name of the analysis whose recipe it otherwise is.
+
+    Raises
+    ------
+    ModelError
+        If there is no such recipe, or the library that trains it is not installed (TrainerMissingError).
+    """
+    _wanted_recipe(recipe, None, analysis).trainer.library()
 
 
 class _Request(NamedTuple):
@@ -142,9 +162,14 @@ def _wanted_recipe(recipe: Recipe | str | Path | None, protocol: str | None, ana
     return found if protocol is None else find_variant(found, protocol)
 
 
+def _own_name(analysis: str) -> str:
+    """A name for the model of an analysis: its own, or that of its class where it is given as path/to/file.py:Class."""
+    return analysis.rpartition(":")[2] or "model"
+
+
 def _stem(name: str) -> str:
     if not name.replace("_", "").replace("-", "").replace(".", "").isalnum():
-        msg = f"The name {name!r} cannot be a file name: use letters, digits, '_' and '-'."
+        msg = f"The name {name!r} cannot be a file name: use letters, digits, '_' and '-' (name=..., --name)."
         raise ModelError(msg)
     return name
 
@@ -164,7 +189,7 @@ def _write(
         "preprocessing": PREPROCESSING,
         "onnx_difference": difference,
         "notes": [*request.notes, *folds.notes],
-        "versions": versions(_VERSIONED),
+        "versions": {**versions(_VERSIONED), **folds.recipe.trainer.library()},
         "source": {
             "run_folder": source.resolve().name,
             **{key: run.manifest.get(key) for key in _ORIGIN},
@@ -232,7 +257,7 @@ def _request_hash(request: _Request, run: RunFeatures) -> str:
         "importances": request.importances,
         "compare_protocols": request.compare_protocols,
         "notes": request.notes,
-        "versions": versions(_VERSIONED),
+        "versions": {**versions(_VERSIONED), **request.recipe.trainer.library()},
         "code": package_digest(only=("models", "arrays")),
         "columns": list(run.table.columns),
         "units": run.units,

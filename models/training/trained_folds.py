@@ -122,8 +122,10 @@ def train(
     Raises
     ------
     ModelError
-        If the table cannot be used with the recipe; the message names the column or process.
+        If the table cannot be used with the recipe; the message names the column or process. If the library that
+        trains is not installed (TrainerMissingError).
     """
+    recipe.trainer.library()  # refuses before the work
     region = _region(recipe, table)
     signal, backgrounds = recipe.signal or (), recipe.backgrounds or ()
     data = training_table(

@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import functools
 import inspect
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from coffea.processor import ProcessorABC
 
 from massgap.contracts.description import Description, Feature, ProcessLabel, Region, Score
 from massgap.events.event import MET_DEFINITIONS, Event, TaggerOptions
-from massgap.events.variations import (
-    OBJECT_VARIATIONS,
-    WEIGHT_VARIATIONS,
-    known_variations,
-    weight_variation,
-)
+from massgap.events.variations import OBJECT_VARIATIONS, WEIGHT_VARIATIONS, varied_weights
 from massgap.processors.base.axes import Regular
 from massgap.processors.base.chunk_pass import ChunkPass
 from massgap.processors.base.flow import Flow
 from massgap.processors.base.histograms import HistogramSpec, Layout
+from massgap.processors.base.options import collection_choice
 from massgap.processors.base.sums import HistogramSums
 from massgap.processors.base.tally import DatasetTally, Tally
+from massgap.processors.base.variation_choice import VariationChoice
 from massgap.processors.errors import ProcessorError
 
 if TYPE_CHECKING:
@@ -54,12 +52,20 @@ class Analysis(ProcessorABC):
         "detector", or "objects" for minus the vector sum of leptons and jets.
     variations
         Names of systematics to run: ``jes``, ``muon_scale`` (objects), ``isr``, ``fsr``, ``mur``, ``muf``
-        (weights).  Data are never varied.
+        (weights), for all data sets, or by the name or a pattern of data sets, see
+        :mod:`massgap.processors.base.variation_choice`.  Data are never varied; an event without such weights counts as
+        nominal, and is counted.
     features
         Keep one row of features per selected event in the result.
     taggers
-        Choice of b tagger, MET and muon identification: options of
+        Choice of b tagger, MET and identifications: options of
         :class:`massgap.events.event.TaggerOptions`, also as a dict of them.
+    engine
+        What scores a model of trees: "auto" (compiled trees where they agree with onnxruntime), "compiled trees" or
+        "onnxruntime".
+    collections
+        What is read instead of the format's own collections, as the file calls it: jets=JetPUPPI,met=PuppiMissingET for a
+        Delphes file, met=PuppiMET for NanoAOD; also as a dict.
 
     Raises
     ------
@@ -97,23 +103,23 @@ class Analysis(ProcessorABC):
         model: str | os.PathLike[str] | dict[str, Any] | None = None,
         *,
         met: str = "detector",
-        variations: tuple[str, ...] | list[str] | str = (),
+        variations: tuple[str, ...] | list[str] | str | dict[str, Any] = (),
         features: bool = False,
         taggers: TaggerOptions | dict[str, Any] | None = None,
+        engine: str = "auto",
+        collections: dict[str, str] | tuple[str, ...] | list[str] | str = (),
     ) -> None:
-        if isinstance(variations, str):
-            variations = (variations,)
-        unknown = sorted(set(variations) - set(known_variations()))
-        if unknown:
-            msg = f"unknown variation {', '.join(map(repr, unknown))}; known are {', '.join(known_variations())}"
-            raise ProcessorError(msg)
+        self.choice = VariationChoice.of_option(variations)
+        """Which systematics are done for which data set."""
         if met not in MET_DEFINITIONS:
-            msg = f"met={met!r} is unknown; MET is one of {', '.join(MET_DEFINITIONS)}"
+            msg = f"met={met!r} (--met) is unknown; MET is one of {', '.join(MET_DEFINITIONS)}"
             raise ProcessorError(msg)
         self.met = met
-        self.variations = tuple(sorted(set(variations)))
+        self.variations = self.choice.every
         self.features = features
+        self.engine = engine
         self.taggers = TaggerOptions(**taggers) if isinstance(taggers, dict) else taggers or TaggerOptions()
+        self.collections = collection_choice(collections)
         self.models = self._load(model)
         """Score name -> model, for those that have one."""
 
@@ -168,8 +174,8 @@ class Analysis(ProcessorABC):
                         "__init__, or a result may be used again after it changed"
                     )
                     raise ProcessorError(msg)
-                value = getattr(self, name)
-                out[name] = vars(value) if isinstance(value, TaggerOptions) else _plain(value)
+                value = self.choice.plain if name == "variations" else getattr(self, name)
+                out[name] = _plain(vars(value) if isinstance(value, TaggerOptions) else value)
         return out
 
     def _load(self, model: Any) -> dict[str, Any]:
@@ -195,12 +201,31 @@ class Analysis(ProcessorABC):
                 msg = f"{self.name} has no score {name!r} that a model could give; it has: {has}"
                 raise ProcessorError(msg)
             try:
-                found[name] = OnnxScorer(path, list(by_name[name].features) or every)
+                found[name] = OnnxScorer(path, list(by_name[name].features) or every, engine=self.engine)
             except FeatureError as error:
-                named = f" --name {name}" if len(by_name) > 1 else ""
-                msg = f"{error} The score {name!r} takes the model of its own training: massgap train RUN_FOLDER{named}."
+                again = (
+                    f"massgap train RUN_FOLDER --name {name}"
+                    if len(by_name) > 1
+                    else "massgap train RUN_FOLDER"
+                )
+                msg = f"{error} The score {name!r} takes the model of its own training: {again}."
                 raise FeatureError(msg) from error
         return found
+
+    def notes(self) -> list[str]:
+        """What somebody who runs it with these options should know, in sentences."""
+        notes = [f"score {name!r}: {note}" for name, model in self.models.items() for note in model.notes]
+        for score in self.scores:
+            trained = (
+                self.models[score.name].metadata.get("massgap.region") if score.name in self.models else None
+            )
+            # Two scores of the same features take each other's models without a word; what they were trained on differs.
+            if trained and score.regions and not {trained, *trained.split("+")} & {"all", *score.regions}:
+                notes.append(
+                    f"score {score.name!r}: its model was trained on the region {trained}, and it is filled in "
+                    f"{', '.join(score.regions)}: is it the one of this score (--model NAME=FILE)?"
+                )
+        return notes
 
     # What happens around the selection
 
@@ -233,7 +258,13 @@ class Analysis(ProcessorABC):
         metadata = dict(getattr(events, "metadata", None) or {})
         chunk = {key: metadata.pop(key, None) for key in _CHUNK_KEYS}
         dataset = str(metadata.setdefault("dataset", "events"))
-        event = Event(events, is_data=metadata.get("is_data"), taggers=self.taggers, met=self.met)
+        event = Event(
+            events,
+            is_data=metadata.get("is_data"),
+            taggers=self.taggers,
+            met=self.met,
+            collections=self.collections,
+        )
         metadata["is_data"] = event.is_data
 
         regions = self._all_regions()
@@ -241,9 +272,12 @@ class Analysis(ProcessorABC):
         part = DatasetTally(metadata, ())
         weights = {"nominal": event.weights}
         shifted: dict[str, Any] = {}
-        for systematic in () if event.is_data else self.variations:
+        part.systematics = () if event.is_data else self.choice.for_dataset(dataset, metadata)
+        for systematic in part.systematics:
             if systematic in WEIGHT_VARIATIONS:
-                weights.update(weight_variation(event, systematic))
+                varied = varied_weights(event, systematic, self._remedy(systematic, dataset, metadata))
+                weights.update(varied.weights)
+                part.count_nominal(systematic, varied.nominal)
             else:
                 shifted.update(OBJECT_VARIATIONS[systematic])
 
@@ -266,6 +300,12 @@ class Analysis(ProcessorABC):
         tally.datasets[dataset] = part
         return {"tally": tally}
 
+    def _remedy(self, systematic: str, dataset: str, metadata: dict[str, Any]) -> str:
+        """What to do where the weights of a systematic cannot be used: without all of this branch."""
+        branch = WEIGHT_VARIATIONS[systematic][0]
+        alike = [name for name, (other, _) in WEIGHT_VARIATIONS.items() if other == branch]
+        return f"Leave them out for this data set: {self.choice.without(alike, dataset, metadata)}"
+
     def _pass(self, event: Event, chunk: ChunkPass, weights: dict[str, Any]) -> None:
         # With one channel its flow is there from the start; with several, the analysis begins each of them.
         flow = Flow(chunk, weights, chunk.channels[0] if len(chunk.channels) == 1 else "")
@@ -277,7 +317,9 @@ class Analysis(ProcessorABC):
     def postprocess(self, accumulator: dict[str, Tally]) -> dict[str, Any]:
         """Turn the sum of all chunks into histograms, cutflow and tables in fb."""
         units = {feature.name: feature.unit for feature in self.observables}
-        return {**accumulator["tally"].result(), "units": units, "description": self.description().as_dict()}
+        result = accumulator["tally"].result()
+        described = replace(self.description(), variations=result["variations"])
+        return {**result, "units": units, "description": described.as_dict()}
 
 
 @functools.lru_cache(maxsize=32)
@@ -314,4 +356,6 @@ def _layout(
 def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):  # an array or a number of NumPy
         return value.tolist()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

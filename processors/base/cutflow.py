@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from massgap.arrays.compiled import compiled
 from massgap.arrays.exact_sum import ExactSum, one_magnitude
 from massgap.processors.base.tally import CutCount
 from massgap.processors.errors import ProcessorError
@@ -12,6 +13,21 @@ from massgap.processors.errors import ProcessorError
 __all__ = ["Cutflow"]
 
 Floats = npt.NDArray[np.float64]
+
+
+@compiled
+def _count_survived(bits, starts, survived):
+    """How many cuts each event survives; the bits of a cut are those of the events that survive the cuts before it."""
+    cuts = len(starts) - 1
+    at = np.zeros(cuts, dtype=np.int64)
+    for i in range(len(survived)):
+        survived[i] = cuts
+        for cut in range(cuts):
+            k = at[cut]
+            at[cut] += 1
+            if not (bits[starts[cut] + (k >> 3)] >> (7 - (k & 7))) & 1:
+                survived[i] = cut
+                break
 
 
 class Cutflow:
@@ -32,13 +48,13 @@ class Cutflow:
         self._weights = weights
         self._equal = one_magnitude(weights)
         # Packed, one bit per event: they are kept until the end.
-        self._cuts: list[tuple[int, npt.NDArray[np.uint8]]] = []
+        self._cuts: list[npt.NDArray[np.uint8]] = []
         self._steps: list[tuple[str, CutCount | int]] = list(before or [])
 
     def keep(self, mask: npt.NDArray[np.bool_]) -> None:
         """Only the events where ``mask`` is true are left, of those that were left before."""
         if not self._equal:
-            self._cuts.append((len(mask), np.packbits(mask)))
+            self._cuts.append(np.packbits(mask))
 
     def count(self, step: str, weights: Floats) -> None:
         """All events that are left reach this step; ``weights`` are theirs."""
@@ -75,18 +91,12 @@ class Cutflow:
     def _levels(self) -> list[CutCount]:
         """What survives at least 0, 1, 2 ... cuts."""
         levels = len(self._cuts) + 1
-        # From the last cut back to the first: how many cuts each of those before it survives.
-        masks = [np.unpackbits(bits, count=before).astype(bool) for before, bits in self._cuts]
-        survived = np.full(
-            np.count_nonzero(masks[-1]) if masks else len(self._weights), levels - 1, dtype=np.int32
-        )
-        for cut, mask in reversed(list(enumerate(masks))):
-            wider = np.full(len(mask), cut, dtype=np.int32)
-            wider[mask] = survived
-            survived = wider
+        starts = np.cumsum([0, *(len(bits) for bits in self._cuts)])
+        bits = np.concatenate([np.zeros(0, np.uint8), *self._cuts])
+        survived = np.empty(len(self._weights), dtype=np.int32)
+        _count_survived(bits, starts, survived)
         sums = ExactSum(2 * levels)  # of weights, then of their squares
-        for part, values in enumerate((self._weights, self._weights * self._weights)):
-            sums.fill_each([(survived, None)], values, part * levels, (part + 1) * levels)
+        sums.fill_with_squares(survived, self._weights)
         raw = np.bincount(survived, minlength=levels)
         every = np.arange(2 * levels).reshape(2, levels)
         return [CutCount(int(raw[k:].sum()), sums.regrouped(every[:, k:])) for k in range(levels)]

@@ -207,7 +207,7 @@ class Flow:
         name
             Name of the histogram.
         *values
-            One array per axis, with one value per event that is left; NaN (undefined) is left out and counted.
+            One array per axis, with one value per event that is left; NaN, masked and None (undefined) are left out and counted.
         mask
             Fill only events where it is true.
         fold
@@ -219,7 +219,7 @@ class Flow:
             If there is no such histogram, or an array has not one value per event.
         """
         keep = None if mask is None else self._own_mask(f"histogram {name!r}", mask)
-        self._fills.add(name, self._places(name, values, keep, fold), keep)
+        self._fills.add(name, self._places(name, tuple(map(_plain, values)), keep, fold), keep)
 
     def _places(
         self,
@@ -258,14 +258,14 @@ class Flow:
         event
             The events that are left.
         observables
-            Name -> one value per event.
+            Name -> one value per event; what is masked, or None in an awkward array, is undefined as NaN is.
 
         Raises
         ------
         ProcessorError
             If an observable has not one value per event, or a cut needs one that is missing.
         """
-        x = {name: np.asarray(values) for name, values in observables.items()}
+        x = {name: _plain(values) for name, values in observables.items()}
         for name, values in x.items():
             if values.shape != (len(self),):
                 msg = f"observable {name!r} has the shape {values.shape}, but {len(self)} events are left: give one value for each"
@@ -379,3 +379,14 @@ class Flow:
     def _own_mask(self, what: str, mask: Any) -> Bools:
         """A copy: the mask is used when the pass ends, and may be changed in place until then."""
         return self._mask(what, mask).copy()
+
+
+def _plain(values: Any) -> Any:
+    """An array of one value per event, undefined ones NaN."""
+    if any(cls.__module__.startswith("awkward.") for cls in type(values).__mro__):
+        import awkward as ak
+
+        values = ak.to_numpy(values, allow_missing=True)
+    if isinstance(values, np.ma.MaskedArray):
+        return np.ma.filled(values.astype(np.float64), np.nan)
+    return np.asarray(values)

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
     from massgap.processors.base.histograms import Layout
 
-__all__ = ["CutCount", "DatasetTally", "Tally"]
+__all__ = ["NOT_CHOSEN", "CutCount", "DatasetTally", "Tally"]
+
+NOT_CHOSEN = "it was not chosen for this data set"
+"""Why the events of a data set count as nominal in a systematic that others have."""
 
 
 @dataclass
@@ -75,7 +78,8 @@ class Rows(Protocol):
 class DatasetTally:
     """The part of a tally that belongs to one dataset.  Weights are generator weights throughout.
 
-    Steps of the cutflow are pairs of channel and step.
+    Steps of the cutflow are pairs of channel and step.  ``systematics`` are those that are done for it, and ``nominal`` tells
+    of each why events have no such weights, and how many: they count as nominal.
     """
 
     metadata: dict[str, Any]
@@ -85,6 +89,22 @@ class DatasetTally:
     histograms: HistogramSums = field(default_factory=HistogramSums)
     undefined: dict[str, int] = field(default_factory=dict)
     features: dict[tuple[str, int], dict[str, np.ndarray] | Rows] = field(default_factory=dict)
+    systematics: tuple[str, ...] = ()
+    nominal: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def count_nominal(self, systematic: str, reasons: Mapping[str, int]) -> None:
+        """Count events that have no weights of a systematic.
+
+        Parameters
+        ----------
+        systematic
+            Its name.
+        reasons
+            Why -> how many.
+        """
+        counts = self.nominal.setdefault(systematic, {})
+        for why, n in reasons.items():
+            counts[why] = counts.get(why, 0) + n
 
     def __iadd__(self, other: DatasetTally) -> Self:
         name = self.metadata.get("dataset", "?")
@@ -108,13 +128,15 @@ class DatasetTally:
         self.histograms += other.histograms
         for key, n in other.undefined.items():
             self.undefined[key] = self.undefined.get(key, 0) + n
+        for systematic, reasons in other.nominal.items():
+            self.count_nominal(systematic, reasons)
         self.features.update(other.features)
         return self
 
     def copy(self) -> DatasetTally:
         """A copy that can be added to without changing this one."""
         empty = HistogramSums(self.histograms.variations, self.histograms.bins)
-        out = DatasetTally(dict(self.metadata), self.steps, histograms=empty)
+        out = DatasetTally(dict(self.metadata), self.steps, histograms=empty, systematics=self.systematics)
         out += self
         return out
 
@@ -182,7 +204,7 @@ class Tally:
         dict
             ``unit`` of all weighted numbers, ``histograms`` {name: hist.Hist}, ``cutflow`` (contents of ``cutflow.json``), ``datasets``
             {dataset: metadata with ``scale``, ``events``, ``sum_weights_processed``}, ``undefined``
-            {feature: number of undefined values left out of histograms}, ``features``
+            {feature: number of undefined values left out of histograms}, ``variations`` (see :meth:`variations`), ``features``
             {dataset: pandas.DataFrame} where features were kept; each table is made when it is asked for where its rows are
             on disk.
         """
@@ -193,6 +215,7 @@ class Tally:
             "cutflow": self._cutflow(scales),
             "datasets": {},
             "undefined": {},
+            "variations": self.variations(),
         }
         for name, part in sorted(self.datasets.items()):
             sums = part.total.sums.values()
@@ -215,6 +238,27 @@ class Tally:
             out["features"] = tables if aside else dict(tables)
         return out
 
+    def variations(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """What the systematics are in each simulated dataset.
+
+        Returns
+        -------
+        dict
+            Systematic -> dataset -> ``events`` (all), ``nominal`` (how many of them count as nominal), and ``why``
+            (reason -> number of events).
+        """
+        simulated = {name: part for name, part in self.datasets.items() if not part.metadata.get("is_data")}
+        out: dict[str, dict[str, dict[str, Any]]] = {}
+        for systematic in sorted({name for part in simulated.values() for name in part.systematics}):
+            out[systematic] = {}
+            for name, part in sorted(simulated.items()):
+                events = part.total.raw
+                why = part.nominal.get(systematic, {})
+                if systematic not in part.systematics:
+                    why = {NOT_CHOSEN: events}
+                out[systematic][name] = {"events": events, "nominal": sum(why.values()), "why": dict(why)}
+        return out
+
     def _processes(self) -> dict[str, list[str]]:
         out: dict[str, list[str]] = {}
         for name, part in sorted(self.datasets.items()):
@@ -228,8 +272,10 @@ class Tally:
         for process, names in processes.items():
             for name in names:
                 sums = self.datasets[name].histograms
-                for variation in sums:
-                    w, w2 = sums.values(variation)
+                # Simulation without a variation counts as nominal in it; data are in nominal alone.
+                is_data = self.datasets[name].metadata.get("is_data")
+                for variation in sums if is_data else variations:
+                    w, w2 = sums.values(variation if variation in sums else "nominal")
                     w, w2 = w * scales[name], w2 * scales[name] ** 2
                     old = contents.get((process, variation))
                     contents[process, variation] = (w, w2) if old is None else (old[0] + w, old[1] + w2)

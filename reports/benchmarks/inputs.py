@@ -26,6 +26,8 @@ class Line:
         CPU seconds of one call of each side; None where there is no such side.
     goal
         The number to reach, None for a line that only informs.
+    origin
+        Which of the origins of a file of several runs.
     """
 
     group: str
@@ -40,6 +42,7 @@ class Line:
     goal: float | None
     at_least: bool
     detail: str
+    origin: int = 0
 
     @property
     def reached(self) -> bool | None:
@@ -59,7 +62,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Benchmarks:
-    """All that one call measured."""
+    """All that one call measured, or several of them: then ``origins`` has date, machine and versions of each."""
 
     date: str
     machine: dict[str, Any]
@@ -68,6 +71,7 @@ class Benchmarks:
     seconds: float
     skipped: list[str]
     lines: list[Line]
+    origins: tuple[dict[str, Any], ...] = ()
 
     @property
     def groups(self) -> list[str]:
@@ -113,6 +117,7 @@ def read_benchmarks(path: str | Path) -> Benchmarks:
         message = f"{file}: is no result of the benchmarks (format {found!r} instead of {FORMAT!r}); {REMEDY}"
         raise UnreadableInput(message)
     try:
+        origins = _origins(content)
         return Benchmarks(
             date=str(content.get("date", "")),
             machine=_kept(content, "machine", dict),
@@ -120,7 +125,8 @@ def read_benchmarks(path: str | Path) -> Benchmarks:
             quick=_kept(content, "quick", bool),
             seconds=_number(content, "seconds"),
             skipped=[str(text) for text in _kept(content, "skipped", list)],
-            lines=[_line(entry, i) for i, entry in enumerate(_kept(content, "rows", list), 1)],
+            lines=[_line(entry, i, len(origins)) for i, entry in enumerate(_kept(content, "rows", list), 1)],
+            origins=origins,
         )
     except _Wrong as error:
         message = f"{file}: {error}; {REMEDY}"
@@ -157,7 +163,18 @@ def _seconds(content: Any, key: str, where: str) -> float | None:
     return float(found) if timed else None
 
 
-def _line(entry: Any, place: int) -> Line:
+def _origins(content: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    """Where the lines of a file of several runs come from; a file of one run has none."""
+    if "origins" not in content:
+        return ()
+    found = tuple(_kept(content, "origins", list))
+    for i, origin in enumerate(found, 1):
+        for key, kind in (("date", str), ("machine", dict), ("versions", dict)):
+            _kept(origin, key, kind, f"origin {i} ")
+    return found
+
+
+def _line(entry: Any, place: int, origins: int) -> Line:
     what = _kept(entry, "what", str, f"line {place} ")
     where = f"line {place} ({what}) "
     measured = _kept(entry, "measured", dict, where)
@@ -174,7 +191,11 @@ def _line(entry: Any, place: int) -> Line:
         goal=None if _kept(entry, "goal", object, where) is None else _number(entry, "goal", where),
         at_least=_kept(entry, "at_least", bool, where),
         detail=_kept(entry, "detail", str, where),
+        origin=_kept(entry, "origin", int, where) if origins else 0,
     )
+    if origins and not 0 <= line.origin < origins:
+        message = f"{where}has the origin {line.origin}, but there are {origins}"
+        raise _Wrong(message)
     if not line.low <= line.median <= line.high:
         message = f"{where}has the median {line.median:g} outside of its spread {line.low:g} to {line.high:g}"
         raise _Wrong(message)

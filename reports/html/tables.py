@@ -24,8 +24,8 @@ class CutflowRow:
     weighted, error
         Cross section that is left and its statistical uncertainty, in fb.
     efficiency
-        Weighted efficiency with respect to the step before; None for the first step and where
-        nothing was left before.
+        Weighted efficiency with respect to the step before; None for the first step, and where
+        nothing was left before or what was left had another sign than the sample.
     cumulative
         Weighted efficiency with respect to the first step, None likewise.
     """
@@ -81,8 +81,9 @@ def _rows(entries: Sequence[Mapping[str, Any]]) -> list[CutflowRow]:
                 raw=int(entry["raw"]),
                 weighted=weighted,
                 error=math.sqrt(max(0.0, float(entry["variance"]))),
-                efficiency=weighted / before if before > 0 else None,
-                cumulative=weighted / start if start > 0 else None,
+                # Of a negative sample as well; not where weights of both signs have turned the sum round.
+                efficiency=weighted / before if before * start > 0 else None,
+                cumulative=weighted / start if start else None,
             )
         )
     return rows

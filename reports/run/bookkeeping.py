@@ -45,6 +45,8 @@ def ledger_section(inputs: Inputs) -> Section:
             ),
             _closed_files(closed),
             _lost_chunks(lost),
+            _counted_as_nominal(ledger),
+            _counted_twice(ledger),
         ),
     )
 
@@ -90,6 +92,57 @@ def _lost_chunks(lost: list[dict[str, Any]]) -> Markup:
         table(header, rows, caption="Failed and missing chunks", text_columns=(1, 2, 3, 5, 6)),
         _more(lost),
     )
+
+
+def _counted_as_nominal(ledger: dict[str, Any]) -> Markup:
+    """Which data sets, or how many of their events, have no weights of a systematic."""
+    rows = [
+        [
+            dataset,
+            systematic,
+            value(entry["nominal"], f"{entry['nominal']:,} of {entry['events']:,}"),
+            "; ".join(entry.get("why", ())),
+        ]
+        for dataset, about in sorted(ledger.get("datasets", {}).items())
+        for systematic, entry in sorted((about.get("counted_as_nominal") or {}).items())
+    ]
+    if not rows:
+        return Markup("")
+    return join(
+        heading("Systematics that events do not have"),
+        table(
+            ["Dataset", "Systematic", "Events", "Reason"],
+            rows,
+            caption="Events that count as nominal in a systematic",
+            text_columns=(1, 3),
+        ),
+    )
+
+
+def _counted_twice(ledger: dict[str, Any]) -> Markup:
+    """Copies of files that were allowed, and events that were selected more than once."""
+    parts = []
+    if copies := ledger.get("duplicate_files"):
+        rows: list[list[object]] = [[" = ".join(group)] for group in copies[:MOST_CHUNKS]]
+        parts += [
+            table(["Files"], rows, caption="Copies of one file, counted each, as allowed"),
+            _more(copies),
+        ]
+    found = ledger.get("repeated_events") or {}
+    counted: list[list[object]] = [
+        [
+            process,
+            *(value(entry[key], f"{entry[key]:,}") for key in ("events", "repeated", "identical")),
+            ", ".join(entry["datasets"]),
+        ]
+        for process, entry in sorted(found.items())
+        if entry["repeated"] or entry["identical"]
+    ]
+    if counted:
+        header = ["Process", "Selected", "Same numbers", "Same observables", "Datasets"]
+        caption = "Selected events with the run, luminosity block and event number of another one"
+        parts.append(table(header, counted, caption=caption, text_columns=(4,)))
+    return join(heading("Events that count more than once"), *parts) if parts else Markup("")
 
 
 def _more(entries: list[dict[str, Any]]) -> Markup:

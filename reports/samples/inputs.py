@@ -209,7 +209,7 @@ def chunks(dataset: Dataset, branches: Iterable[str], problems: list[str]) -> It
     wanted = set(branches)
     for path, tree_name in dataset.files.items():
         try:
-            with uproot.open(path) as file:
+            with uproot.open({path: None}) as file:  # a colon is part of the name
                 tree = file[tree_name]
                 _note_summary(dataset, file)
                 names = sorted(wanted.intersection(tree.keys()))

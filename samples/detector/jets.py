@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap import extras
 from massgap.samples.detector.cones import nearest
 from massgap.samples.detector.response import eta_bin, lognormal
 from massgap.samples.errors import GeneratorMissingError
@@ -63,11 +64,7 @@ def cluster(
     """
     import awkward as ak
 
-    try:
-        import fastjet
-    except ImportError:
-        msg = 'jets need fastjet, which is not installed: pip install "massgap[generator]"'
-        raise GeneratorMissingError(msg) from None
+    fastjet = extras.require("fastjet", "clustering jets", error=GeneratorMissingError)
     counts = np.bincount(event, minlength=n_events)
     member = np.full(len(event), -1)
     if not len(event):

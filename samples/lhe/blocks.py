@@ -16,7 +16,8 @@ import numpy as np
 
 from massgap.contracts.writing import write_atomically
 from massgap.samples.errors import LheError
-from massgap.samples.lhe.stream import CutShortError, is_gzip, pieces
+from massgap.samples.lhe.header import numbers_of_init
+from massgap.samples.lhe.stream import CutShortError, is_compressed, pieces
 
 if TYPE_CHECKING:
     import os
@@ -36,16 +37,24 @@ class LheBlock:
     ----------
     path : Path
         The file.
-    first, n_events : int
-        Which events of the whole file.
+    first : int
+        First event of the whole file.
+    n_events : int
+        Events in the block.
     sum_weights : float
         Sum of their XWGTUP.
+    n_empty : int
+        Events of this stretch that have no particles and are not in the block, which Pythia would stumble on.
+    sum_empty : float
+        Sum of their XWGTUP, as far as it counts; 0 if they were left out of the whole file's totals.
     """
 
     path: Path
     first: int
     n_events: int
     sum_weights: float
+    n_empty: int = 0
+    sum_empty: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -130,7 +139,7 @@ def split(
     if outside:
         msg = f"{lhe.path} has {n_blocks} blocks of {events} events: there is no block {outside[0]}"
         raise LheError(msg)
-    if not is_gzip(Path(lhe.path)):
+    if not is_compressed(Path(lhe.path)):
         return {
             k: extract(lhe, k * events, events, _block_path(folder, k), keep_slha=keep_slha)
             for k in sorted(chosen)
@@ -189,11 +198,16 @@ def _groups(
 
 
 def _write(lhe: LheFile, text: bytes, first: int, n: int, target: Path, keep_slha: bool | None) -> LheBlock:
-    weights = np.array(
-        [word.lower().replace(b"d", b"e") for word in _FIRST_LINE.findall(text)], dtype=np.bytes_
-    )
+    weights = _weights(text)
     if len(weights) != n or not text.startswith(b"<event"):
         raise _changed(lhe)
+    empty = 0.0
+    if lhe.n_empty:
+        events = [event + _END for event in text.split(_END)[:n]]
+        full = np.array([_has_particles(event) for event in events])
+        if lhe.empty_events == "count":
+            empty = float(weights[~full].sum())
+        text, weights = b"".join(event for event, has in zip(events, full, strict=True) if has), weights[full]
     header = lhe.header
     keep = lhe.needs_spectrum if keep_slha is None else keep_slha
     kept = [block for block in (header.weight_block, header.slha if keep else b"") if block]
@@ -211,7 +225,20 @@ def _write(lhe: LheFile, text: bytes, first: int, n: int, target: Path, keep_slh
     except OSError as error:
         msg = f"{target} cannot be written: {error.strerror}"
         raise LheError(msg) from None
-    return LheBlock(target, first, n, float(weights.astype(np.float64).sum()))
+    return LheBlock(target, first, len(weights), float(weights.sum()), n - len(weights), empty)
+
+
+def _weights(text: bytes) -> np.ndarray:
+    """XWGTUP of the events in a text."""
+    words = [word.lower().replace(b"d", b"e") for word in _FIRST_LINE.findall(text)]
+    return np.array(words, dtype=np.bytes_).astype(np.float64)
+
+
+def _has_particles(event: bytes) -> bool:
+    """Whether an event has a particle that is one: NUP above 0, and a line that does not begin with 0."""
+    lines = [line.split() for line in event.splitlines() if line.strip()]
+    n = int(lines[1][0])
+    return any(words[0] != b"0" for words in lines[2 : 2 + n])
 
 
 def _init(text: bytes) -> bytes:
@@ -219,7 +246,7 @@ def _init(text: bytes) -> bytes:
 
     With 1 and 2 it would throw events away, with 3 their weights; the cross section comes from the whole file anyway.
     """
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = numbers_of_init(text)
     words = lines[0].split()
     words[8] = b"-4"
     # a generator's name may hold characters that Pythia's reader stumbles on

@@ -1,4 +1,12 @@
-"""The events of an event file, many at a time: totals and checks without a loop over events."""
+"""The events of an event file, many at a time: totals and checks without a loop over events.
+
+Some files have events without particles: NUP = 0, or rows of zeros. Generators write them where all trials of an event
+failed (Sherpa and Pepper after a largest number of trials, 1905.05120, with a weight of zero), or where a later step
+took the event away. Such an event is one of those that the cross section is the mean of, and its weight, mostly zero,
+is of phase space that gave nothing: left out, the mean would be too large. So it counts in the number of events and in
+the sum of weights, and is as good as refused by every selection. Files whose cross section was normalised to the
+events with particles are the other case, and only their maker knows: see :data:`EMPTY_EVENTS`.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +29,8 @@ if TYPE_CHECKING:
 #: Columns of an event's first line and of its particles (hep-ph/0609017).
 EVENT_COLUMNS, PARTICLE_COLUMNS = 6, 13
 STRIDE = 1000
+#: What can be done with events without particles.
+EMPTY_EVENTS = ("count", "drop", "refuse")
 #: Largest imbalance of energy or momentum, relative to the energy of the collision.
 IMBALANCE = 1e-3
 _WEIGHT_ID = re.compile(rb"<wgt\s[^>]*?\bid\s*=\s*[\"']?\s*([^\"'\s>]+)")
@@ -31,11 +41,17 @@ _BLANK[[9, 11, 12, 13, 32]] = True
 
 
 class Tally:
-    """Totals of all events, filled piece by piece."""
+    """Totals of all events, filled piece by piece.
 
-    def __init__(self, path: Path, header: LheHeader) -> None:
+    ``n_events`` are all events of the file, ``n_empty`` those without particles, whose weights are in ``sum_empty`` and
+    not in the other totals.
+    """
+
+    def __init__(self, path: Path, header: LheHeader, empty_events: str = "count") -> None:
         self.path, self.header = path, header
-        self.n_events = self.n_negative = self.n_vbf = 0
+        self.empty_events = empty_events
+        self.n_events = self.n_empty = self.n_negative = self.n_vbf = 0
+        self.sum_empty = 0.0
         self.sum_weights = self.sum_squares = 0.0
         self.per_process: Counter[int] = Counter()
         self.per_jets: Counter[int] = Counter()
@@ -47,11 +63,16 @@ class Tally:
         self._smallest, self._largest = np.inf, 0.0
 
     @property
+    def n_full(self) -> int:
+        """Events with particles."""
+        return self.n_events - self.n_empty
+
+    @property
     def weight_kind(self) -> str:
         """Whether weights are ``constant``, ``signed`` or ``varying``."""
         if self._largest - self._smallest > 1e-6 * self._largest:
             return "varying"
-        return "signed" if 0 < self.n_negative < self.n_events else "constant"
+        return "signed" if 0 < self.n_negative < self.n_full else "constant"
 
     def read(self, text: bytes, stream: Iterable[bytes], position: int) -> tuple[bool, str]:
         """Read all events.
@@ -120,10 +141,10 @@ class Tally:
         # numbers end where the first tag or comment begins
         marks = np.flatnonzero(np.isin(lines.text[lines.first], np.frombuffer(b"<#", dtype=np.uint8)))
         counts = marks[np.searchsorted(marks, opened + 1)] - opened - 2
-        bad = np.flatnonzero(counts < 2)
+        bad = np.flatnonzero((counts < 2) & (counts != 0))
         if len(bad):
             line = lines.line(opened[bad[0]] + 1)
-            raise self._fail(int(bad[0]), f"has no particles: its first line is {line[:100]!r}")
+            raise self._fail(int(bad[0]), f"has less than two particles: its first line is {line[:100]!r}")
         starts = np.cumsum(counts) - counts
         event = np.repeat(np.arange(len(counts)), counts)
         heads, particles = self._numbers(lines, opened, counts, starts)
@@ -131,12 +152,30 @@ class Tally:
         if len(bad):
             i = int(bad[0])
             raise self._fail(i, f"announces {heads[i, 0]:g} particles and has {counts[i]} lines")
-        self._check(heads, particles, event, starts)
-        self._note_weights(text, len(opened))
-        self._count(heads, particles, event, starts)
+        full = np.bincount(event, weights=particles[:, 0] != 0, minlength=len(counts)) > 0
+        if not full.all():
+            self._set_aside(heads, full)
+            text = b"".join(
+                text[lines.start[a] : lines.end[b]] for a, b in zip(opened[full], closed[full], strict=True)
+            )
+            heads, particles, counts = heads[full], particles[full[event]], counts[full]
+            starts = np.cumsum(counts) - counts
+            event = np.repeat(np.arange(len(counts)), counts)
+        if full.any():
+            self._check(heads, particles, event, starts, np.flatnonzero(full))
+            self._note_weights(text, len(heads))
+            self._count(heads, particles, event, starts)
         first = -self.n_events % self.stride
         self.offsets += (position + lines.start[opened[first :: self.stride]]).tolist()
         self.n_events += len(opened)
+
+    def _set_aside(self, heads: np.ndarray, full: np.ndarray) -> None:
+        """Count the events without particles."""
+        if self.empty_events == "refuse":
+            what = "has no particles (--empty-events count takes it as one that gave nothing, drop leaves it out)"
+            raise self._fail(int(np.flatnonzero(~full)[0]), what)
+        self.n_empty += int((~full).sum())
+        self.sum_empty += float(heads[~full, 2].sum())
 
     def _numbers(
         self, lines: _Lines, opened: np.ndarray, counts: np.ndarray, starts: np.ndarray
@@ -149,7 +188,9 @@ class Tally:
         first = EVENT_COLUMNS * np.arange(n) + PARTICLE_COLUMNS * starts
         is_head = np.zeros(values.size, dtype=bool)
         is_head[first[:, None] + np.arange(EVENT_COLUMNS)] = True
-        return values[is_head].reshape(n, -1), values[~is_head].reshape(n_particles, -1)
+        return values[is_head].reshape(n, EVENT_COLUMNS), values[~is_head].reshape(
+            n_particles, PARTICLE_COLUMNS
+        )
 
     def _bad_line(self, lines: _Lines, opened: np.ndarray, counts: np.ndarray) -> LheError:
         """Find the one line that spoils a piece."""
@@ -162,18 +203,26 @@ class Tally:
                     return self._fail(index, f"has {line[:100]!r} where {columns} finite numbers should be")
         return self._fail(0, "or one after it cannot be understood")
 
-    def _check(self, heads: np.ndarray, particles: np.ndarray, event: np.ndarray, starts: np.ndarray) -> None:
+    def _check(
+        self,
+        heads: np.ndarray,
+        particles: np.ndarray,
+        event: np.ndarray,
+        starts: np.ndarray,
+        places: np.ndarray,
+    ) -> None:
+        """Refuse events that cannot be; ``places`` are those of the events within the piece."""
         status = particles[:, 1]
         incoming = status == -1
         bad = np.flatnonzero((status[starts] != -1) | (status[starts + 1] != -1))
         if len(bad):
-            raise self._fail(int(bad[0]), "does not begin with its two incoming partons (status -1)")
+            raise self._fail(int(places[bad[0]]), "does not begin with its two incoming partons (status -1)")
         beam = max(energy for _, energy in self.header.beams)
         bad = np.flatnonzero(incoming & ((particles[:, 9] > beam * (1 + 1e-6)) | (particles[:, 9] <= 0)))
         if len(bad):
             i = int(bad[0])
             what = f"has an incoming parton of {particles[i, 9]:g} GeV in a beam of {beam:g} GeV"
-            raise self._fail(int(event[i]), what)
+            raise self._fail(int(places[event[i]]), what)
         sign = np.where(incoming, 1.0, np.where(status == 1, -1.0, 0.0))
         sums = np.stack([np.bincount(event, weights=sign * particles[:, k]) for k in range(6, 10)], axis=1)
         scale = np.bincount(event, weights=np.where(incoming, particles[:, 9], 0.0))
@@ -181,12 +230,14 @@ class Tally:
         if len(bad):
             i = int(bad[0])
             what = f"does not conserve energy and momentum: {np.abs(sums[i]).max():g} GeV are missing"
-            raise self._fail(i, what)
+            raise self._fail(int(places[i]), what)
         known = {process.number for process in self.header.processes}
         bad = np.flatnonzero(~np.isin(heads[:, 1], list(known)))
         if len(bad):
             i = int(bad[0])
-            raise self._fail(i, f"belongs to process {heads[i, 1]:g}, which the <init> block does not list")
+            raise self._fail(
+                int(places[i]), f"belongs to process {heads[i, 1]:g}, which the <init> block does not list"
+            )
 
     def _note_weights(self, text: bytes, n: int) -> None:
         # Pythia tells weights by their place in the event

@@ -39,7 +39,11 @@ class LheFile:
     header : LheHeader
         Beams, processes, weight groups, matching parameters as declared.
     n_events : int
-        Complete events.
+        Complete events, those without particles among them.
+    n_empty : int
+        Events without particles; see :mod:`massgap.samples.lhe.events`.
+    empty_events : str
+        ``count`` if they are in cross section and sum of weights, ``drop`` if they are not.
     complete : bool
         False for a file that was cut short and accepted nevertheless.
     xsec_fb, xsec_error_fb : float
@@ -47,7 +51,8 @@ class LheFile:
     xsec_rule : str
         How the cross section was found, in words.
     sum_weights : float
-        Sum of XWGTUP, in the file's own unit.
+        Sum of XWGTUP, in the file's own unit. Negative, as the cross section, for a sample that takes away from another
+        (interference).
     weight_kind : str
         ``constant``, ``signed`` (one absolute value, both signs) or ``varying``.
     negative_fraction : float
@@ -74,6 +79,8 @@ class LheFile:
     path: str
     header: LheHeader
     n_events: int
+    n_empty: int
+    empty_events: str
     complete: bool
     xsec_fb: float
     xsec_error_fb: float
@@ -117,15 +124,20 @@ class LheFile:
         return self.vbf_fraction >= VBF_SHARE
 
 
-def read_lhe(path: str | os.PathLike[str], *, accept_truncated: bool = False) -> LheFile:
+def read_lhe(
+    path: str | os.PathLike[str], *, accept_truncated: bool = False, empty_events: str = "count"
+) -> LheFile:
     """Read, count and check all events of an event file.
 
     Parameters
     ----------
     path : path
-        A file, plain or gzip-compressed; the content decides, not the name.
+        A file, plain or compressed with gzip, bzip2 or xz; the content decides, not the name.
     accept_truncated : bool
         Take the complete events of a file that ends too early, and say so in the notes.
+    empty_events : {"count", "drop", "refuse"}
+        Events without particles: counted as events of the cross section that gave nothing, left out as if they were not
+        in the file, or an error. They are counted in :attr:`LheFile.n_empty` and told in the notes.
 
     Returns
     -------
@@ -140,18 +152,12 @@ def read_lhe(path: str | os.PathLike[str], *, accept_truncated: bool = False) ->
     name = Path(path)
     stream = pieces(name)
     header, rest, position = read_header(name, stream)
-    tally = Tally(name, header)
+    tally = Tally(name, header, empty_events)
     complete, reason = tally.read(rest, stream, position)
-    if not tally.n_events and complete:
-        msg = f"{name} has a header but no events"
-        raise LheError(msg)
-    if not complete and (not accept_truncated or not tally.n_events):
-        msg = (
-            f"{name} is cut short ({reason}) after {tally.n_events} complete events: get the whole file, "
-            "or accept the truncated one; its cross section stays right only if events are in random order"
-        )
-        raise LheError(msg)
+    _require_events(name, tally, reason, complete=complete, accept_truncated=accept_truncated)
     notes = list(header.notes)
+    if tally.n_empty:
+        notes.append(_told_empty(tally))
     if not complete:
         notes.append(f"the file is cut short ({reason}): only its {tally.n_events} complete events are used")
     if complete and header.n_declared not in (None, tally.n_events):
@@ -166,22 +172,53 @@ def read_lhe(path: str | os.PathLike[str], *, accept_truncated: bool = False) ->
         path=str(name),
         header=header,
         n_events=tally.n_events,
+        n_empty=tally.n_empty,
+        empty_events=empty_events,
         complete=complete,
         xsec_fb=1000 * xsec,
         xsec_error_fb=1000 * error,
         xsec_rule=rule,
-        sum_weights=tally.sum_weights,
+        sum_weights=tally.sum_weights + (tally.sum_empty if empty_events == "count" else 0.0),
         weight_kind=tally.weight_kind,
-        negative_fraction=tally.n_negative / tally.n_events,
+        negative_fraction=tally.n_negative / tally.n_full,
         events_per_process=dict(sorted(tally.per_process.items())),
         events_per_jets=dict(sorted(tally.per_jets.items())),
-        vbf_fraction=tally.n_vbf / tally.n_events,
+        vbf_fraction=tally.n_vbf / tally.n_full,
         new_masses=dict(sorted(tally.new_masses.items())),
         weight_ids=tally.weight_ids,
         offsets=tuple(tally.offsets),
         stride=tally.stride,
         notes=(*notes, *more),
     )
+
+
+def _require_events(name: Path, tally: Tally, reason: str, *, complete: bool, accept_truncated: bool) -> None:
+    """Raise unless the file is whole, or may be cut short, and has events with particles."""
+    if complete and not tally.n_events:
+        msg = f"{name} has a header but no events"
+        raise LheError(msg)
+    if not complete and not tally.n_full:
+        msg = f"{name} is cut short ({reason}) before its first event is complete: get the whole file"
+        raise LheError(msg)
+    if not complete and not accept_truncated:
+        msg = (
+            f"{name} is cut short ({reason}) after {tally.n_events} complete events: get the whole file, "
+            "or take those with --accept-truncated; the cross section stays right only if events are in random order"
+        )
+        raise LheError(msg)
+    if not tally.n_full:
+        msg = f"none of the {tally.n_events} events of {name} has particles: there is nothing to shower"
+        raise LheError(msg)
+
+
+def _told_empty(tally: Tally) -> str:
+    """What became of the events without particles."""
+    many = tally.n_empty > 1
+    what = f"{tally.n_empty} of {tally.n_events} events {'have' if many else 'has'} no particles"
+    if tally.empty_events == "drop":
+        return f"{what}: left out, also of the cross section (--empty-events drop)"
+    weight = f", and their weight of {tally.sum_empty:g} counts as well" if tally.sum_empty else ""
+    return f"{what}: counted in the cross section as having given nothing{weight} (--empty-events drop leaves them out)"
 
 
 def without_index(lhe: LheFile) -> LheFile:
@@ -230,19 +267,28 @@ def _cross_section(path: Path, header: LheHeader, tally: Tally) -> tuple[float, 
     """Cross section and uncertainty in pb, the rule that gave it, and notes."""
     declared = sum(process.xsec_pb for process in header.processes)
     declared_error = math.hypot(*(process.error_pb for process in header.processes))
-    n = tally.n_events
-    mean = tally.sum_weights / n
+    counted = tally.empty_events == "count"
+    n = tally.n_events if counted else tally.n_full
+    total = tally.sum_weights + (tally.sum_empty if counted else 0.0)
+    mean = total / n
     spread = math.sqrt(max(tally.sum_squares / n - mean**2, 0.0) / n)
     slack = max(TOLERANCE * abs(declared), 5 * math.hypot(declared_error, spread))
+    if not total:
+        msg = f"{path}: the weights (XWGTUP) add up to zero, so the events cannot be normalised: write the file again"
+        raise LheError(msg)
     strategy = abs(header.idwtup)
+    notes: list[str] = []
     if strategy == 3:
-        if not declared > 0:
-            msg = f"{path}: IDWTUP = {header.idwtup} takes the cross section from XSECUP, which is {declared:g} pb"
+        if not declared * total > 0:
+            msg = (
+                f"{path}: IDWTUP = {header.idwtup} takes the cross section from XSECUP, which is {declared:g} pb, and the "
+                f"weights add up to {total:g}: both must be positive, or both negative. Write the file with IDWTUP = 4 "
+                "or -4 if the weights are right"
+            )
             raise LheError(msg)
-        notes = []
         if tally.weight_kind == "varying":
             notes.append("IDWTUP = 3 promises equal weights, but XWGTUP varies: the events keep their XWGTUP")
-        return declared, declared_error, "sum of XSECUP (IDWTUP = 3)", notes
+        return declared, declared_error, "sum of XSECUP (IDWTUP = 3)", [*notes, *_told_negative(declared)]
     if strategy in (1, 2):
         if len(tally.per_process) > 1 and abs(mean - declared) > slack:
             msg = (
@@ -250,27 +296,29 @@ def _cross_section(path: Path, header: LheHeader, tally: Tally) -> tuple[float, 
                 f"the declared cross section ({declared:g} pb): write the file with IDWTUP = 3 or 4"
             )
             raise LheError(msg)
-        if not mean > 0:
-            msg = f"{path}: the mean weight is {mean:g} pb, which is no cross section"
-            raise LheError(msg)
-        notes = []
-        if declared > 0 and abs(mean - declared) > slack:
+        if declared and abs(mean - declared) > slack:
             notes.append(
                 f"the mean of XWGTUP is {mean:g} pb, XSECUP says {declared:g} pb: the former is used"
             )
-        return mean, math.hypot(spread, declared_error), f"mean of XWGTUP (IDWTUP = {header.idwtup})", notes
+        rule = f"mean of XWGTUP (IDWTUP = {header.idwtup})"
+        return mean, math.hypot(spread, declared_error), rule, [*notes, *_told_negative(mean)]
     value, rule = mean, "mean of XWGTUP"
     # a generator may write sigma / N to each event; which of the two it was shows in the size
     norm = header.run_card.get("event_norm", "").lower()
-    closest_to_sum = declared > 0 and mean > 0 and n > 1 and mean < declared / math.sqrt(n)
-    notes = []
-    if closest_to_sum or (norm == "sum" and not declared > 0):
-        value, rule, spread = tally.sum_weights, "sum of XWGTUP (weights are sigma / N)", spread * n
+    closest_to_sum = declared * mean > 0 and n > 1 and abs(mean) < abs(declared) / math.sqrt(n)
+    if closest_to_sum or (norm == "sum" and not declared):
+        value, rule, spread = total, "sum of XWGTUP (weights are sigma / N)", spread * n
         notes.append(f"XWGTUP adds up to the cross section ({value:g} pb): weights are sigma / N")
         slack = max(TOLERANCE * abs(declared), 5 * math.hypot(declared_error, spread))
-    if not value > 0:
-        msg = f"{path}: the weights give a cross section of {value:g} pb: negative weights outweigh the rest"
-        raise LheError(msg)
     if abs(value - declared) > slack:
         notes.append(f"XSECUP adds up to {declared:g} pb, the {rule} gives {value:g} pb: the latter is used")
-    return value, math.hypot(spread, declared_error), rule, notes
+    return value, math.hypot(spread, declared_error), rule, [*notes, *_told_negative(value)]
+
+
+def _told_negative(value: float) -> list[str]:
+    """What a negative cross section means."""
+    if value > 0:
+        return []
+    return [
+        f"the cross section is negative ({value:g} pb): right for a sample that takes away from another (interference)"
+    ]

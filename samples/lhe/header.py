@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from massgap.samples.errors import LheError
+from massgap.samples.lhe.merging import find_merging, real
 from massgap.samples.lhe.stream import CutShortError
 from massgap.samples.lhe.weights import LheWeight, pdf_weights, read_weights, scale_weights
 
@@ -55,7 +56,9 @@ class LheHeader:
     run_card : dict
         Entries of MadGraph's run card by name.
     matching : str
-        ``mlm``, ``fxfx``, ``ckkw`` or empty: how the sample was made to be combined with a shower.
+        How the sample was made to be combined with a shower: a kind of :mod:`massgap.samples.lhe.merging`, or empty.
+    matching_told_by : str
+        What in the file says so.
     xqcut : float
         MadGraph's matching cut in GeV; 0 without one.
     max_jet_flavour : int
@@ -93,6 +96,7 @@ class LheHeader:
     process: str
     run_card: dict[str, str] = field(repr=False)
     matching: str
+    matching_told_by: str
     xqcut: float
     max_jet_flavour: int
     slha_masses: dict[int, float] = field(repr=False)
@@ -172,7 +176,7 @@ def _parse(path: Path, text: bytes) -> LheHeader:
     scale_ids, scale_notes = scale_weights(weights, nominal)
     pdf_ids, pdf_set = pdf_weights(weights, nominal)
     slha = _block(text, b"slha")
-    matching, xqcut, notes = _matching(card)
+    merging = find_merging(card, head, tail)
     declared = re.search(r"Number of Events\s*:\s*(\d+)", head)
     return LheHeader(
         version=_first(r"<LesHouchesEvents[^>]*version\s*=\s*[\"']([^\"']+)", head),
@@ -183,8 +187,9 @@ def _parse(path: Path, text: bytes) -> LheHeader:
         generator=_generator(head, tail),
         process=_process(head),
         run_card=card,
-        matching=matching,
-        xqcut=xqcut,
+        matching=merging.kind,
+        matching_told_by=merging.told_by,
+        xqcut=merging.xqcut,
         max_jet_flavour=_integer(card.get("maxjetflavor", "")) or 5,
         slha_masses=_masses(slha.decode("utf-8", "replace")),
         has_slha=bool(slha) or re.search(r"^\s*BLOCK\s+\w", head, re.MULTILINE | re.IGNORECASE) is not None,
@@ -196,14 +201,14 @@ def _parse(path: Path, text: bytes) -> LheHeader:
         weight_block=weight_block,
         slha=slha,
         init=init.group(1),
-        notes=(*notes, *scale_notes),
+        notes=(*merging.notes, *scale_notes),
     )
 
 
 def _parse_init(
     path: Path, text: bytes
 ) -> tuple[tuple[tuple[int, float], tuple[int, float]], tuple[int, int], int, tuple[LheProcess, ...]]:
-    lines = [line for line in text.decode("utf-8", "replace").splitlines() if line.strip()]
+    lines = [line.decode("utf-8", "replace") for line in numbers_of_init(text)]
     try:
         words = lines[0].split()
         ids, energies = (int(words[0]), int(words[1])), (number(words[2]), number(words[3]))
@@ -228,6 +233,13 @@ def _parse_init(
     return ((ids[0], energies[0]), (ids[1], energies[1])), pdf, idwtup, processes
 
 
+def numbers_of_init(text: bytes) -> list[bytes]:
+    """Lines of an init block without blank ones, comments and elements, which may stand anywhere in it."""
+    return [
+        line for line in text.splitlines() if line.strip() and line.lstrip()[:1] not in (b"#", b"!", b"<")
+    ]
+
+
 def number(word: str) -> float:
     """Read a number, also with Fortran's exponent."""
     return float(word.lower().replace("d", "e"))
@@ -250,21 +262,13 @@ def _integer(text: str) -> int:
         return 0
 
 
-def _real(text: str) -> float:
-    try:
-        value = number(text)
-    except ValueError:
-        return 0.0
-    return value if math.isfinite(value) else 0.0
-
-
 def _masses(slha: str) -> dict[int, float]:
     block = _first(
         r"(?ms)^[ \t]*block[ \t]+mass\b[^\n]*\n(.*?)(?=^[ \t]*(?:block|decay)\b|^[ \t]*<|\Z)", slha
     )
     rows = re.findall(r"^\s*(\d+)\s+(\S+)", block, re.MULTILINE)
     # Fermions of a spectrum may have negative masses, a sign that belongs to their mixing.
-    return {int(pdg): abs(_real(value)) for pdg, value in rows}
+    return {int(pdg): abs(real(value)) for pdg, value in rows}
 
 
 def _run_card(head: str) -> dict[str, str]:
@@ -296,19 +300,3 @@ def _process(head: str) -> str:
         return "; ".join(" ".join(line.split()) for line in lines)
     comment = _first(r"(?s)<!--(.*?)-->", head)
     return " ".join(comment.split())[:300]
-
-
-def _matching(card: dict[str, str]) -> tuple[str, float, list[str]]:
-    kind = {1: "mlm", 2: "mlm", 3: "fxfx"}.get(_integer(card.get("ickkw", "")), "")
-    xqcut = max(_real(card.get("xqcut", "")), 0.0)
-    notes = []
-    if kind == "mlm" and not xqcut > 0:
-        notes.append(
-            "the run card asks for matching (ickkw) without a cut (xqcut): matching needs a qcut of yours"
-        )
-    if not kind and xqcut > 0:
-        kind = "mlm"
-        notes.append("the run card has a matching cut (xqcut) but ickkw = 0: treated as a sample to match")
-    if not kind and max(_real(card.get("ktdurham", "")), _real(card.get("ptlund", ""))) > 0:
-        kind = "ckkw"
-    return kind, xqcut, notes

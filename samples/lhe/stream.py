@@ -1,68 +1,78 @@
-"""Bytes of a plain or gzip-compressed file, piece by piece, and the end of a file that was cut short."""
+"""Bytes of a plain or compressed file, piece by piece, and the end of a file that was cut short."""
 
 from __future__ import annotations
 
+import bz2
+import lzma
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from massgap.samples.errors import LheError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-_GZIP = b"\x1f\x8b"
+_UNPACK: dict[bytes, Callable[[], Any]] = {
+    b"\x1f\x8b": lambda: zlib.decompressobj(31),
+    b"BZh": bz2.BZ2Decompressor,
+    b"\xfd7zXZ": lzma.LZMADecompressor,
+}
 _OTHER = {
-    b"BZh": "bzip2",
-    b"\xfd7zXZ": "xz",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"PK\x03\x04": "zip",
-    b"root": "ROOT",
+    b"\x28\xb5\x2f\xfd": ("zstd", "zstd -d"),
+    b"PK\x03\x04": ("zip", "unzip"),
+    b"root": ("ROOT", ""),
 }
 _PLAIN_PIECE = 1 << 22
-_GZIP_PIECE = 1 << 19
+_PACKED_PIECE = 1 << 19
 
 
 class CutShortError(LheError):
     """The compressed file ends, or is damaged, before its end; what came before is good."""
 
 
-def is_gzip(path: Path) -> bool:
-    """Whether a file is gzip-compressed, by its first bytes.
+def is_compressed(path: Path) -> bool:
+    """Whether a file is compressed with gzip, bzip2 or xz, by its first bytes.
 
     Raises
     ------
     LheError
-        If the file cannot be opened, or is compressed in another way.
+        If the file cannot be opened, or is of another kind.
     """
+    return _unpacker(path) is not None
+
+
+def _unpacker(path: Path) -> Callable[[], Any] | None:
     try:
         with path.open("rb") as file:
             start = file.read(6)
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror}"
         raise LheError(msg) from None
-    for magic, kind in _OTHER.items():
+    for magic, (kind, command) in _OTHER.items():
         if start.startswith(magic):
-            msg = f"{path} is a {kind} file: event files are read plain or compressed with gzip"
+            remedy = f"; unpack it: {command} {path}" if command else ""
+            msg = f"{path} is a {kind} file: event files are read plain or compressed with gzip, bzip2 or xz{remedy}"
             raise LheError(msg)
-    return start.startswith(_GZIP)
+    return next((unpack for magic, unpack in _UNPACK.items() if start.startswith(magic)), None)
 
 
 def pieces(path: Path, start: int = 0) -> Iterator[bytes]:
-    """Decompressed content from a position on; a gzip file must be decompressed up to there.
+    """Decompressed content from a position on; a compressed file must be decompressed up to there.
 
     Raises
     ------
     CutShortError
         After the last good piece of a damaged file.
     """
-    if not is_gzip(path):
+    unpacker = _unpacker(path)
+    if unpacker is None:
         with path.open("rb") as file:
             file.seek(start)
             while piece := file.read(_PLAIN_PIECE):
                 yield piece
         return
-    for piece in _unzip(path):
+    for piece in _unpacked(path, unpacker):
         if start >= len(piece):
             start -= len(piece)
             continue
@@ -70,24 +80,24 @@ def pieces(path: Path, start: int = 0) -> Iterator[bytes]:
         start = 0
 
 
-def _unzip(path: Path) -> Iterator[bytes]:
-    # gzip.open loses what it has decompressed when the file ends early, and complete events are to be counted
-    unzip = zlib.decompressobj(31)
+def _unpacked(path: Path, unpacker: Callable[[], Any]) -> Iterator[bytes]:
+    # gzip.open and the like lose what they have decompressed when the file ends early, and complete events are to be counted
+    unpack = unpacker()
     with path.open("rb") as file:
-        while raw := file.read(_GZIP_PIECE):
+        while raw := file.read(_PACKED_PIECE):
             while raw:
-                if unzip.eof:
+                if unpack.eof:
                     if not raw.strip(b"\0"):
                         break
-                    unzip = zlib.decompressobj(31)
+                    unpack = unpacker()
                 try:
-                    piece = unzip.decompress(raw)
-                except zlib.error as error:
+                    piece = unpack.decompress(raw)
+                except (zlib.error, lzma.LZMAError, OSError) as error:
                     msg = f"the compressed data are damaged: {error}"
                     raise CutShortError(msg) from None
-                raw = unzip.unused_data
+                raw = unpack.unused_data
                 if piece:
                     yield piece
-    if not unzip.eof:
+    if not unpack.eof:
         msg = "the compressed data end early"
         raise CutShortError(msg)

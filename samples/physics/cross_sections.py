@@ -112,7 +112,7 @@ def _luminosities(threshold: float, sqrt_s: float, pdf_set: int) -> dict[str, np
 
 def _check(value: float, name: str, sqrt_s_tev: float, threshold: float) -> None:
     if not (math.isfinite(value) and value > 0.0 and math.isfinite(sqrt_s_tev)):
-        msg = f"{name} must be a mass in GeV above 0 and sqrt_s_tev an energy in TeV, not {value!r} and {sqrt_s_tev!r}"
+        msg = f"{name} must be a mass in GeV above 0 and sqrt_s_tev (--energy) an energy in TeV, not {value!r} and {sqrt_s_tev!r}"
         raise GenerationError(msg)
     if not threshold < 1e3 * sqrt_s_tev:
         msg = f"a pair of {threshold:g} GeV is out of reach at {sqrt_s_tev:g} TeV"

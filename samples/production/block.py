@@ -117,6 +117,7 @@ def _summary(task: Task, totals: Generated, writer: NanoWriter) -> dict[str, Any
         "generator": f"Pythia {version('pythia8mc')}",
         "generated": totals.events,
         "generated_weights": totals.sum_weights,
+        **({"empty": totals.empty} if totals.empty else {}),
         "counters": asdict(totals.counters),
         "tried_weights": totals.tried_weights,
         "accepted_weights": totals.accepted_weights,

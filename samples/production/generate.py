@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.contracts.filesets.fileset import write_fileset
+from massgap.contracts.folder_lock import locked_folder
 from massgap.samples.detector.card import card_path
 from massgap.samples.errors import GenerationError
 from massgap.samples.extra import require
@@ -106,6 +107,8 @@ def generate(
     SampleError
         For an unknown process, a bad number, a folder that cannot be written, a full disk, or without the
         generator extra.
+    massgap.contracts.errors.FolderBusyError
+        If another process is writing the folder.
     KeyboardInterrupt
         After Ctrl-C; complete blocks are kept and ``fileset.json`` lists the processes that have all tranches.
     """
@@ -122,8 +125,9 @@ def generate(
         card = suited.pop() if len(suited) == 1 else "cms"
     options = Options(os.fspath(card), mpi, variations, form)
     tasks = plan_tasks(chosen, out, events, seed, options)
-    prepare(out, tasks, options)
-    return produce(chosen, tasks, out, workers, progress, resume=resume)
+    with locked_folder(out):
+        prepare(out, tasks, options)
+        return produce(chosen, tasks, out, workers, progress, resume=resume)
 
 
 def produce(

@@ -15,16 +15,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from massgap.contracts.folder_lock import locked_folder
 from massgap.samples.errors import GenerationError, LheError
 from massgap.samples.extra import require
 from massgap.samples.lhe.blocks import LheSource, split
+from massgap.samples.lhe.events import EMPTY_EVENTS
 from massgap.samples.lhe.file import read_lhe, without_index
 from massgap.samples.processes.catalogue import processes_of
 from massgap.samples.processes.filters import FILTERS
 from massgap.samples.processes.process import Process
 from massgap.samples.production.generate import check_numbers, prepare, produce
 from massgap.samples.production.plan import BLOCK, Options, Task, plan_lhe
-from massgap.samples.pythia.matching import mlm_settings
+from massgap.samples.pythia.matching import mlm_settings, unsupported
 from massgap.samples.pythia.shower_settings import lhe_settings
 
 if TYPE_CHECKING:
@@ -57,13 +59,15 @@ def generate_lhe(
     qcut: float | None = None,
     vbf: bool | None = None,
     is_signal: bool = False,
+    accept_truncated: bool = False,
+    empty_events: str = "count",
 ) -> dict[str, Any]:
     """Shower matrix-element events and simulate the detector.
 
     Parameters
     ----------
     files : path or list of paths
-        Les Houches event files, plain or gzip-compressed. Several files are several samples (slices) of one process
+        Les Houches event files, plain or compressed (gzip, bzip2, xz). Several files are several samples (slices) of one process
         if ``process`` is given, and processes of their own otherwise.
     out : path
         Folder for the files and ``fileset.json``.
@@ -82,13 +86,18 @@ def generate_lhe(
     decays : str, optional
         Take spectrum and decays of a signal of the catalogue (``smuonL_202.9_150``).
     matching : {"auto", "mlm", "none"}
-        MLM matching; by default where the file's run card says that it is a multi-jet sample.
+        MLM matching; by default where the file's run card says that it is a multi-jet sample. Samples made for another
+        scheme (CKKW-L, FxFx, ...) are refused, but with ``none`` if all events have the same number of light partons.
     qcut : float, optional
         Matching scale in GeV; by default the larger of 1.5 xqcut and xqcut + 5.
     vbf : bool, optional
         Dipole recoil in the initial-state shower; by default for events with the topology of vector boson fusion.
     is_signal : bool
         Whether the events are a signal; always so with ``decays``.
+    accept_truncated : bool
+        Take the complete events of a file that ends too early.
+    empty_events : {"count", "drop", "refuse"}
+        Events without particles, see :func:`massgap.samples.lhe.file.read_lhe`; the fileset tells how many there were.
 
     Returns
     -------
@@ -102,6 +111,9 @@ def generate_lhe(
     """
     paths = [Path(path) for path in ([files] if isinstance(files, (str, os.PathLike)) else files)]
     _check_options(paths, filter_name, matching, both_spectra=slha is not None and decays is not None)
+    if empty_events not in EMPTY_EVENTS:
+        msg = f"empty_events (--empty-events) must be one of {', '.join(EMPTY_EVENTS)}, not {empty_events!r}"
+        raise GenerationError(msg)
     check_numbers(events if events is not None else 1, seed, workers)
     require()
     model = _model(slha, decays)
@@ -109,7 +121,7 @@ def generate_lhe(
     options = Options(os.fspath(card), mpi, variations, form)
     parts = []
     for path, name in zip(paths, _names(paths), strict=True):
-        lhe = read_lhe(path)
+        lhe = read_lhe(path, accept_truncated=accept_truncated, empty_events=empty_events)
         matched = _is_matched(lhe, matching)
         settings = lhe_settings(lhe, vbf=vbf, own_spectrum=model.slha is not None)
         if matched:
@@ -121,14 +133,15 @@ def generate_lhe(
     for part in parts:
         limit = min(part.lhe.n_events, events or part.lhe.n_events)
         tasks += plan_lhe(part.process, part.source, out, min(BLOCK, limit), limit, seed, options)
-    prepare(out, tasks, options)
     scratch = out / ".lhe"
     chosen = [part.process for part in parts]
     before = partial(_cut_out, parts, scratch, events)
-    try:
-        return produce(chosen, tasks, out, workers, progress, resume=resume, before=before)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with locked_folder(out):
+        prepare(out, tasks, options)
+        try:
+            return produce(chosen, tasks, out, workers, progress, resume=resume, before=before)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 class _Part(NamedTuple):
@@ -150,17 +163,15 @@ def _check_options(paths: list[Path], filter_name: str | None, matching: str, *,
         msg = f"matching must be auto, mlm or none, not {matching!r}"
         raise GenerationError(msg)
     if both_spectra:
-        msg = "give slha or decays, not both"
+        msg = "give --slha or --decays, not both"
         raise GenerationError(msg)
 
 
 def _is_matched(lhe: LheFile, matching: str) -> bool:
-    if matching == "none" and lhe.header.matching in ("fxfx", "ckkw"):
-        msg = (
-            f"{lhe.path} is made for {lhe.header.matching} merging: without it jets are counted twice. Only MLM matching is "
-            "supported; use a sample of one multiplicity"
-        )
-        raise LheError(msg)
+    foreign = lhe.header.matching not in ("", "mlm")
+    # events of one multiplicity are counted once, whatever they were to be merged with
+    if foreign and not (matching == "none" and len(lhe.events_per_jets) == 1):
+        raise LheError(unsupported(lhe))
     return matching == "mlm" or (matching == "auto" and lhe.is_multijet)
 
 
@@ -181,12 +192,15 @@ def _cut_out(parts: list[_Part], scratch: Path, events: int | None, todo: list[T
 
 def _names(paths: list[Path]) -> list[str]:
     """A name for each file, from its own; refuse two of one name."""
-    names = [re.sub(r"(\.lhe)?(\.gz)?$", "", path.name) or path.name for path in paths]
+    stems = [re.sub(r"(\.lhe)?(\.(gz|bz2|xz))?$", "", path.name) or path.name for path in paths]
+    # A folder's name must not begin with what readers of folders skip.
+    names = [re.sub(r"[^A-Za-z0-9_.+-]", "_", stem).lstrip("_.-") or "events" for stem in stems]
+    folded = [name.casefold() for name in names]
     for name in names:
-        if names.count(name) > 1:
+        if folded.count(name.casefold()) > 1:
             msg = f"two event files are named {name}: rename one, the name becomes that of the folder"
             raise LheError(msg)
-    return [re.sub(r"[^A-Za-z0-9_.+-]", "_", name) for name in names]
+    return names
 
 
 def _model(slha: str | os.PathLike[str] | None, decays: str | None) -> Process:

@@ -39,6 +39,7 @@ def fileset_of(
             kept = sum(b["accepted_weights"] for b in blocks) / sum(b["tried_weights"] for b in blocks)
             passed = sum_weights / sum(found["generated_weights"] for found in blocks)
             hard, error = _hard_cross_section(process, tranche, blocks)
+            empty = sum(found.get("empty", 0) for found in blocks)
             efficiency = kept * blocks[0]["tau_factor"] * passed
             fileset[f"{process.name}_{tranche.name}"] = {
                 "files": {task.path: "Events" for task in own},
@@ -59,6 +60,7 @@ def fileset_of(
                     },
                     "n_events": sum(found["events"] for found in blocks),
                     "n_generated": sum(found["generated"] for found in blocks),
+                    **({"n_empty_events": empty} if empty else {}),
                     "hard_xsec_fb": hard,
                     **({"hard_xsec_error_fb": error} if error else {}),
                     **_inclusive(process),

@@ -77,7 +77,9 @@ def at_energy(process: Process, sqrt_s_tev: float | None) -> Process:
     if sqrt_s_tev is None or sqrt_s_tev == process.sqrt_s_tev:
         return process
     if not 0.1 <= sqrt_s_tev <= 200.0:
-        msg = f"the centre-of-mass energy must be given in TeV, from 0.1 to 200, not {sqrt_s_tev!r}"
+        msg = (
+            f"the centre-of-mass energy (--energy) must be given in TeV, from 0.1 to 200, not {sqrt_s_tev!r}"
+        )
         raise GenerationError(msg)
     tranches = tuple(replace(tranche, xsec_fb=None) for tranche in process.tranches)
     return replace(process, sqrt_s_tev=sqrt_s_tev, xsec_fb=None, inclusive_xsec_fb=None, tranches=tranches)

@@ -48,7 +48,7 @@ def block_seed(seed: int, tranche_index: int, block: int) -> int:
         If the seed is out of range.
     """
     if not 0 <= seed <= MAX_SEED:
-        msg = f"seed {seed} is out of range: choose one from 0 to {MAX_SEED}"
+        msg = f"seed {seed} is out of range: choose one from 0 to {MAX_SEED} (seed=..., --seed)"
         raise GenerationError(msg)
     if not 0 <= block < _BLOCKS_PER_SLICE:
         msg = f"more than {_BLOCKS_PER_SLICE} blocks of one tranche: use another seed for the rest"
@@ -73,6 +73,8 @@ class Generated:
     record_s: float = 0.0
     #: Events that the generator could not handle.
     failed: int = 0
+    #: Events of a file that have no particles.
+    empty: int = 0
     #: Branching ratio of decays that were forced in every event.
     tau_factor: float = 1.0
 

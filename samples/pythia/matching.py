@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.samples.errors import LheError
 from massgap.samples.extra import require
+from massgap.samples.lhe.merging import NAMES
 
 if TYPE_CHECKING:
     from massgap.samples.lhe.file import LheFile
@@ -50,22 +51,18 @@ def mlm_settings(lhe: LheFile, qcut: float | None = None, n_jet_max: int | None 
     """
     header = lhe.header
     if header.matching not in ("", "mlm"):
-        name = {"fxfx": "FxFx merging of next-to-leading orders", "ckkw": "CKKW-L merging"}[header.matching]
-        msg = f"{lhe.path} is made for {name}, which is not supported: only MLM matching (ickkw = 1) is"
-        raise LheError(msg)
+        raise LheError(unsupported(lhe))
     cut = header.xqcut
     if qcut is None:
         if not cut > 0:
-            msg = f"{lhe.path} does not tell its matching cut (xqcut in the run card): give qcut"
+            msg = f"{lhe.path} does not tell its matching cut (xqcut in the run card): give qcut (--qcut)"
             raise LheError(msg)
         qcut = default_qcut(cut)
     if not 0 < qcut < 500 * lhe.sqrt_s_tev:
-        msg = f"qcut = {qcut:g} GeV is no matching scale"
+        msg = f"qcut = {qcut:g} GeV is no matching scale: give one in GeV above the cut of the matrix elements (--qcut)"
         raise LheError(msg)
     if qcut < cut:
-        msg = (
-            f"qcut = {qcut:g} GeV lies below the cut of the matrix elements, xqcut = {cut:g} GeV: raise qcut"
-        )
+        msg = f"qcut = {qcut:g} GeV lies below the cut of the matrix elements, xqcut = {cut:g} GeV: raise qcut (--qcut)"
         raise LheError(msg)
     jets = lhe.max_light_jets if n_jet_max is None else n_jet_max
     if jets < lhe.max_light_jets:
@@ -85,6 +82,22 @@ def mlm_settings(lhe: LheFile, qcut: float | None = None, n_jet_max: int | None 
         "JetMatching:slowJetPower = 1",
         "JetMatching:exclusive = 2",
     ]
+
+
+def unsupported(lhe: LheFile) -> str:
+    """Why a sample that is made for another scheme than MLM is refused, and what can be done."""
+    header = lhe.header
+    jets = sorted(lhe.events_per_jets)
+    msg = (
+        f"{lhe.path} is made for {NAMES[header.matching]} ({header.matching_told_by}), which massgap does not do: showered as "
+        "it is, or matched in another way, it would count jets twice. Make it again for MLM matching (ickkw = 1 and xqcut "
+        "in the run card of MadGraph)"
+    )
+    if len(jets) == 1:
+        return (
+            f"{msg}; or, as all its events have {jets[0]} light partons, shower it alone with --matching none"
+        )
+    return f"{msg}, or as one file for each number of jets (here {', '.join(map(str, jets))}) and use one of them with --matching none"
 
 
 def make_matching_hook() -> Any:

@@ -71,6 +71,10 @@ def shower_block(
         raise GenerationError(msg)
     import awkward as ak
 
+    totals.empty = block_file.n_empty
+    if not block_file.n_events:
+        totals.tried_weights = block_file.sum_empty
+        return
     counter, decides = EventCounter(), WantedObjects(process.filter)
     totals.counters = decides.counters
     hooks = [user_hook(counter), user_hook(decides)]
@@ -87,7 +91,7 @@ def shower_block(
     reader = BatchReader(pythia, totals)
     returned = 0.0
     # XWGTUP may be in any unit: genWeight is 1 for an event of mean weight
-    unit = abs(source.lhe.sum_weights) / source.lhe.n_events
+    unit = abs(source.lhe.sum_weights) / (source.lhe.n_events - source.lhe.n_empty)
     # an empty batch may be one whose events all failed; infoPython() is a snapshot
     while not pythia.infoPython().atEndOfFile():
         read = reader.read(BATCH)

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from massgap.samples.lhe.file import LheFile
 
 
+#: POWHEG has made the hardest radiation already, of the scale of the event (SCALUP): showers begin there, whatever is in
+#: the event. Left to itself Pythia fills all of phase space where an event has no jet, and radiation is counted twice.
+POWHEG = ("SpaceShower:pTmaxMatch = 1", "TimeShower:pTmaxMatch = 1")
+
+
 def lhe_settings(
     lhe: LheFile, *, vbf: bool | None = None, own_spectrum: bool = False, sqrt_s_tev: float | None = None
 ) -> list[str]:
@@ -52,6 +57,8 @@ def lhe_settings(
         raise LheError(msg)
     recoil = lhe.is_vbf if vbf is None else vbf
     lines = ["Beams:frameType = 4", f"SpaceShower:dipoleRecoil = {'on' if recoil else 'off'}"]
+    if lhe.header.generator.upper().startswith("POWHEG"):
+        lines += POWHEG
     # Standard Model files of MadGraph carry their parameters in the same form, which Pythia has no use for
     source = 2 if own_spectrum else 1 if lhe.header.slha and lhe.needs_spectrum else 0
     return [*lines, f"SLHA:readFrom = {source}"]
@@ -78,6 +85,10 @@ class LheAccount:
         Events that Pythia could not handle; they are left out of the normalisation.
     sum_tried, sum_returned : float
         Sums of XWGTUP of the block and of the events that came out.
+    n_empty : int
+        Events without particles, which Pythia has not seen.
+    sum_empty : float
+        Sum of their XWGTUP, as far as it counts.
     """
 
     tried: int
@@ -86,14 +97,16 @@ class LheAccount:
     failed: int
     sum_tried: float
     sum_returned: float
+    n_empty: int = 0
+    sum_empty: float = 0.0
 
     @property
     def sum_usable(self) -> float:
-        """Sum of XWGTUP of the events that Pythia could handle.
+        """Sum of XWGTUP of the events that Pythia could handle, and of those that had nothing to be handled.
 
         A failure tells nothing about the weight, so failed events have the block's mean.
         """
-        return self.sum_tried * (self.tried - self.failed) / self.tried
+        return self.sum_tried * (self.tried - self.failed) / max(self.tried, 1) + self.sum_empty
 
 
 #: Names of Pythia's statuses of an event that failed after its hard process.
@@ -142,4 +155,13 @@ class EventCounter(EventFilter):
                 f"{n_returned} came out, which cannot be: the counter must be the first hook"
             )
             raise GenerationError(msg)
-        return LheAccount(block.n_events, n_returned, vetoed, failed, block.sum_weights, sum_returned)
+        return LheAccount(
+            block.n_events,
+            n_returned,
+            vetoed,
+            failed,
+            block.sum_weights,
+            sum_returned,
+            block.n_empty,
+            block.sum_empty,
+        )

@@ -98,7 +98,7 @@ def delta4_map(first: Any, second: Any, delta4_max: float, weight: Any = None) -
     -------
     numpy.ndarray
         Shape (41, 41); the first axis belongs to ``first``.  Events beyond the range on either axis, or with
-        NaN, are left out.
+        NaN or masked, are left out.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def delta4_map(first: Any, second: Any, delta4_max: float, weight: Any = None) -
     >>> print(pixels.shape, pixels.sum(), pixels[26, 14])
     (41, 41) 2.0 1.0
     """
-    columns = [np.asarray(values, dtype=np.float64) for values in (first, second)]
+    columns = [np.ma.filled(np.ma.asarray(values, np.float64), np.nan) for values in (first, second)]
     columns.append(np.ones(columns[0].shape) if weight is None else np.asarray(weight, dtype=np.float64))
     shapes = [column.shape for column in columns]
     if len(set(shapes)) > 1 or columns[0].ndim != 1:

@@ -13,6 +13,9 @@ from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import elementwise
 from massgap.arrays.kernels.formulas import invariant_mass_squared_kernel
 
+_ROUNDING = 2e-15
+"""Sines of differences of equal azimuths: half a spacing of doubles at pi for each azimuth, and for 2 pi."""
+
 __all__ = ["DitauFromMet", "DitauMass", "ditau_from_met", "ditau_mass", "ditau_mass_squared"]
 
 
@@ -63,7 +66,14 @@ def neutrino_shares_kernel(
     sine = math.sin(phi2 - phi1)
     if sine == 0.0 or pt1 == 0.0 or pt2 == 0.0:
         return math.nan, math.nan
-    return (met / pt1) * math.sin(phi2 - phi_met) / sine, (met / pt2) * math.sin(phi_met - phi1) / sine
+    return (met / pt1) * _sine(phi2 - phi_met) / sine, (met / pt2) * _sine(phi_met - phi1) / sine
+
+
+@compiled
+def _sine(angle: float) -> float:
+    """The sine, zero for two directions that are one but for rounding: pi and -pi, or an angle made of components."""
+    sine = math.sin(angle)
+    return 0.0 if abs(sine) < _ROUNDING else sine
 
 
 @compiled
@@ -90,7 +100,7 @@ def ditau_from_met_kernel(
     x2 = 1.0 / (1.0 + xi2) if xi2 != -1.0 else math.nan
     physical = math.nan
     if not math.isnan(xi1):
-        physical = 1.0 if xi1 > 0.0 and xi2 > 0.0 else 0.0
+        physical = 1.0 if xi1 >= 0.0 and xi2 >= 0.0 else 0.0
     return squared, signed_sqrt_kernel(squared), xi1, xi2, x1, x2, physical
 
 
@@ -197,8 +207,9 @@ def ditau_from_met(
     Returns
     -------
     DitauFromMet
-        m2 (GeV^2), m = sign(m2) sqrt|m2| (GeV), xi1, xi2, x1, x2, and physical (1 where both neutrino
-        systems fly along their lepton, xi > 0 or 0 < x < 1, else 0).  All are NaN where the leptons' transverse momenta
+        m2 (GeV^2), m = sign(m2) sqrt|m2| (GeV), xi1, xi2, x1, x2, and physical (1 where neither neutrino
+        system flies against its lepton, xi >= 0 or 0 < x <= 1, else 0).  The boundary belongs to it: with MET along
+        one lepton the other has x = 1, without MET both have, and the mass is that of the leptons alone.  All are NaN where the leptons' transverse momenta
         are parallel, antiparallel or zero; x_i alone is NaN where xi_i = -1.
 
     Examples

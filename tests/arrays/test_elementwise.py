@@ -174,3 +174,40 @@ def test_loops_over_kernels_are_kept_on_disk_and_follow_their_kernel(tmp_path):
         "some_kernels.more",
         "some_kernels.more_loop_1_1",
     ]
+
+
+def test_what_is_masked_stays_masked():
+    """Against a plain loop over what is there; what lies below the masks must not matter."""
+    pt = np.ma.masked_array([60.0, -9.0, 30.0, 50.0], [False, True, False, False])
+    met = np.ma.masked_array([120.0, 120.0, 0.0, 200.0], [False, False, True, False])
+    right = [0.5, None, None, 0.25]
+    assert over_met(pt, met).tolist() == right
+    assert over_met(ak.from_numpy(pt), met).to_list() == right
+    assert over_met(pt, ak.from_numpy(met)).to_list() == right
+    assert over_met(pt, [120.0, 1.0, 1.0, 200.0]).tolist() == [0.5, None, 30.0, 0.25]
+    assert over_met(pt.reshape(2, 2), met.reshape(2, 2)).tolist() == [[0.5, None], [None, 0.25]]
+
+
+def test_masks_of_single_numbers():
+    assert over_met(np.ma.masked, 4.0) is np.ma.masked
+    assert over_met([1.0, 2.0], np.ma.masked).tolist() == [None, None]
+    assert over_met(ak.Array([1.0, 2.0]), np.ma.masked).to_list() == [None, None]
+    assert float(over_met(np.ma.masked_array(1.0, mask=False), 4.0)) == 0.25
+
+
+def test_none_at_any_depth_stays_none():
+    jets = ak.Array([[30.0, None], None, [], [60.0]])
+    assert over_met(jets, ak.Array([60.0, 60.0, 60.0, None])).to_list() == [[0.5, None], None, [], None]
+
+
+def test_several_results_do_not_share_a_mask():
+    x = np.ma.masked_array([1.0, 2.0], [False, True])
+    total, difference = broadcast(sum_and_difference_loop, x, 1.0, outputs=2)
+    assert total.tolist() == [2.0, None]
+    total.mask[0] = True
+    assert difference.tolist() == [0.0, None]
+
+
+def test_a_masked_array_of_text_is_refused():
+    with pytest.raises(SelectionError, match="real numbers"):
+        over_met(np.ma.masked_array(["a"], [False]), ak.Array([1.0]))

@@ -320,3 +320,25 @@ def test_times(value, times) -> None:
     assert (none, found) == (0.0, pytest.approx(float(Fraction(value) * times), rel=2.3e-16, abs=0.0))
     with pytest.raises(ValueError, match="the bin must be within 0 to 1"):
         total.add_times(2, 1.0, 1)
+
+
+@given(st.lists(st.floats(-1e150, 1e150), max_size=40), st.randoms(use_true_random=False))
+def test_values_and_squares_at_once_are_the_exact_sums(values, random) -> None:
+    """Against fractions: also subnormal numbers, whose squares vanish, and numbers far apart."""
+    bins = np.array([random.randrange(3) for _ in values], dtype=np.int32)
+    sums = ExactSum(6)
+    sums.fill_with_squares(bins, np.array(values, dtype=np.float64))
+    squares = [value * value for value in values]  # rounded once, as a histogram's sum of squares takes them
+    expected = [
+        float(sum(Fraction(x) for x, b in zip(numbers, bins, strict=True) if b == k))
+        for numbers in (values, squares)
+        for k in range(3)
+    ]
+    assert sums.values().tolist() == pytest.approx(expected, rel=3e-16, abs=0)  # rounded once more
+
+
+def test_squares_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(ValueError, match="squares"):
+        ExactSum(2).fill_with_squares(np.zeros(1, dtype=np.int32), np.array([1e200]))
+    with pytest.raises(ValueError, match="within 0 to 0"):
+        ExactSum(2).fill_with_squares(np.ones(1, dtype=np.int32), np.array([1.0]))

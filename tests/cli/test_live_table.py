@@ -29,6 +29,7 @@ class Pool:
     running: int = 0
     held: tuple = ()
     problems: tuple = ()
+    released: tuple = ()
 
 
 class Clock:
@@ -217,7 +218,11 @@ def test_each_change_of_the_pool_is_told_once() -> None:
     assert news.lines(Pool(0, 2, (("1.0", "disk"), ("1.1", "memory")), ("slow",))) == [
         "held: 1 job: disk (1.0)"
     ]
-    assert news.lines(Pool(0, 0)) == ["no longer held: 1.0, 1.1", "workers: none is running any more"]
+    # One was released, the other one was removed.
+    assert news.lines(Pool(1, 0, released=("1.1", "0.7"))) == [
+        "no longer held: 1.1",
+        "workers: none is running any more",
+    ]
 
 
 def test_without_terminal_a_held_job_is_logged_at_once_and_once(capsys) -> None:

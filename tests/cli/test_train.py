@@ -69,6 +69,38 @@ def test_two_models_of_one_run(run):
     assert "already holds this training" in train(run, "--name", "low").output
 
 
+def test_a_third_of_negative_weights_is_trained_by_what_the_message_says(run):
+    path = run / "features" / "bkg.parquet"
+    table = pd.read_parquet(path)
+    weight = np.where(np.random.default_rng(2).random(len(table)) < 0.34, -1.0, 1.0)
+    manifest = json.loads((run / "manifest.json").read_text())
+    tables = {"sig": pd.read_parquet(run / "features" / "sig.parquet"), "bkg": table.assign(weight=weight)}
+    manifest["features"] = write_feature_tables(run / "features", tables, {})
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    done = train(run, "--name", "high")
+    assert done.exit_code == 1
+    assert f"'bkg' has {(weight < 0).sum()} negative weights of 400" in done.output
+    for policy in ("absolute", "drop"):
+        assert policy in done.output
+        again = train(run, "--name", "high", "--negative-weights", policy)
+        assert again.exit_code == 0, again.output
+        training = json.loads((run / "models" / "high" / "training.json").read_text())
+        assert training["negative_weights"] == policy
+        assert training["processes"]["bkg"]["weight_fb"] == pytest.approx(weight.sum())
+    assert "--negative-weights" in done.output
+
+
+def test_the_model_of_an_own_analysis_bears_the_name_of_its_class(run):
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["analysis"] = "./folder/mine.py:MyAnalysis"
+    manifest["description"]["scores"] = manifest["description"]["scores"][:1]
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    done = train(run)
+    assert done.exit_code == 0, done.output
+    assert (run / "model" / "MyAnalysis.onnx").is_file()
+    assert "--name" in train(run, "--name", "a/b").output
+
+
 def test_options_change_the_recipe(run, tmp_path):
     (tmp_path / "mine.toml").write_text("region = 'sr'\nn_folds = 4\n[hyperparameters]\nn_trees = 9\n")
     recipe = ("--recipe", tmp_path / "mine.toml")

@@ -3,22 +3,44 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from standin import RealPool, Standin
+
+
+@pytest.fixture(scope="session")
+def pool_folder() -> Iterator[Path]:
+    """A folder that jobs of a real pool see: not in /tmp, which a pool gives each job privately.
+
+    MASSGAP_POOL_FOLDER names one; by default it is made where the tests are called.
+    """
+    top = Path(os.environ.get("MASSGAP_POOL_FOLDER") or Path.cwd())
+    folder = Path(tempfile.mkdtemp(prefix=".pool-tests-", dir=top))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The folder of a test; that of a test on a real pool lies in :func:`pool_folder`."""
+    if request.node.get_closest_marker("htcondor") is None:
+        return tmp_path
+    return Path(tempfile.mkdtemp(prefix=f"{tmp_path.name}-", dir=request.getfixturevalue("pool_folder")))
 
 
 @pytest.fixture
 def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Standin]]:
     """Start a stand-in for an HTCondor pool; its tools come first on PATH.
 
-    ``standin(cpus=2, memory=4096, shared_fs=True, memory_policy=True, vacate_time=5.0, by_hand=False)``; see :class:`standin.Standin`.
+    ``standin(cpus=2, memory=4096, shared_fs=True, memory_policy=True, vacate_time=5.0, by_hand=False, spool_time=1.0)``; see :class:`standin.Standin`.
     """
     from standin import Standin, Unusable
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 import time
@@ -58,9 +59,10 @@ def wait(run: Path, code: int = 0) -> str:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Path:
-    """A sample of nine chunks, an analysis, and its run in one piece."""
-    folder = tmp_path_factory.mktemp("batch jobs")
+def whole(pool_folder) -> Path:
+    """A sample of nine chunks, an analysis, and its run in one piece, where jobs of a real pool see them, too."""
+    folder = pool_folder / "batch jobs"
+    folder.mkdir()
     sample = eventfiles.write_nano(folder / "t t.root", eventfiles.make_events(900, seed=3))
     (folder / "fileset.json").write_text(json.dumps(fileset_of(sample)))
     (folder / "slow.py").write_text(ANALYSIS)
@@ -96,10 +98,18 @@ def empty() -> None:
 
 @pytest.mark.parametrize("spool", [False, True])
 def test_jobs_give_the_run_of_one_piece(standin, whole, tmp_path, spool) -> None:
-    standin(cpus=2, shared_fs=False)
+    pool = standin(cpus=2, shared_fs=False, spool_time=math.inf)
     run = submit(
         whole, tmp_path / "my run", "--jobs", "2", "--environment", "shared", *(["--spool"] if spool else [])
     )
+    if spool:
+        # Held by the schedd until its input is there: neither for a person to mend nor to be replaced.
+        code, output = invoke("status", run)
+        assert code == 3, output
+        assert "2  idle" in output
+        assert invoke("resubmit", run, "--held")[1].endswith("There is nothing to submit.\n")
+        for job in pool.jobs():
+            pool.spooled(job["id"])
     wait(run)
     empty()
     assert merged(run, whole)

@@ -68,6 +68,63 @@ def test_failure_is_told_in_the_words_of_the_tool(tool, tmp_path) -> None:
     assert "unused" not in str(caught.value)
 
 
+NO_SCHEDD = """Error:
+
+Extra Info: You probably saw this error because the condor_schedd is not running
+on the machine you are trying to query. If the condor_schedd is not running, the
+Condor system will not be able to find an address and port to connect to and
+satisfy this request. Please make sure the Condor daemons are running and try
+again.
+
+Extra Info: If the condor_schedd is running on the machine you are trying to
+query and you still see the error, the most likely cause is that you have setup
+a personal Condor, you have not defined SCHEDD_NAME in your condor_config file,
+and something is wrong with your SCHEDD_ADDRESS_FILE setting.
+"""
+
+
+ADDRESSES = (
+    "\n-- Failed to fetch ads from: <10.0.0.1:9618?addrs=10.0.0.1-9618&alias=login1.site.org&noUDP&sock=schedd_12_ab> : login1.site.org\n"
+    "SECMAN:2007:Failed to end classad message.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            NO_SCHEDD,
+            "You probably saw this error because the condor_schedd is not running on the machine you are trying to query.",
+        ),
+        # The same without line ends inside the paragraphs.
+        (
+            NO_SCHEDD.replace("\n\n", "|").replace("\n", " ").replace("|", "\n\n"),
+            "You probably saw this error because the condor_schedd is not running on the machine you are trying to query.",
+        ),
+        (
+            ADDRESSES,
+            "-- Failed to fetch ads from: <10.0.0.1:9618> : login1.site.org SECMAN:2007:Failed to end classad message.",
+        ),
+        (
+            "Submitting job(s)\nERROR: Failed to commit job submission into the queue.\n",
+            "ERROR: Failed to commit job submission into the queue.",
+        ),
+    ],
+)
+def test_of_a_long_message_the_lines_that_matter_are_told(tool, said, told) -> None:
+    tool("condor_q", "", said, 1)
+    with pytest.raises(CondorError) as caught:
+        tools.queue(["A"])
+    assert str(caught.value) == f"condor_q failed (exit code 1): {told}"
+
+
+def test_whatever_a_tool_says_is_short(tool) -> None:
+    tool("condor_q", "", "ERROR: " + "all work and no play " * 200, 1)
+    with pytest.raises(CondorError, match=r"ERROR: all work .* \.\.\.$") as caught:
+        tools.queue(["A"])
+    assert len(str(caught.value)) < 350
+
+
 def test_a_tool_that_hangs_is_ended(tool) -> None:
     tool("condor_q", sleep=60)
     with pytest.raises(CondorError, match="condor_q did not answer for 0 s: the schedd is busy"):

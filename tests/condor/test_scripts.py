@@ -22,7 +22,7 @@ def steps(script: Path, first: str, last: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("first", "last"),
-    [("mkdir -p code", "command -v"), ("# Caches belong to the job", "export NUMBA_CACHE_DIR")],
+    [("mkdir -p code", "command -v"), ("# Caches belong to the job", "unset NUMBA_CACHE_DIR")],
 )
 def test_jobs_and_workers_begin_alike(first, last) -> None:
     one, other = (steps(script, first, last) for script in SCRIPTS)

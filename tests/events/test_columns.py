@@ -35,7 +35,7 @@ def test_formats(names, expected) -> None:
     [
         (["px", "py"], "neither NanoAOD nor Delphes"),
         (["NMuon", "Muon_Px", "Muon_Py", "Jet_Px"], "neither NanoAOD nor Delphes"),
-        (["AnalysisMuonsAuxDyn.pt", "AnalysisJets"], "PHYSLITE"),
+        (["MuonsAuxDyn.pt", "JetsAuxDyn.pt"], "PHYSLITE"),
         ([], "its first branches: none"),
     ],
 )

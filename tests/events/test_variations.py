@@ -10,9 +10,18 @@ import numpy as np
 import pytest
 
 from massgap.arrays.errors import SelectionError
-from massgap.events.errors import MissingBranchError
+from massgap.events.columns import Columns
 from massgap.events.event import Event
-from massgap.events.variations import OBJECT_VARIATIONS, scale_jets, scale_muons, weight_variation
+from massgap.events.variations import (
+    ABSENT,
+    DUMMY,
+    EMPTY,
+    OBJECT_VARIATIONS,
+    UNTOLD,
+    scale_jets,
+    scale_muons,
+    varied_weights,
+)
 
 
 @pytest.fixture(scope="module")
@@ -72,29 +81,112 @@ def vector(n, values):
     return ak.Array([list(values)] * n)
 
 
+def ratios(event, systematic):
+    """Variation -> weight of each event relative to the nominal one, and why events count as nominal."""
+    found = varied_weights(event, systematic)
+    return {k: (v / event.weights).round(6).tolist() for k, v in found.weights.items()}, found.nominal
+
+
 def test_parton_shower_weights(plain) -> None:
     event = event_of(plain, PSWeight=vector(80, [2.0, 3.0, 5.0, 7.0]))
     for name, (up, down) in {"isr": (2.0, 5.0), "fsr": (3.0, 7.0)}.items():
-        found = weight_variation(event, name)
-        assert found[f"{name}_up"].tolist() == (event.weights * up).tolist()
-        assert found[f"{name}_down"].tolist() == (event.weights * down).tolist()
+        found = varied_weights(event, name)
+        assert found.nominal == {}
+        assert found.weights[f"{name}_up"].tolist() == (event.weights * up).tolist()
+        assert found.weights[f"{name}_down"].tolist() == (event.weights * down).tolist()
 
 
 def test_scale_weights(plain) -> None:
     # muR in the slow index, muF in the fast one: (0.5, 0.5), (0.5, 1), (0.5, 2), (1, 0.5), (1, 1), ...
     grid = [10 * r + f for r in (1, 2, 3) for f in (1, 2, 3)]
-    event = event_of(plain, LHEScaleWeight=vector(80, grid))
-    mur, muf = weight_variation(event, "mur"), weight_variation(event, "muf")
-    ratio = {k: (v / event.weights).round().tolist()[0] for k, v in {**mur, **muf}.items()}
-    assert ratio == {"mur_up": 32.0, "mur_down": 12.0, "muf_up": 23.0, "muf_down": 21.0}
+    for given in (grid, [point for point in grid if point != 22]):  # with and without the nominal
+        event = event_of(plain, LHEScaleWeight=vector(80, given))
+        mur, muf = ratios(event, "mur")[0], ratios(event, "muf")[0]
+        found = {k: v[0] for k, v in {**mur, **muf}.items()}
+        assert found == {"mur_up": 32.0, "mur_down": 12.0, "muf_up": 23.0, "muf_down": 21.0}
 
 
-def test_weights_that_are_missing_or_of_another_kind(plain) -> None:
-    with pytest.raises(MissingBranchError, match=r"LHEScaleWeight.*Leave 'mur' out"):
-        weight_variation(event_of(plain), "mur")
-    with pytest.raises(SelectionError, match=r"PSWeight has not 4 entries in every event"):
-        weight_variation(event_of(plain, PSWeight=vector(80, [1.0])), "isr")
-    with pytest.raises(MissingBranchError, match=r"PSWeight"):
-        weight_variation(Event(ak.zip(eventfiles.delphes_columns(plain), depth_limit=1)), "isr")
+@pytest.mark.parametrize("length", [12, 44])
+def test_all_shower_weights(plain, length) -> None:
+    # Reduced, default and conservative set of ISR up, FSR up, ISR down, FSR down; then others.
+    event = event_of(plain, PSWeight=vector(80, [100.0 + i for i in range(length)]))
+    isr, fsr = ratios(event, "isr")[0], ratios(event, "fsr")[0]
+    assert {k: v[0] for k, v in {**isr, **fsr}.items()} == {
+        "isr_up": 104.0,
+        "isr_down": 106.0,
+        "fsr_up": 105.0,
+        "fsr_down": 107.0,
+    }
+
+
+def test_events_without_weights_count_as_nominal(plain) -> None:
+    grid = [10.0 * r + f for r in (1, 2, 3) for f in (1, 2, 3)]
+    mixed = ak.Array([[] if i % 4 == 0 else grid if i % 2 else grid[:4] + grid[5:] for i in range(80)])
+    found, nominal = ratios(event_of(plain, LHEScaleWeight=mixed), "mur")
+    assert nominal == {EMPTY: 20}
+    assert found["mur_up"] == [1.0 if i % 4 == 0 else 32.0 for i in range(80)]
+    assert ratios(event_of(plain), "mur") == ({"mur_up": [1.0] * 80, "mur_down": [1.0] * 80}, {ABSENT: 80})
+    # The dummy that NanoAOD writes is 1; whatever stands there is none of the variations.
+    found, nominal = ratios(event_of(plain, PSWeight=vector(80, [0.7])), "isr")
+    assert (found["isr_up"], found["isr_down"], nominal) == ([1.0] * 80, [1.0] * 80, {DUMMY: 80})
+    delphes = Event(ak.zip(eventfiles.delphes_columns(plain), depth_limit=1))
+    assert varied_weights(delphes, "isr").nominal == {ABSENT: 80}
     empty = event_of(plain, PSWeight=vector(80, [1.0, 1, 1, 1]))[np.zeros(80, dtype=bool)]
-    assert weight_variation(empty, "isr")["isr_up"].tolist() == []
+    assert varied_weights(empty, "isr").weights["isr_up"].tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("branch", "systematic", "length"),
+    [("PSWeight", "isr", n) for n in (2, 3, 5, 8, 14, 46)]
+    + [("LHEScaleWeight", "mur", n) for n in (1, 2, 7, 10, 18, 44)],
+)
+def test_unknown_lengths_are_refused(plain, branch, systematic, length) -> None:
+    odd = ak.Array([[1.0] * (length if i == 7 else 4 if branch == "PSWeight" else 9) for i in range(80)])
+    with pytest.raises(SelectionError, match=rf"{branch} has {length} entries, .*Do this"):
+        varied_weights(event_of(plain, **{branch: odd}), systematic, "Do this")
+
+
+class Titled(Columns):
+    """Columns with the title of a branch, as files of NanoAOD have it."""
+
+    def __init__(self, events, titles) -> None:
+        super().__init__(events)
+        self.titles = titles
+
+    def title(self, collection, field):
+        return self.titles.get(field, "")
+
+
+def titled(plain, title, weights, **more):
+    arrays = {**eventfiles.columns(plain), "PSWeight": weights, **more}
+    return Event(Titled(ak.zip(arrays, depth_limit=1), {"PSWeight": title}))
+
+
+OLD = "PS weights (w_var / w_nominal); [0] is ISR=0.5 FSR=1; [1] is ISR=1 FSR=0.5; [2] is ISR=2 FSR=1; [3] is ISR=1 FSR=2 "
+
+
+def test_titles_are_followed(plain) -> None:
+    found, nominal = ratios(titled(plain, OLD, vector(80, [2.0, 3.0, 5.0, 7.0])), "isr")
+    assert (found["isr_up"][0], found["isr_down"][0], nominal) == (5.0, 2.0, {})
+    # Only of lists as long as what they tell.
+    found, _ = ratios(titled(plain, OLD, vector(80, [100.0 + i for i in range(44)])), "isr")
+    assert (found["isr_up"][0], found["isr_down"][0]) == (104.0, 106.0)
+    _, nominal = ratios(titled(plain, "dummy PS weight (1.0) ", vector(80, [1.0] * 4)), "isr")
+    assert nominal == {DUMMY: 80}
+    only = "PS weights; [0] is ISR=2 FSR=1; [1] is ISR=0.5 FSR=1"
+    assert ratios(titled(plain, only, vector(80, [2.0, 3.0])), "fsr")[1] == {UNTOLD: 80}
+    assert ratios(titled(plain, only, vector(80, [2.0, 3.0])), "isr")[0]["isr_down"][0] == 3.0
+
+
+@pytest.mark.parametrize("factor", [1e-3, 40.0])
+def test_weights_that_are_not_relative_to_the_nominal_are_refused(plain, factor) -> None:
+    """NanoAOD up to version 6 divides by the weight of the matrix element: all four are off by the same factor."""
+    right = np.array([1.1, 0.9, 0.8, 1.3])
+    weight = eventfiles.columns(plain)["genWeight"]
+    original = {"LHEWeight_originalXWGTUP": (weight / factor).astype(np.float32)}
+    with pytest.raises(
+        SelectionError, match=r"relative to the weight of the matrix element .*LHEWeight_originalXWGTUP"
+    ):
+        varied_weights(titled(plain, OLD, vector(80, right * factor), **original), "isr")
+    found, _ = ratios(titled(plain, OLD, vector(80, right), **original), "isr")
+    assert (found["isr_up"][0], found["isr_down"][0]) == (0.8, 1.1)

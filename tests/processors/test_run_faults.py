@@ -255,7 +255,10 @@ def test_a_file_that_is_gone_before_its_turn(sample, tmp_path) -> None:
                 paths[1].unlink()
             yield i, function(item)
 
-    result = run(Faulty(str(tmp_path)), fileset_of(*paths), chunksize=480, retries=QUICK, executor=removing)
+    fileset = fileset_of(*paths)
+    result = run(
+        Faulty(str(tmp_path)), fileset, chunksize=480, retries=QUICK, executor=removing, allow_duplicates=True
+    )
     assert result.ledger.count("processed") == 960
     (problem,) = result.ledger.problems()
     assert "b.root: could be opened when the run began and cannot now (No such file or directory)" in problem

@@ -426,7 +426,7 @@ def test_work_ends_with_the_code_that_says_what_is_wrong(submit, run, tmp_path) 
 def test_the_environment_goes_along_where_no_files_are_shared(
     submit, pool, run, work, whole, monkeypatch
 ) -> None:
-    def pack(archive):
+    def pack(archive, **_):
         write_payload(run / "env" / "bin" / "python")
         with tarfile.open(archive, "w:gz") as tar:
             tar.add(run / "env" / "bin", "bin")

@@ -95,7 +95,7 @@ class Column:
             size = self._size() if self._size is not None else values.size
             if values.ndim != 1 or len(values) != size:
                 found = f"{len(values)} values" if values.ndim == 1 else f"the shape {values.shape}"
-                why = "the file is damaged" if callable(source) else "give one value for each"
+                why = "the columns do not belong together" if callable(source) else "give one value for each"
                 msg = f"{self._where}: {self._name} has {found}, but the events have {size} objects; {why}."
                 raise SelectionError(msg)
             self._values = frozen(values)
@@ -147,7 +147,7 @@ class Fields:
         Raises
         ------
         SelectionError
-            If there is no such field, or the file is damaged.
+            If there is no such field, or it has not one value for each object.
         """
         values = self._as_stored.get(name)
         if values is None:

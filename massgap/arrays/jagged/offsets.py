@@ -50,7 +50,7 @@ class EventOffsets:
             raw = frozen(np.asarray(source).astype(np.int64, copy=False))
             # The compiled passes read without bounds: offsets that point elsewhere would read rubbish.
             if raw.ndim != 1 or raw.size == 0 or raw[0] != 0 or not rising(raw):
-                msg = f"{self._where}: the offsets do not rise from 0 to the number of objects; the file is damaged."
+                msg = f"{self._where}: the offsets do not rise from 0 to the number of objects: they were written or made wrongly."
                 raise SelectionError(msg)
             self._raw = raw
         return self._raw

@@ -10,12 +10,29 @@ from massgap.arrays.compiled import compiled
 from massgap.arrays.kernels.selecting import BLOCK, largest_block
 
 if TYPE_CHECKING:
+    from typing import Any
+
+    import numpy.typing as npt
+
     from massgap.arrays.kernels.selecting import Bools, Floats, Index
 
-__all__ = ["count", "extreme", "total"]
+__all__ = ["count", "extreme", "running_total", "total"]
 
 UNROLLED = 4
 """Objects of an event that are added without a loop."""
+
+
+@compiled
+def running_total(counts: npt.NDArray[Any]) -> tuple[Index, bool]:
+    """Sums of the counts before each event and of all, shape (events + 1,), and whether no count is negative."""
+    out = np.empty(counts.size + 1, np.int64)
+    n, negative = np.int64(0), False
+    out[0] = 0
+    for i in range(counts.size):
+        negative |= counts[i] < 0
+        n += np.int64(counts[i])
+        out[i + 1] = n
+    return out, not negative
 
 
 @compiled

@@ -74,8 +74,8 @@ _BATCH = (
     click.option("--image", help="HTCondor: container image of the jobs."),
     click.option(
         "--environment",
-        help="HTCondor: shared (the Python here is seen by the jobs), ship (pack this environment and send it along), "
-        "or an archive (.tar.gz).  [default: shared if the pool shares files, else ship]",
+        help="HTCondor: shared (the Python here is seen by the jobs), ship (pack what jobs import of this environment and send it "
+        "along), ship-all (pack all of it), or an archive (.tar.gz).  [default: shared if the pool shares files, else ship]",
     ),
     click.option("--python", help="HTCondor: Python on the workers, where --environment does not bring it."),
     click.option("--spool", is_flag=True, default=None, help="HTCondor: let the schedd keep the files."),

@@ -21,6 +21,7 @@ __all__ = [
     "option_pairs",
     "plan_options",
     "run_folder_of",
+    "systematics",
     "take_options",
 ]
 
@@ -72,13 +73,30 @@ def names(_: click.Context, __: click.Parameter, value: str | None) -> list[str]
     return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
 
 
+def systematics(
+    _: click.Context, __: click.Parameter, values: tuple[str, ...]
+) -> list[str] | dict[str, list[str]] | None:
+    """Names for all data sets, or data set -> names: that of a data set stands before the last colon."""
+    chosen: dict[str, list[str]] = {}
+    for value in values:
+        dataset, colon, given = value.rpartition(":")
+        found = [name.strip() for name in given.split(",") if name.strip()]
+        if colon and not (dataset and found):
+            msg = f"{value!r}: write DATASET:NAME,..., for instance ttbar:isr,fsr, or ttbar:none"
+            raise click.BadParameter(msg)
+        chosen.setdefault(dataset or "*", []).extend(found)
+    if not chosen:
+        return None
+    return chosen["*"] if list(chosen) == ["*"] else chosen
+
+
 _INPUT = (
     click.argument("analysis"),
     click.argument("files", nargs=-1),
     click.option(
         "--fileset", type=click.Path(path_type=Path), help="coffea fileset (JSON) instead of FILES."
     ),
-    click.option("--tree", help="Name of the tree, if not Events or Delphes."),
+    click.option("--tree", help="Name of the tree, if not Events, Delphes or CollectionTree."),
     click.option("--process", help="Process name of FILES."),
     click.option("--xsec", "xsec_fb", type=float, help="Cross section of FILES in fb."),
     click.option(
@@ -86,6 +104,11 @@ _INPUT = (
         "is_data",
         default=None,
         help="What FILES are.  [default: told by their weights]",
+    ),
+    click.option(
+        "--allow-duplicates",
+        is_flag=True,
+        help="Take copies of one file, whose events count as often as they are listed.",
     ),
 )
 
@@ -106,7 +129,13 @@ _ANALYSIS = (
         metavar="[NAME=]FILE",
         help="ONNX model of massgap train whose score is filled; NAME=FILE, several times, if there are several scores.",
     ),
-    click.option("--variations", callback=names, help="Systematics, e.g. jes,muon_scale,isr,fsr."),
+    click.option(
+        "--variations",
+        multiple=True,
+        callback=systematics,
+        metavar="[DATASET:]NAME,...",
+        help="Systematics, e.g. jes,muon_scale,isr,fsr; again for data sets that have others, e.g. ttbar:mur,muf or 'dy_*:none'.",
+    ),
     click.option(
         "--met",
         type=click.Choice(["detector", "objects"]),

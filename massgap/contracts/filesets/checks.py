@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from massgap.contracts.errors import FilesetError
+from massgap.contracts.filesets.paths import is_url
 
 if TYPE_CHECKING:
     from massgap.contracts.filesets.dataset import Fileset, Metadata
@@ -22,7 +23,6 @@ __all__ = [
     "check_duplicates",
     "check_metadata",
     "check_processes",
-    "is_url",
     "kind_of",
 ]
 
@@ -55,11 +55,6 @@ def kind_of(value: Any) -> str:
     return names.get(type(value), "a list" if isinstance(value, (list, tuple)) else "an object")
 
 
-def is_url(path: str) -> bool:
-    """Whether a path is an address of another machine."""
-    return "://" in path
-
-
 def check_metadata(metadata: Any, name: str, where: str) -> Metadata:
     """The metadata of a dataset, checked, with what is left out filled in."""
     if metadata is None:
@@ -85,6 +80,8 @@ def check_metadata(metadata: Any, name: str, where: str) -> Metadata:
     _check_weights(checked, where)
     if "masses" in checked:
         checked["masses"] = _check_masses(checked["masses"], where)
+    if checked.get("variations") is not None:
+        checked["variations"] = _check_variations(checked["variations"], where)
     if "n_events" in checked and (
         not isinstance(checked["n_events"], int)
         or isinstance(checked["n_events"], bool)
@@ -97,6 +94,13 @@ def check_metadata(metadata: Any, name: str, where: str) -> Metadata:
     else:
         checked.pop("tranche", None)
     return cast("Metadata", checked)
+
+
+def _check_variations(names: Any, where: str) -> list[str]:
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        msg = f'{where}: "variations" must be a list of names of systematics, for instance ["isr", "fsr"], or [] for none'
+        raise FilesetError(msg)
+    return list(names)
 
 
 def _check_masses(masses: Any, where: str) -> dict[str, float]:
@@ -120,7 +124,11 @@ def _check_weights(checked: dict[str, Any], where: str) -> None:
             raise FilesetError(msg)
         checked.pop("xsec_fb", None)
     elif checked.get("xsec_fb") is not None:
-        checked["xsec_fb"] = _number(checked["xsec_fb"], "xsec_fb", where, positive=True)
+        # Negative is right for a sample that takes away from another (interference).
+        checked["xsec_fb"] = _number(checked["xsec_fb"], "xsec_fb", where)
+        if checked["xsec_fb"] == 0:
+            msg = f'{where}: "xsec_fb" is 0: none of its events would count; give its cross section in fb, or take it out'
+            raise FilesetError(msg)
     elif not checked.get("unnormalised"):
         msg = (
             f"{where} has no xsec_fb: add its cross section in fb to the metadata, "
@@ -179,11 +187,13 @@ def check_duplicates(fileset: Fileset, source: str | os.PathLike[str]) -> None:
                     key = (status.st_dev, status.st_ino)
                 except OSError:
                     key = os.path.realpath(file)
+                except ValueError:  # a zero byte in the name
+                    key = file
             if key in seen:
                 first, other = seen[key]
                 how = "twice" if file == other else f"twice, also as {other}"
                 place = f"dataset {name!r}" if first == name else f"datasets {first!r} and {name!r}"
-                msg = f"{source}: file {file} is listed {how} ({place}): its events would count twice"
+                msg = f"{source}: file {file} is listed {how} ({place}): its events would count twice; list it once, or give --allow-duplicates"
                 raise FilesetError(msg)
             seen[key] = (name, file)
 

@@ -17,7 +17,10 @@ class Tranche(TypedDict):
 
 
 class Metadata(TypedDict, total=False):
-    """How the events of a dataset are weighted, and what they are; ``xsec_fb`` in fb, ``masses`` in GeV."""
+    """How the events of a dataset are weighted, and what they are; ``xsec_fb`` in fb, ``masses`` in GeV.
+
+    ``variations`` are the systematics of this dataset, instead of those that a run does for all.
+    """
 
     process: str
     xsec_fb: float
@@ -30,13 +33,17 @@ class Metadata(TypedDict, total=False):
     masses: dict[str, float]
     tranche: Tranche
     n_events: int
+    variations: list[str]
 
 
 class KnownFile(TypedDict, total=False):
-    """What a fileset says of one file: it tells what is lost where that cannot be opened."""
+    """What a fileset says of one file: which entries are read, whether it is the one that was meant, and what is lost
+    where it cannot be opened."""
 
     num_entries: int
     sum_weights: float
+    uuid: str
+    steps: list[list[int]]
 
 
 class Dataset(TypedDict):

@@ -2,8 +2,8 @@
 
 A fileset is coffea's JSON, ``{dataset: {"files": {path: "Events"}, "metadata": {...}}}``. Of the metadata
 this package reads ``process``, ``xsec_fb``, ``sum_weights``, ``is_data``, ``is_signal``, ``sqrt_s_tev``,
-``masses`` (GeV, signals), ``tranche`` (``variable``, ``min``, ``max``, optional ``group``) and ``n_events``;
-any other key passes through. An event weighs ``genWeight * xsec_fb / sum_weights`` in fb; without
+``masses`` (GeV, signals), ``tranche`` (``variable``, ``min``, ``max``, optional ``group``), ``variations`` (systematics of the
+dataset) and ``n_events``; any other key passes through. An event weighs ``genWeight * xsec_fb / sum_weights`` in fb; without
 ``sum_weights`` the reader takes it from the files. Several datasets (tranches) may share one process.
 
 Every fault is reported with the dataset and the key it stands in. Nothing here opens a ROOT file.
@@ -11,14 +11,12 @@ Every fault is reported with the dataset and the key it stands in. Nothing here 
 
 from __future__ import annotations
 
-import glob
 import gzip
 import json
-import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.errors import FilesetError
 from massgap.contracts.filesets.checks import (
@@ -26,18 +24,21 @@ from massgap.contracts.filesets.checks import (
     check_duplicates,
     check_metadata,
     check_processes,
-    is_url,
     kind_of,
 )
+from massgap.contracts.filesets.known_files import known_files, plain_fileset
+from massgap.contracts.filesets.paths import expand, is_url, local_path
 from massgap.contracts.writing import write_json
 
 if TYPE_CHECKING:
-    from massgap.contracts.filesets.dataset import Fileset, KnownFile
+    from massgap.contracts.filesets.dataset import Fileset
 
 DEFAULT_TREE = "Events"
 
 
-def load_fileset(path: str | os.PathLike[str], *, check_files: bool = True) -> Fileset:
+def load_fileset(
+    path: str | os.PathLike[str], *, check_files: bool = True, allow_duplicates: bool = False
+) -> Fileset:
     """Read and validate a fileset JSON (or ``.json.gz``).
 
     Relative file paths in it are relative to the JSON; the result holds absolute paths.
@@ -48,6 +49,8 @@ def load_fileset(path: str | os.PathLike[str], *, check_files: bool = True) -> F
         The JSON file.
     check_files : bool
         Whether local files must exist.
+    allow_duplicates : bool
+        Take one file under two names.
 
     Raises
     ------
@@ -89,7 +92,9 @@ def load_fileset(path: str | os.PathLike[str], *, check_files: bool = True) -> F
     except RecursionError:
         msg = f"fileset {path} is not a fileset: it is nested too deeply"
         raise FilesetError(msg) from None
-    return validate_fileset(content, path, base=path.parent, check_files=check_files)
+    return validate_fileset(
+        content, path, base=path.parent, check_files=check_files, allow_duplicates=allow_duplicates
+    )
 
 
 def validate_fileset(
@@ -98,6 +103,7 @@ def validate_fileset(
     *,
     base: str | os.PathLike[str] | None = None,
     check_files: bool = True,
+    allow_duplicates: bool = False,
 ) -> Fileset:
     """Check a fileset and bring it into the one form that the rest of the package reads.
 
@@ -107,21 +113,23 @@ def validate_fileset(
     Parameters
     ----------
     fileset : mapping
-        The fileset.
+        The fileset, also as coffea's ``DataGroupSpec``.
     source : path or str
         Where it came from; appears in the messages.
     base : path, optional
         Folder that relative paths start from; default the current one.
     check_files : bool
         Whether local files must exist.
+    allow_duplicates : bool
+        Take one file under two names.
 
     Returns
     -------
     dict
         ``{dataset: {"files": {absolute path or URL: tree name}, "metadata": {...}}}`` with ``process``,
         ``is_data``, ``is_signal`` and ``sqrt_s_tev`` filled in.  What the fileset says of single files
-        (``{path: {"object_path": tree, "num_entries": ..., "sum_weights": ...}}``) is in ``known``, by path: it tells what
-        is lost with a file that cannot be opened.
+        (``{path: {"object_path": tree, "steps": ..., "num_entries": ..., "uuid": ..., "sum_weights": ...}}``, as coffea's
+        ``preprocess`` writes it) is in ``known``, by path, see :mod:`massgap.contracts.filesets.known_files`.
 
     Raises
     ------
@@ -138,6 +146,7 @@ def validate_fileset(
     ...
     massgap.contracts.errors.FilesetError: fileset: dataset 'zz' has no xsec_fb: ...
     """
+    fileset = plain_fileset(fileset)
     if not isinstance(fileset, Mapping):
         msg = f'{source} is not a fileset: expected {{dataset: {{"files": ..., "metadata": ...}}}}'
         raise FilesetError(msg)
@@ -161,15 +170,17 @@ def validate_fileset(
         if unknown := sorted(map(str, set(spec) - DATASET_KEYS)):
             msg = f'{where} has the unknown key {unknown[0]!r}: settings belong into its "metadata"'
             raise FilesetError(msg)
+        known = known_files(spec, where, folder)
         result[name] = {
             "files": _normalise_files(spec["files"], spec.get("treename"), where, folder, check_files),
             "metadata": check_metadata(spec.get("metadata"), name, where),
         }
-        if known := _known_files(spec, where, folder):
+        if known:
             result[name]["known"] = known
         if "preload" in spec:
             result[name]["preload"] = spec["preload"]
-    check_duplicates(result, source)
+    if not allow_duplicates:
+        check_duplicates(result, source)
     check_processes(result, source)
     return result
 
@@ -187,6 +198,7 @@ def fileset_from_files(
     masses: Mapping[str, float] | None = None,
     treename: str = DEFAULT_TREE,
     unnormalised: bool = False,
+    allow_duplicates: bool = False,
 ) -> Fileset:
     """Fileset of one dataset from file names, wildcards, folders or URLs.
 
@@ -213,6 +225,8 @@ def fileset_from_files(
     unnormalised : bool
         Allow simulation without a cross section: its metadata carry ``"unnormalised": true`` and its yields
         are plain sums of genWeight, not fb.
+    allow_duplicates : bool
+        Take one file under two names.
 
     Raises
     ------
@@ -225,8 +239,8 @@ def fileset_from_files(
         raise FilesetError(msg)
     files: dict[str, str] = {}
     for item in [os.fspath(path) for path in given]:
-        if not is_url(item) and Path(item).is_dir():
-            inside = sorted(map(str, Path(item).glob("*.root")))
+        if not is_url(item) and os.path.isdir(local_path(item)):  # noqa: PTH112 (any name may be asked for)
+            inside = sorted(map(str, local_path(item).glob("*.root")))
             if not inside:
                 msg = f"folder {item} holds no .root file"
                 raise FilesetError(msg)
@@ -238,9 +252,7 @@ def fileset_from_files(
                 raise FilesetError(msg)
             files[path] = treename
     if process is None:
-        process = (
-            "data" if is_data else Path(next(iter(files))).name.split(".")[0].replace("*", "") or "simulation"
-        )
+        process = "data" if is_data else _process_of(next(iter(files)))
     metadata: dict[str, Any] = {
         "process": process,
         "is_data": is_data,
@@ -255,7 +267,14 @@ def fileset_from_files(
         metadata["sum_weights"] = sum_weights
     if masses is not None:
         metadata["masses"] = dict(masses)
-    return validate_fileset({dataset or process: {"files": files, "metadata": metadata}}, "input files")
+    fileset = {dataset or process: {"files": files, "metadata": metadata}}
+    return validate_fileset(fileset, "input files", allow_duplicates=allow_duplicates)
+
+
+def _process_of(path: str) -> str:
+    """A name for the process of a file, from the file's: a text that can be printed and written anywhere."""
+    stem = Path(path).name.split(".")[0].replace("*", "")
+    return " ".join(stem.encode("utf-8", "replace").decode().split()) or "simulation"
 
 
 def write_fileset(
@@ -328,48 +347,9 @@ def _normalise_files(files: Any, treename: Any, where: str, folder: Path, check:
         if not isinstance(name, str) or not name:
             msg = f"{where}: file {path} has no tree name (expected for example {DEFAULT_TREE!r})"
             raise FilesetError(msg)
-        for expanded in _expand(os.fspath(path), where, folder, check):
+        for expanded in expand(os.fspath(path), where, folder, check):
             if expanded in result:
                 msg = f"{where}: file {expanded} is listed twice"
                 raise FilesetError(msg)
             result[expanded] = name
     return result
-
-
-def _known_files(spec: Mapping[str, Any], where: str, folder: Path) -> dict[str, KnownFile]:
-    """Number of entries and sum of weights of single files, by absolute path, where the fileset says so."""
-    given = {**(spec.get("known") or {})}
-    if isinstance(spec["files"], Mapping):
-        given |= {path: tree for path, tree in spec["files"].items() if isinstance(tree, Mapping)}
-    known: dict[str, KnownFile] = {}
-    for path, about in given.items():
-        found = {key: about[key] for key in ("num_entries", "sum_weights") if about.get(key) is not None}
-        for key, number in found.items():
-            if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
-                msg = f'{where}: file {path}: "{key}" must be a number, not {number!r}'
-                raise FilesetError(msg)
-        if found:
-            for expanded in _expand(os.fspath(path), where, folder, check=False):
-                known[expanded] = cast("KnownFile", found)
-    return known
-
-
-def _expand(path: str, where: str, folder: Path, check: bool) -> list[str]:
-    if is_url(path):
-        return [path]
-    local = Path(os.path.normpath((folder / Path(path).expanduser()).absolute()))
-    if local.is_file():
-        return [str(local)]
-    if glob.has_magic(path):
-        if found := sorted(match for match in glob.glob(str(local), recursive=True) if Path(match).is_file()):  # noqa: PTH207
-            return found
-        if check:
-            msg = f"{where}: no file matches {path}"
-            raise FilesetError(msg)
-    if local.is_dir():
-        msg = f"{where}: {path} is a folder: list its files, or give {path.rstrip('/')}/*.root"
-        raise FilesetError(msg)
-    if check:
-        msg = f"{where}: file {path} does not exist (looked for {local})"
-        raise FilesetError(msg)
-    return [str(local)]

@@ -11,12 +11,13 @@ A plain function of ``(function, items)`` is an executor, too.  Those of this fo
 from __future__ import annotations
 
 import functools
+import inspect
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Executor", "Lost", "StallLimit", "WorkerStates", "bound"]
+__all__ = ["Executor", "Lost", "StallLimit", "WorkerStates", "accepted", "bound", "states_of"]
 
 Executor = Callable[..., Iterator[tuple[int, Any]]]
 
@@ -39,12 +40,28 @@ class Lost:
 
 @dataclass(frozen=True)
 class WorkerStates:
-    """Workers of an executor: how many wait for a place, how many run; held jobs with reasons; what else is wrong."""
+    """Workers of an executor.
+
+    Attributes
+    ----------
+    idle, running
+        Jobs that wait for a place, and workers that are there.
+    held
+        Pairs of job and reason.
+    problems
+        What else is wrong, one sentence each.
+    released
+        Jobs that are no longer held.
+    starting
+        Jobs that run and whose worker is not there yet.
+    """
 
     idle: int = 0
     running: int = 0
     held: tuple[tuple[str, str], ...] = ()
     problems: tuple[str, ...] = ()
+    released: tuple[str, ...] = ()
+    starting: int = 0
 
 
 class StallLimit:
@@ -92,3 +109,17 @@ class StallLimit:
 def bound(function: Callable[..., Any], shared: Any) -> Callable[[Any], Any]:
     """The function of one item."""
     return function if shared is None else functools.partial(function, shared)
+
+
+def accepted(executor: Any) -> set[str]:
+    """Names of the arguments that an executor takes."""
+    try:
+        return set(inspect.signature(executor).parameters)
+    except (TypeError, ValueError):
+        return set()
+
+
+def states_of(executor: Any) -> WorkerStates | None:
+    """The workers of an executor; None if it has none, or does not tell."""
+    states = getattr(executor, "states", None)
+    return states() if states is not None else None

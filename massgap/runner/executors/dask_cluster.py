@@ -6,6 +6,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
+from massgap.extras import require
 from massgap.runner.errors import RunnerError
 from massgap.runner.executors.dask_run import DaskRun
 from massgap.runner.executors.interrupts import deaf_to_interrupts
@@ -113,12 +114,8 @@ class DaskExecutor:
     @contextlib.contextmanager
     def connected(self) -> Iterator[tuple[Any, Any]]:
         """A client, and the cluster where it is known; what was started for it is ended afterwards."""
-        try:
-            import dask
-            from distributed import Client, LocalCluster
-        except ImportError as error:
-            msg = 'the dask executor needs dask and distributed: pip install "massgap[dask]"'
-            raise RunnerError(msg) from error
+        dask = require("dask", "the executor dask", error=RunnerError)
+        distributed = require("distributed", "the executor dask", error=RunnerError)
         if self.client is not None and not isinstance(self.client, str):
             yield self.client, getattr(self.client, "cluster", None)
             return
@@ -135,7 +132,7 @@ class DaskExecutor:
                     )
                 )
                 with deaf_to_interrupts():
-                    cluster = LocalCluster(
+                    cluster = distributed.LocalCluster(
                         n_workers=self.adapt[0] if self.adapt else self.workers,
                         threads_per_worker=1,
                         dashboard_address="127.0.0.1:0",
@@ -144,10 +141,10 @@ class DaskExecutor:
                 stack.callback(cluster.close)
                 if self.adapt:
                     cluster.adapt(minimum=self.adapt[0], maximum=self.adapt[1])
-                client = Client(cluster)
+                client = distributed.Client(cluster)
             else:
                 try:
-                    client = Client(self.client, timeout=_CONNECT)
+                    client = distributed.Client(self.client, timeout=_CONNECT)
                 except (OSError, ValueError) as error:
                     msg = f"no dask scheduler answers at {self.client} ({str(error).splitlines()[0]})"
                     raise RunnerError(msg) from error

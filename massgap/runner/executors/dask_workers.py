@@ -90,7 +90,8 @@ class Workers:
             pool.check()
             status = pool.status()
             problems += tuple(status.problems)
-            self.tell(WorkerStates(status.idle, len(threads), tuple(status.held), problems))
+            more = (tuple(getattr(status, "released", ())), getattr(status, "starting", 0))
+            self.tell(WorkerStates(status.idle, len(threads), tuple(status.held), problems, *more))
         else:
             self.tell(WorkerStates(0, len(threads), (), problems))
             self._replace_workers(len(threads))

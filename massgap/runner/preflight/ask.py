@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from massgap.contracts.filesets.known_files import known_of, plain_fileset
+from massgap.contracts.filesets.paths import is_url
 from massgap.runner.errors import RunnerError, short
 from massgap.runner.planning import files_of
 from massgap.runner.preflight import probe
@@ -82,6 +84,7 @@ def preflight(
     if files_per_dataset < 1:
         msg = f"--files-per-dataset must be at least 1, not {files_per_dataset}"
         raise RunnerError(msg)
+    fileset = plain_fileset(fileset)
     say = announce or (lambda _: None)
     cluster = hasattr(executor, "connected")
     files = [
@@ -92,7 +95,7 @@ def preflight(
     here = Here(
         look=probe.look(look_request()),
         files=files,
-        exists=[None if "://" in path else Path(path).exists() for _, path, _ in files],
+        exists=[None if is_url(path) else Path(path).exists() for _, path, _ in files],
         chunksize=chunksize,
         event_memory=int(getattr(processor, "event_memory", EVENT_MEMORY)),
         wanted=workers,
@@ -122,6 +125,7 @@ def _try_request(processor: Any, here: Here, fileset: dict[str, Any]) -> dict[st
         "models": {},
         "files": [list(row) for row in here.files],
         "here": {"*": list(range(len(here.files)))},
+        "known": [known_of(fileset[name], name).get(path, {}) for name, path, _ in here.files],
         "entries": ENTRIES,
         "metadata": {name: dict(entry.get("metadata") or {}) for name, entry in fileset.items()},
     }
@@ -222,6 +226,8 @@ def _pool_text(pool: Any) -> str:
     status = pool.status()
     reasons = "; ".join(dict.fromkeys(reason for _, reason in status.held))
     parts = [f"{status.idle} jobs idle, {status.running} running"]
+    if starting := getattr(status, "starting", 0):
+        parts.append(f"{starting} starting")
     if status.held:
         parts.append(f"{len(status.held)} held: {reasons}")
     parts += list(status.problems)

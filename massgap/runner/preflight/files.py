@@ -94,7 +94,7 @@ def _file_remedy(here: Here, found: dict[str, Any], answer: Answer) -> str:
         return "massgap must be importable there first"
     types = set(found["types"])
     if types & {"ImportError", "ModuleNotFoundError"}:
-        return "a package for this kind of address is missing on the workers: for root:// install fsspec-xrootd and xrootd there"
+        return "a package for this kind of address is missing on the workers: for root:// install it there: pip install fsspec-xrootd (the extra xrootd of massgap)"
     if found["exists"] is False:
         if here.exists[found["file"]]:
             return (

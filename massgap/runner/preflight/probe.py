@@ -69,7 +69,8 @@ def try_out(request: dict[str, Any]) -> dict[str, Any]:
     request : dict
         ``processor``: a pickle that the driver has just made, in base 64, or None; ``models``: score -> rows for its model, see
         :func:`massgap.runner.preflight.software.model_request`; ``files``: list of dataset, path and tree; ``here``: key of
-        a worker -> numbers of its files; ``entries``: events to read of each file; ``metadata``: dataset -> metadata.
+        a worker -> numbers of its files; ``entries``: events to read of each file; ``known``: what the fileset says of each;
+        ``metadata``: dataset -> metadata.
 
     Returns
     -------
@@ -94,8 +95,8 @@ def try_out(request: dict[str, Any]) -> dict[str, Any]:
         dataset, path, tree = request["files"][number]
         start = time.time()
         found = _safely(
-            lambda d=dataset, p=path, t=tree: _read(
-                processor, d, p, t, request["metadata"].get(d, {}), request["entries"]
+            lambda d=dataset, p=path, t=tree, n=number: _read(
+                processor, d, p, t, request["metadata"].get(d, {}), request["entries"], request["known"][n]
             )
         )
         out["files"].append(dict(found, file=number, seconds=time.time() - start))
@@ -247,25 +248,47 @@ def _score(scorer: Any, model: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _refuse_another(info: Any, known: dict[str, Any]) -> None:
+    """Refuse a file that is not the one that the fileset means."""
+    from massgap.contracts.filesets.known_files import disagreement
+    from massgap.events.errors import FileProblem
+
+    wrong = disagreement(known, info.entries, info.uuid)
+    if wrong is not None:
+        raise FileProblem(info.path + ": " + wrong)
+
+
 def _read(
-    processor: Any, dataset: str, path: str, tree: str | None, metadata: dict[str, Any], entries: int
+    processor: Any,
+    dataset: str,
+    path: str,
+    tree: str | None,
+    metadata: dict[str, Any],
+    entries: int,
+    known: dict[str, Any],
 ) -> dict[str, Any]:
     """Open a file, and run the processor on its first events."""
+    from massgap.contracts.filesets.known_files import chosen_ranges
+    from massgap.contracts.filesets.paths import is_url
     from massgap.events.reading.faults import kind_of_fault
     from massgap.events.reading.files import inspect_file
     from massgap.events.reading.open import Chunk, close_files, open_events
     from massgap.processors.base.analysis import Analysis
 
-    remote = "://" in path
+    remote = is_url(path)
     step = "open"
     try:
         info = inspect_file(path, tree)
+        _refuse_another(info, known)
         step = "read"
-        stop = min(entries, info.entries)
-        chunk = Chunk(dataset, path, 0, stop, info.tree, info.format, info.uuid)
+        start, stop = chosen_ranges(known, info.entries)[0]
+        stop = min(start + entries, stop)
+        chunk = Chunk(dataset, path, start, stop, info.tree, info.format, info.uuid)
         if metadata.get("is_data") is None:
-            metadata = dict(metadata, is_data=not info.simulated)
-        if processor is not None:
+            metadata = dict(metadata, is_data=info.simulated is False)
+        if not info.entries and not isinstance(processor, Analysis):
+            pass  # nothing that a processor of somebody else could look at
+        elif processor is not None:
             processor.process(open_events(chunk, metadata, columns=isinstance(processor, Analysis)))
         else:
             open_events(chunk, metadata)
@@ -283,7 +306,7 @@ def _read(
             "types": causes,
             "exists": None if remote else Path(path).exists(),
         }
-    return {"error": None, "entries": info.entries, "read": stop, "format": info.format}
+    return {"error": None, "entries": info.entries, "read": stop - start, "format": info.format}
 
 
 def main(text: str) -> str:

@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.writing import prepare_folder
+from massgap.processors.base.analysis import Analysis
 from massgap.processors.registry import make_processor
 from massgap.runner.checkpoints.fingerprint import code_hash, processor_identity
 from massgap.runner.checkpoints.merge_tree import FAN_IN
 from massgap.runner.errors import RunnerError
 from massgap.runner.ledger import Ledger
 from massgap.runner.planning import chunk_bounds, make_plan
+from massgap.runner.preflight.duplicates import check_copies
+from massgap.runner.preflight.systematics import check_systematics
 from massgap.runner.process import tree_levels
 from massgap.runner.slices.plan_file import write_plan
 from massgap.runner.slices.slice_file import Slice, write_slice
@@ -78,6 +81,7 @@ def write_slices(
     progress: Callable[[Progress], None] | None = None,
     tags: dict[str, Any] | None = None,
     command: str = "",
+    allow_duplicates: bool = False,
 ) -> SliceSet:
     """Look into all files and write one slice per job.
 
@@ -91,7 +95,7 @@ def write_slices(
         The run folder; slices go to ``jobs`` in it.
     jobs, chunks_per_job
         Number of jobs, or of chunks in one; by default 10 chunks.
-    chunksize, executor, progress
+    chunksize, executor, progress, allow_duplicates
         As for :func:`massgap.runner.runner.run`; the executor only looks into the files.
     tags, command
         For the manifest.
@@ -114,9 +118,13 @@ def write_slices(
         bounds=chunk_bounds(processor),
         progress=progress,
     )
+    check_copies(plan, allowed=allow_duplicates)
+    check_systematics(processor, plan)
     if not ledger.chunks:
         msg = "; ".join(ledger.problems()[:5]) or "there is nothing to do"
         raise RunnerError(msg)
+    if isinstance(processor, Analysis):
+        plan.notes.extend(processor.notes())
     identity = processor_identity(processor)
     metadata = plan.metadata(processor)
     keys = plan.keys(identity, metadata)
@@ -150,7 +158,7 @@ def _check_numbers(jobs: int | None, chunks_per_job: int | None) -> None:
             msg = f"the number of {name} must be at least 1, not {value}"
             raise RunnerError(msg)
     if jobs is not None and chunks_per_job is not None:
-        msg = "give the number of jobs or of chunks per job, not both"
+        msg = "give the number of jobs (--jobs) or of chunks per job (--chunks-per-job), not both"
         raise RunnerError(msg)
 
 

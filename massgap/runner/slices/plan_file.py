@@ -15,7 +15,7 @@ from massgap.runner.planning import Plan
 
 __all__ = ["plan_of", "read_plan", "write_plan"]
 
-FORMAT = "massgap-slices/2"
+FORMAT = "massgap-slices/3"
 
 
 def write_plan(folder: Path, plan: Plan, **about: Any) -> None:
@@ -45,9 +45,12 @@ def write_plan(folder: Path, plan: Plan, **about: Any) -> None:
         "chunksize": plan.chunksize,
         "notes": plan.notes,
         "infos": [{"dataset": d, **dataclasses.asdict(info)} for (d, _), info in sorted(plan.infos.items())],
+        "files": ledger.files,
+        "remarks": ledger.remarks,
         "bad_files": [dataclasses.asdict(bad) for bad in ledger.bad_files],
         "expected": ledger.expected,
         "skimmed": sorted(ledger.skimmed),
+        "duplicates": ledger.duplicates,
         "chunks": [dataclasses.astuple(c) for c in plan.chunks],
     }
     write_json(folder / "plan.json", content)
@@ -83,12 +86,14 @@ def plan_of(content: dict[str, Any], *, accept_loss: bool = False) -> Plan:
     ledger = Ledger(
         expected=content["expected"],
         skimmed=set(content["skimmed"]),
+        duplicates=content["duplicates"],
         bad_files=[BadFile(**bad) for bad in content["bad_files"]],
         chunks=[ChunkEntry(Chunk(*c)) for c in content["chunks"]],
         accepted_loss=accept_loss,
+        files=content["files"],
+        remarks=content["remarks"],
     )
     infos = {(entry["dataset"], entry["path"]): _info(entry) for entry in content["infos"]}
-    ledger.files = [{"dataset": d, "status": "read", **infos[d, p].as_dict()} for d, p in sorted(infos)]
     return Plan(
         content["fileset"], infos, ledger, content["chunksize"], content["notes"], content["sum_weights"]
     )

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from massgap.runner.checkpoints.folder import Checkpoints
 from massgap.runner.checkpoints.merge_tree import FAN_IN, Node, leaves_of
+from massgap.runner.errors import RunnerError
 from massgap.runner.slices.plan_file import read_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["chunk_counts", "count_done", "output_folders", "result_files", "unfinished"]
+__all__ = [
+    "chunk_counts",
+    "count_done",
+    "output_folders",
+    "require_no_other_jobs",
+    "result_files",
+    "unfinished",
+]
 
 _OUTPUT = re.compile(r"out-(\d{4,})(?:-.*)?")
 
@@ -97,6 +107,46 @@ def chunk_counts(run: str | Path) -> list[tuple[int, int]]:
     """
     plan = read_plan(run)
     return _counts(plan["bounds"], _stored_of(Path(run), plan))
+
+
+def require_no_other_jobs(run: str | Path, identity: dict[str, Any], fileset: dict[str, Any]) -> None:
+    """Refuse a folder that holds jobs of another run which have not left all their results.
+
+    The jobs are at work somewhere without holding any lock here, and their results would replace those of this run.  Jobs
+    of the same run are no matter: what they have not done is done here.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    identity
+        Of the processor that is to run, see :func:`massgap.runner.checkpoints.fingerprint.processor_identity`.
+    fileset
+        What it is to read.
+
+    Raises
+    ------
+    RunnerError
+        Saying whose jobs they are, and what to do.
+    """
+    run = Path(run)
+    if not (run / "jobs" / "plan.json").exists():
+        return
+    plan = read_plan(run)
+    left = unfinished(run)
+    same = plan["identity"] == json.loads(json.dumps(identity, default=str))
+    if not left or (same and _files(plan["fileset"]) == _files(fileset)):
+        return
+    typed = quote(str(run / "jobs"))
+    msg = (
+        f"{run} holds the jobs of another run ({plan['command'] or plan['analysis']}), {len(left)} of {len(plan['bounds'])} slices of "
+        f"which have no result yet: choose another folder with --out, or give them up (condor_rm, then rm -r {typed})"
+    )
+    raise RunnerError(msg)
+
+
+def _files(fileset: dict[str, Any]) -> dict[str, list[str]]:
+    return {name: sorted(map(str, entry["files"])) for name, entry in fileset.items()}
 
 
 def result_files(run: str | Path) -> list[list[Path]]:

@@ -28,6 +28,37 @@ if TYPE_CHECKING:
 __all__ = ["mt2"]
 
 _NUMBERS = (float, int, np.float64)
+_MASSES = ("m_vis_1", "m_vis_2", "m_invis_1", "m_invis_2")
+
+
+def _refuse_negative(name: str, mass: Any) -> None:
+    """Raise where an argument holds a negative mass that no mask hides."""
+    if type(mass) in _NUMBERS:
+        lowest = mass
+    elif type(mass) is np.ndarray and mass.dtype.kind in "fiu":
+        # The least number without a pass that allocates; NaN are left to the kernels.
+        lowest = np.fmin.reduce(mass, axis=None) if mass.size else 0.0
+    else:
+        flat = _numbers_of(mass)
+        lowest = np.fmin.reduce(flat) if flat.size else 0.0
+    if lowest < 0:
+        msg = f"mt2 takes masses of 0 GeV or more, but {name} is {lowest:g} GeV. Clip it at 0 if that is rounding: numpy.maximum({name}, 0)."
+        raise SelectionError(msg)
+
+
+def _numbers_of(values: Any) -> Floats:
+    """All numbers of an array-like or awkward array that are not missing; none of what is not numeric."""
+    if any(cls.__module__.startswith("awkward.") for cls in type(values).__mro__):
+        import awkward as ak
+
+        values = ak.to_numpy(ak.drop_none(ak.flatten(values, axis=None)), allow_missing=False)
+    if isinstance(values, np.ma.MaskedArray):
+        values = values.compressed()
+    try:
+        array = np.asarray(values).reshape(-1)
+    except ValueError:
+        return np.empty(0)
+    return array.astype(np.float64) if array.dtype.kind in "fiu" else np.empty(0)
 
 
 def _is_flat(value: Any, like: Any) -> bool:
@@ -76,11 +107,11 @@ def mt2(
     px_miss, py_miss
         Missing transverse momentum, GeV.
     m_invis_1, m_invis_2
-        Trial masses of the invisible particles, GeV.  All inputs broadcast; negative masses count as zero.
+        Trial masses of the invisible particles, GeV.  All inputs broadcast; what is masked in one is masked in the result.
     desired_precision_on_mt2
         Ignored: the result has full precision (about 1e-12 relative) at all times.
     out
-        NumPy array of the resulting shape to write to.
+        NumPy array of the resulting shape to write to; what is masked is written as NaN if it has no mask.
 
     Returns
     -------
@@ -91,7 +122,7 @@ def mt2(
     Raises
     ------
     SelectionError
-        If an input is not numeric, or the shapes do not broadcast.
+        If an input is not numeric, a mass is negative, or the shapes do not broadcast.
 
     Examples
     --------
@@ -102,9 +133,11 @@ def mt2(
     """
     momenta = (px_vis_1, py_vis_1, px_vis_2, py_vis_2, px_miss, py_miss)
     event = (m_vis_1, px_vis_1, py_vis_1, m_vis_2, px_vis_2, py_vis_2, px_miss, py_miss, m_invis_1, m_invis_2)
+    masses = (m_vis_1, m_vis_2, m_invis_1, m_invis_2)
+    for name, mass in zip(_MASSES, masses, strict=True):
+        _refuse_negative(name, mass)
     if out is None and all(type(value) in _NUMBERS for value in event):
         return np.float64(mt2_kernel(*map(float, event)))
-    masses = (m_vis_1, m_vis_2, m_invis_1, m_invis_2)
     # A mass that is one number stays one number: repeated for each event it would be another array to read.
     fixed = [
         np.array([value], dtype=np.float64) if isinstance(value, (int, float)) else None for value in masses
@@ -130,5 +163,6 @@ def mt2(
     if np.shape(out) != np.shape(result):
         msg = f"The array for the results has the shape {np.shape(out)}, but the results have {np.shape(result)}."
         raise SelectionError(msg)
-    out[...] = result
+    hidden = isinstance(result, np.ma.MaskedArray) and not isinstance(out, np.ma.MaskedArray)
+    out[...] = np.ma.filled(result, np.nan) if hidden else result
     return out

@@ -18,6 +18,7 @@ ENDED = (
 )
 KILLED = "005 (012.003.000) 2026-11-22 17:23:00 Job terminated.\n\t(0) Abnormal termination (signal 9)\n...\n"
 HELD = "012 (012.003.000) 2026-11-22 17:23:00 Job was held.\n\tmemory usage exceeded request_memory\n\tCode 34 Subcode 102\n...\n"
+SPOOLING = "012 (012.003.000) 2026-11-22 17:21:00 Job was held.\n\tSpooling input data files\n\tCode 16 Subcode 0\n...\n"
 RELEASED = "013 (012.003.000) 2026-11-22 17:24:00 Job was released.\n\tvia condor_release (by user me)\n...\n"
 REMOVED = "009 (012.003.000) 2026-11-22 17:25:00 Job was aborted.\n\tvia condor_rm (by user me)\n...\n"
 
@@ -32,6 +33,7 @@ REMOVED = "009 (012.003.000) 2026-11-22 17:25:00 Job was aborted.\n\tvia condor_
         ([SUBMIT, EXECUTE, KILLED], ("ended", None, None, 9)),
         ([SUBMIT, EXECUTE, HELD], ("held", "memory usage exceeded request_memory", None, None)),
         ([SUBMIT, HELD, RELEASED], ("idle", None, None, None)),
+        ([SUBMIT, SPOOLING], ("idle", None, None, None)),
         ([SUBMIT, REMOVED], ("removed", "via condor_rm (by user me)", None, None)),
         # An event that is being written has no end yet.
         ([SUBMIT, EXECUTE, ENDED[:-4]], ("running", None, None, None)),

@@ -157,6 +157,9 @@ class Standin(RealPool):
         Seconds between the signal that announces the end and the one that brings it.
     by_hand
         Whether jobs start only when :meth:`start` is called.
+    spool_time
+        Seconds for which a spooled job is held (code 16) after condor_submit has ended, as by a real schedd; ``inf`` until
+        :meth:`spooled` is called.
     """
 
     def __init__(
@@ -169,12 +172,19 @@ class Standin(RealPool):
         memory_policy: bool = True,
         vacate_time: float = 5.0,
         by_hand: bool = False,
+        spool_time: float = 1.0,
     ) -> None:
         super().__init__(patience=300.0)
         self.folder = folder.absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.bin = self.folder / "bin"
-        options = {"--parent": os.getpid(), "--cpus": cpus, "--memory": memory, "--vacate-time": vacate_time}
+        options = {
+            "--parent": os.getpid(),
+            "--cpus": cpus,
+            "--memory": memory,
+            "--vacate-time": vacate_time,
+            "--spool-time": spool_time,
+        }
         flags = {
             "--no-shared-fs": not shared_fs,
             "--no-memory-policy": not memory_policy,
@@ -221,6 +231,10 @@ class Standin(RealPool):
     def start(self, job: str | int) -> None:
         """Start a job of a pool where nothing starts by itself."""
         self._act("start", job)
+
+    def spooled(self, job: str | int) -> None:
+        """All input of a spooled job has arrived."""
+        self._act("spooled", job)
 
     def kill(self, job: str | int) -> None:
         """SIGKILL to all processes of a job, behind HTCondor's back."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from standin.pool import Pool
 
 IDLE, RUNNING, REMOVED, COMPLETED, HELD = 1, 2, 3, 4, 5
+SPOOLING = 16
+"""Code of the hold while input is spooled; the schedd lifts it, and nobody else can."""
 _THREADS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -52,6 +54,7 @@ class Job:
         self.slot, self.scratch = "", Path()
         self.stop: Stop | None = None
         self.not_before = 0.0
+        self.spooled_at: float | None = None
         # What of the machine it has while it runs; requests may be expressions that change.
         self.cpus = self.memory = 0
         self.spool = pool.folder / "spool" / self.key
@@ -64,6 +67,10 @@ class Job:
         if spool:
             self._to_spool()
         self.event(event_log.submitted())
+        if spool:
+            # The schedd holds a job until all of its input is there; condor_submit does not wait for the release.
+            self.spooled_at = time.monotonic() + pool.spool_time
+            self.hold("Spooling input data files", SPOOLING)
 
     # -------------------------------------------------------------- its ad
 
@@ -140,7 +147,6 @@ class Job:
             del self.ad["TransferOutputRemaps"]
         self.ad["ShouldTransferFiles"] = "YES"
         self.ad["LeaveJobInQueue"] = ads.load("classad").ExprTree(_LEAVE)
-        self.ad["StageInFinish"] = int(time.time())
 
     def transfer_data(self) -> None:
         """Bring output from the spool to where the job was submitted."""
@@ -363,7 +369,12 @@ class Job:
     # -------------------------------------------------------------- looking after it
 
     def watch(self) -> None:
-        """See whether it ended, or has to be ended."""
+        """See whether it ended, or has to be ended, or has all of its input."""
+        if self.spooled_at is not None and time.monotonic() >= self.spooled_at:
+            self.spooled_at = None
+            if self.state == HELD:
+                self.ad["StageInFinish"] = int(time.time())
+                self.release("Data files spooled")
         if self.process is None:
             return
         if self.stop is not None and time.monotonic() >= self.stop.until:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from standin import ads
-from standin.job import COMPLETED, HELD, IDLE, REMOVED, RUNNING, Job
+from standin.job import COMPLETED, HELD, IDLE, REMOVED, RUNNING, SPOOLING, Job
 from standin.sandbox import TransferError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Pool:
         vacate_time: float = 5.0,
         by_hand: bool = False,
         cycle: float = 0.5,
+        spool_time: float = 1.0,
     ) -> None:
         self.folder, self.name = folder, name
         self.cpus, self.memory, self.default_memory = cpus, memory, 128
@@ -39,6 +40,7 @@ class Pool:
             cycle,
         )
         self.by_hand = by_hand
+        self.spool_time = spool_time
         self.jobs: dict[str, Job] = {}
         self.left: list[Job] = []
         self.forgotten: set[str] = set()
@@ -117,6 +119,8 @@ class Pool:
                 "UidDomain": host,
                 "Cpus": cpus,
                 "TotalCpus": self.cpus,
+                "TotalSlotCpus": self.cpus,
+                "TotalSlotMemory": self.memory,
                 "Memory": memory,
                 "TotalMemory": self.memory,
                 "Disk": 10**8,
@@ -183,12 +187,14 @@ class Pool:
             job.remove(told)
         elif action == "hold" and job.state not in (HELD, REMOVED):
             job.hold(told, 1)
-        elif action == "release" and job.state == HELD:
+        elif action == "release" and job.state == HELD and job.get("HoldReasonCode") != SPOOLING:
             job.release(told)
         elif action == "vacate_job" and job.state == RUNNING:
             job.vacate(fast=fast)
         elif action == "kill" and job.running:
             job.kill()
+        elif action == "spooled" and job.spooled_at is not None:
+            job.spooled_at = 0.0
         elif action == "start":
             return self._start(job)
         elif action == "transfer_data" and "SUBMIT_Iwd" in job.ad:

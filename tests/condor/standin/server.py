@@ -30,6 +30,7 @@ def serve(folder: Path, words: list[str]) -> int:
     parser.add_argument("--no-memory-policy", action="store_true")
     parser.add_argument("--by-hand", action="store_true")
     parser.add_argument("--vacate-time", type=float, default=5.0)
+    parser.add_argument("--spool-time", type=float, default=1.0)
     parser.add_argument("--parent", type=int, default=os.getppid())
     options = parser.parse_args(words)
     try:
@@ -48,6 +49,7 @@ def serve(folder: Path, words: list[str]) -> int:
         memory_policy=not options.no_memory_policy,
         vacate_time=options.vacate_time,
         by_hand=options.by_hand,
+        spool_time=options.spool_time,
     )
     ended = []
     for number in (signal.SIGTERM, signal.SIGINT):

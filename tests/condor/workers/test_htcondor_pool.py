@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import operator
 import stat
 import subprocess
@@ -71,6 +73,11 @@ def raised(pool, seconds=300.0) -> str:
     return until(look, seconds, str(pool.status()))
 
 
+def new_workers(pool, old) -> set[str]:
+    """Jobs of the workers that are registered, without those that are known."""
+    return {name.removeprefix("massgap-") for name in pool._caretaker.registered()} - set(old)
+
+
 def squares(pool, n=20, **options):
     """Through the executor; the tasks are sent by value, as the workers see no tests."""
     import cloudpickle
@@ -83,6 +90,7 @@ def squares(pool, n=20, **options):
     assert found == {i: i * i for i in range(n)}
 
 
+_die = eval("lambda number: __import__('os').kill(__import__('os').getpid(), number)")
 _square = eval("lambda x: x * x")
 
 
@@ -141,6 +149,37 @@ def test_lost_workers_are_replaced(standin, opened) -> None:
     pool.check()
 
 
+def test_at_the_end_workers_go_by_themselves_and_their_last_words_come_back(
+    standin, opened, tmp_path
+) -> None:
+    """Also those that hold data which nobody else can take."""
+    condor = standin()
+    pool = opened(workers=2)
+    until(lambda: pool.status().running == 2)
+    shared = pool.client.submit(_square, 3, pure=False)
+    squares(pool)
+    assert shared.result() == 9
+    pool.close()
+    assert empty(condor)
+    ended = condor.history()
+    assert [(job["state"], job.get("RemoveReason")) for job in ended] == [("completed", None)] * 2
+    for job in ended:
+        words = (tmp_path / "cluster-0" / "logs" / f"worker-{job['id']}.err").read_text()
+        assert "Closing Nanny" in words or "End worker" in words, words
+
+
+def test_a_task_that_ends_two_workers_is_not_sent_to_a_third(standin, opened) -> None:
+    from distributed.scheduler import KilledWorker
+
+    standin()
+    pool = opened()
+    # The nanny starts its worker again each time.
+    deadly = pool.client.submit(_die, 9, pure=False)
+    with pytest.raises(KilledWorker) as caught:
+        deadly.result(300)
+    assert caught.value.allowed_failures == 1
+
+
 def test_held_jobs_are_told_and_replaced(standin, opened) -> None:
     """In a folder whose name means something to shells and submit descriptions."""
     condor = standin()
@@ -165,9 +204,22 @@ def test_what_is_always_held_raises_with_the_reason(standin, opened) -> None:
     )
     pool = opened(options)
     message = raised(pool)
-    assert message.startswith("HTCondor holds all jobs of the workers: ")
+    assert message.startswith("HTCondor holds the jobs of the workers again and again (3 of 3 jobs): ")
     assert "on_exit_hold" in message.lower() or "OnExitHold" in message
     assert len(pool.status().held) >= 3
+
+
+def test_workers_that_are_held_after_they_registered_are_no_success(standin, opened) -> None:
+    condor = standin()
+    pool = opened()
+    held: list[str] = []
+    for _ in range(3):
+        held += until(functools.partial(new_workers, pool, held))
+        condor.hold(held[-1], reason="the pool does not like it")
+    message = raised(pool)
+    assert message.startswith("HTCondor holds the jobs of the workers again and again (3 of 3 jobs): ")
+    assert "the pool does not like it" in message
+    assert "Then give the same command again" in message
 
 
 def test_jobs_that_die_before_they_register(standin, opened) -> None:
@@ -191,6 +243,21 @@ def test_early_deaths_in_the_spool(standin, opened) -> None:
     assert condor.jobs() == []
 
 
+def test_a_job_whose_input_is_being_spooled_waits(standin, opened) -> None:
+    """The schedd holds it meanwhile (code 16), and lifts that by itself."""
+    condor = standin(shared_fs=False, spool_time=math.inf)
+    pool = opened(JobOptions(memory="600MB", disk="100MB", python=sys.executable, spool=True))
+    assert condor.jobs()[0]["HoldReasonCode"] == 16
+    looks = pool._jobs.looks
+    until(lambda: pool._jobs.looks > looks + 2)
+    assert pool.status() == PoolStatus(idle=1)
+    condor.spooled("1.0")
+    squares(pool)
+    assert pool.status() == PoolStatus(running=1)
+    # It is the one that was submitted first, and the only one.
+    assert [job["id"] for job in condor.jobs()] == ["1.0"]
+
+
 def test_one_bad_machine_is_not_the_end_while_others_start(standin, opened, tmp_path) -> None:
     """Three of four jobs die at once; the fourth needs a moment until it registers."""
     standin(cpus=4)
@@ -211,7 +278,7 @@ def test_a_hold_for_memory_names_the_remedy(standin, opened) -> None:
     hungry = [sys.executable, "-c", "import time; x = bytearray(b'x') * 700_000_000; time.sleep(30)"]
     future = pool.client.submit(subprocess.run, hungry, pure=False)
     ((_, reason),) = until(lambda: pool.status().held)
-    assert "ask for more than --memory 600MB" in reason
+    assert "Ask for more than --memory 600MB" in reason
     future.cancel()
 
 

@@ -83,8 +83,7 @@ FAULTS = [
     ({"d": {"files": [URL], "xsec": 1}}, r"dataset 'd' has the unknown key 'xsec'"),
     ({"d": {"files": [URL], "metadata": []}}, r"\"metadata\" must be an object, not a list"),
     ({"d": {"files": [URL]}}, r"dataset 'd' has no xsec_fb: add"),
-    ({"d": entry(xsec_fb=0)}, r"\"xsec_fb\" is 0: it must be positive"),
-    ({"d": entry(xsec_fb=-1.5)}, r"\"xsec_fb\" is -1.5: it must be positive"),
+    ({"d": entry(xsec_fb=0)}, r"\"xsec_fb\" is 0: none of its events would count"),
     ({"d": entry(xsec_fb=float("nan"))}, r"\"xsec_fb\" is nan: it must be finite"),
     ({"d": entry(xsec_fb=float("inf"))}, r"\"xsec_fb\" is inf: it must be finite"),
     ({"d": entry(xsec_fb=10**400)}, r"\"xsec_fb\" is inf: it must be finite"),
@@ -126,6 +125,15 @@ def test_faults_name_dataset_and_key(fileset, message):
     with pytest.raises(FilesetError, match=message) as caught:
         validate_fileset(fileset, "my.json")
     assert str(caught.value).startswith("my.json")
+
+
+def test_systematics_of_a_data_set():
+    found = validate_fileset({"d": entry(variations=("isr", "fsr"))}, check_files=False)
+    assert found["d"]["metadata"]["variations"] == ["isr", "fsr"]
+    assert validate_fileset({"d": entry(variations=[])})["d"]["metadata"]["variations"] == []
+    for wrong in ("isr", [1], {"isr": True}, 3):
+        with pytest.raises(FilesetError, match=r"'d': \"variations\" must be a list of names"):
+            validate_fileset({"d": entry(variations=wrong)})
 
 
 @pytest.mark.parametrize("key", sorted(RESERVED_KEYS))

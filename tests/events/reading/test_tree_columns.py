@@ -257,12 +257,63 @@ def test_columns_of_one_collection_with_other_lengths_are_an_error(open_columns)
         events.floats("Muon", "extra")
 
 
+def test_a_stale_counter_is_named(open_columns) -> None:
+    """As RDataFrame leaves it where a collection was filtered and its counter was not."""
+    lists = ak.Array([[1.0, 2.0], [], [3.0]] * 13 + [[]])
+    stale = np.asarray(ak.num(lists)) + 1
+    columns = open_columns({"X_pt": lists, "X_eta": -lists, "X_phi": lists, "nX": stale.astype(np.int32)})
+    words = (
+        r"a.root \(entries 0 to 40\): branch X_pt has 39 values, but the events have 79 objects by nX \(X_eta, X_phi have 39, too\): "
+        r"the counter is stale.*\.Redefine\(.nX., .static_cast<int>\(X_pt.size\(\)\).\), or without nX"
+    )
+    for ask in (columns.offsets, columns.read):
+        with pytest.raises(SelectionError, match=words):
+            ask("X", "pt")
+    assert "the counter is stale" in str(columns.stale_counter())
+    # One branch alone that was filtered.
+    columns = open_columns(
+        {"X_pt": lists, "X_eta": lists[:, :1], "X_phi": lists, "nX": np.asarray(ak.num(lists))}
+    )
+    assert columns.offsets("X", "pt").tolist() == [0, *np.cumsum(ak.num(lists)).tolist()]
+    with pytest.raises(SelectionError, match="39 objects by nX and X_phi: a skim changed this branch alone"):
+        columns.read("X", "eta")
+
+
+def test_a_stale_counter_in_a_run_of_any_processor(tmp_path) -> None:
+    """Also where coffea stumbles over it."""
+    from runs import fileset_of
+
+    from massgap.processors import Slepton
+    from massgap.processors.registry import make_processor
+    from massgap.runner import run
+
+    arrays = eventfiles.columns(eventfiles.make_events(60, seed=3), "v12")
+    jets = arrays.pop("Jet")
+    arrays |= {f"Jet_{field}": jets[field] for field in jets.fields}
+    arrays["nJet"] = np.asarray(ak.num(jets.pt) + 1, dtype=np.int32)
+    path = eventfiles.write_columns(tmp_path / "stale.root", arrays)
+    (tmp_path / "own.py").write_text(
+        "from coffea.processor import ProcessorABC\n"
+        "class Count(ProcessorABC):\n"
+        "    def process(self, events):\n"
+        "        return {'n': len(events.Jet.pt.to_list())}\n"
+        "    def postprocess(self, accumulator):\n"
+        "        return None\n"
+    )
+    for processor in (Slepton(), make_processor(f"{tmp_path / 'own.py'}:Count")):
+        (problem,) = run(processor, fileset_of(path)).ledger.problems()
+        assert problem.startswith(f"{path}: branch Jet_")
+        assert "by nJet" in problem
+        assert "the counter is stale" in problem
+        assert "damaged" not in problem
+
+
 def test_negative_counts_are_an_error(open_columns) -> None:
     """They would send a compiled pass to memory that is not its own."""
     lists = ak.Array([[1.0], [2.0]] * 20)
     counts = np.array([25, -23] * 20)
     columns = open_columns({"X_pt": lists, "nX": counts.astype(np.int32)})
-    with pytest.raises(SelectionError, match="nX has negative values; the file is damaged"):
+    with pytest.raises(SelectionError, match="nX has negative values: the file was written wrongly"):
         columns.offsets("X", "pt")
 
 

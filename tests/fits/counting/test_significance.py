@@ -100,10 +100,18 @@ def test_asimov_grows_with_the_root_of_the_luminosity(s: float, b: float, factor
     )
 
 
-@pytest.mark.parametrize(("s", "b"), [(1.0, 0.0), (1.0, -1.0), (-1.0, 1.0), (np.nan, 1.0)])
+@pytest.mark.parametrize(("s", "b"), [(1.0, 0.0), (1.0, -1.0), (-1.0, 0.0), (np.nan, 1.0), (1.0, np.nan)])
 def test_undefined_is_nan(s: float, b: float) -> None:
     for value in (asimov(s, b), asimov_with_uncertainty(s, b, 0.1), s_over_sqrtb(s, b)):
         assert np.isnan(value)
+
+
+def test_a_negative_signal_is_a_deficit() -> None:
+    np.testing.assert_array_equal(s_over_sqrtb([-3.0, -0.5, 0.0], [9.0, 4.0, 4.0]), [-1.0, -0.25, 0.0])
+    assert s_over_1pb(-3.0, 2.0) == -1.0
+    # the Asimov forms are of the test for an excess
+    assert np.isnan(asimov(-1.0, 1.0))
+    assert np.isnan(asimov_with_uncertainty(-1.0, 1.0, 0.1))
 
 
 def test_limits() -> None:

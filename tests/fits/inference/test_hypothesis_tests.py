@@ -23,7 +23,8 @@ from massgap.fits.counting.significance import (
 )
 from massgap.fits.errors import InferenceError
 from massgap.fits.inference.hypothesis_tests import discovery, signal_strength, upper_limit
-from massgap.fits.inference.likelihood import Likelihood, numpy_backend
+from massgap.fits.inference.likelihood import Likelihood
+from massgap.fits.inference.pyhf_likelihood import numpy_backend
 from massgap.fits.workspaces.templates import Template, Templates
 from massgap.fits.workspaces.workspace import WorkspaceOptions, build_workspace
 
@@ -207,7 +208,9 @@ def test_both_starts_agree_and_pulls_are_there() -> None:
         assert abs(fit.second_start) < 1e-6
         assert fit.pulls["norm_WW"].pull is None  # free: nothing to be pulled from
         assert fit.pulls["norm_tt"].pull is not None
-        assert 0.0 < (fit.pulls["lumi"].constraint or 0.0) <= 1.0 + 1e-6
+        assert (
+            0.0 < (fit.pulls["lumi"].constraint or 0.0) <= 1.01
+        )  # of the observed information, which may be a little below the prior
 
 
 def test_asimov_fit_gives_back_what_went_in() -> None:

@@ -106,7 +106,10 @@ def test_changes():
         ({"process_weights": {"tt": float("inf")}}, r"process_weights\['tt'\] is inf"),
         ({"process_weights": {"tt": True}}, r"process_weights\['tt'\] is True"),
         ({"weighting": "none"}, "Unknown weighting 'none': choose one of weights, counts"),
-        ({"negative_weights": "drop"}, "Unknown negative_weights 'drop': choose one of error, absolute"),
+        (
+            {"negative_weights": "flip"},
+            "Unknown negative_weights 'flip': choose one of error, absolute, drop",
+        ),
         ({"n_folds": 1}, "The recipe 'low': n_folds is 1: it must be an integer of at least 2"),
         ({"n_folds": True}, "n_folds is True"),
         ({"protocol": "both"}, "Unknown protocol 'both': choose one of nested, held_out"),

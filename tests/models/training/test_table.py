@@ -79,6 +79,20 @@ def test_absolute_weights_keep_the_signed_total(make, table):
     assert (data.weight < 0).any()
 
 
+def test_without_events_of_negative_weight_the_rest_has_the_signed_total(make, table):
+    rng = np.random.default_rng(1)
+    table["weight"] = np.where(rng.random(len(table)) < 0.34, -0.3, 1.0) * table["weight"]
+    data = make(negative_weights="drop")
+    np.testing.assert_array_equal(data.train_weight == 0, data.weight < 0)
+    for process in set(data.process):
+        rows = data.process == process
+        assert data.train_weight[rows].sum() == pytest.approx(data.weight[rows].sum())
+        kept = rows & (data.weight > 0)
+        # all events that are kept have one factor: their shares among each other stay
+        factors = data.train_weight[kept] / data.weight[kept]
+        assert factors == pytest.approx(factors[0])
+
+
 def test_process_without_events_in_the_region_is_noted(make, table):
     table.loc[table["process"] == "ZZ", "region_precuts"] = False
     assert make(table=table).notes == ("ZZ has no events in the region precuts",)
@@ -161,7 +175,7 @@ def test_missing_feature_names_both_sides(make, table, features):
         ({"signal": ["tt"]}, "'tt' is listed as signal and as background"),
         ({"features": ["met", "met"]}, "'met' is listed twice"),
         ({"features": []}, "No features"),
-        ({"negative_weights": "drop"}, "choose 'error' or 'absolute'"),
+        ({"negative_weights": "flip"}, "choose one of error, absolute, drop"),
     ],
 )
 def test_bad_arguments(make, changes, words):

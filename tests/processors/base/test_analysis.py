@@ -185,7 +185,14 @@ def test_options_are_the_parameters_of_all_constructors() -> None:
         "steps": ["a", "b"],
         "met": "objects",
         "variations": ["jes"],
-        "taggers": {"b_tagger": None, "b_threshold": None, "met": None, "muon_id": None, "b_tag_bit": 0},
+        "engine": "auto",
+        "taggers": {
+            **dict.fromkeys(("b_tagger", "b_threshold", "b_charm_fraction", "b_tau_fraction", "met")),
+            **dict.fromkeys(("muon_id", "electron_id", "photon_id", "tau_id")),
+            "b_tag_bit": 0,
+            "collections": [],
+        },
+        "collections": {},
     }
     assert json.loads(json.dumps(options)) == options
     assert Keeps(window=7.0).options() != Keeps().options()
@@ -220,7 +227,7 @@ def test_an_attribute_of_the_class_does_not_stand_for_a_parameter() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"met": "truth"}, "met='truth' is unknown; MET is one of detector, objects"),
+        ({"met": "truth"}, "met='truth' .--met. is unknown; MET is one of detector, objects"),
         ({"variations": ["jec"]}, "unknown variation 'jec'; known are"),
         ({"model": {"mid": "m.onnx"}}, "own has no score 'mid' that a model could give; it has: low, high"),
         ({"model": "m.onnx"}, r"own has more than one score.*low, high.*--model NAME=FILE"),

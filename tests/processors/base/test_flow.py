@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import awkward as ak
 import boost_histogram as bh
 import numpy as np
 import pytest
@@ -179,6 +180,19 @@ def test_undefined_values_count_once_per_event_and_histogram() -> None:
     flow.fill("plain", values, mask=[False, True, True, True])
     flow.finish()
     assert flow.chunk.part.undefined == {"parts": 2, "plain": 1}
+
+
+def test_what_is_masked_is_undefined_whatever_lies_below() -> None:
+    masked = np.ma.masked_array([0.1, 0.1, 0.5, 0.9], [False, True, False, False])
+    contents = []
+    for values in (masked, ak.from_numpy(masked), np.array([0.1, math.nan, 0.5, 0.9])):
+        flow = in_no_part(flow_of([1.0, 2.0, 4.0, 8.0]))
+        flow.fill("plain", values)
+        flow.finish()
+        assert flow.chunk.part.undefined == {"plain": 1}
+        contents.append(flow.chunk.part.histograms.values("nominal")[0][LAYOUT.block("plain")].tolist())
+    assert contents[0] == contents[1] == contents[2]
+    assert sum(contents[0]) == 13.0
 
 
 def test_masks_that_are_changed_between_fills() -> None:

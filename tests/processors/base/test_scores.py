@@ -48,7 +48,7 @@ class TwoScores(Analysis):
             channel.record(chosen, {"pt": chosen.muons.at(0).pt, "met": chosen.met.pt})
 
 
-def model(path: Path, weights: list[list[float]], features: list[str]) -> Path:
+def model(path: Path, weights: list[list[float]], features: list[str], **more: str) -> Path:
     """A linear classifier with one output per fold, as massgap stores it."""
     from onnx import TensorProto, helper, numpy_helper
 
@@ -64,13 +64,39 @@ def model(path: Path, weights: list[list[float]], features: list[str]) -> Path:
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
     known = {"format": FORMATS[0], "features": json.dumps(features), "n_folds": str(w.shape[1])}
-    known |= {"training_hash": "0" * 64}
+    known |= {"training_hash": "0" * 64, **more}
     helper.set_model_props(made, {f"massgap.{key}": value for key, value in known.items()})
     helper.set_model_props(
         made, {entry.key: entry.value for entry in made.metadata_props} | {DIGEST: content_digest(made)}
     )
     path.write_bytes(made.SerializeToString())
     return path
+
+
+class Twins(TwoScores):
+    """Two scores of the same features: only their regions tell their models apart."""
+
+    name = "twins"
+    scores = (Score("low", regions=["soft"]), Score("high", regions=["hard", "muon"]))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        ("soft", "hard", []),
+        ("hard", "soft", ["low", "high"]),
+        ("all", "hard+muon", []),
+        ("soft", "soft", ["high"]),
+    ],
+)
+def test_models_that_were_trained_on_the_region_of_another_score_are_told(tmp_path, low, high, told) -> None:
+    models = {
+        "low": model(tmp_path / "low.onnx", LOW, ["pt", "met"], region=low),
+        "high": model(tmp_path / "high.onnx", LOW, ["pt", "met"], region=high),
+    }
+    notes = Twins(models).notes()
+    assert [note.partition("'")[2].partition("'")[0] for note in notes] == told
+    assert all("was trained on the region" in note for note in notes)
 
 
 LOW = [[0.01, 0.02, -0.01], [0.005, -0.005, 0.01]]

@@ -41,6 +41,15 @@ def test_a_process_without_events_has_no_efficiency() -> None:
     assert [row.efficiency for row in cutflow_rows(CUTFLOW)["c"]["empty"]] == [None, None, None]
 
 
+def test_a_negative_sample_has_efficiencies_and_a_sum_that_turns_round_has_none() -> None:
+    rows = [("all", -50.0), ("met", -12.5), ("turned", 1.0), ("more", 0.5)]
+    entries = [{"channel": "c", "step": s, "raw": 9, "weighted": w, "variance": 1.0} for s, w in rows]
+    cutflow = {**CUTFLOW, "steps": [s for s, _ in rows], "processes": {"interference": entries}}
+    found = cutflow_rows(cutflow)["c"]["interference"]
+    assert [row.efficiency for row in found] == [None, 0.25, -0.08, None]
+    assert [row.cumulative for row in found] == [None, 0.25, -0.02, -0.01]
+
+
 def test_text_shows_raw_weighted_and_efficiency_in_line() -> None:
     block = cutflow_text(CUTFLOW).split("\n\n")[1].splitlines()
     assert block[0].split() == [

@@ -348,3 +348,18 @@ def test_here_all_is_well(nano_files) -> None:
         preflight(Slepton(), fileset, FuturesExecutor(2), files_per_dataset=0)
     both = preflight(Slepton(), fileset, FuturesExecutor(2), files_per_dataset=2, chunksize=1000)
     assert "2 and 3 more files: no such file" in of(both, "data")[0].what
+
+
+def test_what_the_fileset_says_of_a_file_is_compared(nano_files) -> None:
+    path = str(nano_files["v12"])
+    about = {"object_path": "Events", "steps": [[500, 560], [700, 900]], "num_entries": 900}
+    fileset = {
+        "good": {"files": {path: about}, "metadata": {}},
+        "other": {"files": {path: {**about, "uuid": "27919c7a-eb1a-11f1-8ea4-02fc00000001"}}, "metadata": {}},
+    }
+    found = preflight(Slepton(), fileset, FuturesExecutor(1), chunksize=1000)
+    (check,) = [c for c in found.checks if c.status == "failed"]
+    assert "but the fileset means the file 27919c7a" in check.what
+    good, other = found.answers[0].tried["files"]
+    assert (good["error"], good["read"], good["entries"]) == (None, 60, 900)
+    assert "recalculate_steps=True" in other["error"]

@@ -178,7 +178,8 @@ def test_damaged_gzip(tmp_path, events):
         (b"", "is empty"),
         (b"<!DOCTYPE html>\n<html><body>Sign in</body></html>", "web page"),
         (b"run,event\n1,2\n", "not a Les Houches event file"),
-        (b"BZh91AY&SY", "bzip2"),
+        (b"\x28\xb5\x2f\xfd\x00\x00", r"zstd file.* zstd -d \S+e\.lhe"),
+        (b"BZh91AY&SY", "cut short within its header"),
         (b"root\x00\x00", "ROOT"),
         (b'<LesHouchesEvents version="3.0">\n<header>\nfoo', "cut short within its header"),
         (
@@ -302,7 +303,7 @@ def test_the_nominal_pdf_wins_over_larger_sets():
 
 @pytest.mark.parametrize("zipped", [False, True])
 def test_blocks_hold_every_event_once(tmp_path, monkeypatch, zipped):
-    monkeypatch.setattr("massgap.samples.lhe.stream._GZIP_PIECE", 3000)
+    monkeypatch.setattr("massgap.samples.lhe.stream._PACKED_PIECE", 3000)
     monkeypatch.setattr("massgap.samples.lhe.stream._PLAIN_PIECE", 3000)
     monkeypatch.setattr("massgap.samples.lhe.events.STRIDE", 10)
     weights = np.random.default_rng(5).choice([-1.0, 1.0, 2.0], 95)

@@ -50,8 +50,9 @@ def test_settings_follow_the_run_card_and_the_events(multijet):
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
-        (("1 = ickkw", "3 = ickkw"), {}, "FxFx"),
-        (("15.0 = xqcut", "0.0 = xqcut"), {}, "give qcut"),
+        (("1 = ickkw", "3 = ickkw"), {}, r"FxFx.*\(ickkw = 3 in the run card\)"),
+        (("1 = ickkw", "0 = ickkw\n 30.0 = ktdurham"), {}, r"CKKW-L.*\(ktdurham = 30.*--matching none"),
+        (("15.0 = xqcut", "0.0 = xqcut"), {}, r"give qcut \(--qcut\)"),
         (("", ""), {"qcut": 10.0}, "below the cut of the matrix elements, xqcut = 15 GeV"),
         (("", ""), {"qcut": -1.0}, "no matching scale"),
         (("", ""), {"qcut": float("nan")}, "no matching scale"),

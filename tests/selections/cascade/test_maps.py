@@ -54,6 +54,7 @@ def test_map_against_numpy():
     np.testing.assert_allclose(got, expected, rtol=1e-12)
     assert delta4_map(first, second, 1e15).sum() == inside.sum() < 5000
     assert delta4_map([np.nan, 0.0], [0.0, 0.0], 1.0).sum() == 1.0
+    assert delta4_map(np.ma.masked_array([0.3, 0.0], [True, False]), [0.0, 0.0], 1.0).sum() == 1.0
     assert delta4_map([], [], 1.0).sum() == 0.0
 
 

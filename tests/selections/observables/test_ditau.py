@@ -105,4 +105,39 @@ def test_no_missing_momentum_gives_the_leptons_alone():
     leptons = (20, 0.5, 0.3, 0, 30, -0.5, 1.3, 0)
     got = ditau_from_met(*leptons, 0.0, 1.0)
     assert got.m == pytest.approx(invariant_mass(*leptons), rel=1e-14)
-    assert (got.x1, got.x2, got.physical) == (1.0, 1.0, 0.0)
+    assert (got.x1, got.x2, got.physical) == (1.0, 1.0, 1.0)
+
+
+AZIMUTHS = [0.0, 0.3, -2.9, math.pi / 2, math.pi, -math.pi, 3.1]
+
+
+@pytest.mark.parametrize("phi", AZIMUTHS)
+@pytest.mark.parametrize("apart", [0.4, -1.7, 2.8])
+@pytest.mark.parametrize("other_form", [False, True])
+def test_missing_momentum_along_one_lepton_belongs_to_its_tau_alone(phi, apart, other_form):
+    """The neutrinos of the first tau carry 0.7 of its lepton's momentum, the second decayed without any."""
+    # The same direction, given as the angle of its components or with pi for -pi.
+    along = math.atan2(0.7 * math.sin(phi), 0.7 * math.cos(phi)) if other_form else phi
+    if other_form and abs(phi) == math.pi:
+        along = -phi
+    leptons = (20.0, 0.5, phi, 0.0, 30.0, -0.5, phi + apart, 0.0)
+    got = ditau_from_met(*leptons, 0.7 * 20.0, along)
+    assert (got.xi2, got.x2, got.physical) == (0.0, 1.0, 1.0)
+    assert got.xi1 == pytest.approx(0.7, rel=1e-12)
+    assert got.m == pytest.approx(invariant_mass(*leptons) * math.sqrt(1.7), rel=1e-12)
+    swapped = ditau_from_met(*leptons[4:], *leptons[:4], 0.7 * 20.0, along)
+    assert (swapped.x1, swapped.physical) == (1.0, 1.0)
+    assert swapped.x2 == pytest.approx(1 / 1.7, rel=1e-12)
+
+
+@pytest.mark.parametrize("side", [1e-9, -1e-9])
+def test_a_billionth_of_a_radian_decides(side):
+    """Between the leptons is physical, beyond one is not: the boundary is no wider than rounding."""
+    got = ditau_from_met(20.0, 0.5, 0.3, 0.0, 30.0, -0.5, 1.3, 0.0, 14.0, 0.3 + side)
+    assert got.physical == (side > 0)
+
+
+def test_missing_momentum_against_a_lepton_is_not_physical():
+    got = ditau_from_met(20.0, 0.5, 0.3, 0.0, 30.0, -0.5, 1.3, 0.0, 10.0, 0.3 - math.pi)
+    assert (got.x2, got.physical) == (1.0, 0.0)
+    assert got.xi1 == pytest.approx(-0.5, rel=1e-12)

@@ -231,7 +231,6 @@ def test_drops_in_for_the_package():
         ((0, 10, 0, 0, 0, 20, 30, 7, 0, 0), 0.0),  # missing momentum between the visible ones
         ((0, 0, 0, 5, 30, 0, 10, 10, 70, 20), 70.0),  # a leg without energy
         ((150, 0, 0, 1, 2, 0, 3, 4, 100, 3), 250.0),  # unbalanced
-        ((-1.0, 10, 0, -2.0, 20, 0, -5, 3, -3.0, -4.0), 12.017183194545662),  # negative masses are zero
     ],
 )
 def test_special_cases(event, expected):
@@ -244,6 +243,55 @@ def test_input_that_is_not_finite(index, bad):
     event = [1.0] * 10
     event[index] = bad
     assert math.isnan(mt2(*event))
+
+
+MASSES = {0: "m_vis_1", 3: "m_vis_2", 8: "m_invis_1", 9: "m_invis_2"}
+
+
+@pytest.mark.parametrize(("index", "name"), MASSES.items())
+@pytest.mark.parametrize(
+    "form",
+    [
+        float,
+        lambda value: np.array([1.0, value, np.nan]),
+        lambda value: np.array([1.0, value, 3.0], dtype=np.float32),
+        lambda value: [1.0, value, 3.0],
+        lambda value: ak.Array([[1.0], [], [None, value]]),
+        lambda value: np.ma.masked_array([1.0, value, 3.0], [True, False, False]),
+    ],
+)
+def test_a_negative_mass_is_refused_and_named(index, name, form):
+    event = [1.0, 10.0, 0.0, 1.0, 20.0, 0.0, -5.0, 3.0, 1.0, 1.0]
+    event[index] = form(-0.5)
+    with pytest.raises(SelectionError, match=rf"{name} is -0\.5 GeV"):
+        mt2(*event)
+
+
+@pytest.mark.parametrize("index", MASSES)
+def test_a_mass_of_negative_zero_is_zero(index):
+    event = [0.0, 10.0, 0.0, 0.0, 20.0, 0.0, -5.0, 3.0, 0.0, 0.0]
+    event[index] = -0.0
+    assert mt2(*event) == pytest.approx(12.017183194545662, rel=1e-12)
+
+
+@pytest.mark.parametrize("index", range(10))
+def test_what_is_masked_stays_masked_whatever_lies_below(index):
+    event = [1.0, 10.0, 0.0, 1.0, 20.0, 0.0, -5.0, 3.0, 1.0, 1.0]
+    right = package.mt2(*event)
+    event[index] = np.ma.masked_array([event[index], -7.0, event[index]], [False, True, False])
+    got = mt2(*event)
+    assert np.ma.getmaskarray(got).tolist() == [False, True, False]
+    assert got.compressed().tolist() == pytest.approx([right, right], rel=1e-12)
+    options = list(event)
+    options[index] = ak.from_numpy(event[index])
+    listed = mt2(*options).to_list()
+    assert listed[1] is None
+    assert listed[::2] == pytest.approx([right, right], rel=1e-12)
+    plain, masked = np.zeros(3), np.ma.zeros(3)
+    mt2(*event, out=plain)
+    assert np.isnan(plain).tolist() == [False, True, False]
+    mt2(*event, out=masked)
+    assert np.ma.getmaskarray(masked).tolist() == [False, True, False]
 
 
 def test_jagged_arrays():

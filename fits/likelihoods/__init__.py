@@ -1,0 +1,1 @@
+"""HistFactory likelihoods as flat arrays, with exact derivatives in compiled code."""

@@ -1,0 +1,251 @@
+r"""Value, gradient and Hessian of minus the logarithm of a HistFactory likelihood, in compiled code.
+
+The value is relative to the saturated model (sum of deviances), which keeps the digits that likelihood ratios need. In every bin
+the expectation is :math:`\nu = A + g B`, where g is the factor of the bin that is profiled: :math:`g(A, B)` minimises the
+bin's term, so that the function of the other parameters has the gradient at that point, and the Hessian
+
+.. math:: H_{pq} - H_{pg} H_{qg} / H_{gg}.
+
+All derivatives are exact.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from massgap.arrays.compiled import compiled
+from massgap.fits.likelihoods.blocks import add_first_derivatives, add_second_derivatives, block_contents
+from massgap.fits.likelihoods.parameters import FREE
+from massgap.fits.likelihoods.terms import best_factor, constraint, poisson
+
+if TYPE_CHECKING:
+    from massgap.fits.likelihoods.arrays import Floats, Integers, ModelArrays
+
+__all__ = ["VALUE", "WITHOUT_CURVATURE", "WITH_DERIVATIVES", "evaluate", "expectation"]
+
+VALUE, WITH_DERIVATIVES, WITHOUT_CURVATURE = 0, 1, 2
+"""What is computed: the value; gradient and Hessian too; the same without second derivatives of the expectation, which
+leaves a matrix that has no negative eigenvalue."""
+
+
+@compiled
+def _profile(
+    m: ModelArrays,
+    theta: Floats,
+    p: int,
+    fixed_part: float,
+    scaled_part: float,
+    count: float,
+    auxiliary: float,
+) -> bool:
+    """Set the profiled parameter of a bin; False where it is fixed or ends on a bound."""
+    if m.fixed[p]:
+        return False
+    best = best_factor(m.constraints[p], fixed_part, scaled_part, count, auxiliary, m.widths[p])
+    theta[p] = min(max(best, m.low[p]), m.high[p])
+    return bool(theta[p] == best)
+
+
+@compiled
+def expectation(m: ModelArrays, theta: Floats, out: Floats) -> None:
+    """Expected contents of all bins.
+
+    Parameters
+    ----------
+    m : ModelArrays
+    theta : ndarray of shape (parameters,)
+    out : ndarray of shape (bins,)
+        Is filled.
+    """
+    rates = np.empty((len(m.rate_parameters), 3))
+    for c in range(len(m.channel_bins) - 1):
+        first = m.channel_bins[c]
+        n = m.channel_bins[c + 1] - first
+        contents, others = np.empty(n), np.empty(n)
+        out[first : first + n] = 0.0
+        for k in range(m.channel_blocks[c], m.channel_blocks[c + 1]):
+            product, zeros = block_contents(m, k, theta, rates, contents, others)
+            if zeros:
+                continue
+            for b in range(n):
+                p = m.profiled[first + b]
+                factor = theta[p] if m.grouped[k] and p >= 0 else 1.0
+                out[first + b] += product * contents[b] * others[b] * factor
+
+
+@compiled
+def _expectations(
+    m: ModelArrays,
+    c: int,
+    theta: Floats,
+    rates: Floats,
+    contents: Floats,
+    others: Floats,
+    products: Floats,
+    zeros: Integers,
+    expected: Floats,
+    group: Floats,
+    plain: Floats,
+    scaled: Floats,
+) -> None:
+    """Expectation of a channel, and its derivatives if there is room for them, apart for what profiled factors multiply."""
+    n = len(expected)
+    for k in range(m.channel_blocks[c], m.channel_blocks[c + 1]):
+        i = k - m.channel_blocks[c]
+        products[i], zeros[i] = block_contents(m, k, theta, rates, contents[i], others[i])
+        total = group if m.grouped[k] else expected
+        if zeros[i] == 0:
+            for b in range(n):
+                total[b] += products[i] * contents[i, b] * others[i, b]
+        if plain.shape[1]:
+            jacobian = scaled if m.grouped[k] else plain
+            add_first_derivatives(m, k, theta, rates, products[i], zeros[i], contents[i], others[i], jacobian)
+
+
+@compiled
+def _bin(
+    m: ModelArrays,
+    p: int,
+    theta: Floats,
+    count: float,
+    auxiliary: Floats,
+    fixed_part: float,
+    scaled_part: float,
+) -> tuple[float, float, float]:
+    """Terms of a bin, its best factor, and the second derivative of the constraint (0 where the factor does not move)."""
+    term, factor, bend = 0.0, 1.0, 0.0
+    if p >= 0:
+        free = _profile(m, theta, p, fixed_part, scaled_part, count, auxiliary[p])
+        factor = theta[p]
+        if not m.fixed[p]:
+            term, _, bend = constraint(m.constraints[p], factor, auxiliary[p], m.widths[p])
+            bend = bend if free else 0.0
+    return term + poisson(count, fixed_part + factor * scaled_part), factor, bend
+
+
+@compiled
+def _add_bin(
+    local: Integers,
+    slope: float,
+    weight: float,
+    scaled_part: float,
+    bend: float,
+    whole: Floats,
+    cross: Floats,
+    gradient: Floats,
+    hessian: Floats,
+) -> None:
+    """Add a bin to gradient and Hessian; ``cross`` becomes the derivative with respect to parameter and factor."""
+    inverse = 1.0 / (weight * scaled_part * scaled_part + bend) if bend > 0.0 else 0.0
+    for i in range(len(local)):
+        cross[i] = weight * scaled_part * whole[i] + cross[i]
+        p, along, across = local[i], weight * whole[i], cross[i] * inverse
+        gradient[p] += slope * whole[i]
+        if along == 0.0 and across == 0.0:
+            continue
+        for j in range(i + 1):
+            hessian[p, local[j]] += along * whole[j] - across * cross[j]
+
+
+@compiled
+def _channel(
+    m: ModelArrays,
+    c: int,
+    theta: Floats,
+    rates: Floats,
+    data: Floats,
+    auxiliary: Floats,
+    what: int,
+    gradient: Floats,
+    hessian: Floats,
+) -> float:
+    """The terms of a channel; its derivatives are added."""
+    first, begin, end = m.channel_bins[c], m.channel_blocks[c], m.channel_blocks[c + 1]
+    n = m.channel_bins[c + 1] - first
+    local = m.local_parameters[m.channel_local[c] : m.channel_local[c + 1]]
+    n_local = len(local) if what != VALUE else 0
+    plain, scaled = np.zeros((n, n_local)), np.zeros((n, n_local))
+    expected, group = np.zeros(n), np.zeros(n)
+    contents, others = np.empty((end - begin, n)), np.empty((end - begin, n))
+    products, zeros = np.empty(end - begin), np.empty(end - begin, dtype=np.int64)
+    _expectations(m, c, theta, rates, contents, others, products, zeros, expected, group, plain, scaled)
+    slopes, factors = np.empty(n), np.empty(n)
+    value = 0.0
+    for b in range(n):
+        count = data[first + b]
+        term, factors[b], bend = _bin(
+            m, m.profiled[first + b], theta, count, auxiliary, expected[b], group[b]
+        )
+        value += term
+        if what == VALUE or not value < np.inf:
+            continue
+        mean = expected[b] + factors[b] * group[b]
+        slopes[b] = 1.0 - count / mean if count > 0.0 else 1.0
+        weight = count / (mean * mean) if count > 0.0 else 0.0
+        plain[b] += factors[b] * scaled[b]
+        scaled[b] *= slopes[b] if what == WITH_DERIVATIVES else 0.0
+        _add_bin(local, slopes[b], weight, group[b], bend, plain[b], scaled[b], gradient, hessian)
+    if what == WITH_DERIVATIVES and value < np.inf:
+        grouped = slopes * factors
+        for k in range(begin, end):
+            i = k - begin
+            weights = grouped if m.grouped[k] else slopes
+            add_second_derivatives(
+                m, k, theta, rates, products[i], zeros[i], contents[i], others[i], weights, hessian
+            )
+    return value
+
+
+@compiled
+def evaluate(
+    m: ModelArrays,
+    theta: Floats,
+    data: Floats,
+    auxiliary: Floats,
+    what: int,
+    gradient: Floats,
+    hessian: Floats,
+) -> float:
+    """Minus the logarithm of the likelihood ratio to the saturated model.
+
+    Parameters
+    ----------
+    m : ModelArrays
+    theta : ndarray of shape (parameters,)
+        The profiled ones among them are set.
+    data, auxiliary : ndarray
+        Counts of all bins; auxiliary measurement of each parameter.
+    what : int
+        :data:`VALUE`, :data:`WITH_DERIVATIVES` or :data:`WITHOUT_CURVATURE`.
+    gradient, hessian : ndarray of shape (parameters,) and (parameters, parameters)
+        Are filled, the Hessian in its lower triangle; with 0 for profiled parameters.
+
+    Returns
+    -------
+    float
+        Infinite where a count is seen and nothing is expected.
+    """
+    if what != VALUE:
+        gradient[:] = 0.0
+        hessian[:] = 0.0
+    value = 0.0
+    rates = np.empty((len(m.rate_parameters), 3))
+    for c in range(len(m.channel_bins) - 1):
+        value += _channel(m, c, theta, rates, data, auxiliary, what, gradient, hessian)
+        if not value < np.inf:
+            return np.inf
+    profiled = np.zeros(len(theta), dtype=np.bool_)
+    for p in m.profiled:
+        if p >= 0:
+            profiled[p] = True
+    for p in range(len(theta)):
+        if m.constraints[p] == FREE or profiled[p] or m.fixed[p]:
+            continue
+        term, slope, bend = constraint(m.constraints[p], theta[p], auxiliary[p], m.widths[p])
+        value += term
+        if what != VALUE:
+            gradient[p] += slope
+            hessian[p, p] += bend
+    return value

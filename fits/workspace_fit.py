@@ -1,0 +1,142 @@
+"""Statistics of any HistFactory workspace: CLs, limits, significance, signal strength, pulls and impacts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from massgap.fits.errors import FitError, InferenceError
+from massgap.fits.inference.engines import likelihood_of
+from massgap.fits.inference.hypothesis_tests import (
+    discovery,
+    hypothesis_test,
+    signal_strength,
+    upper_limit,
+)
+from massgap.fits.inference.impacts import impacts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["WorkspaceFit", "WorkspaceFitOptions", "fit_workspace"]
+
+
+@dataclass(frozen=True)
+class WorkspaceFitOptions:
+    """What is asked of a workspace.
+
+    Attributes
+    ----------
+    poi, measurement : str, optional
+        Parameter of interest and measurement; default that of the first measurement.
+    mu : float
+        Signal strength whose CLs is given.
+    level : float
+        Confidence level of the limit.
+    observed : bool
+        Whether the observations are data; else only expectations are given, at the nominal parameters.
+    limit, strength, impacts : bool
+        Whether limits, the fit of the signal strength with pulls, and impacts are wanted.
+    engine : {"massgap", "pyhf"}
+    """
+
+    poi: str | None = None
+    measurement: str | None = None
+    mu: float = 1.0
+    level: float = 0.95
+    observed: bool = True
+    limit: bool = True
+    strength: bool = True
+    impacts: bool = False
+    engine: str = "massgap"
+
+
+@dataclass(frozen=True)
+class WorkspaceFit:
+    """What was found.
+
+    Attributes
+    ----------
+    name : str
+        Of the signal (patch), or empty.
+    values : dict
+        Its labels, as masses.
+    results : dict
+        ``cls``, ``upper_limit``, ``discovery``, ``signal_strength``, ``pulls``, ``impacts``, as far as asked for; or
+        ``error``, why there are none.
+    """
+
+    name: str
+    values: dict[str, Any]
+    results: dict[str, Any] = field(repr=False)
+
+    @property
+    def converged(self) -> bool:
+        """Whether all fits converged."""
+        return "error" not in self.results
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain dictionary."""
+        return {"name": self.name, "values": self.values, **self.results}
+
+
+def fit_workspace(
+    workspace: Mapping[str, Any],
+    options: WorkspaceFitOptions | None = None,
+    *,
+    name: str = "",
+    values: Mapping[str, Any] | None = None,
+) -> WorkspaceFit:
+    """Test a signal with the asymptotic formulae of arXiv:1007.1727.
+
+    Parameters
+    ----------
+    workspace : mapping
+        HistFactory workspace.
+    options : WorkspaceFitOptions, optional
+    name, values
+        Of the signal, for the results.
+
+    Returns
+    -------
+    WorkspaceFit
+        Fits that do not converge leave an ``error`` in the results.
+
+    Raises
+    ------
+    FitError
+        If the workspace or an option makes no sense.
+
+    Examples
+    --------
+    >>> fit_workspace(json.load(open("workspace.json"))).results["cls"]["cls"]  # doctest: +SKIP
+    """
+    options = options or WorkspaceFitOptions()
+    if not options.mu > 0.0:
+        message = f"The signal strength to be tested must be positive, not {options.mu:g} (mu=..., --mu)."
+        raise FitError(message)
+    if options.impacts and options.engine != "massgap":
+        message = "Impacts need the engine massgap (engine=..., --engine massgap)."
+        raise FitError(message)
+    likelihood = likelihood_of(
+        workspace, engine=options.engine, measurement=options.measurement, poi=options.poi
+    )
+    results: dict[str, Any] = {"poi": likelihood.names[likelihood.poi], "observed": options.observed}
+    try:
+        results["cls"] = asdict(hypothesis_test(likelihood, options.mu, observed=options.observed))
+        if options.limit:
+            results["upper_limit"] = asdict(
+                upper_limit(likelihood, level=options.level, observed=options.observed)
+            )
+        results["discovery"] = asdict(discovery(likelihood, observed=options.observed))
+        if options.strength:
+            found = asdict(signal_strength(likelihood, observed=options.observed))
+            results["pulls"] = found.pop("pulls")
+            results["signal_strength"] = found
+        if options.impacts:
+            data = likelihood.observed
+            data = data if options.observed else likelihood.expected(likelihood.with_poi(1.0))
+            results["impacts"] = [asdict(impact) for impact in impacts(likelihood, data)]
+    except InferenceError as error:
+        results["error"] = str(error)
+    return WorkspaceFit(name, dict(values or {}), results)
