@@ -8,8 +8,8 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from massgap.arrays.errors import SelectionError
 from massgap.events.errors import FileProblem, MissingBranchError
+from massgap.events.formats.names import flat_names, record_names
 from massgap.events.reading.compressed import UnknownCompressionError
 from massgap.events.reading.ntuple.envelopes import NotLeanError
 from massgap.events.reading.tree_columns import TreeColumns
@@ -49,11 +49,10 @@ class NtupleColumns(TreeColumns):
     def _find(self, collection: str, field: str) -> str | None:
         if not collection:
             return field if field in self._fields else None
-        flat = f"{collection}_{field}"
-        if flat in self._fields:
-            return flat
-        below = f"{collection}.{field}"
-        return below if collection in self._fields and below in self._tree else None
+        paths = [*flat_names(self.format, collection, field)]
+        paths += [f"{record}.{field}" for record in record_names(self.format, collection)]
+        # After a dot comes what is in a record, or in a list of them.
+        return next((path for path in paths if path in self._tree), None)
 
     def _field(self, collection: str, field: str) -> LeanField:
         path = self._find(collection, field)
@@ -88,31 +87,20 @@ class NtupleColumns(TreeColumns):
             return ak.Array(content)
         offsets = self.offsets(collection, field)
         if offsets[-1] != len(content):
-            msg = (
-                f"{self.where or 'the events'}: field {found.path} has {len(content)} values, but the events have "
-                f"{offsets[-1]} objects; the file is damaged."
-            )
-            raise SelectionError(msg)
+            raise self.miscounted(collection, field, len(content), int(offsets[-1]))
         return ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(offsets), content))
 
-    def title(self, collection: str, field: str) -> str:
-        """The description of the field."""
-        return "" if self._find(collection, field) is None else self._field(collection, field).title
-
-    def flat(self, collection: str, field: str) -> npt.NDArray[Any]:
-        """The column as it is stored, all events one after the other; read once."""
-        found = self._field(collection, field)
-        if found.path not in self._flat:
-            self._flat[found.path] = self._read_flat(found)
-        return self._flat[found.path]
-
-    def _read_flat(self, field: LeanField) -> npt.NDArray[Any]:
-        if field.is_plain:
+    def _stored(self, branch: LeanField) -> npt.NDArray[Any]:
+        if branch.is_plain:
             try:
-                return field.flat(self._start, self._stop)
+                return branch.flat(self._start, self._stop)
             except (NotLeanError, UnknownCompressionError):
                 pass
-        return np.asarray(ak.to_numpy(ak.flatten(self._generic(field), axis=None)))
+        return np.asarray(ak.to_numpy(ak.flatten(self._generic(branch), axis=None)))
+
+    def _counts(self, name: str) -> bool:  # noqa: ARG002 (as for trees)
+        """No other field is needed to tell how long lists are."""
+        return False
 
     def offsets(self, collection: str, field: str) -> npt.NDArray[np.int64]:
         """Where the objects of each event begin, shape (events + 1,)."""

@@ -164,6 +164,7 @@ class LeanField:
 
     def __init__(self, ntuple: LeanNtuple, path: str, outer: Field, content: Field | None) -> None:
         self._ntuple, self.path = ntuple, path
+        self.object_path = path  # as branches of uproot call it
         self.title = (content or outer).title or outer.title
         self.type_name = outer.type_name
         self.is_jagged = outer.role == COLLECTION and outer.type_name.partition("<")[0] not in _OPTIONS
