@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from massgap.events.reading.compressed import Bytes, Reader, UnknownCompressionError, unpack
+from massgap.events.reading.raw.compressed import Bytes, Reader, UnknownCompressionError, unpack
 
 __all__ = ["Reader", "flat_branch", "is_jagged", "is_plain"]
 

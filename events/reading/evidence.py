@@ -13,7 +13,7 @@ import re
 import struct
 from typing import TYPE_CHECKING, Any
 
-from massgap.events.reading.local import open_root, read_at
+from massgap.events.reading.raw.local import open_root, read_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

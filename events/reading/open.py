@@ -13,9 +13,9 @@ from typing import Any
 from massgap.contracts.filesets.paths import is_url
 from massgap.events.errors import FileProblem
 from massgap.events.reading.empty import EmptyColumns
-from massgap.events.reading.local import read_at
 from massgap.events.reading.ntuple.columns import NtupleColumns
 from massgap.events.reading.ntuple.ntuple import LeanNtuple
+from massgap.events.reading.raw.local import read_at
 from massgap.events.reading.schemas import schema_for
 from massgap.events.reading.tree import LeanFile, LeanTree
 from massgap.events.reading.tree_columns import TreeColumns

@@ -19,12 +19,12 @@ from uproot.models.TObjArray import Model_TObjArray
 from uproot.source.cursor import Cursor
 
 from massgap.events.errors import FileProblem
-from massgap.events.reading.local import open_root
 from massgap.events.reading.ntuple.envelopes import FeatureError, NotLeanError
 from massgap.events.reading.ntuple.ntuple import LeanNtuple
+from massgap.events.reading.raw.local import open_root
 
 if TYPE_CHECKING:
-    from massgap.events.reading.compressed import Reader
+    from massgap.events.reading.raw.compressed import Reader
 
 __all__ = ["LeanFile", "LeanTree"]
 

@@ -14,7 +14,7 @@ from typing import Any
 from massgap.arrays.errors import SelectionError
 from massgap.contracts.filesets.paths import is_url
 from massgap.events.errors import FileProblem
-from massgap.events.reading import baskets, compressed, local
+from massgap.events.reading import baskets
 from massgap.events.reading import tree as lean_tree
 from massgap.events.reading.diagnosis import what_is_wrong
 from massgap.events.reading.faults import (
@@ -28,6 +28,7 @@ from massgap.events.reading.faults import (
 from massgap.events.reading.files import inspect_file
 from massgap.events.reading.ntuple import clusters, envelopes, ntuple, pages, schema
 from massgap.events.reading.open import Chunk, forget_file, open_events
+from massgap.events.reading.raw import compressed, local
 from massgap.events.reading.tree_columns import TreeColumns
 from massgap.processors.base.analysis import Analysis
 from massgap.processors.errors import ProcessorError

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from massgap.events.reading.ntuple.envelopes import PAGE_LIST, Envelope, NotLeanError
 
 if TYPE_CHECKING:
-    from massgap.events.reading.compressed import Reader
     from massgap.events.reading.ntuple.schema import Group
+    from massgap.events.reading.raw.compressed import Reader
 
 __all__ = ["Cluster", "Pages", "read_clusters"]
 

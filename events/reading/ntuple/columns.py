@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from massgap.events.errors import FileProblem, MissingBranchError
 from massgap.events.formats.names import flat_names, record_names
-from massgap.events.reading.compressed import UnknownCompressionError
 from massgap.events.reading.ntuple.envelopes import NotLeanError
+from massgap.events.reading.raw.compressed import UnknownCompressionError
 from massgap.events.reading.tree_columns import TreeColumns
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from massgap.arrays.compiled import compiled
 from massgap.events.reading.ntuple.envelopes import NotLeanError
 
 if TYPE_CHECKING:
-    from massgap.events.reading.compressed import Bytes
     from massgap.events.reading.ntuple.schema import Column
+    from massgap.events.reading.raw.compressed import Bytes
 
 __all__ = ["INDICES", "decode", "dtype_of", "page_bytes"]
 

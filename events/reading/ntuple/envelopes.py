@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from massgap.events.reading.compressed import unpack
+from massgap.events.reading.raw.compressed import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from massgap.events.reading.compressed import Bytes, Reader
+    from massgap.events.reading.raw.compressed import Bytes, Reader
 
 __all__ = ["FOOTER", "HEADER", "PAGE_LIST", "Envelope", "FeatureError", "Locator", "NotLeanError", "take"]
 

@@ -17,8 +17,8 @@ from massgap.events.reading.ntuple.schema import COLLECTION, LEAF, RECORD, Ancho
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from massgap.events.reading.compressed import Reader
     from massgap.events.reading.ntuple.schema import Column, Field
+    from massgap.events.reading.raw.compressed import Reader
 
 __all__ = ["LeanField", "LeanNtuple"]
 
@@ -205,7 +205,7 @@ class LeanField:
 
         Raises
         ------
-        NotLeanError, massgap.events.reading.compressed.UnknownCompressionError
+        NotLeanError, massgap.events.reading.raw.compressed.UnknownCompressionError
             If something about them is not known here.
         ValueError
             If they are damaged.

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from massgap.events.reading.compressed import unpack
 from massgap.events.reading.ntuple.encodings import decode, dtype_of, page_bytes
 from massgap.events.reading.ntuple.envelopes import Locator, take
+from massgap.events.reading.raw.compressed import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from massgap.events.reading.compressed import Bytes, Reader
     from massgap.events.reading.ntuple.clusters import Cluster, Pages
     from massgap.events.reading.ntuple.schema import Column
+    from massgap.events.reading.raw.compressed import Bytes, Reader
 
 __all__ = ["PageReader", "stored"]
 
@@ -80,7 +80,7 @@ class PageReader:
 
         Raises
         ------
-        NotLeanError, massgap.events.reading.compressed.UnknownCompressionError
+        NotLeanError, massgap.events.reading.raw.compressed.UnknownCompressionError
             If the pages are encoded or compressed in a way that is not known here.
         ValueError
             If elements are missing, or a page is damaged.

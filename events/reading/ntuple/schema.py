@@ -16,7 +16,7 @@ from massgap.events.reading.ntuple.envelopes import (
 )
 
 if TYPE_CHECKING:
-    from massgap.events.reading.compressed import Reader
+    from massgap.events.reading.raw.compressed import Reader
 
 __all__ = ["COLLECTION", "LEAF", "RECORD", "Anchor", "Column", "Field", "Group", "Schema", "read_schema"]
 

@@ -164,7 +164,7 @@ def test_a_compression_that_is_not_known_is_left_to_uproot(files, monkeypatch) -
     columns = opened(files[0], 100, 500)
     columns.flat("", "run")
     with monkeypatch.context() as patch:
-        patch.setattr("massgap.events.reading.compressed._UNPACKERS", {})
+        patch.setattr("massgap.events.reading.raw.compressed._UNPACKERS", {})
         found = columns.flat("Jet", "pt")
     assert found.tolist() == opened(files[1], 100, 500).flat("Jet", "pt").tolist()
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import uproot
 
-from massgap.events.reading.local import LocalSource, open_root, read_at
+from massgap.events.reading.raw.local import LocalSource, open_root, read_at
 
 NAMES = ["a.root", "~x.root", "x.root:y.root", "a::b.root", "simplecache::a.root", "new\nline #1? *[2].root"]
 

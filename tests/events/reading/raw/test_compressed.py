@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import uproot
 
-from massgap.events.reading.compressed import UnknownCompressionError, unpack
+from massgap.events.reading.raw.compressed import UnknownCompressionError, unpack
 
 CODECS = {"ZS": uproot.ZSTD(3), "L4": uproot.LZ4(1), "ZL": uproot.ZLIB(1), "XZ": uproot.LZMA(1)}
 

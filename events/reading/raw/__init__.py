@@ -1,0 +1,1 @@
+"""Bytes of a file: where they come from, and unpacked."""
