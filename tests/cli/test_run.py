@@ -332,7 +332,10 @@ def test_loss_can_be_accepted(massgap, good, tmp_path) -> None:
         (["--set", "muon_pt=many"], "an option has a value that it cannot take"),
         (["--set", 'taggers={"b_tager": "x"}'], "b_tager"),
         (["--set", 'taggers={"muon_id": "softId"}'], "lacks the branch Muon_softId"),
-        (["--variations", "mur"], "has the branch LHEScaleWeight. Leave out mur: call it without --variations"),
+        (
+            ["--variations", "mur"],
+            "has the branch LHEScaleWeight. Leave out mur: call it without --variations",
+        ),
         (["--model", "none.onnx"], "none.onnx"),
         (["--workers", "0"], "number of workers"),
     ],
