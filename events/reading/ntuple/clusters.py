@@ -6,12 +6,10 @@ some hundred.  Here only the lengths of the lists are looked at until a column i
 
 from __future__ import annotations
 
+import itertools
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import numpy as np
-import numpy.typing as npt
 
 from massgap.events.reading.ntuple.envelopes import PAGE_LIST, Envelope, NotLeanError
 
@@ -25,31 +23,26 @@ _SUMMARY = struct.Struct("<QQ")
 _LIST = struct.Struct("<qI")
 _OFFSET = struct.Struct("<q")
 _SHARDED = 1
-_CHECKSUM = 8
-_PAGE = np.dtype([("elements", "<i4"), ("size", "<i4"), ("offset", "<u8")])
+_PAGE = struct.Struct("<iiQ")  # number of elements, negative where a checksum follows; size; position
 
 
 @dataclass(frozen=True)
 class Pages:
-    """The pages of a column in a cluster, shape (pages,) each.
+    """The pages of a column in a cluster.
 
     Attributes
     ----------
     first
         Number of the first element, counted over the whole ntuple.
     edges
-        Where the elements of each page begin, counted from ``first``, shape (pages + 1,).
-    offsets, sizes
-        Where each page is in the file, and its size there in bytes.
-    checked
-        Whether a checksum of 8 bytes follows it.
+        Where the elements of each page begin, counted from ``first``, and where the last one's end.
+    places
+        Where each page is in the file, its size there in bytes, and whether a checksum of 8 bytes follows it.
     """
 
     first: int
-    edges: npt.NDArray[np.int64]
-    offsets: npt.NDArray[np.int64]
-    sizes: npt.NDArray[np.int64]
-    checked: npt.NDArray[np.bool_]
+    edges: list[int]
+    places: list[tuple[int, int, bool]]
 
 
 class Cluster:
@@ -88,56 +81,55 @@ class Cluster:
             if self._columns is None:
                 self._columns = self._find_columns()
             # Columns that were added later are missing at the end.
-            known = column < len(self._columns)
-            self._pages[column] = self._read(self._columns[column]) if known else None
+            known = column < len(self._columns) - 1
+            self._pages[column] = self._read(*self._columns[column : column + 2]) if known else None
         return self._pages[column]
 
     def _find_columns(self) -> list[int]:
+        """Where the list of each column begins, and where the last one ends."""
         data, at = self._text.data, self._begin
         size, n = _LIST.unpack_from(data, at)
         end = min(at - size, self._text.end)
         at += _LIST.size
-        out = []
+        out = [at]
+        # Thousands of times per cluster: what is wrong is looked for afterwards.
         for _ in range(n):
+            if at > end:
+                break
+            at -= _OFFSET.unpack_from(data, at)[0]
             out.append(at)
-            size = _OFFSET.unpack_from(data, at)[0]
-            if size > -_LIST.size or at - size > end:
-                msg = f"{self._text.what} holds a list of {-size} bytes for column {len(out) - 1} of cluster {self.number}"
-                raise ValueError(msg)
-            at -= size
+        if at > end or len(out) != n + 1 or any(b - a < _LIST.size for a, b in itertools.pairwise(out)):
+            msg = f"{self._text.what} holds lists of pages that do not fit into cluster {self.number}"
+            raise ValueError(msg)
         return out
 
-    def _read(self, at: int) -> Pages | None:
+    def _read(self, at: int, end: int) -> Pages | None:
         data = self._text.data
-        size, n = _LIST.unpack_from(data, at)
-        end = at - size
+        _, n = _LIST.unpack_from(data, at)
         at += _LIST.size
-        if at + n * _PAGE.itemsize + _OFFSET.size > end:
-            msg = f"{self._text.what} holds {n} pages in {-size} bytes"
+        after = at + n * _PAGE.size
+        if after + _OFFSET.size > end:
+            msg = f"{self._text.what} holds {n} pages in {end - at} bytes"
             raise ValueError(msg)
-        table = np.frombuffer(data, dtype=_PAGE, count=n, offset=at)
-        after: int = at + table.nbytes
-        sizes, offsets = table["size"].astype(np.int64), table["offset"].astype(np.int64)
-        elements = table["elements"].astype(np.int64)
-        if n and sizes.min() < 0:
-            (elements, sizes, offsets), after = self._large(at, n)
+        rows = list(_PAGE.iter_unpack(data[at:after]))
+        if any(size < 0 for _, size, _ in rows):
+            rows, after = self._large(at, n)
         first: int = _OFFSET.unpack_from(data, after)[0]
         if first < 0:  # suppressed: another column holds the same content
             return None
-        edges = np.zeros(n + 1, dtype=np.int64)
-        np.cumsum(np.abs(elements), out=edges[1:])
-        return Pages(first, edges, offsets, sizes, elements < 0)
+        edges = [0, *itertools.accumulate(abs(elements) for elements, _, _ in rows)]
+        return Pages(first, edges, [(offset, size, elements < 0) for elements, size, offset in rows])
 
-    def _large(self, at: int, n: int) -> tuple[npt.NDArray[np.int64], int]:
+    def _large(self, at: int, n: int) -> tuple[list[tuple[int, int, int]], int]:
         """The same where there are locators of another length."""
         text = self._text
         text.at = at
-        rows = np.empty((3, n), dtype=np.int64)
-        for row in rows.T:
+        rows = []
+        for _ in range(n):
             elements = int.from_bytes(text.data[text.at : text.at + 4], "little", signed=True)
             text.at += 4
             where = text.locator()
-            row[:] = elements, where.size, where.offset
+            rows.append((elements, where.size, where.offset))
         return rows, text.at
 
 

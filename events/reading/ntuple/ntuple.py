@@ -229,7 +229,7 @@ class LeanField:
             return cluster, 0, 0
         pages = found[1]
         begin = self._end(cluster, low)
-        end = int(pages.edges[-1]) if high == cluster.stop else self._end(cluster, high)
+        end = pages.edges[-1] if high == cluster.stop else self._end(cluster, high)
         if not 0 <= begin <= end <= pages.edges[-1]:
             msg = f"field {self.path} has lists outside of its {pages.edges[-1]} values in cluster {cluster.number}"
             raise ValueError(msg)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -114,11 +115,10 @@ class PageReader:
     ) -> None:
         """Elements of one column, counted from its first one in the cluster."""
         edges, dtype = pages.edges, dtype_of(column)
-        first = int(np.searchsorted(edges, span[0], side="right")) - 1
-        last = int(np.searchsorted(edges, span[1], side="left")) - 1
+        first, last = bisect.bisect_right(edges, span[0]) - 1, bisect.bisect_left(edges, span[1]) - 1
 
         def put(number: int, page: _Array) -> None:
-            begin, end = max(span[0], int(edges[number])), min(span[1], int(edges[number + 1]))
+            begin, end = max(span[0], edges[number]), min(span[1], edges[number + 1])
             out[begin - span[0] : end - span[0]] = page[begin - edges[number] : end - edges[number]]
             self._keep((cluster, column.number, number), page, unused=end < edges[number + 1])
 
@@ -131,8 +131,8 @@ class PageReader:
         for number, page in kept.items():
             put(number, page)
         for number, raw in self._raw(pages, range(first + (first in kept), last + 1 - (last in kept)), name):
-            content = _unpacked(column, pages, number, raw, name)
-            begin, end = int(edges[number]), int(edges[number + 1])
+            begin, end = edges[number], edges[number + 1]
+            content = _unpacked(raw, page_bytes(column, end - begin), number, name)
             if span[0] <= begin and end <= span[1] and dtype == out.dtype:
                 decode(column, content, out[begin - span[0] : end - span[0]])
             else:
@@ -156,35 +156,41 @@ class PageReader:
                 self._bytes -= self._kept.pop(key).nbytes
 
     def _raw(self, pages: Pages, numbers: range, name: str) -> Iterator[tuple[int, Bytes]]:
-        """The bytes of pages, with their checksums; those that lie close together are read together."""
-        ends = pages.offsets + pages.sizes + _CHECKSUM * pages.checked
-        at = numbers.start
+        """The bytes of pages; those that lie close together are read together, and checksums are looked at."""
+        at, places = numbers.start, pages.places
         while at < numbers.stop:
-            begin, end, stop = int(pages.offsets[at]), int(ends[at]), at + 1
-            while (
-                stop < numbers.stop and 0 <= pages.offsets[stop] - end <= _GAP and ends[stop] - begin <= _MOST
-            ):
-                end, stop = int(ends[stop]), stop + 1
+            begin, size, checked = places[at]
+            end, stop = begin + size + _CHECKSUM * checked, at + 1
+            while stop < numbers.stop:
+                offset, size, checked = places[stop]
+                after = offset + size + _CHECKSUM * checked
+                if not 0 <= offset - end <= _GAP or after - begin > _MOST:
+                    break
+                end, stop = after, stop + 1
             raw = take(self._read, Locator(begin, end - begin), f"page {at} of field {name}")
             for number in range(at, stop):
-                yield number, raw[pages.offsets[number] - begin : ends[number] - begin]
+                offset, size, checked = places[number]
+                page = raw[offset - begin : offset - begin + size]
+                if checked:
+                    after = offset - begin + size
+                    _check(page, raw[after : after + _CHECKSUM], number, name)
+                yield number, page
             at = stop
 
 
-def _unpacked(column: Column, pages: Pages, number: int, raw: Bytes, name: str) -> Bytes:
-    what = f"page {number} of field {name}"
-    if pages.checked[number]:
-        import xxhash
+def _check(page: Bytes, checksum: Bytes, number: int, name: str) -> None:
+    import xxhash
 
-        raw, checksum = raw[:-_CHECKSUM], raw[-_CHECKSUM:]
-        if xxhash.xxh3_64_intdigest(raw.data) != int.from_bytes(checksum.tobytes(), "little"):
-            msg = f"{what} has a wrong checksum"
-            raise ValueError(msg)
-    size = page_bytes(column, int(pages.edges[number + 1] - pages.edges[number]))
+    if xxhash.xxh3_64_intdigest(page.data) != int.from_bytes(checksum.tobytes(), "little"):
+        msg = f"page {number} of field {name} has a wrong checksum"
+        raise ValueError(msg)
+
+
+def _unpacked(raw: Bytes, size: int, number: int, name: str) -> Bytes:
     # One kind of array for the compiled loops: one that can be written to.
     content = np.empty(size, dtype=np.uint8)
     if len(raw) == size:
         content[:] = raw
     else:
-        unpack(raw, content, what)
+        unpack(raw, content, f"page {number} of field {name}")
     return content

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import cloudpickle
 import eventfiles
+import fsspec
 import numpy as np
 import pytest
 import uproot
@@ -68,7 +69,7 @@ def files(request, tmp_path_factory) -> tuple[Path, Path]:
     return write_ntuple(folder / "ntuple.root", arrays, (0, 400, 401, N)), tree
 
 
-def opened(path: Path, start: int, stop: int, *, columns: bool = True) -> Any:
+def opened(path: Path | str, start: int, stop: int, *, columns: bool = True) -> Any:
     info = inspect_file(str(path))
     chunk = Chunk("d", str(path), start, stop, info.tree, info.format, info.uuid)
     return open_events(chunk, {"process": "p"}, columns=columns)
@@ -196,6 +197,19 @@ def test_lists_of_one_collection_with_other_lengths_are_an_error(tmp_path) -> No
     assert columns.read("Muon", "eta").tolist() == [[0.1, 0.2], [0.3], [0.4]]
     with pytest.raises(SelectionError, match="Muon"):
         Event(columns).muons.eta  # noqa: B018
+
+
+def test_a_file_behind_a_url(files) -> None:
+    """No handle of the operating system: bytes come through uproot, of exact ranges."""
+    system = fsspec.filesystem("memory")
+    system.pipe("/massgap/ntuple.root", files[0].read_bytes())
+    try:
+        columns = opened("memory://massgap/ntuple.root", 317, 640)
+        assert isinstance(columns, NtupleColumns)
+        same_event(columns, opened(files[1], 317, 640))
+    finally:
+        close_files()
+        system.rm("/massgap/ntuple.root")
 
 
 def test_threads_share_an_open_file(files) -> None:

@@ -147,7 +147,7 @@ def test_pages_that_lie_together_are_read_together() -> None:
         ntuple: Any = file.ntuple("Events", read)
     cluster = next(ntuple.clusters(0, 1))[0]
     field = ntuple["Jet_u64"]
-    assert len(cluster.pages(field._values[0].number).sizes) > 3
+    assert len(cluster.pages(field._values[0].number).places) > 3
     del asked[:]
     assert len(field.flat(0, 50)) == field.offsets(0, 50)[-1]
     assert len(asked) == 2
@@ -160,8 +160,9 @@ def test_a_flipped_bit_in_any_page_is_found(column) -> None:
     with LeanFile(str(PATH)) as file:
         ntuple: Any = file.ntuple("Events", lambda begin, size: bytes(content[begin : begin + size]))
     pages = next(ntuple.clusters(0, 1))[0].pages(ntuple[column]._values[0].number)
-    for number in range(len(pages.sizes)):
-        for at in (pages.offsets[number], pages.offsets[number] + pages.sizes[number] - 1):
+    for number, (begin, size, checked) in enumerate(pages.places):
+        assert checked
+        for at in (begin, begin + size - 1):
             content[at] ^= 16
             with pytest.raises(ValueError, match=f"page {number} of field {column} has a wrong checksum"):
                 ntuple[column].flat(0, 50)
