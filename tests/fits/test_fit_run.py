@@ -235,7 +235,9 @@ def test_two_channels_are_combined(
     ]
     assert common.scan is not None
     assert [(scan["region"], scan["histogram"]) for scan in common.scan["scans"]] == [("sr_3l", "pt")]
-    with pytest.raises(FitError, match=r"a plan \(plan=..., --part\) or the option histogram \(--histogram\), not both"):
+    with pytest.raises(
+        FitError, match=r"a plan \(plan=..., --part\) or the option histogram \(--histogram\), not both"
+    ):
         fit_run(run, tmp_path / "fit", plan=plan, options=options)
 
 
