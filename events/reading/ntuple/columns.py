@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from massgap.arrays.errors import SelectionError
 from massgap.events.errors import FileProblem, MissingBranchError
+from massgap.events.formats.names import flat_names
 from massgap.events.reading.compressed import UnknownCompressionError
 from massgap.events.reading.ntuple.envelopes import NotLeanError
 from massgap.events.reading.tree_columns import TreeColumns
@@ -49,11 +50,14 @@ class NtupleColumns(TreeColumns):
     def _find(self, collection: str, field: str) -> str | None:
         if not collection:
             return field if field in self._fields else None
-        flat = f"{collection}_{field}"
-        if flat in self._fields:
-            return flat
-        below = f"{collection}.{field}"
-        return below if collection in self._fields and below in self._tree else None
+        for path in flat_names(self.format, collection, field):
+            if path in self._fields:
+                return path
+            # A field within a record: in an ntuple its path has a dot.
+            top, _, below = path.partition("/")
+            if below and top in self._fields and below in self._tree:
+                return below
+        return None
 
     def _field(self, collection: str, field: str) -> LeanField:
         path = self._find(collection, field)
