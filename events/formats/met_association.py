@@ -228,8 +228,8 @@ def momentum_of_objects(
     """Sum of all objects, each constituent counted once, and of tracks of the primary vertex that are in none.
 
     Follows ``rebuildMET`` for electrons, photons, taus and muons and then ``rebuildJetMET`` of athena's METUtilities, with
-    its particle-flow settings; not followed is ``DoSetMuonJetEMScale``, which replaces jets of a muon's radiation by their
-    raw energy.
+    its particle-flow settings.  ``DoSetMuonJetEMScale`` has no effect on PHYSLITE: it asks for more than 2.5 GeV in the
+    presampler, and compares with ``PSFrac``, which is a fraction.
 
     Parameters
     ----------

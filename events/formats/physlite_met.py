@@ -160,6 +160,8 @@ class _Terms:
 
 
 def _built(columns: Columns, name: str, objects: Callable[[], dict[str, Collection]]) -> Momenta:
+    if not len(columns):  # no terms, by whose names to choose
+        return np.empty(0), np.empty(0)
     terms = _Terms(columns, name)
     if "Final" in terms.names:
         return terms.of("Final")

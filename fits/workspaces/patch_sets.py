@@ -39,11 +39,10 @@ class Patch:
             If the patch does not fit the workspace.
         """
         import jsonpatch
-        import jsonpointer
 
         try:
             patched: dict[str, Any] = jsonpatch.apply_patch(workspace, list(self.operations))
-        except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as error:
+        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
             message = f"The patch '{self.name}' does not fit the workspace: {error}. Give the workspace that it was made for."
             raise WorkspaceError(message) from error
         return patched

@@ -124,6 +124,8 @@ class Execution:
         jobs = luggage.environment(jobs, folder.absolute())
         with contextlib.ExitStack() as stack:
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="massgap-")))
+            # On lxplus jobs run the code in the home folder, and what is compiled there.
+            compiled = luggage.machine_code(scratch) if name != "lxplus" else None
             pool = stack.enter_context(
                 open_cluster(
                     name,
@@ -131,7 +133,7 @@ class Execution:
                     adapt=self.adapt,
                     folder=folder,
                     package=Path(massgap.__file__).parent,
-                    machine_code=luggage.machine_code(scratch),
+                    machine_code=compiled,
                     options=jobs,
                 )
             )

@@ -235,6 +235,31 @@ def test_without_terminal_a_held_job_is_logged_at_once_and_once(capsys) -> None:
     assert lines[1:] == ["  held: 1 job: no proxy (7.0)"]
 
 
+def test_while_files_are_checked_the_pool_is_told_too(capsys) -> None:
+    ticker = Ticker(every=1000.0)
+    for _ in range(3):
+        ticker.run(
+            Progress("inspect", 0, 25, pool=Pool(2, 0, (("7.0", "no proxy"),), ("none runs: ask for less",)))
+        )
+    ticker.run(
+        Progress("inspect", 25, 25, pool=Pool(0, 1, (("7.0", "no proxy"),), ("none runs: ask for less",)))
+    )
+    assert capsys.readouterr().err.splitlines() == [
+        "  held: 1 job: no proxy (7.0)",
+        "  problem: none runs: ask for less",
+        "  files checked: 0 of 25, 0 workers (2 jobs wait)",
+        "  workers: 1 running",
+        "  files checked: 25 of 25",
+    ]
+
+
+def test_what_is_prepared_is_told_when_it_begins_and_when_it_ends(capsys) -> None:
+    ticker = Ticker(every=1000.0)
+    for done, text in enumerate(("packing", "10 of 30 MB", "20 of 30 MB", "packed")):
+        ticker.run(Progress("prepare", done, 3, message=text))
+    assert capsys.readouterr().err.splitlines() == ["  packing", "  packed"]
+
+
 def test_the_first_state_is_shown_also_on_a_machine_that_has_just_started(capsys, monkeypatch) -> None:
     now = Clock()
     monkeypatch.setattr(massgap_console.time, "monotonic", now)

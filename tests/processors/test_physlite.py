@@ -127,6 +127,16 @@ def test_the_numbers_of_a_loop(events, tmp_path, data, kind) -> None:
     check(result, selected, 1.0 if data else XSEC / reference.sums(selected.steps["all events"])[1])
 
 
+def test_a_file_without_events(events, tmp_path) -> None:
+    columns = physlitefiles.columns(events[:40])
+    full = physlitefiles.write_tree(tmp_path / "full.root", columns)
+    empty = physlitefiles.write_tree(tmp_path / "empty.root", {name: a[:0] for name, a in columns.items()})
+    files = {str(full): None, str(empty): None}
+    result = run(Slepton(), {"d": {"files": files, "metadata": {"process": "p", "xsec_fb": XSEC}}})
+    result.require_complete()
+    assert result.cutflow["processes"]["p"][0]["raw"] == 40
+
+
 def test_data_and_simulation_are_told_apart(events, tmp_path) -> None:
     for data in (False, True):
         path = physlitefiles.write_tree(tmp_path / f"{data}.root", physlitefiles.columns(events, data=data))

@@ -111,6 +111,18 @@ def test_poisson_parameters_of_a_negative_sample_are_refused_with_the_option(apa
         stages.fit(apart[0], tmp_path / "fit", lumi_fb=100.0, options=options)
 
 
+def test_too_few_events_for_a_bin_is_mended_by_the_options_that_the_message_names(apart, tmp_path):
+    words = ["fit", str(apart[0]), "--out", str(tmp_path / "fit"), "--histogram", "met", "--lumi", "0.001"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 1
+    assert "--min-background" in done.output
+    assert "--max-relative-error" in done.output
+    done = CliRunner().invoke(main, [*words, "--min-background", "0.01", "--max-relative-error", "0.9"])
+    assert done.exit_code == 0, done.output
+    results = json.loads((tmp_path / "fit" / "results.json").read_text())
+    assert (results["options"]["min_background"], results["options"]["max_relative_error"]) == (0.01, 0.9)
+
+
 def test_a_negative_signal_is_refused_and_merged_by_its_process(folder, tmp_path):
     fileset = fileset_of(folder, {"bkg": "WW", "int": "minus"})
     fileset["int"]["metadata"]["is_signal"] = True

@@ -53,6 +53,7 @@ def test_ways_to_queue(standin: Start, tmp_path: Path, queue: str, expected: lis
     cluster = pool.submit(description(*lines, queue=queue), cwd=tmp_path)
     jobs = pool.jobs()
     assert [row["Words"].strip() for row in jobs] == expected
+    assert {(row["state"], row["HoldReasonCode"]) for row in jobs} == {("held", 15)}
     assert {row["ClusterId"] for row in jobs} == {cluster}
     assert [row["ProcId"] for row in jobs] == list(range(len(expected)))
 

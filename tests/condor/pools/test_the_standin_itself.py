@@ -89,7 +89,7 @@ def test_the_pool_ends_with_who_started_it(tmp_path: Path) -> None:
         sys.executable,
         "-c",
         program,
-        str(Path(__file__).parent),
+        str(Path(__file__).parents[1]),
         str(tmp_path / "pool"),
         description(script=script),
     ]

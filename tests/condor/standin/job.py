@@ -63,10 +63,14 @@ class Job:
         if "RequestMemory" not in ad or "MemoryUsage" in str(ad.lookup("RequestMemory")):
             # What condor_submit takes where nothing is asked for.
             ad["RequestMemory"] = pool.default_memory
-        self.status(IDLE)
+        # With "hold = True" a job is submitted on hold.
+        held = self.get("JobStatus", IDLE) == HELD
+        self.status(HELD if held else IDLE)
         if spool:
             self._to_spool()
         self.event(event_log.submitted())
+        if held:
+            self.event(event_log.held(self.get("HoldReason"), self.get("HoldReasonCode"), 0))
         if spool:
             # The schedd holds a job until all of its input is there; condor_submit does not wait for the release.
             self.spooled_at = time.monotonic() + pool.spool_time

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import faulttasks
 import pytest
+from standin_jobs import description
 
 import massgap
 from massgap.condor.errors import CondorError
@@ -332,10 +333,25 @@ def test_jobs_that_never_match(standin, opened, monkeypatch) -> None:
     condor = standin(memory=1024)
     pool = opened(JobOptions(memory="64GB", disk="100MB", python=sys.executable))
     (problem,) = until(lambda: pool.status().problems)
-    assert "none runs. They ask for 1 core, 64GB memory" in problem
+    assert "none runs; it asks for 1 core, 64GB memory" in problem
+    assert "the only machine in this pool has less (at most 2 cores and 1.0 GB memory)" in problem
     assert "condor_q -better-analyze 1.0" in problem
     pool.close()
     assert empty(condor)
+
+
+def test_jobs_that_wait_for_others(standin, opened, monkeypatch) -> None:
+    monkeypatch.setattr(caretaker, "_WAITING", 0.5)
+    condor = standin(cpus=1)
+    condor.submit(description(script="sleep 900"))
+    condor.wait_for(1, "running")
+    pool = opened()
+    (problem,) = until(lambda: pool.status().problems)
+    assert "1 of 1 machine in this pool is large enough, none of them with room now" in problem
+    assert pool.status().idle == 1
+    condor.remove(1)
+    squares(pool)
+    assert pool.status().problems == ()
 
 
 def test_as_many_as_are_needed(standin, opened) -> None:

@@ -8,7 +8,7 @@ import pytest
 from massgap.events.columns import DELPHES, NANOAOD
 from massgap.events.event import Event
 from massgap.events.reading.empty import EmptyColumns
-from massgap.events.variations import OBJECT_VARIATIONS, WEIGHT_VARIATIONS, weight_variation
+from massgap.events.variations import OBJECT_VARIATIONS, WEIGHT_VARIATIONS, varied_weights
 
 
 @pytest.mark.parametrize("form", [NANOAOD, DELPHES, ""])
@@ -24,7 +24,7 @@ def test_every_collection_is_there_and_empty(form) -> None:
     assert event.identifiers.shape == (0, 3)
     assert len(event[np.zeros(0, dtype=bool)]) == 0
     for systematic in WEIGHT_VARIATIONS:
-        assert {values.shape for values in weight_variation(event, systematic).values()} == {(0,)}
+        assert {values.shape for values in varied_weights(event, systematic).weights.values()} == {(0,)}
     for shifts in OBJECT_VARIATIONS.values():
         for shift in shifts.values():
             assert len(shift(event).jets) == 0

@@ -16,6 +16,7 @@ from massgap.fits.workspaces.workspace import (
     WorkspaceOptions,
     build_workspace,
     dump_workspace,
+    schema_warnings_off,
     validate_workspace,
 )
 
@@ -87,6 +88,26 @@ def test_pyhf_expects_the_yields_of_the_run() -> None:
     pars[model.config.poi_index] = 2.0
     expected = model.expected_data(pars, include_auxdata=False)
     assert expected == pytest.approx([3 * (2 * 1 + 25), 3 * (2 * 3 + 14)])
+
+
+def test_a_negative_background_keeps_its_uncertainties() -> None:
+    """At either side of each parameter pyhf expects what the histograms hold: nothing of a negative sample is lost."""
+    nominal, up, down = np.array([-4.0, -1.0]), np.array([-5.0, -1.5]), np.array([-3.0, -0.6])
+    t = templates()
+    made = replace(
+        t, processes={**t.processes, "minus": Template(nominal, np.array([0.2, 0.1]), {"jes": (up, down)})}
+    )
+    options = replace(AT_300, lumi_uncertainty=0.0, default_normalisation=0.0, mc_statistics="off")
+    workspace = build_workspace(made, "sig", ["tt", "WW", "minus"], options=options)
+    assert modifiers(workspace, "minus").keys() == {("normsys", "jes"), ("histosys", "jes")}
+    with schema_warnings_off():
+        model = pyhf.Workspace(workspace).model()
+    rest = np.array([25.0, 14.0])
+    for side, shifted in ((0.0, nominal), (1.0, up), (-1.0, down)):
+        parameters = np.zeros(model.config.npars)
+        parameters[model.config.par_slice("jes")] = side
+        expected = model.expected_data(parameters, include_auxdata=False)
+        np.testing.assert_allclose(expected, 300.0 * (rest + shifted), rtol=1e-9)
 
 
 def test_variations_are_split_into_rate_and_shape() -> None:
@@ -174,7 +195,7 @@ def test_a_bin_without_background_is_named() -> None:
         ("sig", ["tt"], {"lumi_fb": float("nan")}, "luminosity must be positive"),
         ("sig", ["tt"], {"lumi_uncertainty": 1.5}, r"must be in \[0, 1\)"),
         ("sig", ["tt"], {"mc_statistics": "some"}, "lite, full or off"),
-        ("sig", ["tt"], {"normalisation": {"WW": 0.1}}, "'WW', which is no background"),
+        ("sig", ["tt"], {"normalisation": {"WW": 0.1}}, "'WW' .*, which is no background"),
         ("sig", ["tt"], {"normalisation": {"tt": "loose"}}, "'free' or a relative uncertainty"),
         ("sig", ["tt"], {"default_normalisation": -0.1}, "'free' or a relative uncertainty"),
     ],
