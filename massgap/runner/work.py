@@ -39,6 +39,7 @@ __all__ = [
     "Task",
     "TaskResult",
     "inspect_work",
+    "load_processor",
     "merge_results",
     "process_chunk",
     "process_task",
@@ -224,7 +225,7 @@ def process_chunk(shared: SharedWork, chunk: Chunk) -> Outcome:
 def _attempt(shared: SharedWork, chunk: Chunk, attempt: int) -> Outcome:
     start = time.perf_counter()
     try:
-        processor = _processor(shared.key, shared.pickled)
+        processor = load_processor(shared.key, shared.pickled)
         metadata = shared.metadata[chunk.dataset]
         value = processor.process(open_events(chunk, metadata, columns=isinstance(processor, Analysis)))
     except (ProcessorError, SelectionError, FileProblem) as error:
@@ -278,7 +279,14 @@ def _explain(chunk: Chunk, error: Exception) -> str:
     return f"{chunk}: the processor failed ({type(error).__name__}: {first})"
 
 
-def _processor(key: str, pickled: bytes) -> Any:
+def load_processor(key: str, pickled: bytes) -> Any:
+    """The processor of a run, from bytes that its driver has just made; kept for the next task.
+
+    Parameters
+    ----------
+    key, pickled
+        See :class:`SharedWork`.
+    """
     if key not in _processors:
         import cloudpickle
 
