@@ -84,7 +84,7 @@ def pack_environment(
         if not kept.is_file():
             kept.parent.mkdir(parents=True, exist_ok=True)
             with replacing(kept) as part:
-                _pack(root, part, {os.path.normpath(path) for path in leave_out}, report)
+                _pack(root, part, _real(leave_out), report)
         archive.unlink(missing_ok=True)
         try:
             os.link(kept, archive)
@@ -114,14 +114,21 @@ def _pack(root: Path, archive: Path, leave_out: set[str], tell: Callable[[str, i
     tell(f"packed the environment: {total} MB to {packed} MB in {seconds:.0f} s", total, total)
 
 
+def _real(paths: Collection[str]) -> set[str]:
+    """Paths by their real folders: the environment may be reached in several ways.  A link itself is what it is."""
+    folders = {folder: os.path.realpath(folder) for folder in {os.path.dirname(path) for path in paths}}  # noqa: PTH120
+    return {os.path.join(folders[os.path.dirname(path)], os.path.basename(path)) for path in paths}  # noqa: PTH118, PTH119, PTH120
+
+
 def _members(root: Path, leave_out: set[str]) -> Iterator[tuple[Path, int]]:
     """Files and links of an environment with their sizes, in order."""
     for folder, folders, files in os.walk(root):
+        real = os.path.realpath(folder)
         folders[:] = sorted(name for name in folders if name not in _LEFT_OUT)
         links = [name for name in folders if (Path(folder) / name).is_symlink()]
         for name in sorted([*files, *links]):
             path = Path(folder) / name
-            if os.path.normpath(path) not in leave_out:
+            if os.path.join(real, name) not in leave_out:  # noqa: PTH118 - of very many
                 yield path, path.lstat().st_size
 
 

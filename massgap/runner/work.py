@@ -44,6 +44,7 @@ __all__ = [
     "Task",
     "TaskResult",
     "inspect_work",
+    "load_processor",
     "merge_results",
     "process_chunk",
     "process_task",
@@ -232,7 +233,7 @@ def process_chunk(shared: SharedWork, chunk: Chunk) -> Outcome:
 def _attempt(shared: SharedWork, chunk: Chunk, attempt: int) -> Outcome:
     start = time.perf_counter()
     try:
-        processor = _processor(shared.key, shared.pickled)
+        processor = load_processor(shared.key, shared.pickled)
         metadata = shared.metadata[chunk.dataset]
         if not chunk.format and not isinstance(processor, Analysis):
             # Without events and without branches there is nothing that a processor of somebody else could look at.
@@ -300,7 +301,14 @@ def _stale_counter(chunk: Chunk) -> str | None:
     return None if found is None else str(found)
 
 
-def _processor(key: str, pickled: bytes) -> Any:
+def load_processor(key: str, pickled: bytes) -> Any:
+    """The processor of a run, from bytes that its driver has just made; kept for the next task.
+
+    Parameters
+    ----------
+    key, pickled
+        See :class:`SharedWork`.
+    """
     if key not in _processors:
         import cloudpickle
 

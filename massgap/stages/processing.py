@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import time
 from typing import TYPE_CHECKING, Any
 
 from massgap.stages.execution import Execution
@@ -172,7 +173,7 @@ def preflight(
     processor, _, _ = processor_of(analysis, options, model)
     fileset = inputs.load(allow_duplicates=allow_duplicates)
     say = announce or (lambda _: None)
-    luggage = Luggage(processor, fileset, lambda text, *_: say(text))
+    luggage = Luggage(processor, fileset, _announced(say))
     for note in private_notes(execution.executor, fileset, None):
         say(f"note: {note}")
     with execution.open(luggage=luggage) as executor:
@@ -193,6 +194,24 @@ def reported(progress: Callable[[Any], None]) -> Callable[[str, int, int], None]
     from massgap.runner.progress import Progress
 
     return lambda text, done, total: progress(Progress("prepare", done, total, message=text))
+
+
+_NOW_AND_THEN = 10.0
+"""Seconds between two lines on one thing that takes long."""
+
+
+def _announced(say: Callable[[str], None]) -> Callable[[str, int, int], None]:
+    """What takes time as lines: its beginning, its end, and now and then how far it is."""
+    last = time.monotonic()
+
+    def tell(text: str, done: int, total: int) -> None:
+        nonlocal last
+        if 0 < done < total and time.monotonic() - last < _NOW_AND_THEN:
+            return
+        last = time.monotonic()
+        say(text)
+
+    return tell
 
 
 def inputs_of(function: str, files: Inputs | Iterable[str | Path], words: dict[str, Any]) -> Inputs:

@@ -6,6 +6,7 @@ machine code; a file that crashes a library costs that process only.  What was c
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -20,7 +21,14 @@ from massgap.events.reading.open import Chunk
 from massgap.runner.ledger import Ledger
 from massgap.runner.planning import files_of, make_plan
 from massgap.runner.preflight.software import model_request
-from massgap.runner.work import Retries, SharedWork, Task, merge_results, process_task
+from massgap.runner.work import (
+    Retries,
+    SharedWork,
+    Task,
+    load_processor,
+    merge_results,
+    process_task,
+)
 from massgap.source_code import PACKAGE
 
 if TYPE_CHECKING:
@@ -92,7 +100,14 @@ def warm(
     """
     import cloudpickle
 
-    request = cloudpickle.dumps((processor, part_to_warm(fileset), str(folder)))
+    request = json.dumps(
+        {
+            "processor": base64.b64encode(cloudpickle.dumps(processor)).decode("ascii"),
+            "fileset": part_to_warm(fileset),
+            "folder": str(folder),
+        },
+        default=str,
+    ).encode()
     # The package that is sent, whatever else is on the path.
     paths = [str(PACKAGE.parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
@@ -135,25 +150,21 @@ def _communicate(
 
 
 def main() -> None:
-    """The process: a pickled request on its input, an answer in JSON as the last line of its output."""
-    import pickle
-
+    """The process: a request in JSON on its input, an answer in JSON as the last line of its output."""
     out = sys.stdout
     sys.stdout = sys.stderr
-    # Of the process that started this one.
-    processor, fileset, folder = pickle.load(sys.stdin.buffer)
+    request = json.load(sys.stdin)
     try:
-        problem = _process(processor, fileset)
+        problem = _process(base64.b64decode(request["processor"]), request["fileset"])
     except MassgapError as error:
         problem = str(error)
-    count = write_machine_code(folder)
+    count = write_machine_code(request["folder"])
     out.write(f"\n{json.dumps({'files': count, 'problem': problem})}\n")
 
 
-def _process(processor: Any, fileset: dict[str, Any]) -> str:
+def _process(pickled: bytes, fileset: dict[str, Any]) -> str:
     """What a worker does: chunks, their sums, the sums of these, and scores; what went wrong with the first file where it did."""
-    import cloudpickle
-
+    processor = load_processor("warm", pickled)
     once = Retries(attempts=1)
     ledger = Ledger()
     plan = make_plan(fileset, ledger, retries=once)
@@ -167,7 +178,7 @@ def _process(processor: Any, fileset: dict[str, Any]) -> str:
         for part in (0, 1)
     ]
     total = sum(map(len, parts))
-    shared = SharedWork("warm", cloudpickle.dumps(processor), "", plan.metadata(processor), total, once)
+    shared = SharedWork("warm", pickled, "", plan.metadata(processor), total, once)
     results = [
         process_task(shared, Task(tuple(enumerate(chunks, start=k * len(chunks)))))
         for k, chunks in enumerate(parts)
