@@ -165,7 +165,7 @@ def _muon_id(columns: Columns, name: str, wanted: str) -> npt.NDArray[np.bool_]:
             return _yes(columns, name, wanted)
         msg = (
             f"{columns.where or 'the events'}: muon_id={wanted!r} is neither one of {', '.join(_QUALITIES)} nor a field of "
-            f"{name}, such as DFCommonMuonPassPreselection."
+            f'{name}, such as DFCommonMuonPassPreselection (--taggers \'{{"muon_id": "Tight"}}\').'
         )
         raise SelectionError(msg)
     quality = columns.flat(name, "quality").astype(np.int64)

@@ -13,7 +13,7 @@ from massgap.cli.console import duration, say
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from massgap.stages.limiting import WorkspaceLimits
+    from massgap.stages.fitting import WorkspaceLimits
 
 __all__ = ["limit"]
 

@@ -14,10 +14,9 @@ from massgap.lazy import face
 if TYPE_CHECKING:
     from massgap.stages.batch import merge, resubmit, status, work
     from massgap.stages.execution import Execution
-    from massgap.stages.fitting import fit
+    from massgap.stages.fitting import fit, limit
     from massgap.stages.generation import generate, generate_lhe
     from massgap.stages.inputs import Inputs
-    from massgap.stages.limiting import limit
     from massgap.stages.processing import preflight, run
     from massgap.stages.reporting import benchmarks_table, report, report_benchmarks, report_samples
     from massgap.stages.studying import StudyResult, Validation, demo, study, validate
@@ -62,7 +61,7 @@ __getattr__, __dir__ = face(
         "fit": "fitting",
         "generate": "generation",
         "generate_lhe": "generation",
-        "limit": "limiting",
+        "limit": "fitting",
         "merge": "batch",
         "preflight": "processing",
         "report": "reporting",

@@ -54,7 +54,7 @@ def write_benchmarks_table(results: str | Path, text_file: str | Path) -> Path:
     """
     measured = read_benchmarks(results)
     if measured.quick:
-        message = f"{results} is of a quick run, which shows that all runs, not how fast: measure without --quick and --smoke"
+        message = f"{results} is of a quick run, which shows that all runs, not how fast: measure with make measured"
         raise ReportError(message)
     path = Path(text_file)
     if not path.is_file():

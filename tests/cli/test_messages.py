@@ -30,6 +30,9 @@ ROOMS = (
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*(?![\w\0-])")
 OTHERS = {
     "--voms": "voms-proxy-init",
+    "--force-reinstall": "pip",
+    "--no-deps": "pip",
+    "--smoke": "python -m benchmarks",
     "--nthreads": "the worker of dask",
     "--nanny": "the worker of dask",
     "--no-nanny": "the worker of dask",
@@ -77,6 +80,7 @@ STAGES = {
     "preflight": "processing",
     "train": "training",
     "fit": "fitting",
+    "limit": "fitting",
     "report": "reporting",
     "submit": "submission",
     "status": "batch",
@@ -201,6 +205,7 @@ PYTHON_ALONE = {
     "fits/plan.py": 'FitPlan(parts=..., Region(..., channel="..."): a plan or an analysis that somebody writes in Python',
     "fits/scans/threshold_scan.py": "ScanOptions(lumi_fb=...): massgap fit always gives it",
     "massgap/arrays/jagged/columns.py": "with_fields(...): in the analysis that somebody writes",
+    "massgap/contracts/filesets/known_files.py": "recalculate_steps=True of coffea's preprocess, which made the fileset",
     "models/scoring/feature_names.py": "features=[...]: massgap run always gives those of the analysis",
 }
 """Messages that only somebody who writes Python can meet, by file, and why."""

@@ -393,9 +393,8 @@ def _try(
         if future.status == "finished":
             answer.tried = future.result()
         elif future.status == "error":
-            answer.problem = (
-                f"a worker ended or failed while it tried the analysis ({short(future.exception(), 300)})"
-            )
+            reason = short(future.exception(), 300)
+            answer.problem = f"a worker ended or failed while it tried the analysis ({reason})"
         else:
             answer.problem = f"a worker did not finish with the analysis and files in {within:.0f} s"
     client.cancel(list(futures.values()), force=True)
