@@ -24,6 +24,14 @@ _LAST_AT = 5  # TBasket: fLast and one flag byte end the key
 
 def is_plain(branch: Any) -> bool:
     """Whether the branch holds plain numbers: one per event, or a list per event."""
+    # Asked for every column of every chunk.
+    found = getattr(branch, "_massgap_plain", None)
+    if found is None:
+        branch._massgap_plain = found = _holds_numbers(branch)
+    return bool(found)
+
+
+def _holds_numbers(branch: Any) -> bool:
     from uproot.interpretation.jagged import AsJagged
     from uproot.interpretation.numerical import AsDtype
 
@@ -162,8 +170,8 @@ def _own_basket(branch: Any, number: int, read: Reader) -> tuple[Bytes, _Offsets
     if len(raw) != size:
         msg = f"{what} ends beyond the end of the file"
         raise ValueError(msg)
-    key = int.from_bytes(raw[_KEY_LENGTH_AT : _KEY_LENGTH_AT + 2].tobytes(), "big")
-    stored = int.from_bytes(raw[6:10].tobytes(), "big")
+    head = raw[: _KEY_LENGTH_AT + 2].tobytes()
+    key, stored = int.from_bytes(head[_KEY_LENGTH_AT:], "big"), int.from_bytes(head[6:10], "big")
     last = int.from_bytes(raw[key - _LAST_AT : key - 1].tobytes(), "big")
     # Numbers that are not compressed may begin with any bytes.
     if stored == size - key:

@@ -11,6 +11,7 @@ position, and for such an object the branch that holds it is read (:class:`_Refe
 from __future__ import annotations
 
 import bisect
+import functools
 from typing import TYPE_CHECKING, Any, Self
 
 import uproot
@@ -19,6 +20,7 @@ from uproot.models.TObjArray import Model_TObjArray
 from uproot.source.cursor import Cursor
 
 from massgap.events.errors import FileProblem
+from massgap.events.formats.names import event_format
 from massgap.events.reading.ntuple.envelopes import FeatureError, NotLeanError
 from massgap.events.reading.ntuple.ntuple import LeanNtuple
 from massgap.events.reading.raw.local import open_root
@@ -196,6 +198,11 @@ class LeanTree:
         self._lean = getattr(tree, "_massgap_branches", None)
         self.names: set[str] = set(self._lean.names if self._lean is not None else tree.keys(recursive=False))
         self.num_entries = int(tree.member("fEntries"))
+
+    @functools.cached_property
+    def format(self) -> str:
+        """Format of the events, by the names of the branches; UnknownFormatError if it is none that is known."""
+        return event_format(self.names)
 
     def __getitem__(self, path: str) -> Any:
         """The branch with a name, or with a path such as ``Jet/Jet.PT``."""

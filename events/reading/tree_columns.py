@@ -17,7 +17,7 @@ from massgap.arrays.errors import SelectionError
 from massgap.arrays.kernels.summing import running_total
 from massgap.events.columns import Columns
 from massgap.events.errors import MissingBranchError
-from massgap.events.formats.names import DELPHES, collection_names, event_format, flat_names
+from massgap.events.formats.names import DELPHES, collection_names, flat_names
 from massgap.events.reading.baskets import Reader, flat_branch, is_jagged, is_plain
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class TreeColumns(Columns):
         self._start, self._stop = start, stop
         self._read = read
         self._fields = tree.names
-        self.format = event_format(self._fields)
+        self.format = tree.format
         self._flat: dict[str, npt.NDArray[Any]] = {}
         # Collections keep what they need of their columns; what a flag was made of is then given back.
         self._held: weakref.WeakValueDictionary[str, npt.NDArray[Any]] = weakref.WeakValueDictionary()

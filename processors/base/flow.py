@@ -383,6 +383,8 @@ class Flow:
 
 def _plain(values: Any) -> Any:
     """An array of one value per event, undefined ones NaN."""
+    if type(values) is np.ndarray:
+        return values
     if any(cls.__module__.startswith("awkward.") for cls in type(values).__mro__):
         import awkward as ak
 

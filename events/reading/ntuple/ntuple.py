@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import bisect
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from massgap.events.formats.names import event_format
 from massgap.events.reading.ntuple.clusters import Cluster, read_clusters
 from massgap.events.reading.ntuple.encodings import INDICES, dtype_of
 from massgap.events.reading.ntuple.envelopes import Locator, NotLeanError
@@ -70,6 +72,11 @@ class LeanNtuple:
         self._read = read
         self._clusters: dict[int, list[Cluster]] = {}
         self.pages = PageReader(read)
+
+    @functools.cached_property
+    def format(self) -> str:
+        """Format of the events, by the names of the fields; UnknownFormatError if it is none that is known."""
+        return event_format(self.names)
 
     def __getitem__(self, path: str) -> LeanField:
         """A field by its name, or by that of its collection or record, a dot, and its own.

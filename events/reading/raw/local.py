@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["LocalSource", "open_root", "read_at"]
 
 
+_LARGE = 1 << 26
+"""Bytes that are asked for without looking whether the file is so long."""
+
+
 def open_root(path: str, **options: Any) -> Any:
     """A ROOT file as uproot gives it.
 
@@ -46,8 +50,9 @@ def read_at(handle: int, begin: int, size: int) -> bytes:
     begin, size
         Position of the first, and number.
     """
-    # What a damaged file asks for may be more than there is memory.
-    size = max(min(size, os.fstat(handle).st_size - begin), 0)
+    if size > _LARGE or size < 0:
+        # What a damaged file asks for may be more than there is memory.
+        size = max(min(size, os.fstat(handle).st_size - begin), 0)
     found = os.pread(handle, size, begin)
     if len(found) == size:
         return found
