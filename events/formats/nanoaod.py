@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from massgap.arrays.compiled import compiled
 from massgap.arrays.errors import SelectionError
 from massgap.arrays.jagged.per_event import PerEvent
 from massgap.events.errors import MissingBranchError
@@ -175,15 +176,26 @@ def _b_tagged(columns: Columns, name: str, taggers: TaggerOptions) -> npt.NDArra
 
 
 def _jet_id(columns: Columns, name: str) -> npt.NDArray[np.bool_]:
-    identified = all_true(columns, name)
-    if columns.has(name, "jetId"):
-        # Bit 2 is the tight identification of all years; version 15 stores no jetId any more.
-        identified = (columns.flat(name, "jetId") & 2) != 0
-    if columns.has(name, "puId"):
-        # Loose pile-up identification below 50 GeV, as recommended for Run 2 (bit 4).
-        soft = columns.flat(name, "pt") <= 50
-        identified = identified & (~soft | ((columns.flat(name, "puId") & 4) != 0))
+    # Bit 2 is the tight identification of all years; version 15 stores no jetId any more.
+    tight = columns.flat(name, "jetId") if columns.has(name, "jetId") else None
+    # Loose pile-up identification below 50 GeV, as recommended for Run 2 (bit 4).
+    pile_up = columns.flat(name, "puId") if columns.has(name, "puId") else None
+    if tight is not None and pile_up is not None:
+        return _both_ids(columns.flat(name, "pt"), tight, pile_up)
+    identified = all_true(columns, name) if tight is None else (tight & 2) != 0
+    if pile_up is not None:
+        identified = identified & (~(columns.flat(name, "pt") <= 50) | ((pile_up & 4) != 0))
     return identified
+
+
+@compiled
+def _both_ids(
+    pt: npt.NDArray[Any], tight: npt.NDArray[Any], pile_up: npt.NDArray[Any]
+) -> npt.NDArray[np.bool_]:
+    out = np.empty(pt.size, np.bool_)
+    for i in range(pt.size):
+        out[i] = ((tight[i] & 2) != 0) & ((not (pt[i] <= 50)) | ((pile_up[i] & 4) != 0))
+    return out
 
 
 def _particles(columns: Columns, taggers: TaggerOptions) -> Collection:
