@@ -260,7 +260,8 @@ def signal_strength(workspace: Mapping[str, Any] | Likelihood, *, observed: bool
     sigma = float(np.sqrt(covariance[likelihood.poi, likelihood.poi]))
 
     def rise(mu: float) -> float:
-        return likelihood.fit(data, mu=mu, start=best.pars, check=False).nll2 - best.nll2 - 1.0
+        point = likelihood.fit(data, mu=mu, start=best.pars, check=likelihood.ambiguous)
+        return point.nll2 - best.nll2 - 1.0
 
     up = _rising_root(lambda d: rise(value + d), sigma)
     room = value - lowest
@@ -321,7 +322,7 @@ def _root_q_tilde(
             return 0.0
         if mu not in done:  # start from the nearest signal strength that has been fitted
             nearest = done[min(done, key=lambda x: abs(x - mu))]
-            done[mu] = likelihood.fit(data, mu=mu, start=nearest.pars, check=False)
+            done[mu] = likelihood.fit(data, mu=mu, start=nearest.pars, check=likelihood.ambiguous)
         return float(np.sqrt(max(done[mu].nll2 - best.nll2, 0.0)))
 
     return root

@@ -7,6 +7,7 @@ pulls, which keeps the digits that likelihood ratios need.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -135,6 +136,18 @@ class Likelihood:
             # A bound of the signal strength is a habit of programs, and no part of the model.
             self._high[self.poi] = np.inf
             self._low[self.poi] = self._lowest_poi()
+
+    @functools.cached_property
+    def ambiguous(self) -> bool:
+        """Whether some systematic uncertainty moves a rate or the content of a bin to one side both up and down.
+
+        The likelihood may then have several minima, and a fit that starts at the minimum of another signal strength may end
+        in the wrong one.
+        """
+        arrays = self.model.arrays
+        up, down = arrays.rate_coefficients[:, 0], arrays.rate_coefficients[:, 1]
+        shapes = np.abs(8.0 * arrays.shape_skews) > np.abs(arrays.shape_means)
+        return bool((up * down > 0.0).any() or shapes.any())
 
     @property
     def names(self) -> list[str]:

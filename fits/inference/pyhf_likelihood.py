@@ -133,6 +133,11 @@ class PyhfLikelihood:
         self.steps = 0
 
     @property
+    def ambiguous(self) -> bool:
+        """Fits of this engine try a second start for the first signal strength alone: it is slow."""
+        return False
+
+    @property
     def names(self) -> list[str]:
         """Names of the parameters, one per entry of ``pars``."""
         return [str(name) for name in self._model.config.par_names]
