@@ -158,6 +158,12 @@ class Ticker:
         """Callback for :func:`massgap.models.training.train_run.train_run`."""
         self.show(f"{stage}: {done}/{total}", final=done == total)
 
+    def signals(self, done: int, total: int) -> None:
+        """Callback for :func:`massgap.stages.limit`."""
+        rest = (time.monotonic() - self.started) / done * (total - done)
+        left = "" if done == total else f", {duration(rest)} left"
+        self.show(f"signals {done}/{total}{left}", final=done == total)
+
     def generate(self, progress: Any) -> None:
         """Callback for :func:`massgap.samples.production.generate.generate`."""
         done = progress.done >= progress.total

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from massgap.cli.console import duration, say
+from massgap.cli.console import Ticker, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from massgap.stages.fitting import WorkspaceLimits
 
 __all__ = ["limit"]
@@ -66,28 +63,13 @@ def limit(
     from massgap.fits.workspace_fit import WorkspaceFitOptions
 
     options = WorkspaceFitOptions(observed=not expected, limit=not no_limit, **asked)
-    progress = _progress() if patch_set is not None else None
+    progress = Ticker().signals if patch_set is not None else None
     found = stages.limit(
         workspace, out, patch_set=patch_set, patches=patches, options=options, progress=progress
     )
     _print(found)
     if not found.converged:
         raise click.exceptions.Exit(1)
-
-
-def _progress() -> Callable[[int, int], None]:
-    """Says how far the signals are, at most every two seconds."""
-    start = last = time.monotonic()
-
-    def tell(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= 2.0 or done == total:
-            last = now
-            left = (now - start) / done * (total - done)
-            say(f"  signals {done}/{total}" + (f", {duration(left)} left" if done < total else ""))
-
-    return tell
 
 
 def _print(found: WorkspaceLimits) -> None:
