@@ -54,15 +54,25 @@ class DaskRun:
         self.left = len(items)
         require_same_versions(client, cluster)
         self.workers = Workers(client, cluster, executor.pool, executor.patience, executor.take_states)
+        self.given = shared
         self.shared: Any = None
+        self.shared_keys: list[str] = []
+        self.deaths = 0
         if shared is not None:
-            with warnings.catch_warnings():
-                # A model may be large; it travels once.  Unlike scattered data, a task's result is made again where
-                # the worker that held it is lost.
-                warnings.filterwarnings("ignore", message="Sending large graph", category=UserWarning)
-                self.shared = client.submit(_give, shared, key=f"massgap-shared-{self.token}", pure=False)
+            self._share()
 
     # ---- tasks
+
+    def _share(self) -> None:
+        """Send what all tasks share; a model may be large, it travels once.
+
+        Unlike scattered data, a task's result is made again where the worker that held it is lost.
+        """
+        key = f"massgap-shared-{self.token}-{len(self.shared_keys)}"
+        self.shared_keys.append(key)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sending large graph", category=UserWarning)
+            self.shared = self.client.submit(_give, self.given, key=key, pure=False)
 
     def _submit(self, number: int) -> None:
         tries = self.tries[number] = self.tries.get(number, 0) + 1
@@ -192,6 +202,7 @@ class DaskRun:
         if number in self.hung:
             reason = self.hung.pop(number)
         elif future.status == "finished":
+            self.deaths = 0
             return None
         elif future.status == "error":
             from distributed.scheduler import KilledWorker
@@ -199,6 +210,10 @@ class DaskRun:
             error = future.exception()
             if not isinstance(error, KilledWorker):
                 return Lost(short(error), self.tries[number])
+            if error.task in self.shared_keys and self._shared_again(error.task):
+                self.tries[number] -= 1  # the item itself was never begun
+                self.futures.pop(("item", number)).release()
+                return "again"
             # dask has given it several workers already.
             return Lost("its worker ended without a result", self.tries[number] + error.allowed_failures)
         else:
@@ -208,6 +223,19 @@ class DaskRun:
             self.futures.pop(("item", number)).release()
             return "again"
         return Lost(reason, self.tries[number])
+
+    def _shared_again(self, key: str) -> bool:
+        """Whether what all tasks share is sent once more, as the workers died that were to get it under this key.
+
+        They may have died of something else, a task on the same worker or somebody's kill; where it happens again and
+        again without one result in between, it is what is shared.
+        """
+        if key == self.shared_keys[-1]:
+            if self.deaths >= self.executor.attempts:
+                return False
+            self.deaths += 1
+            self._share()
+        return True
 
     # ---- while nothing arrives
 

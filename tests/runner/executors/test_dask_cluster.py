@@ -204,9 +204,30 @@ def test_workers_that_all_end_while_a_result_is_fetched_are_replaced(client, tmp
 def test_what_hangs_for_ever_is_lost(client, tmp_path, monkeypatch) -> None:
     faulttasks.only_told_hangs_count(monkeypatch, tmp_path)
     (tmp_path / "hang-5").touch()
-    found = collect(DaskExecutor(client, timeout=2), tmp_path, 8)
+    executor = DaskExecutor(client, timeout=2)
+    found = collect(executor, tmp_path, 8)
+    assert "gave no result for 2 s" in found[5].reason
+    # What waited behind it on the same worker, twice, is lost with it; the runner tries what is lost alone.
+    assert len([x for x in found.values() if isinstance(x, Lost)]) <= 4
+    assert all(result == i * i for i, result in found.items() if not isinstance(result, Lost))
+    found = collect(executor, tmp_path, 8, alone=True)
     assert "gave no result for 2 s" in found.pop(5).reason
     assert found == {i: i * i for i in range(8) if i != 5}
+
+
+def test_workers_that_die_before_they_have_what_is_shared(client, tmp_path) -> None:
+    """dask gives up a task after two deaths; what all tasks share is then sent anew, and no item is blamed."""
+    shared = faulttasks.Deadly(tmp_path, deaths=2)
+    results = dict(DaskExecutor(client)(faulttasks.square, range(4), shared=shared, alone=True))
+    assert results == {i: i * i for i in range(4)}
+    assert len(list(tmp_path.glob("died.*"))) == 2
+
+
+def test_what_is_shared_and_always_kills(client, tmp_path) -> None:
+    results = dict(
+        DaskExecutor(client)(faulttasks.square, range(2), shared=faulttasks.Deadly(tmp_path, deaths=99))
+    )
+    assert [type(result) for result in results.values()] == [Lost, Lost]
 
 
 # ---- versions
