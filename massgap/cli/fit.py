@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from massgap.cli.options.run_options import option_pairs
-from massgap.cli.words import print_fit
+from massgap.cli.printing.words import print_fit
 
 __all__ = ["fit"]
 
