@@ -11,6 +11,7 @@ from massgap.errors import MassgapError
 from massgap.fits.inference.engines import likelihood_of
 from massgap.fits.planes.finished import FinishedPoints, point_digest
 from massgap.fits.planes.point_fit import PointTests, fit_point
+from massgap.fits.planes.signals import with_signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -48,7 +49,7 @@ def fit_batch(background: Background, patches: Sequence[Patch]) -> list[dict[str
     out = []
     for patch in patches:
         try:
-            likelihood = likelihood_of(patch.apply(background.workspace), engine=background.engine)
+            likelihood = likelihood_of(with_signal(background.workspace, patch), engine=background.engine)
             out.append(fit_point(likelihood, background.tests, background.start))
         except MassgapError as error:
             out.append({"error": str(error)})
