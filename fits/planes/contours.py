@@ -229,29 +229,25 @@ class _Plane:
             for i in range(len(at))
             if np.isfinite(foretold[i]) and (above[neighbours[start[i] : start[i + 1]]] != above[i]).any()
         ]
-        shifts = []
-        for i in near:
-            slope = self._slope(at, quantity.values, at[i], method)
-            if slope > 0.0:
-                shifts.append(abs(foretold[i] - quantity.values[i]) / slope)
-        return _shifts(shifts)
+        slopes = self._slopes(at, quantity.values, at[near], method)
+        found = np.abs(foretold[near] - quantity.values[near])
+        return _shifts([d / slope for d, slope in zip(found, slopes, strict=True) if slope > 0.0])
 
-    def _slope(self, at: Floats, values: Floats, where: Floats, method: Method) -> float:
-        """Size of the gradient, per GeV."""
+    def _slopes(self, at: Floats, values: Floats, places: Floats, method: Method) -> Floats:
+        """Sizes of the gradient at some places, per GeV; 0 where it cannot be told."""
         step = 1e-3
-        slopes = []
-        for axis in (0, 1):
-            ends = np.clip([where, where], 0.0, 1.0)
-            ends[0, axis] -= step
-            ends[1, axis] += step
-            low, high = interpolate(at, values[:, np.newaxis], ends, method)[:, 0]
-            middle = interpolate(at, values[:, np.newaxis], where[np.newaxis], method)[0, 0]
-            sides = np.array([(high - middle) / step, (middle - low) / step])
-            if not np.isfinite(sides).any():
-                return 0.0
-            slopes.append(float(np.nanmean(sides)) / self.coordinates.span[axis])
-        along_x, along_y = (slopes[0] + slopes[1], -slopes[1]) if self.coordinates.gap else slopes
-        return float(np.hypot(along_x, along_y))
+        moves = step * np.array([[0.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [0.0, -1.0], [0.0, 1.0]])
+        where = (places[:, np.newaxis] + moves).reshape(-1, 2)
+        z = interpolate(at, values[:, np.newaxis], where, method).reshape(-1, len(moves))
+        along = []
+        for axis, (low, high) in enumerate(((1, 2), (3, 4))):
+            # On the edge of the points there is only one side.
+            sides = np.stack([z[:, high] - z[:, 0], z[:, 0] - z[:, low]])
+            known = np.isfinite(sides)
+            mean = np.where(known, sides, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+            along.append(mean / (step * self.coordinates.span[axis]))
+        along_x, along_y = (along[0] + along[1], -along[1]) if self.coordinates.gap else along
+        return np.asarray(np.hypot(along_x, along_y))
 
 
 class _Line:
