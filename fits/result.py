@@ -28,6 +28,8 @@ class FitResult:
         was scanned.
     warnings : tuple of str
         Sentences a user should see, such as an accepted loss.
+    others : tuple of FitResult
+        Those for further luminosities.
     """
 
     out: Path
@@ -35,6 +37,7 @@ class FitResult:
     workspace: dict[str, Any]
     scan: dict[str, Any] | None
     warnings: tuple[str, ...] = ()
+    others: tuple[FitResult, ...] = ()
 
     def summary(self) -> list[tuple[str, str]]:
         """Rows (what, value) of a short table."""

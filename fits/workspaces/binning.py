@@ -32,8 +32,8 @@ def choose_edges(
 
     A bin is closed when it expects ``min_background`` background events, when the statistical error
     of that background is at most ``max_relative_error`` of it, and when it holds at least
-    1/``max_bins`` of the signal, so that the number of bins stays bounded. What remains on the left
-    joins the last bin closed.
+    1/``max_bins`` of the signal, so that the number of bins stays bounded; of the background where there is no signal,
+    as in a control region. What remains on the left joins the last bin closed.
 
     Parameters
     ----------
@@ -62,6 +62,8 @@ def choose_edges(
     """
     values, variances = templates.total(backgrounds)
     strength = np.maximum(templates.processes[signal].values, 0.0)
+    if not strength.any():
+        strength = np.maximum(values, 0.0)
     share = strength.sum() / max_bins
     kept = [values.size]
     background = variance = filled = 0.0
