@@ -164,10 +164,11 @@ def _request(
             )
             raise FitError(message)
     planned = planned_runs(runs, options, plan, renamed)
+    chosen = backgrounds_of(planned) if backgrounds is None else sorted(backgrounds)
     return _Request(
         planned,
         _choose_signal(planned, signal),
-        backgrounds_of(planned) if backgrounds is None else sorted(backgrounds),
+        chosen,
         options,
         None if plan is None else plan.scans,
     )

@@ -223,7 +223,7 @@ def _events(run: RunFolder, regions: tuple[str, ...]) -> list[_Events]:
     ):
         table = found.table
         if set(columns) <= set(table.columns):
-            table = table.loc[table[columns].to_numpy(dtype=bool).any(axis=1)]
+            table = table.iloc[np.flatnonzero(table[columns].to_numpy(dtype=bool).any(axis=1))]
         if len(table):
             of = frozenset(files.get(found.dataset, ()))
             out.append(_Events(found.dataset, found.process, found.is_data, of, table))
