@@ -24,6 +24,7 @@ from massgap.fits.parts import fill_plans
 from massgap.fits.plan import CHOICES, FitOptions, FitPart, FitPlan, scores_of
 from massgap.fits.result import FitResult
 from massgap.fits.scans.threshold_scan import scan_thresholds
+from massgap.fits.workspaces.correlations import correlations
 from massgap.fits.workspaces.workspace import build_workspace, dump_workspace
 
 if TYPE_CHECKING:
@@ -238,10 +239,10 @@ def _fit(
     """The fit for one luminosity; ``others`` are those for further ones, which its results list."""
     say(f"Building the workspace for {request.lumi_fb:g} fb-1")
     notes = list(filled.warnings)
-    workspace = _workspace(request, filled)
+    workspace = _workspace(request, filled, notes)
     likelihood = likelihood_of(workspace, engine=request.options.engine)
     tests = _test(likelihood, request, on_data=filled.observations is not None, say=say)
-    results = _results(request, filled, tests, notes)
+    results = _results(request, filled, workspace, tests, notes)
     if others:
         results["luminosities"] = [_at_luminosity(results, "."), *(_listed(other, out) for other in others)]
     scan = _scan(request, say)
@@ -266,15 +267,20 @@ def _at_luminosity(results: Mapping[str, Any], folder: str) -> dict[str, Any]:
     }
 
 
-def _workspace(request: _Request, filled: FilledPlan) -> dict[str, Any]:
+def _workspace(request: _Request, filled: FilledPlan, notes: list[str]) -> dict[str, Any]:
     model = request.options.model
     normalisation = {k: v for k, v in model.normalisation.items() if k not in filled.left_out}
+    nuisances = model.nuisances
+    if nuisances is not None:
+        nuisances, gone = nuisances.without(filled.left_out)
+        notes += gone
     return build_workspace(
         [part.templates for part in filled.parts],
         request.signal,
         filled.backgrounds,
-        options=replace(model, normalisation=normalisation),
+        options=replace(model, normalisation=normalisation, nuisances=nuisances),
         observations=filled.observations,
+        notes=notes,
     )
 
 
@@ -297,7 +303,11 @@ def _test(
 
 
 def _results(
-    request: _Request, filled: FilledPlan, tests: dict[str, Any], warnings: list[str]
+    request: _Request,
+    filled: FilledPlan,
+    workspace: dict[str, Any],
+    tests: dict[str, Any],
+    warnings: list[str],
 ) -> dict[str, Any]:
     """Content of ``results.json``."""
     processes = [request.signal, *filled.backgrounds]
@@ -321,6 +331,7 @@ def _results(
         **({"run": runs[0]} if len(runs) == 1 else {"runs": runs}),
         "parts": [part.as_dict(processes, request.lumi_fb) for part in filled.parts],
         "disjoint": list(filled.disjoint),
+        "nuisances": correlations(workspace),
         "options": options,
         **tests,
         "warnings": warnings,

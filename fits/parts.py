@@ -141,10 +141,14 @@ def fill_plans(
         If no bins can be chosen, or edges do not fit.
     """
     names = _channels(runs)
+    nuisances = options.model.nuisances
     fine = {
         (index, part): _renamed(
             templates_from_histogram(
-                planned.run.histogram(part.histogram), region=part.region, channel=names[index, part]
+                planned.run.histogram(part.histogram),
+                region=part.region,
+                channel=names[index, part],
+                one_sided=nuisances.shapes if nuisances else (),
             ),
             planned,
         )
@@ -205,7 +209,7 @@ def _renamed(templates: Templates, planned: PlannedRun) -> Templates:
             )
             raise FitError(message)
         processes[wanted] = template
-    return replace(templates, processes=processes)
+    return replace(templates, processes=processes, run=planned.label)
 
 
 def _check_observations(parts: Sequence[FilledPart], runs: Sequence[PlannedRun]) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from massgap.fits.errors import BinningError
-from massgap.fits.workspaces.templates import Template, Templates
+from massgap.fits.workspaces.templates import Template
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from massgap.fits.workspaces.templates import Templates
 
 __all__ = ["choose_edges", "rebin"]
 
@@ -141,7 +144,8 @@ def rebin(templates: Templates, edges: Iterable[float]) -> Templates:
             merged(t.values),
             merged(t.variances),
             {key: (merged(up), merged(down)) for key, (up, down) in t.variations.items()},
+            {key: (side, merged(values)) for key, (side, values) in t.one_sided.items()},
         )
         for name, t in templates.processes.items()
     }
-    return Templates(templates.channel, templates.observable, old[at], processes)
+    return replace(templates, edges=old[at], processes=processes)
