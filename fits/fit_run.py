@@ -20,9 +20,9 @@ from massgap.fits.combination.runs import backgrounds_of, planned_runs, require_
 from massgap.fits.errors import FitError
 from massgap.fits.inference.engines import likelihood_of
 from massgap.fits.inference.hypothesis_tests import discovery, signal_strength, upper_limit
+from massgap.fits.inference.result import FitResult
 from massgap.fits.parts import fill_plans
 from massgap.fits.plan import CHOICES, FitOptions, FitPart, FitPlan, scores_of
-from massgap.fits.result import FitResult
 from massgap.fits.scans.threshold_scan import scan_thresholds
 from massgap.fits.workspaces.correlations import correlations
 from massgap.fits.workspaces.workspace import build_workspace, dump_workspace

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.fits.errors import WorkspaceError
-from massgap.fits.workspaces.nuisances import AXES
+from massgap.fits.workspaces.nuisance_entries import AXES
 from massgap.fits.workspaces.shapes import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from massgap.fits.workspaces.nuisances import Nuisance, NuisanceSet, Place
+    from massgap.fits.workspaces.nuisance_entries import Nuisance, Place
+    from massgap.fits.workspaces.nuisances import NuisanceSet
     from massgap.fits.workspaces.templates import Templates
 
 __all__ = ["apply_rates", "check_patterns", "statistics_in"]

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from massgap.fits.errors import WorkspaceError
-from massgap.fits.workspaces.nuisances import Place
+from massgap.fits.workspaces.nuisance_entries import Place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from massgap.fits.workspaces.nuisances import Nuisance, NuisanceSet
+    from massgap.fits.workspaces.nuisance_entries import Nuisance
+    from massgap.fits.workspaces.nuisances import NuisanceSet
     from massgap.fits.workspaces.templates import Template, Templates
 
 __all__ = ["SMOOTHED_BINS", "place_of", "smoothed", "with_shapes"]

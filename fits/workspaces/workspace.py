@@ -18,7 +18,7 @@ import pyhf
 from numpy.typing import NDArray
 
 from massgap.fits.errors import BinningError, WorkspaceError
-from massgap.fits.workspaces.nuisances import POI
+from massgap.fits.workspaces.nuisance_entries import POI
 from massgap.fits.workspaces.rates import apply_rates, check_patterns, statistics_in
 from massgap.fits.workspaces.shapes import with_shapes
 from massgap.fits.workspaces.templates import Template, Templates

@@ -7,20 +7,19 @@ from typing import Any
 
 import click
 
+from massgap.cli.options.fit_options import (
+    controls,
+    edges,
+    luminosities,
+    nuisances_option,
+    part_words,
+    renames,
+    words,
+)
 from massgap.cli.options.run_options import option_pairs
 from massgap.cli.words import print_fit
 
 __all__ = ["fit"]
-
-
-def _edges(_: click.Context, __: click.Parameter, value: str | None) -> list[float] | None:
-    if value is None:
-        return None
-    try:
-        return [float(edge) for edge in value.split(",")]
-    except ValueError as error:
-        msg = f"{value!r}: write increasing numbers with commas, for instance 0,0.5,0.9,1"
-        raise click.BadParameter(msg) from error
 
 
 def _plan(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> Any:
@@ -28,26 +27,48 @@ def _plan(context: click.Context, parameter: click.Parameter, values: tuple[str,
         return None
     from massgap.fits.fit_run import FitPlan
 
-    parts = []
-    for value in values:
-        words = value.split(":")
-        if len(words) not in (2, 3) or not all(words):
-            msg = f"{value!r}: write REGION:HISTOGRAM or REGION:HISTOGRAM:EDGES, for instance two_leptons:met:0,50,200"
-            raise click.BadParameter(msg)
-        parts.append((*words[:2], _edges(context, parameter, words[2] if len(words) == 3 else None)))
-    return FitPlan(parts)
+    return FitPlan([part_words(context, parameter, value, 2) for value in values])
 
 
 @click.command()
-@click.argument("run_folder", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Fit folder.  [default: RUN_FOLDER/fit]")
-@click.option("--lumi", "lumi_fb", type=float, help="Luminosity in fb-1.  [default: that of the analysis]")
+@click.argument("run_folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Fit folder.  [default: RUN_FOLDER/fit; of several, fit_<names of the others> in the first]",
+)
+@click.option(
+    "--lumi",
+    "lumi_fb",
+    multiple=True,
+    callback=luminosities,
+    metavar="FB[,FB...]",
+    help="Luminosity in fb-1; of several, a fit for each.  [default: that of the analysis]",
+)
 @click.option("--signal", help="Signal process.  [default: as the samples say]")
 @click.option("--histogram", help="What is fitted: a score or an observable.  [default: the scores]")
 @click.option(
     "--region",
+    "--regions",
     multiple=True,
-    help="Where; again for several of different channels, fitted together.  [default: as the score says]",
+    callback=words,
+    metavar="NAME[,NAME...]",
+    help="Where; several that share no event are fitted together.  [default: as the score says]",
+)
+@click.option(
+    "--channels",
+    multiple=True,
+    callback=words,
+    metavar="NAME[,NAME...]",
+    help="Channels of the analysis, fitted together.  [default: all in which the score is filled]",
+)
+@click.option(
+    "--control",
+    "controls",
+    multiple=True,
+    callback=controls,
+    metavar="REGION[:HISTOGRAM[:EDGES]]",
+    help="A control region beside the rest, one bin unless edges are given; again for several.",
 )
 @click.option(
     "--part",
@@ -55,11 +76,17 @@ def _plan(context: click.Context, parameter: click.Parameter, values: tuple[str,
     multiple=True,
     callback=_plan,
     metavar="REGION:HISTOGRAM[:EDGES]",
-    help="Instead of both, again for each part of a fit of several histograms, e.g. two_leptons:met:0,50,200.",
+    help="Instead of all these, again for each part of a fit of several histograms, e.g. two_leptons:met:0,50,200.",
 )
 @click.option(
-    "--edges", callback=_edges, help="Bin edges, e.g. 0,0.5,0.9,1.  [default: chosen by statistics]"
+    "--rename",
+    "renamed",
+    multiple=True,
+    callback=renames,
+    metavar="[RUN:]OLD=NEW",
+    help="What the likelihood calls a process; equal names of several runs are one process.",
 )
+@click.option("--edges", callback=edges, help="Bin edges, e.g. 0,0.5,0.9,1.  [default: chosen by statistics]")
 @click.option(
     "--min-background",
     default=5.0,
@@ -87,6 +114,10 @@ def _plan(context: click.Context, parameter: click.Parameter, values: tuple[str,
 @click.option(
     "--systematics/--no-systematics", default=True, show_default=True, help="Use the variations of the run."
 )
+@nuisances_option
+@click.option(
+    "--data/--no-data", "use_data", default=True, show_default=True, help="Use recorded data of the run."
+)
 @click.option("--level", default=0.95, show_default=True, help="Confidence level of the limit.")
 @click.option(
     "--engine",
@@ -95,15 +126,23 @@ def _plan(context: click.Context, parameter: click.Parameter, values: tuple[str,
     show_default=True,
     help="What computes the likelihood; pyhf is the slow reference.",
 )
+@click.option(
+    "--allow-overlap",
+    is_flag=True,
+    help="Fit regions and runs together although they share events, or may do so.",
+)
 @click.option("--accept-loss", is_flag=True, help="Fit although the run lost events.")
 def fit(
-    run_folder: Path,
+    run_folders: tuple[Path, ...],
     out: Path | None,
-    lumi_fb: float | None,
+    lumi_fb: tuple[float, ...] | None,
     signal: str | None,
     histogram: str | None,
     region: tuple[str, ...],
+    channels: tuple[str, ...],
+    controls: tuple[Any, ...],
     plan: Any,
+    renamed: dict[str, str],
     edges: list[float] | None,
     min_background: float,
     max_relative_error: float,
@@ -111,15 +150,22 @@ def fit(
     normalisation: dict[str, Any],
     mc_statistics: Any,
     systematics: bool,
+    nuisances: Any,
+    use_data: bool,
     level: float,
     engine: str,
+    allow_overlap: bool,
     accept_loss: bool,
 ) -> None:
     """Fit scores or observables of a run: significance, upper limit, signal strength, threshold scan.
 
+    Several runs are combined in one likelihood if their events are not the same.
+
     \b
     Examples:
-      massgap fit runs/scored --lumi 300
+      massgap fit runs/scored --lumi 137,300,3000
+      massgap fit runs/mine --histogram met --channels 1l,2l --control cr_top --nuisances nuisances.toml
+      massgap fit runs/one_lepton runs/two_leptons --out fits/both
       massgap fit runs/mine --histogram met --region two_leptons --region three_leptons
       massgap fit runs/scored --background-uncertainty tt=0.1 --background-uncertainty WW=free
     """
@@ -134,25 +180,31 @@ def fit(
         normalisation=normalisation,
         mc_statistics=mc_statistics,
         systematics=systematics,
+        nuisances=nuisances,
     )
     options = FitOptions(
         histogram=histogram,
         region=region,
+        channels=channels,
+        controls=controls,
         edges=edges,
         min_background=min_background,
         max_relative_error=max_relative_error,
+        use_data=use_data,
         level=level,
         engine=engine,
         model=model,
     )
     print_fit(
         stages.fit(
-            run_folder,
+            run_folders,
             out,
             lumi_fb=lumi_fb,
             signal=signal,
             plan=plan,
             options=options,
+            renamed=renamed,
+            allow_overlap=allow_overlap,
             accept_loss=accept_loss,
         )
     )

@@ -109,7 +109,7 @@ class ChunkPass:
                 if other in masks and (shared := int(np.count_nonzero(mask & masks[other]))):
                     msg = (
                         f"{shared} events are in both regions {name!r} and {other!r}, which are said to be disjoint, as fits "
-                        "combine them: make them exclusive, or say nothing of the kind (Region(..., disjoint=...))"
+                        "combine them: make them exclusive, or take the name out of what the region is disjoint from"
                     )
                     raise ProcessorError(msg)
 

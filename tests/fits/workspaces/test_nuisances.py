@@ -7,7 +7,8 @@ import pytest
 
 from massgap.fits.errors import WorkspaceError
 from massgap.fits.workspaces import nuisances as module
-from massgap.fits.workspaces.nuisances import Nuisance, NuisanceSet, Place, read_nuisances
+from massgap.fits.workspaces.nuisance_entries import Nuisance, Place
+from massgap.fits.workspaces.nuisances import NuisanceSet, read_nuisances
 
 if TYPE_CHECKING:
     from pathlib import Path
