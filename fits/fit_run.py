@@ -2,57 +2,70 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from massgap.contracts.fit_folder import FIT_FORMAT, SCAN_FORMAT, write_fit_folder
+from massgap.contracts.fit_folder import (
+    FIT_FORMAT,
+    SCAN_FORMAT,
+    luminosity_folder,
+    remove_luminosities,
+    write_fit_folder,
+)
 from massgap.contracts.folder_lock import locked_folder
 from massgap.contracts.run_folder import open_run
+from massgap.fits.combination.runs import backgrounds_of, planned_runs, require_disjoint, signals_of
 from massgap.fits.errors import FitError
 from massgap.fits.inference.engines import likelihood_of
 from massgap.fits.inference.hypothesis_tests import discovery, signal_strength, upper_limit
-from massgap.fits.parts import fill_plan
-from massgap.fits.plan import FitOptions, FitPart, FitPlan, make_plan, scores_of
-from massgap.fits.result import FitResult
+from massgap.fits.inference.result import FitResult
+from massgap.fits.parts import fill_plans
+from massgap.fits.plan import CHOICES, FitOptions, FitPart, FitPlan, scores_of
 from massgap.fits.scans.threshold_scan import scan_thresholds
+from massgap.fits.workspaces.correlations import correlations
 from massgap.fits.workspaces.workspace import build_workspace, dump_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from massgap.contracts.run_folder import RunFolder
     from massgap.fits.inference.likelihood import Likelihood
     from massgap.fits.parts import FilledPlan
+    from massgap.fits.plan import PlannedRun
 
 __all__ = ["FitOptions", "FitPart", "FitPlan", "FitResult", "fit_run"]
 
 
 def fit_run(
-    run_folder: str | Path,
+    run_folder: str | Path | Sequence[str | Path],
     out: str | Path,
-    lumi_fb: float | None = None,
+    lumi_fb: float | Sequence[float] | None = None,
     signal: str | None = None,
     *,
     plan: FitPlan | None = None,
     backgrounds: Sequence[str] | None = None,
     options: FitOptions | None = None,
+    renamed: Mapping[str, str] | None = None,
+    allow_overlap: bool = False,
     accept_loss: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> FitResult:
-    """Build the likelihood of a run, fit it, scan its scores, and write the fit folder.
+    """Build the likelihood of a run, or of several, fit it, scan its scores, and write the fit folder.
 
     Parameters
     ----------
-    run_folder : path
-        Folder written by a run.
+    run_folder : path or sequence of path
+        Folder written by a run, or several that share no event.
     out : path
         Fit folder; made if needed. Gets ``workspace.json``, ``results.json`` and, if the run has a
         score, ``scan.json``, each replaced in one step, the results last.
-    lumi_fb : float, optional
-        Luminosity in fb-1; default that of the analysis.
+    lumi_fb : float or sequence of float, optional
+        Luminosity in fb-1, of every run; default that of the analysis. Of several, each has a fit: the first one in ``out``,
+        the others in fit folders inside, see :mod:`massgap.contracts.fit_folder`.
     signal : str, optional
-        Signal process; may be left out if the run has one.
+        Signal process; may be left out if the runs have one.
     plan : FitPlan, optional
         Histograms and regions that are fitted together; default what ``options`` name, and without
         that the scores that the run has filled.
@@ -60,6 +73,10 @@ def fit_run(
         Background processes; default all simulated processes that are no signal.
     options : FitOptions, optional
         Histogram, region, binning, uncertainties.
+    renamed : mapping, optional
+        Process -> name in the likelihood, see :func:`massgap.fits.combination.planned_runs`.
+    allow_overlap : bool
+        Take regions and runs together that share events, or may do so, and say so.
     accept_loss : bool
         Fit a run that has lost events, and say so.
     progress : callable, optional
@@ -84,98 +101,186 @@ def fit_run(
     """
     say = progress or (lambda _: None)
     say("Reading the run")
-    run = open_run(run_folder)
-    loss = run.require_complete(accept_loss=accept_loss)
-    warnings = [f"The run is incomplete and its loss was accepted: {loss}."] if loss else []
-    request = _request(run, lumi_fb, signal, plan, backgrounds, options or FitOptions())
-    filled = fill_plan(
-        run, request.plan, request.signal, request.backgrounds, request.options, request.lumi_fb
-    )
-    warnings += filled.warnings
+    folders = [run_folder] if isinstance(run_folder, str | Path) else list(run_folder)
+    runs = [open_run(folder) for folder in folders]
+    lost = [(run, loss) for run in runs if (loss := run.require_complete(accept_loss=accept_loss))]
+    warnings = [
+        f"The run{f' {run.path}' if len(runs) > 1 else ''} is incomplete and its loss was accepted: {loss}."
+        for run, loss in lost
+    ]
+    request = _request(runs, signal, plan, backgrounds, options or FitOptions(), renamed)
+    lumis = _luminosities(runs, lumi_fb)
+    disjoint, doubts = require_disjoint(request.runs, allow_overlap=allow_overlap)
+    warnings += doubts
+    # Everything is filled before anything is written: a request that cannot be fitted leaves no folder.
+    requests = [_at(request, lumi) for lumi in lumis]
+    filled = [
+        fill_plans(each.runs, each.signal, each.backgrounds, each.options, each.lumi_fb) for each in requests
+    ]
     with locked_folder(out):
-        say("Building the workspace")
-        workspace = _workspace(request, filled)
-        likelihood = likelihood_of(workspace, engine=request.options.engine)
-        tests = _test(likelihood, request, on_data=filled.observations is not None, say=say)
-        results = _results(run, request, filled, tests, warnings)
-        scan = _scan(run, request, say)
-        say("Writing the fit folder")
-        write_fit_folder(Path(out), dump_workspace(workspace), results, scan)
-    return FitResult(Path(out), results, workspace, scan, tuple(warnings))
+        remove_luminosities(Path(out))
+        folders_of = [Path(out), *(Path(out) / luminosity_folder(lumi) for lumi in lumis[1:])]
+        others: list[FitResult] = []
+        for each, content, folder in reversed(list(zip(requests, filled, folders_of, strict=True))):
+            facts = replace(content, disjoint=tuple(disjoint), warnings=(*warnings, *content.warnings))
+            others.insert(0, _fit(each, facts, folder, others, say))
+    return others[0]
 
 
 @dataclass(frozen=True)
 class _Request:
     """What a fit was asked for, with all that was left open decided."""
 
-    lumi_fb: float
+    runs: list[PlannedRun]
     signal: str
     backgrounds: list[str]
-    plan: FitPlan
     options: FitOptions
+    scans: tuple[FitPart, ...] | None
+
+    @property
+    def lumi_fb(self) -> float:
+        lumi = self.options.model.lumi_fb
+        assert lumi is not None, "each fit has its own"
+        return lumi
 
 
 def _request(
-    run: RunFolder,
-    lumi_fb: float | None,
+    runs: list[RunFolder],
     signal: str | None,
     plan: FitPlan | None,
     backgrounds: Sequence[str] | None,
     options: FitOptions,
+    renamed: Mapping[str, str] | None,
 ) -> _Request:
-    lumi_fb = run.description.luminosity if lumi_fb is None else lumi_fb
-    if lumi_fb is None:
-        message = (
-            f"The analysis of {run.path} names no luminosity: give the one to scale to in fb-1 (lumi_fb=..., --lumi), "
-            "for instance --lumi 300."
-        )
+    if not runs:
+        message = "A fit needs at least one run folder: massgap fit RUN."
         raise FitError(message)
     if plan is not None:
-        named = [name for name in ("histogram", "region", "edges") if getattr(options, name)]
+        named = [name for name in CHOICES if getattr(options, name)]
         if named:
+            option = {"channels": "channels", "controls": "control"}.get(named[0], named[0])
             message = (
-                f"A fit has a plan (plan=..., --part) or the option {named[0]} (--{named[0]}), not both: put it into the "
+                f"A fit has a plan (plan=..., --part) or the option {named[0]} (--{option}), not both: put it into the "
                 "parts of the plan, for instance --part two_leptons:met:0,50,200."
             )
             raise FitError(message)
-    options = replace(
-        options,
-        model=replace(options.model, lumi_fb=lumi_fb),
-        scan=replace(options.scan, lumi_fb=lumi_fb),
-    )
+    planned = planned_runs(runs, options, plan, renamed)
+    chosen = backgrounds_of(planned) if backgrounds is None else sorted(backgrounds)
     return _Request(
-        lumi_fb,
-        _choose_signal(run, signal),
-        sorted(run.backgrounds if backgrounds is None else backgrounds),
-        plan or make_plan(run, options),
+        planned,
+        _choose_signal(planned, signal),
+        chosen,
         options,
+        None if plan is None else plan.scans,
     )
 
 
-def _choose_signal(run: RunFolder, signal: str | None) -> str:
-    choices = ", ".join(run.signals) or "none"
-    if signal is None and len(run.signals) == 1:
-        return run.signals[0]
-    if signal is None:
-        message = f"{run.path} has these signals: {choices}. Choose one (signal=..., --signal)."
-        raise FitError(message)
-    if signal not in run.signals:
+def _at(request: _Request, lumi_fb: float) -> _Request:
+    """The same for one luminosity."""
+    options = request.options
+    return replace(
+        request,
+        options=replace(
+            options,
+            model=replace(options.model, lumi_fb=lumi_fb),
+            scan=replace(options.scan, lumi_fb=lumi_fb),
+        ),
+    )
+
+
+def _luminosities(runs: list[RunFolder], lumi_fb: float | Sequence[float] | None) -> list[float]:
+    if lumi_fb is None:
+        own = {run.description.luminosity for run in runs}
+        if len(own) > 1:
+            message = (
+                f"The analyses of the runs name different luminosities ({', '.join(map(str, sorted(own, key=str)))}): give the one "
+                "to scale to in fb-1 (lumi_fb=..., --lumi)."
+            )
+            raise FitError(message)
+        lumi_fb = own.pop()
+    if lumi_fb is None:
         message = (
-            f"{run.path} has no signal '{signal}'; it has: {choices}. Choose one (signal=..., --signal)."
+            f"The analysis of {runs[0].path} names no luminosity: give the one to scale to in fb-1 (lumi_fb=..., --lumi), "
+            "for instance --lumi 300."
         )
+        raise FitError(message)
+    lumis = [float(lumi_fb)] if isinstance(lumi_fb, int | float) else [float(lumi) for lumi in lumi_fb]
+    if not lumis or len(set(lumis)) < len(lumis):
+        message = f"Luminosities must be one or several different numbers of fb-1, not {lumis} (lumi_fb=..., --lumi 137,300)."
+        raise FitError(message)
+    for lumi in lumis:
+        if not (math.isfinite(lumi) and lumi > 0.0):
+            message = f"The luminosity must be positive, not {lumi} fb-1 (lumi_fb=..., --lumi)."
+            raise FitError(message)
+    return lumis
+
+
+def _choose_signal(runs: list[PlannedRun], signal: str | None) -> str:
+    known = signals_of(runs)
+    choices = ", ".join(known) or "none"
+    where = " and ".join(str(planned.run.path) for planned in runs)
+    one = ""
+    if len(runs) > 1:
+        one = " The runs must call it alike, or be told to (--rename RUN:OLD=NEW)."
+    if signal is None and len(known) == 1:
+        return known[0]
+    if signal is None:
+        message = f"{where} has these signals: {choices}. Choose one (signal=..., --signal).{one}"
+        raise FitError(message)
+    if signal not in known:
+        message = f"{where} has no signal '{signal}'; it has: {choices}. Choose one (signal=..., --signal)."
         raise FitError(message)
     return signal
 
 
-def _workspace(request: _Request, filled: FilledPlan) -> dict[str, Any]:
+def _fit(
+    request: _Request, filled: FilledPlan, out: Path, others: list[FitResult], say: Callable[[str], None]
+) -> FitResult:
+    """The fit for one luminosity; ``others`` are those for further ones, which its results list."""
+    say(f"Building the workspace for {request.lumi_fb:g} fb-1")
+    notes = list(filled.warnings)
+    workspace = _workspace(request, filled, notes)
+    likelihood = likelihood_of(workspace, engine=request.options.engine)
+    tests = _test(likelihood, request, on_data=filled.observations is not None, say=say)
+    results = _results(request, filled, workspace, tests, notes)
+    if others:
+        results["luminosities"] = [_at_luminosity(results, "."), *(_listed(other, out) for other in others)]
+    scan = _scan(request, say)
+    say("Writing the fit folder")
+    write_fit_folder(out, dump_workspace(workspace), results, scan)
+    return FitResult(out, results, workspace, scan, tuple(notes), tuple(others))
+
+
+def _listed(other: FitResult, out: Path) -> dict[str, Any]:
+    return _at_luminosity(other.results, str(other.out.relative_to(out)))
+
+
+def _at_luminosity(results: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    """One entry of ``luminosities`` in ``results.json``."""
+    return {
+        "lumi_fb": results["lumi_fb"],
+        "folder": folder,
+        "expected_significance": results["discovery"]["expected_significance"],
+        "observed_significance": results["discovery"]["observed_significance"],
+        "expected_limit": results["upper_limit"]["expected"],
+        "observed_limit": results["upper_limit"]["observed"],
+    }
+
+
+def _workspace(request: _Request, filled: FilledPlan, notes: list[str]) -> dict[str, Any]:
     model = request.options.model
     normalisation = {k: v for k, v in model.normalisation.items() if k not in filled.left_out}
+    nuisances = model.nuisances
+    if nuisances is not None:
+        nuisances, gone = nuisances.without(filled.left_out)
+        notes += gone
     return build_workspace(
         [part.templates for part in filled.parts],
         request.signal,
         filled.backgrounds,
-        options=replace(model, normalisation=normalisation),
+        options=replace(model, normalisation=normalisation, nuisances=nuisances),
         observations=filled.observations,
+        notes=notes,
     )
 
 
@@ -198,44 +303,67 @@ def _test(
 
 
 def _results(
-    run: RunFolder, request: _Request, filled: FilledPlan, tests: dict[str, Any], warnings: list[str]
+    request: _Request,
+    filled: FilledPlan,
+    workspace: dict[str, Any],
+    tests: dict[str, Any],
+    warnings: list[str],
 ) -> dict[str, Any]:
     """Content of ``results.json``."""
     processes = [request.signal, *filled.backgrounds]
     options = request.options.as_dict()
     for name in filled.left_out:
         options["model"]["normalisation"].pop(name, None)
+    runs = [
+        {
+            **({"label": planned.label, "renamed": dict(planned.renamed)} if planned.label else {}),
+            "code_hash": planned.run.manifest.get("code_hash"),
+            "fileset_hash": planned.run.manifest.get("fileset_hash"),
+        }
+        for planned in request.runs
+    ]
     return {
         "format": FIT_FORMAT,
         "lumi_fb": request.lumi_fb,
         "workspace": "workspace.json",
         "signal": request.signal,
         "backgrounds": filled.backgrounds,
-        "run": {"code_hash": run.manifest.get("code_hash"), "fileset_hash": run.manifest.get("fileset_hash")},
+        **({"run": runs[0]} if len(runs) == 1 else {"runs": runs}),
         "parts": [part.as_dict(processes, request.lumi_fb) for part in filled.parts],
+        "disjoint": list(filled.disjoint),
+        "nuisances": correlations(workspace),
         "options": options,
         **tests,
         "warnings": warnings,
     }
 
 
-def _scan(run: RunFolder, request: _Request, say: Callable[[str], None]) -> dict[str, Any] | None:
+def _scan(request: _Request, say: Callable[[str], None]) -> dict[str, Any] | None:
     """Content of ``scan.json``; None where there is nothing to scan."""
-    parts = request.plan.scans
-    if parts is None:
-        parts = tuple(FitPart(region, name) for name, regions in scores_of(run).items() for region in regions)
     scans = []
-    for part in parts:
-        say(f"Scanning the threshold on {part.histogram} in {part.region}")
-        histogram = run.histogram(part.histogram)
-        present = {str(name) for name in histogram.axes["process"]}
-        scan = scan_thresholds(
-            histogram,
-            request.signal,
-            [name for name in request.backgrounds if name in present],
-            region=part.region,
-            name=part.histogram,
-            options=request.options.scan,
-        )
-        scans.append(scan.as_dict())
+    for planned in request.runs:
+        run = planned.run
+        parts = request.scans
+        if parts is None:
+            parts = tuple(
+                FitPart(region, name) for name, regions in scores_of(run).items() for region in regions
+            )
+        own = {planned.renamed.get(name, name): name for name in (*run.signals, *run.backgrounds)}
+        for part in parts:
+            if planned.label and part.histogram not in run.histograms:
+                continue
+            say(f"Scanning the threshold on {part.histogram} in {part.region}")
+            histogram = run.histogram(part.histogram)
+            present = {str(name) for name in histogram.axes["process"]}
+            if planned.label and own.get(request.signal) not in present:
+                continue
+            scan = scan_thresholds(
+                histogram,
+                own[request.signal],
+                [own[name] for name in request.backgrounds if own.get(name) in present],
+                region=part.region,
+                name=part.histogram,
+                options=request.options.scan,
+            )
+            scans.append({**({"run": planned.label} if planned.label else {}), **scan.as_dict()})
     return {"format": SCAN_FORMAT, "scans": scans} if scans else None

@@ -258,7 +258,9 @@ def test_a_channel_without_signal_constrains_the_background(
 
 
 def test_alternatives_are_refused(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(FitError, match=r"may hold the same events.*channel 'mumu1j'.*Choose one of them"):
+    with pytest.raises(
+        FitError, match=r"may hold the same events.*channel 'mumu1j'.*choose one of them.*--region"
+    ):
         fit_run(run, tmp_path / "fit", plan=FitPlan([("topology", "met"), ("precuts", "met")]))
     assert not (tmp_path / "fit").exists()
 
