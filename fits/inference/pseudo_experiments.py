@@ -166,7 +166,7 @@ def sample(
     mus: Sequence[float],
     options: ToyOptions,
     *,
-    stream: int,
+    stream: tuple[int, ...],
     upper: bool = True,
     progress: Callable[[int], None] | None = None,
 ) -> ToySample:
@@ -180,8 +180,8 @@ def sample(
     mus : sequence of float
         Signal strengths, all tested with the same toys.
     options : ToyOptions
-    stream : int
-        Series of random numbers: two series of one seed with different numbers are independent.
+    stream : tuple of int
+        Series of random numbers: two series of one seed with different names are independent.
     upper : bool
         Whether the statistic is :math:`\tilde q_\mu`; else :math:`q_0`, for which ``mus`` is 0.
     progress : callable, optional
@@ -197,7 +197,7 @@ def sample(
 
     def block(first: int) -> ToyCertificate:
         size = min(BLOCK, options.number - first)
-        seeds = np.random.SeedSequence(options.seed, spawn_key=(stream, first // BLOCK))
+        seeds = np.random.SeedSequence(options.seed, spawn_key=(*stream, first // BLOCK))
         toys = draw(likelihood, pars, size, np.random.default_rng(seeds))
         found = likelihood.fit_toys(toys, pars, mus, upper=upper, valley=valley)
         q[:, first : first + size] = found.q

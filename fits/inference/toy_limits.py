@@ -38,6 +38,7 @@ _APART = 1.02  # points closer than this are one
 _BEYOND = 1.4  # how far further points lie where a limit is outside the grid
 _SLOPE = 1.6  # points within this factor of a limit tell the slope
 _ROUNDS = 12
+_LEAST_BEYOND = 2.0  # toys with signal that must be beyond a fluctuation by -2 standard deviations, at its limit
 _LARGEST_MU = 1e9
 
 
@@ -97,11 +98,11 @@ def toy_limit(
         If data or too many toys cannot be fitted, no signal strength is excluded, or there are too few toys for the level.
     """
     first = upper_limit(likelihood, level=level, observed=observed)
-    least = int(np.ceil(1.0 / ((1.0 - level) * ndtr(BANDS[0]))))
+    least = int(np.ceil(_LEAST_BEYOND / ((1.0 - level) * ndtr(BANDS[0]))))
     if options.number < least:
         message = (
             f"{options.number} toys are too few for a limit at {100.0 * level:g} % with its bands: where the data fluctuate by -2 "
-            f"standard deviations, not one toy with signal would be beyond. Use at least {least} (--toys {least}), better "
+            f"standard deviations, hardly a toy with signal would be beyond. Use at least {least} (--toys {least}), better "
             f"{20 * least}."
         )
         raise InferenceError(message)

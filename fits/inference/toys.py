@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["BANDS", "Fraction", "ToyDiscovery", "ToyHypothesisTest", "toy_cls", "toy_discovery", "toy_tests"]
 
 BANDS = (-2.0, -1.0, 0.0, 1.0, 2.0)
-_BACKGROUND, _SIGNAL, _NULL, _ALTERNATIVE = range(4)  # series of random numbers
+_BACKGROUND, _SIGNAL, _NULL, _ALTERNATIVE = ((i,) for i in range(4))
+"""Series of random numbers. With signal every strength has its own: neighbours that fluctuated together would tell less of where
+CLs falls to a level."""
 _TIE = 1e-6
 """Statistics closer than this, relative where they are above 1, are the same count in other words: fits differ by less."""
 _ONE_SIGMA = 0.31731  # probability outside one standard deviation, for bounds where no toy is beyond
@@ -170,7 +172,7 @@ def toy_tests(
     for j, mu in enumerate(mus):
         held = likelihood.fit(data, mu=mu)
         seen = _statistic(best, held, likelihood.poi, mu) if observed else None
-        with_signal = sample(likelihood, held.pars, [mu], options, stream=_SIGNAL, progress=progress)
+        with_signal = sample(likelihood, held.pars, [mu], options, stream=_of(mu), progress=progress)
         certificate = without.certificate + with_signal.certificate
         tests.append(_test(mu, seen, _ordered(with_signal.q[0]), _ordered(without.q[j]), options, certificate))
     return tests
@@ -220,6 +222,11 @@ def toy_discovery(
         None if found is None else _significance(found),
         background.certificate + signal.certificate,
     )
+
+
+def _of(mu: float) -> tuple[int, ...]:
+    """The series of a signal strength, whatever else is tested."""
+    return (*_SIGNAL, *np.frombuffer(np.float64(mu).tobytes(), dtype=np.uint32).tolist())
 
 
 def _significance(p: Fraction) -> float:
