@@ -25,7 +25,6 @@ from massgap.fits.likelihoods.evaluation import (
 from massgap.fits.likelihoods.minimisation import CONVERGED, FLAT, minimise, variance
 from massgap.fits.likelihoods.model import Data, Model, model_of
 from massgap.fits.likelihoods.parameters import FREE
-from massgap.fits.likelihoods.toys import fit_toys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -276,7 +275,13 @@ class Likelihood:
         return out
 
     def fit_toys(
-        self, toys: Data, start: Floats, mus: Sequence[float], *, upper: bool = True, valley: Floats | None = None
+        self,
+        toys: Data,
+        start: Floats,
+        mus: Sequence[float],
+        *,
+        upper: bool = True,
+        valley: Floats | None = None,
     ) -> ToyFits:
         r"""Test statistics of many pseudo-data at once, with a signal strength of at least 0.
 
@@ -293,6 +298,8 @@ class Likelihood:
         valley : ndarray, optional
             From :meth:`valley`; default that at the start.
         """
+        from massgap.fits.likelihoods.toys import fit_toys  # fits without toys start sooner
+
         low = self._low.copy()
         low[self.poi] = 0.0
         n = len(toys.counts)

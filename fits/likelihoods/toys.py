@@ -50,7 +50,7 @@ def _lowest(
     The parameter of interest starts at ``mu`` everywhere unless that is NaN. Gives value, distance and how it ended.
     """
     value, distance, status, _ = minimise(m, theta, free, low, high, data, auxiliary, tolerance, most)
-    found = status == CONVERGED or status == FLAT
+    found = status in (CONVERGED, FLAT)
     ended = LEVEL if status == FLAT else ACCEPTED
     if found and not every:
         return value, distance, ended
@@ -59,7 +59,7 @@ def _lowest(
         if not np.isnan(mu):
             trial[poi] = mu
         other, far, status, _ = minimise(m, trial, free, low, high, data, auxiliary, tolerance, most)
-        if (status == CONVERGED or status == FLAT) and (not found or other < value - _LOWER):
+        if status in (CONVERGED, FLAT) and (not found or other < value - _LOWER):
             theta[:] = trial
             value, distance, ended, found = other, far, AGAIN, True
             if not every:
@@ -127,7 +127,20 @@ def fit_toys(
         ended[t] = ACCEPTED
         for _ in range(_MOST_ROUNDS):
             lowest, distances[t], how = _lowest(
-                m, theta, starts[1:], every, free, poi, np.nan, low, high, data, measured, tolerance, most, trial
+                m,
+                theta,
+                starts[1:],
+                every,
+                free,
+                poi,
+                np.nan,
+                low,
+                high,
+                data,
+                measured,
+                tolerance,
+                most,
+                trial,
             )
             ended[t] = max(ended[t], how)
             best[t] = theta[poi]

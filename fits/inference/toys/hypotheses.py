@@ -14,7 +14,8 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from massgap.fits.errors import InferenceError
-from massgap.fits.inference.pseudo_experiments import ToyCertificate, ToyOptions, sample
+from massgap.fits.inference.toys.options import ToyOptions
+from massgap.fits.inference.toys.pseudo_experiments import sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from massgap.fits.inference.likelihood import FitPoint, Likelihood
-    from massgap.fits.likelihoods.model import Data
+    from massgap.fits.inference.toys.pseudo_experiments import ToyCertificate
 
     Floats = NDArray[np.float64]
 
@@ -174,7 +175,9 @@ def toy_tests(
         seen = _statistic(best, held, likelihood.poi, mu) if observed else None
         with_signal = sample(likelihood, held.pars, [mu], options, stream=_of(mu), progress=progress)
         certificate = without.certificate + with_signal.certificate
-        tests.append(_test(mu, seen, _ordered(with_signal.q[0]), _ordered(without.q[j]), options, certificate))
+        tests.append(
+            _test(mu, seen, _ordered(with_signal.q[0]), _ordered(without.q[j]), options, certificate)
+        )
     return tests
 
 
@@ -209,7 +212,13 @@ def toy_discovery(
         seen = max(null.nll2 - best.nll2, 0.0) if best.pars[likelihood.poi] > 0.0 else 0.0
     background = sample(likelihood, pars, [0.0], options, stream=_NULL, upper=False, progress=progress)
     signal = sample(
-        likelihood, likelihood.with_poi(1.0), [0.0], options, stream=_ALTERNATIVE, upper=False, progress=progress
+        likelihood,
+        likelihood.with_poi(1.0),
+        [0.0],
+        options,
+        stream=_ALTERNATIVE,
+        upper=False,
+        progress=progress,
     )
     null_q = _ordered(background.q[0])
     expected = _beyond(null_q, float(np.median(_ordered(signal.q[0]))), options.number)

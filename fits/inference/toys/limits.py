@@ -17,8 +17,8 @@ from scipy.special import ndtr
 
 from massgap.fits.errors import InferenceError
 from massgap.fits.inference.hypothesis_tests import upper_limit
-from massgap.fits.inference.pseudo_experiments import ToyCertificate, ToyOptions
-from massgap.fits.inference.toys import BANDS, toy_tests
+from massgap.fits.inference.toys.hypotheses import BANDS, toy_tests
+from massgap.fits.inference.toys.pseudo_experiments import ToyCertificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from massgap.fits.inference.likelihood import Likelihood
-    from massgap.fits.inference.toys import ToyHypothesisTest
+    from massgap.fits.inference.toys.hypotheses import ToyHypothesisTest
+    from massgap.fits.inference.toys.options import ToyOptions
 
     Floats = NDArray[np.float64]
 
@@ -38,7 +39,9 @@ _APART = 1.02  # points closer than this are one
 _BEYOND = 1.4  # how far further points lie where a limit is outside the grid
 _SLOPE = 1.6  # points within this factor of a limit tell the slope
 _ROUNDS = 12
-_LEAST_BEYOND = 2.0  # toys with signal that must be beyond a fluctuation by -2 standard deviations, at its limit
+_LEAST_BEYOND = (
+    2.0  # toys with signal that must be beyond a fluctuation by -2 standard deviations, at its limit
+)
 _LARGEST_MU = 1e9
 
 
@@ -181,7 +184,11 @@ def _crossing(points: list[ToyHypothesisTest], which: int, alpha: float) -> _Cro
     value = float(mus[low] + part * (mus[high] - mus[low]))
     nearest = low if part < 0.5 else high
     far = max(value / mus[nearest], mus[nearest] / value) > _NEAR and mus[high] / mus[low] > _BRACKET
-    return _Crossing(value, float(relative[nearest] / _steepness(mus, excess, relative, low, value)), value if far else None)
+    return _Crossing(
+        value,
+        float(relative[nearest] / _steepness(mus, excess, relative, low, value)),
+        value if far else None,
+    )
 
 
 def _steepness(mus: Floats, excess: Floats, relative: Floats, low: int, value: float) -> float:

@@ -25,50 +25,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from massgap.fits.inference.likelihood import Likelihood
+    from massgap.fits.inference.toys.options import ToyOptions
 
     Floats = NDArray[np.float64]
 
-__all__ = ["BLOCK", "ToyCertificate", "ToyOptions", "ToySample", "draw", "sample"]
+__all__ = ["BLOCK", "ToyCertificate", "ToySample", "draw", "sample"]
 
 BLOCK = 500
 """Toys that are drawn together."""
 
 _MOST_FAILED = 0.1
-
-
-@dataclass(frozen=True)
-class ToyOptions:
-    """How many toys, and how.
-
-    Attributes
-    ----------
-    number : int
-        Toys of each hypothesis, at each signal strength.
-    seed : int
-        The same seed gives the same numbers.
-    workers : int
-        Threads; the compiled loop does not hold the interpreter.
-
-    Raises
-    ------
-    InferenceError
-        If a number makes no sense.
-    """
-
-    number: int
-    seed: int = 1
-    workers: int = 1
-
-    def __post_init__(self) -> None:
-        for name, option, least in (
-            ("number", "--toys", 1),
-            ("seed", "--seed", 0),
-            ("workers", "--workers", 1),
-        ):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                message = f"The {name} of toys must be a whole number from {least}, not {value!r} ({option})."
-                raise InferenceError(message)
 
 
 @dataclass(frozen=True)
@@ -224,5 +190,3 @@ def sample(
         )
         raise InferenceError(message)
     return ToySample(q, certificate)
-
-
