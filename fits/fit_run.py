@@ -12,6 +12,7 @@ from massgap.contracts.run_folder import open_run
 from massgap.fits.errors import FitError
 from massgap.fits.inference.engines import likelihood_of
 from massgap.fits.inference.hypothesis_tests import discovery, signal_strength, upper_limit
+from massgap.fits.inference.small_counts import small_counts_warning
 from massgap.fits.parts import fill_plan
 from massgap.fits.plan import FitOptions, FitPart, FitPlan, make_plan, scores_of
 from massgap.fits.result import FitResult
@@ -39,6 +40,7 @@ def fit_run(
     options: FitOptions | None = None,
     accept_loss: bool = False,
     progress: Callable[[str], None] | None = None,
+    toys_done: Callable[[int], None] | None = None,
 ) -> FitResult:
     """Build the likelihood of a run, fit it, scan its scores, and write the fit folder.
 
@@ -64,6 +66,8 @@ def fit_run(
         Fit a run that has lost events, and say so.
     progress : callable, optional
         Gets one short sentence per step.
+    toys_done : callable, optional
+        Gets the number of toys of each block that is done.
 
     Returns
     -------
@@ -83,6 +87,8 @@ def fit_run(
     >>> fit_run("run", "fit", plan=both)  # doctest: +SKIP
     """
     say = progress or (lambda _: None)
+    if options is not None and options.toys is not None:
+        options.toys.check_engine(options.engine)
     say("Reading the run")
     run = open_run(run_folder)
     loss = run.require_complete(accept_loss=accept_loss)
@@ -96,7 +102,9 @@ def fit_run(
         say("Building the workspace")
         workspace = _workspace(request, filled)
         likelihood = likelihood_of(workspace, engine=request.options.engine)
-        tests = _test(likelihood, request, on_data=filled.observations is not None, say=say)
+        on_data = filled.observations is not None
+        tests = _test(likelihood, request, on_data=on_data, say=say)
+        tests |= _toys(likelihood, request, tests, warnings, on_data=on_data, toys_done=toys_done)
         results = _results(run, request, filled, tests, warnings)
         scan = _scan(run, request, say)
         say("Writing the fit folder")
@@ -195,6 +203,32 @@ def _test(
         "signal_strength": {k: v for k, v in asdict(strength).items() if k != "pulls"},
         "pulls": {name: asdict(pull) for name, pull in strength.pulls.items()},
     }
+
+
+def _toys(
+    likelihood: Likelihood,
+    request: _Request,
+    tests: dict[str, Any],
+    warnings: list[str],
+    *,
+    on_data: bool,
+    toys_done: Callable[[int], None] | None,
+) -> dict[str, Any]:
+    """Tests with toys where they are wanted, else a warning where counts are small."""
+    options = request.options
+    if options.toys is not None:
+        from massgap.fits.inference.toys.results import toy_results, toy_warnings
+
+        found = toy_results(
+            likelihood, options.toys, mu=None, level=options.level, observed=on_data, progress=toys_done
+        )
+        warnings += toy_warnings(found)
+        return {"toys": found}
+    if options.engine == "massgap":
+        limit = tests["upper_limit"]["expected"][2]
+        warning = small_counts_warning(likelihood, limit, observed=on_data)
+        warnings += [] if warning is None else [warning]
+    return {}
 
 
 def _results(

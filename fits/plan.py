@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from massgap.contracts.run_folder import RunFolder
+    from massgap.fits.inference.toys.options import ToyOptions
 
 __all__ = ["FitOptions", "FitPart", "FitPlan", "channel_names", "make_plan", "scores_of"]
 
@@ -107,6 +108,8 @@ class FitOptions:
         Confidence level of the limit.
     engine : {"massgap", "pyhf"}
         What computes the likelihood; pyhf is the slow reference.
+    toys : ToyOptions, optional
+        Default none, and a warning where counts are small.
     model : WorkspaceOptions
         Content of the likelihood; its luminosity is replaced by that of the fit.
     scan : ScanOptions
@@ -122,6 +125,7 @@ class FitOptions:
     use_data: bool = True
     level: float = 0.95
     engine: str = "massgap"
+    toys: ToyOptions | None = None
     model: WorkspaceOptions = field(default_factory=WorkspaceOptions)
     scan: ScanOptions = field(default_factory=ScanOptions)
 

@@ -59,6 +59,10 @@ class FitResult:
             f" -{down:.3g}" if down is not None else " (no lower end)"
         )
         rows.append((kind, f"{strength['value']:.3g} {interval}"))
+        if "toys" in r:
+            from massgap.fits.inference.toys.results import toy_rows
+
+            rows += toy_rows(r["toys"], "mu")
         scans = [] if self.scan is None else self.scan["scans"]
         for scan in scans:
             rows += _scan_rows(scan, named=len(scans) > 1)

@@ -15,10 +15,11 @@ from massgap.fits.inference.hypothesis_tests import (
 )
 from massgap.fits.inference.impacts import impacts
 from massgap.fits.inference.small_counts import small_counts_warning
-from massgap.fits.inference.toys.options import toy_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from massgap.fits.inference.toys.options import ToyOptions
 
 __all__ = ["WorkspaceFit", "WorkspaceFitOptions", "fit_workspace"]
 
@@ -40,10 +41,8 @@ class WorkspaceFitOptions:
     limit, strength, impacts : bool
         Whether limits, the fit of the signal strength with pulls, and impacts are wanted.
     engine : {"massgap", "pyhf"}
-    toys : int, optional
-        Toys of each hypothesis; default none, and a warning where counts are small.
-    seed, workers : int, optional
-        Seed of the toys, and threads that fit them; default 1.
+    toys : ToyOptions, optional
+        Default none, and a warning where counts are small.
     """
 
     poi: str | None = None
@@ -55,9 +54,7 @@ class WorkspaceFitOptions:
     strength: bool = True
     impacts: bool = False
     engine: str = "massgap"
-    toys: int | None = None
-    seed: int | None = None
-    workers: int | None = None
+    toys: ToyOptions | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +127,8 @@ def fit_workspace(
     if options.impacts and options.engine != "massgap":
         message = "Impacts need the engine massgap (engine=..., --engine massgap)."
         raise FitError(message)
-    toys = toy_options(options.toys, options.seed, options.workers, engine=options.engine)
+    if options.toys is not None:
+        options.toys.check_engine(options.engine)
     likelihood = likelihood_of(
         workspace, engine=options.engine, measurement=options.measurement, poi=options.poi
     )
@@ -151,12 +149,12 @@ def fit_workspace(
             data = data if options.observed else likelihood.expected(likelihood.with_poi(1.0))
             results["impacts"] = [asdict(impact) for impact in impacts(likelihood, data)]
         results["warnings"] = []
-        if toys is not None:
+        if options.toys is not None:
             from massgap.fits.inference.toys.results import toy_results, toy_warnings
 
             results["toys"] = toy_results(
                 likelihood,
-                toys,
+                options.toys,
                 mu=options.mu,
                 level=options.level,
                 limit=options.limit,

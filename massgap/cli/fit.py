@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
+from massgap.cli.console import Ticker
 from massgap.cli.options.run_options import option_pairs
+from massgap.cli.options.toys import toy_options
 from massgap.cli.words import print_fit
 
 __all__ = ["fit"]
@@ -95,6 +97,7 @@ def _plan(context: click.Context, parameter: click.Parameter, values: tuple[str,
     show_default=True,
     help="What computes the likelihood; pyhf is the slow reference.",
 )
+@toy_options
 @click.option("--accept-loss", is_flag=True, help="Fit although the run lost events.")
 def fit(
     run_folder: Path,
@@ -113,6 +116,7 @@ def fit(
     systematics: bool,
     level: float,
     engine: str,
+    toys: Any,
     accept_loss: bool,
 ) -> None:
     """Fit scores or observables of a run: significance, upper limit, signal strength, threshold scan.
@@ -143,6 +147,7 @@ def fit(
         max_relative_error=max_relative_error,
         level=level,
         engine=engine,
+        toys=toys,
         model=model,
     )
     print_fit(
@@ -154,5 +159,6 @@ def fit(
             plan=plan,
             options=options,
             accept_loss=accept_loss,
+            toys_done=Ticker().toys,
         )
     )

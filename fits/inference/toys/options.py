@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from massgap.fits.errors import FitError
 
-__all__ = ["ToyOptions", "toy_options"]
+__all__ = ["ToyOptions", "wanted_toys"]
 
 
 @dataclass(frozen=True)
@@ -43,33 +43,39 @@ class ToyOptions:
                 message = f"The {name} of toys must be a whole number from {least}, not {value!r} ({option})."
                 raise FitError(message)
 
+    @staticmethod
+    def check_engine(engine: str) -> None:
+        """Refuse an engine that fits no toys.
 
-def toy_options(
-    toys: int | None, seed: int | None = None, workers: int | None = None, *, engine: str = "massgap"
-) -> ToyOptions | None:
-    """What commands and options say of toys; None where none are wanted.
+        Raises
+        ------
+        FitError
+            If it is not the compiled one.
+        """
+        if engine != "massgap":
+            message = "Toys need the engine massgap (engine=..., --engine massgap)."
+            raise FitError(message)
+
+
+def wanted_toys(number: int | None, seed: int | None = None, workers: int | None = None) -> ToyOptions | None:
+    """What a command was told of toys; None where none are wanted.
 
     Parameters
     ----------
-    toys : int or None
+    number : int or None
         Toys of each hypothesis.
     seed, workers : int or None
         Default 1 each.
-    engine : str
-        What computes the likelihood.
 
     Raises
     ------
     FitError
-        If a number makes no sense, there is a seed and no toy, or the engine fits none.
+        If a number makes no sense, or there is a seed and no toy.
     """
-    given = [name for name, value in (("seed", seed), ("workers", workers)) if value is not None]
-    if toys is None:
-        if given:
-            message = f"The option {given[0]} (--{given[0]}) is about toys, and none are wanted: say how many (toys=..., --toys 20000)."
+    if number is not None:
+        return ToyOptions(number, 1 if seed is None else seed, 1 if workers is None else workers)
+    for name, value in (("seed", seed), ("workers", workers)):
+        if value is not None:
+            message = f"The {name} (--{name}) is that of toys, and none are wanted: say how many, for instance --toys 20000."
             raise FitError(message)
-        return None
-    if engine != "massgap":
-        message = "Toys need the engine massgap (engine=..., --engine massgap)."
-        raise FitError(message)
-    return ToyOptions(toys, 1 if seed is None else seed, 1 if workers is None else workers)
+    return None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from massgap.fits.inference.likelihood import Likelihood
     from massgap.fits.inference.toys.options import ToyOptions
 
-__all__ = ["toy_results", "toy_warnings"]
+__all__ = ["toy_results", "toy_rows", "toy_warnings"]
 
 
 def toy_results(
@@ -85,3 +85,39 @@ def toy_warnings(toys: Mapping[str, Any]) -> list[str]:
         if toys["discovery"][f"{what}_p"] == 0.0
     ]
     return out
+
+
+def toy_rows(toys: Mapping[str, Any], poi: str) -> list[tuple[str, str]]:
+    """Rows (what, value with its error) of a short table, from :func:`toy_results`; ``poi`` is what is limited."""
+    rows: list[tuple[str, str]] = []
+    test, limit, found = toys.get("cls"), toys.get("upper_limit"), toys["discovery"]
+    if test is not None:
+        rows += _observed_and_expected(f"CLs of {poi} = {test['mu']:g}", test, "cls", "cls_error")
+    if limit is not None:
+        what = f"{100.0 * limit['level']:g} % CLs limit on {poi}"
+        rows += _observed_and_expected(what, limit, "observed", "observed_error")
+    for which in ("expected", "observed"):
+        p, error, sigma = (found[f"{which}_{key}"] for key in ("p", "p_error", "significance"))
+        if p is not None:
+            text = (
+                f"{sigma:.3g} sigma (p = {p:.3g} +- {error:.1g})"
+                if p > 0.0
+                else f"> {sigma:.3g} sigma (p < {error:.1g})"
+            )
+            rows.append((f"{which} significance, toys", text))
+    certificate = toys["certificate"]
+    fitted = f"{certificate['accepted']:,} of {certificate['toys']:,} fitted"
+    again = f", {certificate['again']:,} of them from other starts" if certificate["again"] else ""
+    distance = f"; at most {certificate['distance']:.1g} above a minimum in -2 ln L"
+    return [*rows, (f"toys, {toys['number']:,} of each hypothesis", fitted + again + distance)]
+
+
+def _observed_and_expected(
+    what: str, found: Mapping[str, Any], value: str, error: str
+) -> list[tuple[str, str]]:
+    rows = []
+    if found[value] is not None:
+        rows.append((f"observed {what}, toys", f"{found[value]:.4g} +- {found[error]:.2g}"))
+    low, median, high = found["expected"][1:4]
+    text = f"{median:.4g} +- {found['expected_errors'][2]:.2g} (68 %: {low:.4g} to {high:.4g})"
+    return [*rows, (f"expected {what}, toys", text)]
