@@ -21,6 +21,7 @@ from massgap.fits.errors import FitError
 from massgap.fits.inference.engines import likelihood_of
 from massgap.fits.inference.hypothesis_tests import discovery, signal_strength, upper_limit
 from massgap.fits.inference.result import FitResult
+from massgap.fits.inference.small_counts import small_counts_warning
 from massgap.fits.parts import fill_plans
 from massgap.fits.plan import CHOICES, FitOptions, FitPart, FitPlan, scores_of
 from massgap.fits.scans.threshold_scan import scan_thresholds
@@ -51,6 +52,7 @@ def fit_run(
     allow_overlap: bool = False,
     accept_loss: bool = False,
     progress: Callable[[str], None] | None = None,
+    toys_done: Callable[[int], None] | None = None,
 ) -> FitResult:
     """Build the likelihood of a run, or of several, fit it, scan its scores, and write the fit folder.
 
@@ -81,6 +83,8 @@ def fit_run(
         Fit a run that has lost events, and say so.
     progress : callable, optional
         Gets one short sentence per step.
+    toys_done : callable, optional
+        Gets the number of toys of each block that is done.
 
     Returns
     -------
@@ -100,6 +104,8 @@ def fit_run(
     >>> fit_run("run", "fit", plan=both)  # doctest: +SKIP
     """
     say = progress or (lambda _: None)
+    if options is not None and options.toys is not None:
+        options.toys.check_engine(options.engine)
     say("Reading the run")
     folders = [run_folder] if isinstance(run_folder, str | Path) else list(run_folder)
     runs = [open_run(folder) for folder in folders]
@@ -123,7 +129,7 @@ def fit_run(
         others: list[FitResult] = []
         for each, content, folder in reversed(list(zip(requests, filled, folders_of, strict=True))):
             facts = replace(content, disjoint=tuple(disjoint), warnings=(*warnings, *content.warnings))
-            others.insert(0, _fit(each, facts, folder, others, say))
+            others.insert(0, _fit(each, facts, folder, others, say, toys_done))
     return others[0]
 
 
@@ -234,14 +240,21 @@ def _choose_signal(runs: list[PlannedRun], signal: str | None) -> str:
 
 
 def _fit(
-    request: _Request, filled: FilledPlan, out: Path, others: list[FitResult], say: Callable[[str], None]
+    request: _Request,
+    filled: FilledPlan,
+    out: Path,
+    others: list[FitResult],
+    say: Callable[[str], None],
+    toys_done: Callable[[int], None] | None,
 ) -> FitResult:
     """The fit for one luminosity; ``others`` are those for further ones, which its results list."""
     say(f"Building the workspace for {request.lumi_fb:g} fb-1")
     notes = list(filled.warnings)
     workspace = _workspace(request, filled, notes)
     likelihood = likelihood_of(workspace, engine=request.options.engine)
-    tests = _test(likelihood, request, on_data=filled.observations is not None, say=say)
+    on_data = filled.observations is not None
+    tests = _test(likelihood, request, on_data=on_data, say=say)
+    tests |= _toys(likelihood, request, tests, notes, on_data=on_data, toys_done=toys_done)
     results = _results(request, filled, workspace, tests, notes)
     if others:
         results["luminosities"] = [_at_luminosity(results, "."), *(_listed(other, out) for other in others)]
@@ -300,6 +313,32 @@ def _test(
         "signal_strength": {k: v for k, v in asdict(strength).items() if k != "pulls"},
         "pulls": {name: asdict(pull) for name, pull in strength.pulls.items()},
     }
+
+
+def _toys(
+    likelihood: Likelihood,
+    request: _Request,
+    tests: dict[str, Any],
+    warnings: list[str],
+    *,
+    on_data: bool,
+    toys_done: Callable[[int], None] | None,
+) -> dict[str, Any]:
+    """Tests with toys where they are wanted, else a warning where counts are small."""
+    options = request.options
+    if options.toys is not None:
+        from massgap.fits.inference.toys.results import toy_results, toy_warnings
+
+        found = toy_results(
+            likelihood, options.toys, mu=None, level=options.level, observed=on_data, progress=toys_done
+        )
+        warnings += toy_warnings(found)
+        return {"toys": found}
+    if options.engine == "massgap":
+        limit = tests["upper_limit"]["expected"][2]
+        warning = small_counts_warning(likelihood, limit, observed=on_data)
+        warnings += [] if warning is None else [warning]
+    return {}
 
 
 def _results(

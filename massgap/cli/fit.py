@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from massgap.cli.console import Ticker
 from massgap.cli.options.fit_options import (
     fit_options_of,
     fitted_options,
@@ -14,6 +16,7 @@ from massgap.cli.options.fit_options import (
     luminosities,
     runs_options,
 )
+from massgap.cli.options.toys import toy_options
 from massgap.cli.printing.words import print_fit
 
 __all__ = ["fit"]
@@ -37,8 +40,9 @@ __all__ = ["fit"]
 @click.option("--signal", help="Signal process.  [default: as the samples say]")
 @fitted_options
 @likelihood_options
+@toy_options
 @runs_options
-def fit(run_folders: tuple[Path, ...], out: Path | None, **asked: Any) -> None:
+def fit(run_folders: tuple[Path, ...], out: Path | None, toys: Any, **asked: Any) -> None:
     """Fit scores or observables of a run: significance, upper limit, signal strength, threshold scan.
 
     Several runs are combined in one likelihood if their events are not the same.
@@ -53,5 +57,5 @@ def fit(run_folders: tuple[Path, ...], out: Path | None, **asked: Any) -> None:
     """
     from massgap import stages
 
-    options = fit_options_of(asked)
-    print_fit(stages.fit(run_folders, out, options=options, **asked))
+    options = replace(fit_options_of(asked), toys=toys)
+    print_fit(stages.fit(run_folders, out, options=options, toys_done=Ticker().toys, **asked))

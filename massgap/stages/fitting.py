@@ -78,6 +78,7 @@ def limit(
     patches: Sequence[str] = (),
     options: WorkspaceFitOptions | None = None,
     progress: Callable[[int, int], None] | None = None,
+    toys_done: Callable[[int], None] | None = None,
 ) -> WorkspaceLimits:
     """Test the signal of a workspace, or all those of a patch set on it.
 
@@ -93,6 +94,8 @@ def limit(
         What is asked.
     progress
         Gets the number of signals done, and that of all.
+    toys_done
+        Gets the number of toys of each block that is done.
 
     Returns
     -------
@@ -126,7 +129,9 @@ def limit(
         if not points:
             # Patches of one set change the signal: what holds for the first holds for all.
             validate_workspace(complete)
-        points.append(fit_workspace(complete, options, name=patch.name, values=patch.values))
+        points.append(
+            fit_workspace(complete, options, name=patch.name, values=patch.values, progress=toys_done)
+        )
         if progress is not None:
             progress(len(points), len(wanted))
     if out is not None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from massgap.cli.options.cluster_options import add_options
 from massgap.cli.options.run_options import option_pairs
 
 if TYPE_CHECKING:
@@ -87,15 +87,11 @@ def _plan(context: click.Context, parameter: click.Parameter, values: tuple[str,
     return FitPlan([_part_words(context, parameter, value, 2) for value in values])
 
 
-def _decorated(command: Callable[..., Any], options: list[Callable[..., Any]]) -> Callable[..., Any]:
-    return functools.reduce(lambda inner, option: option(inner), reversed(options), command)
-
-
 def fitted_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What is fitted, in which bins: ``histogram``, ``region``, ``channels``, ``controls``, ``plan``, ``edges``, ``min_background``, ``max_relative_error``."""
-    return _decorated(
+    return add_options(
         command,
-        [
+        (
             click.option(
                 "--histogram", help="What is fitted: a score or an observable.  [default: the scores]"
             ),
@@ -148,15 +144,15 @@ def fitted_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 show_default=True,
                 help="Largest relative error of the background from the simulation in a bin, where bins are chosen.",
             ),
-        ],
+        ),
     )
 
 
 def likelihood_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Content of the likelihood, and what computes it."""
-    return _decorated(
+    return add_options(
         command,
-        [
+        (
             click.option(
                 "--lumi-uncertainty", default=0.025, show_default=True, help="Relative; 0 leaves it out."
             ),
@@ -203,15 +199,15 @@ def likelihood_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 show_default=True,
                 help="What computes the likelihood; pyhf is the slow reference.",
             ),
-        ],
+        ),
     )
 
 
 def runs_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """How several runs, and runs with losses, are taken."""
-    return _decorated(
+    return add_options(
         command,
-        [
+        (
             click.option(
                 "--rename",
                 "renamed",
@@ -226,7 +222,7 @@ def runs_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 help="Fit regions and runs together although they share events, or may do so.",
             ),
             click.option("--accept-loss", is_flag=True, help="Fit although a run lost events."),
-        ],
+        ),
     )
 
 
