@@ -218,7 +218,8 @@ def _check_used(
         if entry.name not in used:
             message = (
                 f"The nuisance '{entry.name}' (--nuisances) is of the variation '{entry.variation or entry.name}', which none of its "
-                f"processes has in its channels; the variations of the run are: {', '.join(present) or 'none'}."
+                f"processes has in its channels; the variations of the run are: {', '.join(present) or 'none'}. Others come with massgap run "
+                "--variations, or take the entry away."
             )
             raise WorkspaceError(message)
     for old in nuisances.rename:
