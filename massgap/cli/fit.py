@@ -53,7 +53,7 @@ def _plan(context: click.Context, parameter: click.Parameter, values: tuple[str,
     multiple=True,
     callback=words,
     metavar="NAME[,NAME...]",
-    help="Where; several that share no event are fitted together.  [default: as the score says]",
+    help="Where; several that share no event are fitted together; of several runs, RUN:NAME is one of that run alone.  [default: as the score says]",
 )
 @click.option(
     "--channels",
