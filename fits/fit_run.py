@@ -268,17 +268,13 @@ def _at_luminosity(results: Mapping[str, Any], folder: str) -> dict[str, Any]:
 
 
 def _workspace(request: _Request, filled: FilledPlan, notes: list[str]) -> dict[str, Any]:
-    model = request.options.model
-    normalisation = {k: v for k, v in model.normalisation.items() if k not in filled.left_out}
-    nuisances = model.nuisances
-    if nuisances is not None:
-        nuisances, gone = nuisances.without(filled.left_out)
-        notes += gone
+    model, gone = request.options.model.without(filled.left_out)
+    notes += gone
     return build_workspace(
         [part.templates for part in filled.parts],
         request.signal,
         filled.backgrounds,
-        options=replace(model, normalisation=normalisation, nuisances=nuisances),
+        options=model,
         observations=filled.observations,
         notes=notes,
     )
