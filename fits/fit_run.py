@@ -119,12 +119,16 @@ def fit_run(
     ]
     with locked_folder(out):
         remove_luminosities(Path(out))
-        folders_of = [Path(out), *(Path(out) / luminosity_folder(lumi) for lumi in lumis[1:])]
-        others: list[FitResult] = []
-        for each, content, folder in reversed(list(zip(requests, filled, folders_of, strict=True))):
-            facts = replace(content, disjoint=tuple(disjoint), warnings=(*warnings, *content.warnings))
-            others.insert(0, _fit(each, facts, folder, others, say))
-    return others[0]
+        facts = [
+            replace(content, disjoint=tuple(disjoint), warnings=(*warnings, *content.warnings))
+            for content in filled
+        ]
+        # The first one is written last: its results list the others.
+        others = [
+            _fit(each, content, Path(out) / luminosity_folder(each.lumi_fb), [], say)
+            for each, content in zip(requests[1:], facts[1:], strict=True)
+        ]
+        return _fit(requests[0], facts[0], Path(out), others, say)
 
 
 @dataclass(frozen=True)
