@@ -125,12 +125,16 @@ def fit_run(
     ]
     with locked_folder(out):
         remove_luminosities(Path(out))
-        folders_of = [Path(out), *(Path(out) / luminosity_folder(lumi) for lumi in lumis[1:])]
-        others: list[FitResult] = []
-        for each, content, folder in reversed(list(zip(requests, filled, folders_of, strict=True))):
-            facts = replace(content, disjoint=tuple(disjoint), warnings=(*warnings, *content.warnings))
-            others.insert(0, _fit(each, facts, folder, others, say, toys_done))
-    return others[0]
+        facts = [
+            replace(content, disjoint=tuple(disjoint), warnings=(*warnings, *content.warnings))
+            for content in filled
+        ]
+        # The first one is written last: its results list the others.
+        others = [
+            _fit(each, content, Path(out) / luminosity_folder(each.lumi_fb), [], say, toys_done)
+            for each, content in zip(requests[1:], facts[1:], strict=True)
+        ]
+        return _fit(requests[0], facts[0], Path(out), others, say, toys_done)
 
 
 @dataclass(frozen=True)
@@ -281,17 +285,13 @@ def _at_luminosity(results: Mapping[str, Any], folder: str) -> dict[str, Any]:
 
 
 def _workspace(request: _Request, filled: FilledPlan, notes: list[str]) -> dict[str, Any]:
-    model = request.options.model
-    normalisation = {k: v for k, v in model.normalisation.items() if k not in filled.left_out}
-    nuisances = model.nuisances
-    if nuisances is not None:
-        nuisances, gone = nuisances.without(filled.left_out)
-        notes += gone
+    model, gone = request.options.model.without(filled.left_out)
+    notes += gone
     return build_workspace(
         [part.templates for part in filled.parts],
         request.signal,
         filled.backgrounds,
-        options=replace(model, normalisation=normalisation, nuisances=nuisances),
+        options=model,
         observations=filled.observations,
         notes=notes,
     )

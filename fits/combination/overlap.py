@@ -39,16 +39,16 @@ class SharedEvents:
     ----------
     events : int
     process : str
-    where : str
-        Datasets and regions, in words.
+    datasets : tuple of str
+        One, or that of either run.
+    regions : tuple of str
+        Those of either side that have some of these events, "" where the table does not tell.
     """
 
     events: int
     process: str
-    where: str
-
-    def __str__(self) -> str:
-        return f"{self.events:,} of '{self.process}' ({self.where})"
+    datasets: tuple[str, ...]
+    regions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,22 @@ class Overlap:
 
     def words(self) -> str:
         """How many, of which process, and where."""
-        shown = [str(entry) for entry in self.shared[:5]]
-        more = len(self.shared) - len(shown)
-        return ", ".join([*shown, *([f"and {more} others"] if more else [])])
+        processes = dict.fromkeys(entry.process for entry in self.shared)
+        return ", ".join(
+            _words([entry for entry in self.shared if entry.process == name]) for name in processes
+        )
+
+
+def _words(shared: list[SharedEvents]) -> str:
+    """What is shared of one process."""
+    largest = max(shared, key=lambda entry: entry.events)
+    regions = " and ".join(filter(None, dict.fromkeys(largest.regions)))
+    datasets = " and ".join(f"'{name}'" for name in dict.fromkeys(largest.datasets))
+    more = f", and {len(shared) - 1} others" if len(shared) > 1 else ""
+    return (
+        f"{sum(entry.events for entry in shared):,} of '{largest.process}' ("
+        f"{f'in {regions}; ' if regions else ''}dataset{'s' if len(set(largest.datasets)) > 1 else ''} {datasets}{more})"
+    )
 
 
 def shared_between_regions(run: RunFolder, one: str, two: str) -> Overlap:
@@ -115,7 +128,7 @@ def shared_between_regions(run: RunFolder, one: str, two: str) -> Overlap:
         masks = [found.table[column].to_numpy(dtype=bool) for column in columns]
         counts = [n + int(mask.sum()) for n, mask in zip(counts, masks, strict=True)]
         if both := int(np.count_nonzero(masks[0] & masks[1])):
-            shared.append(SharedEvents(both, found.process, f"dataset '{found.dataset}'"))
+            shared.append(SharedEvents(both, found.process, (found.dataset,), (one, two)))
     return Overlap((counts[0], counts[1]), shared, "" if seen else f"{run.path} has no feature tables")
 
 
@@ -208,7 +221,7 @@ def _shared(a: _Events, b: _Events, regions: tuple[tuple[str, ...], tuple[str, .
     places = [
         _places(e, np.isin(h, common), names) for e, h, names in zip((a, b), hashes, regions, strict=True)
     ]
-    return SharedEvents(len(common), a.process, "; ".join(places))
+    return SharedEvents(len(common), a.process, (a.dataset, b.dataset), tuple(places))
 
 
 def _events(run: RunFolder, regions: tuple[str, ...]) -> list[_Events]:
@@ -251,5 +264,4 @@ def _is_real(column: Any) -> bool:
 
 def _places(events: _Events, shared: NDArray[np.bool_], regions: tuple[str, ...]) -> str:
     rows = events.table[shared]
-    inside = [name for name in regions if f"region_{name}" in rows and rows[f"region_{name}"].any()]
-    return f"dataset '{events.dataset}'" + (f" in {', '.join(inside)}" if inside else "")
+    return ", ".join(name for name in regions if f"region_{name}" in rows and rows[f"region_{name}"].any())

@@ -36,7 +36,8 @@ def planned_runs(
     ----------
     runs : sequence of RunFolder
     options : FitOptions
-        ``histogram``, ``region``, ``channels`` and ``edges`` choose the parts of each run.
+        ``histogram``, ``region``, ``channels``, ``controls`` and ``edges`` choose the parts of each run. Of several runs, each
+        takes the regions and channels that it has; ``run:region`` is of the run with that label alone.
     plan : FitPlan, optional
         Instead, for a single run; with several, each takes the parts whose region and histogram it has.
     renamed : mapping, optional
@@ -56,12 +57,12 @@ def planned_runs(
     """
     labels = _labels(runs)
     if len(runs) > 1:
-        _require_known(runs, options)
+        _require_known(runs, labels, options)
     planned = []
     for run, label in zip(runs, labels, strict=True):
         names = _renames(run, label, renamed or {})
         if plan is None:
-            chosen = make_plan(run, _own_options(run, options) if label else options)
+            chosen = make_plan(run, _own_options(run, label, options) if label else options)
         else:
             chosen = _own_parts(run, plan) if label else plan
         planned.append(PlannedRun(run, chosen, label, names))
@@ -218,12 +219,20 @@ def _wanted(options: FitOptions) -> tuple[str, ...]:
     return (options.region,) if isinstance(options.region, str) else tuple(options.region or ())
 
 
-def _require_known(runs: Sequence[RunFolder], options: FitOptions) -> None:
+def _require_known(runs: Sequence[RunFolder], labels: Sequence[str], options: FitOptions) -> None:
     """Each region and channel that is asked for is one of some run."""
     known = [_regions_and_channels(run) for run in runs]
+    for name in _wanted(options):
+        label, _, region = name.rpartition(":")
+        if label and region not in dict(zip(labels, known, strict=True)).get(label, ((),))[0]:
+            message = (
+                f"There is no region '{region}' in a run '{label}' (--region RUN:NAME); the runs are: {', '.join(labels)}. "
+                "Name one of them and a region that it has."
+            )
+            raise FitError(message)
     controls = tuple(as_part(entry).region for entry in options.controls)
     for what, option, names, at in (
-        ("region", "--region", _wanted(options), 0),
+        ("region", "--region", tuple(name for name in _wanted(options) if ":" not in name), 0),
         ("region", "--control", controls, 0),
         ("channel", "--channels", tuple(options.channels), 1),
     ):
@@ -234,11 +243,11 @@ def _require_known(runs: Sequence[RunFolder], options: FitOptions) -> None:
                 raise FitError(message)
 
 
-def _own_options(run: RunFolder, options: FitOptions) -> FitOptions:
+def _own_options(run: RunFolder, label: str, options: FitOptions) -> FitOptions:
     """The options of several runs, with the regions, channels and control regions that this one has."""
     regions, channels = _regions_and_channels(run)
     wanted = _wanted(options)
-    kept = tuple(name for name in wanted if name in regions)
+    kept = tuple(name for name in (word.removeprefix(f"{label}:") for word in wanted) if name in regions)
     if wanted and not kept:
         message = (
             f"{run.path} has none of the regions {', '.join(wanted)} (region=..., --region); it has: {', '.join(sorted(regions))}. "

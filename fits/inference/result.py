@@ -49,6 +49,8 @@ class FitResult:
             where = f" in {part['region']}" if several else ""
             where += f" of {part['run']}" if "run" in part else ""
             rows.append(("bins", f"{len(part['binning']) - 1} of {part['histogram']}{where}"))
+        if several:
+            rows.append(("correlated over channels", _shared(r["nuisances"])))
         rows.append(("expected significance", f"{found['expected_significance']:.2f} sigma"))
         if found["observed_significance"] is not None:
             rows.append(("observed significance", f"{found['observed_significance']:.2f} sigma"))
@@ -79,6 +81,13 @@ class FitResult:
         for scan in scans:
             rows += _scan_rows(scan, named=len(scans) > 1)
         return rows
+
+
+def _shared(nuisances: list[dict[str, Any]]) -> str:
+    """Parameters that move several channels at once."""
+    names = [entry["name"] for entry in nuisances if len(entry["channels"]) > 1]
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} others" if len(names) > 8 else "")
+    return shown or "none"
 
 
 def _scan_rows(scan: Mapping[str, Any], *, named: bool) -> list[tuple[str, str]]:

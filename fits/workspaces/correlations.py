@@ -67,11 +67,21 @@ def correlations(workspace: Mapping[str, Any]) -> list[dict[str, Any]]:
                         "effects": [],
                     },
                 )
-                _append(entry["kinds"], _KINDS[kind])
+                _append(entry["kinds"], "linear rate" if _is_rate(sample, modifier) else _KINDS[kind])
                 _append(entry["processes"], sample["name"])
                 _append(entry["channels"], channel["name"])
                 _merge(entry["effects"], channel["name"], sample, modifier, widths.get(name))
     return [found[name] for name in sorted(found)]
+
+
+def _is_rate(sample: Mapping[str, Any], modifier: Mapping[str, Any]) -> bool:
+    """Whether an interpolated shape moves all bins by the same factor."""
+    if modifier["type"] != "histosys":
+        return False
+    nominal = np.asarray(sample["data"], dtype=np.float64)
+    sides = [np.asarray(modifier["data"][key], dtype=np.float64) for key in ("hi_data", "lo_data")]
+    total = float(nominal.sum())
+    return total != 0.0 and all(np.allclose(side * total, nominal * side.sum(), rtol=1e-9) for side in sides)
 
 
 def _append(known: list[str], new: str) -> None:

@@ -70,7 +70,7 @@ class Nuisance:
     size : float or None
         Relative, of both sides; of a shape, a factor on its variation.
     processes, channels, regions, runs : tuple of str
-        Patterns.  A pattern of channels is also compared with the names of regions.
+        Patterns; one that begins with ``!`` takes away.  A pattern of channels is also compared with the names of regions.
     decorrelate : tuple of str
         Those of these four along which each has a parameter of its own.
     variation : str
@@ -192,7 +192,15 @@ class Nuisance:
 
     def at(self, place: Place) -> bool:
         """Whether it is of a place."""
-        return all(any(place.fits(axis, pattern) for pattern in getattr(self, axis)) for axis in AXES)
+        return all(self._along(axis, place) for axis in AXES)
+
+    def _along(self, axis: str, place: Place) -> bool:
+        patterns = getattr(self, axis)
+        wanted = [pattern for pattern in patterns if not pattern.startswith("!")] or ["*"]
+        unwanted = [pattern.removeprefix("!") for pattern in patterns if pattern.startswith("!")]
+        return any(place.fits(axis, pattern) for pattern in wanted) and not any(
+            place.fits(axis, pattern) for pattern in unwanted
+        )
 
     def name_at(self, place: Place) -> str:
         """Name of its parameter there."""

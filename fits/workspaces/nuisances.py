@@ -15,7 +15,7 @@ variation replaces that; ``drop`` takes away; everything else is added.
     name = "xsec_tt"
     kind = "lnN"                      # log-normal rate: normsys with 1 + size and 1 / (1 + size)
     size = 0.06
-    processes = ["tt"]                # names, patterns, or the words "signal" and "backgrounds"
+    processes = ["tt"]                # names, patterns, "signal", "backgrounds"; "!tt" takes one away
 
     [[nuisance]]
     name = "trigger"
@@ -178,7 +178,7 @@ class NuisanceSet:
         gone = set(processes)
         kept, notes = [], []
         for each in self.nuisances:
-            left = tuple(name for name in each.processes if name not in gone)
+            left = tuple(name for name in each.processes if name.removeprefix("!") not in gone)
             if left:
                 kept.append(replace(each, processes=left))
             else:

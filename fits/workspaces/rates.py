@@ -42,7 +42,8 @@ def check_patterns(
     for entry in nuisances.nuisances:
         for axis in AXES:
             for pattern in getattr(entry, axis):
-                if pattern != "*" and not any(place.fits(axis, pattern) for place in places):
+                bare = pattern.removeprefix("!")
+                if bare != "*" and not any(place.fits(axis, bare) for place in places):
                     names = ", ".join(dict.fromkeys(filter(None, (place.along(axis) for place in places))))
                     message = (
                         f"The nuisance '{entry.name}' (--nuisances) names '{pattern}' among its {axis}, which matches none; these "

@@ -1,10 +1,10 @@
-"""Variations of a run as the nuisances of a file want them: chosen, renamed, symmetrised, smoothed, normalised."""
+"""Variations of a run, as modifiers, and as the nuisances of a file want them: chosen, renamed, symmetrised, smoothed."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from massgap.fits.workspaces.nuisances import NuisanceSet
     from massgap.fits.workspaces.templates import Template, Templates
 
-__all__ = ["SMOOTHED_BINS", "place_of", "smoothed", "with_shapes"]
+__all__ = ["SMOOTHED_BINS", "place_of", "smoothed", "variation_modifiers", "with_shapes"]
 
 Floats = NDArray[np.float64]
 SMOOTHED_BINS = 5
@@ -218,7 +218,8 @@ def _check_used(
         if entry.name not in used:
             message = (
                 f"The nuisance '{entry.name}' (--nuisances) is of the variation '{entry.variation or entry.name}', which none of its "
-                f"processes has in its channels; the variations of the run are: {', '.join(present) or 'none'}."
+                f"processes has in its channels; the variations of the run are: {', '.join(present) or 'none'}. Others come with massgap run "
+                "--variations, or take the entry away."
             )
             raise WorkspaceError(message)
     for old in nuisances.rename:
@@ -233,3 +234,35 @@ def _check_used(
 def _note(notes: list[str], sentence: str) -> None:
     if sentence not in notes:
         notes.append(sentence)
+
+
+def variation_modifiers(template: Template, name: str, lumi_fb: float) -> list[dict[str, Any]]:
+    """Modifiers of the variations of a sample: rate in normsys, shape in histosys, both moved by the same parameter.
+
+    Raises
+    ------
+    WorkspaceError
+        If a variation leaves no events.
+    """
+    out: list[dict[str, Any]] = []
+    rate = float(template.values.sum())
+    if rate == 0.0:
+        return out
+    for variation, (up, down) in sorted(template.variations.items()):
+        up_rate, down_rate = float(up.sum()), float(down.sum())
+        if not (up_rate / rate > 0.0 and down_rate / rate > 0.0):
+            message = (
+                f"The variation '{variation}' leaves '{name}' no events ({up_rate:g} fb up, {down_rate:g} fb down): "
+                "a rate uncertainty cannot be made of it. Simulate more events, run the analysis without this variation "
+                "(massgap run --variations), or fit without any (systematics=False, --no-systematics)."
+            )
+            raise WorkspaceError(message)
+        interval = {"hi": up_rate / rate, "lo": down_rate / rate}
+        if any(abs(x - 1.0) > 1e-12 for x in interval.values()):
+            out.append({"name": variation, "type": "normsys", "data": interval})
+        shapes = {"hi_data": up * (rate / up_rate), "lo_data": down * (rate / down_rate)}
+        scale = 1e-12 * float(np.abs(template.values).max())
+        if any(np.any(np.abs(x - template.values) > scale) for x in shapes.values()):
+            data = {key: (x * lumi_fb).tolist() for key, x in shapes.items()}
+            out.append({"name": variation, "type": "histosys", "data": data})
+    return out

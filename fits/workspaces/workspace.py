@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from massgap.fits.errors import BinningError, WorkspaceError
 from massgap.fits.workspaces.nuisance_entries import POI
 from massgap.fits.workspaces.rates import apply_rates, check_patterns, statistics_in
-from massgap.fits.workspaces.shapes import with_shapes
-from massgap.fits.workspaces.templates import Template, Templates
+from massgap.fits.workspaces.shapes import variation_modifiers, with_shapes
+from massgap.fits.workspaces.templates import Templates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -82,6 +82,13 @@ class WorkspaceOptions:
     systematics: bool = True
     mu_max: float = 10.0
     nuisances: NuisanceSet | None = None
+
+    def without(self, processes: Iterable[str]) -> tuple[WorkspaceOptions, list[str]]:
+        """The options of a likelihood that goes without some processes, and sentences on what is gone with them."""
+        gone = set(processes)
+        normalisation = {name: size for name, size in self.normalisation.items() if name not in gone}
+        nuisances, notes = (None, []) if self.nuisances is None else self.nuisances.without(gone)
+        return replace(self, normalisation=normalisation, nuisances=nuisances), notes
 
     def as_dict(self) -> dict[str, Any]:
         """Plain dictionary for the results file."""
@@ -343,7 +350,7 @@ def _sample(
             {"name": f"mcstat_{templates.channel}_{name}", "type": "shapesys", "data": usable.tolist()}
         )
     if options.systematics:
-        modifiers += _systematics(template, name, lumi_fb)
+        modifiers += variation_modifiers(template, name, lumi_fb)
     return {"name": name, "data": values.tolist(), "modifiers": modifiers}
 
 
@@ -358,32 +365,6 @@ def _refuse_negative(templates: Templates, name: str) -> None:
             "samples (mc_statistics='lite', --mc-statistics lite)."
         )
         raise WorkspaceError(message)
-
-
-def _systematics(template: Template, name: str, lumi_fb: float) -> list[dict[str, Any]]:
-    """Rate in normsys, shape in histosys, both moved by the same parameter."""
-    out: list[dict[str, Any]] = []
-    rate = float(template.values.sum())
-    if rate == 0.0:
-        return out
-    for variation, (up, down) in sorted(template.variations.items()):
-        up_rate, down_rate = float(up.sum()), float(down.sum())
-        if not (up_rate / rate > 0.0 and down_rate / rate > 0.0):
-            message = (
-                f"The variation '{variation}' leaves '{name}' no events ({up_rate:g} fb up, {down_rate:g} fb down): "
-                "a rate uncertainty cannot be made of it. Simulate more events, run the analysis without this variation "
-                "(massgap run --variations), or fit without any (systematics=False, --no-systematics)."
-            )
-            raise WorkspaceError(message)
-        interval = {"hi": up_rate / rate, "lo": down_rate / rate}
-        if any(abs(x - 1.0) > 1e-12 for x in interval.values()):
-            out.append({"name": variation, "type": "normsys", "data": interval})
-        shapes = {"hi_data": up * (rate / up_rate), "lo_data": down * (rate / down_rate)}
-        scale = 1e-12 * float(np.abs(template.values).max())
-        if any(np.any(np.abs(x - template.values) > scale) for x in shapes.values()):
-            data = {key: (x * lumi_fb).tolist() for key, x in shapes.items()}
-            out.append({"name": variation, "type": "histosys", "data": data})
-    return out
 
 
 def _parameters(backgrounds: list[str], options: WorkspaceOptions) -> list[dict[str, Any]]:

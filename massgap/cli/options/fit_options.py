@@ -101,7 +101,7 @@ def fitted_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 multiple=True,
                 callback=_words,
                 metavar="NAME[,NAME...]",
-                help="Where; several that share no event are fitted together.  [default: as the score says]",
+                help="Where; several that share no event are fitted together; of several runs, RUN:NAME is one of that run alone.  [default: as the score says]",
             ),
             click.option(
                 "--channels",

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from massgap.contracts.errors import TableError
-from massgap.fits.combination.overlap import shared_between_regions, shared_between_runs
+from massgap.fits.combination.overlap import (
+    Overlap,
+    SharedEvents,
+    shared_between_regions,
+    shared_between_runs,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +25,10 @@ def test_regions_are_compared_by_row(tmp_path: Path, make_events: Any, write_eve
     assert (apart.shared, apart.unknown, sum(apart.compared)) == ([], "", 400)
     within = shared_between_regions(run, "sr_1l", "sr_2l")
     assert within.events == 2 * int((table.met >= 100.0).sum())
-    assert within.words() == " and ".join([]) or "of 'tt' (dataset 'tt_0')" in within.words()
+    n = int((table.met >= 100.0).sum())
+    assert within.words() == (
+        f"{n} of 'signal' (in sr_1l and sr_2l; dataset 'signal_0'), {n} of 'tt' (in sr_1l and sr_2l; dataset 'tt_0')"
+    )
     missing = shared_between_regions(run, "sr_1l", "declared_1l")
     assert "'signal_0' does not tell its regions" in missing.unknown
 
@@ -31,9 +39,7 @@ def test_same_file_and_number_is_the_same_event(tmp_path: Path, make_events: Any
     other = make_events(100, first=70, seed=2)
     b = write_events(tmp_path / "b", {"tt": other})
     found = shared_between_runs(a, ["sr_1l"], b, ["sr_1l"])
-    assert [str(entry) for entry in found.shared] == [
-        "30 of 'tt' (dataset 'tt_0' in sr_1l; dataset 'tt_0' in sr_1l)"
-    ]
+    assert found.words() == "30 of 'tt' (in sr_1l; dataset 'tt_0')"
     assert (found.compared, found.common_files) == ((100, 100), 1)
 
 
@@ -45,7 +51,7 @@ def test_only_events_of_the_fitted_regions_count(tmp_path: Path, make_events: An
     assert shared_between_runs(a, ["sr_1l"], b, ["cr_1l"]).events == 0
     same = shared_between_runs(a, ["sr_1l"], b, ["sr_1l", "cr_1l"])
     assert same.events == int((table.met >= 150.0).sum())
-    assert "in sr_1l; dataset 'tt_0' in sr_1l" in same.words()
+    assert [entry.regions for entry in same.shared] == [("sr_1l", "sr_1l")]
 
 
 def test_numbers_mean_nothing_across_samples_but_contents_do(
@@ -59,7 +65,7 @@ def test_numbers_mean_nothing_across_samples_but_contents_do(
     copy = write_events(tmp_path / "c", {"ttbar": table[20:]}, uuids={"ttbar": "three"})
     found = shared_between_runs(a, ["sr_1l"], copy, ["sr_1l"])
     assert [(entry.events, entry.process) for entry in found.shared] == [(80, "tt")]
-    assert "dataset 'ttbar_0'" in found.words()
+    assert "datasets 'tt_0' and 'ttbar_0'" in found.words()
 
 
 def test_files_that_number_anew_are_told_apart_by_contents(
@@ -98,6 +104,17 @@ def test_what_cannot_be_told_is_said(tmp_path: Path, make_events: Any, write_eve
     found = shared_between_runs(a, ["sr_1l"], b, ["sr_1l"])
     assert found.events == 0
     assert {"tables": "no feature tables", "keys": "no keys", "files": "which files"}[what] in found.unknown
+
+
+def test_what_is_shared_is_told_by_process() -> None:
+    shared = [
+        SharedEvents(3, "tt", ("tt_1", "tt_1"), ("sr", "cr")),
+        SharedEvents(1500, "tt", ("tt_2", "tt_2"), ("sr", "cr")),
+        SharedEvents(1, "WW", ("ww", "vv"), ("", "")),
+    ]
+    assert Overlap((10, 10), shared).words() == (
+        "1,503 of 'tt' (in sr and cr; dataset 'tt_2', and 1 others), 1 of 'WW' (datasets 'ww' and 'vv')"
+    )
 
 
 def test_a_table_that_is_gone(tmp_path: Path, make_events: Any, write_events: Any) -> None:

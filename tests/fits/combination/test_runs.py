@@ -66,7 +66,7 @@ def test_shared_events_are_refused_and_named(tmp_path: Path, make_events: Any, w
     b = write_events(tmp_path / "b", sample(make_events, "sr_2l", first=390))
     with pytest.raises(
         FitError,
-        match=r"a and b share 20 .* 10 of 'signal' \(dataset 'signal_0' in sr_1l; .* in sr_2l\), 10 of 'tt'.*--allow-overlap",
+        match=r"a and b share 20 .* 10 of 'signal' \(in sr_1l and sr_2l; dataset 'signal_0'\), 10 of 'tt'.*--allow-overlap",
     ):
         fit_run([a.path, b.path], tmp_path / "fit", options=MET)
     assert not (tmp_path / "fit").exists()
@@ -135,6 +135,22 @@ def test_each_run_takes_the_parts_that_it_has(tmp_path: Path, make_events: Any, 
         planned_runs([a, b], FitOptions(), FitPlan([("sr_1l", "met")]))
     with pytest.raises(FitError, match=r"No run has the region 'sr_3l'.*--region"):
         planned_runs([a, b], FitOptions(histogram="met", region=("sr_1l", "sr_3l")))
+
+
+def test_a_region_of_one_run_alone(tmp_path: Path, make_events: Any, write_events: Any) -> None:
+    """Two runs of the same events, of which each is to give another region."""
+    samples = region_sample(make_events)
+    a, b = (write_events(tmp_path / name, samples) for name in "ab")
+    both = FitOptions(histogram="met", region=("sr_1l", "cr_1l"), edges=(0.0, 400.0))
+    with pytest.raises(FitError, match="The runs a and b share"):
+        require_disjoint(planned_runs([a, b], both))
+    each = FitOptions(histogram="met", region=("a:sr_1l", "b:cr_1l"))
+    planned = planned_runs([a, b], each)
+    assert [part.region for run in planned for part in run.plan.parts] == ["sr_1l", "cr_1l"]
+    reasons, _ = require_disjoint(planned)
+    assert "share none of their" in reasons[0]
+    with pytest.raises(FitError, match=r"no region 'sr_1l' in a run 'c' .*--region RUN:NAME.*are: a, b"):
+        planned_runs([a, b], FitOptions(histogram="met", region=("c:sr_1l", "b:cr_1l")))
 
 
 def test_data_everywhere_or_nowhere(tmp_path: Path, make_events: Any, write_events: Any) -> None:

@@ -440,7 +440,7 @@ def test_what_is_correlated_is_listed() -> None:
         "up": 0.25,
         "down": pytest.approx(-0.2),
     }
-    assert table["fakes_sr"]["channels"] == ["sr"]
+    assert (table["fakes_sr"]["channels"], table["fakes_sr"]["kinds"]) == (["sr"], ["linear rate"])
     assert table["fakes_cr"]["effects"][0]["up"] == pytest.approx(0.5)
     assert (table["k"]["constraint"], table["k"]["effects"][0]["up"]) == ("free", None)
     assert table["jes"]["kinds"] == ["log-normal rate", "shape"]
