@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from massgap.fits.inference.likelihood import FitPoint, Likelihood
+    from massgap.fits.inference.engine_base import FitPoint
+    from massgap.fits.inference.likelihood import Likelihood
     from massgap.fits.inference.toys.pseudo_experiments import ToyCertificate
 
     Floats = NDArray[np.float64]
