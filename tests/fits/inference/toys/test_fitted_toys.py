@@ -31,9 +31,7 @@ def model_of_pyhf(document: dict[str, Any]) -> Any:
 def as_pyhf(likelihood: Likelihood, model: Any, toys: Data, t: int) -> np.ndarray:
     """A toy in the order of pyhf's data: channels by name, then auxiliary measurements of its parameters."""
     bins = likelihood.model.arrays.channel_bins
-    counts = {
-        name: toys.counts[t, bins[c] : bins[c + 1]] for c, name in enumerate(likelihood.model.channels)
-    }
+    counts = {name: toys.counts[t, bins[c] : bins[c + 1]] for c, name in enumerate(likelihood.model.channels)}
     auxiliary = dict(zip(likelihood.names, toys.auxiliary[t], strict=True))
     names = likelihood.model.parameters
     measured = [auxiliary[name] for set_ in model.config.auxdata_order for name in names[set_].names]
@@ -44,7 +42,7 @@ def as_pyhf(likelihood: Likelihood, model: Any, toys: Data, t: int) -> np.ndarra
 def test_q_tilde_is_that_of_pyhf_for_the_same_toys(seed: int) -> None:
     document = random_workspace(seed)
     likelihood = Likelihood(document)
-    toys, pars = toys_of(likelihood, 1.0, 6, seed)
+    toys, pars = toys_of(likelihood, 1.0, 4, seed)
     found = likelihood.fit_toys(toys, pars, [1.0])
     assert (found.ended != FAILED).all()
     model = model_of_pyhf(document)
@@ -53,7 +51,7 @@ def test_q_tilde_is_that_of_pyhf_for_the_same_toys(seed: int) -> None:
         pyhf.set_backend("numpy", pyhf.optimize.scipy_optimizer(tolerance=1e-9, maxiter=5000))
         bounds = model.config.suggested_bounds()
         bounds[model.config.poi_index] = (0.0, 100.0)
-        for t in range(6):
+        for t in range(4):
             data = as_pyhf(likelihood, model, toys, t)
             args = data, model, model.config.suggested_init(), bounds, model.config.suggested_fixed()
             q = float(pyhf.infer.test_statistics.qmu_tilde(1.0, *args))
@@ -62,14 +60,14 @@ def test_q_tilde_is_that_of_pyhf_for_the_same_toys(seed: int) -> None:
     assert compared
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_toys_are_fitted_as_data_are(seed: int) -> None:
     likelihood = Likelihood(random_workspace(seed, few_events=seed % 2 == 1))
-    toys, pars = toys_of(likelihood, 1.5, 20, seed)
+    toys, pars = toys_of(likelihood, 1.5, 12, seed)
     mus = [0.5, 1.5, 3.0]
     found = likelihood.fit_toys(toys, pars, mus)
     discovery = likelihood.fit_toys(toys, pars, [0.0], upper=False)
-    for t in range(20):
+    for t in range(12):
         data = Data(toys.counts[t], toys.auxiliary[t])
         best = likelihood.fit(data, non_negative=True)
         at = float(best.pars[likelihood.poi])
@@ -105,9 +103,9 @@ def test_toys_with_two_minima_are_tried_from_all_starts() -> None:
     sample["modifiers"].append({"name": "kink", "type": "normsys", "data": {"hi": 1.4, "lo": 1.3}})
     likelihood = Likelihood(document)
     assert likelihood.ambiguous
-    toys, pars = toys_of(likelihood, 1.0, 40, 1)
+    toys, pars = toys_of(likelihood, 1.0, 25, 1)
     found = likelihood.fit_toys(toys, pars, [1.0])
-    for t in range(40):
+    for t in range(25):
         data = Data(toys.counts[t], toys.auxiliary[t])
         best = likelihood.fit(data, non_negative=True)
         q = likelihood.fit(data, mu=1.0).nll2 - best.nll2 if best.pars[likelihood.poi] < 1.0 else 0.0
