@@ -154,7 +154,20 @@ def fit_toys(
                     held[p] = theta[p] + (mu - best[t]) * valley[p]
                 held[poi] = mu
                 value, far, how_held = _lowest(
-                    m, held, starts, every, nuisances, poi, mu, low, high, data, measured, tolerance, most, trial
+                    m,
+                    held,
+                    starts,
+                    every,
+                    nuisances,
+                    poi,
+                    mu,
+                    low,
+                    high,
+                    data,
+                    measured,
+                    tolerance,
+                    most,
+                    trial,
                 )
                 ended[t] = max(ended[t], how_held)
                 distances[t] = max(distances[t], far)

@@ -85,7 +85,7 @@ def test_toys_of_pyhf_have_the_same_distribution() -> None:
     number = 20_000
     toys, pars = toys_of(likelihood, 1.0, number, 0)
     model = model_of_pyhf(document)
-    names = {name: value for name, value in zip(likelihood.names, pars, strict=True)}
+    names = dict(zip(likelihood.names, pars, strict=True))
     theta = [names[n] for name in model.config.par_order for n in likelihood.model.parameters[name].names]
     with numpy_backend():
         np.random.seed(5)  # noqa: NPY002  # pyhf draws from the global generator of numpy

@@ -92,7 +92,7 @@ def test_the_limit_of_a_count_is_the_exact_one(b: float, n: float) -> None:
         assert exact_limit(b, n) == pytest.approx(-np.log(0.05))
     mus = [point.mu for point in found.points]
     assert mus == sorted(mus)
-    assert found.certificate.toys == 2 * 4_000 * len(mus)
+    assert (len(mus) + 1) * 4_000 <= found.certificate.toys <= 2 * len(mus) * 4_000
     assert found.certificate.accepted == found.certificate.toys
 
 
@@ -116,7 +116,7 @@ def test_discovery_of_a_count_is_its_upper_tail() -> None:
     median = poisson.median(6.0)
     assert found.expected_p == pytest.approx(poisson.sf(median - 1.0, 2.0), abs=4.0 * found.expected_p_error)
     below = toy_discovery(counting(4.0, 8.0, 6.0), ToyOptions(500))
-    assert below.observed_p == 1.0
+    assert (below.observed_p, below.observed_significance) == (1.0, 0.0)
     far = toy_discovery(counting(4.0, 2.0, 40.0), ToyOptions(500))
     assert far.observed_p == 0.0
     assert far.observed_significance == pytest.approx(norm.isf(1.0 - 0.31731 ** (1 / 500)))
@@ -135,8 +135,9 @@ def test_expectations_need_no_data() -> None:
 def test_numbers_depend_on_the_seed_alone() -> None:
     likelihood = with_nuisances()
     number = 2 * BLOCK + 100
-    once = toy_tests(likelihood, [0.5, 1.0], ToyOptions(number))
-    assert toy_tests(likelihood, [0.5, 1.0], ToyOptions(number, workers=3)) == once
+    once, certificate = toy_tests(likelihood, [0.5, 1.0], ToyOptions(number))
+    assert toy_tests(likelihood, [0.5, 1.0], ToyOptions(number, workers=3)) == (once, certificate)
+    assert certificate.toys == 3 * number
     alone = toy_cls(likelihood, 1.0, number)
     assert (alone.cls, alone.expected) == (once[1].cls, once[1].expected)
     assert toy_cls(likelihood, 1.0, number, seed=2).expected != once[1].expected
@@ -145,10 +146,10 @@ def test_numbers_depend_on_the_seed_alone() -> None:
 def test_intervals_of_toys_cover() -> None:
     """How often the error includes the exact CLs, for many seeds."""
     likelihood, exact = counting(1.0, 3.0, 3.0), exact_cls(5.0, 3.0, 3.0)
-    found = [toy_cls(likelihood, 5.0, 400, seed) for seed in range(100)]
+    found = [toy_cls(likelihood, 5.0, 400, seed) for seed in range(60)]
     pulls = np.array([(test.cls - exact) / test.cls_error for test in found])
-    assert abs(pulls.mean()) < 0.4
-    assert 0.75 < pulls.std() < 1.25
+    assert abs(pulls.mean()) < 0.5
+    assert 0.7 < pulls.std() < 1.3
 
 
 def test_failed_toys_are_told_and_widen_the_error(monkeypatch) -> None:
