@@ -8,13 +8,13 @@ pulls, which keeps the digits that likelihood ratios need.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from massgap.fits.errors import InferenceError
+from massgap.fits.inference.engine_base import Certificate, Engine, FitPoint, ToyFits
 from massgap.fits.likelihoods.evaluation import (
     VALUE,
     WITH_DERIVATIVES,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-__all__ = ["Certificate", "FitPoint", "Likelihood", "ToyFits"]
+__all__ = ["Likelihood"]
 
 _TOLERANCE = 5e-12  # estimated distance to the minimum, in units of minus the logarithm of the likelihood
 _MAX_STEPS = 1000
@@ -46,77 +46,7 @@ _MANY = 60
 """Parameters beyond which further starts cost more than they are worth."""
 
 
-@dataclass(frozen=True)
-class Certificate:
-    """Why a point is taken for a minimum.
-
-    Attributes
-    ----------
-    distance : float
-        How much lower twice minus the logarithm of the likelihood is estimated to be at the minimum, from the gradient and
-        the exact Hessian, which is positive definite there.
-    steps : int
-        Newton steps.
-    flat : bool
-        Whether some parameter has no influence at all.
-    on_bounds : tuple of str
-        Parameters that ended on a bound.
-    second_start : float or None
-        By how much the best fit from other starts ended higher (positive) or lower (negative), in the same unit; None if there
-        was none, or none converged.
-    """
-
-    distance: float
-    steps: int
-    flat: bool
-    on_bounds: tuple[str, ...]
-    second_start: float | None
-
-
-@dataclass(frozen=True)
-class FitPoint:
-    """A conditional or global minimum.
-
-    Attributes
-    ----------
-    nll2 : float
-        Twice minus the logarithm of the likelihood ratio to the saturated model.
-    pars : ndarray of shape (parameters,)
-    certificate : Certificate
-    """
-
-    nll2: float
-    pars: Floats
-    certificate: Certificate
-
-    @property
-    def second_start(self) -> float | None:
-        """That of the certificate."""
-        return self.certificate.second_start
-
-
-class ToyFits(NamedTuple):
-    """What was found for toys.
-
-    Attributes
-    ----------
-    q : ndarray of shape (mus, toys)
-        Test statistics; NaN where a fit failed.
-    best : ndarray of shape (toys,)
-        Fitted signal strengths.
-    distances : ndarray of shape (toys,)
-        How much lower twice minus the logarithm of the likelihood is estimated to be, at most, at the minima.
-    ended : ndarray of shape (toys,)
-        How the fits ended, see :mod:`massgap.fits.likelihoods.toys`.
-    """
-
-    q: Floats
-    best: Floats
-    distances: Floats
-    ended: NDArray[np.int8]
-
-
-class Likelihood:
+class Likelihood(Engine):
     """The likelihood of a workspace.
 
     Parameters
@@ -179,17 +109,6 @@ class Likelihood:
     def nominal(self) -> Floats:
         """Nominal parameters."""
         return self.model.initial.copy()
-
-    @property
-    def lowest_poi(self) -> float:
-        """Smallest signal strength that a free fit may reach: each bin keeps a positive expectation."""
-        return float(self._low[self.poi])
-
-    def with_poi(self, mu: float) -> Floats:
-        """Nominal parameters with another signal strength."""
-        pars = self.nominal
-        pars[self.poi] = mu
-        return pars
 
     def expected(self, pars: Floats) -> Data:
         """Asimov data: expectation of observations and auxiliary data."""
@@ -304,15 +223,15 @@ class Likelihood:
         low[self.poi] = 0.0
         n = len(toys.counts)
         out = ToyFits(np.empty((len(mus), n)), np.empty(n), np.empty(n), np.empty(n, dtype=np.int8))
-        free = np.append(self._free[self._free != self.poi], self.poi)
         fit_toys(
             self.model.arrays,
             toys.counts,
             toys.auxiliary,
-            np.array([start, self.nominal, *self._other_starts(self.nominal, free)]),
+            np.array([start, self.nominal, *self._other_starts(self.nominal, self._free)]),
             self.ambiguous,
             self.valley(start) if valley is None else valley,
-            free,
+            self._free,
+            self._free[self._free != self.poi],
             self.poi,
             low,
             self._high,

@@ -76,6 +76,7 @@ def fit_toys(
     every: bool,
     valley: Floats,
     free: Integers,
+    nuisances: Integers,
     poi: int,
     low: Floats,
     high: Floats,
@@ -101,8 +102,8 @@ def fit_toys(
         Try all starts, and take the lowest minimum.
     valley : ndarray of shape (parameters,)
         How parameters follow the signal strength, about.
-    free : ndarray of int
-        Parameters that move, the signal strength last.
+    free, nuisances : ndarray of int
+        Parameters that move, and those but the signal strength, in rising order: Hessians are lower triangles.
     poi : int
     low, high : ndarray of shape (parameters,)
         Bounds; those of the signal strength hold for the global fit.
@@ -120,7 +121,6 @@ def fit_toys(
     """
     size = len(starts[0])
     theta, held, trial = np.empty(size), np.empty(size), np.empty(size)
-    fixed = free[:-1]
     for t in range(len(counts)):
         data, measured = counts[t], auxiliary[t]
         theta[:] = starts[0]
@@ -154,7 +154,20 @@ def fit_toys(
                     held[p] = theta[p] + (mu - best[t]) * valley[p]
                 held[poi] = mu
                 value, far, how_held = _lowest(
-                    m, held, starts, every, fixed, poi, mu, low, high, data, measured, tolerance, most, trial
+                    m,
+                    held,
+                    starts,
+                    every,
+                    nuisances,
+                    poi,
+                    mu,
+                    low,
+                    high,
+                    data,
+                    measured,
+                    tolerance,
+                    most,
+                    trial,
                 )
                 ended[t] = max(ended[t], how_held)
                 distances[t] = max(distances[t], far)

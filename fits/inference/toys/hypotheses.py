@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from massgap.fits.inference.likelihood import FitPoint, Likelihood
+    from massgap.fits.inference.engine_base import FitPoint
+    from massgap.fits.inference.likelihood import Likelihood
     from massgap.fits.inference.toys.pseudo_experiments import ToyCertificate
 
     Floats = NDArray[np.float64]
@@ -135,7 +136,7 @@ def toy_cls(
     --------
     >>> toy_cls(Likelihood(workspace), 1.0, 20_000).cls  # doctest: +SKIP
     """
-    return toy_tests(likelihood, [mu], ToyOptions(number, seed, workers), observed=observed)[0]
+    return toy_tests(likelihood, [mu], ToyOptions(number, seed, workers), observed=observed)[0][0]
 
 
 def toy_tests(
@@ -145,7 +146,7 @@ def toy_tests(
     *,
     observed: bool = True,
     progress: Callable[[int], None] | None = None,
-) -> list[ToyHypothesisTest]:
+) -> tuple[list[ToyHypothesisTest], ToyCertificate]:
     """As :func:`toy_cls` for several signal strengths, which share the toys without signal.
 
     Parameters
@@ -156,6 +157,13 @@ def toy_tests(
     observed : bool
     progress : callable, optional
         Gets the number of toys of each block that is done; there are ``(1 + len(mus)) options.number``.
+
+    Returns
+    -------
+    list of ToyHypothesisTest
+        In the order of ``mus``.
+    ToyCertificate
+        Of all toys; those without signal count once.
 
     Raises
     ------
@@ -169,16 +177,15 @@ def toy_tests(
     best = likelihood.fit(data, non_negative=True)
     null = likelihood.fit(data, mu=0.0)
     without = sample(likelihood, null.pars, mus, options, stream=_BACKGROUND, progress=progress)
-    tests = []
+    tests, certificate = [], without.certificate
     for j, mu in enumerate(mus):
         held = likelihood.fit(data, mu=mu)
         seen = _statistic(best, held, likelihood.poi, mu) if observed else None
         with_signal = sample(likelihood, held.pars, [mu], options, stream=_of(mu), progress=progress)
-        certificate = without.certificate + with_signal.certificate
-        tests.append(
-            _test(mu, seen, _ordered(with_signal.q[0]), _ordered(without.q[j]), options, certificate)
-        )
-    return tests
+        certificate += with_signal.certificate
+        both = without.certificate + with_signal.certificate
+        tests.append(_test(mu, seen, _ordered(with_signal.q[0]), _ordered(without.q[j]), options, both))
+    return tests, certificate
 
 
 def toy_discovery(
@@ -239,7 +246,8 @@ def _of(mu: float) -> tuple[int, ...]:
 
 
 def _significance(p: Fraction) -> float:
-    return float(-ndtri(p.value if p.value > 0.0 else p.error))
+    """0 for a downward fluctuation, whose p is about a half or, where no fit is above 0, 1."""
+    return max(0.0, -float(ndtri(p.value if p.value > 0.0 else p.error)))
 
 
 def _statistic(best: FitPoint, held: FitPoint, poi: int, mu: float) -> float:

@@ -61,7 +61,7 @@ class ToyLimit:
     points : tuple of ToyHypothesisTest
         What was counted, by rising signal strength.
     certificate : ToyCertificate
-        Of all of them.
+        Of all toys; those without signal, which neighbours share, count once for each refinement of the grid.
     """
 
     observed: float | None
@@ -113,9 +113,11 @@ def toy_limit(
     tests: dict[float, ToyHypothesisTest] = {}
     wanted = _apart(guesses, ())
     limits: list[_Crossing] = []
+    certificate = ToyCertificate()
     for _ in range(_ROUNDS):
-        for test in toy_tests(likelihood, wanted, options, observed=observed, progress=progress):
-            tests[test.mu] = test
+        found, fitted = toy_tests(likelihood, wanted, options, observed=observed, progress=progress)
+        tests |= {test.mu: test for test in found}
+        certificate += fitted
         points = [tests[mu] for mu in sorted(tests)]
         limits = [_crossing(points, which, 1.0 - level) for which in range(5 + observed)]
         wanted = _apart([limit.wanted for limit in limits if limit.wanted is not None], tests)
@@ -141,7 +143,7 @@ def toy_limit(
         errors[:5],
         level,
         tuple(points),
-        sum((test.certificate for test in points), ToyCertificate()),
+        certificate,
     )
 
 

@@ -58,9 +58,9 @@ def toy_results(
     found = toy_discovery(likelihood, options, observed=observed, progress=progress)
     certificate = found.certificate
     if mu is not None:
-        (test,) = toy_tests(likelihood, [mu], options, observed=observed, progress=progress)
+        (test,), fitted = toy_tests(likelihood, [mu], options, observed=observed, progress=progress)
         results["cls"] = asdict(test)
-        certificate += test.certificate
+        certificate += fitted
     if limit:
         bound = toy_limit(likelihood, options, level=level, observed=observed, progress=progress)
         results["upper_limit"] = asdict(bound)
