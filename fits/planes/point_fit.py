@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from massgap.fits.inference.likelihood import FitPoint, Likelihood
+    from massgap.fits.inference.engine_base import FitPoint
+    from massgap.fits.inference.likelihood import Likelihood
     from massgap.fits.likelihoods.model import Data
 
     Floats = NDArray[np.float64]
