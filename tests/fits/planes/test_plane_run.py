@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -347,3 +348,15 @@ def test_one_sided_variations_scale_with_the_cross_section():
     assert [side.tolist() for side in scaled.variations["jes"]] == [[20.0, 40.0], [30.0, 60.0]]
     assert scaled.one_sided["top"][0] == "up"
     assert scaled.one_sided["top"][1].tolist() == [40.0, 80.0]
+
+
+def test_the_reference_engine_says_the_same(tmp_path, plane_run, fit_options):
+    run = plane_run(tmp_path / "run", {"a": (0.1, 0.2, 0.3)}, {"a": {"m": 100.0}}, data=(210, 90, 55))
+    options = fit_options()
+    found = plane_runs([run], tmp_path / "ours", [100.0], options=options).results["points"][0]
+    engine = replace(options, engine="pyhf")
+    theirs = plane_runs([run], tmp_path / "pyhf", [100.0], options=engine).results["points"][0]
+    for key in ("cls", "upper_limit"):
+        assert found[key]["expected"] == pytest.approx(theirs[key]["expected"], rel=1e-4)
+        assert found[key]["observed"] == pytest.approx(theirs[key]["observed"], rel=1e-4)
+    assert found["significance"] == pytest.approx(theirs["significance"], rel=1e-4)
