@@ -1,0 +1,143 @@
+"""How well one interpolates, what is correlated with what, and where all of it comes from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from massgap.reports.html.html import Markup, Section, code, fold_away, heading, join, paragraph, table, value
+from massgap.reports.html.numbers import number
+from massgap.reports.plane.correlations import Parameter, parameters_of
+from massgap.reports.plane.drawings import shown
+from massgap.reports.run.settings import plain_rows
+
+if TYPE_CHECKING:
+    from massgap.reports.plane.drawings import Drawing
+    from massgap.reports.plane.inputs import PlaneInputs
+
+__all__ = ["correlation_section", "interpolation_section", "provenance_section"]
+
+KINDS = {
+    "histosys": "shape",
+    "lumi": "luminosity",
+    "normfactor": "free factor",
+    "normsys": "rate (log-normal)",
+    "shapefactor": "free factor per bin",
+    "shapesys": "uncorrelated per bin",
+    "staterror": "simulation statistics per bin",
+}
+MOST_NAMES = 6
+
+
+def interpolation_section(inputs: PlaneInputs, drawings: list[Drawing]) -> Section | None:
+    """Return the chapter on the interpolation: every point foretold from the others."""
+    checks = inputs.plane["interpolation"]
+    if not checks:
+        return None
+    rows = []
+    for check in checks:
+        shift = check.get("contour_shift") or {}
+        inside = sum(bool(entry["inside"]) for entry in check["left_out"])
+        rows.append(
+            [
+                f"{check['quantity']}, {check['lumi_fb']:g} fb⁻¹",
+                check["method"],
+                f"{inside} of {len(check['left_out'])}",
+                *[value(check[key], number(check[key])) for key in ("mean", "max")],
+                *[value(shift.get(key), number(shift.get(key))) for key in ("mean", "max")],
+            ]
+        )
+    header = ["Quantity", "Method", "Points inside", "Mean", "Largest", "Mean [GeV]", "Largest [GeV]"]
+    text = paragraph(
+        "Each point is left out once and foretold from the others. Mean and largest absolute difference are of the points that "
+        "lie inside the others, in units of the quantity; in GeV is by how much the contour moves when a point is left out."
+    )
+    figures = [one for one in drawings if one.chapter == "Interpolation"]
+    body = table(header, rows, caption="Error of the interpolation", text_columns=(1,))
+    return Section("interpolation", "Interpolation", join(text, body, shown(figures) if figures else ""))
+
+
+def correlation_section(inputs: PlaneInputs) -> Section:
+    """Return what is correlated with what, of the likelihood of the first luminosity."""
+    workspace, patches = inputs.likelihoods[0]
+    parameters = parameters_of(workspace, patches)
+    signals = len(patches["patches"])
+    rows = [_parameter(parameter, signals) for parameter in parameters]
+    text = paragraph(
+        "What stands in one line is one parameter: it moves all that is named there together. Different lines are independent. "
+        "The likelihoods of the other luminosities have the same structure."
+        if len(inputs.likelihoods) > 1
+        else "What stands in one line is one parameter: it moves all that is named there together. Different lines are independent."
+    )
+    header = ["Parameter", "Kind", "Backgrounds", "Channels", "Signals"]
+    body = table(header, rows, caption="Parameters of the likelihood", text_columns=(1, 2, 3, 4))
+    return Section("correlations", "What is correlated with what", join(text, body))
+
+
+def _parameter(parameter: Parameter, signals: int) -> list[object]:
+    acts = len(parameter.signals)
+    named = "-" if not acts else "all" if acts == signals else _names(sorted(parameter.signals))
+    kinds = ", ".join(KINDS.get(kind, kind) for kind in sorted(parameter.kinds))
+    return [parameter.name, kinds, _names(parameter.samples), _names(list(parameter.places)), named]
+
+
+def _names(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return (", ".join(names[:MOST_NAMES]) + more) or "-"
+
+
+def provenance_section(inputs: PlaneInputs) -> Section:
+    """Return of what the plane was made, and with which code."""
+    plane = inputs.plane
+    runs = [
+        [run["path"], run["analysis"], _text(run.get("code_hash")), _text(run.get("fileset_hash"))]
+        for run in plane["runs"]
+    ]
+    parts: list[Markup] = []
+    if runs:
+        header = ["Run", "Analysis", "Code hash", "Fileset hash"]
+        parts.append(table(header, runs, caption="Runs that it was made of", text_columns=(1, 2, 3)))
+    files = [
+        [
+            f"{entry['lumi_fb']:g} fb⁻¹",
+            code(entry["workspace"]),
+            code(entry["patch_set"]),
+            code(entry["digest"]),
+        ]
+        for entry in plane["workspaces"]
+    ]
+    header = ["Likelihood", "Workspace", "Patch set", "Digest (sha256)"]
+    parts.append(
+        table(header, files, caption="Likelihoods, HistFactory JSON for pyhf", text_columns=(1, 2, 3))
+    )
+    rows: list[list[object]] = [
+        ["Plane folder", inputs.folder.path.resolve().name],
+        ["Digest of all that it was made of", _text(plane.get("digest"))],
+        ["Cross sections", f"{plane['xsec']['set']}: {plane['xsec']['source']}"],
+        ["Energy", f"{plane['sqrt_s_tev']:g} TeV" if plane.get("sqrt_s_tev") else "-"],
+    ]
+    rows += [[f"Contour drawn beside: {one.label}", one.source] for one in inputs.overlays]
+    parts.append(table(["What", "Value"], rows, caption="Provenance", text_columns=(1,)))
+    if parts_of := _parts(inputs):
+        parts.append(parts_of)
+    for name, entries in (("Options", plane.get("options")), ("Versions", plane.get("versions"))):
+        if entries:
+            body = table([name, "Value"], plain_rows(entries), caption=name, text_columns=(1,))
+            parts += [heading(name), fold_away(name, body, is_open=len(entries) < 25)]
+    return Section("provenance", "Provenance", join(*parts))
+
+
+def _parts(inputs: PlaneInputs) -> Markup | None:
+    """Channels of the likelihood with their bins."""
+    rows: list[list[object]] = []
+    for part in inputs.plane.get("parts") or ():
+        bins = part.get("binning") or ()
+        shown_bins = ", ".join(f"{edge:.4g}" for edge in bins)
+        rows.append(
+            [_text(part.get("channel")), _text(part.get("region")), _text(part.get("histogram")), shown_bins]
+        )
+    header = ["Channel", "Region", "What is fitted", "Edges of bins"]
+    return table(header, rows, caption="Channels of the likelihood", text_columns=(1, 2, 3)) if rows else None
+
+
+def _text(content: Any) -> str:
+    return "-" if content is None else str(content)

@@ -1,0 +1,159 @@
+"""The table of points, a row per signal and luminosity, and where their contours run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from massgap.reports.html.html import Markup, Section, fold_away, join, lines, paragraph, table, value
+from massgap.reports.html.numbers import measured, number
+from massgap.reports.plane.summary import level_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from massgap.reports.plane.inputs import PlaneInputs
+
+__all__ = ["contour_section", "points_section"]
+
+NOTHING = "no result"
+
+
+def points_section(inputs: PlaneInputs) -> Section:
+    """Return the chapter with every number of every point."""
+    plane = inputs.plane
+    observed = any((point["upper_limit"] or {}).get("observed") is not None for point in plane["points"])
+    parts = [
+        paragraph(
+            "Medians expected without a signal, in small the range from -1 to +1 standard deviation"
+            f"{', and what was observed' if observed else ''}. Efficiency: share of the produced events in all bins of the fit. "
+            "Limits on the signal strength μ are in units of the cross section used. Certificate: distance to the minimum in "
+            "the likelihood ratio, the worst of all fits of the row."
+        )
+    ]
+    for index, lumi in enumerate(inputs.luminosities):
+        rows = [
+            _row(point, inputs.mass_names, observed) for point in plane["points"] if point["lumi_fb"] == lumi
+        ]
+        header = [
+            "Point",
+            *[f"{name} [GeV]" for name in inputs.mass_names],
+            "Cross section [fb]",
+            "Efficiency",
+            "Events",
+            "CLs",
+            f"{level_of(plane)} limit on μ",
+            f"{level_of(plane)} limit [fb]",
+            "Significance [σ]",
+            "Certificate",
+        ]
+        caption = f"Points at {lumi:g} fb⁻¹"
+        shown = table(header, rows, caption=caption, text_columns=(len(header) - 1,))
+        parts.append(fold_away(f"{lumi:g} fb⁻¹ ({len(rows)} points)", shown, is_open=index < 2))
+    return Section("points", "Points", join(*parts))
+
+
+def _row(point: Mapping[str, Any], masses: list[str], observed: bool) -> list[object]:
+    events = point["events"]
+    counts = [f"B {number(events['background'])}"]
+    counts += [] if events["observed"] is None else [f"data {events['observed']:g}"]
+    return [
+        point["name"],
+        *[
+            value(point["masses"].get(name), f"{point['masses'].get(name, float('nan')):g}")
+            for name in masses
+        ],
+        _measured(point["cross_section_fb"], point["cross_section_uncertainty"]),
+        _measured(point["efficiency"], point["efficiency_error"]),
+        lines(value(events["signal"], f"S {number(events['signal'])}"), *counts),
+        *[_band(point[key], observed) for key in ("cls", "upper_limit", "limit_fb")],
+        _significance(point),
+        _certificate(point),
+    ]
+
+
+def _measured(center: float | None, error: float | None) -> Markup:
+    if center is None or error is None:
+        return value(center, number(center))
+    return value(center, measured(center, error))
+
+
+def _band(entry: Mapping[str, Any] | None, observed: bool) -> Markup | str:
+    """The median, its range, and what was observed."""
+    if entry is None:
+        return NOTHING
+    low, median, high = (entry["expected"][index] for index in (1, 2, 3))
+    small: list[object] = [f"{number(low)} to {number(high)}"]
+    if observed:
+        small.append(join("observed ", value(entry["observed"], number(entry["observed"])), between=""))
+    return lines(value(median, number(median)), *small)
+
+
+def _significance(point: Mapping[str, Any]) -> Markup | str:
+    found = point["significance"]
+    if found is None:
+        return NOTHING
+    small = [] if found["observed"] is None else [f"observed {found['observed']:.2f}"]
+    error = _finite_simulation(point)
+    small += [] if error is None else [f"± {number(error, 2)} finite simulation"]
+    expected = found["expected"]
+    return lines(value(expected, "-" if expected is None else f"{expected:.2f}"), *small)
+
+
+def _finite_simulation(point: Mapping[str, Any]) -> float | None:
+    """Uncertainty of the expected significance from the number of simulated events, where it was asked for."""
+    found = (point.get("uncertainty") or {}).get("significance")
+    if isinstance(found, dict):
+        found = found.get("error", found.get("std"))
+    return float(found) if isinstance(found, int | float) else None
+
+
+def _certificate(point: Mapping[str, Any]) -> Markup | str:
+    if not point["converged"]:
+        return f"not converged: {point['error'] or 'no reason is known'}"
+    found = point["certificate"] or {}
+    small = [f"{found.get('fits', '?')} fits, {found.get('steps', '?')} steps at most"]
+    if found.get("second_start"):
+        small.append("second start")
+    if found.get("on_bounds"):
+        small.append(f"{found['on_bounds']} on a bound")
+    if found.get("flat"):
+        small.append(f"{found['flat']} flat")
+    distance = found.get("distance")
+    return lines(value(distance, "converged" if distance is None else f"{distance:.0e}"), *small)
+
+
+def contour_section(inputs: PlaneInputs) -> Section | None:
+    """Return the table of contours: how far they go, whether they end at the edge of the points, or why there is none."""
+    contours = inputs.plane["contours"]
+    if not contours:
+        return None
+    rows = [[_contour_name(contour, inputs.plane), *_course(contour, inputs.plane)] for contour in contours]
+    axes = inputs.plane["axes"]
+    header = ["Contour", "Lines", f"{axes['x']['name']} [{axes['x'].get('unit') or ''}]", "Remark"]
+    text = paragraph(
+        "Contours are interpolated between the points; how well, the next chapter says. One that is open ends where the "
+        "points end, and may go on."
+    )
+    body = table(header, rows, caption="Contours", text_columns=(3,))
+    return Section(
+        "contours", "Contours", join(text, fold_away(f"{len(rows)} contours", body, is_open=len(rows) <= 12))
+    )
+
+
+def _contour_name(contour: Mapping[str, Any], plane: Mapping[str, Any]) -> str:
+    kinds = {"exclusion": f"{level_of(plane)} exclusion", "evidence": "3 σ", "discovery": "5 σ"}
+    band = {0: "expected", 1: "expected +1 σ", -1: "expected -1 σ"}.get(contour["band"], "observed")
+    sigma = {0: "", 1: ", cross section +1 σ", -1: ", cross section -1 σ"}[contour["cross_section"]]
+    return f"{kinds[contour['what']]}, {band}{sigma}, {contour['lumi_fb']:g} fb⁻¹"
+
+
+def _course(contour: Mapping[str, Any], plane: Mapping[str, Any]) -> list[object]:
+    """Number of lines, the range of x, and what is to be said."""
+    x = [place[0] for line in contour["lines"] for place in line]
+    if not plane["axes"].get("y"):
+        return [len(x), ", ".join(f"{found:.4g}" for found in sorted(x)) or "-", contour.get("note") or ""]
+    remark = [contour.get("note") or ""]
+    if any(contour.get("open") or ()):
+        remark.append("open: ends at the edge of the points")
+    reach = f"{min(x):.4g} to {max(x):.4g}" if x else "-"
+    return [len(contour["lines"]), reach, "; ".join(part for part in remark if part)]
