@@ -17,7 +17,7 @@ from massgap.reports.figures.planes import (
 )
 from massgap.reports.figures.planes.view import has_any, has_gap, points_at
 from massgap.reports.figures.style import DOTS_PER_INCH, render, style
-from massgap.reports.html.html import Markup, Section, figure, grid, heading, join, paragraph
+from massgap.reports.html.html import Markup, Section, figure, fold_away, grid, heading, join, paragraph
 from massgap.reports.plane.summary import level_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ MAPS = {
     "cls": "Expected CLs of the signal with its cross section",
     "observed cls": "Observed CLs of the signal with its cross section",
 }
-SHOWN_AT_FIRST = ("limit", "observed limit", "significance")
+FOLDED = ("observed significance", "cls", "observed cls")
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,8 @@ def _plane(inputs: PlaneInputs) -> list[Drawing]:
                 view = views[-1]
                 caption = f"{label}, {lumi:g} fb⁻¹{_lines_of(what, level)}"
                 name = f"{what.replace(' ', '_')}_{lumi:g}fb"
-                found.append(
-                    Drawing(name, point_map(plane, what, lumi, view=view), caption, f"Maps, {lumi:g} fb⁻¹")
-                )
+                chapter = f"{'More maps' if what in FOLDED else 'Maps'}, {lumi:g} fb⁻¹"
+                found.append(Drawing(name, point_map(plane, what, lumi, view=view), caption, chapter))
     if has_any(points_at(plane, inputs.luminosities[0]), "efficiency"):
         drawn = point_map(plane, "efficiency", inputs.luminosities[0], view=views[-1])
         caption = "Share of the produced events in all bins of the fit, in percent."
@@ -141,7 +140,9 @@ def figures_section(drawings: list[Drawing]) -> Section | None:
     chapters = list(dict.fromkeys(one.chapter for one in drawings if one.chapter != "Interpolation"))
     parts: list[Markup] = []
     for chapter in chapters:
-        parts += [heading(chapter), shown([one for one in drawings if one.chapter == chapter])]
+        images = shown([one for one in drawings if one.chapter == chapter])
+        more = chapter.startswith("More")
+        parts += [fold_away(chapter, images, is_open=False)] if more else [heading(chapter), images]
     note = paragraph("Each figure is also a PNG and a PDF file in the folder figures beside this page.")
     return Section("figures", "Figures", join(note, *parts)) if parts else None
 

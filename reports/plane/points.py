@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from massgap.reports.html.html import Markup, Section, fold_away, join, lines, paragraph, table, value
+from massgap.reports.html.html import Markup, Section, escape, fold_away, join, lines, paragraph, table, value
 from massgap.reports.html.numbers import measured, number
 from massgap.reports.plane.summary import level_of
 
@@ -37,17 +37,16 @@ def points_section(inputs: PlaneInputs) -> Section:
         header = [
             "Point",
             *[f"{name} [GeV]" for name in inputs.mass_names],
-            "Cross section [fb]",
-            "Efficiency",
-            "Events",
+            f"Limit on μ, {level_of(plane)}",
+            f"Limit [fb], {level_of(plane)}",
             "CLs",
-            f"{level_of(plane)} limit on μ",
-            f"{level_of(plane)} limit [fb]",
             "Significance [σ]",
+            "Cross section [fb]",
+            "Efficiency [%]",
+            "Events",
             "Certificate",
         ]
-        caption = f"Points at {lumi:g} fb⁻¹"
-        shown = table(header, rows, caption=caption, text_columns=(len(header) - 1,))
+        shown = table(header, rows, caption=f"Points at {lumi:g} fb⁻¹")
         parts.append(fold_away(f"{lumi:g} fb⁻¹ ({len(rows)} points)", shown, is_open=index < 2))
     return Section("points", "Points", join(*parts))
 
@@ -62,19 +61,21 @@ def _row(point: Mapping[str, Any], masses: list[str], observed: bool) -> list[ob
             value(point["masses"].get(name), f"{point['masses'].get(name, float('nan')):g}")
             for name in masses
         ],
-        _measured(point["cross_section_fb"], point["cross_section_uncertainty"]),
-        _measured(point["efficiency"], point["efficiency_error"]),
-        lines(value(events["signal"], f"S {number(events['signal'])}"), *counts),
-        *[_band(point[key], observed) for key in ("cls", "upper_limit", "limit_fb")],
+        *[_band(point[key], observed) for key in ("upper_limit", "limit_fb", "cls")],
         _significance(point),
+        _measured(point["cross_section_fb"], point["cross_section_uncertainty"]),
+        _measured(point["efficiency"], point["efficiency_error"], 100),
+        lines(value(events["signal"], f"S {number(events['signal'])}"), *counts),
         _certificate(point),
     ]
 
 
-def _measured(center: float | None, error: float | None) -> Markup:
-    if center is None or error is None:
-        return value(center, number(center))
-    return value(center, measured(center, error))
+def _measured(center: float | None, error: float | None, scale: float = 1) -> Markup:
+    """A number as it is, and how it is shown: in other units."""
+    if center is None:
+        return value(None, "-")
+    shown = number(scale * center) if error is None else measured(scale * center, scale * error)
+    return value(center, shown)
 
 
 def _band(entry: Mapping[str, Any] | None, observed: bool) -> Markup | str:
@@ -109,7 +110,8 @@ def _finite_simulation(point: Mapping[str, Any]) -> float | None:
 
 def _certificate(point: Mapping[str, Any]) -> Markup | str:
     if not point["converged"]:
-        return f"not converged: {point['error'] or 'no reason is known'}"
+        why = escape(f"not converged: {point['error'] or 'no reason is known'}")
+        return Markup(f'<span class="what">{why}</span>')
     found = point["certificate"] or {}
     small = [f"{found.get('fits', '?')} fits, {found.get('steps', '?')} steps at most"]
     if found.get("second_start"):

@@ -44,7 +44,7 @@ def sentences(plane: Mapping[str, Any], lumi_fb: float) -> list[str]:
         for name, threshold in (("limit", 1), ("significance", 3), ("significance", 5))
     )
     first = f"At {lumi_fb:g} fb⁻¹, {excluded} of {known} points are expected to be excluded at {level}"
-    out = [f"{first}; {evident} would show 3 σ, {found} 5 σ."]
+    out = [f"{first}; {evident} would reach 3 σ and {found} would reach 5 σ."]
     if has_any(points, "observed limit"):
         out.append(f"Observed: {count(points, 'observed limit', 1, above=False)} are excluded.")
     if reach := _reach(plane, lumi_fb, 0):
@@ -140,6 +140,6 @@ def _cards(inputs: PlaneInputs) -> Markup:
     if errors:
         worst = max(errors)
         shown.append(
-            card("Worst known efficiency", f"± {percent(worst)}", worst, "of itself, finite simulation")
+            card("Largest relative error of an efficiency", percent(worst), worst, "finite simulation")
         )
     return cards(shown)

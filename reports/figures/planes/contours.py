@@ -127,7 +127,8 @@ def exclusion(
         if forbidden is not None:
             handles.append(forbidden)
             labels.append("forbidden")
-        legend_above(figure, handles, labels, columns=3)
+        # Long names of others would not fit three times beside each other.
+        legend_above(figure, handles, labels, columns=2 if any(len(label) > 24 for label in labels) else 3)
     return figure
 
 

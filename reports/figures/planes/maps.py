@@ -64,9 +64,7 @@ def point_map(plane: Mapping[str, Any], what: str, lumi_fb: float, *, view: str 
     known = np.isfinite(values)
     with style():
         figure, (axes,) = new_figure(3.7)
-        set_range(axes, seen, xy)
-        low, high = axes.get_xlim()
-        axes.set_xlim(low, high + 0.08 * (high - low))  # a number may stand beside the last marker
+        set_range(axes, seen, xy, 0.13)  # markers are wide, and a number may stand beside the last one
         handles, labels = [], []
         if known.any():
             points_per_unit = _scale(figure, axes)

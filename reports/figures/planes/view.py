@@ -165,10 +165,10 @@ def padded(values: np.ndarray, share: float = 0.08) -> tuple[float, float]:
     return low - room, high + room
 
 
-def set_range(axes: Axes, view: View, xy: np.ndarray) -> None:
+def set_range(axes: Axes, view: View, xy: np.ndarray, share: float = 0.08) -> None:
     """Let the axes show all points (positions in the figure), and name what the axes are."""
-    axes.set_xlim(*padded(xy[:, 0]))
-    low, high = padded(xy[:, 1])
+    axes.set_xlim(*padded(xy[:, 0], share))
+    low, high = padded(xy[:, 1], share)
     axes.set_ylim(0 if view.gap and low < 0.35 * high else low, high)
     axes.set_xlabel(view.x_label)
     axes.set_ylabel(view.y_label)
