@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from massgap.contracts.writing import write_atomically
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from massgap.reports.html.html import Image
     from massgap.reports.plane.inputs import PlaneInputs
 
 __all__ = ["Drawing", "draw", "figures_section", "write_figures"]
@@ -54,6 +56,11 @@ class Drawing:
     figure: Figure
     caption: str
     chapter: str
+
+    @cached_property
+    def image(self) -> Image:
+        """The figure as PNG, for the page and for its file."""
+        return render(self.figure, "png")
 
 
 def draw(inputs: PlaneInputs) -> list[Drawing]:
@@ -102,7 +109,7 @@ def _plane(inputs: PlaneInputs) -> list[Drawing]:
     if has_any(points_at(plane, inputs.luminosities[0]), "efficiency"):
         drawn = point_map(plane, "efficiency", inputs.luminosities[0], view=views[-1])
         caption = "Share of the produced events in all bins of the fit, in percent."
-        found.append(Drawing("efficiency", drawn, caption, "Efficiency"))
+        found.append(Drawing("efficiency", drawn, caption, f"Maps, {inputs.luminosities[0]:g} fb⁻¹"))
     return found
 
 
@@ -130,9 +137,7 @@ def _checks(inputs: PlaneInputs) -> list[Drawing]:
 
 def shown(drawings: list[Drawing]) -> Markup:
     """Figures as they stand in the page."""
-    return grid(
-        [figure(render(one.figure), alt=one.caption, caption=one.caption) for one in drawings], wide=True
-    )
+    return grid([figure(one.image, alt=one.caption, caption=one.caption) for one in drawings], wide=True)
 
 
 def figures_section(drawings: list[Drawing]) -> Section | None:
@@ -165,7 +170,7 @@ def write_figures(drawings: list[Drawing], folder: Path) -> list[Path]:
                     stream, format="pdf", dpi=DOTS_PER_INCH, metadata={"CreationDate": None, "Creator": None}
                 )
             for path, content in (
-                (folder / f"{one.name}.png", render(one.figure, "png").data),
+                (folder / f"{one.name}.png", one.image.data),
                 (folder / f"{one.name}.pdf", stream.getvalue()),
             ):
                 write_atomically(path, content, durable=False)

@@ -23,11 +23,9 @@ def read_overlays(words: Iterable[str]) -> list[Overlay]:
     """Read contours, each as ``FILE.csv`` or ``FILE.csv:LABEL``; see :func:`read_overlay`."""
     found = []
     for word in words:
-        path, label = word, ""
-        if not Path(word).is_file():
-            path, _, label = word.rpartition(":")
-        if not label.strip():
-            path, label = word, ""
+        path, colon, label = (word, "", "") if Path(word).is_file() else word.rpartition(":")
+        if not colon:
+            path = word
         found.append(read_overlay(path, label.strip() or None))
     return found
 

@@ -24,19 +24,16 @@ def points_section(inputs: PlaneInputs) -> Section:
     observed = any((point["upper_limit"] or {}).get("observed") is not None for point in plane["points"])
     parts = [
         paragraph(
-            "Medians expected without a signal, in small the range from -1 to +1 standard deviation"
+            "Masses are in GeV. Medians expected without a signal, in small the range from -1 to +1 standard deviation"
             f"{', and what was observed' if observed else ''}. Efficiency: share of the produced events in all bins of the fit. "
             "Limits on the signal strength μ are in units of the cross section used. Certificate: distance to the minimum in "
             "the likelihood ratio, the worst of all fits of the row."
         )
     ]
     for index, lumi in enumerate(inputs.luminosities):
-        rows = [
-            _row(point, inputs.mass_names, observed) for point in plane["points"] if point["lumi_fb"] == lumi
-        ]
+        rows = [_row(point, observed) for point in plane["points"] if point["lumi_fb"] == lumi]
         header = [
             "Point",
-            *[f"{name} [GeV]" for name in inputs.mass_names],
             f"Limit on μ, {level_of(plane)}",
             f"Limit [fb], {level_of(plane)}",
             "CLs",
@@ -51,16 +48,15 @@ def points_section(inputs: PlaneInputs) -> Section:
     return Section("points", "Points", join(*parts))
 
 
-def _row(point: Mapping[str, Any], masses: list[str], observed: bool) -> list[object]:
+def _row(point: Mapping[str, Any], observed: bool) -> list[object]:
     events = point["events"]
     counts = [f"B {number(events['background'])}"]
     counts += [] if events["observed"] is None else [f"data {events['observed']:g}"]
     return [
-        point["name"],
-        *[
-            value(point["masses"].get(name), f"{point['masses'].get(name, float('nan')):g}")
-            for name in masses
-        ],
+        lines(
+            point["name"],
+            *[join(name, value(mass, f"{mass:g}"), between=" ") for name, mass in point["masses"].items()],
+        ),
         *[_band(point[key], observed) for key in ("upper_limit", "limit_fb", "cls")],
         _significance(point),
         _measured(point["cross_section_fb"], point["cross_section_uncertainty"]),

@@ -122,7 +122,8 @@ def _cards(inputs: PlaneInputs) -> Markup:
         points = points_at(plane, lumi)
         excluded = count(points, "limit", 1, above=False)
         note = f"expected, {level_of(plane)}, {lumi:g} fb⁻¹"
-        shown.append(card("Points excluded", f"{excluded} of {len(points)}", excluded, note))
+        known = sum(math.isfinite(quantity(point, "limit")) for point in points)
+        shown.append(card("Points excluded", f"{excluded} of {known}", excluded, note))
         best = [value for point in points if math.isfinite(value := quantity(point, "significance"))]
         if best:
             shown.append(

@@ -188,7 +188,7 @@ def patch_set(rows: Sequence[dict[str, Any]], digest: str) -> dict[str, Any]:
         "description": "a plane",
         "digests": {"sha256": digest},
         "labels": labels,
-        "references": {},
+        "references": {"hepdata": "ins0000000"},
     }
     return {"version": "1.0.0", "metadata": metadata, "patches": patches}
 

@@ -128,7 +128,9 @@ def exclusion(
             handles.append(forbidden)
             labels.append("forbidden")
         # Long names of others would not fit three times beside each other.
-        legend_above(figure, handles, labels, columns=2 if any(len(label) > 24 for label in labels) else 3)
+        legend_above(
+            figure, handles, labels, columns=2 if any(len(one.label) > 24 for one in overlays) else 3
+        )
     return figure
 
 

@@ -92,7 +92,9 @@ def limit_against_mass(
         axes.set_xlim(*padded(x, 0.03))
         axes.set_xlabel(view_of(plane).x_label)
         axes.set_ylabel(f"{100 * float(plane['level']):g} % CL limit [fb], {lumi_label(lumi_fb)}")
-        legend_above(figure, handles, labels, columns=2 if any(len(label) > 24 for label in labels) else 3)
+        legend_above(
+            figure, handles, labels, columns=2 if any(len(one.label) > 24 for one in overlays) else 3
+        )
     return figure
 
 
