@@ -88,6 +88,7 @@ def build_workspace(
     *,
     options: WorkspaceOptions,
     observations: Mapping[str, Sequence[float]] | None = None,
+    validate: bool = True,
 ) -> dict[str, Any]:
     """Build a HistFactory workspace and check it.
 
@@ -103,6 +104,8 @@ def build_workspace(
         Luminosity, uncertainties, treatment of the simulation's statistics.
     observations : mapping, optional
         Observed events per channel name and bin; default the background expectation.
+    validate : bool
+        Check it against pyhf's schema as well, which takes much longer than all the rest.
 
     Returns
     -------
@@ -140,7 +143,8 @@ def build_workspace(
         ],
         "version": "1.0.0",
     }
-    validate_workspace(workspace)
+    if validate:
+        validate_workspace(workspace)
     return workspace
 
 

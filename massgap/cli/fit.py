@@ -10,7 +10,7 @@ import click
 from massgap.cli.options.run_options import option_pairs
 from massgap.cli.printing.words import print_fit
 
-__all__ = ["fit"]
+__all__ = ["edges_option", "fit", "plan_option"]
 
 
 def _edges(_: click.Context, __: click.Parameter, value: str | None) -> list[float] | None:
@@ -38,6 +38,19 @@ def _plan(context: click.Context, parameter: click.Parameter, values: tuple[str,
     return FitPlan(parts)
 
 
+plan_option = click.option(
+    "--part",
+    "plan",
+    multiple=True,
+    callback=_plan,
+    metavar="REGION:HISTOGRAM[:EDGES]",
+    help="Instead of both, again for each part of a fit of several histograms, e.g. two_leptons:met:0,50,200.",
+)
+edges_option = click.option(
+    "--edges", callback=_edges, help="Bin edges, e.g. 0,0.5,0.9,1.  [default: chosen by statistics]"
+)
+
+
 @click.command()
 @click.argument("run_folder", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Fit folder.  [default: RUN_FOLDER/fit]")
@@ -49,17 +62,8 @@ def _plan(context: click.Context, parameter: click.Parameter, values: tuple[str,
     multiple=True,
     help="Where; again for several of different channels, fitted together.  [default: as the score says]",
 )
-@click.option(
-    "--part",
-    "plan",
-    multiple=True,
-    callback=_plan,
-    metavar="REGION:HISTOGRAM[:EDGES]",
-    help="Instead of both, again for each part of a fit of several histograms, e.g. two_leptons:met:0,50,200.",
-)
-@click.option(
-    "--edges", callback=_edges, help="Bin edges, e.g. 0,0.5,0.9,1.  [default: chosen by statistics]"
-)
+@plan_option
+@edges_option
 @click.option(
     "--min-background",
     default=5.0,

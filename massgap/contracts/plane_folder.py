@@ -3,6 +3,7 @@
 - ``background.json`` and ``patchset.json``: the likelihood without signal, HistFactory JSON that pyhf reads, and a patch set of
   pyhf with a patch per signal; with several luminosities a pair per luminosity, ``background_300.json`` for 300 fb-1;
 - ``plane.csv``: a row per signal and luminosity;
+- ``points.jsonl``: the fits, for the same command to go on from where it was interrupted;
 - ``plane.json``, written last: everything.
 
 ``plane.json`` has these entries. Masses are in GeV, cross sections in fb, luminosities in fb-1; what is not known is null.
@@ -31,9 +32,9 @@
 - ``interpolation``: list of ``{"lumi_fb", "quantity", "method", "left_out": [{"name", "x", "y", "true", "interpolated",
   "inside"}], "mean", "max", "contour_shift": {"mean", "max", "points"} or null}``: every point foretold from the others.
   ``mean`` and ``max`` are of the absolute differences of those inside the others, in units of the quantity; shifts in GeV.
-- ``workspaces``: list of ``{"lumi_fb", "workspace", "patch_set", "digest"}``, names of files of the folder and SHA-256 digest
-  of the workspace; ``parts``: channels with their bins, and ``yields`` and ``stat_errors`` of the backgrounds in fb;
-  ``options``; ``warnings``; ``versions``; ``digest`` of what everything was made of.
+- ``workspaces``: list of ``{"lumi_fb", "workspace", "patch_set", "digest", "parts"}``: names of files of the folder, SHA-256
+  digest of the workspace, and its channels with ``binning``, ``yields`` and ``stat_errors`` of the backgrounds (fb), and
+  ``observations``; ``options``; ``warnings``; ``versions``; ``digest`` of what everything was made of.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def write_plane_folder(folder: Path, files: Mapping[str, str], results: Mapping[
     files
         Name -> text of the workspaces and patch sets.
     results
-        Content of ``plane.json`` beside its format.
+        Content of ``plane.json``.
 
     Raises
     ------
@@ -111,8 +112,7 @@ def write_plane_folder(folder: Path, files: Mapping[str, str], results: Mapping[
         for name, text in files.items():
             write_atomically(folder / name, text.encode())
         write_atomically(folder / TABLE, plane_table(results).encode())
-        content = {"format": PLANE_FORMAT, **results}
-        write_json(folder / RESULTS, content, default=None, allow_nan=False)
+        write_json(folder / RESULTS, results, default=None, allow_nan=False)
     except OSError as error:
         reason = error.strerror or str(error)
         message = f"The plane folder {folder} cannot be written ({reason}). Choose another folder (--out)."
