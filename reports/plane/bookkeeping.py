@@ -129,14 +129,16 @@ def provenance_section(inputs: PlaneInputs) -> Section:
 def _parts(inputs: PlaneInputs) -> Markup | None:
     """Channels of the likelihood with their bins."""
     rows: list[list[object]] = []
-    for part in inputs.plane.get("parts") or ():
+    for part in inputs.plane["workspaces"][0].get("parts") or ():
         bins = part.get("binning") or ()
         shown_bins = ", ".join(f"{edge:.4g}" for edge in bins)
-        rows.append(
-            [_text(part.get("channel")), _text(part.get("region")), _text(part.get("histogram")), shown_bins]
-        )
-    header = ["Channel", "Region", "What is fitted", "Edges of bins"]
-    return table(header, rows, caption="Channels of the likelihood", text_columns=(1, 2, 3)) if rows else None
+        yields = ", ".join(f"{name} {number(sum(found))}" for name, found in part["yields"].items())
+        names = [_text(part.get(key)) for key in ("channel", "region", "histogram")]
+        rows.append([*names, shown_bins, yields or "-"])
+    header = ["Channel", "Region", "What is fitted", "Edges of bins", "Backgrounds [fb]"]
+    return (
+        table(header, rows, caption="Channels of the likelihood", text_columns=(1, 2, 3, 4)) if rows else None
+    )
 
 
 def _text(content: Any) -> str:

@@ -95,10 +95,10 @@ def point_cutflows(inputs: PlaneInputs) -> tuple[list[PointCutflow], list[str]]:
 
 
 def _opened(described: Mapping[str, Any], folder: Path) -> RunFolder:
-    """A run at its path, or at its path as seen from the folder of the plane."""
+    """A run at its path, at its path as seen from the plane, or the one that the plane lies in."""
     path = Path(described["path"])
-    beside = folder / path
-    return open_run(beside if not path.is_dir() and beside.is_dir() else path)
+    places = [path, folder / path, folder.absolute().parent]
+    return open_run(next((place for place in places if (place / "manifest.json").is_file()), path))
 
 
 def _signals(inputs: PlaneInputs) -> list[dict[str, Any]]:

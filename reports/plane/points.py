@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from massgap.reports.figures.planes.view import dimension, line_axis
 from massgap.reports.html.html import Markup, Section, escape, fold_away, join, lines, paragraph, table, value
 from massgap.reports.html.numbers import measured, number
 from massgap.reports.plane.summary import level_of
@@ -26,8 +27,8 @@ def points_section(inputs: PlaneInputs) -> Section:
         paragraph(
             "Masses are in GeV. Medians expected without a signal, in small the range from -1 to +1 standard deviation"
             f"{', and what was observed' if observed else ''}. Efficiency: share of the produced events in all bins of the fit. "
-            "Limits on the signal strength μ are in units of the cross section used. Certificate: distance to the minimum in "
-            "the likelihood ratio, the worst of all fits of the row."
+            "Limits on the signal strength μ are in units of the cross section used. Certificate: distance to the minimum, in "
+            "the logarithm of the likelihood, the worst of all fits of the row."
         )
     ]
     for index, lumi in enumerate(inputs.luminosities):
@@ -110,12 +111,12 @@ def _certificate(point: Mapping[str, Any]) -> Markup | str:
         return Markup(f'<span class="what">{why}</span>')
     found = point["certificate"] or {}
     small = [f"{found.get('fits', '?')} fits, {found.get('steps', '?')} steps at most"]
-    if found.get("second_start"):
-        small.append("second start")
+    if found.get("second_start") is not None:
+        small.append(f"a second start ends {number(abs(found['second_start']), 1)} away")
     if found.get("on_bounds"):
-        small.append(f"{found['on_bounds']} on a bound")
+        small.append(f"on a bound: {', '.join(found['on_bounds'])}")
     if found.get("flat"):
-        small.append(f"{found['flat']} flat")
+        small.append("flat in a direction")
     distance = found.get("distance")
     return lines(value(distance, "converged" if distance is None else f"{distance:.0e}"), *small)
 
@@ -126,8 +127,8 @@ def contour_section(inputs: PlaneInputs) -> Section | None:
     if not contours:
         return None
     rows = [[_contour_name(contour, inputs.plane), *_course(contour, inputs.plane)] for contour in contours]
-    axes = inputs.plane["axes"]
-    header = ["Contour", "Lines", f"{axes['x']['name']} [{axes['x'].get('unit') or ''}]", "Remark"]
+    axis = inputs.plane["axes"][line_axis(inputs.plane) if dimension(inputs.plane) == 1 else "x"]
+    header = ["Contour", "Lines", f"{axis['name']} [{axis.get('unit') or ''}]", "Remark"]
     text = paragraph(
         "Contours are interpolated between the points; how well, the next chapter says. One that is open ends where the "
         "points end, and may go on."
@@ -147,8 +148,10 @@ def _contour_name(contour: Mapping[str, Any], plane: Mapping[str, Any]) -> str:
 
 def _course(contour: Mapping[str, Any], plane: Mapping[str, Any]) -> list[object]:
     """Number of lines, the range of x, and what is to be said."""
-    x = [place[0] for line in contour["lines"] for place in line]
-    if not plane["axes"].get("y"):
+    alone = dimension(plane) == 1
+    column = "xy".index(line_axis(plane)) if alone else 0
+    x = [place[column] for line in contour["lines"] for place in line]
+    if alone:
         return [len(x), ", ".join(f"{found:.4g}" for found in sorted(x)) or "-", contour.get("note") or ""]
     remark = [contour.get("note") or ""]
     if any(contour.get("open") or ()):

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from massgap.reports.figures.planes.contours import contours_of
-from massgap.reports.figures.planes.view import has_any, points_at, quantity
+from massgap.reports.figures.planes.view import dimension, has_any, line_axis, points_at, quantity
 from massgap.reports.html.html import Markup, Section, banner, card, cards, escape, join, paragraph
 from massgap.reports.html.numbers import number, percent
 
@@ -58,13 +58,15 @@ def sentences(plane: Mapping[str, Any], lumi_fb: float) -> list[str]:
 
 def _reach(plane: Mapping[str, Any], lumi_fb: float, band: int | str) -> str:
     """How far an exclusion goes."""
-    axis = plane["axes"]["x"]
+    alone = dimension(plane) == 1
+    axis = plane["axes"][line_axis(plane) if alone else "x"]
     unit = axis.get("unit") or ""
     lines = contours_of(plane, lumi_fb, "exclusion", band)
     if not lines:
         return ""
-    if not plane["axes"].get("y"):
-        places = ", ".join(f"{line[0, 0]:.4g}" for line in sorted(lines, key=lambda line: line[0, 0]))
+    if alone:
+        column = "xy".index(line_axis(plane))
+        places = ", ".join(f"{place:.4g}" for place in sorted(line[0, column] for line in lines))
         return f"ends at {axis['name']} = {places} {unit}".rstrip()
     largest = max(float(line[:, 0].max()) for line in lines)
     return f"reaches {axis['name']} = {largest:.4g} {unit}".rstrip()

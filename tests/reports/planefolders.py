@@ -11,7 +11,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from massgap.contracts.plane_folder import write_plane_folder
+from massgap.contracts.plane_folder import PLANE_FORMAT, write_plane_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,9 +72,9 @@ def row(m: float, gap: float, lumi: float, *, observed: bool, converged: bool, l
         "certificate": {
             "distance": 2e-9,
             "steps": 9,
-            "flat": 0,
-            "on_bounds": 1,
-            "second_start": False,
+            "flat": False,
+            "on_bounds": ["rate_tt"],
+            "second_start": 1e-12,
             "fits": 12,
         },
         "error": None if converged else "the fit of the signal strength 3.1 is no minimum",
@@ -112,24 +112,23 @@ def contours(lumi: float, *, observed: bool, line: bool) -> list[dict[str, Any]]
 
 
 def interpolation(rows: Sequence[dict[str, Any]], lumi: float) -> list[dict[str, Any]]:
-    """Every point foretold 4 % too large."""
+    """Every other point foretold 4 % too large, the others at the edge, as logarithms."""
+    good = [row for row in rows if row["lumi_fb"] == lumi and row["converged"]]
+    true = [math.log(row["upper_limit"]["expected"][2]) for row in good]
     entries = [
         {
-            "name": row["name"],
-            "x": row["x"],
-            "y": row["y"],
-            "true": row["upper_limit"]["expected"][2],
-            "interpolated": 1.04 * row["upper_limit"]["expected"][2],
+            **{key: row[key] for key in ("name", "x", "y")},
+            "true": value,
+            "interpolated": value + 0.04 if index % 2 == 0 else None,
             "inside": index % 2 == 0,
         }
-        for index, row in enumerate(rows)
-        if row["lumi_fb"] == lumi and row["converged"]
+        for index, (row, value) in enumerate(zip(good, true, strict=True))
     ]
     return [
         {
             "lumi_fb": lumi,
-            "quantity": "expected limit",
-            "method": "linear in the logarithm",
+            "quantity": "log expected limit",
+            "method": "spline",
             "left_out": entries,
             "mean": 0.03,
             "max": 0.08,
@@ -231,8 +230,20 @@ def make_plane(
         names = f"background{mark}.json", f"patchset{mark}.json"
         files[names[0]] = json.dumps(model)
         files[names[1]] = json.dumps(patch_set([r for r in rows if r["lumi_fb"] == lumi], digest))
-        workspaces.append({"lumi_fb": lumi, "workspace": names[0], "patch_set": names[1], "digest": digest})
+        part = {
+            "channel": "sr",
+            "region": "sr",
+            "histogram": "score",
+            "observable": "score",
+            "binning": [0.0, 0.5, 1.0],
+            "yields": {"tt": [0.04, 0.04], "WW": [0.03, 0.03]},
+            "stat_errors": {"tt": [0.001, 0.001], "WW": [0.001, 0.001]},
+            "observations": [21.0, 22.0] if observed else None,
+        }
+        kept = {"lumi_fb": lumi, "workspace": names[0], "patch_set": names[1], "digest": digest}
+        workspaces.append({**kept, "parts": [part]})
     content: dict[str, Any] = {
+        "format": PLANE_FORMAT,
         "runs": list(runs),
         "level": 0.95,
         "luminosities": list(luminosities),
@@ -248,16 +259,6 @@ def make_plane(
         "contours": [c for lumi in luminosities for c in contours(lumi, observed=observed, line=line)],
         "interpolation": [entry for lumi in luminosities for entry in interpolation(rows, lumi)],
         "workspaces": workspaces,
-        "parts": [
-            {
-                "channel": "sr",
-                "region": "sr",
-                "histogram": "score",
-                "binning": [0.0, 0.5, 1.0],
-                "yields": {},
-                "stat_errors": {},
-            }
-        ],
         "options": {"engine": "massgap", "lumi_uncertainty": 0.025},
         "warnings": ["pair_240_230 has 3 simulated events in the last bin"],
         "versions": {"massgap": "0.1.0", "pyhf": "0.7.6"},
@@ -265,4 +266,4 @@ def make_plane(
         **changes,
     }
     write_plane_folder(folder, files, content)
-    return {"format": "massgap-plane/1", **content}
+    return content

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.reports.figures.labels import plottable
+from massgap.reports.figures.planes.bands import band_surface
 from massgap.reports.figures.planes.view import (
     INK,
     LUMINOSITY_COLOURS,
@@ -177,30 +178,22 @@ def _draw_lines(
 
 
 def draw_band(axes: Axes, plane: Mapping[str, Any], lumi: float, view: View, colour: str) -> bool:
-    """The one-sigma band of the exclusion: filled where both edges are one line, its edges alone otherwise."""
-    low, high = (
-        [view.place(line) for line in contours_of(plane, lumi, "exclusion", band)] for band in (-1, 1)
-    )
-    for line in (*low, *high):
-        axes.plot(*line.T, color=colour, lw=0.6, alpha=0.8, zorder=2)
-    if len(low) == len(high) == 1:
-        axes.fill(*_between(low[0], high[0]).T, color=colour, alpha=0.22, lw=0, zorder=1)
-    return bool(low or high)
-
-
-def _between(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The polygon between two lines: both run from one side to the other, or both are closed."""
-    closed = [bool(np.allclose(line[0], line[-1])) for line in (first, second)]
-    if not all(closed):
-        scale = np.ptp(np.vstack([first, second]), axis=0) + 1e-12
-        near = np.linalg.norm((first[-1] - second[-1]) / scale) <= np.linalg.norm(
-            (first[-1] - second[0]) / scale
+    """The one-sigma band of the exclusion, filled, and its edges; returns whether there is one."""
+    lines = [line for band in (-1, 1) for line in contours_of(plane, lumi, "exclusion", band)]
+    for line in lines:
+        axes.plot(*view.place(line).T, color=colour, lw=0.6, alpha=0.8, zorder=2)
+    surface = band_surface(plane, lumi) if lines else None
+    if surface is not None and (surface[2] > 0).any():
+        *places, inside = surface
+        x, y = view.place(np.column_stack([place.ravel() for place in places])).T
+        limits = axes.axis()
+        options: dict[str, Any] = {"colors": [colour], "alpha": 0.22, "zorder": 1}
+        axes.contourf(
+            x.reshape(inside.shape),
+            y.reshape(inside.shape),
+            np.ma.masked_invalid(inside),
+            levels=[0, np.inf],
+            **options,
         )
-        return np.vstack([first, second[::-1] if near else second])
-    return np.vstack([first, second if _area(first) * _area(second) < 0 else second[::-1], first[:1]])
-
-
-def _area(line: np.ndarray) -> float:
-    """Area of a closed line, with the sign of its direction."""
-    x, y = line.T
-    return 0.5 * float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y))
+        axes.axis(limits)
+    return bool(lines)

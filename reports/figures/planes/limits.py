@@ -13,10 +13,10 @@ from massgap.reports.figures.planes.view import (
     SOFT,
     TWO_SIGMA,
     is_good,
+    line_axis,
     lumi_label,
     padded,
     points_at,
-    positions,
     view_of,
 )
 from massgap.reports.figures.style import legend_above, log_range, new_figure, nothing, style, thin_log_ticks
@@ -40,14 +40,15 @@ def limit_against_mass(
     Parameters
     ----------
     plane : mapping
-        Content of ``plane.json``, with one axis.
+        Content of ``plane.json``, of points on a line.
     lumi_fb : float
         In fb-1.
     overlays : sequence of Overlay
         Others' limits: mass and limit in fb.
     """
-    points = sorted(points_at(plane, lumi_fb), key=lambda point: point["x"])
-    x = positions(points)[:, 0]
+    axis = line_axis(plane)
+    points = sorted(points_at(plane, lumi_fb), key=lambda point: point[axis])
+    x = np.array([float(point[axis]) for point in points])
     expected, observed = limits_fb(points)
     theory, spread = _theory(points)
     good = np.array([is_good(point) for point in points])

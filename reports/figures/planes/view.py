@@ -49,8 +49,15 @@ class View:
 
 
 def dimension(plane: Mapping[str, Any]) -> int:
-    """Whether a plane has one axis or two."""
-    return 2 if plane["axes"].get("y") else 1
+    """Whether the points of a plane span two axes, or lie on a line (a single one as well)."""
+    return 2 if plane["axes"].get("y") and plane["axes"]["shape"] == "plane" else 1
+
+
+def line_axis(plane: Mapping[str, Any]) -> str:
+    """Along which axis the points of a line are told apart, "x" or "y"."""
+    x = {point["x"] for point in plane["points"]}
+    y = {point["y"] for point in plane["points"]}
+    return "y" if plane["axes"].get("y") and len(x) == 1 < len(y) else "x"
 
 
 def view_of(plane: Mapping[str, Any], view: str = "masses") -> View:
@@ -74,12 +81,14 @@ def view_of(plane: Mapping[str, Any], view: str = "masses") -> View:
             )
             raise ReportError(message)
         return View(_axis(x), f"{_formula(x)} $-$ {_formula(y)} [{x['unit']}]", gap=True, bounded=True)
-    return View(_axis(x), _axis(y) if y else "", bounded=has_gap(plane))
+    if dimension(plane) == 1:
+        return View(_axis(plane["axes"][line_axis(plane)]))
+    return View(_axis(x), _axis(y), bounded=has_gap(plane))
 
 
 def has_gap(plane: Mapping[str, Any]) -> bool:
     """Whether the second axis is the mass of what the first one decays to."""
-    return bool(plane["axes"].get("y")) and plane["axes"].get("forbidden") == "y > x"
+    return dimension(plane) == 2 and plane["axes"].get("forbidden") == "y > x"
 
 
 def _axis(axis: Mapping[str, Any]) -> str:

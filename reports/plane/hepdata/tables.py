@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from massgap.reports.figures.planes.view import dimension, line_axis
 from massgap.reports.plane.summary import level_of
 
 if TYPE_CHECKING:
@@ -189,9 +190,11 @@ def _contours(inputs: PlaneInputs, lumi: float) -> list[Content]:
         f"{KINDS[contour['what']]}, {BANDS[contour['band']]}{CROSS_SECTIONS[contour['cross_section']]}"
         for contour in chosen
     ]
-    if y is None:
+    if dimension(plane) == 1:
+        column = "xy".index(line_axis(plane))
+        axis = plane["axes"]["xy"[column]]
         places = [
-            (name, place[0])
+            (name, place[column])
             for name, contour in zip(names, chosen, strict=True)
             for line in contour["lines"]
             for place in line
@@ -199,9 +202,9 @@ def _contours(inputs: PlaneInputs, lumi: float) -> list[Content]:
         text = f"Masses at which limits cross the cross section, and significances 3 and 5, at {lumi:g} fb$^{{-1}}$."
         what = [
             Column(
-                _formula(x.get("label") or x["name"]),
+                _formula(axis.get("label") or axis["name"]),
                 [place for _, place in places],
-                x["unit"],
+                axis["unit"],
                 {},
                 qualifiers,
             )

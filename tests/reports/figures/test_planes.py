@@ -13,12 +13,12 @@ from planefolders import GAPS, LUMI, MASSES, make_plane, strength
 from massgap.reports.errors import ReportError
 from massgap.reports.figures.planes import (
     Overlay,
+    dimension,
     exclusion,
     interpolation_check,
     limit_against_mass,
     point_map,
 )
-from massgap.reports.figures.planes.contours import _between
 from massgap.reports.figures.planes.maps import short
 from massgap.reports.figures.planes.view import LUMINOSITY_COLOURS
 from massgap.reports.figures.style import render
@@ -210,36 +210,57 @@ def test_three_points_of_which_the_middle_one_has_no_result(tmp_path) -> None:
     render(limit_against_mass(all_lost, LUMI))
 
 
-def test_the_check_of_the_interpolation_marks_what_is_extrapolated(plane) -> None:
-    figure = interpolation_check(plane["interpolation"], label="limit")
-    main, ratio = figure.axes
+def test_the_check_of_the_interpolation_marks_what_cannot_be_foretold(plane) -> None:
+    figure = interpolation_check(plane["interpolation"], label="log limit")
+    main, difference = figure.axes
     (check,) = plane["interpolation"]
     inside, outside = (
         {e["true"] for e in check["left_out"] if e["inside"] is kind} for kind in (True, False)
     )
-    filled, hollow = (set(line.get_xdata()) for line in main.lines[:2])
-    assert (filled, hollow) == (inside, outside)
-    assert ratio.lines[0].get_ydata() == pytest.approx(1.04)
-    empty = interpolation_check([{**check, "left_out": []}])
-    assert [text.get_text() for text in empty.axes[0].texts] == ["no point could be left out"]
+    assert set(main.lines[0].get_xdata()) == inside
+    assert set(main.lines[-1].get_xdata()) == outside
+    assert difference.lines[0].get_ydata() == pytest.approx(0.04)
+    assert legend(figure) == ["300 fb$^{-1}$", "at the edge, not foretold"]
+    for nothing in ([], [entry for entry in check["left_out"] if not entry["inside"]]):
+        empty = interpolation_check([{**check, "left_out": nothing}])
+        assert [text.get_text() for text in empty.axes[0].texts] == ["no point could be left out"]
 
 
-def test_bands_between_closed_contours() -> None:
-    """The area is the difference of both, whichever way round they were drawn."""
-    turn = np.linspace(0, 2 * np.pi, 201)
-    circle = np.column_stack([np.cos(turn), np.sin(turn)])
-    for inner in (circle, circle[::-1]):
-        x, y = _between(2 * circle, inner).T
-        assert abs(0.5 * np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)) == pytest.approx(
-            3 * np.pi, rel=1e-3
-        )
+def test_a_line_across_both_axes_is_drawn_against_the_first_that_varies(line, tmp_path) -> None:
+    """Points of one mass and several gaps lie on a line, too."""
+    upright = make_plane(tmp_path, masses=[160.0])
+    upright["axes"] = {**upright["axes"], "shape": "line"}
+    assert dimension(upright) == 1
+    axes = limit_against_mass(upright, LUMI).axes[0]
+    (median,) = [entry for entry in axes.lines if entry.get_linestyle() == "--"]
+    assert sorted(median.get_xdata()) == [130.0, 140.0, 150.0]
+    assert "chi" in axes.get_xlabel()
+    assert "ell" in limit_against_mass(line, LUMI).axes[0].get_xlabel()
 
 
-def test_bands_between_open_contours_do_not_cross() -> None:
-    first, second = np.array([[0.0, 0.0], [0.0, 10.0]]), np.array([[3.0, 0.0], [3.0, 10.0]])
-    for other in (second, second[::-1]):
-        x, y = _between(first, other).T
-        assert abs(0.5 * np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)) == pytest.approx(30)
+def filled(figure) -> list:
+    """Areas of the band."""
+    return [path for c in figure.axes[0].collections if c.get_alpha() == 0.22 for path in c.get_paths()]
+
+
+@pytest.mark.parametrize("view", ["masses", "gap"])
+def test_the_band_is_where_one_lies_between_the_fluctuated_limits(plane, view) -> None:
+    (path,) = filled(exclusion(plane, view=view))
+    rng = np.random.default_rng(1)
+    # Of the points without a result nothing is known: the triangle at the lower right is left out.
+    for m, gap in zip(rng.uniform(120, 200, 300), rng.uniform(10, 30, 300), strict=True):
+        mu = strength(m, gap, LUMI)
+        depth = min(-np.log(0.74 * mu), np.log(1.4 * mu))
+        if abs(depth) > 0.03:
+            place = (m, gap if view == "gap" else m - gap)
+            assert path.contains_point(place) == (depth > 0), (m, gap)
+
+
+def test_there_is_no_band_without_its_edges(tmp_path) -> None:
+    everything = make_plane(tmp_path, masses=[20.0, 40.0, 60.0])
+    assert filled(exclusion(everything)) == []
+    few = make_plane(tmp_path, failed=[f"pair_{m:g}_{m - gap:g}" for m in MASSES[1:] for gap in GAPS])
+    assert filled(exclusion(few)) == []
 
 
 def test_the_same_plane_gives_the_same_bytes(plane) -> None:

@@ -101,3 +101,6 @@ def test_a_run_is_also_found_beside_the_plane(folders, tmp_path: Path) -> None:
     flows, absent = point_cutflows(read_plane_inputs(plane_of(tmp_path / "moved" / "plane", run)))
     assert absent == []
     assert len(flows) == 1
+    # As `massgap plane` does it without --out: the plane lies in the run, which has got another name since.
+    inside = plane_of(tmp_path / "moved" / "run" / "plane", {**run, "path": "nosuch"})
+    assert len(point_cutflows(read_plane_inputs(inside))[0]) == 1

@@ -72,7 +72,7 @@ def test_the_page_says_what_the_plane_is_made_of(written) -> None:
         *plane["warnings"],
         "ATLAS 2019",
         "rate_tt",
-        "linear in the logarithm",
+        "spline",
         "0.7.6",
     ):
         assert words in page.text
