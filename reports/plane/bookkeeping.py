@@ -8,6 +8,7 @@ from massgap.reports.html.html import Markup, Section, code, fold_away, heading,
 from massgap.reports.html.numbers import number
 from massgap.reports.plane.correlations import Parameter, parameters_of
 from massgap.reports.plane.drawings import shown
+from massgap.reports.plane.summary import shares
 from massgap.reports.run.settings import plain_rows
 
 if TYPE_CHECKING:
@@ -39,17 +40,21 @@ def interpolation_section(inputs: PlaneInputs, drawings: list[Drawing]) -> Secti
         inside = sum(bool(entry["inside"]) for entry in check["left_out"])
         rows.append(
             [
-                f"{check['quantity']}, {check['lumi_fb']:g} fb⁻¹",
+                f"{str(check['quantity']).removeprefix('log ')}, {check['lumi_fb']:g} fb⁻¹",
                 check["method"],
                 f"{inside} of {len(check['left_out'])}",
-                *[value(check[key], number(check[key])) for key in ("mean", "max")],
+                *[
+                    value(check[key], shown_as)
+                    for key, shown_as in zip(("mean", "max"), shares(check), strict=False)
+                ],
                 *[value(shift.get(key), number(shift.get(key))) for key in ("mean", "max")],
             ]
         )
     header = ["Quantity", "Method", "Points inside", "Mean", "Largest", "Mean [GeV]", "Largest [GeV]"]
     text = paragraph(
         "Each point is left out once and foretold from the others. Mean and largest absolute difference are of the points that "
-        "lie inside the others, in units of the quantity; in GeV is by how much the contour moves when a point is left out."
+        "lie inside the others, in percent where logarithms are interpolated; in GeV is by how much the contour moves when a point "
+        "is left out."
     )
     figures = [one for one in drawings if one.chapter == "Interpolation"]
     body = table(header, rows, caption="Error of the interpolation", text_columns=(1,))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from massgap.reports.html.html import Markup, Section
+    from massgap.reports.plane.drawings import Drawing
     from massgap.reports.plane.efficiencies import PointCutflow
     from massgap.reports.plane.inputs import PlaneInputs
 
@@ -85,7 +86,7 @@ def write_plane_report(
 
         require_library()
     inputs = read_plane_inputs(folder, read_overlays(overlays))
-    likelihoods = inputs.likelihoods
+    _ = inputs.likelihoods  # read here, so that a missing one is told before anything is drawn
     # matplotlib and mplhep load here, after all that can be wrong with the folders was said.
     from massgap.reports.html.html import page, write_page
     from massgap.reports.plane.drawings import draw, write_figures
@@ -94,10 +95,7 @@ def write_plane_report(
     path = Path(out) if out is not None else inputs.folder.path / "report.html"
     flows, absent = point_cutflows(inputs)
     drawings = draw(inputs)
-    subtitle = f"Plane {inputs.folder.path.resolve().name}, {len(likelihoods)} likelihoods"
-    if len(likelihoods) == 1:
-        subtitle = f"Plane {inputs.folder.path.resolve().name}"
-    text = page(title or _title(inputs), subtitle, _sections(inputs, drawings, flows, absent))
+    text = page(title or _title(inputs), _subtitle(inputs), _sections(inputs, drawings, flows, absent))
     write_page(path, text)
     files = write_figures(drawings, path.parent / "figures")
     files += write_efficiencies(inputs, flows, path.parent)
@@ -114,8 +112,14 @@ def _title(inputs: PlaneInputs) -> str:
     return f"massgap plane: {', '.join(analyses) or inputs.folder.path.resolve().name}"
 
 
+def _subtitle(inputs: PlaneInputs) -> str:
+    signals = len({point["name"] for point in inputs.plane["points"]})
+    lumis = ", ".join(f"{lumi:g}" for lumi in inputs.luminosities)
+    return f"Plane folder {inputs.folder.path.resolve().name}: {signals} signals, {lumis} fb⁻¹"
+
+
 def _sections(
-    inputs: PlaneInputs, drawings: list, flows: list[PointCutflow], absent: list[str]
+    inputs: PlaneInputs, drawings: list[Drawing], flows: list[PointCutflow], absent: list[str]
 ) -> list[Section]:
     from massgap.reports.plane.bookkeeping import (
         correlation_section,

@@ -80,10 +80,19 @@ def _band(entry: Mapping[str, Any] | None, observed: bool) -> Markup | str:
     if entry is None:
         return NOTHING
     low, median, high = (entry["expected"][index] for index in (1, 2, 3))
-    small: list[object] = [f"{number(low)} to {number(high)}"]
+    small: list[object] = [f"{_number(low)} to {_number(high)}"]
     if observed:
-        small.append(join("observed ", value(entry["observed"], number(entry["observed"])), between=""))
-    return lines(value(median, number(median)), *small)
+        small.append(join("observed ", value(entry["observed"], _number(entry["observed"])), between=""))
+    return lines(value(median, _number(median)), *small)
+
+
+def _number(found: float | None) -> str:
+    """A limit or CLs; how much smaller than 1e-6 a CLs is nobody asks.
+
+    >>> _number(0.25), _number(1e-300), _number(None), _number(0)
+    ('0.250', '< 1e-6', '-', '< 1e-6')
+    """
+    return "< 1e-6" if found is not None and 0 <= found < 1e-6 else number(found)
 
 
 def _significance(point: Mapping[str, Any]) -> Markup | str:
@@ -110,9 +119,9 @@ def _certificate(point: Mapping[str, Any]) -> Markup | str:
         why = escape(f"not converged: {point['error'] or 'no reason is known'}")
         return Markup(f'<span class="what">{why}</span>')
     found = point["certificate"] or {}
-    small = [f"{found.get('fits', '?')} fits, {found.get('steps', '?')} steps at most"]
+    small = [f"{found.get('fits', '?')} fits"]
     if found.get("second_start") is not None:
-        small.append(f"a second start ends {number(abs(found['second_start']), 1)} away")
+        small.append("also from a second start")
     if found.get("on_bounds"):
         small.append(f"on a bound: {', '.join(found['on_bounds'])}")
     if found.get("flat"):

@@ -133,8 +133,8 @@ def _cards(inputs: PlaneInputs) -> Markup:
             )
     for check in plane["interpolation"][:1]:
         if check["mean"] is not None:
-            note = f"mean; largest {number(check['max'])}; points left out, {check['quantity']}"
-            shown.append(card("Interpolation error", number(check["mean"]), check["mean"], note))
+            mean, largest, what = shares(check)
+            shown.append(card("Interpolation error", mean, check["mean"], f"mean; largest {largest}; {what}"))
     errors = [
         point["efficiency_error"] / point["efficiency"]
         for point in plane["points"]
@@ -146,3 +146,18 @@ def _cards(inputs: PlaneInputs) -> Markup:
             card("Largest relative error of an efficiency", percent(worst), worst, "finite simulation")
         )
     return cards(shown)
+
+
+def shares(check: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Mean and largest error of an interpolation as they are written, and of what: of a logarithm as parts of the number itself.
+
+    >>> shares({"quantity": "log limit", "mean": 0.01, "max": 0.2}), shares({"quantity": "CLs", "mean": 0.01, "max": 0.02})
+    (('1.01 %', '22.1 %', 'limit'), ('0.0100', '0.0200', 'CLs'))
+    """
+    name = str(check["quantity"])
+    errors = check["mean"], check["max"]
+    if name.startswith("log "):
+        mean, largest = (percent(None if error is None else math.expm1(error)) for error in errors)
+    else:
+        mean, largest = (number(error) for error in errors)
+    return mean, largest, name.removeprefix("log ")

@@ -14,6 +14,7 @@ from massgap.reports.figures.planes.view import (
     LUMINOSITY_COLOURS,
     SOFT,
     View,
+    fitting_columns,
     hatch_forbidden,
     is_good,
     lumi_label,
@@ -120,7 +121,7 @@ def exclusion(
         everywhere = np.array([point["name"] not in failed for point in points])
         good, bad = xy[everywhere], xy[~everywhere]
         if len(good):
-            handles.append(axes.scatter(*good.T, s=9, color=SOFT, zorder=4, linewidths=0))
+            handles.append(axes.scatter(good[:, 0], good[:, 1], s=9, color=SOFT, zorder=4, linewidths=0))
             labels.append("points")
         if len(bad):
             handles.append(mark_failures(axes, bad))
@@ -128,10 +129,7 @@ def exclusion(
         if forbidden is not None:
             handles.append(forbidden)
             labels.append("forbidden")
-        # Long names of others would not fit three times beside each other.
-        legend_above(
-            figure, handles, labels, columns=2 if any(len(one.label) > 24 for one in overlays) else 3
-        )
+        legend_above(figure, handles, labels, columns=fitting_columns(labels))
     return figure
 
 

@@ -12,6 +12,7 @@ from massgap.reports.figures.planes.view import (
     ONE_SIGMA,
     SOFT,
     TWO_SIGMA,
+    fitting_columns,
     is_good,
     line_axis,
     lumi_label,
@@ -93,9 +94,7 @@ def limit_against_mass(
         axes.set_xlim(*padded(x, 0.03))
         axes.set_xlabel(view_of(plane).x_label)
         axes.set_ylabel(f"{100 * float(plane['level']):g} % CL limit [fb], {lumi_label(lumi_fb)}")
-        legend_above(
-            figure, handles, labels, columns=2 if any(len(one.label) > 24 for one in overlays) else 3
-        )
+        legend_above(figure, handles, labels, columns=fitting_columns(labels))
     return figure
 
 

@@ -32,7 +32,7 @@ LARGEST, SMALLEST_WITH_TEXT = 24.0, 15.0
 """Width of a marker, and from which on a number fits into it, in typographic points."""
 TEXT = (19.0, 6.5)
 """Width and height of a number, in typographic points."""
-CONTOURS = {
+CONTOURS: dict[str, tuple[tuple[str, int | str, Any], ...]] = {
     "limit": (("exclusion", 0, "--"),),
     "observed limit": (("exclusion", "observed", "-"),),
     "cls": (("exclusion", 0, "--"),),
@@ -71,7 +71,9 @@ def point_map(plane: Mapping[str, Any], what: str, lumi_fb: float, *, view: str 
             width = _width(xy * points_per_unit)
             norm = _norm(values[known], scale)
             style_of: dict[str, Any] = {"marker": "s", "norm": norm, "cmap": "viridis", "linewidths": 0}
-            drawn = axes.scatter(*xy[known].T, c=values[known], s=width**2, zorder=3, **style_of)
+            drawn = axes.scatter(
+                xy[known, 0], xy[known, 1], c=values[known], s=width**2, zorder=3, **style_of
+            )
             _bar(figure, axes, drawn, label)
             if width >= SMALLEST_WITH_TEXT:
                 _write_inside(axes, xy[known], values[known], drawn)
@@ -110,7 +112,8 @@ def _bar(figure: Figure, axes: Axes, drawn: Any, label: str) -> None:
     bar = figure.colorbar(drawn, ax=axes, pad=0.02)
     bar.set_label(label)
     if isinstance(drawn.norm, LogNorm):
-        wide = drawn.norm.vmax > 100 * drawn.norm.vmin
+        low, high = drawn.get_clim()
+        wide = high > 100 * low
         bar.ax.yaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0), numticks=9))
         bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         bar.ax.yaxis.set_minor_formatter(NullFormatter())
@@ -145,7 +148,8 @@ def _write_inside(axes: Axes, xy: np.ndarray, values: np.ndarray, drawn: Any) ->
     for place, value, colour in zip(xy, values, colours, strict=True):
         bright = colour[:3] @ np.array([0.2126, 0.7152, 0.0722])
         axes.text(
-            *place,
+            place[0],
+            place[1],
             short(value),
             ha="center",
             va="center",
@@ -178,7 +182,7 @@ def short(value: float) -> str:
     >>> short(0.0123), short(1.234), short(23.4), short(1234.0), short(0.00012), short(2.5e6), short(0.0)
     ('.012', '1.23', '23.4', '1234', '1e-4', '2e6', '0')
     >>> short(1.0), short(0.5), short(0.9996), short(99.96), short(0.00099)
-    ('1.00', '.50', '1.00', '100', '1e-3', '...')
+    ('1.00', '.50', '1.00', '100', '1e-3')
     """
     size = abs(value)
     if size == 0:

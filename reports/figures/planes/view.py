@@ -77,7 +77,7 @@ def view_of(plane: Mapping[str, Any], view: str = "masses") -> View:
     if view == "gap":
         if not has_gap(plane):
             message = (
-                "only a plane of a mass and of what it decays to has a mass gap; draw it with view='masses'."
+                "only a plane of a mass and of what it decays to has a mass gap: draw this one in its masses."
             )
             raise ReportError(message)
         return View(_axis(x), f"{_formula(x)} $-$ {_formula(y)} [{x['unit']}]", gap=True, bounded=True)
@@ -211,4 +211,29 @@ _HATCH: dict[str, Any] = {
 
 def mark_failures(axes: Axes, xy: np.ndarray) -> Any:
     """Crosses where no result holds (positions in the figure)."""
-    return axes.scatter(*xy.T, marker="x", s=30, color=INK, linewidths=1.5, zorder=6)
+    return axes.scatter(xy[:, 0], xy[:, 1], marker="x", s=30, color=INK, linewidths=1.5, zorder=6)
+
+
+def fitting_columns(labels: Iterable[str], width: float = 4.2) -> int:
+    """How many columns of a legend fit beside each other, at most three.
+
+    Parameters
+    ----------
+    labels : iterable of str
+        In their order: columns are filled downwards.
+    width : float
+        Inches that there are.
+
+    Examples
+    --------
+    >>> fitting_columns(["points", "forbidden", r"3$\\sigma$ expected"]), fitting_columns(["a name of forty characters and somewhat"] * 3)
+    (3, 1)
+    """
+    # Commands and braces of formulas take no room, an index takes as much as other letters.
+    sizes = [len(re.sub(r"\\(?:[a-z]+)|[${}^_\\]", "", label)) for label in labels]
+    for columns in (3, 2):
+        rows = -(-len(sizes) // columns)
+        widest = [max(sizes[start : start + rows]) for start in range(0, len(sizes), rows)]
+        if sum(0.42 + 0.066 * size for size in widest) <= width:
+            return columns
+    return 1

@@ -30,7 +30,8 @@ __all__ = ["require_library", "validate", "write_submission"]
 
 DIGITS = 6
 """Significant digits of the tables."""
-THUMBNAIL = (240, 240)
+THUMBNAIL = 0.25
+"""Of the size of a figure."""
 
 
 @contextlib.contextmanager
@@ -188,16 +189,14 @@ def _variable(library: Any, column: Column, *, independent: bool) -> Any:
 
 def _images(paths: Iterable[Path], place: Path) -> list[Path]:
     """Figures that are there, each with a small one that HEPData shows in its list."""
-    from PIL import Image
+    from matplotlib.image import thumbnail
 
     found = []
     for path in paths:
         if not path.is_file():
             continue
         small = place / f"thumb_{path.name}"
-        with Image.open(path) as image:
-            image.thumbnail(THUMBNAIL)
-            image.save(small)
+        thumbnail(str(path), str(small), scale=THUMBNAIL)
         found += [path, small]
     return found
 

@@ -230,7 +230,7 @@ def _contours(inputs: PlaneInputs, lumi: float) -> list[Content]:
 def _efficiencies(inputs: PlaneInputs) -> Content:
     points = list({point["name"]: point for point in inputs.plane["points"]}.values())
     known = [point for point in points if point["efficiency"] is not None]
-    errors = {"stat": [point["efficiency_error"] for point in known]}
+    errors: dict[str, Sequence[Any]] = {"stat": [point["efficiency_error"] for point in known]}
     column = Column("Efficiency", [point["efficiency"] for point in known], "", errors, _qualifiers(inputs))
     text = (
         "Share of the produced events in all bins of the fit, with the uncertainty of the finite simulation."

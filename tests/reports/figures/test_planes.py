@@ -119,7 +119,7 @@ def test_a_plane_of_something_else_has_neither_gap_nor_forbidden_region(tmp_path
     free = make_plane(tmp_path)
     free["axes"] = {**free["axes"], "forbidden": None}
     assert "forbidden" not in legend(exclusion(free))
-    with pytest.raises(ReportError, match="view='masses'"):
+    with pytest.raises(ReportError, match="in its masses"):
         exclusion(free, view="gap")
 
 
