@@ -51,7 +51,9 @@ class Contours:
     warnings: list[str]
 
 
-def contours_of(rows: Sequence[Mapping[str, Any]], axes: Axes, method: Method = "spline") -> Contours:
+def contours_of(
+    rows: Sequence[Mapping[str, Any]], axes: Axes, method: Method = "spline", *, theory: bool = True
+) -> Contours:
     """Contours through the points of one luminosity.
 
     Parameters
@@ -60,26 +62,27 @@ def contours_of(rows: Sequence[Mapping[str, Any]], axes: Axes, method: Method = 
         Rows of ``plane.json``, in the order of the axes' positions.
     axes : Axes
     method : {"spline", "linear"}
+    theory : bool
+        Also contours for the cross section moved by its uncertainty.
 
     Notes
     -----
-    Points that did not converge are left out and never filled in. The interpolation does not leave the hull of the others.
+    Points that did not converge are never filled in: what is nearer to one of them than to any other point is left out. The
+    interpolation does not leave the hull of the others.
     """
     lumi_fb = float(rows[0]["lumi_fb"])
     good = np.array([bool(row["converged"]) for row in rows])
     used = [row for row in rows if row["converged"]]
-    quantities = _quantities(used)
+    quantities = _quantities(used, theory=theory)
     warnings = []
     if not good.all():
         missing = ", ".join(row["name"] for row in rows if not row["converged"])
-        warnings.append(f"At {lumi_fb:g} fb-1 the contours go without {missing}, which did not converge.")
+        warnings.append(
+            f"At {lumi_fb:g} fb-1 the contours go without {missing} and what lies around: no convergence there."
+        )
     shape = axes.shape
-    place = _Line(axes) if shape == "line" else _Plane(axes)
-    at = (
-        place.coordinates.scaled(axes.positions[good])
-        if shape != "line"
-        else place.along(axes.positions[good])
-    )
+    place: _Plane | _Line = _Line(axes) if shape == "line" else _Plane(axes)
+    at = place.coordinates_of(axes.positions[good])
     centred = at - at.mean(axis=0) if len(at) else at
     rank = int(np.linalg.matrix_rank(centred, tol=1e-9)) if len(at) > 1 else 0
     if rank < (1 if shape == "line" else 2) or shape == "point":
@@ -87,7 +90,8 @@ def contours_of(rows: Sequence[Mapping[str, Any]], axes: Axes, method: Method = 
         note = f"a contour needs {need}"
         warnings.append(f"There are no contours at {lumi_fb:g} fb-1: {note}.")
         return Contours([_entry(lumi_fb, q, [], [], note) for q in quantities], [], warnings)
-    found = place.contours(lumi_fb, at, quantities, method)
+    failed = place.coordinates_of(axes.positions[~good])
+    found = place.contours(lumi_fb, at, failed, quantities, method)
     open_ends = [entry for entry in found if any(entry["open"]) and entry["band"] in (0, "observed")]
     if open_ends and shape == "plane":
         kinds = ", ".join(dict.fromkeys(entry["what"] for entry in open_ends))
@@ -114,7 +118,7 @@ _NAMES = {
 }
 
 
-def _quantities(rows: Sequence[Mapping[str, Any]]) -> list[_Quantity]:
+def _quantities(rows: Sequence[Mapping[str, Any]], *, theory: bool) -> list[_Quantity]:
     expected = np.array([row["upper_limit"]["expected"] for row in rows], dtype=float).reshape(-1, 5)
     logs = np.log(expected)
     out = [_Quantity("exclusion", band, 0, 1.0, logs[:, 2 + band]) for band in (0, 1, -1)]
@@ -123,8 +127,12 @@ def _quantities(rows: Sequence[Mapping[str, Any]]) -> list[_Quantity]:
         observed = np.log([row["upper_limit"]["observed"] for row in rows])
         out.append(_Quantity("exclusion", "observed", 0, 1.0, observed))
     sizes = [row["cross_section_uncertainty"] for row in rows]
-    if sizes and all(
-        size is not None and size < row["cross_section_fb"] for size, row in zip(sizes, rows, strict=True)
+    if (
+        theory
+        and sizes
+        and all(
+            size is not None and size < row["cross_section_fb"] for size, row in zip(sizes, rows, strict=True)
+        )
     ):
         relative = np.array(sizes, dtype=float) / [row["cross_section_fb"] for row in rows]
         for side in (1, -1):
@@ -166,21 +174,36 @@ def _note(quantity: _Quantity) -> str:
     return "the level is crossed by no line between the points"
 
 
+def _nearer(places: Floats, to: Floats, than: Floats) -> NDArray[np.bool_]:
+    """Whether places are nearer to any of some points than to all of others."""
+    from scipy.spatial import KDTree
+
+    if not len(to):
+        return np.zeros(len(places), dtype=bool)
+    return np.asarray(KDTree(to).query(places)[0] < KDTree(than).query(places)[0])
+
+
 class _Plane:
     """Points in two dimensions."""
 
     def __init__(self, axes: Axes) -> None:
         self.coordinates = Coordinates.of(axes)
 
+    def coordinates_of(self, positions: Floats) -> Floats:
+        """Scaled coordinates, shape (n, 2)."""
+        return self.coordinates.scaled(positions)
+
     def contours(
-        self, lumi_fb: float, at: Floats, quantities: Sequence[_Quantity], method: Method
+        self, lumi_fb: float, at: Floats, failed: Floats, quantities: Sequence[_Quantity], method: Method
     ) -> list[dict[str, Any]]:
         from contourpy import contour_generator
 
         edge = np.linspace(0.0, 1.0, _CELLS + 1)
         u, v = np.meshgrid(edge, edge)
         values = np.column_stack([quantity.values for quantity in quantities])
-        surface = interpolate(at, values, np.column_stack([u.ravel(), v.ravel()]), method)
+        grid = np.column_stack([u.ravel(), v.ravel()])
+        surface = interpolate(at, values, grid, method)
+        surface[_nearer(grid, failed, at)] = np.nan
         out = []
         for quantity, z in zip(quantities, surface.T, strict=True):
             generator = contour_generator(u, v, np.ma.masked_invalid(z.reshape(u.shape)))
@@ -206,47 +229,42 @@ class _Plane:
             for i in range(len(at))
             if np.isfinite(foretold[i]) and (above[neighbours[start[i] : start[i + 1]]] != above[i]).any()
         ]
-        shifts = []
-        for i in near:
-            slope = self._slope(at, quantity.values, at[i], method)
-            if slope > 0.0:
-                shifts.append(abs(foretold[i] - quantity.values[i]) / slope)
-        return _shifts(shifts)
+        slopes = self._slopes(at, quantity.values, at[near], method)
+        found = np.abs(foretold[near] - quantity.values[near])
+        return _shifts([d / slope for d, slope in zip(found, slopes, strict=True) if slope > 0.0])
 
-    def _slope(self, at: Floats, values: Floats, where: Floats, method: Method) -> float:
-        """Size of the gradient, per GeV."""
+    def _slopes(self, at: Floats, values: Floats, places: Floats, method: Method) -> Floats:
+        """Sizes of the gradient at some places, per GeV; 0 where it cannot be told."""
         step = 1e-3
-        slopes = []
-        for axis in (0, 1):
-            ends = np.clip([where, where], 0.0, 1.0)
-            ends[0, axis] -= step
-            ends[1, axis] += step
-            low, high = interpolate(at, values[:, np.newaxis], ends, method)[:, 0]
-            middle = interpolate(at, values[:, np.newaxis], where[np.newaxis], method)[0, 0]
-            sides = np.array([(high - middle) / step, (middle - low) / step])
-            if not np.isfinite(sides).any():
-                return 0.0
-            slopes.append(float(np.nanmean(sides)) / self.coordinates.span[axis])
-        along_x, along_y = (slopes[0] + slopes[1], -slopes[1]) if self.coordinates.gap else slopes
-        return float(np.hypot(along_x, along_y))
+        moves = step * np.array([[0.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [0.0, -1.0], [0.0, 1.0]])
+        where = (places[:, np.newaxis] + moves).reshape(-1, 2)
+        z = interpolate(at, values[:, np.newaxis], where, method).reshape(-1, len(moves))
+        along = []
+        for axis, (low, high) in enumerate(((1, 2), (3, 4))):
+            # On the edge of the points there is only one side.
+            sides = np.stack([z[:, high] - z[:, 0], z[:, 0] - z[:, low]])
+            known = np.isfinite(sides)
+            mean = np.where(known, sides, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+            along.append(mean / (step * self.coordinates.span[axis]))
+        along_x, along_y = (along[0] + along[1], -along[1]) if self.coordinates.gap else along
+        return np.asarray(np.hypot(along_x, along_y))
 
 
 class _Line:
     """Points along one mass, or along two that rise together."""
 
     def __init__(self, axes: Axes) -> None:
-        self.coordinates = Coordinates.of(axes)
         self.first = axes.positions[0]
         spread = axes.positions - self.first
         far = int(np.abs(spread).sum(axis=1).argmax())
         self.direction = spread[far] / np.linalg.norm(spread[far])
 
-    def along(self, positions: Floats) -> Floats:
+    def coordinates_of(self, positions: Floats) -> Floats:
         """Distance (GeV) from the first point, shape (n, 1)."""
         return np.asarray((positions - self.first) @ self.direction)[:, np.newaxis]
 
     def contours(
-        self, lumi_fb: float, at: Floats, quantities: Sequence[_Quantity], method: Method
+        self, lumi_fb: float, at: Floats, failed: Floats, quantities: Sequence[_Quantity], method: Method
     ) -> list[dict[str, Any]]:
         from scipy.optimize import brentq
 
@@ -259,6 +277,7 @@ class _Line:
                 return float(interpolate(at, column, np.array([[t]]), method)[0, 0])
 
             z = interpolate(at, column, edge[:, np.newaxis], method)[:, 0]
+            z[_nearer(edge[:, np.newaxis], failed, at)] = np.nan
             roots = [float(t) for t in edge[z == 0.0]]
             changes = np.flatnonzero(z[:-1] * z[1:] < 0.0)
             roots += [float(brentq(height, edge[i], edge[i + 1])) for i in changes]

@@ -121,6 +121,7 @@ def read_cross_sections(path: str | Path, name: str | None = None) -> CrossSecti
     """
     path = Path(path)
     content: dict[str, Any] = {}
+    entries: Any
     if path.suffix.lower() == ".csv":
         entries = _csv(path, "process or masses, fb and uncertainty (--xsec FILE)")
     else:
@@ -150,6 +151,7 @@ def read_masses(path: str | Path) -> dict[str, dict[str, float]]:
     path = Path(path)
     columns = "process, and one for each mass in GeV (--masses FILE)"
     out: dict[str, dict[str, float]] = {}
+    entries: list[tuple[Any, Any]]
     if path.suffix.lower() == ".csv":
         entries = [(entry.pop("process", None), entry) for entry in _csv(path, columns)]
     else:

@@ -16,28 +16,31 @@ from massgap.contracts.writing import digest, versions, write_atomically
 from massgap.source_code import package_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from massgap.fits.workspaces.patch_sets import Patch
 
-__all__ = ["FINISHED", "FinishedPoints", "point_digest"]
+__all__ = ["FINISHED", "FinishedPoints", "point_digests"]
 
 FINISHED = "points.jsonl"
 _LIBRARIES = ("massgap", "numpy", "scipy", "numba", "pyhf")
 _CODE = ("fits", "arrays")
 
 
-def point_digest(background: str, patch: Patch, tests: Mapping[str, Any]) -> str:
-    """What a point is made of: digest of the background, its patch, and what is asked of it."""
-    made_of = {
-        "background": background,
-        "patch": list(patch.operations),
-        "tests": dict(tests),
-        "code": package_digest(only=_CODE),
-        "versions": versions(_LIBRARIES),
-    }
-    return digest(made_of)
+def point_digests(
+    background: Mapping[str, Any], patches: Sequence[Patch], tests: Mapping[str, Any]
+) -> list[str]:
+    """What each point is made of: the background, its patch, what is asked of it, code and libraries."""
+    shared = digest(
+        {
+            "background": background,
+            "tests": dict(tests),
+            "code": package_digest(only=_CODE),
+            "versions": versions(_LIBRARIES),
+        }
+    )
+    return [digest([shared, list(patch.operations)]) for patch in patches]
 
 
 class FinishedPoints:

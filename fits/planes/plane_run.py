@@ -224,7 +224,7 @@ def _fit(
         before += len(one.patches)
         keys += made_of
         rows = one.rows(axes, results)
-        drawn = contours_of(rows, axes, plane.interpolation)
+        drawn = contours_of(rows, axes, plane.interpolation, theory=not plane.profile_cross_section)
         for name, entries in (
             ("points", rows),
             ("contours", drawn.contours),

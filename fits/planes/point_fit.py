@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from massgap.fits.inference.likelihood import FitPoint, Likelihood
+    from massgap.fits.inference.engine_base import FitPoint
+    from massgap.fits.inference.likelihood import Likelihood
     from massgap.fits.likelihoods.model import Data
 
     Floats = NDArray[np.float64]
@@ -85,7 +86,9 @@ def fit_point(
     with_signal = likelihood.with_poi(1.0)
     data = likelihood.expected(with_signal)
     # What Asimov data were made of is where their best fit ends; without signal it may end elsewhere than expected.
-    discovery = fits.fit(data, mu=0.0).nll2 - likelihood.at(data, with_signal).nll2
+    discovery = (
+        fits.fit(data, mu=0.0, check=likelihood.ambiguous).nll2 - likelihood.at(data, with_signal).nll2
+    )
     significance = {"expected": float(np.sqrt(max(discovery, 0.0))), "observed": None}
     if seen is not None:
         rise = null.nll2 - seen.best.nll2 if seen.best_mu > 0.0 else 0.0

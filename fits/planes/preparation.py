@@ -12,7 +12,7 @@ from massgap.errors import MassgapError
 from massgap.fits.errors import InferenceError
 from massgap.fits.inference.engines import likelihood_of
 from massgap.fits.planes.point_fit import PointTests
-from massgap.fits.planes.signals import SignalPatches, patch_set_of
+from massgap.fits.planes.signals import SignalPatches, patch_set_of, with_signal
 from massgap.fits.planes.tasks import Background
 from massgap.fits.workspaces.workspace import dump_workspace
 
@@ -175,7 +175,7 @@ def prepare_plane(
 
 def _start(patches: Sequence[Patch], workspace: Mapping[str, Any], engine: str) -> dict[str, float] | None:
     """Where the fit without signal to the data ends, tried from several starts: it is that of all signals."""
-    likelihood = likelihood_of(patches[0].apply(workspace), engine=engine)
+    likelihood = likelihood_of(with_signal(workspace, patches[0]), engine=engine)
     try:
         pars = likelihood.fit(likelihood.observed, mu=0.0).pars
     except InferenceError:

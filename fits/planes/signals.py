@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     from massgap.fits.planes.points import PlanePoint
     from massgap.fits.workspaces.workspace import WorkspaceOptions
 
-__all__ = ["CROSS_SECTION_PARAMETER", "UNPUBLISHED", "SignalPatches", "patch_set_of"]
+__all__ = ["CROSS_SECTION_PARAMETER", "UNPUBLISHED", "SignalPatches", "patch_set_of", "with_signal"]
 
 CROSS_SECTION_PARAMETER = "signal_cross_section"
 UNPUBLISHED = "ins0000000"
+_SAMPLE = re.compile(r"/channels/(\d+)/samples/(\d+)")
 
 
 @dataclass
@@ -137,6 +139,23 @@ def patch_set_of(
         ],
         "version": "1.0.0",
     }
+
+
+def with_signal(background: Mapping[str, Any], patch: Patch) -> dict[str, Any]:
+    """The background with a signal; what does not change is shared, not copied.
+
+    Copies of the background for each of many signals would take as long as their fits.
+    """
+    channels = list(background["channels"])
+    for operation in patch.operations:
+        place = _SAMPLE.fullmatch(operation["path"])
+        if operation["op"] != "add" or place is None:
+            return patch.apply(background)
+        i, at = int(place[1]), int(place[2])
+        samples = list(channels[i]["samples"])
+        samples.insert(at, operation["value"])
+        channels[i] = {**channels[i], "samples": samples}
+    return {**background, "channels": channels}
 
 
 def _split(workspace: Mapping[str, Any], signal: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -6,11 +6,11 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from massgap.contracts.writing import digest
 from massgap.errors import MassgapError
 from massgap.fits.inference.engines import likelihood_of
-from massgap.fits.planes.finished import FinishedPoints, point_digest
+from massgap.fits.planes.finished import FinishedPoints, point_digests
 from massgap.fits.planes.point_fit import PointTests, fit_point
+from massgap.fits.planes.signals import with_signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -48,7 +48,7 @@ def fit_batch(background: Background, patches: Sequence[Patch]) -> list[dict[str
     out = []
     for patch in patches:
         try:
-            likelihood = likelihood_of(patch.apply(background.workspace), engine=background.engine)
+            likelihood = likelihood_of(with_signal(background.workspace, patch), engine=background.engine)
             out.append(fit_point(likelihood, background.tests, background.start))
         except MassgapError as error:
             out.append({"error": str(error)})
@@ -83,8 +83,7 @@ def fit_points(
         What each was made of.
     """
     asked = {**asdict(background.tests), "engine": background.engine}
-    common = digest(background.workspace)
-    keys = [point_digest(common, patch, asked) for patch in patches]
+    keys = point_digests(background.workspace, patches, asked)
     todo = [i for i, key in enumerate(keys) if key not in finished.results]
     if progress is not None and len(todo) < len(keys):
         progress(len(keys) - len(todo))

@@ -8,21 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from massgap.cli.console import Ticker, say
-from massgap.cli.fit import edges_option, plan_option
-from massgap.cli.options.run_options import option_pairs
+from massgap.cli.options.fit_options import (
+    fit_options_of,
+    fitted_options,
+    likelihood_options,
+    luminosities,
+)
 
 if TYPE_CHECKING:
     from massgap.fits.planes.options import PlaneResult
 
 __all__ = ["plane"]
-
-
-def _lumis(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> list[float]:
-    try:
-        return [float(number) for value in values for number in value.split(",")]
-    except ValueError as error:
-        msg = f"{', '.join(values)!r}: write luminosities in fb-1 with commas, for instance 137,300"
-        raise click.BadParameter(msg) from error
 
 
 @click.command()
@@ -32,7 +28,7 @@ def _lumis(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> li
     "--lumi",
     "luminosities",
     multiple=True,
-    callback=_lumis,
+    callback=luminosities,
     metavar="FB,FB,...",
     help="Luminosities in fb-1.  [default: that of the analysis]",
 )
@@ -57,46 +53,13 @@ def _lumis(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> li
 @click.option("--x", help="Mass on the first axis.  [default: the first that varies]")
 @click.option("--y", help="Mass on the second axis.  [default: the next that varies]")
 @click.option("--interpolation", type=click.Choice(["spline", "linear"]), default="spline", show_default=True)
-@click.option("--histogram", help="What is fitted: a score or an observable.  [default: the scores]")
-@click.option(
-    "--region",
-    multiple=True,
-    help="Where; again for several of different channels, fitted together.  [default: as the score says]",
-)
-@plan_option
-@edges_option
-@click.option(
-    "--min-background",
-    default=5.0,
-    show_default=True,
-    help="Background events that each bin must expect where bins are chosen.",
-)
-@click.option(
-    "--max-relative-error",
-    default=0.3,
-    show_default=True,
-    help="Largest relative error of the background from the simulation in a bin, where bins are chosen.",
-)
-@click.option("--lumi-uncertainty", default=0.025, show_default=True, help="Relative; 0 leaves it out.")
-@click.option(
-    "--background-uncertainty",
-    "normalisation",
-    multiple=True,
-    callback=option_pairs,
-    metavar="NAME=SIZE",
-    help="Normalisation of a background: relative size, 0, or free. NAME can be all.  [default: all=0.2]",
-)
-@click.option(
-    "--mc-statistics", type=click.Choice(["lite", "full", "off"]), default="lite", show_default=True
-)
-@click.option(
-    "--systematics/--no-systematics", default=True, show_default=True, help="Use the variations of the run."
-)
-@click.option("--level", default=0.95, show_default=True, help="Confidence level of the limits.")
-@click.option("--engine", type=click.Choice(["massgap", "pyhf"]), default="massgap", show_default=True)
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that fit.")
+@fitted_options
+@likelihood_options
 @click.option("--accept-loss", is_flag=True, help="Take runs although they lost events.")
-def plane(run_folders: tuple[Path, ...], out: Path | None, luminosities: list[float], **asked: Any) -> None:
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that fit.")
+def plane(
+    run_folders: tuple[Path, ...], out: Path | None, luminosities: tuple[float, ...] | None, **asked: Any
+) -> None:
     """Test every signal of a run: limits, significances, contours, a patch set of pyhf.
 
     Interrupted, the same command goes on.
@@ -108,18 +71,8 @@ def plane(run_folders: tuple[Path, ...], out: Path | None, luminosities: list[fl
       massgap plane runs/mine --histogram met --region two_leptons --xsec my_cross_sections.csv
     """
     from massgap import stages
-    from massgap.fits.fit_run import FitOptions
-    from massgap.fits.workspaces.workspace import WorkspaceOptions
 
-    normalisation = asked.pop("normalisation")
-    common = normalisation.pop("all", WorkspaceOptions.default_normalisation)
-    model = WorkspaceOptions(
-        default_normalisation=common,
-        normalisation=normalisation,
-        **{key: asked.pop(key) for key in ("lumi_uncertainty", "mc_statistics", "systematics")},
-    )
-    names = ("histogram", "region", "edges", "min_background", "max_relative_error", "level", "engine")
-    options = FitOptions(model=model, **{key: asked.pop(key) for key in names})
+    options = fit_options_of(asked)
     plane_options = {
         "profile_cross_section": asked.pop("profile_xsec"),
         **{key: asked.pop(key) for key in ("signals", "x", "y", "interpolation")},
@@ -127,7 +80,7 @@ def plane(run_folders: tuple[Path, ...], out: Path | None, luminosities: list[fl
     found = stages.plane(
         run_folders,
         out,
-        luminosities=luminosities,
+        luminosities=luminosities or (),
         options=options,
         plane_options=plane_options,
         progress=Ticker().signals,

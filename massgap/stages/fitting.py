@@ -19,15 +19,16 @@ __all__ = ["LIMITS_FORMAT", "WorkspaceLimits", "cross_sections", "fit", "limit",
 LIMITS_FORMAT = "massgap-limits/1"
 
 
-def fit(run_folder: str | Path, out: str | Path | None = None, **options: Any) -> Any:
-    """Fit a run's histograms; see :func:`massgap.fits.fit_run.fit_run`.
+def fit(run_folder: str | Path | Sequence[str | Path], out: str | Path | None = None, **options: Any) -> Any:
+    """Fit the histograms of a run, or of several together; see :func:`massgap.fits.fit_run.fit_run`.
 
     Parameters
     ----------
     run_folder
-        Folder written by ``massgap run`` (with a model for the score).
+        Folder written by ``massgap run`` (with a model for the score), or several.
     out
-        Fit folder; by default ``fit`` in the run folder.
+        Fit folder; by default ``fit`` in the run folder, and of several runs in the first one ``fit_``, followed by the names
+        of the others.
 
     Returns
     -------
@@ -40,7 +41,10 @@ def fit(run_folder: str | Path, out: str | Path | None = None, **options: Any) -
     """
     from massgap.fits.fit_run import fit_run
 
-    return fit_run(run_folder, Path(run_folder) / "fit" if out is None else out, **options)
+    runs = [Path(run_folder)] if isinstance(run_folder, str | Path) else [Path(run) for run in run_folder]
+    if out is None and runs:
+        out = runs[0] / "_".join(["fit", *(run.absolute().name for run in runs[1:])])
+    return fit_run(runs, out or "fit", **options)
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ def limit(
     patches: Sequence[str] = (),
     options: WorkspaceFitOptions | None = None,
     progress: Callable[[int, int], None] | None = None,
+    toys_done: Callable[[int], None] | None = None,
 ) -> WorkspaceLimits:
     """Test the signal of a workspace, or all those of a patch set on it.
 
@@ -89,6 +94,8 @@ def limit(
         What is asked.
     progress
         Gets the number of signals done, and that of all.
+    toys_done
+        Gets the number of toys of each block that is done.
 
     Returns
     -------
@@ -122,7 +129,9 @@ def limit(
         if not points:
             # Patches of one set change the signal: what holds for the first holds for all.
             validate_workspace(complete)
-        points.append(fit_workspace(complete, options, name=patch.name, values=patch.values))
+        points.append(
+            fit_workspace(complete, options, name=patch.name, values=patch.values, progress=toys_done)
+        )
         if progress is not None:
             progress(len(points), len(wanted))
     if out is not None:
