@@ -1,4 +1,4 @@
-"""How well one interpolates, what is correlated with what, and where all of it comes from."""
+"""How well one interpolates, and where all of it comes from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.reports.html.html import Markup, Section, code, fold_away, heading, join, paragraph, table, value
 from massgap.reports.html.numbers import number
-from massgap.reports.plane.correlations import Parameter, parameters_of
 from massgap.reports.plane.drawings import shown
 from massgap.reports.plane.summary import shares
 from massgap.reports.run.settings import plain_rows
@@ -15,18 +14,7 @@ if TYPE_CHECKING:
     from massgap.reports.plane.drawings import Drawing
     from massgap.reports.plane.inputs import PlaneInputs
 
-__all__ = ["correlation_section", "interpolation_section", "provenance_section"]
-
-KINDS = {
-    "histosys": "shape",
-    "lumi": "luminosity",
-    "normfactor": "free factor",
-    "normsys": "rate (log-normal)",
-    "shapefactor": "free factor per bin",
-    "shapesys": "uncorrelated per bin",
-    "staterror": "simulation statistics per bin",
-}
-MOST_NAMES = 6
+__all__ = ["interpolation_section", "provenance_section"]
 
 
 def interpolation_section(inputs: PlaneInputs, drawings: list[Drawing]) -> Section | None:
@@ -59,35 +47,6 @@ def interpolation_section(inputs: PlaneInputs, drawings: list[Drawing]) -> Secti
     figures = [one for one in drawings if one.chapter == "Interpolation"]
     body = table(header, rows, caption="Error of the interpolation", text_columns=(1,))
     return Section("interpolation", "Interpolation", join(text, body, shown(figures) if figures else ""))
-
-
-def correlation_section(inputs: PlaneInputs) -> Section:
-    """Return what is correlated with what, of the likelihood of the first luminosity."""
-    workspace, patches = inputs.likelihoods[0]
-    parameters = parameters_of(workspace, patches)
-    signals = len(patches["patches"])
-    rows = [_parameter(parameter, signals) for parameter in parameters]
-    text = paragraph(
-        "What stands in one line is one parameter: it moves all that is named there together. Different lines are independent. "
-        "The likelihoods of the other luminosities have the same structure."
-        if len(inputs.likelihoods) > 1
-        else "What stands in one line is one parameter: it moves all that is named there together. Different lines are independent."
-    )
-    header = ["Parameter", "Kind", "Backgrounds", "Channels", "Signals"]
-    body = table(header, rows, caption="Parameters of the likelihood", text_columns=(1, 2, 3, 4))
-    return Section("correlations", "What is correlated with what", join(text, body))
-
-
-def _parameter(parameter: Parameter, signals: int) -> list[object]:
-    acts = len(parameter.signals)
-    named = "-" if not acts else "all" if acts == signals else _names(sorted(parameter.signals))
-    kinds = ", ".join(KINDS.get(kind, kind) for kind in sorted(parameter.kinds))
-    return [parameter.name, kinds, _names(parameter.samples), _names(list(parameter.places)), named]
-
-
-def _names(names: list[str]) -> str:
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return (", ".join(names[:MOST_NAMES]) + more) or "-"
 
 
 def provenance_section(inputs: PlaneInputs) -> Section:

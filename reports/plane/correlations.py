@@ -1,77 +1,73 @@
-"""What is correlated with what: each parameter of the likelihoods of a plane, and where it acts."""
+"""What is correlated with what in the likelihoods of a plane."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from massgap.fits.workspaces.correlations import correlations
+from massgap.fits.workspaces.patch_sets import patches_of
+from massgap.reports.html.html import Section, join, paragraph
+from massgap.reports.run.nuisances import parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["Parameter", "parameters_of"]
+    from massgap.reports.plane.inputs import PlaneInputs
+
+__all__ = ["correlation_section", "unlike"]
+
+MOST_NAMES = 8
 
 
-@dataclass
-class Parameter:
-    """One name of modifiers of a likelihood: what bears the same name is one parameter.
-
-    Attributes
-    ----------
-    name
-        Its name.
-    kinds
-        Types of its modifiers in HistFactory, as normsys.
-    places
-        Channel -> samples on which it acts.
-    signals
-        Names of patches on whose signal it acts.
-    """
-
-    name: str
-    kinds: set[str] = field(default_factory=set)
-    places: dict[str, list[str]] = field(default_factory=dict)
-    signals: set[str] = field(default_factory=set)
-
-    @property
-    def samples(self) -> list[str]:
-        """All samples of backgrounds on which it acts."""
-        return list(dict.fromkeys(sample for samples in self.places.values() for sample in samples))
+def correlation_section(inputs: PlaneInputs) -> Section:
+    """Return what each parameter moves: of the backgrounds, one signal, and how the other signals differ from it."""
+    workspace, patch_set = inputs.likelihoods[0]
+    patches = patches_of(patch_set)
+    words = f"The backgrounds and the signal {patches[0].name} at {inputs.luminosities[0]:g} fb⁻¹."
+    others = unlike({patch.name: patch.operations for patch in patches})
+    if len(patches) > 1:
+        words += " The same parameters move all other signals" + (", but for:" if others else ".")
+    differences = [
+        paragraph(
+            f"{name}: {_few(without)} {'does' if len(without) == 1 else 'do'} not have it as {patches[0].name} does."
+        )
+        for name, without in others.items()
+    ]
+    body = parameters({"nuisances": correlations(patches[0].apply(workspace))})
+    return Section("correlations", "Nuisance parameters", join(paragraph(words), *differences, body))
 
 
-def parameters_of(
-    workspace: Mapping[str, Any], patch_set: Mapping[str, Any] | None = None
-) -> list[Parameter]:
-    """Return the parameters of a workspace and of the signals that patches add, in the order of their appearance.
+def unlike(patches: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, list[str]]:
+    """Parameters that do not move all signals.
 
     Parameters
     ----------
-    workspace : mapping
-        HistFactory JSON.
-    patch_set : mapping
-        Of pyhf.
+    patches : mapping
+        Name of a signal -> operations of its JSON patch.
+
+    Returns
+    -------
+    dict
+        Name of a parameter -> signals that have it where the first one has not, or lack it where that one has it.
     """
-    found: dict[str, Parameter] = {}
-    for channel in workspace["channels"]:
-        for sample in channel["samples"]:
-            for modifier in sample["modifiers"]:
-                parameter = found.setdefault(str(modifier["name"]), Parameter(str(modifier["name"])))
-                parameter.kinds.add(str(modifier["type"]))
-                samples = parameter.places.setdefault(str(channel["name"]), [])
-                if sample["name"] not in samples:
-                    samples.append(str(sample["name"]))
-    for patch in (patch_set or {}).get("patches", ()):
-        for modifier in _modifiers(patch["patch"]):
-            parameter = found.setdefault(str(modifier["name"]), Parameter(str(modifier["name"])))
-            parameter.kinds.add(str(modifier["type"]))
-            parameter.signals.add(str(patch["metadata"]["name"]))
-    return list(found.values())
+    moved = {name: set(_modifiers(operations)) for name, operations in patches.items()}
+    first = next(iter(moved.values()))
+    found: dict[str, list[str]] = {}
+    for name, own in moved.items():
+        for parameter in sorted(own ^ first):
+            found.setdefault(parameter, []).append(name)
+    return found
 
 
-def _modifiers(operations: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Modifiers of all samples that a patch adds: single ones, or those of a channel that it adds."""
+def _modifiers(operations: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Names of the modifiers of all samples that a patch adds: single ones, or those of a channel that it adds."""
     for operation in operations:
         value = operation.get("value")
-        if not isinstance(value, dict):
-            continue
-        for sample in value.get("samples", [value]):
-            yield from sample.get("modifiers", ()) if isinstance(sample, dict) else ()
+        samples = value.get("samples", [value]) if isinstance(value, dict) else []
+        for sample in samples:
+            yield from (str(modifier["name"]) for modifier in sample.get("modifiers", ()))
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more

@@ -122,10 +122,10 @@ def _sections(
     inputs: PlaneInputs, drawings: list[Drawing], flows: list[PointCutflow], absent: list[str]
 ) -> list[Section]:
     from massgap.reports.plane.bookkeeping import (
-        correlation_section,
         interpolation_section,
         provenance_section,
     )
+    from massgap.reports.plane.correlations import correlation_section
     from massgap.reports.plane.drawings import figures_section
     from massgap.reports.plane.points import contour_section, points_section
     from massgap.reports.plane.summary import summary

@@ -25,7 +25,7 @@ def points_section(inputs: PlaneInputs) -> Section:
     observed = any((point["upper_limit"] or {}).get("observed") is not None for point in plane["points"])
     parts = [
         paragraph(
-            "Masses are in GeV. Medians expected without a signal, in small the range from -1 to +1 standard deviation"
+            "The same numbers are in plane.csv. Masses are in GeV. Medians expected without a signal, in small the range from -1 to +1 standard deviation"
             f"{', and what was observed' if observed else ''}. Efficiency: share of the produced events in all bins of the fit. "
             "Limits on the signal strength μ are in units of the cross section used. Certificate: distance to the minimum, in "
             "the logarithm of the likelihood, the worst of all fits of the row."
@@ -121,7 +121,8 @@ def _certificate(point: Mapping[str, Any]) -> Markup | str:
     found = point["certificate"] or {}
     small = [f"{found.get('fits', '?')} fits"]
     if found.get("second_start") is not None:
-        small.append("also from a second start")
+        lower = found["second_start"] < -1e-6
+        small.append("a second start ended lower" if lower else "also from a second start")
     if found.get("on_bounds"):
         small.append(f"on a bound: {', '.join(found['on_bounds'])}")
     if found.get("flat"):

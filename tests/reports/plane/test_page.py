@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 from htmlpages import Page
-from planefolders import GAPS, LUMI, MASSES, make_plane, strength, workspace
+from planefolders import GAPS, LUMI, MASSES, make_plane, strength
 
 from massgap import stages
 from massgap.cli import main
 from massgap.contracts.errors import PlaneFolderError
 from massgap.reports.errors import MissingInput, UnreadableInput
 from massgap.reports.html.numbers import number
-from massgap.reports.plane.correlations import parameters_of
+from massgap.reports.plane.correlations import unlike
 from massgap.reports.plane.drawings import draw
 from massgap.reports.plane.inputs import read_plane_inputs
 from massgap.reports.plane.summary import sentences
@@ -165,31 +165,25 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     assert not (folder / "report.html").exists()
 
 
-def test_parameters_of_a_likelihood() -> None:
-    signal = {
-        "name": "s",
-        "data": [1.0, 1.0],
-        "modifiers": [
-            {"name": "mu", "type": "normfactor", "data": None},
-            {"name": "lumi_scale", "type": "normsys", "data": {}},
-        ],
+def test_parameters_that_not_all_signals_have_are_told() -> None:
+    def sample(*names: str) -> dict:
+        return {
+            "name": "s",
+            "data": [1.0],
+            "modifiers": [{"name": name, "type": "normsys", "data": {}} for name in names],
+        }
+
+    def add(value: object) -> list[dict]:
+        return [{"op": "add", "path": "/channels/0/samples/-", "value": value}]
+
+    patches = {
+        "a": add(sample("lumi", "jes")),
+        "b": add({"name": "cr", "samples": [sample("lumi"), sample("jes")]}),
+        "c": [*add(sample("lumi", "isr")), {"op": "replace", "path": "/x", "value": 3}],
+        "d": [{"op": "remove", "path": "/channels/0/samples/0"}],
     }
-    channel = {"name": "cr", "samples": [signal]}
-    patches = [
-        {
-            "metadata": {"name": "a"},
-            "patch": [{"op": "add", "path": "/channels/0/samples/-", "value": signal}],
-        },
-        {"metadata": {"name": "b"}, "patch": [{"op": "add", "path": "/channels/-", "value": channel}]},
-        {"metadata": {"name": "c"}, "patch": [{"op": "remove", "path": "/channels/0/samples/0"}]},
-    ]
-    found = {one.name: one for one in parameters_of(workspace(300.0), {"patches": patches})}
-    assert list(found) == ["lumi_scale", "rate_tt", "staterror_sr", "rate_WW", "mu"]
-    assert found["lumi_scale"].places == {"sr": ["tt", "WW"]}
-    assert found["lumi_scale"].signals == found["mu"].signals == {"a", "b"}
-    assert found["rate_tt"].samples == ["tt"]
-    assert found["rate_tt"].signals == set()
-    assert found["staterror_sr"].kinds == {"staterror"}
+    assert unlike(patches) == {"isr": ["c"], "jes": ["c", "d"], "lumi": ["d"]}
+    assert unlike({"a": patches["a"], "b": patches["b"]}) == {}
 
 
 def test_the_command_finds_out_what_it_is_given(tmp_path: Path) -> None:
