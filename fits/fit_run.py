@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +15,14 @@ from massgap.contracts.fit_folder import (
 )
 from massgap.contracts.folder_lock import locked_folder
 from massgap.contracts.run_folder import open_run
-from massgap.fits.combination.runs import backgrounds_of, planned_runs, require_disjoint, signals_of
-from massgap.fits.errors import FitError
+from massgap.fits.combination.requests import at_luminosity, fit_request, luminosities_of
+from massgap.fits.combination.runs import require_disjoint
 from massgap.fits.inference.engines import likelihood_of
 from massgap.fits.inference.hypothesis_tests import discovery, signal_strength, upper_limit
 from massgap.fits.inference.result import FitResult
+from massgap.fits.inference.small_counts import small_counts_warning
 from massgap.fits.parts import fill_plans
-from massgap.fits.plan import CHOICES, FitOptions, FitPart, FitPlan, scores_of
+from massgap.fits.plan import FitOptions, FitPart, FitPlan, scores_of
 from massgap.fits.scans.threshold_scan import scan_thresholds
 from massgap.fits.workspaces.correlations import correlations
 from massgap.fits.workspaces.workspace import build_workspace, dump_workspace
@@ -30,10 +30,9 @@ from massgap.fits.workspaces.workspace import build_workspace, dump_workspace
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from massgap.contracts.run_folder import RunFolder
+    from massgap.fits.combination.requests import FitRequest
     from massgap.fits.inference.likelihood import Likelihood
     from massgap.fits.parts import FilledPlan
-    from massgap.fits.plan import PlannedRun
 
 __all__ = ["FitOptions", "FitPart", "FitPlan", "FitResult", "fit_run"]
 
@@ -51,6 +50,7 @@ def fit_run(
     allow_overlap: bool = False,
     accept_loss: bool = False,
     progress: Callable[[str], None] | None = None,
+    toys_done: Callable[[int], None] | None = None,
 ) -> FitResult:
     """Build the likelihood of a run, or of several, fit it, scan its scores, and write the fit folder.
 
@@ -81,6 +81,8 @@ def fit_run(
         Fit a run that has lost events, and say so.
     progress : callable, optional
         Gets one short sentence per step.
+    toys_done : callable, optional
+        Gets the number of toys of each block that is done.
 
     Returns
     -------
@@ -100,6 +102,8 @@ def fit_run(
     >>> fit_run("run", "fit", plan=both)  # doctest: +SKIP
     """
     say = progress or (lambda _: None)
+    if options is not None and options.toys is not None:
+        options.toys.check_engine(options.engine)
     say("Reading the run")
     folders = [run_folder] if isinstance(run_folder, str | Path) else list(run_folder)
     runs = [open_run(folder) for folder in folders]
@@ -108,12 +112,12 @@ def fit_run(
         f"The run{f' {run.path}' if len(runs) > 1 else ''} is incomplete and its loss was accepted: {loss}."
         for run, loss in lost
     ]
-    request = _request(runs, signal, plan, backgrounds, options or FitOptions(), renamed)
-    lumis = _luminosities(runs, lumi_fb)
+    request = fit_request(runs, signal, plan, backgrounds, options or FitOptions(), renamed)
+    lumis = luminosities_of(runs, lumi_fb)
     disjoint, doubts = require_disjoint(request.runs, allow_overlap=allow_overlap)
     warnings += doubts
     # Everything is filled before anything is written: a request that cannot be fitted leaves no folder.
-    requests = [_at(request, lumi) for lumi in lumis]
+    requests = [at_luminosity(request, lumi) for lumi in lumis]
     filled = [
         fill_plans(each.runs, each.signal, each.backgrounds, each.options, each.lumi_fb) for each in requests
     ]
@@ -125,127 +129,28 @@ def fit_run(
         ]
         # The first one is written last: its results list the others.
         others = [
-            _fit(each, content, Path(out) / luminosity_folder(each.lumi_fb), [], say)
+            _fit(each, content, Path(out) / luminosity_folder(each.lumi_fb), [], say, toys_done)
             for each, content in zip(requests[1:], facts[1:], strict=True)
         ]
-        return _fit(requests[0], facts[0], Path(out), others, say)
-
-
-@dataclass(frozen=True)
-class _Request:
-    """What a fit was asked for, with all that was left open decided."""
-
-    runs: list[PlannedRun]
-    signal: str
-    backgrounds: list[str]
-    options: FitOptions
-    scans: tuple[FitPart, ...] | None
-
-    @property
-    def lumi_fb(self) -> float:
-        lumi = self.options.model.lumi_fb
-        assert lumi is not None, "each fit has its own"
-        return lumi
-
-
-def _request(
-    runs: list[RunFolder],
-    signal: str | None,
-    plan: FitPlan | None,
-    backgrounds: Sequence[str] | None,
-    options: FitOptions,
-    renamed: Mapping[str, str] | None,
-) -> _Request:
-    if not runs:
-        message = "A fit needs at least one run folder: massgap fit RUN."
-        raise FitError(message)
-    if plan is not None:
-        named = [name for name in CHOICES if getattr(options, name)]
-        if named:
-            option = {"channels": "channels", "controls": "control"}.get(named[0], named[0])
-            message = (
-                f"A fit has a plan (plan=..., --part) or the option {named[0]} (--{option}), not both: put it into the "
-                "parts of the plan, for instance --part two_leptons:met:0,50,200."
-            )
-            raise FitError(message)
-    planned = planned_runs(runs, options, plan, renamed)
-    chosen = backgrounds_of(planned) if backgrounds is None else sorted(backgrounds)
-    return _Request(
-        planned,
-        _choose_signal(planned, signal),
-        chosen,
-        options,
-        None if plan is None else plan.scans,
-    )
-
-
-def _at(request: _Request, lumi_fb: float) -> _Request:
-    """The same for one luminosity."""
-    options = request.options
-    return replace(
-        request,
-        options=replace(
-            options,
-            model=replace(options.model, lumi_fb=lumi_fb),
-            scan=replace(options.scan, lumi_fb=lumi_fb),
-        ),
-    )
-
-
-def _luminosities(runs: list[RunFolder], lumi_fb: float | Sequence[float] | None) -> list[float]:
-    if lumi_fb is None:
-        own = {run.description.luminosity for run in runs}
-        if len(own) > 1:
-            message = (
-                f"The analyses of the runs name different luminosities ({', '.join(map(str, sorted(own, key=str)))}): give the one "
-                "to scale to in fb-1 (lumi_fb=..., --lumi)."
-            )
-            raise FitError(message)
-        lumi_fb = own.pop()
-    if lumi_fb is None:
-        message = (
-            f"The analysis of {runs[0].path} names no luminosity: give the one to scale to in fb-1 (lumi_fb=..., --lumi), "
-            "for instance --lumi 300."
-        )
-        raise FitError(message)
-    lumis = [float(lumi_fb)] if isinstance(lumi_fb, int | float) else [float(lumi) for lumi in lumi_fb]
-    if not lumis or len(set(lumis)) < len(lumis):
-        message = f"Luminosities must be one or several different numbers of fb-1, not {lumis} (lumi_fb=..., --lumi 137,300)."
-        raise FitError(message)
-    for lumi in lumis:
-        if not (math.isfinite(lumi) and lumi > 0.0):
-            message = f"The luminosity must be positive, not {lumi} fb-1 (lumi_fb=..., --lumi)."
-            raise FitError(message)
-    return lumis
-
-
-def _choose_signal(runs: list[PlannedRun], signal: str | None) -> str:
-    known = signals_of(runs)
-    choices = ", ".join(known) or "none"
-    where = " and ".join(str(planned.run.path) for planned in runs)
-    one = ""
-    if len(runs) > 1:
-        one = " The runs must call it alike, or be told to (--rename RUN:OLD=NEW)."
-    if signal is None and len(known) == 1:
-        return known[0]
-    if signal is None:
-        message = f"{where} has these signals: {choices}. Choose one (signal=..., --signal).{one}"
-        raise FitError(message)
-    if signal not in known:
-        message = f"{where} has no signal '{signal}'; it has: {choices}. Choose one (signal=..., --signal)."
-        raise FitError(message)
-    return signal
+        return _fit(requests[0], facts[0], Path(out), others, say, toys_done)
 
 
 def _fit(
-    request: _Request, filled: FilledPlan, out: Path, others: list[FitResult], say: Callable[[str], None]
+    request: FitRequest,
+    filled: FilledPlan,
+    out: Path,
+    others: list[FitResult],
+    say: Callable[[str], None],
+    toys_done: Callable[[int], None] | None,
 ) -> FitResult:
     """The fit for one luminosity; ``others`` are those for further ones, which its results list."""
     say(f"Building the workspace for {request.lumi_fb:g} fb-1")
     notes = list(filled.warnings)
     workspace = _workspace(request, filled, notes)
     likelihood = likelihood_of(workspace, engine=request.options.engine)
-    tests = _test(likelihood, request, on_data=filled.observations is not None, say=say)
+    on_data = filled.observations is not None
+    tests = _test(likelihood, request, on_data=on_data, say=say)
+    tests |= _toys(likelihood, request, tests, notes, on_data=on_data, toys_done=toys_done)
     results = _results(request, filled, workspace, tests, notes)
     if others:
         results["luminosities"] = [_at_luminosity(results, "."), *(_listed(other, out) for other in others)]
@@ -271,7 +176,7 @@ def _at_luminosity(results: Mapping[str, Any], folder: str) -> dict[str, Any]:
     }
 
 
-def _workspace(request: _Request, filled: FilledPlan, notes: list[str]) -> dict[str, Any]:
+def _workspace(request: FitRequest, filled: FilledPlan, notes: list[str]) -> dict[str, Any]:
     model, gone = request.options.model.without(filled.left_out)
     notes += gone
     return build_workspace(
@@ -285,7 +190,7 @@ def _workspace(request: _Request, filled: FilledPlan, notes: list[str]) -> dict[
 
 
 def _test(
-    likelihood: Likelihood, request: _Request, *, on_data: bool, say: Callable[[str], None]
+    likelihood: Likelihood, request: FitRequest, *, on_data: bool, say: Callable[[str], None]
 ) -> dict[str, Any]:
     """Significance, limit and signal strength, as the results have them."""
     say("Testing for discovery")
@@ -302,8 +207,34 @@ def _test(
     }
 
 
+def _toys(
+    likelihood: Likelihood,
+    request: FitRequest,
+    tests: dict[str, Any],
+    warnings: list[str],
+    *,
+    on_data: bool,
+    toys_done: Callable[[int], None] | None,
+) -> dict[str, Any]:
+    """Tests with toys where they are wanted, else a warning where counts are small."""
+    options = request.options
+    if options.toys is not None:
+        from massgap.fits.inference.toys.results import toy_results, toy_warnings
+
+        found = toy_results(
+            likelihood, options.toys, mu=None, level=options.level, observed=on_data, progress=toys_done
+        )
+        warnings += toy_warnings(found)
+        return {"toys": found}
+    if options.engine == "massgap":
+        limit = tests["upper_limit"]["expected"][2]
+        warning = small_counts_warning(likelihood, limit, observed=on_data)
+        warnings += [] if warning is None else [warning]
+    return {}
+
+
 def _results(
-    request: _Request,
+    request: FitRequest,
     filled: FilledPlan,
     workspace: dict[str, Any],
     tests: dict[str, Any],
@@ -338,7 +269,7 @@ def _results(
     }
 
 
-def _scan(request: _Request, say: Callable[[str], None]) -> dict[str, Any] | None:
+def _scan(request: FitRequest, say: Callable[[str], None]) -> dict[str, Any] | None:
     """Content of ``scan.json``; None where there is nothing to scan."""
     scans = []
     for planned in request.runs:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from massgap.contracts.run_folder import RunFolder
+    from massgap.fits.inference.toys.options import ToyOptions
 
 __all__ = [
     "FitOptions",
@@ -133,6 +134,8 @@ class FitOptions:
         Confidence level of the limit.
     engine : {"massgap", "pyhf"}
         What computes the likelihood; pyhf is the slow reference.
+    toys : ToyOptions, optional
+        Default none, and a warning where counts are small.
     model : WorkspaceOptions
         Content of the likelihood; its luminosity is replaced by that of the fit.
     scan : ScanOptions
@@ -150,6 +153,7 @@ class FitOptions:
     use_data: bool = True
     level: float = 0.95
     engine: str = "massgap"
+    toys: ToyOptions | None = None
     model: WorkspaceOptions = field(default_factory=WorkspaceOptions)
     scan: ScanOptions = field(default_factory=ScanOptions)
 

@@ -73,6 +73,10 @@ class FitResult:
                     f"expected {other['expected_significance']:.2f} sigma, {percent} {median:.3g}",
                 )
             )
+        if "toys" in r:
+            from massgap.fits.inference.toys.results import toy_rows
+
+            rows += toy_rows(r["toys"], "mu")
         scans = [] if self.scan is None else self.scan["scans"]
         for scan in scans:
             rows += _scan_rows(scan, named=len(scans) > 1)

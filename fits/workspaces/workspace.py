@@ -107,6 +107,7 @@ def build_workspace(
     options: WorkspaceOptions,
     observations: Mapping[str, Sequence[float]] | None = None,
     notes: list[str] | None = None,
+    validate: bool = True,
 ) -> dict[str, Any]:
     """Build a HistFactory workspace and check it.
 
@@ -124,6 +125,8 @@ def build_workspace(
         Observed events per channel name and bin; default the background expectation.
     notes : list of str, optional
         Gets a sentence on each treatment that a user should know of, as of a truncated bin.
+    validate : bool
+        Check it against pyhf's schema as well, which takes much longer than all the rest.
 
     Returns
     -------
@@ -169,7 +172,8 @@ def build_workspace(
         "measurements": [{"name": "massgap", "config": {"poi": POI, "parameters": parameters}}],
         "version": "1.0.0",
     }
-    validate_workspace(workspace)
+    if validate:
+        validate_workspace(workspace)
     return workspace
 
 

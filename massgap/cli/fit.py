@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from massgap.cli.console import Ticker
 from massgap.cli.options.fit_options import (
-    controls,
-    edges,
+    fit_options_of,
+    fitted_options,
+    likelihood_options,
     luminosities,
-    nuisances_option,
-    part_words,
-    renames,
-    words,
+    runs_options,
 )
-from massgap.cli.options.run_options import option_pairs
-from massgap.cli.words import print_fit
+from massgap.cli.options.toys import toy_options
+from massgap.cli.printing.words import print_fit
 
 __all__ = ["fit"]
-
-
-def _plan(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> Any:
-    if not values:
-        return None
-    from massgap.fits.fit_run import FitPlan
-
-    return FitPlan([part_words(context, parameter, value, 2) for value in values])
 
 
 @click.command()
@@ -46,117 +38,11 @@ def _plan(context: click.Context, parameter: click.Parameter, values: tuple[str,
     help="Luminosity in fb-1; of several, a fit for each.  [default: that of the analysis]",
 )
 @click.option("--signal", help="Signal process.  [default: as the samples say]")
-@click.option("--histogram", help="What is fitted: a score or an observable.  [default: the scores]")
-@click.option(
-    "--region",
-    "--regions",
-    multiple=True,
-    callback=words,
-    metavar="NAME[,NAME...]",
-    help="Where; several that share no event are fitted together; of several runs, RUN:NAME is one of that run alone.  [default: as the score says]",
-)
-@click.option(
-    "--channels",
-    multiple=True,
-    callback=words,
-    metavar="NAME[,NAME...]",
-    help="Channels of the analysis, fitted together.  [default: all in which the score is filled]",
-)
-@click.option(
-    "--control",
-    "controls",
-    multiple=True,
-    callback=controls,
-    metavar="REGION[:HISTOGRAM[:EDGES]]",
-    help="A control region beside the rest, one bin unless edges are given; again for several.",
-)
-@click.option(
-    "--part",
-    "plan",
-    multiple=True,
-    callback=_plan,
-    metavar="REGION:HISTOGRAM[:EDGES]",
-    help="Instead of all these, again for each part of a fit of several histograms, e.g. two_leptons:met:0,50,200.",
-)
-@click.option(
-    "--rename",
-    "renamed",
-    multiple=True,
-    callback=renames,
-    metavar="[RUN:]OLD=NEW",
-    help="What the likelihood calls a process; equal names of several runs are one process.",
-)
-@click.option("--edges", callback=edges, help="Bin edges, e.g. 0,0.5,0.9,1.  [default: chosen by statistics]")
-@click.option(
-    "--min-background",
-    default=5.0,
-    show_default=True,
-    help="Background events that each bin must expect where bins are chosen.",
-)
-@click.option(
-    "--max-relative-error",
-    default=0.3,
-    show_default=True,
-    help="Largest relative error of the background from the simulation in a bin, where bins are chosen.",
-)
-@click.option("--lumi-uncertainty", default=0.025, show_default=True, help="Relative; 0 leaves it out.")
-@click.option(
-    "--background-uncertainty",
-    "normalisation",
-    multiple=True,
-    callback=option_pairs,
-    metavar="NAME=SIZE",
-    help="Normalisation of a background: relative size, 0, or free. NAME can be all.  [default: all=0.2]",
-)
-@click.option(
-    "--mc-statistics", type=click.Choice(["lite", "full", "off"]), default="lite", show_default=True
-)
-@click.option(
-    "--systematics/--no-systematics", default=True, show_default=True, help="Use the variations of the run."
-)
-@nuisances_option
-@click.option(
-    "--data/--no-data", "use_data", default=True, show_default=True, help="Use recorded data of the run."
-)
-@click.option("--level", default=0.95, show_default=True, help="Confidence level of the limit.")
-@click.option(
-    "--engine",
-    type=click.Choice(["massgap", "pyhf"]),
-    default="massgap",
-    show_default=True,
-    help="What computes the likelihood; pyhf is the slow reference.",
-)
-@click.option(
-    "--allow-overlap",
-    is_flag=True,
-    help="Fit regions and runs together although they share events, or may do so.",
-)
-@click.option("--accept-loss", is_flag=True, help="Fit although the run lost events.")
-def fit(
-    run_folders: tuple[Path, ...],
-    out: Path | None,
-    lumi_fb: tuple[float, ...] | None,
-    signal: str | None,
-    histogram: str | None,
-    region: tuple[str, ...],
-    channels: tuple[str, ...],
-    controls: tuple[Any, ...],
-    plan: Any,
-    renamed: dict[str, str],
-    edges: list[float] | None,
-    min_background: float,
-    max_relative_error: float,
-    lumi_uncertainty: float,
-    normalisation: dict[str, Any],
-    mc_statistics: Any,
-    systematics: bool,
-    nuisances: Any,
-    use_data: bool,
-    level: float,
-    engine: str,
-    allow_overlap: bool,
-    accept_loss: bool,
-) -> None:
+@fitted_options
+@likelihood_options
+@toy_options
+@runs_options
+def fit(run_folders: tuple[Path, ...], out: Path | None, toys: Any, **asked: Any) -> None:
     """Fit scores or observables of a run: significance, upper limit, signal strength, threshold scan.
 
     Several runs are combined in one likelihood if their events are not the same.
@@ -170,41 +56,6 @@ def fit(
       massgap fit runs/scored --background-uncertainty tt=0.1 --background-uncertainty WW=free
     """
     from massgap import stages
-    from massgap.fits.fit_run import FitOptions
-    from massgap.fits.workspaces.workspace import WorkspaceOptions
 
-    common = normalisation.pop("all", WorkspaceOptions.default_normalisation)
-    model = WorkspaceOptions(
-        lumi_uncertainty=lumi_uncertainty,
-        default_normalisation=common,
-        normalisation=normalisation,
-        mc_statistics=mc_statistics,
-        systematics=systematics,
-        nuisances=nuisances,
-    )
-    options = FitOptions(
-        histogram=histogram,
-        region=region,
-        channels=channels,
-        controls=controls,
-        edges=edges,
-        min_background=min_background,
-        max_relative_error=max_relative_error,
-        use_data=use_data,
-        level=level,
-        engine=engine,
-        model=model,
-    )
-    print_fit(
-        stages.fit(
-            run_folders,
-            out,
-            lumi_fb=lumi_fb,
-            signal=signal,
-            plan=plan,
-            options=options,
-            renamed=renamed,
-            allow_overlap=allow_overlap,
-            accept_loss=accept_loss,
-        )
-    )
+    options = replace(fit_options_of(asked), toys=toys)
+    print_fit(stages.fit(run_folders, out, options=options, toys_done=Ticker().toys, **asked))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.errors import TableError
-from massgap.contracts.file_names import file_names
+from massgap.contracts.filesets.file_names import file_names
 from massgap.contracts.writing import replacing
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def write_feature_tables(
     Returns
     -------
     dict
-        Dataset -> file, relative to the run folder, see :func:`massgap.contracts.file_names.file_names`.
+        Dataset -> file, relative to the run folder, see :func:`massgap.contracts.filesets.file_names.file_names`.
 
     Raises
     ------

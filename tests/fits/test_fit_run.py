@@ -13,6 +13,7 @@ from massgap.contracts.fit_folder import open_fit
 from massgap.fits.counting.significance import binned_statistical
 from massgap.fits.errors import BinningError, FitError, WorkspaceError
 from massgap.fits.fit_run import FitOptions, FitPlan, fit_run
+from massgap.fits.inference.toys import ToyOptions
 from massgap.fits.workspaces.nuisances import NuisanceSet
 from massgap.fits.workspaces.workspace import WorkspaceOptions, validate_workspace
 
@@ -394,3 +395,28 @@ def test_one_sided_variations_of_a_run(
         assert not {"jes", "toppt"} & {entry["name"] for entry in without.results["nuisances"]}
     jes = next(e for e in table["jes"]["effects"] if e["process"] == "tt")
     assert jes["up"] == pytest.approx(effect["up"]) == pytest.approx(-jes["down"])
+
+
+def test_small_counts_are_told_and_toys_are_in_the_results(
+    tmp_path: Path, make_run: Callable[..., Path], make_observable: Callable[..., Any]
+) -> None:
+    run = make_run(tmp_path / "run", {"met": make_observable()}, description=None)
+    options = replace(STATISTICS_ONLY, histogram="met", edges=(0.0, 100.0, 200.0, 300.0, 400.0))
+    told = fit_run(run, tmp_path / "fit", 0.5, options=options)
+    (warning,) = [text for text in told.warnings if "asymptotic" in text]
+    assert "bin 3 of channel 'sr' (1 events" in warning
+    assert "toys" not in told.results
+    assert not any(
+        "asymptotic" in text for text in fit_run(run, tmp_path / "fit", 10.0, options=options).warnings
+    )
+    counted: list[int] = []
+    with_toys = replace(options, toys=ToyOptions(1_800))
+    found = fit_run(run, tmp_path / "fit", 0.5, options=with_toys, toys_done=counted.append)
+    assert not any("asymptotic" in text for text in found.warnings)
+    toys = json.loads((tmp_path / "fit" / "results.json").read_text())["toys"]
+    assert sum(counted) == toys["certificate"]["toys"]
+    assert toys["upper_limit"]["observed"] is None
+    rows, median = dict(found.summary()), toys["upper_limit"]["expected"][2]
+    assert rows["expected 95 % CLs limit on mu, toys"].startswith(f"{median:.4g} +- ")
+    with pytest.raises(FitError, match=r"--engine massgap"):
+        fit_run(run, tmp_path / "fit", 0.5, options=replace(with_toys, engine="pyhf"))
