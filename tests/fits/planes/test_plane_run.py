@@ -13,7 +13,7 @@ from massgap.contracts.errors import FolderBusyError
 from massgap.contracts.folder_lock import locked_folder
 from massgap.contracts.plane_folder import open_plane
 from massgap.errors import MassgapError
-from massgap.fits.errors import PlaneError
+from massgap.fits.errors import FitError, PlaneError
 from massgap.fits.inference.hypothesis_tests import discovery, hypothesis_test, upper_limit
 from massgap.fits.inference.likelihood import Likelihood
 from massgap.fits.planes import tasks
@@ -279,10 +279,10 @@ def test_what_makes_no_plane_is_named(tmp_path, plane_run, plane_grid, fit_optio
     signals, masses = plane_grid((100.0, 300.0), (20.0, 100.0))
     run = plane_run(tmp_path / "run", signals, masses)
     out = tmp_path / "plane"
-    with pytest.raises(PlaneError, match=r"names no luminosity.*--lumi"):
+    with pytest.raises(FitError, match=r"names no luminosity.*--lumi"):
         plane_runs([run], out, options=fit_options())
-    for lumis, words in (([0.0], "positive"), ([1.0, 1.0], "twice")):
-        with pytest.raises(PlaneError, match=words):
+    for lumis, words in (([0.0], "positive"), ([1.0, 1.0], "several different")):
+        with pytest.raises(FitError, match=words):
             plane_runs([run], out, lumis, options=fit_options())
     with pytest.raises(PlaneError, match=r"--interpolation.*spline, linear"):
         PlaneOptions(interpolation="cubic")
@@ -292,7 +292,7 @@ def test_what_makes_no_plane_is_named(tmp_path, plane_run, plane_grid, fit_optio
     with locked_folder(out), pytest.raises(FolderBusyError):
         plane_runs([run], out, [100.0], options=fit_options())
     empty = plane_run(tmp_path / "empty", dict.fromkeys(signals, (0.0, 0.0, 0.0)), masses)
-    with pytest.raises(PlaneError, match=r"No event of any signal.*--histogram"):
+    with pytest.raises(MassgapError, match=r"The signal 's_100_0' has no events"):
         plane_runs([empty], out, [100.0], options=fit_options())
     hole = plane_run(tmp_path / "hole", signals, masses, background=(2.0, 0.0, 0.5))
     with pytest.raises(MassgapError, match=r"Bin 1 of channel 'one'"):
