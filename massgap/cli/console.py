@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from massgap.cli.live_table import LiveTable, PoolNews, RateWindow
+from massgap.cli.printing.live_table import LiveTable, PoolNews, RateWindow
 
 __all__ = ["Ticker", "command_line", "duration", "pool_text", "say"]
 
