@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Bytes", "Reader", "UnknownCompressionError", "unpack"]
+__all__ = ["Bytes", "Reader", "UnknownCompressionError", "unpack", "unpacked"]
 
 Bytes = npt.NDArray[np.uint8]
 Reader = Callable[[int, int], "Bytes | bytes"]
@@ -70,6 +70,21 @@ def unpack(raw: Bytes, out: Bytes, what: str) -> None:
             msg = f"{what} has {n} bytes instead of {unpacked}"
             raise ValueError(msg)
         at, to = at + packed, to + unpacked
+
+
+def unpacked(raw: Bytes, size: int, what: str) -> Bytes:
+    """All blocks as :func:`unpack`, in memory that the decompressor may choose.
+
+    Parameters
+    ----------
+    raw, what
+        As of :func:`unpack`.
+    size
+        Number of bytes of the content.
+    """
+    out = np.empty(size, dtype=np.uint8)
+    unpack(raw, out, what)
+    return out
 
 
 def _zstd(block: Bytes, place: Bytes, what: str) -> int:  # noqa: ARG001 (unpackers are alike)
