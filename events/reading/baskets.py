@@ -158,7 +158,9 @@ def checked_branch(
             (piece, size), pieces[k] = pieces[k], _DONE
             if isinstance(piece, OwnBasket):
                 # Whole, as almost all are, and unpacked where it is copied: the column is not twice in memory.
-                piece = _content(branch, number, piece)[: size * plain.stored.itemsize].view(plain.stored)
+                piece = _content(branch, number, piece, room)[: size * plain.stored.itemsize].view(
+                    plain.stored
+                )
             fine &= copy_native(piece, out[at : at + size], limits)
             at += size
     return out, fine
@@ -275,10 +277,10 @@ def _counted(branch: Any, number: int, size: int, length: int, read: Reader | No
     return out
 
 
-def _content(branch: Any, number: int, basket: OwnBasket) -> Bytes:
-    """Everything in a basket."""
+def _content(branch: Any, number: int, basket: OwnBasket, room: Room) -> Bytes:
+    """Everything in a basket, until the next one is unpacked."""
     try:
-        return basket.content()
+        return basket.content(room.content)
     except UnknownCompressionError:
         return _through(branch, number)[0]
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from massgap.events.reading.raw.compressed import Bytes, unpacked
+from typing import TYPE_CHECKING
+
+from massgap.events.reading.raw.compressed import Bytes, fresh, unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["OwnBasket"]
 
@@ -67,8 +72,13 @@ class OwnBasket:
             raise ValueError(msg)
         return words - 1
 
-    def content(self) -> Bytes:
+    def content(self, memory: Callable[[int], Bytes] = fresh) -> Bytes:
         """Everything in it, unpacked.
+
+        Parameters
+        ----------
+        memory
+            Function that gives so many bytes of memory for it.
 
         Raises
         ------
@@ -80,4 +90,4 @@ class OwnBasket:
         # Numbers that are not compressed may begin with any bytes.
         if self.size == len(self._raw) - self.key:
             return self._raw[self.key :]
-        return unpacked(self._raw[self.key :], self.size, self._what)
+        return unpacked(self._raw[self.key :], self.size, self._what, memory)

@@ -27,6 +27,7 @@ class Room:
 
     def __init__(self) -> None:
         self._memory: Bytes = np.empty(0, dtype=np.uint8)
+        self._content: Bytes = np.empty(0, dtype=np.uint8)
 
     def fetch(self, places: list[tuple[int, int]], read: Reader) -> list[Bytes]:
         """The bytes at some places of a file; fewer where it ends before.
@@ -49,6 +50,14 @@ class Room:
             out.append(self._memory[at : at + into(begin, self._memory[at : at + size])])
             at += size
         return out
+
+    def content(self, size: int) -> Bytes:
+        """Memory for the content of one basket, which the next one is written over."""
+        if size > _MOST_KEPT:
+            return np.empty(size, dtype=np.uint8)
+        if len(self._content) < size:
+            self._content = np.empty(size + size // 4, dtype=np.uint8)
+        return self._content[:size]
 
 
 class _Kept(threading.local):
