@@ -160,16 +160,25 @@ class TreeColumns(Columns):
     ) -> tuple[npt.NDArray[Any], bool]:
         """As that of all columns; one that is read for this is checked on the way."""
         key = self._path(collection, field)
-        stored = stored_type(self._tree[key])
         values = self._known(collection, key)
-        if values is not None and collection:
+        if values is None:
+            checked = self._checked(self._tree[key], limits, infinite=infinite)
+            if checked is not None:
+                self._kept(collection)[key] = checked[0]
+                return checked
+        elif collection:
             self._compared[key] = values
-        if values is not None or stored not in _FLOATS:
-            return super()._flat_within(collection, field, limits, infinite=infinite)
+        return super()._flat_within(collection, field, limits, infinite=infinite)
+
+    def _checked(
+        self, branch: Any, limits: tuple[float, float], *, infinite: bool
+    ) -> tuple[npt.NDArray[Any], bool] | None:
+        """The same of a branch that is to be read; None where it is not of floating-point numbers."""
+        stored = stored_type(branch)
+        if stored not in _FLOATS:
+            return None
         within = limits if infinite else finite_limits(stored, limits)
-        values, fine = checked_branch(self._tree[key], self._start, self._stop, self._read, within)
-        self._kept(collection)[key] = values
-        return values, fine
+        return checked_branch(branch, self._start, self._stop, self._read, within)
 
     def _stored(self, branch: Any) -> npt.NDArray[Any]:
         if is_plain(branch):

@@ -83,7 +83,7 @@ class LocalBytes:
         """Fill ``place`` with the bytes from ``begin`` on; the number of bytes that there are."""
         done = 0
         while done < len(place):
-            n = os.preadv(self._handle, [place[done:]], begin + done)
+            n = os.preadv(self._handle, [place[done:].data], begin + done)
             if not n:
                 break
             done += n
