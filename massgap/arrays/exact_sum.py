@@ -24,7 +24,7 @@ from massgap.arrays.kernels.exact_parts import (
     count_signs,
     deposit,
     deposit_parts,
-    deposit_with_squares,
+    deposit_total,
     exponent_range,
     parts_of,
     same_magnitude,
@@ -154,21 +154,21 @@ class ExactSum:
         for bins, rows in fills:
             deposit_parts(self.limbs, parts, bins, _ALL if rows is None else rows, start)
 
-    def fill_with_squares(self, bins: npt.NDArray[np.int32], values: npt.NDArray[np.float64]) -> None:
-        """Add ``values[i]`` to the sum ``bins[i]``, and its square to the sum as far in the second half of the sums.
+    def fill_total(self, values: npt.NDArray[np.float64]) -> None:
+        """Add all values to the first of two sums, and their squares to the second.
 
         Raises
         ------
         ValueError
-            If a value or its square is NaN or infinite, or a bin is outside the first half.
+            If a value or its square is NaN or infinite, or there are not two sums.
         """
-        half = self.size // 2
-        if len(bins) != len(values) or (len(bins) and (bins.min() < 0 or bins.max() >= half)):
-            msg = f"ExactSum.fill_with_squares: bins must be one per value and within 0 to {half - 1}"
+        if self.size != 2:
+            msg = f"ExactSum.fill_total: there must be 2 sums, for values and squares, and not {self.size}"
             raise ValueError(msg)
-        if self._prepare(values, len(values), squares=True) is None:
-            return
-        deposit_with_squares(self.limbs, self.lowest, values, bins, half)
+        values = np.ascontiguousarray(values, dtype=np.float64)
+        if self._prepare(values, len(values), squares=True) is not None:
+            for power in (1, 2):
+                deposit_total(self.limbs, self.lowest, values, power - 1, power)
 
     def add_times(self, bin_: int, value: float, times: int) -> None:
         """Add a positive number so many times (negative to take it away) to one sum.
@@ -283,13 +283,6 @@ class ExactSum:
         elif len(used) < len(self.limbs):
             self.limbs = np.ascontiguousarray(self.limbs[used[0] : used[-1] + 1])
             self.lowest += int(used[0])
-
-    def regrouped(self, groups: npt.NDArray[np.int64]) -> ExactSum:
-        """Sums of these sums: distinct indices of shape (n, any) give n sums."""
-        out = ExactSum(len(groups))
-        # Each term is in one sum only, so that no more than all of them meet.
-        out.terms, out.lowest, out.limbs = self.terms, self.lowest, self.limbs[:, groups].sum(axis=2)
-        return out
 
     def copy(self) -> ExactSum:
         """An independent copy."""
