@@ -99,7 +99,7 @@ def unpacked(raw: Bytes, size: int, what: str, memory: Callable[[int], Bytes] = 
     if header[:2] == b"ZS" and _sizes(header) == (len(raw) - _HEADER, size):
         # A single block, as mostly. Arrow takes a tenth less time than cramjam; what it refuses, cramjam gives the reason for.
         with contextlib.suppress(OSError):
-            return np.frombuffer(_arrow_zstd().decompress(raw[_HEADER:], size), dtype=np.uint8)
+            return np.frombuffer(_arrow_zstd()(raw[_HEADER:], size), dtype=np.uint8)
     out = memory(size)
     unpack(raw, out, what)
     return out
@@ -109,7 +109,8 @@ def unpacked(raw: Bytes, size: int, what: str, memory: Callable[[int], Bytes] = 
 def _arrow_zstd() -> Any:
     import pyarrow as pa
 
-    return pa.Codec("zstd")
+    # Its own pools would keep 20 MB that nobody else can use.
+    return functools.partial(pa.Codec("zstd").decompress, memory_pool=pa.system_memory_pool())
 
 
 def _zstd(block: Bytes, place: Bytes, what: str) -> int:  # noqa: ARG001 (unpackers are alike)
