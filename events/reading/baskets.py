@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from massgap.events.reading.raw.basket import OwnBasket
+from massgap.events.reading.raw.basket import OwnBasket, key_length
 from massgap.events.reading.raw.compressed import Bytes, Reader, UnknownCompressionError
 from massgap.events.reading.raw.native import copy_native
 from massgap.events.reading.raw.scratch import Room, borrowed
 
 __all__ = ["Reader", "checked_branch", "flat_branch", "is_jagged", "is_plain", "stored_type"]
 
+_HEAD = 256  # bytes that hold the key of a basket, but for branches of a long name
 _Offsets = tuple[npt.NDArray[Any], int]
 
 
@@ -149,24 +150,45 @@ def checked_branch(
     if plain is None:
         msg = f"branch {branch.name} does not hold plain numbers"
         raise ValueError(msg)
-    numbers = _overlapping(plain.edges, start, stop)
+    fetch = read or _through_uproot(branch)
+    pieces = _pieces(branch, plain, (start, stop), fetch)
+    out = np.empty(sum(piece.size for piece in pieces), dtype=plain.stored.newbyteorder("="))
+    fine, at = True, 0
     with borrowed() as room:
-        pieces = _pieces(branch, plain, numbers, (start, stop), read, room)
-        out = np.empty(sum(size for _, size in pieces), dtype=plain.stored.newbyteorder("="))
-        fine, at = True, 0
-        for k, number in enumerate(numbers):
-            (piece, size), pieces[k] = pieces[k], _DONE
-            if isinstance(piece, OwnBasket):
-                # Whole, as almost all are, and unpacked where it is copied: the column is not twice in memory.
-                piece = _content(branch, number, piece, room)[: size * plain.stored.itemsize].view(
-                    plain.stored
-                )
-            fine &= copy_native(piece, out[at : at + size], limits)
-            at += size
+        for k, piece in enumerate(pieces):
+            pieces[k] = _DONE
+            values = piece.values
+            if values is None:
+                # Unpacked where it is copied: the column is not twice in memory.
+                values = _content(branch, plain, piece, fetch, room)
+            fine &= copy_native(values, out[at : at + piece.size], limits)
+            at += piece.size
     return out, fine
 
 
-_DONE: Any = (None, 0)
+class _Piece(NamedTuple):
+    """What a range has of one basket.
+
+    Attributes
+    ----------
+    number
+        Of the basket.
+    size
+        Number of values.
+    values
+        The values as they are stored, of a part; None for a whole basket, as almost all are, which is still to be unpacked.
+    basket, raw
+        Such a basket, and its bytes where these were read with its head.
+    """
+
+    number: int
+    size: int
+    values: npt.NDArray[Any] | None
+    basket: OwnBasket | None = None
+    raw: Bytes | None = None
+
+
+_DONE = _Piece(0, 0, None)
 
 
 def _overlapping(edges: list[int], start: int, stop: int) -> range:
@@ -175,26 +197,43 @@ def _overlapping(edges: list[int], start: int, stop: int) -> range:
     return range(bisect.bisect_right(edges, start) - 1, bisect.bisect_left(edges, stop))
 
 
-def _pieces(
-    branch: Any, plain: _Plain, numbers: range, wanted: tuple[int, int], read: Reader | None, room: Room
-) -> list[tuple[OwnBasket | npt.NDArray[Any], int]]:
-    """The baskets of a range, each with the number of values that are wanted: a part of one as these values."""
+def _pieces(branch: Any, plain: _Plain, wanted: tuple[int, int], read: Reader) -> list[_Piece]:
+    """The baskets of a range."""
+    numbers = _overlapping(plain.edges, *wanted)
     # Beyond the tree there are none, which is an error before anything is read.
     entries = [(plain.edges[number], plain.edges[number + 1]) for number in numbers]
-    alone = [(plain.seeks[number], plain.sizes[number]) for number in numbers if number < len(plain.seeks)]
-    raw = room.fetch(alone, read or _through_uproot(branch))
-    out: list[tuple[OwnBasket | npt.NDArray[Any], int]] = []
-    for k, number in enumerate(numbers):
+    out = []
+    for number, (first, last) in zip(numbers, entries, strict=True):
         what = f"basket {number} of branch {branch.name}"
-        first, last = entries[k]
         low, high = max(wanted[0], first) - first, min(wanted[1], last) - first
-        basket = OwnBasket(raw[k], alone[k][1], what) if k < len(raw) else None
-        if basket is not None and high - low == last - first:
-            out.append((basket, _whole_size(plain, basket, last - first, what)))
+        whole = high - low == last - first
+        basket, raw = _own(plain, number, read, what, head_only=whole)
+        if basket is not None and whole:
+            size = _whole_size(plain, basket, last - first, what)
+            out.append(_Piece(number, size, None, basket, raw))
         else:
-            part = _part(branch, plain, number, basket, (low, high), read)
-            out.append((part, len(part)))
+            found = _through(branch, number) if basket is None else _unpacked(branch, number, basket, raw)
+            part = _part(branch, plain, number, found, (low, high), read)
+            out.append(_Piece(number, len(part), part))
     return out
+
+
+def _own(
+    plain: _Plain, number: int, read: Reader, what: str, *, head_only: bool
+) -> tuple[OwnBasket | None, Bytes | None]:
+    """A basket with a place of its own, and its bytes, unless its head is enough for now; None for others."""
+    if number >= len(plain.seeks):
+        return None, None
+    begin, size = plain.seeks[number], plain.sizes[number]
+    # Whoever reads into memory that is there does so at no cost of asking twice.
+    head_only = head_only and size > _HEAD and hasattr(read, "into")
+    raw = np.frombuffer(read(begin, _HEAD if head_only else size), dtype=np.uint8)
+    if head_only and key_length(raw) > _HEAD:
+        raw, head_only = np.frombuffer(read(begin, size), dtype=np.uint8), False
+    if len(raw) != (_HEAD if head_only else size):
+        msg = f"{what} ends beyond the end of the file"
+        raise ValueError(msg)
+    return OwnBasket(raw, size, what), None if head_only else raw
 
 
 def _whole_size(plain: _Plain, basket: OwnBasket, entries: int, what: str) -> int:
@@ -214,14 +253,14 @@ def _part(
     branch: Any,
     plain: _Plain,
     number: int,
-    basket: OwnBasket | None,
+    found: tuple[Bytes, _Offsets | None],
     wanted: tuple[int, int],
-    read: Reader | None,
+    read: Reader,
 ) -> npt.NDArray[Any]:
     """The values of some entries of a basket."""
     what, size = f"basket {number} of branch {branch.name}", plain.stored.itemsize
     (low, high), entries = wanted, plain.edges[number + 1] - plain.edges[number]
-    data, offsets = _through(branch, number) if basket is None else _unpacked(branch, number, basket)
+    data, offsets = found
     if offsets is not None:
         _right_table(len(offsets[0]), entries, what)
     if not plain.jagged:
@@ -230,7 +269,6 @@ def _part(
     if (low, high) == (0, entries):
         return data.view(plain.stored)
     if offsets is None:
-        # Read from another branch, perhaps into the same memory.
         offsets = _counted(branch, number, size, len(data), read), 0
     begin, end = _edge(offsets, low, data), _edge(offsets, high, data)
     if not 0 <= begin <= end <= len(data):
@@ -277,18 +315,23 @@ def _counted(branch: Any, number: int, size: int, length: int, read: Reader | No
     return out
 
 
-def _content(branch: Any, number: int, basket: OwnBasket, room: Room) -> Bytes:
-    """Everything in a basket, until the next one is unpacked."""
+def _content(branch: Any, plain: _Plain, piece: _Piece, read: Reader, room: Room) -> npt.NDArray[Any]:
+    """The values of a whole basket, until the next one is unpacked."""
+    number, raw = piece.number, piece.raw
+    assert piece.basket is not None
+    if raw is None:
+        raw = room.fetch(plain.seeks[number], plain.sizes[number], read)
     try:
-        return basket.content(room.content)
+        content = piece.basket.content(raw, room.content)
     except UnknownCompressionError:
-        return _through(branch, number)[0]
+        content = _through(branch, number)[0]
+    return content[: piece.size * plain.stored.itemsize].view(plain.stored)
 
 
-def _unpacked(branch: Any, number: int, basket: OwnBasket) -> tuple[Bytes, _Offsets | None]:
+def _unpacked(branch: Any, number: int, basket: OwnBasket, raw: Any) -> tuple[Bytes, _Offsets | None]:
     """Content of a basket and the table of its entries' places."""
     try:
-        content = basket.content()
+        content = basket.content(raw)
     except UnknownCompressionError:
         return _through(branch, number)
     if not basket.has_offsets:

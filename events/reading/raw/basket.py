@@ -9,7 +9,7 @@ from massgap.events.reading.raw.compressed import Bytes, fresh, unpacked
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["OwnBasket"]
+__all__ = ["OwnBasket", "key_length"]
 
 _SIZE_AT, _KEY_LENGTH_AT = 6, 14  # TKey: fNbytes, fVersion, fObjlen, fDatime (14 bytes), then fKeylen
 _LAST_AT = 5  # TBasket: fLast and one flag byte end the key
@@ -21,10 +21,10 @@ class OwnBasket:
 
     Parameters
     ----------
-    raw
-        Its bytes, which must stay as they are until it is unpacked.
+    head
+        Its first bytes, at least its key.
     length
-        How many there should be.
+        How many bytes there should be in all.
     what
         What this is, for error messages.
 
@@ -40,20 +40,16 @@ class OwnBasket:
     Raises
     ------
     ValueError
-        If bytes are missing, or the head contradicts itself.
+        If the head contradicts itself.
     """
 
-    __slots__ = ("_raw", "_what", "border", "key", "size")
+    __slots__ = ("_length", "_what", "border", "key", "size")
 
-    def __init__(self, raw: Bytes, length: int, what: str) -> None:
-        if len(raw) != length:
-            msg = f"{what} ends beyond the end of the file"
-            raise ValueError(msg)
-        self._raw, self._what = raw, what
-        head = raw[: _KEY_LENGTH_AT + 2].tobytes()
-        self.key = int.from_bytes(head[_KEY_LENGTH_AT:], "big")
-        self.size = int.from_bytes(head[_SIZE_AT : _SIZE_AT + 4], "big")
-        self.border = int.from_bytes(raw[self.key - _LAST_AT : self.key - 1].tobytes(), "big") - self.key
+    def __init__(self, head: Bytes, length: int, what: str) -> None:
+        self._length, self._what = length, what
+        self.key = key_length(head)
+        self.size = int.from_bytes(head[_SIZE_AT : _SIZE_AT + 4].tobytes(), "big")
+        self.border = int.from_bytes(head[self.key - _LAST_AT : self.key - 1].tobytes(), "big") - self.key
         if not 0 <= self.border <= self.size:
             msg = f"{what} ends its values at {self.border} of {self.size} bytes"
             raise ValueError(msg)
@@ -72,22 +68,34 @@ class OwnBasket:
             raise ValueError(msg)
         return words - 1
 
-    def content(self, memory: Callable[[int], Bytes] = fresh) -> Bytes:
+    def content(self, raw: Bytes, memory: Callable[[int], Bytes] = fresh) -> Bytes:
         """Everything in it, unpacked.
 
         Parameters
         ----------
+        raw
+            All its bytes; of numbers that are not compressed the content is a part of them.
         memory
             Function that gives so many bytes of memory for it.
 
         Raises
         ------
+        ValueError
+            If bytes are missing.
         massgap.events.reading.raw.compressed.UnknownCompressionError
             If it is compressed in a way that is not known here.
         Exception
             Of a decompressor, if bytes are damaged.
         """
+        if len(raw) != self._length:
+            msg = f"{self._what} ends beyond the end of the file"
+            raise ValueError(msg)
         # Numbers that are not compressed may begin with any bytes.
-        if self.size == len(self._raw) - self.key:
-            return self._raw[self.key :]
-        return unpacked(self._raw[self.key :], self.size, self._what, memory)
+        if self.size == len(raw) - self.key:
+            return raw[self.key :]
+        return unpacked(raw[self.key :], self.size, self._what, memory)
+
+
+def key_length(head: Bytes) -> int:
+    """Length of the key of a basket, from its first bytes; 0 if these are too few."""
+    return int.from_bytes(head[_KEY_LENGTH_AT : _KEY_LENGTH_AT + 2].tobytes(), "big")

@@ -18,38 +18,34 @@ if TYPE_CHECKING:
 
 __all__ = ["Room", "borrowed"]
 
-_MOST_KEPT = 1 << 25
-"""Bytes that a thread keeps at most until the next column."""
+_MOST_KEPT = 1 << 24
+"""Bytes that a thread keeps at most, of each of the two."""
 
 
 class Room:
-    """Memory that belongs to one column at a time."""
+    """Memory for one basket at a time, before and after it is unpacked."""
 
     def __init__(self) -> None:
-        self._memory: Bytes = np.empty(0, dtype=np.uint8)
+        self._raw: Bytes = np.empty(0, dtype=np.uint8)
         self._content: Bytes = np.empty(0, dtype=np.uint8)
 
-    def fetch(self, places: list[tuple[int, int]], read: Reader) -> list[Bytes]:
-        """The bytes at some places of a file; fewer where it ends before.
+    def fetch(self, begin: int, size: int, read: Reader) -> Bytes:
+        """Bytes of a file, until the next ones are fetched; fewer where it ends before.
 
         Parameters
         ----------
-        places
+        begin, size
             Position of the first byte, and number.
         read
-            How to get them.  One that has a method ``into`` reads into this memory, which is used again by the next call.
+            How to get them.  One that has a method ``into`` reads into this memory.
         """
-        into, total = getattr(read, "into", None), sum(size for _, size in places)
-        if into is None or total > _MOST_KEPT or min((size for _, size in places), default=0) < 0:
+        into = getattr(read, "into", None)
+        if into is None or not 0 <= size <= _MOST_KEPT:
             # What a damaged file asks for may be more than there is memory: a reader looks before.
-            return [np.frombuffer(read(begin, size), dtype=np.uint8) for begin, size in places]
-        if len(self._memory) < total:
-            self._memory = np.empty(total + total // 4, dtype=np.uint8)
-        out, at = [], 0
-        for begin, size in places:
-            out.append(self._memory[at : at + into(begin, self._memory[at : at + size])])
-            at += size
-        return out
+            return np.frombuffer(read(begin, size), dtype=np.uint8)
+        if len(self._raw) < size:
+            self._raw = np.empty(size + size // 4, dtype=np.uint8)
+        return self._raw[: into(begin, self._raw[:size])]
 
     def content(self, size: int) -> Bytes:
         """Memory for the content of one basket, which the next one is written over."""
