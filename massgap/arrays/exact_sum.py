@@ -109,8 +109,8 @@ class ExactSum:
         Parameters
         ----------
         fills
-            Pairs of bins and rows: ``values[rows[i]]`` is added to the sum ``bins[i]``; None for all rows; bins below
-            0 are left out.
+            Pairs of bins and rows: ``values[rows[i]]`` is added to the sum ``bins[i]``, or to that in each line of bins of
+            shape (n, rows); None for all rows; bins below 0 are left out.
         values
             What is added.
         start, stop
@@ -123,10 +123,11 @@ class ExactSum:
         """
         size = (self.size if stop is None else min(stop, self.size)) - start
         terms = 0
-        for bins, rows in fills:
-            n = len(values) if rows is None else len(rows)
-            terms += n
-            if len(bins) != n or not all_inside(bins, size, _ALL if rows is None else rows, len(values)):
+        lines = [(np.atleast_2d(bins), _ALL if rows is None else rows) for bins, rows in fills]
+        for (bins, rows), (_, given) in zip(lines, fills, strict=True):
+            n = len(values) if given is None else len(rows)
+            terms += bins.size
+            if bins.shape[1] != n or not all_inside(bins.ravel(), size, rows, len(values)):
                 msg = (
                     f"ExactSum.fill_each: bins must be one per value and within 0 to {size - 1}, "
                     f"rows within 0 to {len(values) - 1}"
@@ -135,24 +136,24 @@ class ExactSum:
         bits = self._prepare(values, terms)
         if bits is None:
             return
+        lines = [(bins, rows) for bins, rows in lines if bins.size]
         if same_magnitude(bits):
             # Data, and most simulations: weights are equal but for their signs, and are counted.
             net = np.zeros(size, dtype=np.int64)
-            for bins, rows in fills:
-                if rows is None or len(rows):
-                    count_signs(net, bits, bins, _ALL if rows is None else rows)
+            for bins, rows in lines:
+                for line in bins:
+                    count_signs(net, bits, line, rows)
             self._add_times(net, bits, start)
             return
-        fills = [(bins, rows) for bins, rows in fills if rows is None or len(rows)]
-        if len(fills) == 1:
+        if len(lines) == 1 and len(lines[0][0]) == 1:
             # Parts that are used once need no memory.
-            bins, rows = fills[0]
-            deposit(self.limbs, self.lowest, bits, bins, _ALL if rows is None else rows, start)
+            ((bins, rows),) = lines
+            deposit(self.limbs, self.lowest, bits, bins[0], rows, start)
             return
         parts = np.empty((4, len(bits)), dtype=np.int64)
         take_apart(bits, self.lowest, parts)
-        for bins, rows in fills:
-            deposit_parts(self.limbs, parts, bins, _ALL if rows is None else rows, start)
+        for bins, rows in lines:
+            deposit_parts(self.limbs, parts, bins, rows, start)
 
     def fill_total(self, values: npt.NDArray[np.float64]) -> None:
         """Add all values to the first of two sums, and their squares to the second.

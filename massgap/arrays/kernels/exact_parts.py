@@ -134,18 +134,22 @@ def all_inside(bins, size, rows, n_rows):
 
 @compiled
 def deposit_parts(limbs, parts, bins, rows, start):
-    """Add the numbers ``rows`` (all of them if there are none) to the sums in their bins; bins below 0 are none."""
+    """Add the numbers ``rows`` (all of them if there are none) to the sums in their bins, for each line of bins.
+
+    Bins below 0 are none.
+    """
     all_rows = len(rows) == 0
-    for n in range(len(bins)):
-        b = bins[n]
-        if b < 0:
-            continue
-        b += start
-        i = n if all_rows else rows[n]
-        j = parts[0, i]
-        limbs[j, b] += parts[1, i]
-        limbs[j + 1, b] += parts[2, i]
-        limbs[j + 2, b] += parts[3, i]
+    for line in range(len(bins)):
+        for n in range(bins.shape[1]):
+            b = bins[line, n]
+            if b < 0:
+                continue
+            b += start
+            i = n if all_rows else rows[n]
+            j = parts[0, i]
+            limbs[j, b] += parts[1, i]
+            limbs[j + 1, b] += parts[2, i]
+            limbs[j + 2, b] += parts[3, i]
 
 
 @compiled
