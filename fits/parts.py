@@ -151,7 +151,7 @@ def fill_plans(
                 planned.run.histogram(part.histogram),
                 region=part.region,
                 channel=names[index, part],
-                one_sided=nuisances.shapes if nuisances else (),
+                one_sided=nuisances.may_be_one_sided if nuisances else None,
             ),
             planned,
         )
