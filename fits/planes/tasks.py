@@ -88,7 +88,9 @@ def fit_points(
     if progress is not None and len(todo) < len(keys):
         progress(len(keys) - len(todo))
     workers = int(getattr(executor, "workers", 1))
-    size = max(1, min(_BATCH, math.ceil(len(todo) / (2 * workers))))
+    # The reference engine takes minutes for a point: each is kept as soon as it is there.
+    most = _BATCH if background.engine == "massgap" else 1
+    size = max(1, min(most, math.ceil(len(todo) / (2 * workers))))
     batches = [todo[i : i + size] for i in range(0, len(todo), size)]
     done = len(keys) - len(todo)
     lost: dict[str, dict[str, Any]] = {}
