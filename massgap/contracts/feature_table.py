@@ -7,7 +7,7 @@ Columns are the features, ``weight`` (fb), ``process``, ``dataset``, ``fold_key`
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["LazyTables", "RunFeatures", "is_feature", "read_feature_tables", "write_feature_tables"]
+__all__ = [
+    "LazyTables",
+    "RunFeatures",
+    "is_feature",
+    "read_columns",
+    "read_feature_tables",
+    "write_feature_tables",
+]
 
 FORMAT = "massgap-features/1"
 _BESIDE = frozenset({"weight", "process", "dataset", "channel", "fold_key", "score"})
@@ -179,12 +186,47 @@ def read_feature_tables(folder: Path, manifest: dict[str, Any]) -> RunFeatures:
     )
 
 
-def _read_table(path: Path, folder: Path, dataset: str) -> Any:
+def read_columns(
+    folder: Path, manifest: Mapping[str, Any], dataset: str, columns: Collection[str] | None = None
+) -> pd.DataFrame | None:
+    """Some columns of the feature table of one dataset.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    manifest
+        Its manifest.
+    dataset
+        The dataset.
+    columns
+        Names; by default all.  Those that the table does not have are left out.
+
+    Returns
+    -------
+    DataFrame or None
+        A row per selected event; None if the run has kept no table of the dataset.
+
+    Raises
+    ------
+    TableError
+        If the table is missing although the manifest names it, or cannot be read.
+    """
+    file = (manifest.get("features") or {}).get(dataset)
+    if file is None:
+        return None
+    return _read_table(folder / file, folder, dataset, columns).to_pandas()
+
+
+def _read_table(path: Path, folder: Path, dataset: str, columns: Collection[str] | None = None) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(path)
+        if columns is None:
+            return pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            return file.read([name for name in file.schema_arrow.names if name in columns])
     except FileNotFoundError as error:
         msg = f"The run {folder} has no feature table for the dataset {dataset!r} ({path} is missing): run it again."
         raise TableError(msg) from error

@@ -1,0 +1,237 @@
+"""Replicas of the histograms of a run: what they would hold if the same simulation had been made anew.
+
+Where the feature tables of the run hold the events of a histogram, those are resampled; it is checked that they add up to its
+contents. Otherwise its bins are, as fine as the run has filled them. Either way replicas are made of the finest bins and then
+merged, so that a fit and a scan of the same histogram see the same replicas, and so do the points of a plane, which share
+their backgrounds.
+
+A bootstrap tells what the events that are there could have been. It knows nothing of bins in which no event is.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from massgap.contracts.errors import TableError
+from massgap.contracts.feature_table import is_feature, read_columns
+from massgap.fits.contents import read_region
+from massgap.fits.errors import FitError
+from massgap.fits.inference.bootstrap.resampling import number_of, resampled_bins, resampled_events
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from massgap.contracts.run_folder import RunFolder
+    from massgap.fits.contents import RegionContents
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["EVENTS", "HISTOGRAM", "ProcessReplicas", "ReplicaSource", "how_made"]
+
+EVENTS, HISTOGRAM = "events", "histogram"
+"""What was resampled: events of the feature tables, or bins of a histogram."""
+
+_KEPT = 64
+"""Replicas of this many processes are kept; those of the signals of a plane come and go."""
+
+
+@dataclass(frozen=True)
+class ProcessReplicas:
+    """One process in one region of a histogram.
+
+    Attributes
+    ----------
+    edges : ndarray of shape (bins + 1,)
+    values, variances : ndarray of shape (folds, bins + 2, replicas)
+        Sums of weights and of their squares in fb and its square, the first bin below, the last above the edges. One fold where
+        the histogram has none.
+    method : {"events", "histogram"}
+        What was resampled.
+    reason : str
+        Why not events.
+    """
+
+    edges: Floats
+    values: Floats = field(repr=False)
+    variances: Floats = field(repr=False)
+    method: str
+    reason: str = ""
+
+    def merged(self, edges: Floats) -> tuple[Floats, Floats]:
+        """Values and variances in coarser bins, all folds together, shape (bins, replicas).
+
+        What lies outside belongs to the outermost bins, as in a fit.
+        """
+        starts = np.searchsorted(self.edges, edges[:-1]) + 1
+        starts[0] = 0
+        one, two = (
+            np.add.reduceat(array.sum(axis=0), starts, axis=0) for array in (self.values, self.variances)
+        )
+        return one, two
+
+
+def how_made(replicas: Iterable[ProcessReplicas]) -> dict[str, Any]:
+    """What was resampled, for the results: ``method`` ("events", "histogram" or "mixed") and ``why`` not only events."""
+    found = list(replicas)
+    methods = {entry.method for entry in found}
+    return {
+        "method": methods.pop() if len(methods) == 1 else "mixed",
+        "why": sorted({entry.reason for entry in found if entry.reason}),
+    }
+
+
+class ReplicaSource:
+    """Replicas of the histograms of a run, each made when it is asked for.
+
+    Parameters
+    ----------
+    run : RunFolder
+    replicas : int
+        How many; the relative error of a standard deviation found with R of them is 1/sqrt(2 R).
+    seed : int
+        The same seed gives the same replicas, for any order of the questions and number of processes that ask.
+
+    Raises
+    ------
+    FitError
+        If there are less than two replicas.
+    """
+
+    def __init__(self, run: RunFolder, replicas: int = 100, seed: int = 1) -> None:
+        if replicas < 2:
+            message = (
+                f"A bootstrap needs two replicas at least, not {replicas}: give some 50 to 100, or 0 for none "
+                "(replicas=..., --replicas)."
+            )
+            raise FitError(message)
+        self.run = run
+        self.replicas = replicas
+        self.seed = seed
+        self._contents: dict[tuple[str, str], RegionContents] = {}
+        self._kept: OrderedDict[tuple[str, str, str], ProcessReplicas] = OrderedDict()
+
+    def of(self, histogram: str, region: str, process: str) -> ProcessReplicas:
+        """Replicas of a process in a region of a histogram.
+
+        Raises
+        ------
+        HistogramError
+            If the histogram or the region is not there.
+        """
+        name = (histogram, region, process)
+        if name not in self._kept:
+            self._kept[name] = self._made(histogram, region, process)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(name)
+        return self._kept[name]
+
+    def _made(self, histogram: str, region: str, process: str) -> ProcessReplicas:
+        if (histogram, region) not in self._contents:
+            self._contents[histogram, region] = read_region(self.run.histogram(histogram), region)
+        contents = self._contents[histogram, region]
+        values, variances = _with_outside(contents, process)
+        if not variances.any():
+            same = np.repeat(values[..., np.newaxis], self.replicas, axis=2)
+            return ProcessReplicas(contents.edges, same, np.zeros_like(same), EVENTS)
+        made, reason = self._from_events(contents, histogram, process, values)
+        if made is None:
+            made = resampled_bins(values, variances, self.replicas, self.seed, histogram, region, process)
+            return ProcessReplicas(contents.edges, *made, HISTOGRAM, reason)
+        return ProcessReplicas(contents.edges, *made, EVENTS)
+
+    def _from_events(
+        self, contents: RegionContents, histogram: str, process: str, values: Floats
+    ) -> tuple[tuple[Floats, Floats] | None, str]:
+        """Sums of resampled events, or None and why there are none."""
+        folds, bins = values.shape
+        nominal, size = np.zeros(values.size), np.zeros(values.size)
+        sums = np.zeros((values.size, self.replicas))
+        squares = np.zeros_like(sums)
+        if not self.run.manifest.get("features"):
+            return None, "the run has kept no feature tables"
+        for dataset, metadata in sorted(self.run.manifest["datasets"].items()):
+            # A dataset without any selected event has no table.
+            if metadata.get("process") != process or dataset not in self.run.manifest["features"]:
+                continue
+            table, reason = self._table(dataset, histogram, contents.region)
+            if table is None:
+                return None, reason
+            places = _places(self.run.histogram(histogram).axes[-1], contents, table, histogram, bins)
+            weights = table["weight"].to_numpy(np.float64)
+            inside = places >= 0
+            nominal += np.bincount(places[inside], weights[inside], values.size)
+            size += np.bincount(places[inside], np.abs(weights[inside]), values.size)
+            more = resampled_events(
+                self._keys(dataset, table), weights, places, (values.size, self.replicas), self.seed
+            )
+            sums += more[0]
+            squares += more[1]
+        off = np.abs(nominal - values.ravel()) > 1e-6 * size
+        if off.any():
+            return None, (
+                f"the events of the feature tables are not those of the histogram '{histogram}' in the region "
+                f"'{contents.region}'"
+            )
+        shape = (folds, bins, self.replicas)
+        return (sums.reshape(shape), squares.reshape(shape)), ""
+
+    def _table(self, dataset: str, histogram: str, region: str) -> tuple[pd.DataFrame | None, str]:
+        """The events of a dataset that are in a region, or None and why."""
+        needed = ["fold_key", "weight", histogram, f"region_{region}"]
+        try:
+            table = read_columns(self.run.path, self.run.manifest, dataset, [*needed, "channel"])
+        except TableError as error:
+            return None, str(error)
+        assert table is not None  # the manifest names it
+        missing = [name for name in needed if name not in table]
+        if missing:
+            return None, f"the feature tables have no column '{missing[0]}'"
+        return table[table[f"region_{region}"].to_numpy(bool)], ""
+
+    def _keys(self, dataset: str, table: pd.DataFrame) -> NDArray[np.uint64]:
+        """What tells the events of all datasets apart: simulation counts its events anew in each of them."""
+        keys = table["fold_key"].to_numpy(np.uint64) ^ np.uint64(number_of("dataset", dataset))
+        again = table.duplicated("fold_key", keep=False).to_numpy()
+        if again.any():
+            # Files that count anew: other events, unless all that is known of them is the same.
+            import pandas as pd
+
+            whole = read_columns(self.run.path, self.run.manifest, dataset)
+            assert whole is not None  # it was there
+            columns = [name for name in whole.columns if is_feature(name)]
+            more = whole.loc[table.index[again], columns]
+            keys[again] ^= pd.util.hash_pandas_object(more, index=False).to_numpy(np.uint64)
+        return keys
+
+
+def _with_outside(contents: RegionContents, process: str) -> tuple[Floats, Floats]:
+    """Values and variances of the events as they are, shape (folds, bins + 2)."""
+    if process not in contents.processes:
+        nothing = np.zeros((contents.values.shape[2], contents.values.shape[3] + 2))
+        return nothing, nothing
+    at = contents.processes.index(process), contents.nominal
+    out = []
+    for i, inner in enumerate((contents.values, contents.variances)):
+        below, above = contents.below[i][at], contents.above[i][at]
+        out.append(np.concatenate([below[:, np.newaxis], inner[at], above[:, np.newaxis]], axis=1))
+    return out[0], out[1]
+
+
+def _places(
+    axis: Any, contents: RegionContents, table: pd.DataFrame, column: str, bins: int
+) -> NDArray[np.int64]:
+    """Bin of each event, the folds one after the other; negative where the observable is undefined."""
+    observable = table[column].to_numpy(np.float64)
+    places = np.asarray(axis.index(observable), dtype=np.int64) + 1
+    if contents.folds:
+        fold = table["fold_key"].to_numpy(np.uint64) % np.uint64(contents.folds)
+        places += bins * fold.astype(np.int64)
+    return np.where(np.isnan(observable), -1, places)
