@@ -10,11 +10,19 @@ from massgap.contracts.fit_folder import FIT_FORMAT, SCAN_FORMAT, write_fit_fold
 from massgap.contracts.folder_lock import locked_folder
 from massgap.contracts.run_folder import open_run
 from massgap.fits.errors import FitError
+from massgap.fits.inference.bootstrap.expected import simulation_uncertainty
+from massgap.fits.inference.bootstrap.replicas import ReplicaSource
 from massgap.fits.inference.engines import likelihood_of
-from massgap.fits.inference.hypothesis_tests import discovery, signal_strength, upper_limit
+from massgap.fits.inference.hypothesis_tests import (
+    discovery,
+    hypothesis_test,
+    signal_strength,
+    upper_limit,
+)
 from massgap.fits.parts import fill_plan
 from massgap.fits.plan import FitOptions, FitPart, FitPlan, make_plan, scores_of
 from massgap.fits.result import FitResult
+from massgap.fits.scans.scan_uncertainty import scan_uncertainty
 from massgap.fits.scans.threshold_scan import scan_thresholds
 from massgap.fits.workspaces.workspace import build_workspace, dump_workspace
 
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from massgap.contracts.run_folder import RunFolder
+    from massgap.fits.inference.bootstrap.expected import SimulationUncertainty
     from massgap.fits.inference.likelihood import Likelihood
     from massgap.fits.parts import FilledPlan
 
@@ -59,7 +68,7 @@ def fit_run(
     backgrounds : sequence of str, optional
         Background processes; default all simulated processes that are no signal.
     options : FitOptions, optional
-        Histogram, region, binning, uncertainties.
+        Histogram, region, binning, uncertainties, replicas of the simulation.
     accept_loss : bool
         Fit a run that has lost events, and say so.
     progress : callable, optional
@@ -88,6 +97,8 @@ def fit_run(
     loss = run.require_complete(accept_loss=accept_loss)
     warnings = [f"The run is incomplete and its loss was accepted: {loss}."] if loss else []
     request = _request(run, lumi_fb, signal, plan, backgrounds, options or FitOptions())
+    options = request.options
+    source = ReplicaSource(run, options.replicas, options.seed) if options.replicas else None
     filled = fill_plan(
         run, request.plan, request.signal, request.backgrounds, request.options, request.lumi_fb
     )
@@ -97,8 +108,13 @@ def fit_run(
         workspace = _workspace(request, filled)
         likelihood = likelihood_of(workspace, engine=request.options.engine)
         tests = _test(likelihood, request, on_data=filled.observations is not None, say=say)
+        if source is not None:
+            say("Resampling the simulation")
+            spread = _spread(workspace, request, filled, source)
+            warnings += spread.warnings()
+            tests["simulation"] = spread.as_dict()
         results = _results(run, request, filled, tests, warnings)
-        scan = _scan(run, request, say)
+        scan = _scan(run, request, source, say)
         say("Writing the fit folder")
         write_fit_folder(Path(out), dump_workspace(workspace), results, scan)
     return FitResult(Path(out), results, workspace, scan, tuple(warnings))
@@ -187,14 +203,30 @@ def _test(
     found = discovery(likelihood, observed=on_data)
     say("Finding the upper limit")
     limit = upper_limit(likelihood, level=request.options.level, observed=on_data)
+    cls = hypothesis_test(likelihood, 1.0, observed=on_data)
     say("Fitting the signal strength")
     strength = signal_strength(likelihood, observed=on_data)
     return {
         "discovery": asdict(found),
         "upper_limit": {**asdict(limit), "expected": list(limit.expected)},
+        "cls": {**asdict(cls), "expected": list(cls.expected)},
         "signal_strength": {k: v for k, v in asdict(strength).items() if k != "pulls"},
         "pulls": {name: asdict(pull) for name, pull in strength.pulls.items()},
     }
+
+
+def _spread(
+    workspace: dict[str, Any], request: _Request, filled: FilledPlan, source: ReplicaSource
+) -> SimulationUncertainty:
+    # By the compiled likelihood whatever the engine of the fit: the same answers, and there are many.
+    return simulation_uncertainty(
+        likelihood_of(workspace),
+        filled,
+        source,
+        lumi_fb=request.lumi_fb,
+        level=request.options.level,
+        observed=filled.observations is not None,
+    )
 
 
 def _results(
@@ -219,7 +251,9 @@ def _results(
     }
 
 
-def _scan(run: RunFolder, request: _Request, say: Callable[[str], None]) -> dict[str, Any] | None:
+def _scan(
+    run: RunFolder, request: _Request, source: ReplicaSource | None, say: Callable[[str], None]
+) -> dict[str, Any] | None:
     """Content of ``scan.json``; None where there is nothing to scan."""
     parts = request.plan.scans
     if parts is None:
@@ -237,5 +271,5 @@ def _scan(run: RunFolder, request: _Request, say: Callable[[str], None]) -> dict
             name=part.histogram,
             options=request.options.scan,
         )
-        scans.append(scan.as_dict())
+        scans.append((scan if source is None else scan_uncertainty(scan, source)).as_dict())
     return {"format": SCAN_FORMAT, "scans": scans} if scans else None

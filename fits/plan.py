@@ -107,6 +107,11 @@ class FitOptions:
         Confidence level of the limit.
     engine : {"massgap", "pyhf"}
         What computes the likelihood; pyhf is the slow reference.
+    replicas : int
+        Replicas of the simulation from which the uncertainty of expected numbers is found, see
+        :mod:`massgap.fits.inference.bootstrap.expected`; 0 for none.
+    seed : int
+        Of the replicas.
     model : WorkspaceOptions
         Content of the likelihood; its luminosity is replaced by that of the fit.
     scan : ScanOptions
@@ -122,6 +127,8 @@ class FitOptions:
     use_data: bool = True
     level: float = 0.95
     engine: str = "massgap"
+    replicas: int = 100
+    seed: int = 1
     model: WorkspaceOptions = field(default_factory=WorkspaceOptions)
     scan: ScanOptions = field(default_factory=ScanOptions)
 

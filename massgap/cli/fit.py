@@ -95,6 +95,13 @@ def _plan(context: click.Context, parameter: click.Parameter, values: tuple[str,
     show_default=True,
     help="What computes the likelihood; pyhf is the slow reference.",
 )
+@click.option(
+    "--replicas",
+    default=100,
+    show_default=True,
+    help="Of the simulation, from which the uncertainty of expected numbers is found; 0 leaves it out.",
+)
+@click.option("--seed", default=1, show_default=True, help="Of the replicas.")
 @click.option("--accept-loss", is_flag=True, help="Fit although the run lost events.")
 def fit(
     run_folder: Path,
@@ -113,6 +120,8 @@ def fit(
     systematics: bool,
     level: float,
     engine: str,
+    replicas: int,
+    seed: int,
     accept_loss: bool,
 ) -> None:
     """Fit scores or observables of a run: significance, upper limit, signal strength, threshold scan.
@@ -143,6 +152,8 @@ def fit(
         max_relative_error=max_relative_error,
         level=level,
         engine=engine,
+        replicas=replicas,
+        seed=seed,
         model=model,
     )
     print_fit(
