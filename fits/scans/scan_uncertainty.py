@@ -58,7 +58,8 @@ class ScanUncertainty:
         out = self.scan.as_dict()
         for rows, columns in zip([*out["folds"], out["combined"]], self.columns, strict=True):
             rows["std"] = {
-                name: [None if np.isnan(x) else x for x in column.tolist()]
+                # Three digits are more than replicas can tell.
+                name: [None if np.isnan(x) else float(f"{x:.3g}") for x in column.tolist()]
                 for name, column in columns.items()
             }
         return {**out, "simulation": self.summary}
