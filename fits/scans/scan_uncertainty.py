@@ -86,7 +86,7 @@ def scan_uncertainty(scan: ThresholdScan, source: ReplicaSource) -> ScanUncertai
     processes = (scan.signal, *scan.backgrounds)
     made = [source.of(scan.histogram, scan.region, process) for process in processes]
     above = scan.options.keep == "above"
-    values, variances = _inner(made, "values", above=above), _inner(made, "variances", above=above)
+    values, variances = _inner(made, "contents", above=above), _inner(made, "variances", above=above)
     edges, n = made[0].edges, len(scan.folds)
     pieces = [(i, n * values[:, i], n**2 * variances[:, i]) for i in range(n)]
     replicas = [
@@ -146,7 +146,9 @@ def _best(scan: ThresholdScan, replicas: ScanRows) -> dict[str, Any] | None:
     optimism = spread_of(largest - scan.combined.significance_smooth[chosen])
     return {
         **_spreads(replicas, at, "_smooth"),
-        "threshold": spread_of(np.where(np.isfinite(largest), scan.combined.threshold[chosen], np.nan)).as_dict(),
+        "threshold": spread_of(
+            np.where(np.isfinite(largest), scan.combined.threshold[chosen], np.nan)
+        ).as_dict(),
         "maximum": spread_of(largest).as_dict(),
         "optimism": optimism.mean,
     }

@@ -278,9 +278,7 @@ def scan_thresholds(
     values, variances = _per_fold(contents, processes, options)
     n = values.shape[1]
     folds = tuple(
-        rows_beyond(
-            contents.edges, n * values[:, i], n**2 * variances[:, i], processes, options, fold=i
-        )
+        rows_beyond(contents.edges, n * values[:, i], n**2 * variances[:, i], processes, options, fold=i)
         for i in range(contents.folds or 0)
     )
     combined = rows_beyond(

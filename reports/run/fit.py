@@ -41,7 +41,11 @@ def fit_section(inputs: Inputs) -> Section | None:
                 render(upper_limit(limit, (results.get("simulation") or {}).get("upper_limit"))),
                 alt="Upper limit on the signal strength with its one and two sigma bands.",
                 caption="Upper limit on the signal strength (CLs)"
-                + ("; the bar on the median is from the number of simulated events." if results.get("simulation") else "."),
+                + (
+                    "; the bar on the median is from the number of simulated events."
+                    if results.get("simulation")
+                    else "."
+                ),
             )
         )
     entries = pull_entries(results.get("pulls"))
@@ -148,7 +152,9 @@ def _simulation(spread: Mapping[str, Any]) -> str:
     if spread["why"]:
         text += f" Not only events were resampled, because {'; '.join(spread['why'])}."
     if spread["joined"]:
-        text += f" In {spread['joined']} replicas a bin lost all its background and was joined to its neighbour."
+        text += (
+            f" In {spread['joined']} replicas a bin lost all its background and was joined to its neighbour."
+        )
     for problem, n in spread["problems"].items():
         text += f" In {n} replicas {problem}: they are left out."
     return text

@@ -147,7 +147,11 @@ def _scan_cards(scan: Mapping[str, Any], inputs: Inputs) -> list[Markup]:
         shown, spread = f"{best['asimov']:.2f}", (scan.get("simulation") or {}).get("best")
         if spread:
             shown = expected_text(best["asimov"], spread["asimov"])
-            note += "" if spread["optimism"] is None else f"; some {spread['optimism']:.1f} σ of it from its choice"
+            note += (
+                ""
+                if spread["optimism"] is None
+                else f"; some {spread['optimism']:.1f} σ of it from its choice"
+            )
         cards.append(_card(name, f"{shown} σ", best["asimov"], note))
     return cards
 

@@ -79,7 +79,11 @@ def test_expected_numbers_carry_the_uncertainty_of_the_simulation(run: Path, tmp
     spread = found.results["simulation"]
     assert (spread["replicas"], spread["seed"], spread["method"]) == (20, 3, "histogram")
     assert spread["why"] == ["the run has kept no feature tables"]
-    entries = [spread["expected_significance"], *spread["upper_limit"]["expected"], *spread["cls"]["expected"]]
+    entries = [
+        spread["expected_significance"],
+        *spread["upper_limit"]["expected"],
+        *spread["cls"]["expected"],
+    ]
     for entry in entries:
         assert entry["defined"] == 20
         assert 0.0 < entry["std"] < abs(entry["mean"])

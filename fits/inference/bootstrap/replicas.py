@@ -49,7 +49,7 @@ class ProcessReplicas:
     Attributes
     ----------
     edges : ndarray of shape (bins + 1,)
-    values, variances : ndarray of shape (folds, bins + 2, replicas)
+    contents, variances : ndarray of shape (folds, bins + 2, replicas)
         Sums of weights and of their squares in fb and its square, the first bin below, the last above the edges. One fold where
         the histogram has none.
     method : {"events", "histogram"}
@@ -59,20 +59,20 @@ class ProcessReplicas:
     """
 
     edges: Floats
-    values: Floats = field(repr=False)
+    contents: Floats = field(repr=False)
     variances: Floats = field(repr=False)
     method: str
     reason: str = ""
 
     def merged(self, edges: Floats) -> tuple[Floats, Floats]:
-        """Values and variances in coarser bins, all folds together, shape (bins, replicas).
+        """Contents and variances in coarser bins, all folds together, shape (bins, replicas).
 
         What lies outside belongs to the outermost bins, as in a fit.
         """
         starts = np.searchsorted(self.edges, edges[:-1]) + 1
         starts[0] = 0
         one, two = (
-            np.add.reduceat(array.sum(axis=0), starts, axis=0) for array in (self.values, self.variances)
+            np.add.reduceat(array.sum(axis=0), starts, axis=0) for array in (self.contents, self.variances)
         )
         return one, two
 

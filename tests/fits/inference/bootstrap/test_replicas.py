@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
+from simulatedruns import sample
 
 from massgap.contracts.feature_table import write_feature_tables
 from massgap.fits.errors import FitError
@@ -25,13 +26,13 @@ EVENTS = {
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, make_sample: Callable[..., RunFolder]) -> RunFolder:
-    return make_sample(tmp_path_factory.mktemp("sample"), EVENTS, folds=3)
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return sample(tmp_path_factory.mktemp("sample"), EVENTS, folds=3)
 
 
-def test_events_and_bins_scatter_alike(run: RunFolder, make_sample: Callable[..., RunFolder], tmp_path: Path) -> None:
+def test_events_and_bins_scatter_alike(run: RunFolder, tmp_path: Path) -> None:
     n = 2000
-    bare = make_sample(tmp_path, EVENTS, folds=3, tables=False)
+    bare = sample(tmp_path, EVENTS, folds=3, tables=False)
     edges = np.linspace(0.0, 1.0, 5)
     for process, (x, weight) in EVENTS.items():
         contents, _ = np.histogram(x, edges, weights=np.broadcast_to(weight, x.shape))
@@ -53,27 +54,29 @@ def test_an_event_has_the_same_replicas_in_every_histogram(run: RunFolder) -> No
     for process in EVENTS:
         wide, tight = source.of("x", "sr", process), source.of("y", "tight", process)
         assert tight.method == "events"
-        upper = wide.values[:, 11:].sum(axis=1)
-        assert upper == pytest.approx(tight.values.sum(axis=1))
+        upper = wide.contents[:, 11:].sum(axis=1)
+        assert upper == pytest.approx(tight.contents.sum(axis=1))
         assert upper.std() > 0.0
 
 
-def test_answers_do_not_depend_on_the_order_of_questions(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_do_not_depend_on_the_order_of_questions(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = ReplicaSource(run, 10), ReplicaSource(run, 10)
-    one = [first.of("x", "sr", name).values for name in ("signal", "tt")]
+    one = [first.of("x", "sr", name).contents for name in ("signal", "tt")]
     monkeypatch.setattr(module, "_KEPT", 1)
-    two = [second.of("x", "sr", name).values for name in ("tt", "signal", "tt")]
+    two = [second.of("x", "sr", name).contents for name in ("tt", "signal", "tt")]
     assert np.array_equal(one[0], two[1])
     assert np.array_equal(one[1], two[0])
     assert np.array_equal(one[1], two[2])
-    assert not np.array_equal(one[1], ReplicaSource(run, 10, seed=2).of("x", "sr", "tt").values)
+    assert not np.array_equal(one[1], ReplicaSource(run, 10, seed=2).of("x", "sr", "tt").contents)
 
 
-def test_simulation_counts_events_anew_in_each_data_set(tmp_path: Path, make_sample: Callable[..., RunFolder]) -> None:
+def test_simulation_counts_events_anew_in_each_data_set(tmp_path: Path) -> None:
     # Both processes have the same events with the same numbers.
     x = RANDOM.uniform(0.0, 1.0, 400)
-    source = ReplicaSource(make_sample(tmp_path, {"a": (x, 1.0), "b": (x, 1.0)}), 200)
-    one, two = (source.of("x", "sr", name).values.sum(axis=(0, 1)) for name in ("a", "b"))
+    source = ReplicaSource(sample(tmp_path, {"a": (x, 1.0), "b": (x, 1.0)}), 200)
+    one, two = (source.of("x", "sr", name).contents.sum(axis=(0, 1)) for name in ("a", "b"))
     assert abs(np.corrcoef(one, two)[0, 1]) < 0.3
 
 
@@ -89,16 +92,20 @@ def rewritten(run: RunFolder, change: Callable[[pd.DataFrame], pd.DataFrame], fo
     return other
 
 
-def test_equal_numbers_in_one_data_set_are_other_events_unless_all_is_the_same(run: RunFolder, tmp_path: Path) -> None:
+def test_equal_numbers_in_one_data_set_are_other_events_unless_all_is_the_same(
+    run: RunFolder, tmp_path: Path
+) -> None:
     x = np.asarray(EVENTS["signal"][0])
 
     def scatter(table: Callable[[pd.DataFrame], pd.DataFrame]) -> float:
         made = ReplicaSource(rewritten(run, table, tmp_path), 1500).of("x", "sr", "signal")
         assert made.method == "events"
-        return float(made.values.sum(axis=(0, 1)).std() / (0.01 * np.sqrt(len(x))))
+        return float(made.contents.sum(axis=(0, 1)).std() / (0.01 * np.sqrt(len(x))))
 
     # Numbers begin anew in each of ten files: still independent events. (Folds stay: 150 is a multiple of 3.)
-    assert scatter(lambda t: t.assign(fold_key=t["fold_key"] % np.uint64(150))) == pytest.approx(1.0, abs=0.08)
+    assert scatter(lambda t: t.assign(fold_key=t["fold_key"] % np.uint64(150))) == pytest.approx(
+        1.0, abs=0.08
+    )
 
     def doubled(table: pd.DataFrame) -> pd.DataFrame:
         # The same events twice with half of the weight each: n of one are n of the other.
@@ -138,8 +145,8 @@ def test_a_lost_table_is_told_and_undefined_events_are_in_no_bin(run: RunFolder,
     assert "is missing" in made.reason
 
 
-def test_what_lies_outside_belongs_to_the_outermost_bins(tmp_path: Path, make_sample: Callable[..., RunFolder]) -> None:
-    run = make_sample(tmp_path, {"a": ([-3.0, 0.1, 0.9, 1.0, 7.0], [1.0, 2.0, 4.0, 8.0, 16.0])}, bins=10)
+def test_what_lies_outside_belongs_to_the_outermost_bins(tmp_path: Path) -> None:
+    run = sample(tmp_path, {"a": ([-3.0, 0.1, 0.9, 1.0, 7.0], [1.0, 2.0, 4.0, 8.0, 16.0])}, bins=10)
     made = ReplicaSource(run, 300).of("x", "sr", "a")
     assert made.method == "events"
     low, high = made.merged(np.array([0.0, 0.5, 1.0]))[0]
@@ -150,8 +157,8 @@ def test_what_lies_outside_belongs_to_the_outermost_bins(tmp_path: Path, make_sa
 
 def test_a_process_without_events_stays_without(run: RunFolder) -> None:
     made = ReplicaSource(run, 5).of("x", "sr", "nothing")
-    assert made.values.shape == (3, 22, 5)
-    assert not made.values.any()
+    assert made.contents.shape == (3, 22, 5)
+    assert not made.contents.any()
 
 
 @pytest.mark.parametrize("n", [1, -3])

@@ -1,20 +1,29 @@
-"""Runs with feature tables, whose events the tests choose."""
+"""Runs with feature tables, whose events the tests choose, and their fits step by step, as ``massgap fit`` does them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import hist
 import numpy as np
-import pandas as pd
-import pytest
 
 from massgap.contracts.feature_table import write_feature_tables
 from massgap.contracts.run_folder import RunFolder
+from massgap.fits.inference.likelihood import Likelihood
+from massgap.fits.parts import FilledPart, FilledPlan, fill_plan
+from massgap.fits.plan import FitOptions, FitPlan
+from massgap.fits.workspaces.templates import Template
+from massgap.fits.workspaces.workspace import WorkspaceOptions, build_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+    from massgap.fits.inference.bootstrap.replicas import ReplicaSource
+
+LUMI = 100.0
+BARE = WorkspaceOptions(lumi_fb=LUMI, mc_statistics="off", default_normalisation=0.0, lumi_uncertainty=0.0)
 
 
 def sample(
@@ -35,6 +44,8 @@ def sample(
     shift
         Factor of the weights of the variation ``tune_up``; ``tune_down`` divides by it.
     """
+    import pandas as pd
+
     variations = ["nominal", *(["tune_up", "tune_down"] if shift else [])]
     histograms, made = {}, {}
     for name, region in (("x", "sr"), ("y", "tight")):
@@ -74,6 +85,36 @@ def sample(
     return run
 
 
-@pytest.fixture(scope="session")
-def make_sample() -> Callable[..., RunFolder]:
-    return sample
+def fill(
+    run: RunFolder, edges: Sequence[float], backgrounds: Sequence[str] = ("tt",), *, signal: str = "signal"
+) -> FilledPlan:
+    """The histogram ``x`` in some bins."""
+    return fill_plan(
+        run, FitPlan([("sr", "x", tuple(edges))]), signal, backgrounds, FitOptions(use_data=False), LUMI
+    )
+
+
+def workspace_of(filled: FilledPlan, options: WorkspaceOptions, *, signal: str = "signal") -> dict[str, Any]:
+    """HistFactory workspace."""
+    return build_workspace(
+        [part.templates for part in filled.parts], signal, filled.backgrounds, options=options
+    )
+
+
+def likelihood_of(filled: FilledPlan, options: WorkspaceOptions, *, signal: str = "signal") -> Likelihood:
+    """Likelihood of the workspace."""
+    return Likelihood(workspace_of(filled, options, signal=signal))
+
+
+def plan_of_replica(filled: FilledPlan, source: ReplicaSource, r: int) -> FilledPlan:
+    """What would have been filled, had the simulation been that replica; variations keep their ratio to the contents."""
+    (part,) = filled.parts
+    processes = {}
+    for name, template in part.templates.processes.items():
+        values, variances = (array[:, r] for array in source.of("x", "sr", name).merged(part.templates.edges))
+        nominal = part.templates.total([name])[0]
+        ratio = np.where(nominal != 0.0, values / np.where(nominal, nominal, 1.0), 1.0)
+        shifts = {key: (up * ratio, down * ratio) for key, (up, down) in template.variations.items()}
+        processes[name] = Template(values, variances, shifts)
+    made = FilledPart(part.part, replace(part.templates, processes=processes), None)
+    return replace(filled, parts=(made,))
