@@ -15,6 +15,7 @@ Two trainings differ beyond it. Uncertain is also the bootstrap: with R replicas
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -155,7 +156,8 @@ def simulation_uncertainty(
     replicas = ModelReplicas(model, nominal)
     measure = _Measurement(Likelihood(model), level, observed=observed)
     found = np.full((source.replicas, 1 + 2 * len(_N_SIGMA)), np.nan)
-    joined, problems = 0, {}
+    joined = 0
+    problems: dict[str, int] = {}
     for r in range(source.replicas):
         made_anew = replicas.model_with(contents[:, r], variances[:, r])
         if made_anew is None:
@@ -221,12 +223,11 @@ class _Measurement:
         self._check = sample.ambiguous
         self._discovery(sample)
         root = self._exclusion(sample)
-        root(1.0, "one")
+        root("one")(1.0)
         asimov = sample.expected(self._starts["background"])
         guess = sample.poi_error(self._starts["background"], asimov)
         for i, target in enumerate(self._targets):
-            self._guesses[i] = _reached(lambda mu, i=i: root(mu, i), target, guess * target)
-            root(self._guesses[i], i)
+            self._guesses[i] = _reached(root(i), target, guess * target)
         # Near these minima no other start is needed; they differ little from those of replicas.
         self._check = False
         self._found = dict(self._starts)
@@ -241,9 +242,9 @@ class _Measurement:
             failed.append("the fit for the expected significance did not converge")
         try:
             root = self._exclusion(likelihood)
-            out[1:6] = np.exp(log_ndtr(_N_SIGMA - root(1.0, "one")) - log_ndtr(_N_SIGMA))
+            out[1:6] = np.exp(log_ndtr(_N_SIGMA - root("one")(1.0)) - log_ndtr(_N_SIGMA))
             for i, target in enumerate(self._targets):
-                out[6 + i] = _reached(lambda mu, i=i: root(mu, i), target, self._guesses[i])
+                out[6 + i] = _reached(root(i), target, self._guesses[i])
         except InferenceError:
             failed.append("no expected limit was found")
         return out, failed
@@ -265,8 +266,8 @@ class _Measurement:
             return 0.0  # a replica without signal, or one that takes more than it gives
         return float(np.sqrt(max(null - likelihood.at(asimov, pars).nll2, 0.0)))
 
-    def _exclusion(self, likelihood: Likelihood) -> Callable[[float, object], float]:
-        """Square root of q~ of Asimov data without signal, as a function of the signal strength."""
+    def _exclusion(self, likelihood: Likelihood) -> Callable[[object], Callable[[float], float]]:
+        """Name of a series of fits -> square root of q~ of Asimov data without signal, a function of the signal strength."""
         pars = likelihood.with_poi(0.0)
         if self._observed:
             self._fit(likelihood, likelihood.observed, 0.0, "background")
@@ -278,7 +279,7 @@ class _Measurement:
         def root(mu: float, name: object) -> float:
             return float(np.sqrt(max(self._fit(likelihood, asimov, mu, name) - lowest, 0.0)))
 
-        return root
+        return lambda name: partial(root, name=name)
 
 
 def _reached(f: Callable[[float], float], target: float, guess: float) -> float:

@@ -99,6 +99,12 @@ class Layout(NamedTuple):
         )
 
 
+def _added(shift: Integers, values: Floats) -> Floats:
+    """Values added to what stands so many places further on."""
+    at = np.arange(len(values)) + shift
+    return np.asarray(np.bincount(at, values, len(values)), dtype=np.float64)
+
+
 def _joined(parts: list[Integers]) -> Integers:
     return np.concatenate([np.zeros(0, dtype=np.int64), *parts])
 
@@ -153,11 +159,9 @@ class ModelReplicas:
         shift = into - np.arange(len(into))
         counts, joined = model.observed.counts, bool(shift.any())
         if joined:
-            at = np.arange(len(contents)) + shift[layout.bins]
-            contents, variances = (np.bincount(at, x, len(at)) for x in (contents, variances))
-            at = np.arange(len(layout.shapes)) + shift[layout.bins[layout.shapes]]
-            shapes = [np.bincount(at, x, len(at)) for x in shapes]
-            counts = np.bincount(into, counts, len(into))
+            contents, variances = (_added(shift[layout.bins], x) for x in (contents, variances))
+            shapes = [_added(shift[layout.bins[layout.shapes]], x) for x in shapes]
+            counts = _added(shift, counts)
         widths, fixed, auxiliary = self._statistics(contents, variances)
         arrays = arrays._replace(
             contents=contents, shape_means=shapes[0], shape_skews=shapes[1], widths=widths, fixed=fixed

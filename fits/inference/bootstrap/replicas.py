@@ -137,7 +137,7 @@ class ReplicaSource:
         if (histogram, region) not in self._contents:
             self._contents[histogram, region] = read_region(self.run.histogram(histogram), region)
         contents = self._contents[histogram, region]
-        values, variances = _with_outside(contents, process)
+        values, variances = contents.with_outside(process)
         if not variances.any():
             same = np.repeat(values[..., np.newaxis], self.replicas, axis=2)
             return ProcessReplicas(contents.edges, same, np.zeros_like(same), EVENTS)
@@ -210,19 +210,6 @@ class ReplicaSource:
             more = whole.loc[table.index[again], columns]
             keys[again] ^= pd.util.hash_pandas_object(more, index=False).to_numpy(np.uint64)
         return keys
-
-
-def _with_outside(contents: RegionContents, process: str) -> tuple[Floats, Floats]:
-    """Values and variances of the events as they are, shape (folds, bins + 2)."""
-    if process not in contents.processes:
-        nothing = np.zeros((contents.values.shape[2], contents.values.shape[3] + 2))
-        return nothing, nothing
-    at = contents.processes.index(process), contents.nominal
-    out = []
-    for i, inner in enumerate((contents.values, contents.variances)):
-        below, above = contents.below[i][at], contents.above[i][at]
-        out.append(np.concatenate([below[:, np.newaxis], inner[at], above[:, np.newaxis]], axis=1))
-    return out[0], out[1]
 
 
 def _places(
