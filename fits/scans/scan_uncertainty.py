@@ -65,7 +65,7 @@ class ScanUncertainty:
         return {**out, "simulation": self.summary}
 
 
-def scan_uncertainty(scan: ThresholdScan, source: ReplicaSource) -> ScanUncertainty:
+def scan_uncertainty(scan: ThresholdScan, source: ReplicaSource, *, run: str = "") -> ScanUncertainty:
     """Find how a scan scatters over replicas of the simulation.
 
     Parameters
@@ -73,6 +73,8 @@ def scan_uncertainty(scan: ThresholdScan, source: ReplicaSource) -> ScanUncertai
     scan : ThresholdScan
         Of a histogram of the run of ``source``.
     source : ReplicaSource
+    run : str
+        Label of the run where there are several.
 
     Returns
     -------
@@ -84,7 +86,7 @@ def scan_uncertainty(scan: ThresholdScan, source: ReplicaSource) -> ScanUncertai
         If the run has no such histogram or region.
     """
     processes = (scan.signal, *scan.backgrounds)
-    made = [source.of(scan.histogram, scan.region, process) for process in processes]
+    made = [source.of_run(scan.histogram, scan.region, process, run) for process in processes]
     above = scan.options.keep == "above"
     values, variances = _inner(made, "contents", above=above), _inner(made, "variances", above=above)
     edges, n = made[0].edges, len(scan.folds)

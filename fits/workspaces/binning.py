@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from massgap.fits.errors import BinningError
-from massgap.fits.workspaces.templates import Template, Templates
+from massgap.fits.workspaces.templates import Template
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from massgap.fits.workspaces.templates import Templates
 
 __all__ = ["choose_edges", "rebin"]
 
@@ -32,8 +35,8 @@ def choose_edges(
 
     A bin is closed when it expects ``min_background`` background events, when the statistical error
     of that background is at most ``max_relative_error`` of it, and when it holds at least
-    1/``max_bins`` of the signal, so that the number of bins stays bounded. What remains on the left
-    joins the last bin closed.
+    1/``max_bins`` of the signal, so that the number of bins stays bounded; of the background where there is no signal,
+    as in a control region. What remains on the left joins the last bin closed.
 
     Parameters
     ----------
@@ -62,6 +65,8 @@ def choose_edges(
     """
     values, variances = templates.total(backgrounds)
     strength = np.maximum(templates.processes[signal].values, 0.0)
+    if not strength.any():
+        strength = np.maximum(values, 0.0)
     share = strength.sum() / max_bins
     kept = [values.size]
     background = variance = filled = 0.0
@@ -139,7 +144,8 @@ def rebin(templates: Templates, edges: Iterable[float]) -> Templates:
             merged(t.values),
             merged(t.variances),
             {key: (merged(up), merged(down)) for key, (up, down) in t.variations.items()},
+            {key: (side, merged(values)) for key, (side, values) in t.one_sided.items()},
         )
         for name, t in templates.processes.items()
     }
-    return Templates(templates.channel, templates.observable, old[at], processes)
+    return replace(templates, edges=old[at], processes=processes)

@@ -14,7 +14,7 @@ from massgap.lazy import face
 if TYPE_CHECKING:
     from massgap.stages.batch import merge, resubmit, status, work
     from massgap.stages.execution import Execution
-    from massgap.stages.fitting import fit, limit
+    from massgap.stages.fitting import fit, limit, plane
     from massgap.stages.generation import generate, generate_lhe
     from massgap.stages.inputs import Inputs
     from massgap.stages.processing import preflight, run
@@ -35,6 +35,7 @@ __all__ = [
     "generate_lhe",
     "limit",
     "merge",
+    "plane",
     "preflight",
     "report",
     "report_benchmarks",
@@ -63,6 +64,7 @@ __getattr__, __dir__ = face(
         "generate_lhe": "generation",
         "limit": "fitting",
         "merge": "batch",
+        "plane": "fitting",
         "preflight": "processing",
         "report": "reporting",
         "report_benchmarks": "reporting",

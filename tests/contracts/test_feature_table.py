@@ -5,12 +5,7 @@ import pandas as pd
 import pytest
 
 from massgap.contracts.errors import TableError
-from massgap.contracts.feature_table import (
-    LazyTables,
-    read_columns,
-    read_feature_tables,
-    write_feature_tables,
-)
+from massgap.contracts.feature_table import LazyTables, read_feature_tables, write_feature_tables
 
 
 def table(name: str, n: int) -> pd.DataFrame:
@@ -61,16 +56,3 @@ def test_tables_that_disagree_are_named(tmp_path):
     (tmp_path / files["b"]).write_bytes(b"PAR1")
     with pytest.raises(TableError, match=r"b\.parquet cannot be read"):
         read_feature_tables(tmp_path, manifest(files, a=False, b=False))
-
-
-def test_some_columns_of_one_table(tmp_path):
-    about = manifest(write_feature_tables(tmp_path / "features", {"a": table("a", 3)}, {}), a=False, b=False)
-    found = read_columns(tmp_path, about, "a", ["fold_key", "met", "nosuch"])
-    assert list(found.columns) == ["met", "fold_key"]
-    assert found["fold_key"].tolist() == [0, 1, 2]
-    assert found["fold_key"].dtype == np.uint64
-    assert read_columns(tmp_path, about, "a").equals(table("a", 3))
-    assert read_columns(tmp_path, about, "b") is None
-    (tmp_path / "features" / "a.parquet").write_bytes(b"PAR1")
-    with pytest.raises(TableError, match=r"a\.parquet cannot be read"):
-        read_columns(tmp_path, about, "a", ["met"])

@@ -197,7 +197,7 @@ def _flat(
         part = parts[str(channel["name"])]
         for sample in channel["samples"]:
             name = str(sample["name"])
-            of_process = source.of(part.part.histogram, part.part.region, name)
+            of_process = source.of(part.part.histogram, part.part.region, name, part.run)
             one, two = of_process.merged(part.templates.edges)
             nominal.append(part.templates.processes[name].variances)
             values.append(one)

@@ -17,19 +17,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.contracts.errors import TableError
-from massgap.contracts.feature_table import is_feature, read_columns
+from massgap.contracts.feature_table import is_feature, selected_events
+from massgap.contracts.run_folder import RunFolder
 from massgap.fits.contents import read_region
 from massgap.fits.errors import FitError
 from massgap.fits.inference.bootstrap.resampling import number_of, resampled_bins, resampled_events
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
 
-    from massgap.contracts.run_folder import RunFolder
     from massgap.fits.contents import RegionContents
+    from massgap.fits.plan import PlannedRun
 
     Floats = NDArray[np.float64]
 
@@ -88,11 +89,11 @@ def how_made(replicas: Iterable[ProcessReplicas]) -> dict[str, Any]:
 
 
 class ReplicaSource:
-    """Replicas of the histograms of a run, each made when it is asked for.
+    """Replicas of the histograms of one or several runs, each made when it is asked for.
 
     Parameters
     ----------
-    run : RunFolder
+    runs : RunFolder, or sequence of PlannedRun
     replicas : int
         How many; the relative error of a standard deviation found with R of them is 1/sqrt(2 R).
     seed : int
@@ -104,76 +105,99 @@ class ReplicaSource:
         If there are less than two replicas.
     """
 
-    def __init__(self, run: RunFolder, replicas: int = 100, seed: int = 1) -> None:
+    def __init__(self, runs: RunFolder | Sequence[PlannedRun], replicas: int = 100, seed: int = 1) -> None:
         if replicas < 2:
             message = (
                 f"A bootstrap needs two replicas at least, not {replicas}: give some 50 to 100, or 0 for none "
                 "(replicas=..., --replicas)."
             )
             raise FitError(message)
-        self.run = run
         self.replicas = replicas
         self.seed = seed
-        self._contents: dict[tuple[str, str], RegionContents] = {}
-        self._kept: OrderedDict[tuple[str, str, str], ProcessReplicas] = OrderedDict()
+        self._runs: dict[str, RunFolder] = {}
+        self._own_names: dict[str, dict[str, str]] = {"": {}}
+        if isinstance(runs, RunFolder):
+            self._runs[""] = runs
+        else:
+            for planned in runs:
+                self._runs[planned.label] = planned.run
+                self._own_names[planned.label] = {new: own for own, new in planned.renamed.items()}
+        self._contents: dict[tuple[str, str, str], RegionContents] = {}
+        self._kept: OrderedDict[tuple[str, str, str, str], ProcessReplicas] = OrderedDict()
 
-    def of(self, histogram: str, region: str, process: str) -> ProcessReplicas:
+    def of(self, histogram: str, region: str, process: str, run: str = "") -> ProcessReplicas:
         """Replicas of a process in a region of a histogram.
+
+        Parameters
+        ----------
+        histogram, region : str
+        process : str
+            As the likelihood calls it.
+        run : str
+            Label of the run where there are several.
 
         Raises
         ------
         HistogramError
             If the histogram or the region is not there.
         """
-        name = (histogram, region, process)
+        return self.of_run(histogram, region, self._own_names[run].get(process, process), run)
+
+    def of_run(self, histogram: str, region: str, process: str, run: str = "") -> ProcessReplicas:
+        """The same, with the process as the run itself calls it."""
+        name = (run, histogram, region, process)
         if name not in self._kept:
-            self._kept[name] = self._made(histogram, region, process)
+            self._kept[name] = self._made(*name)
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(name)
         return self._kept[name]
 
-    def _made(self, histogram: str, region: str, process: str) -> ProcessReplicas:
-        if (histogram, region) not in self._contents:
-            self._contents[histogram, region] = read_region(self.run.histogram(histogram), region)
-        contents = self._contents[histogram, region]
+    def _made(self, label: str, histogram: str, region: str, process: str) -> ProcessReplicas:
+        run = self._runs[label]
+        if (label, histogram, region) not in self._contents:
+            self._contents[label, histogram, region] = read_region(run.histogram(histogram), region)
+        contents = self._contents[label, histogram, region]
         values, variances = contents.with_outside(process)
         if not variances.any():
             same = np.repeat(values[..., np.newaxis], self.replicas, axis=2)
             return ProcessReplicas(contents.edges, same, np.zeros_like(same), EVENTS)
-        made, reason = self._from_events(contents, histogram, process, values)
+        made, reason = self._from_events(label, contents, histogram, process, values)
         if made is None:
-            made = resampled_bins(values, variances, self.replicas, self.seed, histogram, region, process)
+            names = (label, histogram, region, process)
+            made = resampled_bins(values, variances, self.replicas, self.seed, *names)
             return ProcessReplicas(contents.edges, *made, HISTOGRAM, reason)
         return ProcessReplicas(contents.edges, *made, EVENTS)
 
     def _from_events(
-        self, contents: RegionContents, histogram: str, process: str, values: Floats
+        self, label: str, contents: RegionContents, histogram: str, process: str, values: Floats
     ) -> tuple[tuple[Floats, Floats] | None, str]:
         """Sums of resampled events, or None and why there are none."""
-        folds, bins = values.shape
+        run, (folds, bins) = self._runs[label], values.shape
+        if not run.manifest.get("features"):
+            return None, "the run has kept no feature tables"
         nominal, size = np.zeros(values.size), np.zeros(values.size)
         sums = np.zeros((values.size, self.replicas))
         squares = np.zeros_like(sums)
-        if not self.run.manifest.get("features"):
-            return None, "the run has kept no feature tables"
-        for dataset, metadata in sorted(self.run.manifest["datasets"].items()):
-            # A dataset without any selected event has no table.
-            if metadata.get("process") != process or dataset not in self.run.manifest["features"]:
-                continue
-            table, reason = self._table(dataset, histogram, contents.region)
-            if table is None:
-                return None, reason
-            places = _places(self.run.histogram(histogram).axes[-1], contents, table, histogram, bins)
-            weights = table["weight"].to_numpy(np.float64)
-            inside = places >= 0
-            nominal += np.bincount(places[inside], weights[inside], values.size)
-            size += np.bincount(places[inside], np.abs(weights[inside]), values.size)
-            more = resampled_events(
-                self._keys(dataset, table), weights, places, (values.size, self.replicas), self.seed
-            )
-            sums += more[0]
-            squares += more[1]
+        needed = ("fold_key", "weight", histogram, f"region_{contents.region}")
+        try:
+            for dataset, table in _tables(run, process, needed):
+                missing = [name for name in needed if name not in table]
+                if missing:
+                    return None, f"the feature tables have no column '{missing[0]}'"
+                inside = table[table[needed[3]].to_numpy(bool)]
+                places = _places(run.histogram(histogram).axes[-1], contents, inside, histogram, bins)
+                weights = inside["weight"].to_numpy(np.float64)
+                defined = places >= 0
+                nominal += np.bincount(places[defined], weights[defined], values.size)
+                size += np.bincount(places[defined], np.abs(weights[defined]), values.size)
+                more = resampled_events(
+                    _keys(run, label, dataset, process, inside), weights, places, sums.shape, self.seed
+                )
+                sums += more[0]
+                squares += more[1]
+        except TableError as error:
+            return None, str(error)
         off = np.abs(nominal - values.ravel()) > 1e-6 * size
         if off.any():
             return None, (
@@ -183,33 +207,33 @@ class ReplicaSource:
         shape = (folds, bins, self.replicas)
         return (sums.reshape(shape), squares.reshape(shape)), ""
 
-    def _table(self, dataset: str, histogram: str, region: str) -> tuple[pd.DataFrame | None, str]:
-        """The events of a dataset that are in a region, or None and why."""
-        needed = ["fold_key", "weight", histogram, f"region_{region}"]
-        try:
-            table = read_columns(self.run.path, self.run.manifest, dataset, [*needed, "channel"])
-        except TableError as error:
-            return None, str(error)
-        assert table is not None  # the manifest names it
-        missing = [name for name in needed if name not in table]
-        if missing:
-            return None, f"the feature tables have no column '{missing[0]}'"
-        return table[table[f"region_{region}"].to_numpy(bool)], ""
 
-    def _keys(self, dataset: str, table: pd.DataFrame) -> NDArray[np.uint64]:
-        """What tells the events of all datasets apart: simulation counts its events anew in each of them."""
-        keys = table["fold_key"].to_numpy(np.uint64) ^ np.uint64(number_of("dataset", dataset))
-        again = table.duplicated("fold_key", keep=False).to_numpy()
-        if again.any():
-            # Files that count anew: other events, unless all that is known of them is the same.
-            import pandas as pd
+def _tables(
+    run: RunFolder, process: str, columns: Collection[str] | Callable[[str], bool], dataset: str | None = None
+) -> Iterable[tuple[str, pd.DataFrame]]:
+    """Tables of the datasets of a process, or of one of them."""
+    own = {
+        name: metadata
+        for name, metadata in run.manifest["datasets"].items()
+        if metadata.get("process") == process and dataset in (None, name)
+    }
+    for found in selected_events(run.path, {**run.manifest, "datasets": own}, columns):
+        yield found.dataset, found.table
 
-            whole = read_columns(self.run.path, self.run.manifest, dataset)
-            assert whole is not None  # it was there
-            columns = [name for name in whole.columns if is_feature(name)]
-            more = whole.loc[table.index[again], columns]
-            keys[again] ^= pd.util.hash_pandas_object(more, index=False).to_numpy(np.uint64)
-        return keys
+
+def _keys(run: RunFolder, label: str, dataset: str, process: str, table: pd.DataFrame) -> NDArray[np.uint64]:
+    """What tells the events of all datasets apart: simulation counts its events anew in each of them."""
+    keys = table["fold_key"].to_numpy(np.uint64) ^ np.uint64(number_of("dataset", label, dataset))
+    again = table.duplicated("fold_key", keep=False).to_numpy()
+    if again.any():
+        # Files that count anew: other events, unless all that is known of them is the same.
+        import pandas as pd
+
+        ((_, whole),) = _tables(run, process, is_feature, dataset)
+        keys[again] ^= pd.util.hash_pandas_object(whole.loc[table.index[again]], index=False).to_numpy(
+            np.uint64
+        )
+    return keys
 
 
 def _places(
