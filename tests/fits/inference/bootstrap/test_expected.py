@@ -12,6 +12,7 @@ from simulatedruns import BARE, LUMI, fill, likelihood_of, sample
 from massgap.fits.counting.significance import asimov
 from massgap.fits.inference.bootstrap.expected import simulation_uncertainty
 from massgap.fits.inference.bootstrap.replicas import ReplicaSource
+from massgap.fits.inference.bootstrap.spread import Spread
 from massgap.fits.inference.hypothesis_tests import discovery, hypothesis_test, upper_limit
 from massgap.fits.likelihoods.model import Data
 from massgap.fits.workspaces.workspace import WorkspaceOptions
@@ -189,3 +190,15 @@ def test_numbers_of_a_fit_with_data_are_those_of_its_data(tmp_path: Path) -> Non
             hypothesis_test(likelihood, observed=observed).expected[2], rel=0.2
         )
     assert abs(seen.limit[2].mean / blind.limit[2].mean - 1.0) > 0.05
+
+
+def test_long_tails_are_told(tmp_path: Path) -> None:
+    random = np.random.default_rng(14)
+    drawn = events(random, 2000, 4000)
+    _, found = uncertainty(sample(tmp_path, drawn), FULL, 100)
+    assert found.warnings() == []
+    # A single event that weighs as much as all others does this.
+    tail = replace(found, significance=Spread(0.95, (2.0, 3.4), 2.7, 100))
+    (warning,) = tail.warnings()
+    assert "long tail" in warning
+    assert "between 2.00 and 3.40 sigma" in warning

@@ -11,6 +11,7 @@ from massgap.contracts.feature_table import write_feature_tables
 from massgap.fits.errors import FitError
 from massgap.fits.inference.bootstrap import replicas as module
 from massgap.fits.inference.bootstrap.replicas import ReplicaSource, how_made
+from massgap.fits.plan import FitPlan, PlannedRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,3 +166,16 @@ def test_a_process_without_events_stays_without(run: RunFolder) -> None:
 def test_two_replicas_at_least(run: RunFolder, n: int) -> None:
     with pytest.raises(FitError, match=rf"not {n}: .*--replicas"):
         ReplicaSource(run, n)
+
+
+def test_runs_have_replicas_of_their_own_under_the_names_of_the_likelihood(run: RunFolder) -> None:
+    plan = FitPlan([("sr", "x")])
+    planned = [PlannedRun(run, plan, "one", {"tt": "top"}), PlannedRun(run, plan, "two")]
+    source = ReplicaSource(planned, 400)
+    one, two = source.of("x", "sr", "top", "one"), source.of("x", "sr", "tt", "two")
+    assert one.method == two.method == "events"
+    assert one is source.of_run("x", "sr", "tt", "one")
+    # The events of two runs are others, whatever their numbers and data sets are called.
+    totals = [entry.contents.sum(axis=(0, 1)) for entry in (one, two)]
+    assert totals[0].std() == pytest.approx(totals[1].std(), rel=0.2)
+    assert abs(np.corrcoef(*totals)[0, 1]) < 0.2
