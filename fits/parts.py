@@ -107,7 +107,7 @@ def fill_plan(
 
 def fill_plans(
     runs: Sequence[PlannedRun],
-    signal: str,
+    signal: str | Sequence[str],
     backgrounds: Sequence[str],
     options: FitOptions,
     lumi_fb: float,
@@ -120,8 +120,10 @@ def fill_plans(
     ----------
     runs : sequence of PlannedRun
         Runs, with histograms, regions and edges.
-    signal, backgrounds : str, sequence of str
-        Processes, as the likelihood calls them.
+    signal : str or sequence of str
+        Signal process, as the likelihood calls it, or several that are to share their bins.
+    backgrounds : sequence of str
+        Likewise.
     options : FitOptions
         How bins are chosen, and whether data are used.
     lumi_fb : float
@@ -141,6 +143,7 @@ def fill_plans(
         If no bins can be chosen, or edges do not fit.
     """
     names = _channels(runs)
+    signals = [signal] if isinstance(signal, str) else list(signal)
     nuisances = options.model.nuisances
     fine = {
         (index, part): _renamed(
@@ -148,7 +151,7 @@ def fill_plans(
                 planned.run.histogram(part.histogram),
                 region=part.region,
                 channel=names[index, part],
-                one_sided=nuisances.shapes if nuisances else (),
+                one_sided=nuisances.may_be_one_sided if nuisances else None,
             ),
             planned,
         )
@@ -156,9 +159,9 @@ def fill_plans(
         for part in planned.plan.parts
     }
     on_axis = {name for templates in fine.values() for name in templates.processes}
-    if signal not in on_axis:
+    if on_axis.isdisjoint(signals):
         message = (
-            f"No event of the signal '{signal}' is in {_histograms(runs)} of {_paths(runs)}. Choose another signal "
+            f"No event of the signal {_quoted(signals)} is in {_histograms(runs)} of {_paths(runs)}. Choose another signal "
             "(signal=..., --signal) or histogram (histogram=..., --histogram)."
         )
         raise HistogramError(message)
@@ -174,8 +177,8 @@ def fill_plans(
     used = [name for name in present if name not in empty]
     parts = []
     for (index, part), templates in fine.items():
-        complete = _with_all(templates, (signal, *used))
-        edges = part.edges or _edges(part, complete, signal, used, options, lumi_fb)
+        complete = _with_all(templates, (*signals, *used))
+        edges = part.edges or _edges(part, complete, signals, used, options, lumi_fb)
         binned = rebin(complete, edges)
         run = runs[index].run
         observed = _observations(run, binned) if options.use_data and run.data else None
@@ -233,6 +236,11 @@ def _histograms(runs: Sequence[PlannedRun]) -> str:
     return f"the histogram{'s' if len(names) > 1 else ''} {' and '.join(names)}"
 
 
+def _quoted(names: Sequence[str]) -> str:
+    shown = " or ".join(f"'{name}'" for name in names[:3])
+    return f"{shown} (or another of {len(names)})" if len(names) > 3 else shown
+
+
 def _has_events(templates: Templates, name: str) -> bool:
     return name in templates.processes and bool(templates.processes[name].values.any())
 
@@ -247,7 +255,7 @@ def _with_all(templates: Templates, names: Sequence[str]) -> Templates:
 def _edges(
     part: FitPart,
     templates: Templates,
-    signal: str,
+    signals: Sequence[str],
     backgrounds: Sequence[str],
     options: FitOptions,
     lumi_fb: float,
@@ -256,7 +264,7 @@ def _edges(
         return (float(templates.edges[0]), float(templates.edges[-1]))
     chosen: list[float] = choose_edges(
         templates,
-        signal,
+        signals,
         backgrounds,
         lumi_fb=lumi_fb,
         min_background=options.min_background,

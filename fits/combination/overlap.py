@@ -134,18 +134,31 @@ def shared_between_regions(run: RunFolder, one: str, two: str) -> Overlap:
 
 @dataclass(frozen=True, eq=False)
 class _Events:
-    """The selected events of one dataset in the regions that are fitted."""
+    """The selected events of one dataset in the regions that are fitted: keys, regions, and observables where they are needed."""
 
+    run: RunFolder
     dataset: str
     process: str
     is_data: bool
     files: frozenset[str]
+    rows: NDArray[np.int64]
     table: pd.DataFrame = field(repr=False)
     _hashes: dict[tuple[str, ...], Keys] = field(default_factory=dict, repr=False)
 
     @cached_property
     def keys(self) -> Keys:
         return np.asarray(self.table[_KEY].to_numpy(), dtype=np.uint64)
+
+    @cached_property
+    def observables(self) -> pd.DataFrame:
+        """All observables of these events that are numbers; most comparisons need none of them."""
+        manifest = {
+            **self.run.manifest,
+            "datasets": {self.dataset: self.run.manifest["datasets"][self.dataset]},
+        }
+        (found,) = selected_events(self.run.path, manifest, is_feature)
+        table = found.table.iloc[self.rows]
+        return table[[name for name in table.columns if table[name].dtype.kind in "fiub"]]
 
     @cached_property
     def numbered_anew(self) -> bool:
@@ -157,7 +170,7 @@ class _Events:
         import pandas as pd
 
         if features not in self._hashes:
-            plain = self.table[list(features)].astype(np.float64).assign(**{_KEY: self.keys})
+            plain = self.observables[list(features)].astype(np.float64).assign(**{_KEY: self.keys})
             self._hashes[features] = np.asarray(
                 pd.util.hash_pandas_object(plain, index=False), dtype=np.uint64
             )
@@ -231,30 +244,22 @@ def _events(run: RunFolder, regions: tuple[str, ...]) -> list[_Events]:
         # A file that was copied has the same UUID inside.
         files.setdefault(entry["dataset"], set()).add(str(entry.get("uuid") or entry["path"]))
     out = []
-    for found in selected_events(
-        run.path, run.manifest, lambda name: name in columns or name == _KEY or is_feature(name)
-    ):
+    for found in selected_events(run.path, run.manifest, [*columns, _KEY]):
         table = found.table
+        rows = np.arange(len(table))
         if set(columns) <= set(table.columns):
-            table = table.iloc[np.flatnonzero(table[columns].to_numpy(dtype=bool).any(axis=1))]
+            rows = np.flatnonzero(table[columns].to_numpy(dtype=bool).any(axis=1))
+            table = table.iloc[rows]
         if len(table):
             of = frozenset(files.get(found.dataset, ()))
-            out.append(_Events(found.dataset, found.process, found.is_data, of, table))
+            out.append(_Events(run, found.dataset, found.process, found.is_data, of, rows, table))
     return out
 
 
 def _common_features(a: _Events, b: _Events) -> tuple[str, ...]:
     """Observables that both have; whole numbers, as a number of jets, are equal too often to say anything by themselves."""
-    common = tuple(
-        name
-        for name in a.table.columns
-        if name in b.table.columns and is_feature(name) and _is_number(a, name) and _is_number(b, name)
-    )
-    return common if any(_is_real(a.table[name]) for name in common) else ()
-
-
-def _is_number(events: _Events, name: str) -> bool:
-    return events.table[name].dtype.kind in "fiub"
+    common = tuple(name for name in a.observables.columns if name in b.observables.columns)
+    return common if any(_is_real(a.observables[name]) for name in common) else ()
 
 
 def _is_real(column: Any) -> bool:

@@ -7,22 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.fits.errors import BinningError, PlaneError
-from massgap.fits.parts import fill_plan
-from massgap.fits.plan import FitPart, FitPlan, channel_names
-from massgap.fits.workspaces.binning import choose_edges
-from massgap.fits.workspaces.templates import Template, Templates, templates_from_histogram
+from massgap.fits.errors import BinningError
+from massgap.fits.parts import fill_plans
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from massgap.contracts.run_folder import RunFolder
     from massgap.fits.parts import FilledPlan
-    from massgap.fits.plan import FitOptions
+    from massgap.fits.plan import FitOptions, PlannedRun
+    from massgap.fits.workspaces.templates import Templates
 
 __all__ = ["FilledPlane", "fill_plane"]
-
-_TOGETHER = "all signals together"
 
 
 @dataclass(frozen=True)
@@ -69,6 +64,7 @@ class FilledPlane:
             templates = {name: part.templates.processes[name] for name in self.filled.backgrounds}
             out.append(
                 {
+                    **({"run": part.run} if part.run else {}),
                     "region": part.part.region,
                     "histogram": part.part.histogram,
                     "channel": part.templates.channel,
@@ -83,92 +79,44 @@ class FilledPlane:
 
 
 def fill_plane(
-    run: RunFolder,
-    plan: FitPlan,
+    runs: Sequence[PlannedRun],
     signals: Sequence[str],
     backgrounds: Sequence[str],
     options: FitOptions,
     lumi_fb: float,
 ) -> FilledPlane:
-    """Choose bins from the backgrounds and from all signals together, and fill them.
-
-    A bin expects enough background, as for one signal, and holds at least its share (1/``max_bins``) of the mean of the
-    signals' shapes, each normalised to 1, so that each mass point has the same say whatever its cross section.
+    """Fill all channels in bins that all signals share, see :func:`massgap.fits.workspaces.binning.choose_edges`.
 
     Parameters
     ----------
-    run : RunFolder
-    plan : FitPlan
-        Histograms and regions; edges that it names are kept.
+    runs : sequence of PlannedRun
     signals, backgrounds : sequence of str
-        Processes. A signal without any event is left to the fits to name.
+        Processes, as the likelihood calls them. A signal without any event is left to the fits to name.
     options : FitOptions
     lumi_fb : float
         Luminosity in fb-1 for which bins are chosen.
 
     Raises
     ------
-    PlaneError
-        If no signal has an event.
+    BinningError
+        If no bins can be chosen, with the luminosity.
     massgap.errors.MassgapError
-        As of :func:`massgap.fits.parts.fill_plan`.
+        As of :func:`massgap.fits.parts.fill_plans`.
     """
-    parts, present = [], set()
-    for part, channel in channel_names(plan, run).items():
-        fine = templates_from_histogram(run.histogram(part.histogram), region=part.region, channel=channel)
-        with_events = [
-            name for name in signals if name in fine.processes and fine.processes[name].values.any()
-        ]
-        present.update(with_events)
-        edges = part.edges or _edges(fine, with_events, backgrounds, options, lumi_fb)
-        parts.append(FitPart(part.region, part.histogram, tuple(edges)))
-    if not present:
-        histograms = ", ".join(dict.fromkeys(f"'{part.histogram}'" for part in plan.parts))
-        message = (
-            f"No event of any signal is in {histograms} of {run.path}. Choose another histogram (--histogram) or region "
-            "(--region), or simulate more events."
-        )
-        raise PlaneError(message)
-    first = next(name for name in signals if name in present)
-    filled = fill_plan(run, FitPlan(parts), first, backgrounds, options, lumi_fb)
-    complete = tuple(replace(part, templates=_with_all(part.templates, [*signals])) for part in filled.parts)
-    return FilledPlane(lumi_fb, replace(filled, parts=complete))
-
-
-def _edges(
-    fine: Templates, signals: Sequence[str], backgrounds: Sequence[str], options: FitOptions, lumi_fb: float
-) -> list[float]:
-    """Edges for all signals; one bin without signal, where there is none."""
-    shapes = [np.maximum(fine.processes[name].values, 0.0) for name in signals]
-    shapes = [shape / shape.sum() for shape in shapes if shape.sum() > 0.0]
-    mean = np.mean(shapes, axis=0) if shapes else np.zeros(fine.edges.size - 1)
-    used = [name for name in backgrounds if name in fine.processes]
-    together: Mapping[str, Template] = {**fine.processes, _TOGETHER: Template(mean, np.zeros_like(mean))}
     try:
-        chosen: list[float] = choose_edges(
-            replace(fine, processes=together),
-            _TOGETHER,
-            used,
-            lumi_fb=lumi_fb,
-            min_background=options.min_background,
-            max_relative_error=options.max_relative_error,
-            max_bins=options.max_bins,
-        ).tolist()
+        return FilledPlane(lumi_fb, fill_plans(runs, signals, backgrounds, options, lumi_fb))
     except BinningError as error:
         message = f"At {lumi_fb:g} fb-1: {error}"
         raise BinningError(message) from error
-    return chosen
-
-
-def _with_all(templates: Templates, names: Sequence[str]) -> Templates:
-    """Processes that are not on the axis have no events."""
-    nothing = np.zeros(templates.edges.size - 1)
-    missing = {name: Template(nothing, nothing) for name in names if name not in templates.processes}
-    return replace(templates, processes={**templates.processes, **missing})
 
 
 def _scaled(templates: Templates, name: str, factor: float) -> Templates:
     t = templates.processes[name]
-    moved = {key: (factor * up, factor * down) for key, (up, down) in t.variations.items()}
-    scaled = Template(factor * t.values, factor**2 * t.variances, moved)
+    scaled = replace(
+        t,
+        values=factor * t.values,
+        variances=factor**2 * t.variances,
+        variations={key: (factor * up, factor * down) for key, (up, down) in t.variations.items()},
+        one_sided={key: (side, factor * values) for key, (side, values) in t.one_sided.items()},
+    )
     return replace(templates, processes={**templates.processes, name: scaled})

@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from massgap.contracts.folder_lock import locked_folder
 from massgap.contracts.plane_folder import PLANE_FORMAT, write_plane_folder
 from massgap.contracts.run_folder import open_run
 from massgap.contracts.writing import digest, prepare_folder, versions
+from massgap.fits.combination.requests import luminosities_of
+from massgap.fits.combination.runs import backgrounds_of, planned_runs, require_disjoint
 from massgap.fits.errors import PlaneError
-from massgap.fits.plan import FitOptions, make_plan
+from massgap.fits.plan import FitOptions
 from massgap.fits.planes.contours import contours_of
 from massgap.fits.planes.cross_sections import own_cross_sections
 from massgap.fits.planes.filling import fill_plane
@@ -24,10 +24,11 @@ from massgap.fits.planes.preparation import prepare_plane
 from massgap.fits.planes.tasks import fit_points
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from massgap.contracts.run_folder import RunFolder
     from massgap.fits.plan import FitPlan
+    from massgap.fits.planes.cross_sections import CrossSections
     from massgap.fits.planes.points import Axes
     from massgap.fits.planes.preparation import PreparedPlane
 
@@ -43,6 +44,8 @@ def plane_runs(
     backgrounds: Sequence[str] | None = None,
     options: FitOptions | None = None,
     plane: PlaneOptions | None = None,
+    renamed: Mapping[str, str] | None = None,
+    allow_overlap: bool = False,
     accept_loss: bool = False,
     executor: Callable[..., Iterator[tuple[int, Any]]] | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -66,6 +69,10 @@ def plane_runs(
         Binning, uncertainties, level, engine.
     plane : PlaneOptions, optional
         Signals, masses, cross sections, interpolation.
+    renamed : mapping, optional
+        Process -> name in the likelihood, see :func:`massgap.fits.combination.planned_runs`.
+    allow_overlap : bool
+        Take regions and runs together that share events, or may do so, and say so.
     accept_loss : bool
         Take runs that have lost events, and say so.
     executor : callable, optional
@@ -87,31 +94,28 @@ def plane_runs(
     >>> plane_runs(["runs/scored"], "planes/x", [137.0, 300.0]).results["contours"]  # doctest: +SKIP
     """
     options, plane = options or FitOptions(), plane or PlaneOptions()
-    run, warnings = _one_run(run_folders, accept_loss=accept_loss)
-    lumis = _luminosities(luminosities, run)
-    points = plane_points([run], plane.masses, plane.signals)
+    runs, warnings = _open(run_folders, accept_loss=accept_loss)
+    lumis = luminosities_of(runs, list(luminosities) or None)
+    planned = planned_runs(runs, options, plan, renamed)
+    points = plane_points(planned, plane.masses, plane.signals)
     axes = axes_of(points, plane.x, plane.y)
     sections = plane.cross_sections or own_cross_sections(points)
-    energy = _energy(run, [point.process for point in points])
-    if sections.sqrt_s_tev is not None and energy not in (None, sections.sqrt_s_tev):
-        message = (
-            f"The cross sections {sections.name} are of {sections.sqrt_s_tev:g} TeV, the samples of {energy:g} TeV. Give a file "
-            "of the same energy (--xsec FILE), or take those of the samples (--xsec own)."
-        )
-        raise PlaneError(message)
-    used = sorted(run.backgrounds if backgrounds is None else backgrounds)
-    plan = plan or make_plan(run, options)
+    energy = _energy(runs, sections)
+    disjoint, doubts = require_disjoint(planned, allow_overlap=allow_overlap)
+    warnings += doubts
+    used = backgrounds_of(planned) if backgrounds is None else sorted(backgrounds)
     prepare_folder(out)
     with locked_folder(out):
         prepared = []
         for lumi_fb in lumis:
-            at = replace(options, use_data=options.use_data and _sees_data(run, lumi_fb, lumis))
-            filled = fill_plane(run, plan, [point.process for point in points], used, at, lumi_fb)
-            prepared.append(
-                prepare_plane(filled, points, sections, at, profile_cross_section=plane.profile_cross_section)
+            at = replace(options, use_data=options.use_data and _sees_data(runs, lumi_fb, lumis))
+            filled = fill_plane(planned, [point.process for point in points], used, at, lumi_fb)
+            one = prepare_plane(
+                filled, points, sections, at, profile_cross_section=plane.profile_cross_section
             )
-            warnings += filled.filled.warnings
-            if options.use_data and run.data and not at.use_data:
+            prepared.append(one)
+            warnings += [*filled.filled.warnings, *one.notes]
+            if options.use_data and not at.use_data and any(run.data for run in runs):
                 warnings.append(
                     f"At {lumi_fb:g} fb-1 nothing is observed: the data of the run are of another luminosity."
                 )
@@ -121,7 +125,8 @@ def plane_runs(
         files, workspaces = _files(prepared, list(points[0].masses))
         results = {
             "format": PLANE_FORMAT,
-            "runs": [_described(run)],
+            "runs": [_described(run) for run in runs],
+            "disjoint": disjoint,
             "level": options.level,
             "luminosities": lumis,
             "sqrt_s_tev": energy,
@@ -145,52 +150,47 @@ def plane_runs(
     return PlaneResult(Path(out), results, len(known & set(keys)))
 
 
-def _one_run(run_folders: Sequence[str | Path], *, accept_loss: bool) -> tuple[RunFolder, list[str]]:
-    if len(run_folders) != 1:
-        message = (
-            f"A plane is made of one run at present, not of {len(run_folders)}: run the analysis over a fileset with all "
-            "samples (massgap run ... --fileset FILE), and give that run."
-        )
+def _open(run_folders: Sequence[str | Path], *, accept_loss: bool) -> tuple[list[RunFolder], list[str]]:
+    if not run_folders:
+        message = "A plane needs at least one run folder: massgap plane RUN."
         raise PlaneError(message)
-    run = open_run(run_folders[0])
-    loss = run.require_complete(accept_loss=accept_loss)
-    return run, [f"The run is incomplete and its loss was accepted: {loss}."] if loss else []
+    runs, warnings = [], []
+    for folder in run_folders:
+        run = open_run(folder)
+        loss = run.require_complete(accept_loss=accept_loss)
+        if loss:
+            warnings.append(f"The run {run.path} is incomplete and its loss was accepted: {loss}.")
+        runs.append(run)
+    return runs, warnings
 
 
-def _luminosities(given: Sequence[float], run: RunFolder) -> list[float]:
-    lumis = [float(lumi) for lumi in given]
-    if not lumis and run.description.luminosity is None:
-        message = f"The analysis of {run.path} names no luminosity: give those to scale to in fb-1, for instance --lumi 137,300."
-        raise PlaneError(message)
-    lumis = lumis or [float(run.description.luminosity or 0.0)]
-    for lumi in lumis:
-        if not (np.isfinite(lumi) and lumi > 0.0):
-            message = f"A luminosity must be positive, not {lumi:g} fb-1 (--lumi)."
-            raise PlaneError(message)
-    if len(set(lumis)) < len(lumis):
-        message = f"A luminosity is given twice: {', '.join(f'{lumi:g}' for lumi in lumis)} fb-1 (--lumi)."
-        raise PlaneError(message)
-    return lumis
-
-
-def _sees_data(run: RunFolder, lumi_fb: float, lumis: Sequence[float]) -> bool:
+def _sees_data(runs: Sequence[RunFolder], lumi_fb: float, lumis: Sequence[float]) -> bool:
     """Data are of one luminosity: the only one that is asked for, or that of the analysis."""
-    return len(lumis) == 1 or lumi_fb == run.description.luminosity
+    return len(lumis) == 1 or all(lumi_fb == run.description.luminosity for run in runs)
 
 
-def _energy(run: RunFolder, processes: Sequence[str]) -> float | None:
+def _energy(runs: Sequence[RunFolder], sections: CrossSections) -> float | None:
+    """Energy of the signals (TeV), None if it is not known; cross sections of another one are refused."""
     energies = {
         float(metadata["sqrt_s_tev"])
+        for run in runs
         for metadata in run.manifest["datasets"].values()
-        if metadata.get("process") in processes and metadata.get("sqrt_s_tev") is not None
+        if metadata.get("is_signal") and metadata.get("sqrt_s_tev") is not None
     }
     if len(energies) > 1:
         message = (
-            f"The signals of {run.path} are of several energies ({', '.join(f'{e:g}' for e in sorted(energies))} TeV): name "
-            "those of one (--signal)."
+            f"The signals are of several energies ({', '.join(f'{e:g}' for e in sorted(energies))} TeV): a plane is of one. Give "
+            "runs of one energy."
         )
         raise PlaneError(message)
-    return next(iter(energies), None)
+    energy = next(iter(energies), None)
+    if sections.sqrt_s_tev is not None and energy not in (None, sections.sqrt_s_tev):
+        message = (
+            f"The cross sections {sections.name} are of {sections.sqrt_s_tev:g} TeV, the samples of {energy:g} TeV. Give a file "
+            "of the same energy (--xsec FILE), or take those of the samples (--xsec own)."
+        )
+        raise PlaneError(message)
+    return energy
 
 
 def _described(run: RunFolder) -> dict[str, Any]:

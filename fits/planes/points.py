@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from massgap.contracts.run_folder import RunFolder
+    from massgap.fits.plan import PlannedRun
 
 __all__ = ["Axes", "PlanePoint", "axes_of", "plane_points"]
 
 _SAME = 1e-6
 """Masses closer than this (GeV) are one."""
+_DIFFERENT = 0.02
+"""Cross sections of two samples of a process that are further apart than this are not the same."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Axes:
 
 
 def plane_points(
-    runs: Sequence[RunFolder],
+    runs: Sequence[PlannedRun],
     masses: Mapping[str, Mapping[str, float]] | None = None,
     wanted: Iterable[str] = (),
 ) -> list[PlanePoint]:
@@ -80,7 +82,7 @@ def plane_points(
 
     Parameters
     ----------
-    runs : sequence of RunFolder
+    runs : sequence of PlannedRun
         A process that is in several of them is one signal.
     masses : mapping, optional
         Process -> name -> GeV, in place of what the metadata of the datasets say.
@@ -92,8 +94,8 @@ def plane_points(
     PlaneError
         If there is no signal, one has no masses or two kinds of them, or two have the same masses.
     """
-    signals = list(dict.fromkeys(name for run in runs for name in run.signals))
-    where = ", ".join(str(run.path) for run in runs)
+    signals = list(dict.fromkeys(name for planned in runs for name in planned.named(planned.run.signals)))
+    where = ", ".join(str(planned.run.path) for planned in runs)
     if not signals:
         message = (
             f"{where} has no signal: set is_signal and masses in the metadata of its datasets, and run again."
@@ -106,13 +108,9 @@ def plane_points(
             raise PlaneError(message)
     points = []
     for name in chosen:
-        datasets = [
-            metadata
-            for run in runs
-            for metadata in run.manifest["datasets"].values()
-            if str(metadata["process"]) == name and metadata.get("is_signal")
-        ]
-        own, error = _own_cross_section(datasets)
+        of_runs = [found for planned in runs if (found := _datasets(planned, name))]
+        own, error = _one_cross_section(name, of_runs)
+        datasets = [metadata for found in of_runs for metadata in found]
         points.append(PlanePoint(name, _masses(name, datasets, (masses or {}).get(name)), own, error))
     names = {tuple(sorted(point.masses)) for point in points}
     if len(names) > 1:
@@ -213,6 +211,28 @@ def _masses(
         message = f"The datasets of the signal '{process}' have different masses: {found[0]} and {next(o for o in found if o != found[0])}. Give one for the process (--masses FILE)."
         raise PlaneError(message)
     return {str(name): float(value) for name, value in found[0].items()}
+
+
+def _datasets(planned: PlannedRun, process: str) -> list[Mapping[str, Any]]:
+    """Metadata of the datasets of a signal in a run."""
+    return [
+        metadata
+        for metadata in planned.run.manifest["datasets"].values()
+        if metadata.get("is_signal") and planned.named([str(metadata["process"])]) == [process]
+    ]
+
+
+def _one_cross_section(process: str, of_runs: Sequence[Sequence[Mapping[str, Any]]]) -> tuple[float, float]:
+    """That of the first run; the same signal has no other one in another run, but for its statistics."""
+    found = [_own_cross_section(datasets) for datasets in of_runs]
+    for value, _ in found[1:]:
+        if abs(value - found[0][0]) > _DIFFERENT * found[0][0]:
+            message = (
+                f"The signal '{process}' has {found[0][0]:g} fb in one run and {value:g} fb in another one: limits in fb would be "
+                "of neither. Give both the same xsec_fb in the filesets and run again, or another name (--rename RUN:OLD=NEW)."
+            )
+            raise PlaneError(message)
+    return found[0]
 
 
 def _own_cross_section(datasets: Sequence[Mapping[str, Any]]) -> tuple[float, float]:

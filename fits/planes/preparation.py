@@ -48,6 +48,8 @@ class PreparedPlane:
     errors : dict
         Process -> why it makes none.
     background : Background
+    notes : list of str
+        What is to be said of the likelihood.
     """
 
     filled: FilledPlane
@@ -57,6 +59,7 @@ class PreparedPlane:
     patches: list[Patch] = field(repr=False)
     errors: dict[str, str]
     background: Background = field(repr=False)
+    notes: list[str] = field(default_factory=list)
 
     def rows(self, axes: Axes, results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Rows of ``plane.json``.
@@ -170,7 +173,7 @@ def prepare_plane(
     tests = PointTests(options.level, filled.observed is not None)
     start = _start(patches, maker.background, options.engine) if tests.observed else None
     background = Background(maker.background, tests, options.engine, start)
-    return PreparedPlane(filled, points, names, sections, patches, errors, background)
+    return PreparedPlane(filled, points, names, sections, patches, errors, background, maker.notes)
 
 
 def _start(patches: Sequence[Patch], workspace: Mapping[str, Any], engine: str) -> dict[str, float] | None:

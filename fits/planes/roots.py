@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["IncreasingFunction"]
 
 _LARGEST = 1e9
-_MOST_CALLS = 80
+_MOST_CALLS = 200
 _NODES = 4
 
 
@@ -50,25 +50,24 @@ class IncreasingFunction:
             If it does not, or jumps over the value.
         """
         trial = guess if np.isfinite(guess) and guess > 0.0 else 1.0
+        widths: list[float] = []
         for _ in range(_MOST_CALLS):
             low, high = self._bracket(target)
-            if high is None:
+            if high is not None:
+                widths.append(high - low)
+                # What is foretold may creep along on one side.
+                slow = len(widths) > 3 and widths[-1] > 0.5 * widths[-4]
+                trial = 0.5 * (low + high) if slow else self._foretold(target, low, high)
+            elif trial <= low:
                 # The known values foretell a root better than the guess, once there are some.
-                trial = (
-                    trial
-                    if trial > low
-                    else min(max(self._foretold(target, low, None), 1.05 * low), 4.0 * low)
+                trial = min(max(self._foretold(target, low, None), 1.05 * low), 4.0 * low)
+            if trial > _LARGEST:
+                message = (
+                    f"No signal strength up to {_LARGEST:g} is excluded: the signal hardly changes the expectation. "
+                    "Check its cross section and the binning."
                 )
-                if trial > _LARGEST:
-                    message = (
-                        f"No signal strength up to {_LARGEST:g} is excluded: the signal hardly changes the expectation. "
-                        "Check its cross section and the binning."
-                    )
-                    raise InferenceError(message)
-            else:
-                trial = self._foretold(target, low, high)
-            value = self(trial)
-            if abs(value - target) <= self.precision:
+                raise InferenceError(message)
+            if abs(self(trial) - target) <= self.precision:
                 return trial
             if high is not None and high - low <= 1e-13 * high:
                 break

@@ -34,15 +34,17 @@ class SignalPatches:
     ----------
     plane : FilledPlane
     options : WorkspaceOptions
+    notes : list of str
+        Sentences on treatments that a user should know of.
     """
 
     plane: FilledPlane
     options: WorkspaceOptions
 
     def __post_init__(self) -> None:
-        left_out = set(self.plane.filled.left_out)
-        normalisation = {k: v for k, v in self.options.normalisation.items() if k not in left_out}
-        self.options = replace(self.options, lumi_fb=self.plane.lumi_fb, normalisation=normalisation)
+        own, gone = self.options.without(self.plane.filled.left_out)
+        self.options = replace(own, lumi_fb=self.plane.lumi_fb)
+        self.notes: list[str] = list(gone)
         self._background: dict[str, Any] | None = None
 
     @property
@@ -89,6 +91,8 @@ class SignalPatches:
             self.plane.filled.backgrounds,
             options=self.options,
             observations=self.plane.filled.observations,
+            # What is to be said is said once: it is about the backgrounds, or alike for all signals.
+            notes=self.notes if self._background is None else None,
             # The first is checked against the schema, and the others have the same form.
             validate=self._background is None,
         )

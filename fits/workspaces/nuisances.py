@@ -173,6 +173,18 @@ class NuisanceSet:
         """Variations of the run that entries are made of."""
         return frozenset(each.variation or each.name for each in self.of("shape"))
 
+    def enters(self, variation: str) -> bool:
+        """Whether a variation of the run enters without an entry."""
+        return (
+            variation not in self.shapes
+            and any(fnmatchcase(variation, pattern) for pattern in self.variations)
+            and not self.drops(self.rename.get(variation, variation))
+        )
+
+    def may_be_one_sided(self, variation: str) -> bool:
+        """Whether an entry says what to do with a variation, or nobody wants it."""
+        return variation in self.shapes or not self.enters(variation)
+
     def without(self, processes: Iterable[str]) -> tuple[NuisanceSet, list[str]]:
         """The set for a likelihood that goes without some processes, and sentences on entries that are gone with them."""
         gone = set(processes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,11 +79,7 @@ def _shaped(
         called = nuisances.rename.get(name, name)
         if called != name:
             used.add(name)
-        if name in nuisances.shapes or not any(
-            fnmatchcase(name, pattern) for pattern in nuisances.variations
-        ):
-            continue
-        if not nuisances.drops(called):
+        if nuisances.enters(name):
             _put(variations, called, (up, down), place)
     for entry in entries:
         if not entry.at(place):

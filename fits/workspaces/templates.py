@@ -12,7 +12,7 @@ from massgap.fits.contents import read_region
 from massgap.fits.errors import WorkspaceError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import hist
 
@@ -65,7 +65,7 @@ def templates_from_histogram(
     region: str | None = None,
     channel: str | None = None,
     flow: bool = True,
-    one_sided: Collection[str] = (),
+    one_sided: Callable[[str], bool] | None = None,
 ) -> Templates:
     """Take the yields of one region out of a histogram of a run.
 
@@ -80,8 +80,8 @@ def templates_from_histogram(
         What the channel of the likelihood is called; default the name of the region.
     flow : bool
         Add underflow and overflow to the first and last bin. A score of exactly 1 is there.
-    one_sided : collection of str
-        Variations that may have one side only, "up" if their label names none.
+    one_sided : callable, optional
+        Says whether a variation may have one side only, "up" if its label names none; default none may.
 
     Returns
     -------
@@ -121,11 +121,12 @@ def templates_from_histogram(
 
 
 def _variation_pairs(
-    labels: tuple[str, ...], observable: str, one_sided: Collection[str]
+    labels: tuple[str, ...], observable: str, one_sided: Callable[[str], bool] | None
 ) -> tuple[dict[str, tuple[int, int]], dict[str, tuple[str, int]]]:
     """Positions of the up and down side of each variation, and of the one side of those that may have one."""
     pairs: dict[str, tuple[int, int]] = {}
     singles: dict[str, tuple[str, int]] = {}
+    allowed = one_sided or (lambda _: False)
     for label in labels:
         if label == "nominal":
             continue
@@ -135,9 +136,9 @@ def _variation_pairs(
         if other is not None and name and partner is not None:
             if side.lower() == "up":
                 pairs[name] = (labels.index(label), labels.index(partner))
-        elif other is not None and name in one_sided:
+        elif other is not None and name and allowed(name):
             singles[name] = (side.lower(), labels.index(label))
-        elif label in one_sided:
+        elif allowed(label):
             singles[label] = ("up", labels.index(label))
         else:
             message = (

@@ -13,6 +13,7 @@ from massgap.cli.options.fit_options import (
     fitted_options,
     likelihood_options,
     luminosities,
+    runs_options,
 )
 
 if TYPE_CHECKING:
@@ -55,12 +56,12 @@ __all__ = ["plane"]
 @click.option("--interpolation", type=click.Choice(["spline", "linear"]), default="spline", show_default=True)
 @fitted_options
 @likelihood_options
-@click.option("--accept-loss", is_flag=True, help="Take runs although they lost events.")
+@runs_options
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that fit.")
 def plane(
     run_folders: tuple[Path, ...], out: Path | None, luminosities: tuple[float, ...] | None, **asked: Any
 ) -> None:
-    """Test every signal of a run: limits, significances, contours, a patch set of pyhf.
+    """Test every signal of a run, or of several in one likelihood: limits, significances, contours, a patch set of pyhf.
 
     Interrupted, the same command goes on.
 

@@ -8,7 +8,8 @@
 
 ``plane.json`` has these entries. Masses are in GeV, cross sections in fb, luminosities in fb-1; what is not known is null.
 
-- ``runs``: list of ``{"path", "analysis", "code_hash", "fileset_hash"}``; ``level``: confidence level of the limits;
+- ``runs``: list of ``{"path", "analysis", "code_hash", "fileset_hash"}``; ``disjoint``: sentences on why no event is in two
+  channels; ``level``: confidence level of the limits;
   ``luminosities``: list; ``sqrt_s_tev``.
 - ``xsec``: ``{"set", "source", "profiled"}``: name of the set of cross sections, where it comes from, and whether its
   uncertainty is a parameter of the likelihood (else it is a band of limits and contours).

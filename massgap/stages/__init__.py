@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from massgap.stages.generation import generate, generate_lhe
     from massgap.stages.inputs import Inputs
     from massgap.stages.processing import preflight, run
-    from massgap.stages.reporting import benchmarks_table, report, report_benchmarks, report_samples
+    from massgap.stages.reporting import (
+        benchmarks_table,
+        report,
+        report_benchmarks,
+        report_plane,
+        report_samples,
+    )
     from massgap.stages.studying import StudyResult, Validation, demo, study, validate
     from massgap.stages.submission import submit
     from massgap.stages.training import train
@@ -39,6 +45,7 @@ __all__ = [
     "preflight",
     "report",
     "report_benchmarks",
+    "report_plane",
     "report_samples",
     "resubmit",
     "run",
@@ -68,6 +75,7 @@ __getattr__, __dir__ = face(
         "preflight": "processing",
         "report": "reporting",
         "report_benchmarks": "reporting",
+        "report_plane": "reporting",
         "report_samples": "reporting",
         "resubmit": "batch",
         "run": "processing",

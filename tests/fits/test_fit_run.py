@@ -424,6 +424,10 @@ def test_one_sided_variations_of_a_run(
     assert table["toppt"]["processes"] == ["tt"]
     (effect,) = table["toppt"]["effects"]
     assert effect["down"] == 0.0
+    for unwanted in ({"drop": ["jes", "toppt"]}, {"variations": "none"}):
+        model = WorkspaceOptions(nuisances=NuisanceSet.from_dict(unwanted))
+        without = fit_run(run, tmp_path / "fit", options=replace(QUICK, model=model))
+        assert not {"jes", "toppt"} & {entry["name"] for entry in without.results["nuisances"]}
     jes = next(e for e in table["jes"]["effects"] if e["process"] == "tt")
     assert jes["up"] == pytest.approx(effect["up"]) == pytest.approx(-jes["down"])
 

@@ -6,8 +6,13 @@ import pytest
 
 from massgap.contracts.run_folder import open_run
 from massgap.fits.errors import PlaneError
+from massgap.fits.plan import FitPlan, PlannedRun
 from massgap.fits.planes.cross_sections import own_cross_sections, read_cross_sections, read_masses
 from massgap.fits.planes.points import PlanePoint, axes_of, plane_points
+
+
+def planned(folder):
+    return PlannedRun(open_run(folder), FitPlan([("all", "x")]))
 
 
 def points_of(*masses):
@@ -17,7 +22,7 @@ def points_of(*masses):
 def test_signals_with_masses_of_the_metadata_or_of_a_file(tmp_path, plane_run):
     signals = dict.fromkeys(("p", "q"), (1.0, 1.0, 1.0))
     masses = {"p": {"m": 200.0}, "q": {"m": 100.0}}
-    run = open_run(plane_run(tmp_path / "run", signals, masses))
+    run = planned(plane_run(tmp_path / "run", signals, masses))
     assert [point.process for point in plane_points([run])] == ["q", "p"]
     assert [point.process for point in plane_points([run], wanted=["p"])] == ["p"]
     # A process that is in two runs is one signal.
@@ -31,14 +36,14 @@ def test_signals_with_masses_of_the_metadata_or_of_a_file(tmp_path, plane_run):
         assert given == {"p": {"m_a": 200.0, "m_b": 150.0}, "q": {"m_a": 300.0, "m_b": 150.0}}
         found = plane_points([run], given)
         assert [point.masses["m_a"] for point in found] == [200.0, 300.0]
-    bare = open_run(plane_run(tmp_path / "bare", signals, {}))
+    bare = planned(plane_run(tmp_path / "bare", signals, {}))
     with pytest.raises(PlaneError, match=r"'p' has no masses.*--masses FILE"):
         plane_points([bare])
     with pytest.raises(PlaneError, match=r"no signal 'z'.*--signal.*it has: p, q"):
         plane_points([run], wanted=["z"])
     with pytest.raises(PlaneError, match=r"different kinds of masses.*--masses"):
         plane_points([run], {"p": {"other": 1.0}})
-    none = open_run(plane_run(tmp_path / "none", {}, {}))
+    none = planned(plane_run(tmp_path / "none", {}, {}))
     with pytest.raises(PlaneError, match="has no signal: set is_signal"):
         plane_points([none])
 
@@ -53,10 +58,10 @@ def test_files_of_masses_that_make_no_sense(tmp_path, text):
 
 
 def test_own_cross_sections_of_slices_and_parts(tmp_path, plane_run):
-    run = open_run(plane_run(tmp_path / "run", {"p": (1.0, 1.0, 1.0)}, {"p": {"m": 1.0}}))
+    run = planned(plane_run(tmp_path / "run", {"p": (1.0, 1.0, 1.0)}, {"p": {"m": 1.0}}))
 
     def own(*entries):
-        run.manifest["datasets"] = {
+        run.run.manifest["datasets"] = {
             str(i): {"process": "p", "is_signal": True, "masses": {"m": 1.0}, "xsec_fb": 2.0, **entry}
             for i, entry in enumerate(entries)
         }
