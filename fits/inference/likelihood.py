@@ -21,7 +21,7 @@ from massgap.fits.likelihoods.evaluation import (
     evaluate,
     expectation,
 )
-from massgap.fits.likelihoods.minimisation import CONVERGED, FLAT, minimise, variance
+from massgap.fits.likelihoods.minimisation import CONVERGED, FLAT, minimise
 from massgap.fits.likelihoods.model import Data, Model, model_of
 from massgap.fits.likelihoods.parameters import FREE
 
@@ -282,8 +282,26 @@ class Likelihood:
 
     def poi_error(self, pars: Floats, data: Data) -> float:
         """Standard deviation of the signal strength at a minimum; infinite where data tell nothing of it."""
-        found = variance(self.model.arrays, pars, self._free, self.poi, data.counts, data.auxiliary)
-        return float(np.sqrt(found)) if found > 0.0 else float("inf")
+        size = len(pars)
+        gradient, hessian = np.empty(size), np.empty((size, size))
+        evaluate(
+            self.model.arrays,
+            pars.copy(),
+            data.counts,
+            data.auxiliary,
+            WITH_DERIVATIVES,
+            gradient,
+            hessian,
+        )
+        curvature = hessian[self._free, self._free]
+        told = self._free[np.abs(curvature) > 1e-14 * np.abs(curvature).max(initial=0.0)]
+        information = hessian[np.ix_(told, told)]
+        unit = (told == self.poi).astype(np.float64)
+        try:
+            lower = np.linalg.cholesky(information)  # looks at the lower triangle alone
+        except np.linalg.LinAlgError:
+            return float("inf")
+        return float(np.linalg.norm(np.linalg.solve(lower, unit))) or float("inf")
 
     def covariance(self, pars: Floats, data: Data) -> Floats:
         """Covariance of all parameters at a minimum, from the exact Hessian; 0 for fixed ones.
