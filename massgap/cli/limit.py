@@ -60,13 +60,15 @@ def limit(
       massgap limit workspace.json --poi mu_SIG --impacts
     """
     from massgap import stages
+    from massgap.arrays.compiled import for_arrays_only
     from massgap.fits.workspace_fit import WorkspaceFitOptions
 
     options = WorkspaceFitOptions(observed=not expected, limit=not no_limit, **asked)
     progress = Ticker().signals if patch_set is not None else None
-    found = stages.limit(
-        workspace, out, patch_set=patch_set, patches=patches, options=options, progress=progress
-    )
+    with for_arrays_only():
+        found = stages.limit(
+            workspace, out, patch_set=patch_set, patches=patches, options=options, progress=progress
+        )
     _print(found)
     if not found.converged:
         raise click.exceptions.Exit(1)

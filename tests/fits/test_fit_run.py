@@ -12,7 +12,8 @@ from massgap.contracts.errors import FolderError, HistogramError, IncompleteRunE
 from massgap.fits.counting.significance import binned_statistical
 from massgap.fits.errors import BinningError, FitError
 from massgap.fits.fit_run import FitOptions, FitPlan, fit_run
-from massgap.fits.workspaces.workspace import WorkspaceOptions, validate_workspace
+from massgap.fits.workspaces.schema import validate_workspace
+from massgap.fits.workspaces.workspace import WorkspaceOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
