@@ -42,6 +42,8 @@ _PATTERNS = (
     (-1.4, 1.2, 1.3, -1.1, -1.2, 1.5, 1.1, -1.3, -1.1),
 )
 """Start values of interpolated parameters; no two of them repeat alike."""
+_LAST_BOUND = 10.0
+"""Of free factors, where the likelihood falls for ever as one grows and another shrinks: that of pyhf."""
 _MANY = 60
 """Parameters beyond which further starts cost more than they are worth."""
 
@@ -132,6 +134,7 @@ class Likelihood:
         profiled = np.zeros(len(workspace.names), dtype=bool)
         profiled[arrays.profiled[arrays.profiled >= 0]] = True
         self._free = np.flatnonzero(~arrays.fixed & ~profiled)
+        self._endless = np.flatnonzero((arrays.constraints == FREE) & np.isinf(arrays.high))
         if self.poi >= 0:
             # A bound of the signal strength is a habit of programs, and no part of the model.
             self._high[self.poi] = np.inf
@@ -218,10 +221,20 @@ class Likelihood:
         if held:
             free = free[~np.isin(free, list(held))]
             first[list(held)] = list(held.values())
-        results = [self._minimise(first.copy(), free, low, data)]
+        high = self._high
+        results = [self._minimise(first.copy(), free, low, high, data)]
         if check or results[0] is None:
-            results += [self._minimise(start, free, low, data) for start in self._other_starts(first, free)]
+            results += [
+                self._minimise(start, free, low, high, data) for start in self._other_starts(first, free)
+            ]
         converged = [found for found in results if found is not None]
+        if not converged and self._endless.size:
+            # Only the product of two factors matters, and it is best where one is 0 and the other endless.
+            high = high.copy()
+            high[self._endless] = _LAST_BOUND
+            starts = (first.copy(), *self._other_starts(first, free))
+            results = [self._minimise(start, free, low, high, data) for start in starts]
+            converged = [found for found in results if found is not None]
         if not converged:
             where = "free signal strength" if mu is None else f"signal strength {mu:g}"
             message = (
@@ -232,7 +245,7 @@ class Likelihood:
         value, distance, status, steps, pars = min(converged, key=lambda found: found[0])
         rest = [found[0] for found in results[1:] if found is not None]
         other = 2.0 * (min(rest) - results[0][0]) if rest and results[0] is not None else None
-        at = np.flatnonzero(~self.model.arrays.fixed & ((pars <= low) | (pars >= self._high)))
+        at = np.flatnonzero(~self.model.arrays.fixed & ((pars <= low) | (pars >= high)))
         bounds = tuple(self.model.names[p] for p in at if p != self.poi or mu is None)
         return FitPoint(2.0 * value, pars, Certificate(2.0 * distance, steps, status == FLAT, bounds, other))
 
@@ -263,14 +276,14 @@ class Likelihood:
         return FitPoint(2.0 * float(value), pars, Certificate(0.0, 0, False, (), None))
 
     def _minimise(
-        self, start: Floats, free: NDArray[np.intp], low: Floats, data: Data
+        self, start: Floats, free: NDArray[np.intp], low: Floats, high: Floats, data: Data
     ) -> tuple[float, float, int, int, Floats] | None:
         value, distance, status, steps = minimise(
             self.model.arrays,
             start,
             free,
             low,
-            self._high,
+            high,
             data.counts,
             data.auxiliary,
             _TOLERANCE,
