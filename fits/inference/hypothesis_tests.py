@@ -249,12 +249,12 @@ def signal_strength(workspace: Mapping[str, Any] | Likelihood, *, observed: bool
     data = likelihood.observed if observed else likelihood.expected(likelihood.with_poi(1.0))
     lowest = likelihood.lowest_poi
     try:
-        best = likelihood.fit(data)
+        best = likelihood.fit(data, check=True)
     except InferenceError:
         # Data far below the background can pull a bin's expectation to 0, which is no minimum but an
         # edge: the best physical signal strength is quoted then.
         lowest = 0.0
-        best = likelihood.fit(data, non_negative=True)
+        best = likelihood.fit(data, non_negative=True, check=True)
     value = float(best.pars[likelihood.poi])
     covariance = likelihood.covariance(best.pars, data)
     sigma = float(np.sqrt(covariance[likelihood.poi, likelihood.poi]))

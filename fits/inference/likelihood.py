@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.fits.errors import InferenceError
+from massgap.fits.likelihoods.arrays import NORMSYS
+from massgap.fits.likelihoods.doubt import least_curvature
 from massgap.fits.likelihoods.evaluation import (
     VALUE,
     WITH_DERIVATIVES,
@@ -44,6 +46,7 @@ _PATTERNS = (
 """Start values of interpolated parameters; no two of them repeat alike."""
 _LAST_BOUND = 10.0
 """Of free factors, where the likelihood falls for ever as one grows and another shrinks: that of pyhf."""
+_FLUCTUATIONS, _LEAST_CURVATURE = 5.0, 0.0
 _MANY = 60
 """Parameters beyond which further starts cost more than they are worth."""
 
@@ -134,6 +137,8 @@ class Likelihood:
         profiled = np.zeros(len(workspace.names), dtype=bool)
         profiled[arrays.profiled[arrays.profiled >= 0]] = True
         self._free = np.flatnonzero(~arrays.fixed & ~profiled)
+        others = self._free[self._free != self.poi]
+        self._free_factors = bool((arrays.constraints[others] == FREE).any())
         self._endless = np.flatnonzero((arrays.constraints == FREE) & np.isinf(arrays.high))
         if self.poi >= 0:
             # A bound of the signal strength is a habit of programs, and no part of the model.
@@ -142,15 +147,15 @@ class Likelihood:
 
     @functools.cached_property
     def ambiguous(self) -> bool:
-        """Whether some systematic uncertainty moves a rate or the content of a bin to one side both up and down.
+        """Whether the likelihood may have several minima along some systematic uncertainty, for data within 5 standard deviations.
 
-        The likelihood may then have several minima, and a fit that starts at the minimum of another signal strength may end
-        in the wrong one.
+        A fit that starts at the minimum of another signal strength may end in the wrong one then.
         """
         arrays = self.model.arrays
-        up, down = arrays.rate_coefficients[:, 0], arrays.rate_coefficients[:, 1]
-        shapes = np.abs(8.0 * arrays.shape_skews) > np.abs(arrays.shape_means)
-        return bool((up * down > 0.0).any() or shapes.any())
+        interpolated = arrays.rate_parameters[arrays.rate_kinds == NORMSYS]
+        parameters = np.unique(np.concatenate([interpolated, arrays.shape_parameters]))
+        parameters = parameters[~arrays.fixed[parameters]]
+        return least_curvature(arrays, self.with_poi(1.0), parameters, _FLUCTUATIONS) < _LEAST_CURVATURE
 
     @property
     def names(self) -> list[str]:
@@ -184,7 +189,7 @@ class Likelihood:
         mu: float | None = None,
         non_negative: bool = False,
         start: Floats | None = None,
-        check: bool = True,
+        check: bool | None = None,
         hold: Mapping[int, float] | None = None,
     ) -> FitPoint:
         """Minimise over all parameters, or with the signal strength fixed.
@@ -199,8 +204,9 @@ class Likelihood:
             Keep a free signal strength at or above 0.
         start : ndarray, optional
             Where to start; default the nominal parameters.
-        check : bool
-            Repeat the fit from other starts and keep the best. They are always tried where the first does not converge.
+        check : bool, optional
+            Repeat the fit from other starts and keep the best; default where in doubt: where the model is :attr:`ambiguous`,
+            or has free factors besides the signal strength. They are always tried where the first does not converge.
         hold : mapping, optional
             Further parameters that are fixed: index -> value. None of them may be a profiled one, see :meth:`unprofiled`.
 
@@ -221,6 +227,8 @@ class Likelihood:
         if held:
             free = free[~np.isin(free, list(held))]
             first[list(held)] = list(held.values())
+        if check is None:
+            check = self._free_factors or self.ambiguous
         high = self._high
         results = [self._minimise(first.copy(), free, low, high, data)]
         if check or results[0] is None:
