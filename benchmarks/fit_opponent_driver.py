@@ -86,7 +86,10 @@ def main() -> None:
         else:
             observed, expected = engine.limit(models[key])
         cpu = time.process_time() - start
-        print(json.dumps({"observed": observed, "expected": expected, "cpu": cpu, "versions": versions}), flush=True)
+        print(
+            json.dumps({"observed": observed, "expected": expected, "cpu": cpu, "versions": versions}),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
