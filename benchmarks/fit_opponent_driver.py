@@ -12,6 +12,7 @@ import json
 import sys
 import time
 import warnings
+from pathlib import Path
 from typing import Any
 
 
@@ -78,8 +79,7 @@ def main() -> None:
         asked = json.loads(line)
         key = asked["workspace"]
         if key not in models:
-            with open(key, encoding="utf-8") as file:
-                models[key] = engine.model(json.load(file))
+            models[key] = engine.model(json.loads(Path(key).read_text(encoding="utf-8")))
         start = time.process_time()
         if asked["what"] == "cls":
             observed, expected = engine.cls(models[key], asked["mu"])

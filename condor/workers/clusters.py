@@ -100,7 +100,9 @@ def _htcondor(
     if package is None:
         msg = "htcondor ships code with its jobs: say with package= which folder"
         raise CondorError(msg)
-    from massgap.condor.workers.htcondor_pool import HTCondorPool  # every command of massgap imports this file
+    from massgap.condor.workers.htcondor_pool import (
+        HTCondorPool,
+    )  # every command of massgap imports this file
 
     return HTCondorPool(
         folder, options, workers=workers, adapt=adapt, package=package, machine_code=machine_code, **extra

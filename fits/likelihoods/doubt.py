@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["least_curvature"]
 
-_STEPS = np.int64(6)  # on each side
+_STEPS = 6  # on each side
 _STEP = 0.5
 _LEAST_EXPECTED = 1e-3
 

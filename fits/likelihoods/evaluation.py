@@ -12,7 +12,7 @@ its errors may say, which makes the first use slower by seconds.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 __all__ = ["VALUE", "WITHOUT_CURVATURE", "WITH_DERIVATIVES", "evaluate", "expectation"]
 
 # Of a type of NumPy: numba would compile a kernel anew for each plain integer that is a constant of the module.
-VALUE, WITH_DERIVATIVES, WITHOUT_CURVATURE = np.int64(0), np.int64(1), np.int64(2)
+_integer: Any = np.int64
+VALUE: int = _integer(0)
+WITH_DERIVATIVES: int = _integer(1)
+WITHOUT_CURVATURE: int = _integer(2)
 """What is computed: the value; gradient and Hessian too; the same without second derivatives of the expectation, which
 leaves a matrix that has no negative eigenvalue."""
 

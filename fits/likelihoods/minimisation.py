@@ -6,7 +6,7 @@ definite and the estimated distance to the minimum, in units of the function, is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,9 @@ CONVERGED, FLAT, NOT_CONVERGED, NOT_FINITE = 0, 1, 2, 3
 """How a minimisation ended: at a minimum; where some direction has no curvature at all; not at all; nothing finite there."""
 
 # No plain integers: numba would compile a kernel anew for each.
-_ONCE, _TRIES = np.int64(1), np.int64(12)
+_integer: Any = np.int64
+_ONCE: int = _integer(1)
+_TRIES: int = _integer(12)
 _SMALLEST_PIVOT = 1e-13
 _ALMOST_FLAT = 1e-9
 
@@ -97,7 +99,7 @@ def _scaled(hessian: Floats, moving: Integers, n: int, matrix: Floats, scale: Fl
 @compiled
 def _any_zero(values: Floats, n: int) -> bool:
     """Whether one of the first n is 0."""
-    for i in range(n):
+    for i in range(n):  # noqa: SIM110 (numba compiles no generators)
         if values[i] == 0.0:
             return True
     return False
@@ -110,7 +112,7 @@ def _way_down(p: int, theta: Floats, low: Floats, high: Floats, gradient: Floats
         return 0.0
     bound = low[p] if gradient[p] > 0.0 else high[p]
     if np.isfinite(bound):
-        return bound - theta[p]
+        return float(bound - theta[p])
     return -10.0 if gradient[p] > 0.0 else 10.0
 
 

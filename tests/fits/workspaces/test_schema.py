@@ -21,11 +21,27 @@ VALUES = st.one_of(
     st.none(),
     st.integers(-2, 2),
     st.floats(allow_infinity=False),
-    st.sampled_from(["", "mu", "lumi", "normsys", "histosys", "shapesys", "1.0.0", [], [[]], [0.5, 1.5], ["a"], {}]),
+    st.sampled_from(
+        ["", "mu", "lumi", "normsys", "histosys", "shapesys", "1.0.0", [], [[]], [0.5, 1.5], ["a"], {}]
+    ),
     st.sampled_from([[[0.5, 1.5]], [[0.5, "a"]], [[]], {"lo": 1, "hi": 2}, {"lo": 1.0, "hi": "a"}]),
 )
 KEYS = st.sampled_from(
-    ["name", "data", "type", "fixed", "factors", "bounds", "inits", "lo", "hi", "poi", "version", "sigmas", "x"]
+    [
+        "name",
+        "data",
+        "type",
+        "fixed",
+        "factors",
+        "bounds",
+        "inits",
+        "lo",
+        "hi",
+        "poi",
+        "version",
+        "sigmas",
+        "x",
+    ]
 )
 
 
@@ -41,7 +57,9 @@ def with_everything() -> dict:
     )
     setting = {"name": "lumi", "inits": [1], "bounds": [[0.5, 1.5], []], "auxdata": [1.0], "sigmas": [0.1]}
     setting |= {"fixed": False, "factors": [1.0]}
-    workspace["measurements"].append({"name": "m2", "config": {"poi": "", "parameters": [setting, {"name": "mu"}]}})
+    workspace["measurements"].append(
+        {"name": "m2", "config": {"poi": "", "parameters": [setting, {"name": "mu"}]}}
+    )
     return workspace
 
 
