@@ -22,7 +22,7 @@ class Pyhf:
     def __init__(self, backend: str) -> None:
         import pyhf
 
-        self.pyhf = pyhf
+        self.pyhf, self.backend = pyhf, backend
         if backend == "minuit":
             pyhf.set_backend("numpy", "minuit")
         else:
@@ -41,8 +41,27 @@ class Pyhf:
 
     def limit(self, made: Any) -> tuple[float, list[float]]:
         model, data = made
+        if self.backend == "jax":
+            return self._limit_with_jax(made)
         seen, band = self.pyhf.infer.intervals.upper_limits.upper_limit(data, model, rtol=1e-5)
         return float(seen), [float(x) for x in band]
+
+    def _limit_with_jax(self, made: Any) -> tuple[float, list[float]]:
+        """As pyhf does it, which keeps jax's arrays as keys of a dictionary and so fails with today's jax."""
+        from scipy.optimize import toms748
+
+        known: dict[float, list[float]] = {}
+
+        def excess(mu: float, which: int) -> float:
+            if mu not in known:
+                seen, band = self.cls(made, mu)
+                known[mu] = [seen, *band]
+            return known[mu][which] - 0.05
+
+        first, *rest = (
+            float(toms748(excess, 1e-2, 10.0, args=(k,), k=2, xtol=1e-5, rtol=1e-5)) for k in range(6)
+        )
+        return first, rest
 
 
 class NextStat:

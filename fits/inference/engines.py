@@ -10,7 +10,7 @@ from massgap.fits.inference.likelihood import Likelihood
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ENGINES", "likelihood_of"]
+__all__ = ["ENGINES", "likelihood_of", "with_interest"]
 
 
 def _reference(workspace: Mapping[str, Any], **options: Any) -> Any:
@@ -52,7 +52,17 @@ def likelihood_of(
     if engine not in ENGINES:
         message = f"There is no engine '{engine}' (engine=..., --engine); there are: {', '.join(ENGINES)}."
         raise InferenceError(message)
-    likelihood = ENGINES[engine](workspace, measurement=measurement, poi=poi)
+    return with_interest(ENGINES[engine](workspace, measurement=measurement, poi=poi))
+
+
+def with_interest(likelihood: Any) -> Any:
+    """The likelihood itself, if it has a parameter of interest.
+
+    Raises
+    ------
+    InferenceError
+        If it has none.
+    """
     if likelihood.poi is None or likelihood.poi < 0:
         message = (
             "The workspace has no parameter of interest: name one (poi=..., --poi), usually the normalisation of the "

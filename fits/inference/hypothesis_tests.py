@@ -17,13 +17,14 @@ from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtr, ndtri
 
 from massgap.fits.errors import InferenceError
-from massgap.fits.inference.likelihood import Likelihood
+from massgap.fits.inference.engines import likelihood_of, with_interest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from massgap.fits.inference.likelihood import Likelihood
     from massgap.fits.likelihoods.model import Data
 
     Floats = NDArray[np.float64]
@@ -281,9 +282,9 @@ def signal_strength(workspace: Mapping[str, Any] | Likelihood, *, observed: bool
     return SignalStrength(value, error, up, down, 0.5 * best.nll2, best.second_start, observed, pulls)
 
 
-def _likelihood(workspace: Mapping[str, Any] | Likelihood) -> Likelihood:
+def _likelihood(workspace: Mapping[str, Any] | Likelihood) -> Any:
     # A likelihood of another engine has the same methods.
-    return Likelihood(workspace) if isinstance(workspace, Mapping) else workspace
+    return likelihood_of(workspace) if isinstance(workspace, Mapping) else with_interest(workspace)
 
 
 def _root_q0(likelihood: Likelihood, data: Data) -> float:

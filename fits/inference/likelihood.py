@@ -247,7 +247,7 @@ class Likelihood:
             where = "free signal strength" if mu is None else f"signal strength {mu:g}"
             message = (
                 f"The fit with {where} did not converge from {len(results)} starts. Use fewer or wider bins, or "
-                "constrain free normalisations."
+                f"constrain free normalisations.{self._impossible(first, data)}"
             )
             raise InferenceError(message)
         value, distance, status, steps, pars = min(converged, key=lambda found: found[0])
@@ -256,6 +256,19 @@ class Likelihood:
         at = np.flatnonzero(~self.model.arrays.fixed & ((pars <= low) | (pars >= high)))
         bounds = tuple(self.model.names[p] for p in at if p != self.poi or mu is None)
         return FitPoint(2.0 * value, pars, Certificate(2.0 * distance, steps, status == FLAT, bounds, other))
+
+    def _impossible(self, pars: Floats, data: Data) -> str:
+        """What to say of a bin with events where nothing is expected, which no fit can mend."""
+        means = np.empty(len(data.counts))
+        expectation(self.model.arrays, pars, means)
+        for bin_ in np.flatnonzero((data.counts > 0.0) & (means <= 0.0)):
+            bounds = self.model.arrays.channel_bins
+            channel = int(np.searchsorted(bounds, bin_, side="right")) - 1
+            return (
+                f" Bin {bin_ - bounds[channel]} of channel '{self.model.channels[channel]}' has {data.counts[bin_]:g} "
+                f"events, where {means[bin_]:g} are expected: merge it with a neighbour."
+            )
+        return ""
 
     def _other_starts(self, first: Floats, free: NDArray[np.intp]) -> list[Floats]:
         """More places, the same every time, with each interpolated parameter on both sides of its kink.
