@@ -282,9 +282,12 @@ def signal_strength(workspace: Mapping[str, Any] | Likelihood, *, observed: bool
     return SignalStrength(value, error, up, down, 0.5 * best.nll2, best.second_start, observed, pulls)
 
 
-def _likelihood(workspace: Mapping[str, Any] | Likelihood) -> Any:
+def _likelihood(workspace: Mapping[str, Any] | Likelihood) -> Likelihood:
     # A likelihood of another engine has the same methods.
-    return likelihood_of(workspace) if isinstance(workspace, Mapping) else with_interest(workspace)
+    found: Likelihood = (
+        likelihood_of(workspace) if isinstance(workspace, Mapping) else with_interest(workspace)
+    )
+    return found
 
 
 def _root_q0(likelihood: Likelihood, data: Data) -> float:
