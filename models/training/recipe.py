@@ -4,7 +4,7 @@ The trainer knows no analysis: which events, features, folds and numbers it uses
 leaves open (None), the run that is trained on says; see `massgap.models.training.defaults`. Recipes are found by
 `massgap.models.recipes.registry.find_recipe`, shipped ones by name, a user's own in a file.
 
-Two protocols say which events stop the training early:
+Three protocols say which events stop the training early:
 
 ``nested`` (default)
     A fifth of the training events, chosen by other bits of the stable key, is set aside; their logloss stops the
@@ -12,6 +12,9 @@ Two protocols say which events stop the training early:
 ``held_out``
     The held-out fold itself stops the training and everything trained is used. The evaluation is then slightly
     optimistic; the comparison of protocols in ``training.json`` shows by how much.
+``next_fold``
+    The fold after the held-out one stops the training and is not fitted to. With ten folds this is the split 8:1:1,
+    rotated so that each event is evaluated once; at least three folds are needed.
 
 Another kind of classifier is a module in `KINDS`, with its own hyperparameters; what it needs beyond the fields here
 becomes a field with a default that leaves the existing recipes as they are.
@@ -23,7 +26,7 @@ import hashlib
 import importlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import numpy as np
@@ -36,18 +39,26 @@ if TYPE_CHECKING:
 
 __all__ = ["ALL_ROWS", "KINDS", "PROTOCOLS", "Protocol", "Recipe"]
 
-Protocol = Literal["nested", "held_out"]
-PROTOCOLS: tuple[Protocol, ...] = ("nested", "held_out")
+Protocol = Literal["nested", "held_out", "next_fold"]
+PROTOCOLS: tuple[Protocol, ...] = ("nested", "held_out", "next_fold")
 WEIGHTINGS = ("weights", "counts")
 NEGATIVE_WEIGHTS = ("error", "absolute", "drop")
+SEED_CHOICES = ("best", "all")
+CLASSES = ("signal", "background")
+LATER = ("seeds", "seed_choice", "class_weights")
+"""Fields that plain data leave out where they have their defaults, as recipes of earlier versions do."""
 ALL_ROWS = "all"
 """As a region: every row of the feature tables (unless there is a region of this name)."""
 
-KINDS = {"trees": "massgap.models.training.boosted_trees"}
+KINDS = {
+    "trees": "massgap.models.training.boosted_trees",
+    "mlp": "massgap.models.networks.dense",
+}
 """Kind of classifier -> the module that trains it.
 
-The module offers ``checked_hyperparameters(changes)``, ``fit(data, parts, recipe)``, ``predict(classifier, features)``,
-``importance(classifier, features)`` and ``library()``, as `massgap.models.training.boosted_trees` does.
+The module offers ``checked_hyperparameters(changes)``, ``fit(data, parts, recipe, steps)``, ``predict(classifier, features)``,
+``importance(classifier, features, held_out)``, ``operators(classifiers, features, score, double)`` and ``library()``, and the
+constants of `massgap.models.training.boosted_trees`.
 """
 
 
@@ -84,13 +95,18 @@ class Recipe:
     n_folds
         Number of rotated folds, at least 2.
     protocol
-        ``"nested"`` or ``"held_out"``, see the module's description.
+        ``"nested"``, ``"held_out"`` or ``"next_fold"``, see the module's description.
     early_stopping
-        Iterations without improvement after which the training stops.
+        Iterations (trees, or epochs) without improvement after which the training stops.
     hyperparameters
         Those of the kind; what is not named has the kind's default.
     seed
         For what is random in the training.
+    seeds, seed_choice
+        Number of trainings per fold, with seeds from `seed` on, and what is made of them: ``"best"`` takes the one that
+        the stopping events like best, ``"all"`` the mean of their scores.
+    class_weights
+        ``"signal"`` and ``"background"`` -> sum of the weights of the class in the training, one each by default.
     code
         Digest of the file that the recipe comes from and of what it imports; filled in by who reads it.
 
@@ -122,6 +138,9 @@ class Recipe:
     early_stopping: int = 10
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 1
+    seeds: int = 1
+    seed_choice: str = "best"
+    class_weights: Mapping[str, float] = field(default_factory=dict)
     code: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -131,10 +150,21 @@ class Recipe:
             self._set(name, None if value is None else self._names(name, value))
         subsets = self._mapping("subsets")
         self._set("subsets", {key: self._names(f"subsets[{key!r}]", value) for key, value in subsets.items()})
-        self._set("process_weights", self._factors())
+        self._set("process_weights", self._factors("process_weights"))
+        self._set("class_weights", self._factors("class_weights"))
+        for name in self.class_weights:
+            self._need(
+                name in CLASSES, f"class_weights names {name!r}", f"its keys are {' and '.join(CLASSES)}"
+            )
         self._check_numbers()
         changes = self._mapping("hyperparameters")
         self._set("hyperparameters", self._checked(self.trainer.checked_hyperparameters, changes))
+        several = self.seeds > 1 and not self.trainer.SEEDED
+        self._need(not several, f"seeds is {self.seeds}", f"nothing is random in {self.kind}, it must be 1")
+        too_few = self.protocol == "next_fold" and self.n_folds < 3
+        self._need(
+            not too_few, f"n_folds is {self.n_folds}", "the protocol next_fold needs at least 3 (--folds)"
+        )
 
     @property
     def trainer(self) -> Any:
@@ -161,7 +191,12 @@ class Recipe:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "code"}
+        plain = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "code"}
+        for f in fields(self):
+            default = f.default_factory() if f.default_factory is not MISSING else f.default
+            if f.name in LATER and plain[f.name] == _plain(default):
+                del plain[f.name]
+        return plain
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], *, code: str = "") -> Self:
@@ -198,7 +233,16 @@ class Recipe:
             raise RecipeError(msg)
 
     def _check_words(self) -> None:
-        for name in ("name", "kind", "description", "source", "weighting", "negative_weights", "protocol"):
+        for name in (
+            "name",
+            "kind",
+            "description",
+            "source",
+            "weighting",
+            "negative_weights",
+            "protocol",
+            "seed_choice",
+        ):
             value = getattr(self, name)
             self._need(isinstance(value, str), f"{name} is {value!r}", "it must be a text")
         self._need(bool(self.name), "name is empty", "it must be a text")
@@ -211,6 +255,7 @@ class Recipe:
             "protocol": PROTOCOLS,
             "weighting": WEIGHTINGS,
             "negative_weights": NEGATIVE_WEIGHTS,
+            "seed_choice": SEED_CHOICES,
         }
         for name, known in choices.items():
             value = getattr(self, name)
@@ -219,7 +264,7 @@ class Recipe:
     def _check_numbers(self) -> None:
         self._checked(check_n_folds, self.n_folds, at_least=2)
         self._set("n_folds", int(self.n_folds))
-        for name, lowest in (("early_stopping", 1), ("seed", 0)):
+        for name, lowest in (("early_stopping", 1), ("seed", 0), ("seeds", 1)):
             value = getattr(self, name)
             whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
             must = f"it must be an integer of at least {lowest}"
@@ -242,11 +287,11 @@ class Recipe:
         self._need(is_table, f"{name} is {value!r}", "it must be a table with names as keys")
         return dict(value)
 
-    def _factors(self) -> dict[str, float]:
-        factors = self._mapping("process_weights")
+    def _factors(self, name: str) -> dict[str, float]:
+        factors = self._mapping(name)
         for process, value in factors.items():
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            what = f"process_weights[{process!r}] is {value!r}"
+            what = f"{name}[{process!r}] is {value!r}"
             self._need(number and np.isfinite(value) and value > 0, what, "it must be a positive number")
         return {process: float(value) for process, value in factors.items()}
 

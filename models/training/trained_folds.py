@@ -11,17 +11,22 @@ import numpy as np
 
 from massgap.contracts.errors import TableError
 from massgap.models.measures.roc import auc, logloss, roc_curve, thin
-from massgap.models.training.recipe import ALL_ROWS, PROTOCOLS, Recipe
+from massgap.models.training.recipe import ALL_ROWS, LATER, Protocol, Recipe
 from massgap.models.training.split import Parts, require_both_classes, split, unit_sums
+from massgap.models.training.steps import Steps
 from massgap.models.training.table import TrainingTable, training_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
 
-    Progress = Callable[[str, int, int], None]
+    Progress = Callable[[str, float, int], None]
+
+COMPARED: tuple[Protocol, ...] = ("nested", "held_out")
+"""Protocols that are compared with each other."""
 
 __all__ = ["FoldResult", "TrainedFolds", "train", "training_hash"]
 
@@ -44,6 +49,7 @@ class FoldResult:
     logloss_eval: float
     loss_curve: dict[str, list[float]]
     roc: dict[str, list[float]]
+    seeds: list[dict[str, float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,7 @@ def train(
     importances: bool = True,
     compare_protocols: bool = True,
     progress: Progress | None = None,
+    keep_in: Path | None = None,
 ) -> TrainedFolds:
     """Train one classifier per fold on a feature table.
 
@@ -113,7 +120,9 @@ def train(
     compare_protocols
         Also train with the other protocol and record the difference.
     progress
-        Called as ``progress(what, done, total)`` after each training.
+        Called as ``progress(what, done, total)`` after each training, and with fractions done within that of a network.
+    keep_in
+        Folder for the networks that are finished, so that an interrupted training goes on; by default none is kept.
 
     Returns
     -------
@@ -139,16 +148,18 @@ def train(
         process_weights=recipe.process_weights,
     )
     recipe = recipe.changed(features=data.features, region=region or ALL_ROWS)
-    subsets, left_out = _subsets(recipe) if importances else ({}, {})
+    several = recipe.trainer.WITH_SUBSETS
+    subsets, left_out = _subsets(recipe) if importances and several else ({}, {})
+    compare_protocols = compare_protocols and several and recipe.protocol in COMPARED
     tick = _Ticker(progress, recipe.n_folds * (1 + compare_protocols + len(subsets)))
 
-    main = _train_folds(data, recipe, tick, f"all backgrounds ({recipe.protocol})")
+    main = _train_folds(data, recipe, tick, f"all backgrounds ({recipe.protocol})", keep_in)
     comparison: dict[str, Any] = {}
     if compare_protocols:
-        other = recipe.changed(protocol=next(p for p in PROTOCOLS if p != recipe.protocol))
+        other = recipe.changed(protocol=next(p for p in COMPARED if p != recipe.protocol))
         second = _train_folds(data, other, tick, f"all backgrounds ({other.protocol})")
         comparison = _compare({recipe.protocol: main, other.protocol: second})
-    importance = {"all": _mean_importance(main, recipe)}
+    importance = {"all": _mean_importance(main, recipe, data)} if importances or several else {}
     for name, members in subsets.items():
         try:
             folds = _train_folds(data.of_classes(members), recipe, tick, f"{name} only")
@@ -156,7 +167,7 @@ def train(
             left_out[name] = str(error)
             tick.skip(recipe.n_folds, f"{name} only: left out, too few events")
             continue
-        importance[name] = _mean_importance(folds, recipe)
+        importance[name] = _mean_importance(folds, recipe, data)
 
     return TrainedFolds(
         classifiers=[f.classifier for f in main],
@@ -182,6 +193,7 @@ def training_hash(data: TrainingTable, recipe: Recipe) -> str:
         "early_stopping": recipe.early_stopping,
         "seed": recipe.seed,
         "hyperparameters": dict(recipe.hyperparameters),
+        **{name: value for name, value in recipe.as_dict().items() if name in LATER},
         **recipe.trainer.library(),
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
@@ -211,6 +223,7 @@ def _subsets(recipe: Recipe) -> tuple[dict[str, tuple[str, ...]], dict[str, str]
 class _Fold(NamedTuple):
     classifier: Any
     result: FoldResult
+    held_out: NDArray[np.bool_]
 
 
 class _Ticker:
@@ -218,6 +231,10 @@ class _Ticker:
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self.progress, self.total, self.done = progress, total, 0
+
+    def part(self, what: str, share: float) -> None:
+        if self.progress is not None and share < 1:
+            self.progress(what, self.done + share, self.total)
 
     def skip(self, n: int, what: str) -> None:
         self.done += n - self.done % n
@@ -230,12 +247,25 @@ class _Ticker:
             self.progress(what, self.done, self.total)
 
 
-def _train_folds(data: TrainingTable, recipe: Recipe, tick: _Ticker, what: str) -> list[_Fold]:
-    folds = []
-    for parts in split(data, recipe):
+def _train_folds(
+    data: TrainingTable, recipe: Recipe, tick: _Ticker, what: str, keep_in: Path | None = None
+) -> list[_Fold]:
+    def tell(fold: int, seed: int, epoch: int, most: int) -> None:
+        share = (seed - recipe.seed + epoch / most) / recipe.seeds
+        of_seed = f", seed {seed}" if recipe.seeds > 1 else ""
+        tick.part(
+            f"{what}, fold {fold + 1} of {recipe.n_folds}{of_seed}, epoch {epoch} of at most {most}", share
+        )
+
+    steps = Steps(keep_in, tell)
+    parted = split(data, recipe)
+    for parts in parted:
         require_both_classes(data, parts)
-        fitted = recipe.trainer.fit(data, parts, recipe)
-        folds.append(_Fold(fitted.classifier, _evaluated(data, parts, recipe, fitted)))
+    folds = []
+    for parts in parted:
+        fitted = recipe.trainer.fit(data, parts, recipe, steps)
+        result = _evaluated(data, parts, recipe, fitted)
+        folds.append(_Fold(fitted.classifier, result, parts.held_out))
         tick(f"{what}, fold {parts.fold + 1} of {recipe.n_folds}")
     return folds
 
@@ -265,15 +295,27 @@ def _evaluated(data: TrainingTable, parts: Parts, recipe: Recipe, fitted: Any) -
         logloss_eval=logloss(p_eval, y_eval, w_eval),
         loss_curve=fitted.loss_curve,
         roc={"fpr": drawn.fpr.tolist(), "tpr": drawn.tpr.tolist()},
+        seeds=getattr(fitted, "seeds", []),
     )
 
 
-def _mean_importance(folds: Sequence[_Fold], recipe: Recipe) -> dict[str, float]:
+class _Unseen:
+    """Features, labels and weights of the events of a fold, each class with the sum one; made when they are looked at."""
+
+    def __init__(self, data: TrainingTable, rows: NDArray[np.bool_]) -> None:
+        self.data, self.rows = data, rows
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        label = self.data.label[self.rows]
+        return iter((self.data.x[self.rows], label, unit_sums(self.data.weight[self.rows], label)))
+
+
+def _mean_importance(folds: Sequence[_Fold], recipe: Recipe, data: TrainingTable) -> dict[str, float]:
     """Return each feature's share of the importance, averaged over the folds; the shares sum to one."""
     features = recipe.features or ()
     shares = np.zeros(len(features))
     for fold in folds:
-        values = recipe.trainer.importance(fold.classifier, features)
+        values = recipe.trainer.importance(fold.classifier, features, _Unseen(data, fold.held_out))
         if values.sum() > 0:
             shares += values / values.sum()
     if shares.sum() > 0:
@@ -284,7 +326,7 @@ def _mean_importance(folds: Sequence[_Fold], recipe: Recipe) -> dict[str, float]
 def _compare(folds: Mapping[str, list[_Fold]]) -> dict[str, Any]:
     quantities = ("auc_train", "auc_eval", "logloss_eval", "best_iteration", "n_trees")
     comparison: dict[str, Any] = {}
-    for protocol in PROTOCOLS:
+    for protocol in COMPARED:
         results = [f.result for f in folds[protocol]]
         values = {q: [getattr(r, q) for r in results] for q in quantities}
         comparison[protocol] = {**values, "mean_auc_eval": float(np.mean(values["auc_eval"]))}
