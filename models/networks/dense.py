@@ -9,7 +9,7 @@ import numpy as np
 
 from massgap.models.networks import layers, scaling
 from massgap.models.networks.settings import OPTIMISATION, Choice, Number, Sizes
-from massgap.models.networks.trainer import Design, NetworkTrainer
+from massgap.models.networks.trainer import Design, NetworkTrainer, as_double
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,11 +97,11 @@ def _batch_norm(xp: Any, layer: Any, before: Any, x: Any, training: Any) -> tupl
 
 def write(graph: GraphWriter, settings: Mapping[str, Any], parameters: Any, state: Any, x: str) -> str:
     """The operators of a trained network; a batch norm is part of the layer before it."""
+    parameters, state = as_double(parameters), as_double(state)
     for layer, kept in zip(parameters[:-1], state[:-1], strict=True):
-        weight, bias = (np.asarray(layer[name], np.float64) for name in ("weight", "bias"))
+        weight, bias = layer["weight"], layer["bias"]
         if settings["norm"] == "batch":
-            as_double = {name: np.asarray(value, np.float64) for name, value in {**layer, **kept}.items()}
-            scale, shift = layers.batch_affine(np, as_double, as_double)
+            scale, shift = layers.batch_affine(np, layer, kept)
             weight, bias = weight * scale, bias * scale + shift
         x = graph.dense(x, weight, bias)
         if settings["norm"] == "layer":

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from massgap.models.training.split import Parts
     from massgap.models.training.table import TrainingTable
 
-__all__ = ["Design", "Fitted", "Network", "NetworkTrainer"]
+__all__ = ["Design", "Fitted", "Network", "NetworkTrainer", "as_double"]
 
 _BLOCK = 16384
 """Events per call of a network in float64: bounds the memory."""
@@ -68,6 +68,15 @@ class Fitted(NamedTuple):
     n_iterations: int
     loss_curve: dict[str, list[float]]
     seeds: list[dict[str, float]]
+
+
+def as_double(tree: Any) -> Any:
+    """Nested dicts and lists of arrays with the arrays in float64."""
+    if isinstance(tree, dict):
+        return {name: as_double(branch) for name, branch in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [as_double(branch) for branch in tree]
+    return np.asarray(tree, np.float64)
 
 
 class NetworkTrainer:
@@ -179,7 +188,8 @@ class NetworkTrainer:
 
     def _one(self, network: Network, features: NDArray[np.float32]) -> NDArray[np.float64]:
         inputs = network.scaling(features, np.float64)
-        logits = self.design.forward(np, network.settings, network.parameters, network.state, inputs, None)[0]
+        parameters, state = as_double(network.parameters), as_double(network.state)
+        logits = self.design.forward(np, network.settings, parameters, state, inputs, None)[0]
         return np.asarray(sigmoid(np, logits))
 
     def importance(

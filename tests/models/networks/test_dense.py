@@ -7,7 +7,7 @@ import pytest
 
 from massgap.contracts.errors import TableError
 from massgap.models.errors import ModelError
-from massgap.models.measures.roc import logloss
+from massgap.models.measures.roc import auc, logloss, roc_curve
 from massgap.models.networks import dense
 from massgap.models.networks.backend import jax_and_optax
 from massgap.models.networks.layers import ACTIVATIONS
@@ -65,9 +65,7 @@ def nasty(n, seed=3):
     return x
 
 
-@pytest.mark.parametrize(
-    ("norm", "activation"), [*itertools.product(("none", "batch", "layer"), ("tanh", "silu"))]
-)
+@pytest.mark.parametrize(("norm", "activation"), [("none", "tanh"), ("batch", "silu"), ("layer", "gelu")])
 def test_gradients_of_one_step_agree_with_finite_differences(norm, activation):
     jax, _ = jax_and_optax()
     chosen = settings(hidden=[4, 3], norm=norm, activation=activation)
@@ -87,12 +85,11 @@ def test_gradients_of_one_step_agree_with_finite_differences(norm, activation):
 
         slope = np.asarray(jax.grad(value)(start))
         step = 1e-6
-        at = np.asarray(start)
-        expected = [
-            (value(at + step * unit) - value(at - step * unit)) / (2 * step) for unit in np.eye(len(at))
-        ]
+        points = np.concatenate([np.asarray(start) + sign * step * np.eye(len(start)) for sign in (1, -1)])
+        above, below = np.split(np.asarray(jax.jit(jax.vmap(value))(points)), 2)
+        expected = (above - below) / (2 * step)
     assert np.abs(slope).max() > 1e-2
-    assert slope == pytest.approx(np.array(expected, float), abs=2e-9)
+    assert slope == pytest.approx(expected, abs=2e-9)
 
 
 def test_a_step_of_sgd_is_that_of_the_definition():
@@ -129,11 +126,11 @@ def test_reaches_the_loss_of_scikit_learn_and_the_optimum():
     from sklearn.neural_network import MLPClassifier
 
     data, fresh = events(6000, 1), events(6000, 2)
-    chosen = settings(hidden=[24, 24], epochs=25, batch_size=128)
+    chosen = settings(hidden=[24, 24], epochs=12, batch_size=128)
     start = dense.initial(chosen, 3, np.random.default_rng(0))
     ours = optimise(dense.forward, chosen, start, data, fresh, patience=30, seed=(1,))
     theirs = MLPClassifier(
-        (24, 24), batch_size=128, max_iter=25, n_iter_no_change=30, tol=0, alpha=0, random_state=1
+        (24, 24), batch_size=128, max_iter=12, n_iter_no_change=30, tol=0, alpha=0, random_state=1
     )
     import warnings
 
@@ -236,13 +233,13 @@ def test_scoring_with_the_wrong_fold_differs_and_a_planted_label_is_found(full_t
     folds = train(table, small.changed(hyperparameters={"epochs": 8}), importances=False)
     chosen = table[table["region_precuts"]]
     x, in_0 = chosen[folds.features].to_numpy(np.float32), fold[table["region_precuts"]] == 0
-    right, wrong = folds.cross_fitted(x, in_0.astype(int) ^ 1), folds.cross_fitted(x, in_0.astype(int))
+    right, wrong = (folds.cross_fitted(x, column) for column in (np.where(in_0, 0, 1), np.where(in_0, 1, 0)))
     assert np.abs(right - wrong).mean() > 0.05
     y = label[table["region_precuts"].to_numpy()]
-    with_label = right[in_0] if right[in_0][y[in_0]].mean() > wrong[in_0][y[in_0]].mean() else wrong[in_0]
-    assert with_label is wrong[in_0] or with_label[y[in_0]].mean() > 0.9
-    # the fold's own classifier has not seen the label, that of the other fold has
-    assert wrong[in_0][y[in_0]].mean() - right[in_0][y[in_0]].mean() > 0.2
+    # the classifier of fold 0 has not seen the label, that of the other fold has
+    clean, leaking = (auc(roc_curve(score[in_0], y[in_0], np.ones(in_0.sum()))) for score in (right, wrong))
+    assert leaking > 0.95
+    assert clean < 0.85
 
 
 def test_seeds_best_or_all(full_table, small):
@@ -273,8 +270,9 @@ def test_the_epoch_is_chosen_by_the_mean_that_is_named(full_table, small):
 
 
 def test_class_weights_move_the_score(full_table, small):
-    plain = train(full_table, small, importances=False)
-    heavy = train(full_table, small.changed(class_weights={"signal": 5.0}), importances=False)
+    quick = small.changed(hyperparameters={"learning_rate": 0.02})
+    plain = train(full_table, quick, importances=False)
+    heavy = train(full_table, quick.changed(class_weights={"signal": 9.0}), importances=False)
     x = nasty(2000)
     assert heavy.predict(x).mean() > plain.predict(x).mean() + 0.1
 
