@@ -9,7 +9,7 @@ import click
 
 from massgap.cli.console import Ticker, say
 from massgap.cli.options.run_options import names
-from massgap.cli.options.train_options import class_weights, folds, hyperparameters
+from massgap.cli.options.train_options import balance, class_weights, folds, hyperparameters
 
 __all__ = ["train"]
 
@@ -76,6 +76,22 @@ __all__ = ["train"]
     help="Sums of the weights of signal and background in the training.  [default: 1:1]",
 )
 @click.option(
+    "--balance",
+    metavar="COLUMN:LOW:HIGH:WIDTH",
+    callback=balance,
+    help="Signal and background weigh the same in each bin of a column, and all bins the same.",
+)
+@click.option(
+    "--thin-bins",
+    type=click.Choice(["error", "drop"]),
+    help="Refuse bins of --balance with less than 50 events of a class, or leave them out.  [default: error]",
+)
+@click.option(
+    "--label",
+    metavar="COLUMN|true:random",
+    help="A column as a further input, or the true masses of signal and random ones of background.",
+)
+@click.option(
     "--patience",
     "early_stopping",
     type=click.IntRange(1),
@@ -108,6 +124,11 @@ def train(run_folder: Path, out: Path | None, **options: Any) -> None:
 
     given = {name: value for name, value in options.items() if value is not None}
     given.update(given.pop("folds", {}))
+    if thin := given.pop("thin_bins", None):
+        if "balance" not in given:
+            msg = "--thin-bins is of --balance, which is not given."
+            raise click.UsageError(msg)
+        given["balance"]["thin"] = thin
     ticker = Ticker()
     made = stages.train(run_folder, out, progress=ticker.train, **given)
     ticker.close()

@@ -44,7 +44,8 @@ def initial(settings: Mapping[str, Any], width: int, random: np.random.Generator
     """Random weights (He et al., arXiv:1502.01852, eq. 10; Glorot and Bengio for tanh and sigmoid), biases of zero."""
     sizes = [width, *settings["hidden"], 1]
     rectified = settings["activation"] in _RECTIFIERS
-    parameters, state = [], []
+    parameters: list[dict[str, Any]] = []
+    state: list[dict[str, Any]] = []
     for n_in, n_out in itertools.pairwise(sizes):
         last = len(parameters) == len(sizes) - 2
         variance = 2 / n_in if rectified and not last else 2 / (n_in + n_out)

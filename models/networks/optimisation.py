@@ -138,8 +138,8 @@ def optimise(
         if number - best[1] >= patience:
             break
     assert best is not None
-    found = jax.tree.map(np.asarray, best[2:])
-    return Optimised(*found, best[1], len(curves["train"]), best[0], curves)
+    parameters, state = jax.tree.map(np.asarray, best[2:])
+    return Optimised(parameters, state, best[1], len(curves["train"]), best[0], curves)
 
 
 @functools.lru_cache(maxsize=16)

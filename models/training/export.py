@@ -14,6 +14,7 @@ import numpy as np
 from massgap import __version__
 from massgap.models.errors import ModelError
 from massgap.models.scoring.onnx_file import DIGEST, FORMATS, content_digest
+from massgap.models.training.labels import hypothesis_names
 from massgap.models.training.recipe import ALL_ROWS
 
 if TYPE_CHECKING:
@@ -73,7 +74,13 @@ def to_onnx(folds: TrainedFolds, *, double: bool = False) -> onnx.ModelProto:
 def metadata(folds: TrainedFolds) -> dict[str, str]:
     """Return the metadata properties of the ONNX file, all strings, lists as JSON."""
     recipe = folds.recipe
+    labels = {}
+    if names := hypothesis_names(folds.features, recipe.label):
+        labels["massgap.hypothesis"] = json.dumps(names)
+    if recipe.label is not None:
+        labels |= {"massgap.label": recipe.label, "massgap.ranges": json.dumps(folds.ranges, sort_keys=True)}
     return {
+        **labels,
         "massgap.format": FORMAT,
         "massgap.version": __version__,
         "massgap.features": json.dumps(folds.features),
@@ -106,13 +113,16 @@ def verified_bytes(folds: TrainedFolds, x: NDArray[np.float32]) -> tuple[bytes, 
     ModelError
         If the two differ by more than `AGREEMENT`.
     """
+    from massgap.models.scoring.hypothesis import AS_COLUMNS
     from massgap.models.scoring.scorer import OnnxScorer
 
     native = folds.predict(np.where(np.isinf(x), np.float32(np.nan), x))
     difference = np.nan
     for double in folds.recipe.trainer.PRECISIONS:
         content = to_bytes(to_onnx(folds, double=double))
-        scorer = OnnxScorer.from_bytes(content, "the exported model", features=folds.features)
+        scorer = OnnxScorer.from_bytes(
+            content, "the exported model", features=folds.features, hypothesis=AS_COLUMNS
+        )
         difference = float(np.abs(scorer.score_all_folds(x) - native).max(initial=0.0))
         if difference <= AGREEMENT:
             return content, difference

@@ -33,6 +33,8 @@ import numpy as np
 
 from massgap.models.errors import ModelError, RecipeError
 from massgap.models.folds import check_n_folds
+from massgap.models.training.balance import checked_balance
+from massgap.models.training.labels import TRUE_RANDOM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -45,7 +47,7 @@ WEIGHTINGS = ("weights", "counts")
 NEGATIVE_WEIGHTS = ("error", "absolute", "drop")
 SEED_CHOICES = ("best", "all")
 CLASSES = ("signal", "background")
-LATER = ("seeds", "seed_choice", "class_weights")
+LATER = ("seeds", "seed_choice", "class_weights", "balance", "label")
 """Fields that plain data leave out where they have their defaults, as recipes of earlier versions do."""
 ALL_ROWS = "all"
 """As a region: every row of the feature tables (unless there is a region of this name)."""
@@ -107,6 +109,13 @@ class Recipe:
         the stopping events like best, ``"all"`` the mean of their scores.
     class_weights
         ``"signal"`` and ``"background"`` -> sum of the weights of the class in the training, one each by default.
+    balance
+        ``column``, ``low``, ``high`` and ``width``: in each bin of the column signal and background have the same sum of
+        weights in the training, and all bins the same; events outside are not trained on. Bins of less than ``least`` (50)
+        events of a class are refused, or left out with ``thin`` = ``"drop"``.
+    label
+        A column that is an input beside the features, or ``"true:random"``: the true masses of the signal, from the
+        metadata of its datasets, and masses drawn from the same distribution for the background.
     code
         Digest of the file that the recipe comes from and of what it imports; filled in by who reads it.
 
@@ -141,6 +150,8 @@ class Recipe:
     seeds: int = 1
     seed_choice: str = "best"
     class_weights: Mapping[str, float] = field(default_factory=dict)
+    balance: Mapping[str, Any] | None = None
+    label: str | None = None
     code: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -156,6 +167,11 @@ class Recipe:
             self._need(
                 name in CLASSES, f"class_weights names {name!r}", f"its keys are {' and '.join(CLASSES)}"
             )
+        if self.balance is not None:
+            self._set("balance", self._checked(checked_balance, self._mapping("balance")))
+        label: Any = self.label
+        good = label is None or (isinstance(label, str) and bool(label))
+        self._need(good, f"label is {self.label!r}", f"it must be the name of a column, or {TRUE_RANDOM!r}")
         self._check_numbers()
         changes = self._mapping("hyperparameters")
         self._set("hyperparameters", self._checked(self.trainer.checked_hyperparameters, changes))

@@ -8,6 +8,7 @@ import numpy as np
 
 from massgap.contracts.errors import TableError
 from massgap.models.folds import held_out_fold, set_aside_for_stopping
+from massgap.models.training.balance import balanced
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,6 +91,9 @@ def unit_sums(weight: NDArray[np.float64], label: NDArray[np.float32]) -> NDArra
 def fit_weights(data: TrainingTable, mask: NDArray[np.bool_], recipe: Recipe) -> NDArray[np.float64]:
     """The weights that some of the events are trained with: either class has the sum that the recipe gives it, else one."""
     label = data.label[mask]
-    weight = unit_sums(data.train_weight[mask], label)
+    weight = data.train_weight[mask]
+    if data.bins is not None:
+        weight = balanced(weight, label, data.bins[mask])
+    weight = unit_sums(weight, label)
     factors = recipe.class_weights
     return np.where(label > 0.5, factors.get("signal", 1.0), factors.get("background", 1.0)) * weight

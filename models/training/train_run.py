@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +21,7 @@ from massgap.contracts.run_folder import open_run
 from massgap.contracts.writing import versions
 from massgap.models.errors import ModelError
 from massgap.models.training.defaults import completed_recipe
+from massgap.models.training.labels import TRUE_RANDOM, with_true_masses
 from massgap.models.training.recipe import Recipe
 from massgap.models.training.steps import Steps
 from massgap.models.training.trained_folds import train
@@ -57,6 +58,8 @@ def train_run(
     weighting: str | None = None,
     class_weights: Mapping[str, float] | None = None,
     early_stopping: int | None = None,
+    balance: Mapping[str, Any] | None = None,
+    label: str | None = None,
     importances: bool = True,
     compare_protocols: bool = True,
     accept_loss: bool = False,
@@ -83,7 +86,7 @@ def train_run(
         Kind of classifier, see `massgap.models.recipes.registry.CLASSIFIERS`; by default that of the recipe. Without a recipe
         it has what the analysis' recipe says of features, region and processes.
     signal, backgrounds, features, region, n_folds, seed, hyperparameters, negative_weights, seeds, seed_choice, weighting, \
-    class_weights, early_stopping
+    class_weights, early_stopping, balance, label
         Changes of the recipe, see `massgap.models.training.recipe.Recipe`; hyperparameters are changed one by one.
     importances, compare_protocols, progress
         As in `massgap.models.training.trained_folds.train`.
@@ -119,9 +122,12 @@ def train_run(
         weighting=weighting,
         class_weights=class_weights,
         early_stopping=early_stopping,
+        balance=balance,
+        label=label,
     )
     wanted.trainer.library()  # refuses before the work if it is not installed
     complete, notes = completed_recipe(wanted, run.table, run.manifest, run.features, name)
+    complete, run = _labelled(complete, run)
     request = _Request(
         f"{_stem(name or _own_name(analysis))}.onnx", complete, importances, compare_protocols, tuple(notes)
     )
@@ -160,6 +166,20 @@ def require_trainer(recipe: Recipe | str | Path | None = None, analysis: str = "
         If there is no such recipe, or the library that trains it is not installed (TrainerMissingError).
     """
     _wanted_recipe(recipe, None, analysis).trainer.library()
+
+
+def _labelled(recipe: Recipe, run: RunFeatures) -> tuple[Recipe, RunFeatures]:
+    """The recipe with its label among the features, and the run with the columns that this needs."""
+    features, label = list(recipe.features or ()), recipe.label
+    if label is None or label in features:
+        return recipe, run
+    if label != TRUE_RANDOM:
+        return recipe.changed(features=[*features, label]), run
+    table, names = with_true_masses(
+        run.table, run.manifest["datasets"], recipe.signal or (), weighting=recipe.weighting, seed=recipe.seed
+    )
+    units = {**run.units, **dict.fromkeys(names, "GeV")}
+    return recipe.changed(features=[*features, *names]), replace(run, table=table, units=units)
 
 
 class _Request(NamedTuple):

@@ -11,6 +11,7 @@ import numpy as np
 
 from massgap.contracts.errors import TableError
 from massgap.models.measures.roc import auc, logloss, roc_curve, thin
+from massgap.models.training.labels import hypothesis_names
 from massgap.models.training.recipe import ALL_ROWS, LATER, Protocol, Recipe
 from massgap.models.training.split import Parts, require_both_classes, split, unit_sums
 from massgap.models.training.steps import Steps
@@ -69,6 +70,7 @@ class TrainedFolds:
     processes: dict[str, dict[str, float]]
     training_hash: str
     notes: list[str]
+    ranges: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def features(self) -> list[str]:
@@ -146,8 +148,10 @@ def train(
         negative_weights=recipe.negative_weights,
         weighting=recipe.weighting,
         process_weights=recipe.process_weights,
+        balance=recipe.balance,
     )
     recipe = recipe.changed(features=data.features, region=region or ALL_ROWS)
+    ranges = _ranges(data, recipe)  # refuses before the work
     several = recipe.trainer.WITH_SUBSETS
     subsets, left_out = _subsets(recipe) if importances and several else ({}, {})
     compare_protocols = compare_protocols and several and recipe.protocol in COMPARED
@@ -180,7 +184,28 @@ def train(
         processes=data.counts(),
         training_hash=training_hash(data, recipe),
         notes=list(data.notes),
+        ranges=ranges,
     )
+
+
+def _ranges(data: TrainingTable, recipe: Recipe) -> dict[str, list[float]]:
+    """Smallest and largest value of each label among the events that are trained on."""
+    labels = [
+        *hypothesis_names(data.features, recipe.label),
+        *([recipe.label] if recipe.label in data.features else []),
+    ]
+    used = data.train_weight > 0
+    found = {}
+    for name in labels:
+        values = data.x[used, data.features.index(name)]
+        if np.isnan(values).any():
+            msg = (
+                f"The label {name!r} is NaN in {int(np.isnan(values).sum())} of {len(values)} rows: a label must be a number in "
+                "every event that is trained on (--label, --region)."
+            )
+            raise TableError(msg)
+        found[name] = [float(values.min()), float(values.max())]
+    return found
 
 
 def training_hash(data: TrainingTable, recipe: Recipe) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-__all__ = ["class_weights", "folds", "hyperparameters"]
+__all__ = ["balance", "class_weights", "folds", "hyperparameters"]
 
 
 def folds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> dict[str, Any] | None:
@@ -64,3 +64,16 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def balance(_context: click.Context, _parameter: click.Parameter, value: str | None) -> dict[str, Any] | None:
+    """``COLUMN:LOW:HIGH:WIDTH`` as the field of a recipe."""
+    if value is None:
+        return None
+    column, *numbers = value.rsplit(":", 3)
+    try:
+        low, high, width = (float(part) for part in numbers)
+    except ValueError:
+        msg = f"{value!r} is not COLUMN:LOW:HIGH:WIDTH, as m_jj:500:3500:200."
+        raise click.BadParameter(msg) from None
+    return {"column": column, "low": low, "high": high, "width": width}
