@@ -31,8 +31,8 @@ __all__ = ["train"]
 )
 @click.option(
     "--classifier",
-    type=click.Choice(["bdt", "mlp"]),
-    help="Boosted trees or a dense network.  [default: as the recipe says]",
+    type=click.Choice(["bdt", "mlp", "tabnet"]),
+    help="Boosted trees, a dense network, or TabNet.  [default: as the recipe says]",
 )
 @click.option("--features", callback=names, help="Inputs, in order.  [default: as the analysis says]")
 @click.option("--signal", callback=names, help="Signal processes.  [default: as the samples say]")

@@ -12,4 +12,10 @@ RECIPES = {
         kind="mlp",
         description="A dense network 64-64 for any analysis, the epoch chosen on a split of the training events",
     ),
+    "tabnet": Recipe(
+        "tabnet",
+        kind="tabnet",
+        description="TabNet for any analysis, the epoch chosen on a split of the training events",
+        source="S. Arik and T. Pfister, TabNet, arXiv:1908.07442; numbers that are not given there as in pytorch-tabnet",
+    ),
 }

@@ -55,6 +55,7 @@ ALL_ROWS = "all"
 KINDS = {
     "trees": "massgap.models.training.boosted_trees",
     "mlp": "massgap.models.networks.dense",
+    "tabnet": "massgap.models.networks.tabnet",
 }
 """Kind of classifier -> the module that trains it.
 

@@ -88,7 +88,8 @@ def test_variants():
     assert find_variant(slepton, "held_out") == slepton.changed(protocol="held_out")
     assert find_variant(slepton, "paper") is find_recipe("slepton-paper")
     with pytest.raises(
-        RecipeError, match=r"Unknown protocol 'both' for .*'slepton': choose one of nested, held_out, next_fold, paper"
+        RecipeError,
+        match=r"Unknown protocol 'both' for .*'slepton': choose one of nested, held_out, next_fold, paper",
     ):
         find_variant(slepton, "both")
 
