@@ -92,6 +92,11 @@ __all__ = ["train"]
     help="A column as a further input, or the true masses of signal and random ones of background.",
 )
 @click.option(
+    "--flatten",
+    metavar="COLUMN",
+    help="Make the score the quantile of the background given this column: a threshold keeps its shape in it.",
+)
+@click.option(
     "--patience",
     "early_stopping",
     type=click.IntRange(1),

@@ -23,11 +23,14 @@ class GraphWriter:
 
     Parameters
     ----------
+    prefix
+        Of all names, so that several writers may fill one graph.
     double
         Whether numbers are float64 inside the graph.
     """
 
-    def __init__(self, *, double: bool = False) -> None:
+    def __init__(self, prefix: str = "", *, double: bool = False) -> None:
+        self.prefix = prefix
         self.kind: type[np.floating[Any]] = np.float64 if double else np.float32
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
@@ -82,4 +85,4 @@ class GraphWriter:
 
     def _name(self, kind: str) -> str:
         self._names += 1
-        return f"{kind.lower()}_{self._names}"
+        return f"{self.prefix}{kind.lower()}_{self._names}"

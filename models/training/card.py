@@ -51,7 +51,7 @@ def _role(t: Mapping[str, Any], name: str) -> str:
 
 
 def _features(t: Mapping[str, Any]) -> list[str]:
-    rows = [[str(i), f"`{name}`", t["units"].get(name) or "1"] for i, name in enumerate(t["features"])]
+    rows = [[str(i), f"`{name}`", t["units"].get(name) or "1"] for i, name in enumerate(_inputs(t))]
     return [
         "## Features",
         "",
@@ -59,6 +59,12 @@ def _features(t: Mapping[str, Any]) -> list[str]:
         "",
         *_table(["column", "name", "unit"], rows),
     ]
+
+
+def _inputs(t: Mapping[str, Any]) -> list[str]:
+    """The features, and the column in which the score is flat, if it is none of them."""
+    column = t.get("flatness", {}).get("column")
+    return [*t["features"], *([column] if column and column not in t["features"] else [])]
 
 
 def _method(t: Mapping[str, Any]) -> list[str]:
@@ -122,6 +128,23 @@ def _performance(t: Mapping[str, Any]) -> list[str]:
         *_table(heads, rows),
     ]
     comparison = t.get("protocol_comparison") or {}
+    if flat := t.get("flatness"):
+        chi2 = ", ".join(
+            f"above {level} {found['chi2']:.1f} for {found['bins']} bins"
+            for level, found in flat["background"].items()
+        )
+        worst = {
+            level: max(fold["uncertainty"][level] for fold in flat["folds"]) for level in flat["background"]
+        }
+        stated = ", ".join(f"{level} to {value:.2g}" for level, value in worst.items())
+        lines += [
+            "",
+            (
+                f"The score is the quantile of the background given `{flat['column']}`; the table above is of the probability "
+                f"before. AUC of the flat score {flat['auc_eval']:.4f}. Chi-square of the background's share in bins of "
+                f"`{flat['column']}`: {chi2}. Statistical uncertainty of the quantiles: {stated}."
+            ),
+        ]
     if comparison:
         lines += [
             "",
@@ -153,10 +176,16 @@ def _limits(t: Mapping[str, Any]) -> list[str]:
         "",
         f"- Trained on {where}; elsewhere the score is an extrapolation.",
         "- Trained on simulation only, for the signals named above; others are separated less well.",
-        "- The score is a probability for equal total signal and background weight, not for the expected yields.",
+        _meaning(t),
         "- Simulated events must be scored by the classifier of their held-out fold, never by another one.",
         "- Feature definitions and units must be those above: the file checks names, not meanings.",
     ]
+
+
+def _meaning(t: Mapping[str, Any]) -> str:
+    if "flatness" in t:
+        return f"- The score is a quantile of the background, given `{t['flatness']['column']}`, not a probability of signal."
+    return "- The score is a probability for equal total signal and background weight, not for the expected yields."
 
 
 def _provenance(t: Mapping[str, Any]) -> list[str]:

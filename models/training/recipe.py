@@ -47,7 +47,7 @@ WEIGHTINGS = ("weights", "counts")
 NEGATIVE_WEIGHTS = ("error", "absolute", "drop")
 SEED_CHOICES = ("best", "all")
 CLASSES = ("signal", "background")
-LATER = ("seeds", "seed_choice", "class_weights", "balance", "label")
+LATER = ("seeds", "seed_choice", "class_weights", "balance", "label", "flatten")
 """Fields that plain data leave out where they have their defaults, as recipes of earlier versions do."""
 ALL_ROWS = "all"
 """As a region: every row of the feature tables (unless there is a region of this name)."""
@@ -117,6 +117,8 @@ class Recipe:
     label
         A column that is an input beside the features, or ``"true:random"``: the true masses of the signal, from the
         metadata of its datasets, and masses drawn from the same distribution for the background.
+    flatten
+        A column: the score becomes the quantile of the background given it, see `massgap.models.training.flattening`.
     code
         Digest of the file that the recipe comes from and of what it imports; filled in by who reads it.
 
@@ -153,6 +155,7 @@ class Recipe:
     class_weights: Mapping[str, float] = field(default_factory=dict)
     balance: Mapping[str, Any] | None = None
     label: str | None = None
+    flatten: str | None = None
     code: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -170,9 +173,13 @@ class Recipe:
             )
         if self.balance is not None:
             self._set("balance", self._checked(checked_balance, self._mapping("balance")))
-        label: Any = self.label
-        good = label is None or (isinstance(label, str) and bool(label))
-        self._need(good, f"label is {self.label!r}", f"it must be the name of a column, or {TRUE_RANDOM!r}")
+        for name, more in (("label", f", or {TRUE_RANDOM!r}"), ("flatten", "")):
+            column = getattr(self, name)
+            good = column is None or (isinstance(column, str) and bool(column))
+            self._need(good, f"{name} is {column!r}", f"it must be the name of a column{more}")
+        clean = self.flatten is None or self.protocol != "held_out"
+        must = "the events that stop the training must not be those that are evaluated, --protocol nested"
+        self._need(clean, f"flatten is {self.flatten!r}", must)
         self._check_numbers()
         changes = self._mapping("hyperparameters")
         self._set("hyperparameters", self._checked(self.trainer.checked_hyperparameters, changes))

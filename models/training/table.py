@@ -26,7 +26,7 @@ class TrainingTable:
     """Arrays of the events to train on, sorted by process and stable key.
 
     ``weight`` (fb) is the signed weight, ``train_weight`` the one that is trained with; ``bins`` are those in which the
-    training is balanced, see `massgap.models.training.balance`.
+    training is balanced, see `massgap.models.training.balance`, and ``flat`` the column in which the score is made flat.
     """
 
     x: NDArray[np.float32] = field(repr=False)
@@ -38,6 +38,7 @@ class TrainingTable:
     features: tuple[str, ...]
     notes: tuple[str, ...] = ()
     bins: NDArray[np.int64] | None = field(default=None, repr=False)
+    flat: NDArray[np.float32] | None = field(default=None, repr=False)
 
     def of_classes(self, backgrounds: Sequence[str]) -> TrainingTable:
         """Return the signal and these backgrounds only."""
@@ -51,6 +52,7 @@ class TrainingTable:
             self.process[keep],
             self.features,
             bins=None if self.bins is None else self.bins[keep],
+            flat=None if self.flat is None else self.flat[keep],
         )
 
     def counts(self) -> dict[str, dict[str, float]]:
@@ -82,6 +84,8 @@ class TrainingTable:
         digest.update("\n".join(self.process).encode())
         if self.bins is not None:
             digest.update(self.bins.astype("<i8").tobytes())
+        if self.flat is not None:
+            digest.update(self.flat.astype("<f4").tobytes())
         return digest.digest()
 
 
@@ -96,6 +100,7 @@ def training_table(
     weighting: str = "weights",
     process_weights: Mapping[str, float] | None = None,
     balance: Mapping[str, Any] | None = None,
+    flatten: str | None = None,
 ) -> TrainingTable:
     """Return the checked arrays that classifiers are trained on.
 
@@ -110,7 +115,7 @@ def training_table(
         Names in the order of the model's input; by default every column that is not bookkeeping.
     region
         Only events of this region, or of any of those joined by ``+``; all rows by default.
-    negative_weights, weighting, process_weights, balance
+    negative_weights, weighting, process_weights, balance, flatten
         As in `massgap.models.training.recipe.Recipe`.
 
     Raises
@@ -167,6 +172,7 @@ def training_table(
         tuple(names),
         tuple(notes),
         None if bins is None else bins[order],
+        None if flatten is None else _matrix(chosen, _feature_names(table, [flatten]))[order, 0],
     )
 
 

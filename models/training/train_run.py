@@ -60,6 +60,7 @@ def train_run(
     early_stopping: int | None = None,
     balance: Mapping[str, Any] | None = None,
     label: str | None = None,
+    flatten: str | None = None,
     importances: bool = True,
     compare_protocols: bool = True,
     accept_loss: bool = False,
@@ -86,7 +87,7 @@ def train_run(
         Kind of classifier, see `massgap.models.recipes.registry.CLASSIFIERS`; by default that of the recipe. Without a recipe
         it has what the analysis' recipe says of features, region and processes.
     signal, backgrounds, features, region, n_folds, seed, hyperparameters, negative_weights, seeds, seed_choice, weighting, \
-    class_weights, early_stopping, balance, label
+    class_weights, early_stopping, balance, label, flatten
         Changes of the recipe, see `massgap.models.training.recipe.Recipe`; hyperparameters are changed one by one.
     importances, compare_protocols, progress
         As in `massgap.models.training.trained_folds.train`.
@@ -124,6 +125,7 @@ def train_run(
         early_stopping=early_stopping,
         balance=balance,
         label=label,
+        flatten=flatten,
     )
     wanted.trainer.library()  # refuses before the work if it is not installed
     complete, notes = completed_recipe(wanted, run.table, run.manifest, run.features, name)
@@ -230,7 +232,7 @@ def _write(
     from massgap.models.training.card import model_card
     from massgap.models.training.export import verified_bytes
 
-    content, difference = verified_bytes(folds, run.table[folds.features].to_numpy(dtype=np.float32))
+    content, difference = verified_bytes(folds, run.table[folds.inputs].to_numpy(dtype=np.float32))
     training = {
         "model_file": request.model_file,
         "model_sha256": hashlib.sha256(content).hexdigest(),
@@ -272,6 +274,7 @@ def training_record(folds: TrainedFolds) -> dict[str, Any]:
         "units": folds.units,
         "processes": folds.processes,
         "folds": [{k: v for k, v in asdict(fold).items() if k != "seeds" or v} for fold in folds.folds],
+        **({"flatness": folds.flatness} if folds.flatness else {}),
         "iterations": recipe.trainer.ITERATIONS,
         "importance_is": recipe.trainer.SHARES,
         "importance": folds.importance,

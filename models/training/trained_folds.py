@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from massgap.contracts.errors import TableError
 from massgap.models.measures.roc import auc, logloss, roc_curve, thin
+from massgap.models.training.flattening import Flattening, flatness, flattening_of
 from massgap.models.training.labels import hypothesis_names
 from massgap.models.training.recipe import ALL_ROWS, LATER, Protocol, Recipe
 from massgap.models.training.split import Parts, require_both_classes, split, unit_sums
@@ -71,6 +72,14 @@ class TrainedFolds:
     training_hash: str
     notes: list[str]
     ranges: dict[str, list[float]] = field(default_factory=dict)
+    flattening: list[Flattening] = field(default_factory=list, repr=False)
+    flatness: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the columns that `predict` and the model file take: the features, and the column in which it is flat."""
+        flat = self.recipe.flatten
+        return [*self.features, *([flat] if flat is not None and flat not in self.features else [])]
 
     @property
     def features(self) -> list[str]:
@@ -85,7 +94,11 @@ class TrainedFolds:
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probabilities as the library that trained gives them, shape (N, n_folds); NaN is missing."""
         trainer = self.recipe.trainer
-        columns = [trainer.predict(classifier, features) for classifier in self.classifiers]
+        own = features if len(self.inputs) == len(self.features) else features[:, : len(self.features)]
+        columns = [trainer.predict(classifier, own) for classifier in self.classifiers]
+        if self.flattening:
+            flat = features[:, self.inputs.index(str(self.recipe.flatten))]
+            columns = [table(column, flat) for table, column in zip(self.flattening, columns, strict=True)]
         return np.stack(columns, axis=1).astype(np.float32)
 
     def cross_fitted(self, features: NDArray[np.float32], fold: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -149,6 +162,7 @@ def train(
         weighting=recipe.weighting,
         process_weights=recipe.process_weights,
         balance=recipe.balance,
+        flatten=recipe.flatten,
     )
     recipe = recipe.changed(features=data.features, region=region or ALL_ROWS)
     ranges = _ranges(data, recipe)  # refuses before the work
@@ -160,9 +174,10 @@ def train(
     main = _train_folds(data, recipe, tick, f"all backgrounds ({recipe.protocol})", keep_in)
     comparison: dict[str, Any] = {}
     if compare_protocols:
-        other = recipe.changed(protocol=next(p for p in COMPARED if p != recipe.protocol))
+        other = replace(recipe, protocol=next(p for p in COMPARED if p != recipe.protocol), flatten=None)
         second = _train_folds(data, other, tick, f"all backgrounds ({other.protocol})")
         comparison = _compare({recipe.protocol: main, other.protocol: second})
+    tables, flat = _flattened(data, recipe, main)
     importance = {"all": _mean_importance(main, recipe, data)} if importances or several else {}
     for name, members in subsets.items():
         try:
@@ -185,7 +200,39 @@ def train(
         training_hash=training_hash(data, recipe),
         notes=list(data.notes),
         ranges=ranges,
+        flattening=tables,
+        flatness=flat,
     )
+
+
+def _flattened(
+    data: TrainingTable, recipe: Recipe, folds: Sequence[_Fold]
+) -> tuple[list[Flattening], dict[str, Any]]:
+    """The table of each fold, and how flat its score is for the background that it has not seen."""
+    if data.flat is None or recipe.flatten is None:
+        return [], {}
+    background, tables = data.label < 0.5, []
+    score = np.zeros(len(data.label))
+    for fold, parts in zip(folds, split(data, recipe), strict=True):
+        raw = recipe.trainer.predict(fold.classifier, data.x).astype(np.float64)
+        rows = parts.stop & background
+        made = flattening_of(
+            raw[rows], data.flat[rows], data.weight[rows], name=recipe.flatten, fold=parts.fold
+        )
+        tables.append(made)
+        score[parts.held_out] = made(raw[parts.held_out], data.flat[parts.held_out])
+    roc = roc_curve(score, data.label, unit_sums(data.weight, data.label))
+    return tables, {
+        "column": recipe.flatten,
+        "auc_eval": auc(roc),
+        "folds": [table.as_dict() for table in tables],
+        "background": flatness(
+            score[background],
+            data.flat[background],
+            data.weight[background],
+            of_table=float(np.mean([table.effective.mean() for table in tables])),
+        ),
+    }
 
 
 def _ranges(data: TrainingTable, recipe: Recipe) -> dict[str, list[float]]:
