@@ -351,7 +351,7 @@ def _evaluated(data: TrainingTable, parts: Parts, recipe: Recipe, fitted: Any) -
     w_eval = unit_sums(data.weight[held_out], y_eval)
     roc = roc_curve(p_eval, y_eval, w_eval)
     drawn = thin(roc)
-    stop = parts.stop if recipe.protocol == "nested" else np.zeros_like(parts.stop)
+    stop = np.zeros_like(parts.stop) if recipe.protocol == "held_out" else parts.stop
     return FoldResult(
         fold=parts.fold,
         n_train_signal=int(y_train.sum()),
