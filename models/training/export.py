@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap import __version__
+from massgap.models.conditioning.labels import hypothesis_names
 from massgap.models.errors import ModelError
 from massgap.models.scoring.onnx_file import DIGEST, FORMATS, content_digest
-from massgap.models.training.labels import hypothesis_names
 from massgap.models.training.recipe import ALL_ROWS
 
 if TYPE_CHECKING:

@@ -31,10 +31,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import numpy as np
 
+from massgap.models.conditioning.balance import checked_balance
+from massgap.models.conditioning.labels import TRUE_RANDOM
 from massgap.models.errors import ModelError, RecipeError
 from massgap.models.folds import check_n_folds
-from massgap.models.training.balance import checked_balance
-from massgap.models.training.labels import TRUE_RANDOM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -118,7 +118,7 @@ class Recipe:
         A column that is an input beside the features, or ``"true:random"``: the true masses of the signal, from the
         metadata of its datasets, and masses drawn from the same distribution for the background.
     flatten
-        A column: the score becomes the quantile of the background given it, see `massgap.models.training.flattening`.
+        A column: the score becomes the quantile of the background given it, see `massgap.models.conditioning.flattening`.
     code
         Digest of the file that the recipe comes from and of what it imports; filled in by who reads it.
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from massgap.contracts.errors import TableError
+from massgap.models.conditioning.balance import balanced
 from massgap.models.folds import held_out_fold, set_aside_for_stopping
-from massgap.models.training.balance import balanced
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

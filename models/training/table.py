@@ -10,8 +10,8 @@ import numpy as np
 
 from massgap.contracts.errors import TableError
 from massgap.contracts.feature_table import is_feature
+from massgap.models.conditioning.balance import OUTSIDE, bins_of
 from massgap.models.errors import FeatureError
-from massgap.models.training.balance import OUTSIDE, bins_of
 from massgap.models.training.recipe import NEGATIVE_WEIGHTS
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class TrainingTable:
     """Arrays of the events to train on, sorted by process and stable key.
 
     ``weight`` (fb) is the signed weight, ``train_weight`` the one that is trained with; ``bins`` are those in which the
-    training is balanced, see `massgap.models.training.balance`, and ``flat`` the column in which the score is made flat.
+    training is balanced, see `massgap.models.conditioning.balance`, and ``flat`` the column in which the score is made flat.
     """
 
     x: NDArray[np.float32] = field(repr=False)

@@ -19,9 +19,9 @@ from massgap.contracts.folder_lock import locked_folder
 from massgap.contracts.model_folder import ModelFolder, finished_model_folder, write_model_folder
 from massgap.contracts.run_folder import open_run
 from massgap.contracts.writing import versions
+from massgap.models.conditioning.labels import TRUE_RANDOM, with_true_masses
 from massgap.models.errors import ModelError
 from massgap.models.training.defaults import completed_recipe
-from massgap.models.training.labels import TRUE_RANDOM, with_true_masses
 from massgap.models.training.recipe import Recipe
 from massgap.models.training.steps import Steps
 from massgap.models.training.trained_folds import train

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from massgap.contracts.errors import TableError
-from massgap.models.measures.roc import auc, logloss, roc_curve, thin
-from massgap.models.training.flattening import Flattening, flatness, flattening_of
-from massgap.models.training.labels import hypothesis_names
+from massgap.models.conditioning.flattening import Flattening, flatness, flattening_of
+from massgap.models.conditioning.labels import hypothesis_names
+from massgap.models.measures.roc import auc, roc_curve
+from massgap.models.training.evaluation import FoldResult, Unseen, evaluated
 from massgap.models.training.recipe import ALL_ROWS, LATER, Protocol, Recipe
-from massgap.models.training.split import Parts, require_both_classes, split, unit_sums
+from massgap.models.training.split import require_both_classes, split, unit_sums
 from massgap.models.training.steps import Steps
 from massgap.models.training.table import TrainingTable, training_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -31,27 +32,6 @@ COMPARED: tuple[Protocol, ...] = ("nested", "held_out")
 """Protocols that are compared with each other."""
 
 __all__ = ["FoldResult", "TrainedFolds", "train", "training_hash"]
-
-
-@dataclass(frozen=True)
-class FoldResult:
-    """How the classifier of one held-out fold did. Losses and curves are weighted per class."""
-
-    fold: int
-    n_train_signal: int
-    n_train_background: int
-    n_stop_signal: int
-    n_stop_background: int
-    n_eval_signal: int
-    n_eval_background: int
-    best_iteration: int
-    n_trees: int
-    auc_train: float
-    auc_eval: float
-    logloss_eval: float
-    loss_curve: dict[str, list[float]]
-    roc: dict[str, list[float]]
-    seeds: list[dict[str, float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -336,50 +316,10 @@ def _train_folds(
     folds = []
     for parts in parted:
         fitted = recipe.trainer.fit(data, parts, recipe, steps)
-        result = _evaluated(data, parts, recipe, fitted)
+        result = evaluated(data, parts, recipe, fitted)
         folds.append(_Fold(fitted.classifier, result, parts.held_out))
         tick(f"{what}, fold {parts.fold + 1} of {recipe.n_folds}")
     return folds
-
-
-def _evaluated(data: TrainingTable, parts: Parts, recipe: Recipe, fitted: Any) -> FoldResult:
-    trained_on, held_out = ~parts.held_out, parts.held_out
-    p_train = recipe.trainer.predict(fitted.classifier, data.x[trained_on])
-    p_eval = recipe.trainer.predict(fitted.classifier, data.x[held_out])
-    y_train, y_eval = data.label[trained_on], data.label[held_out]
-    w_train = unit_sums(data.weight[trained_on], y_train)
-    w_eval = unit_sums(data.weight[held_out], y_eval)
-    roc = roc_curve(p_eval, y_eval, w_eval)
-    drawn = thin(roc)
-    stop = np.zeros_like(parts.stop) if recipe.protocol == "held_out" else parts.stop
-    return FoldResult(
-        fold=parts.fold,
-        n_train_signal=int(y_train.sum()),
-        n_train_background=int((y_train == 0).sum()),
-        n_stop_signal=int(data.label[stop].sum()),
-        n_stop_background=int((data.label[stop] == 0).sum()),
-        n_eval_signal=int(y_eval.sum()),
-        n_eval_background=int((y_eval == 0).sum()),
-        best_iteration=fitted.best_iteration,
-        n_trees=fitted.n_iterations,
-        auc_train=auc(roc_curve(p_train, y_train, w_train)),
-        auc_eval=auc(roc),
-        logloss_eval=logloss(p_eval, y_eval, w_eval),
-        loss_curve=fitted.loss_curve,
-        roc={"fpr": drawn.fpr.tolist(), "tpr": drawn.tpr.tolist()},
-        seeds=getattr(fitted, "seeds", []),
-    )
-
-
-class _Unseen:
-    """Features, labels and weights of the events of a fold, each class with the sum one; made when they are looked at."""
-
-    def __init__(self, data: TrainingTable, rows: NDArray[np.bool_]) -> None:
-        self.data, self.rows = data, rows
-
-    def __iter__(self) -> Iterator[NDArray[Any]]:
-        label = self.data.label[self.rows]
-        return iter((self.data.x[self.rows], label, unit_sums(self.data.weight[self.rows], label)))
 
 
 def _mean_importance(folds: Sequence[_Fold], recipe: Recipe, data: TrainingTable) -> dict[str, float]:
@@ -387,7 +327,7 @@ def _mean_importance(folds: Sequence[_Fold], recipe: Recipe, data: TrainingTable
     features = recipe.features or ()
     shares = np.zeros(len(features))
     for fold in folds:
-        values = recipe.trainer.importance(fold.classifier, features, _Unseen(data, fold.held_out))
+        values = recipe.trainer.importance(fold.classifier, features, Unseen(data, fold.held_out))
         if values.sum() > 0:
             shares += values / values.sum()
     if shares.sum() > 0:

@@ -8,11 +8,11 @@ import pytest
 from scipy import stats
 
 from massgap.contracts.errors import TableError
+from massgap.models.conditioning.flattening import flattening_of
 from massgap.models.errors import FeatureError, RecipeError
 from massgap.models.folds import fold_key, held_out_fold
 from massgap.models.scoring.scorer import OnnxScorer
 from massgap.models.training import export
-from massgap.models.training.flattening import flattening_of
 from massgap.models.training.recipe import Recipe
 from massgap.models.training.trained_folds import train
 

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgap.contracts.errors import TableError
+from massgap.models.conditioning.balance import OUTSIDE, balanced, bins_of, checked_balance
+from massgap.models.conditioning.labels import with_true_masses
 from massgap.models.errors import FeatureError, ModelError
 from massgap.models.folds import fold_key
 from massgap.models.scoring.hypothesis import hypothesis_of_text
 from massgap.models.scoring.scorer import OnnxScorer
-from massgap.models.training.balance import OUTSIDE, balanced, bins_of, checked_balance
 from massgap.models.training.export import verified_bytes
-from massgap.models.training.labels import with_true_masses
 from massgap.models.training.recipe import Recipe
 from massgap.models.training.split import fit_weights, split
 from massgap.models.training.table import training_table
