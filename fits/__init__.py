@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from massgap.lazy import face
 
 if TYPE_CHECKING:
+    from massgap.fits.inference.result import FitResult
     from massgap.fits.plan import FitOptions, FitPart, FitPlan
-    from massgap.fits.result import FitResult
 
 __all__ = ["FitOptions", "FitPart", "FitPlan", "FitResult"]
 
 __getattr__, __dir__ = face(
     __name__,
-    {"FitOptions": "plan", "FitPart": "plan", "FitPlan": "plan", "FitResult": "result"},
+    {"FitOptions": "plan", "FitPart": "plan", "FitPlan": "plan", "FitResult": "inference.result"},
 )

@@ -11,6 +11,7 @@ __all__ = [
     "BinningError",
     "FitError",
     "InferenceError",
+    "PlaneError",
     "WorkspaceError",
 ]
 
@@ -25,6 +26,10 @@ class BinningError(FitError):
 
 class WorkspaceError(FitError):
     """A workspace cannot be built from the given templates and options."""
+
+
+class PlaneError(FitError):
+    """The signals of a plane, their masses or cross sections make no plane."""
 
 
 class InferenceError(FitError):

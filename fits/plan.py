@@ -1,12 +1,13 @@
 """What is fitted: parts, each a histogram in a region, and the options of the fit.
 
 Every part is a channel of one likelihood, so no event may be in two of them. Regions of different channels share no
-event; those of one channel are alternatives, and parts of them are refused together.
+event; those of one channel are alternatives, unless the analysis calls them disjoint or the feature tables of the run show
+that no selected event is in both.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.errors import HistogramError
@@ -16,11 +17,25 @@ from massgap.fits.scans.threshold_scan import ScanOptions
 from massgap.fits.workspaces.workspace import WorkspaceOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from massgap.contracts.run_folder import RunFolder
+    from massgap.fits.inference.toys.options import ToyOptions
 
-__all__ = ["FitOptions", "FitPart", "FitPlan", "channel_names", "make_plan", "scores_of"]
+__all__ = [
+    "FitOptions",
+    "FitPart",
+    "FitPlan",
+    "PlannedRun",
+    "as_part",
+    "channel_names",
+    "make_plan",
+    "scores_of",
+]
+
+
+CHOICES = ("histogram", "region", "channels", "controls", "edges")
+"""The options of a fit that a plan replaces."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +48,14 @@ class FitPart:
         As the run names them.
     edges : tuple of float, optional
         Bin edges, some of those of the histogram; default chosen by the options of the fit.
+    count : bool
+        One bin for all events where no edges are given, as for a control region that constrains a background.
     """
 
     region: str
     histogram: str
     edges: tuple[float, ...] | None = None
+    count: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Plain dictionary for the results file."""
@@ -67,10 +85,14 @@ class FitPlan:
     FitError
         If there is no part, or one is something else.
 
+    See Also
+    --------
+    massgap.fits.combination.combine : several runs in one likelihood.
+
     Examples
     --------
     >>> FitPlan([("two_leptons", "met", (0, 100, 500)), ("three_leptons", "score")]).parts[1]
-    FitPart(region='three_leptons', histogram='score', edges=None)
+    FitPart(region='three_leptons', histogram='score', edges=None, count=False)
     """
 
     parts: tuple[FitPart, ...]
@@ -81,8 +103,8 @@ class FitPlan:
         parts: Iterable[FitPart | tuple[Any, ...]],
         scans: Iterable[FitPart | tuple[Any, ...]] | None = None,
     ) -> None:
-        object.__setattr__(self, "parts", tuple(_part(entry) for entry in parts))
-        object.__setattr__(self, "scans", None if scans is None else tuple(_part(entry) for entry in scans))
+        object.__setattr__(self, "parts", tuple(as_part(entry) for entry in parts))
+        object.__setattr__(self, "scans", None if scans is None else tuple(as_part(entry) for entry in scans))
         if not self.parts:
             message = 'A fit needs at least one part: FitPlan(parts=[("region", "histogram")]).'
             raise FitError(message)
@@ -97,7 +119,12 @@ class FitOptions:
     histogram : str, optional
         Histogram of the run; default every score that it has filled.
     region : str or sequence of str, optional
-        Region, or several of different channels; default those of the score, or the only one.
+        Region, or several that share no event; default those of the score, or the only one.
+    channels : sequence of str
+        Channels of the analysis: of them, the regions above, or those in which the histogram is filled; default all.
+    controls : sequence of FitPart, or of tuples (region, histogram) or (region, histogram, edges)
+        Control regions, fitted beside the rest; one bin each where no edges are given, and the first histogram of the
+        rest where none is (``""``).
     edges : sequence of float, optional
         Bin edges; default chosen by ``min_background``, ``max_relative_error`` and ``max_bins``, see
         :func:`massgap.fits.workspaces.binning.choose_edges`.
@@ -107,6 +134,8 @@ class FitOptions:
         Confidence level of the limit.
     engine : {"massgap", "pyhf"}
         What computes the likelihood; pyhf is the slow reference.
+    toys : ToyOptions, optional
+        Default none, and a warning where counts are small.
     model : WorkspaceOptions
         Content of the likelihood; its luminosity is replaced by that of the fit.
     scan : ScanOptions
@@ -115,6 +144,8 @@ class FitOptions:
 
     histogram: str | None = None
     region: str | Sequence[str] | None = None
+    channels: Sequence[str] = ()
+    controls: Sequence[FitPart | tuple[Any, ...]] = ()
     edges: Sequence[float] | None = None
     min_background: float = 5.0
     max_relative_error: float = 0.3
@@ -122,13 +153,14 @@ class FitOptions:
     use_data: bool = True
     level: float = 0.95
     engine: str = "massgap"
+    toys: ToyOptions | None = None
     model: WorkspaceOptions = field(default_factory=WorkspaceOptions)
     scan: ScanOptions = field(default_factory=ScanOptions)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain dictionary for the results file; what is fitted is in its ``parts``."""
         out: dict[str, Any] = {**asdict(self), "model": self.model.as_dict()}
-        for name in ("histogram", "region", "edges"):
+        for name in CHOICES:
             del out[name]
         return out
 
@@ -141,7 +173,7 @@ def make_plan(run: RunFolder, options: FitOptions | None = None) -> FitPlan:
     run : RunFolder
         The run, with or without a description of its analysis.
     options : FitOptions, optional
-        ``histogram``, ``region`` and ``edges`` of them.
+        ``histogram``, ``region``, ``channels``, ``controls`` and ``edges`` of them.
 
     Returns
     -------
@@ -153,12 +185,23 @@ def make_plan(run: RunFolder, options: FitOptions | None = None) -> FitPlan:
         If the histogram or the region is not there, or has to be named.
     """
     options = options or FitOptions()
+    parts = _chosen(run, options)
+    if options.channels:
+        parts = _of_channels(run, parts, options)
+    return FitPlan([*parts, *(_control(run, as_part(entry), parts) for entry in options.controls)])
+
+
+def _chosen(run: RunFolder, options: FitOptions) -> list[FitPart]:
+    """What histogram and region say."""
     edges = None if options.edges is None else tuple(float(x) for x in options.edges)
     wanted = (options.region,) if isinstance(options.region, str) else tuple(options.region or ())
     filled = scores_of(run)
     if options.histogram is not None:
-        regions = wanted or filled.get(options.histogram) or _only_region(run, options.histogram)
-        return FitPlan([FitPart(region, options.histogram, edges) for region in regions])
+        regions = wanted or filled.get(options.histogram)
+        if not regions:
+            known = regions_of(run.histogram(options.histogram))
+            regions = known if options.channels else _only_region(run, options.histogram, known)
+        return [FitPart(region, options.histogram, edges) for region in regions]
     _require_score(run, filled)
     parts = [
         FitPart(region, name, edges)
@@ -174,7 +217,49 @@ def make_plan(run: RunFolder, options: FitOptions | None = None) -> FitPlan:
             "of these (region=..., --region), or name another histogram (histogram=..., --histogram)."
         )
         raise HistogramError(message)
-    return FitPlan(parts)
+    return parts
+
+
+def _of_channels(run: RunFolder, parts: list[FitPart], options: FitOptions) -> list[FitPart]:
+    """Those of some channels; one region of each, unless the regions were named."""
+    channel_of = {part: run.description.region(part.region).channel or part.region for part in parts}
+    for channel in options.channels:
+        regions = [part.region for part in parts if channel_of[part] == channel]
+        if len(regions) == 1 or (regions and options.region):
+            continue
+        has = (
+            f"there, the histogram is filled in several regions: {', '.join(regions)}"
+            if regions
+            else f"what could be fitted is in: {', '.join(dict.fromkeys(channel_of.values()))}"
+        )
+        message = (
+            f"The channel '{channel}' (channels=..., --channels) of {run.path} does not say what is fitted; {has}. Name the "
+            "regions (region=..., --region) or the histogram (histogram=..., --histogram)."
+        )
+        raise HistogramError(message)
+    return [part for part in parts if channel_of[part] in options.channels]
+
+
+def _control(run: RunFolder, control: FitPart, parts: list[FitPart]) -> FitPart:
+    """A control region with its histogram."""
+    name = control.histogram
+    if not name:
+        there = [
+            part.histogram for part in parts if control.region in regions_of(run.histogram(part.histogram))
+        ]
+        if not there:
+            known = [
+                h
+                for h, filled in sorted(run.histograms.items())
+                if "region" in filled.axes.name and control.region in list(filled.axes["region"])
+            ]
+            message = (
+                f"The control region '{control.region}' needs a histogram (controls=..., --control REGION:HISTOGRAM): what is fitted "
+                f"elsewhere is not filled in it. Of {run.path}, these are: {', '.join(known) or 'none'}."
+            )
+            raise HistogramError(message)
+        name = there[0]
+    return replace(control, histogram=name, count=control.edges is None)
 
 
 def scores_of(run: RunFolder) -> dict[str, tuple[str, ...]]:
@@ -187,42 +272,67 @@ def scores_of(run: RunFolder) -> dict[str, tuple[str, ...]]:
     return out
 
 
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run and what of it is fitted.
+
+    Attributes
+    ----------
+    run : RunFolder
+    plan : FitPlan
+    label : str
+        How messages, channels and results call it where there are several; "" for a single one.
+    renamed : mapping
+        Process of the run -> what the likelihood calls it. Equal names share their normalisation.
+    """
+
+    run: RunFolder
+    plan: FitPlan
+    label: str = ""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+    def named(self, processes: Iterable[str]) -> list[str]:
+        """Processes of the run as the likelihood calls them."""
+        return [self.renamed.get(name, name) for name in processes]
+
+
 def channel_names(plan: FitPlan, run: RunFolder) -> dict[FitPart, str]:
-    """Name of the channel of the likelihood for every part; parts that may share events are refused.
+    """Name of the channel of the likelihood for every part: that of the analysis, or of the region if several belong to it.
 
     Raises
     ------
     FitError
-        If the regions of two parts belong to one channel.
+        If two parts are of one region. Whether two regions share events, see
+        :func:`massgap.fits.combination.require_disjoint`.
     """
+    channels = {part: run.description.region(part.region).channel for part in plan.parts}
+    several = [name for name in channels.values() if list(channels.values()).count(name) > 1]
+    regions: dict[str, FitPart] = {}
     names: dict[FitPart, str] = {}
-    first: dict[str, FitPart] = {}
-    for part in plan.parts:
-        channel = run.description.region(part.region).channel
-        if channel in first:
-            raise FitError(_alternatives(first[channel], part, channel))
-        first[channel] = part
-        names[part] = channel or part.region
+    for part, channel in channels.items():
+        if part.region in regions:
+            raise FitError(_one_region(regions[part.region], part))
+        regions[part.region] = part
+        name = part.region if not channel or channel in several else channel
+        names[part] = f"{channel}_{part.region}" if name in names.values() else name
     return names
 
 
-def _alternatives(one: FitPart, two: FitPart, channel: str) -> str:
-    pair = f"'{one.histogram}' in the region '{one.region}' and '{two.histogram}' in '{two.region}'"
-    where = (
-        f"both regions belong to the channel '{channel}'" if one.region != two.region else "it is one region"
-    )
-    if not channel and one.region != two.region:
-        where = (
-            "the analysis does not say that these regions are of different channels "
-            '(Region(..., channel="...") does)'
-        )
+def _one_region(one: FitPart, two: FitPart) -> str:
     return (
-        f"{pair} may hold the same events, {where}: one likelihood cannot take both. Choose one of them "
-        "(histogram=..., --histogram; region=..., --region) and fit the other by itself."
+        f"'{one.histogram}' and '{two.histogram}' are histograms of the same events, those of the region '{one.region}': one "
+        "likelihood cannot take both. Choose one of them (histogram=..., --histogram) and fit the other by itself."
     )
 
 
-def _part(entry: Any) -> FitPart:
+def as_part(entry: Any) -> FitPart:
+    """A part from a tuple.
+
+    Raises
+    ------
+    FitError
+        If it is something else.
+    """
     if isinstance(entry, FitPart):
         return entry
     if not isinstance(entry, (tuple, list)) or len(entry) not in (2, 3):
@@ -232,12 +342,11 @@ def _part(entry: Any) -> FitPart:
     return FitPart(str(entry[0]), str(entry[1]), None if edges is None else tuple(float(x) for x in edges))
 
 
-def _only_region(run: RunFolder, name: str) -> tuple[str, ...]:
-    regions = regions_of(run.histogram(name))
+def _only_region(run: RunFolder, name: str, regions: tuple[str, ...]) -> tuple[str, ...]:
     if len(regions) != 1:
         message = (
             f"The histogram '{name}' of {run.path} is filled in several regions: {', '.join(regions) or 'none'}. Choose "
-            "one, or several of different channels (region=..., --region)."
+            "one, or several that share no event (region=..., --region)."
         )
         raise HistogramError(message)
     return regions

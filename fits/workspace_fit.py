@@ -14,9 +14,12 @@ from massgap.fits.inference.hypothesis_tests import (
     upper_limit,
 )
 from massgap.fits.inference.impacts import impacts
+from massgap.fits.inference.small_counts import small_counts_warning
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from massgap.fits.inference.toys.options import ToyOptions
 
 __all__ = ["WorkspaceFit", "WorkspaceFitOptions", "fit_workspace"]
 
@@ -38,6 +41,8 @@ class WorkspaceFitOptions:
     limit, strength, impacts : bool
         Whether limits, the fit of the signal strength with pulls, and impacts are wanted.
     engine : {"massgap", "pyhf"}
+    toys : ToyOptions, optional
+        Default none, and a warning where counts are small.
     """
 
     poi: str | None = None
@@ -49,6 +54,7 @@ class WorkspaceFitOptions:
     strength: bool = True
     impacts: bool = False
     engine: str = "massgap"
+    toys: ToyOptions | None = None
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,8 @@ class WorkspaceFit:
     values : dict
         Its labels, as masses.
     results : dict
-        ``cls``, ``upper_limit``, ``discovery``, ``signal_strength``, ``pulls``, ``impacts``, as far as asked for; or
-        ``error``, why there are none.
+        ``cls``, ``upper_limit``, ``discovery``, ``signal_strength``, ``pulls``, ``impacts``, ``toys``, as far as asked for, and
+        ``warnings``; or ``error``, why there are none.
     """
 
     name: str
@@ -86,8 +92,9 @@ def fit_workspace(
     *,
     name: str = "",
     values: Mapping[str, Any] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> WorkspaceFit:
-    """Test a signal with the asymptotic formulae of arXiv:1007.1727.
+    """Test a signal with the asymptotic formulae of arXiv:1007.1727, and with toys if they are wanted.
 
     Parameters
     ----------
@@ -96,6 +103,8 @@ def fit_workspace(
     options : WorkspaceFitOptions, optional
     name, values
         Of the signal, for the results.
+    progress : callable, optional
+        Gets the number of toys of each block that is done.
 
     Returns
     -------
@@ -118,6 +127,8 @@ def fit_workspace(
     if options.impacts and options.engine != "massgap":
         message = "Impacts need the engine massgap (engine=..., --engine massgap)."
         raise FitError(message)
+    if options.toys is not None:
+        options.toys.check_engine(options.engine)
     likelihood = likelihood_of(
         workspace, engine=options.engine, measurement=options.measurement, poi=options.poi
     )
@@ -137,6 +148,24 @@ def fit_workspace(
             data = likelihood.observed
             data = data if options.observed else likelihood.expected(likelihood.with_poi(1.0))
             results["impacts"] = [asdict(impact) for impact in impacts(likelihood, data)]
+        results["warnings"] = []
+        if options.toys is not None:
+            from massgap.fits.inference.toys.results import toy_results, toy_warnings
+
+            results["toys"] = toy_results(
+                likelihood,
+                options.toys,
+                mu=options.mu,
+                level=options.level,
+                limit=options.limit,
+                observed=options.observed,
+                progress=progress,
+            )
+            results["warnings"] += toy_warnings(results["toys"])
+        elif options.engine == "massgap":
+            tested = results["upper_limit"]["expected"][2] if options.limit else options.mu
+            warning = small_counts_warning(likelihood, tested, observed=options.observed)
+            results["warnings"] += [] if warning is None else [warning]
     except InferenceError as error:
         results["error"] = str(error)
     return WorkspaceFit(name, dict(values or {}), results)

@@ -19,6 +19,8 @@ EXTRAS = {
     "dask": "dask",
     "distributed": "dask",
     "cryptography": "htcondor",
+    "hepdata_lib": "hepdata",
+    "hepdata_validator": "hepdata",
 }
 """Package as it is imported -> the extra of massgap that brings it (the smallest one, where several do)."""
 

@@ -36,6 +36,7 @@ __all__ = [
     "UpperLimit",
     "discovery",
     "hypothesis_test",
+    "log_cls",
     "signal_strength",
     "upper_limit",
 ]
@@ -169,7 +170,7 @@ def hypothesis_test(
     seen, root = None, 0.0
     if observed:
         root = _root_q_tilde(likelihood, likelihood.observed)(mu)
-        seen = float(np.exp(_log_cls(root, root_asimov)))
+        seen = float(np.exp(log_cls(root, root_asimov)))
     a, b, c, d, e = (
         float(np.exp(log_ndtr(n - root_asimov) - log_ndtr(n))) for n in (-2.0, -1.0, 0.0, 1.0, 2.0)
     )
@@ -219,7 +220,7 @@ def upper_limit(
         root = _root_q_tilde(likelihood, likelihood.observed)
 
         def excess(mu: float) -> float:
-            return float(np.log(alpha)) - _log_cls(root(mu), root_asimov(mu))
+            return float(np.log(alpha)) - log_cls(root(mu), root_asimov(mu))
 
         limit = _rising_root(excess, expected[2])
     a, b, c, d, e = expected
@@ -328,7 +329,7 @@ def _root_q_tilde(
     return root
 
 
-def _log_cls(root: float, root_asimov: float) -> float:
+def log_cls(root: float, root_asimov: float) -> float:
     """Logarithm of CLs from the roots of q~ (equations (66) to (69) of arXiv:1007.1727)."""
     if root <= root_asimov or root_asimov == 0.0:
         return float(log_ndtr(-root) - log_ndtr(root_asimov - root))

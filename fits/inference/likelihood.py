@@ -8,12 +8,13 @@ pulls, which keeps the digits that likelihood ratios need.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from massgap.fits.errors import InferenceError
+from massgap.fits.inference.engine_base import Certificate, Engine, FitPoint, ToyFits
 from massgap.fits.likelihoods.evaluation import (
     VALUE,
     WITH_DERIVATIVES,
@@ -26,16 +27,15 @@ from massgap.fits.likelihoods.model import Data, Model, model_of
 from massgap.fits.likelihoods.parameters import FREE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
+Floats = NDArray[np.float64]
 
-    Floats = NDArray[np.float64]
-
-__all__ = ["Certificate", "FitPoint", "Likelihood"]
+__all__ = ["Likelihood"]
 
 _TOLERANCE = 5e-12  # estimated distance to the minimum, in units of minus the logarithm of the likelihood
 _MAX_STEPS = 1000
+_TOY_TOLERANCE = 1e-7  # what a toy is fitted to before its last step, which squares the error
 _PATTERNS = (
     (0.8, -0.7, 0.9, 0.6, -0.8, -0.9, 0.7),
     (1.2, 1.4, -1.3, 1.1, 1.2),
@@ -46,56 +46,7 @@ _MANY = 60
 """Parameters beyond which further starts cost more than they are worth."""
 
 
-@dataclass(frozen=True)
-class Certificate:
-    """Why a point is taken for a minimum.
-
-    Attributes
-    ----------
-    distance : float
-        How much lower twice minus the logarithm of the likelihood is estimated to be at the minimum, from the gradient and
-        the exact Hessian, which is positive definite there.
-    steps : int
-        Newton steps.
-    flat : bool
-        Whether some parameter has no influence at all.
-    on_bounds : tuple of str
-        Parameters that ended on a bound.
-    second_start : float or None
-        By how much the best fit from other starts ended higher (positive) or lower (negative), in the same unit; None if there
-        was none, or none converged.
-    """
-
-    distance: float
-    steps: int
-    flat: bool
-    on_bounds: tuple[str, ...]
-    second_start: float | None
-
-
-@dataclass(frozen=True)
-class FitPoint:
-    """A conditional or global minimum.
-
-    Attributes
-    ----------
-    nll2 : float
-        Twice minus the logarithm of the likelihood ratio to the saturated model.
-    pars : ndarray of shape (parameters,)
-    certificate : Certificate
-    """
-
-    nll2: float
-    pars: Floats
-    certificate: Certificate
-
-    @property
-    def second_start(self) -> float | None:
-        """That of the certificate."""
-        return self.certificate.second_start
-
-
-class Likelihood:
+class Likelihood(Engine):
     """The likelihood of a workspace.
 
     Parameters
@@ -158,17 +109,6 @@ class Likelihood:
     def nominal(self) -> Floats:
         """Nominal parameters."""
         return self.model.initial.copy()
-
-    @property
-    def lowest_poi(self) -> float:
-        """Smallest signal strength that a free fit may reach: each bin keeps a positive expectation."""
-        return float(self._low[self.poi])
-
-    def with_poi(self, mu: float) -> Floats:
-        """Nominal parameters with another signal strength."""
-        pars = self.nominal
-        pars[self.poi] = mu
-        return pars
 
     def expected(self, pars: Floats) -> Data:
         """Asimov data: expectation of observations and auxiliary data."""
@@ -252,6 +192,65 @@ class Likelihood:
                 start[free] = np.where(interpolated, sign * values, factors)
                 out.append(start)
         return out
+
+    def fit_toys(
+        self,
+        toys: Data,
+        start: Floats,
+        mus: Sequence[float],
+        *,
+        upper: bool = True,
+        valley: Floats | None = None,
+    ) -> ToyFits:
+        r"""Test statistics of many pseudo-data at once, with a signal strength of at least 0.
+
+        Parameters
+        ----------
+        toys : Data
+            Counts of shape (toys, bins), auxiliary measurements of shape (toys, parameters).
+        start : ndarray
+            Where fits begin: the parameters that the toys were drawn from.
+        mus : sequence of float
+            Signal strengths that are tested, all on the same toys.
+        upper : bool
+            Whether it is :math:`\tilde q_\mu`; else :math:`q_0`, for which ``mus`` is 0.
+        valley : ndarray, optional
+            From :meth:`valley`; default that at the start.
+        """
+        from massgap.fits.likelihoods.toys import fit_toys  # fits without toys start sooner
+
+        low = self._low.copy()
+        low[self.poi] = 0.0
+        n = len(toys.counts)
+        out = ToyFits(np.empty((len(mus), n)), np.empty(n), np.empty(n), np.empty(n, dtype=np.int8))
+        fit_toys(
+            self.model.arrays,
+            toys.counts,
+            toys.auxiliary,
+            np.array([start, self.nominal, *self._other_starts(self.nominal, self._free)]),
+            self.ambiguous,
+            self.valley(start) if valley is None else valley,
+            self._free,
+            self._free[self._free != self.poi],
+            self.poi,
+            low,
+            self._high,
+            np.asarray(mus, dtype=np.float64),
+            upper,
+            _TOY_TOLERANCE,
+            _MAX_STEPS,
+            *out,
+        )
+        out.distances[:] *= 2.0
+        return out
+
+    def valley(self, pars: Floats) -> Floats:
+        """How the parameters follow the signal strength where it is moved and all else fitted again, about."""
+        covariance = self.covariance(pars, self.expected(pars))[:, self.poi]
+        slope: Floats = np.zeros_like(pars)
+        if np.isfinite(covariance).all() and covariance[self.poi] > 0.0:
+            slope = covariance / covariance[self.poi]
+        return slope
 
     def at(self, data: Data, pars: Floats) -> FitPoint:
         """A point that is known to be the minimum, as the parameters of Asimov data are."""

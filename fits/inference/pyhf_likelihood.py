@@ -11,7 +11,6 @@ start.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +18,7 @@ import pyhf
 
 from massgap.fits.counting.deviance import deviance
 from massgap.fits.errors import InferenceError, WorkspaceError
+from massgap.fits.inference.engine_base import Certificate, Engine, FitPoint
 from massgap.fits.workspaces.workspace import schema_warnings_off, validate_workspace
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["FitPoint", "PyhfLikelihood", "numpy_backend"]
+__all__ = ["PyhfLikelihood", "numpy_backend"]
 
 _TOLERANCE = 1e-10  # estimated distance to the minimum, in units of 2 ln L
 _MAX_STEPS = 300
@@ -53,27 +53,7 @@ def numpy_backend() -> Iterator[None]:
         yield
 
 
-@dataclass(frozen=True)
-class FitPoint:
-    """A conditional or global minimum.
-
-    Attributes
-    ----------
-    nll2 : float
-        Twice the negative logarithm of the likelihood ratio to the saturated model.
-    pars : ndarray
-        Parameters in pyhf's order.
-    second_start : float
-        By how much the second start was worse (positive) or better (negative) in ``nll2``; None if
-        there was none or one of the two did not converge.
-    """
-
-    nll2: float
-    pars: Floats
-    second_start: float | None
-
-
-class PyhfLikelihood:
+class PyhfLikelihood(Engine):
     """The likelihood of a workspace, with the expectation of pyhf.
 
     Parameters
@@ -147,12 +127,6 @@ class PyhfLikelihood:
         """Nominal parameters."""
         return self._init.copy()
 
-    def with_poi(self, mu: float) -> Floats:
-        """Nominal parameters with another signal strength."""
-        pars = self._init.copy()
-        pars[self.poi] = mu
-        return pars
-
     def expected(self, pars: Floats) -> Floats:
         """Asimov data: expectation of observations and auxiliary data."""
         with numpy_backend():
@@ -218,12 +192,20 @@ class PyhfLikelihood:
             raise InferenceError(message)
         best = min(converged, key=lambda r: r[0])
         other = float(converged[1][0] - converged[0][0]) if len(converged) == 2 else None
-        return FitPoint(best[0], best[1], other)
+        return self._point(*best, other, low)
+
+    def _point(
+        self, nll2: float, pars: Floats, distance: float, steps: int, other: float | None, low: Floats
+    ) -> FitPoint:
+        at = np.flatnonzero(~self._fixed & ((pars <= low) | (pars >= self._high)))
+        bounds = tuple(self.names[p] for p in at if p != self.poi or pars[p] == low[p])
+        return FitPoint(nll2, pars, Certificate(distance, steps, False, bounds, other))
 
     def at(self, data: Floats, pars: Floats) -> FitPoint:
         """A point that is known to be the minimum, as the parameters of Asimov data are."""
         with numpy_backend():
-            return FitPoint(self._nll2(data, self._expected(pars)), pars.copy(), None)
+            nll2 = self._nll2(data, self._expected(pars))
+        return FitPoint(nll2, pars.copy(), Certificate(0.0, 0, False, (), None))
 
     def poi_error(self, pars: Floats, data: Floats) -> float:
         """Standard deviation of the signal strength at a minimum."""
@@ -237,11 +219,6 @@ class PyhfLikelihood:
         out = np.zeros((pars.size, pars.size))
         out[np.ix_(active, active)] = 2.0 * np.linalg.pinv(information)
         return out
-
-    @property
-    def lowest_poi(self) -> float:
-        """Smallest signal strength a free fit may reach: each bin keeps a positive expectation."""
-        return float(self._low[self.poi])
 
     def prior(self, index: int) -> tuple[float, float] | None:
         """Nominal value and width of a constrained parameter, None for a free or fixed one."""
@@ -303,7 +280,7 @@ class PyhfLikelihood:
 
     def _minimise(
         self, data: Floats, start: Floats, active: NDArray[np.intp], low: Floats
-    ) -> tuple[float, Floats] | None:
+    ) -> tuple[float, Floats, float, int] | None:
         """Damped Newton steps inside a box; None if they do not converge.
 
         The Hessian is the Fisher information plus a symmetric rank-one secant estimate of what the
@@ -319,7 +296,7 @@ class PyhfLikelihood:
         rest = np.zeros((active.size, active.size))
         damping = 0.0
         gradient, information = self._derivatives(data, pars, expected, active)
-        for _ in range(_MAX_STEPS):
+        for steps in range(_MAX_STEPS):
             self.steps += 1
             # Parameters that sit on a bound and are pushed against it stay there.
             held = ((pars[active] <= low[active]) & (gradient > 0.0)) | (
@@ -327,14 +304,14 @@ class PyhfLikelihood:
             )
             move = np.flatnonzero(~held)
             if move.size == 0:
-                return value, pars
+                return value, pars, 0.0, steps
             g = gradient[move]
             box = np.ix_(move, move)
             if not _is_positive((information + rest)[box]):
                 rest[:] = 0.0  # the secant estimate is no use here
             step, distance = _newton_step(g, (information + rest)[box], damping)
             if damping == 0.0 and distance < _TOLERANCE:
-                return value, pars
+                return value, pars, distance, steps
             index = active[move]
             trial = pars.copy()
             trial[index] = np.clip(pars[index] + step, low[index], self._high[index])
@@ -344,7 +321,7 @@ class PyhfLikelihood:
                 if damping > 1e8 or distance < 1e-15 * max(1.0, abs(value)):
                     # No descent left: a minimum to the precision of the likelihood, or none at all.
                     _, flat = _newton_step(g, information[box], 0.0)
-                    return (value, pars) if flat < 1e-8 * max(1.0, abs(value)) else None
+                    return (value, pars, flat, steps) if flat < 1e-8 * max(1.0, abs(value)) else None
                 damping = max(10.0 * damping, 1e-3)
                 rest *= 0.5
                 continue

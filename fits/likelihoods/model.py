@@ -82,6 +82,11 @@ class Model:
             index
         ] == POISSON else width
 
+    def place(self, index: int) -> tuple[str, int]:
+        """Channel of a bin, and its position there, from 0."""
+        channel = int(np.searchsorted(self.arrays.channel_bins, index, side="right")) - 1
+        return self.channels[channel], index - int(self.arrays.channel_bins[channel])
+
     def expected(self, theta: Floats) -> Data:
         """Asimov data: what the parameters expect of counts and auxiliary measurements."""
         counts = np.empty(len(self.observed.counts))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from massgap.fits.errors import BinningError
-from massgap.fits.workspaces.templates import Template, Templates
+from massgap.fits.workspaces.templates import Template
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from massgap.fits.workspaces.templates import Templates
 
 __all__ = ["choose_edges", "rebin"]
 
@@ -20,7 +23,7 @@ Floats = NDArray[np.float64]
 
 def choose_edges(
     templates: Templates,
-    signal: str,
+    signal: str | Sequence[str],
     backgrounds: Iterable[str],
     *,
     lumi_fb: float,
@@ -32,14 +35,17 @@ def choose_edges(
 
     A bin is closed when it expects ``min_background`` background events, when the statistical error
     of that background is at most ``max_relative_error`` of it, and when it holds at least
-    1/``max_bins`` of the signal, so that the number of bins stays bounded. What remains on the left
-    joins the last bin closed.
+    1/``max_bins`` of the signal, so that the number of bins stays bounded; of the background where there is no signal,
+    as in a control region. What remains on the left joins the last bin closed. Several signals share their bins: the signal
+    is then the mean of their shapes, each normalised to 1, so that all have the same say whatever their cross sections.
 
     Parameters
     ----------
     templates : Templates
         Fine bins.
-    signal, backgrounds : str, iterable of str
+    signal : str or sequence of str
+        Signal process, or several.
+    backgrounds : iterable of str
         Processes.
     lumi_fb : float
         Luminosity in fb-1.
@@ -61,7 +67,9 @@ def choose_edges(
         If even one single bin does not fulfil the conditions.
     """
     values, variances = templates.total(backgrounds)
-    strength = np.maximum(templates.processes[signal].values, 0.0)
+    strength = _strength(templates, [signal] if isinstance(signal, str) else signal)
+    if not strength.any():
+        strength = np.maximum(values, 0.0)
     share = strength.sum() / max_bins
     kept = [values.size]
     background = variance = filled = 0.0
@@ -89,6 +97,15 @@ def choose_edges(
         raise BinningError(message)
     kept[-1] = 0
     return templates.edges[kept[::-1]]
+
+
+def _strength(templates: Templates, signals: Sequence[str]) -> Floats:
+    """Where the signal is; of several the mean of their shapes."""
+    found = [np.maximum(templates.processes[name].values, 0.0) for name in signals]
+    if len(found) == 1:
+        return found[0]
+    shapes = [values / values.sum() for values in found if values.any()]
+    return np.asarray(np.mean(shapes, axis=0) if shapes else np.zeros(templates.edges.size - 1))
 
 
 def rebin(templates: Templates, edges: Iterable[float]) -> Templates:
@@ -139,7 +156,8 @@ def rebin(templates: Templates, edges: Iterable[float]) -> Templates:
             merged(t.values),
             merged(t.variances),
             {key: (merged(up), merged(down)) for key, (up, down) in t.variations.items()},
+            {key: (side, merged(values)) for key, (side, values) in t.one_sided.items()},
         )
         for name, t in templates.processes.items()
     }
-    return Templates(templates.channel, templates.observable, old[at], processes)
+    return replace(templates, edges=old[at], processes=processes)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import warnings
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -18,10 +18,15 @@ import pyhf
 from numpy.typing import NDArray
 
 from massgap.fits.errors import BinningError, WorkspaceError
-from massgap.fits.workspaces.templates import Template, Templates
+from massgap.fits.workspaces.nuisance_entries import POI
+from massgap.fits.workspaces.rates import apply_rates, check_patterns, statistics_in
+from massgap.fits.workspaces.shapes import variation_modifiers, with_shapes
+from massgap.fits.workspaces.templates import Templates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from massgap.fits.workspaces.nuisances import NuisanceSet
 
 __all__ = [
     "POI",
@@ -32,7 +37,6 @@ __all__ = [
     "validate_workspace",
 ]
 
-POI = "mu"
 Floats = NDArray[np.float64]
 Normalisation = float | Literal["free"]
 
@@ -65,6 +69,8 @@ class WorkspaceOptions:
         Use the variations of the histograms.
     mu_max : float
         Upper bound of the signal strength.
+    nuisances : NuisanceSet, optional
+        What is different from all this, see :mod:`massgap.fits.workspaces.nuisances`.
     """
 
     lumi_fb: float | None = None
@@ -75,10 +81,22 @@ class WorkspaceOptions:
     signal_statistics: bool = False
     systematics: bool = True
     mu_max: float = 10.0
+    nuisances: NuisanceSet | None = None
+
+    def without(self, processes: Iterable[str]) -> tuple[WorkspaceOptions, list[str]]:
+        """The options of a likelihood that goes without some processes, and sentences on what is gone with them."""
+        gone = set(processes)
+        normalisation = {name: size for name, size in self.normalisation.items() if name not in gone}
+        nuisances, notes = (None, []) if self.nuisances is None else self.nuisances.without(gone)
+        return replace(self, normalisation=normalisation, nuisances=nuisances), notes
 
     def as_dict(self) -> dict[str, Any]:
         """Plain dictionary for the results file."""
-        return {**asdict(self), "normalisation": dict(self.normalisation)}
+        return {
+            **asdict(self),
+            "normalisation": dict(self.normalisation),
+            "nuisances": None if self.nuisances is None else self.nuisances.as_dict(),
+        }
 
 
 def build_workspace(
@@ -88,6 +106,8 @@ def build_workspace(
     *,
     options: WorkspaceOptions,
     observations: Mapping[str, Sequence[float]] | None = None,
+    notes: list[str] | None = None,
+    validate: bool = True,
 ) -> dict[str, Any]:
     """Build a HistFactory workspace and check it.
 
@@ -103,6 +123,10 @@ def build_workspace(
         Luminosity, uncertainties, treatment of the simulation's statistics.
     observations : mapping, optional
         Observed events per channel name and bin; default the background expectation.
+    notes : list of str, optional
+        Gets a sentence on each treatment that a user should know of, as of a truncated bin.
+    validate : bool
+        Check it against pyhf's schema as well, which takes much longer than all the rest.
 
     Returns
     -------
@@ -121,26 +145,35 @@ def build_workspace(
     backgrounds = sorted(set(backgrounds))
     _check_request(channels, signal, backgrounds, options, observations)
     _check_signal(channels, signal)
+    nuisances, notes = options.nuisances, [] if notes is None else notes
+    if nuisances is not None:
+        check_patterns(channels, signal, backgrounds, nuisances)
+        channels = with_shapes(channels, signal, backgrounds, nuisances, notes)
     built, observed = [], []
     for templates in channels:
         _check_bins(templates, backgrounds)
-        samples = [_sample(templates, signal, options, lumi_fb, is_signal=True)]
-        samples += [_sample(templates, name, options, lumi_fb, is_signal=False) for name in backgrounds]
+        own = options
+        if nuisances is not None:
+            own = replace(options, mc_statistics=statistics_in(templates, options.mc_statistics, nuisances))
+        samples = [_sample(templates, signal, own, lumi_fb, is_signal=True)]
+        samples += [_sample(templates, name, own, lumi_fb, is_signal=False) for name in backgrounds]
         built.append({"name": templates.channel, "samples": samples})
         if observations is None:
             expectation: Sequence[float] = (templates.total(backgrounds)[0] * lumi_fb).tolist()
         else:
             expectation = [float(x) for x in observations[templates.channel]]
         observed.append({"name": templates.channel, "data": list(expectation)})
+    parameters = _parameters(backgrounds, options)
+    if nuisances is not None:
+        parameters = apply_rates(built, channels, signal, parameters, nuisances, notes)
     workspace = {
         "channels": built,
         "observations": observed,
-        "measurements": [
-            {"name": "massgap", "config": {"poi": POI, "parameters": _parameters(backgrounds, options)}}
-        ],
+        "measurements": [{"name": "massgap", "config": {"poi": POI, "parameters": parameters}}],
         "version": "1.0.0",
     }
-    validate_workspace(workspace)
+    if validate:
+        validate_workspace(workspace)
     return workspace
 
 
@@ -317,7 +350,7 @@ def _sample(
             {"name": f"mcstat_{templates.channel}_{name}", "type": "shapesys", "data": usable.tolist()}
         )
     if options.systematics:
-        modifiers += _systematics(template, name, lumi_fb)
+        modifiers += variation_modifiers(template, name, lumi_fb)
     return {"name": name, "data": values.tolist(), "modifiers": modifiers}
 
 
@@ -332,32 +365,6 @@ def _refuse_negative(templates: Templates, name: str) -> None:
             "samples (mc_statistics='lite', --mc-statistics lite)."
         )
         raise WorkspaceError(message)
-
-
-def _systematics(template: Template, name: str, lumi_fb: float) -> list[dict[str, Any]]:
-    """Rate in normsys, shape in histosys, both moved by the same parameter."""
-    out: list[dict[str, Any]] = []
-    rate = float(template.values.sum())
-    if rate == 0.0:
-        return out
-    for variation, (up, down) in sorted(template.variations.items()):
-        up_rate, down_rate = float(up.sum()), float(down.sum())
-        if not (up_rate / rate > 0.0 and down_rate / rate > 0.0):
-            message = (
-                f"The variation '{variation}' leaves '{name}' no events ({up_rate:g} fb up, {down_rate:g} fb down): "
-                "a rate uncertainty cannot be made of it. Simulate more events, run the analysis without this variation "
-                "(massgap run --variations), or fit without any (systematics=False, --no-systematics)."
-            )
-            raise WorkspaceError(message)
-        interval = {"hi": up_rate / rate, "lo": down_rate / rate}
-        if any(abs(x - 1.0) > 1e-12 for x in interval.values()):
-            out.append({"name": variation, "type": "normsys", "data": interval})
-        shapes = {"hi_data": up * (rate / up_rate), "lo_data": down * (rate / down_rate)}
-        scale = 1e-12 * float(np.abs(template.values).max())
-        if any(np.any(np.abs(x - template.values) > scale) for x in shapes.values()):
-            data = {key: (x * lumi_fb).tolist() for key, x in shapes.items()}
-            out.append({"name": variation, "type": "histosys", "data": data})
-    return out
 
 
 def _parameters(backgrounds: list[str], options: WorkspaceOptions) -> list[dict[str, Any]]:

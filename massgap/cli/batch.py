@@ -22,7 +22,7 @@ from massgap.cli.options.run_options import (
     run_folder_of,
     take_options,
 )
-from massgap.cli.words import print_run, status_lines
+from massgap.cli.printing.words import print_run, status_lines
 
 __all__ = ["COMMANDS"]
 

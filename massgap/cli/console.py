@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from massgap.cli.live_table import LiveTable, PoolNews, RateWindow
+from massgap.cli.printing.live_table import LiveTable, PoolNews, RateWindow
 
 __all__ = ["Ticker", "command_line", "duration", "pool_text", "say"]
 
@@ -69,6 +69,7 @@ class Ticker:
         self.started = time.monotonic()
         self.last = -math.inf
         self.open_line = False
+        self.fitted = 0
         self.window = RateWindow()
         self.news = PoolNews()
         self.table: LiveTable | None = None
@@ -165,6 +166,12 @@ class Ticker:
         rest = (time.monotonic() - self.started) / done * (total - done)
         left = "" if done == total else f", {duration(rest)} left"
         self.show(f"signals {done}/{total}{left}", final=done == total)
+
+    def toys(self, done: int) -> None:
+        """Callback for toys: gets the number of each block; how many there will be is not known before."""
+        self.fitted += done
+        rate = self.fitted / max(time.monotonic() - self.started, 1e-9)
+        self.show(f"toys {self.fitted:,}, {rate:,.0f}/s")
 
     def generate(self, progress: Any) -> None:
         """Callback for :func:`massgap.samples.production.generate.generate`."""

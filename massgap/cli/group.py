@@ -21,6 +21,7 @@ from massgap.cli.console import say
 from massgap.cli.fit import fit
 from massgap.cli.generate import generate
 from massgap.cli.limit import limit
+from massgap.cli.plane import plane
 from massgap.cli.report import report
 from massgap.cli.run import preflight, run
 from massgap.cli.study import demo, study, validate
@@ -99,7 +100,20 @@ def main(debug: bool) -> None:
     """
 
 
-for _command in (generate, run, preflight, train, fit, limit, report, study, validate, demo, *batch.COMMANDS):
+for _command in (
+    generate,
+    run,
+    preflight,
+    train,
+    fit,
+    limit,
+    plane,
+    report,
+    study,
+    validate,
+    demo,
+    *batch.COMMANDS,
+):
     main.add_command(_command)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from massgap.cli.console import Ticker, say
+from massgap.cli.options.toys import toy_options
 
 if TYPE_CHECKING:
     from massgap.stages.fitting import WorkspaceLimits
@@ -41,6 +42,7 @@ __all__ = ["limit"]
     show_default=True,
     help="What computes the likelihood; pyhf is the slow reference.",
 )
+@toy_options
 @click.option("--out", type=click.Path(path_type=Path), help="JSON file with everything, also pulls.")
 def limit(
     workspace: Path,
@@ -58,14 +60,21 @@ def limit(
       massgap limit runs/scored/fit/workspace.json
       massgap limit BkgOnly.json --patchset patchset.json --out limits.json
       massgap limit workspace.json --poi mu_SIG --impacts
+      massgap limit workspace.json --toys 20000
     """
     from massgap import stages
     from massgap.fits.workspace_fit import WorkspaceFitOptions
 
     options = WorkspaceFitOptions(observed=not expected, limit=not no_limit, **asked)
-    progress = Ticker().signals if patch_set is not None else None
+    ticker = Ticker()
     found = stages.limit(
-        workspace, out, patch_set=patch_set, patches=patches, options=options, progress=progress
+        workspace,
+        out,
+        patch_set=patch_set,
+        patches=patches,
+        options=options,
+        progress=ticker.signals if patch_set is not None else None,
+        toys_done=ticker.toys,
     )
     _print(found)
     if not found.converged:
@@ -80,9 +89,14 @@ def _print(found: WorkspaceLimits) -> None:
             click.echo(f"{what:{width}s}  {value}")
     else:
         names = max(len("signal"), *(len(point.name) for point in found.points))
+        if found.options.toys is not None:
+            click.echo(f"From {found.options.toys.number:,} toys of each hypothesis:")
         click.echo(f"{'signal':{names}s}  CLs obs.  CLs exp.  limit obs.  limit exp.  68 %")
         for point in found.points:
             click.echo(f"{point.name:{names}s}  {_columns(point.results)}")
+    for point in found.points:
+        for warning in point.results.get("warnings", ()):
+            say(f"note: {point.name}: {warning}" if point.name else f"note: {warning}")
     if found.out is not None:
         say(f"results: {found.out}")
 
@@ -90,7 +104,8 @@ def _print(found: WorkspaceLimits) -> None:
 def _columns(results: dict[str, Any]) -> str:
     if "error" in results:
         return f"not converged: {results['error']}"
-    cls, limits = results["cls"], results.get("upper_limit")
+    best = results.get("toys", results)
+    cls, limits = best["cls"], best.get("upper_limit")
     text = f"{_number(cls['cls'], '.4f'):>8s}  {cls['expected'][2]:8.4f}"
     if limits is not None:
         low, median, high = limits["expected"][1:4]
@@ -124,6 +139,10 @@ def _rows(results: dict[str, Any]) -> list[tuple[str, str]]:
             f" -{down:.3g}" if down is not None else " (no lower end)"
         )
         rows.append(("fitted", f"{strength['value']:.4g} {interval}"))
+    if "toys" in results:
+        from massgap.fits.inference.toys.results import toy_rows
+
+        rows += toy_rows(results["toys"], results["poi"])
     shown = results.get("impacts", ())[:20]
     return rows + [(f"impact of {i['name']}", f"{i['up']:+.3g} / {i['down']:+.3g}") for i in shown]
 

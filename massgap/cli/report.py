@@ -29,21 +29,40 @@ __all__ = ["report"]
     help="For samples: PROCESS=FILE.root, a NanoAOD file to compare a process with.",
 )
 @click.option(
+    "--overlay",
+    multiple=True,
+    metavar="FILE.csv[:LABEL]",
+    help="For a plane, again for each: another contour (x,y per line; of a line of points mass,limit in fb) drawn beside.",
+)
+@click.option(
+    "--hepdata",
+    is_flag=True,
+    help="For a plane: also write tables for HEPData, into hepdata and hepdata.tar.gz.",
+)
+@click.option(
     "--table",
     type=click.Path(path_type=Path),
     help="For benchmarks: write the table of goals between the two markers of this text file instead of a page.",
 )
 def report(
-    what: tuple[str, ...], out: Path | None, reference: tuple[str, ...], table: Path | None, **options: Any
+    what: tuple[str, ...],
+    out: Path | None,
+    reference: tuple[str, ...],
+    overlay: tuple[str, ...],
+    hepdata: bool,
+    table: Path | None,
+    **options: Any,
 ) -> None:
     """Write a report: one HTML page with tables, plots and provenance.
 
-    FOLDER is a run folder, or a folder of generated samples: then the page shows closure plots.  With the word
-    benchmarks before it, it is what make bench wrote.
+    FOLDER is a run folder; a plane folder: then figures, efficiencies and cutflows are also written beside the page; or a
+    folder of generated samples: then the page shows closure plots.  With the word benchmarks before it, it is what make
+    bench wrote.
 
     \b
     Examples:
       massgap report runs/scored
+      massgap report runs/scored/plane --hepdata --overlay atlas.csv:"ATLAS 2019"
       massgap report samples data --reference tt=nano_tt.root
       massgap report benchmarks bench/benchmarks.json
       massgap report benchmarks benchmarks/measured.json --table README.md
@@ -52,6 +71,11 @@ def report(
 
     if len(what) > 2 or (len(what) == 2 and what[0] not in ("samples", "benchmarks")):
         msg = f"give one folder, or 'samples' or 'benchmarks' and a folder, not {' '.join(what)}"
+        raise click.UsageError(msg)
+    is_plane = len(what) == 1 and (Path(what[0]) / "plane.json").is_file()
+    if (overlay or hepdata) and not is_plane:
+        name = "overlay" if overlay else "hepdata"
+        msg = f"--{name} goes with a plane folder, which massgap plane writes; {what[-1]} holds no plane.json"
         raise click.UsageError(msg)
     if what[0] == "benchmarks" and (len(what) == 2 or not Path("benchmarks/manifest.json").is_file()):
         given = [name for name, value in options.items() if value is not None and name != "title"]
@@ -74,6 +98,12 @@ def report(
             "--table goes with benchmarks: massgap report benchmarks bench/benchmarks.json --table README.md"
         )
         raise click.UsageError(msg)
+    if is_plane:
+        if reference or options["model_folder"] is not None or options["fit_folder"] is not None:
+            msg = "--model, --fit and --reference do not go with a plane folder"
+            raise click.UsageError(msg)
+        _report_plane(Path(what[0]), out, title=options["title"], overlays=overlay, hepdata=hepdata)
+        return
     folder = Path(what[-1])
     if what == ("samples",) and not folder.is_dir():
         folder = Path("data")
@@ -89,6 +119,22 @@ def report(
             raise click.UsageError(msg)
         path = stages.report(folder, out, **options)
     click.echo(f"report: {path.resolve()}")
+
+
+def _report_plane(folder: Path, out: Path | None, **options: Any) -> None:
+    from massgap import stages
+
+    written = stages.report_plane(folder, out, **options)
+    for why in written.absent:
+        click.echo(f"left out: {why}")
+    figures = sum(path.suffix == ".pdf" for path in written.files)
+    click.echo(f"figures: {figures}, as PDF and PNG in {written.page.parent / 'figures'}")
+    click.echo(
+        f"tables: {', '.join(path.name for path in written.files if path.suffix in ('.csv', '.json'))}"
+    )
+    if written.hepdata is not None:
+        click.echo(f"hepdata: {written.hepdata}")
+    click.echo(f"report: {written.page.resolve()}")
 
 
 def _pairs(values: tuple[str, ...]) -> dict[str, Path]:

@@ -18,7 +18,7 @@ from massgap.cli.options.run_options import (
     run_folder_of,
     take_options,
 )
-from massgap.cli.words import preflight_lines, print_run
+from massgap.cli.printing.words import preflight_lines, print_run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import click
 from massgap.cli.console import Ticker, command_line, duration, say
 from massgap.cli.options.cluster_options import add_options, executor_options, take_cluster
 from massgap.cli.options.run_options import event_number
-from massgap.cli.words import print_fit, print_validation
+from massgap.cli.printing.words import print_fit, print_validation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

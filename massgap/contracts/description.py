@@ -118,7 +118,7 @@ class Region:
     """A part of the selected events: an entry of the axis ``region`` of the histograms.
 
     Regions of different channels share no event and may be combined in a fit; those of one channel are alternatives,
-    and may overlap.
+    and may overlap, unless one says that they are disjoint.
 
     Parameters
     ----------
@@ -132,6 +132,9 @@ class Region:
         The wider region of which it is a part, if any: "before" to its "after" in figures.
     cuts
         Cuts on observables that define it, in the order of the cutflow; empty where the analysis sets it itself.
+    disjoint
+        Regions of its channel with which it shares no event, as a control region with an inverted cut: a fit may take
+        them together.
     """
 
     name: str
@@ -139,9 +142,10 @@ class Region:
     channel: str = ""
     within: str = ""
     cuts: tuple[Cut, ...] = ()
+    disjoint: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _make_tuples(self, "cuts")
+        _make_tuples(self, "cuts", "disjoint")
 
 
 @dataclass(frozen=True)
@@ -280,4 +284,6 @@ def _tuples(data: dict[str, Any]) -> dict[str, Any]:
 
 def _region(data: dict[str, Any]) -> Region:
     cuts: Iterable[dict[str, Any]] = data.get("cuts", ())
-    return Region(**{**_known(Region, data), "cuts": tuple(Cut(**_tuples(_known(Cut, cut))) for cut in cuts)})
+    return Region(
+        **{**_tuples(_known(Region, data)), "cuts": tuple(Cut(**_tuples(_known(Cut, cut))) for cut in cuts)}
+    )

@@ -13,6 +13,7 @@ __all__ = [
     "HistogramError",
     "IncompleteRunError",
     "ModelFolderError",
+    "PlaneFolderError",
     "RunFolderError",
     "TableError",
 ]
@@ -52,6 +53,10 @@ class ModelFolderError(ContractError):
 
 class FitFolderError(ContractError):
     """A fit folder or one of its files is missing, damaged or of another format."""
+
+
+class PlaneFolderError(ContractError):
+    """A plane folder or its results are missing, damaged or of another format."""
 
 
 class IncompleteRunError(ContractError):

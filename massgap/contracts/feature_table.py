@@ -7,12 +7,12 @@ Columns are the features, ``weight`` (fb), ``process``, ``dataset``, ``fold_key`
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.errors import TableError
-from massgap.contracts.file_names import file_names
+from massgap.contracts.filesets.file_names import file_names
 from massgap.contracts.writing import replacing
 
 if TYPE_CHECKING:
@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["LazyTables", "RunFeatures", "is_feature", "read_feature_tables", "write_feature_tables"]
+__all__ = [
+    "LazyTables",
+    "RunFeatures",
+    "SelectedEvents",
+    "is_feature",
+    "read_feature_tables",
+    "selected_events",
+    "write_feature_tables",
+]
 
 FORMAT = "massgap-features/1"
 _BESIDE = frozenset({"weight", "process", "dataset", "channel", "fold_key", "score"})
@@ -97,7 +105,7 @@ def write_feature_tables(
     Returns
     -------
     dict
-        Dataset -> file, relative to the run folder, see :func:`massgap.contracts.file_names.file_names`.
+        Dataset -> file, relative to the run folder, see :func:`massgap.contracts.filesets.file_names.file_names`.
 
     Raises
     ------
@@ -179,12 +187,69 @@ def read_feature_tables(folder: Path, manifest: dict[str, Any]) -> RunFeatures:
     )
 
 
-def _read_table(path: Path, folder: Path, dataset: str) -> Any:
+@dataclass(frozen=True)
+class SelectedEvents:
+    """Some columns of the feature table of one dataset.
+
+    Attributes
+    ----------
+    dataset, process : str
+    is_data : bool
+        Whether they are recorded.
+    table : DataFrame
+        A row per selected event, those of the columns that the table has.
+    """
+
+    dataset: str
+    process: str
+    is_data: bool
+    table: pd.DataFrame = field(repr=False)
+
+
+def selected_events(
+    folder: Path, manifest: Mapping[str, Any], columns: Collection[str] | Callable[[str], bool]
+) -> Iterator[SelectedEvents]:
+    """The selected events of a run, one dataset at a time, simulated and recorded.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    manifest
+        Its manifest.
+    columns
+        The columns that are wanted, by name, or a function that says whether a column is.
+
+    Yields
+    ------
+    SelectedEvents
+        Of each dataset that has a table; a dataset without one had nothing to write.
+
+    Raises
+    ------
+    TableError
+        If a table that the manifest names is missing or damaged.
+    """
+    wanted = columns if callable(columns) else columns.__contains__
+    written = manifest.get("features") or {}
+    for dataset, metadata in sorted((manifest.get("datasets") or {}).items()):
+        if dataset in written:
+            arrow = _read_table(folder / written[dataset], folder, dataset, wanted)
+            yield SelectedEvents(
+                dataset,
+                str(metadata.get("process", dataset)),
+                bool(metadata.get("is_data", False)),
+                arrow.to_pandas(),
+            )
+
+
+def _read_table(path: Path, folder: Path, dataset: str, wanted: Callable[[str], bool] | None = None) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(path)
+        names = None if wanted is None else [name for name in pq.read_schema(path).names if wanted(name)]
+        return pq.read_table(path, columns=names)
     except FileNotFoundError as error:
         msg = f"The run {folder} has no feature table for the dataset {dataset!r} ({path} is missing): run it again."
         raise TableError(msg) from error

@@ -3,6 +3,13 @@
 - ``workspace.json``: the likelihood, HistFactory JSON that pyhf reads;
 - ``scan.json``, where something was scanned: ``scans`` with an entry per histogram and region;
 - ``results.json``, written last: what was fitted (``parts``), significances, limit, signal strength, pulls, warnings.
+
+Of a fit for several luminosities, the folder is that of the first one, and holds a fit folder ``lumi_<fb-1>`` for each of the
+others.  ``luminosities`` in its results has an entry for each: ``lumi_fb``, ``folder`` (``.`` for the first), significances and
+limits.  Whoever knows nothing of several reads the first.
+
+Of a fit of several runs, ``runs`` stands in place of ``run``: an entry for each, with the ``label`` that the entries of
+``parts`` and ``scans`` have as ``run``, and the processes that were ``renamed``.
 """
 
 from __future__ import annotations
@@ -17,7 +24,15 @@ from massgap.contracts.writing import read_json, write_atomically, write_json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["FIT_FORMAT", "SCAN_FORMAT", "FitFolder", "open_fit", "write_fit_folder"]
+__all__ = [
+    "FIT_FORMAT",
+    "SCAN_FORMAT",
+    "FitFolder",
+    "luminosity_folder",
+    "open_fit",
+    "remove_luminosities",
+    "write_fit_folder",
+]
 
 FIT_FORMAT = "massgap-fit/2"
 SCAN_FORMAT = "massgap-scan/2"
@@ -75,6 +90,38 @@ def write_fit_folder(
         reason = error.strerror or str(error)
         message = f"The fit folder {folder} cannot be written ({reason}). Choose another folder (--out)."
         raise FolderError(message) from error
+
+
+def luminosity_folder(lumi_fb: float) -> str:
+    """Name of the folder for a further luminosity.
+
+    Examples
+    --------
+    >>> luminosity_folder(300.0), luminosity_folder(4.7)
+    ('lumi_300', 'lumi_4.7')
+    """
+    return f"lumi_{lumi_fb:.10g}"
+
+
+def remove_luminosities(folder: Path) -> None:
+    """Take away what an earlier fit wrote for further luminosities; nothing but the files of a fit.
+
+    Raises
+    ------
+    FolderError
+        If a file cannot be removed.
+    """
+    for inner in sorted(folder.glob("lumi_*")):
+        if not (inner / RESULTS).is_file():
+            continue
+        try:
+            for name in (RESULTS, SCAN, WORKSPACE):
+                (inner / name).unlink(missing_ok=True)
+            if not any(inner.iterdir()):
+                inner.rmdir()
+        except OSError as error:
+            message = f"The fit folder {inner} cannot be removed ({error.strerror or error}). Choose another folder (--out)."
+            raise FolderError(message) from error
 
 
 def open_fit(path: str | Path) -> FitFolder:

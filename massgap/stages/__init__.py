@@ -14,11 +14,17 @@ from massgap.lazy import face
 if TYPE_CHECKING:
     from massgap.stages.batch import merge, resubmit, status, work
     from massgap.stages.execution import Execution
-    from massgap.stages.fitting import fit, limit
+    from massgap.stages.fitting import fit, limit, plane
     from massgap.stages.generation import generate, generate_lhe
     from massgap.stages.inputs import Inputs
     from massgap.stages.processing import preflight, run
-    from massgap.stages.reporting import benchmarks_table, report, report_benchmarks, report_samples
+    from massgap.stages.reporting import (
+        benchmarks_table,
+        report,
+        report_benchmarks,
+        report_plane,
+        report_samples,
+    )
     from massgap.stages.studying import StudyResult, Validation, demo, study, validate
     from massgap.stages.submission import submit
     from massgap.stages.training import train
@@ -35,9 +41,11 @@ __all__ = [
     "generate_lhe",
     "limit",
     "merge",
+    "plane",
     "preflight",
     "report",
     "report_benchmarks",
+    "report_plane",
     "report_samples",
     "resubmit",
     "run",
@@ -63,9 +71,11 @@ __getattr__, __dir__ = face(
         "generate_lhe": "generation",
         "limit": "fitting",
         "merge": "batch",
+        "plane": "fitting",
         "preflight": "processing",
         "report": "reporting",
         "report_benchmarks": "reporting",
+        "report_plane": "reporting",
         "report_samples": "reporting",
         "resubmit": "batch",
         "run": "processing",

@@ -1,4 +1,4 @@
-"""Pages: of a run with its model and fit, of generated samples, of benchmarks."""
+"""Pages: of a run with its model and fit, of a plane, of generated samples, of benchmarks."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 from massgap.studies.study import studies_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from massgap.reports.plane.page import PlaneReport
     from massgap.reports.run.chapters import Chapter
 
-__all__ = ["report", "report_benchmarks", "report_samples"]
+__all__ = ["report", "report_benchmarks", "report_plane", "report_samples"]
 
 
 def report(
@@ -84,6 +87,23 @@ def _chapters_of(folder: Path) -> list[Chapter]:
     """What the studies of the run's analysis add to its report."""
     studies = studies_of(str(_manifest(folder).get("analysis")))
     return [chapter for study in studies if study.chapters is not None for chapter in study.chapters()]
+
+
+def report_plane(
+    folder: str | Path,
+    out: str | Path | None = None,
+    *,
+    title: str | None = None,
+    overlays: Sequence[str] = (),
+    hepdata: bool = False,
+) -> PlaneReport:
+    """Write the page of a plane, its figures, efficiencies and cutflows, and tables for HEPData.
+
+    See :func:`massgap.reports.plane.page.write_plane_report`.
+    """
+    from massgap.reports.plane.page import write_plane_report
+
+    return write_plane_report(folder, out, title=title, overlays=overlays, hepdata=hepdata)
 
 
 def report_samples(

@@ -242,12 +242,7 @@ class Analysis(ProcessorABC):
     def _all_regions(self) -> tuple[Region, ...]:
         regions = tuple(self.regions) or (Region("selected", "Selected events"),)
         channel = self.channel or "all"
-        return tuple(
-            region
-            if region.channel
-            else Region(region.name, region.label, channel, region.within, region.cuts)
-            for region in regions
-        )
+        return tuple(region if region.channel else replace(region, channel=channel) for region in regions)
 
     def layout(self) -> Layout:
         """All histograms and their places, models included."""

@@ -82,9 +82,10 @@ class ChunkPass:
         Raises
         ------
         ProcessorError
-            If an event is in regions of two channels.
+            If an event is in regions of two channels, or in two that the analysis calls disjoint.
         """
         self._masks[channel] = masks
+        self._check_disjoint(masks)
         if len(self.channels) < 2 or not masks:
             return
         any_region = np.logical_or.reduce(list(masks.values()))
@@ -98,6 +99,19 @@ class ChunkPass:
                 )
                 raise ProcessorError(msg)
         self._taken[channel] = events
+
+    def _check_disjoint(self, masks: dict[str, Bools]) -> None:
+        for name, mask in masks.items():
+            for other in self.regions[name].disjoint:
+                if other not in self.regions:
+                    msg = f"the region {name!r} is said to be disjoint from {other!r}, which is not there; there are {', '.join(self.regions)}"
+                    raise ProcessorError(msg)
+                if other in masks and (shared := int(np.count_nonzero(mask & masks[other]))):
+                    msg = (
+                        f"{shared} events are in both regions {name!r} and {other!r}, which are said to be disjoint, as fits "
+                        "combine them: make them exclusive, or take the name out of what the region is disjoint from"
+                    )
+                    raise ProcessorError(msg)
 
     def add_rows(self, channel: str, events: npt.NDArray[np.int64], columns: dict[str, Any]) -> None:
         """Take the rows of a channel: index of each event in the chunk, and name -> one value per event.

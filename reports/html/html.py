@@ -143,6 +143,17 @@ def banner(kind: str, title: object, *body: object) -> Markup:
     )
 
 
+def card(label: str, shown: object, exact: float | None, note: str = "") -> Markup:
+    """Return one number of the headline, with what it is above it and a note below."""
+    small = f"<small>{escape(note)}</small>" if note else ""
+    return Markup(f"<div><dt>{escape(label)}</dt><dd>{value(exact, shown)}{small}</dd></div>")
+
+
+def cards(shown: Sequence[Markup]) -> Markup:
+    """Return the numbers of the headline side by side."""
+    return Markup(f'<dl class="cards">{join(*shown)}</dl>')
+
+
 def page(title: str, subtitle: object, sections: Sequence[Section]) -> str:
     """Return the whole page."""
     style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")

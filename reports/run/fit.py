@@ -11,6 +11,7 @@ from massgap.reports.figures import fitted_bins, pulls, render, upper_limit
 from massgap.reports.figures.labels import region_label
 from massgap.reports.html.html import Markup, Section, figure, grid, heading, join, paragraph, table, value
 from massgap.reports.html.numbers import measured, number
+from massgap.reports.run.nuisances import combined, parameters
 from massgap.reports.run.settings import plain_rows
 
 if TYPE_CHECKING:
@@ -52,13 +53,20 @@ def fit_section(inputs: Inputs) -> Section | None:
             )
         )
     yields = [_yields(inputs, results, part) for part in results["parts"]]
-    heads = [_numbers(results), grid(figures, wide=True), heading("Expected events per bin")]
-    return Section("fit", "Fit", join(*heads, *yields, _options(results)))
+    heads = [
+        _numbers(results),
+        combined(results),
+        grid(figures, wide=True),
+        heading("Expected events per bin"),
+    ]
+    return Section("fit", "Fit", join(*heads, *yields, parameters(results), _options(results)))
 
 
 def _part(inputs: Inputs, part: Mapping[str, Any]) -> str:
     """What is fitted and where, in words."""
     region = region_label(str(part.get("region") or ""), inputs.description)
+    if part.get("run"):
+        region = f"{region} of {part['run']}"
     return f"{part['histogram']} in {region}" if region else str(part["histogram"])
 
 
@@ -110,6 +118,10 @@ def _numbers(results: Mapping[str, Any]) -> Markup:
         error = strength.get("error")
         shown = number(strength["value"]) if error is None else measured(strength["value"], error)
         rows.append(["Signal strength", value(strength["value"], shown)])
+    if "toys" in results:
+        from massgap.fits.inference.toys.results import toy_rows
+
+        rows += [[what[:1].upper() + what[1:], said] for what, said in toy_rows(results["toys"], "μ")]
     return table(["Quantity", "Value"], rows, caption=f"Results at {results['lumi_fb']:g} fb⁻¹")
 
 

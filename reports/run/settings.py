@@ -11,6 +11,8 @@ def plain_rows(content: Mapping[str, Any], prefix: str = "") -> list[list[object
 
     >>> plain_rows({"level": 0.95, "scan": {"edges": [0.1, 2]}, "channel": None})
     [['level', '0.95'], ['scan / edges', '0.1, 2'], ['channel', 'none']]
+    >>> plain_rows({"nuisance": [{"name": "jes", "size": 0.5}]})
+    [['nuisance', 'name: jes, size: 0.5']]
     """
     rows: list[list[object]] = []
     for key, value in content.items():
@@ -18,7 +20,8 @@ def plain_rows(content: Mapping[str, Any], prefix: str = "") -> list[list[object
         if isinstance(value, Mapping) and value:
             rows += plain_rows(value, name)
         elif isinstance(value, list | tuple | Mapping):
-            rows.append([name, ", ".join(_plain(item) for item in value) or "none"])
+            tables = any(isinstance(item, Mapping) for item in value)
+            rows.append([name, ("; " if tables else ", ").join(_plain(item) for item in value) or "none"])
         else:
             rows.append([name, _plain(value)])
     return rows
@@ -29,4 +32,8 @@ def _plain(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_plain(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return " ".join(map(_plain, value))
     return f"{value:.5g}" if isinstance(value, float) else str(value)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from massgap.reports.figures.labels import axis_label, region_label
-from massgap.reports.html.html import Markup, Section, banner, code, escape, join, paragraph, value
+from massgap.reports.html.html import Markup, Section, banner, cards, code, escape, join, paragraph
+from massgap.reports.html.html import card as _card
 from massgap.reports.html.numbers import number, percent
 from massgap.reports.run.score import filled_scores
 
@@ -84,22 +85,17 @@ def _model_mismatch(inputs: Inputs) -> Markup:
     )
 
 
-def _card(label: str, shown: object, exact: float | None, note: str = "") -> Markup:
-    small = f"<small>{escape(note)}</small>" if note else ""
-    return Markup(f"<div><dt>{escape(label)}</dt><dd>{value(exact, shown)}{small}</dd></div>")
-
-
 def headline_cards(inputs: Inputs) -> Markup:
     """Return the headline numbers."""
-    cards = [*_fit_cards(inputs.results or {})]
+    shown = [*_fit_cards(inputs.results or {})]
     for scan in inputs.scans:
-        cards += _scan_cards(scan, inputs)
+        shown += _scan_cards(scan, inputs)
     lumi = (inputs.results or {}).get("lumi_fb")
     if lumi is not None:
-        cards.append(_card("Luminosity", Markup(f"{escape(f'{lumi:g}')} fb<sup>-1</sup>"), float(lumi)))
+        shown.append(_card("Luminosity", Markup(f"{escape(f'{lumi:g}')} fb<sup>-1</sup>"), float(lumi)))
     events = sum(int(e.get("events_processed") or 0) for e in inputs.ledger.get("datasets", {}).values())
-    cards.append(_card("Events processed", f"{events:,}", events))
-    return Markup(f'<dl class="cards">{join(*cards)}</dl>')
+    shown.append(_card("Events processed", f"{events:,}", events))
+    return cards(shown)
 
 
 def _fit_cards(results: Mapping[str, Any]) -> list[Markup]:

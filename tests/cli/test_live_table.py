@@ -19,7 +19,15 @@ from rich.console import Console
 
 from massgap.cli import console as massgap_console
 from massgap.cli.console import Ticker
-from massgap.cli.live_table import LiveTable, PoolNews, RateWindow, choose, printable, shorten, status_table
+from massgap.cli.printing.live_table import (
+    LiveTable,
+    PoolNews,
+    RateWindow,
+    choose,
+    printable,
+    shorten,
+    status_table,
+)
 from massgap.runner.progress import DatasetProgress, Progress
 
 

@@ -9,9 +9,12 @@ import pytest
 
 from massgap.contracts.description import Description, Region
 from massgap.contracts.errors import FolderError, HistogramError, IncompleteRunError
+from massgap.contracts.fit_folder import open_fit
 from massgap.fits.counting.significance import binned_statistical
-from massgap.fits.errors import BinningError, FitError
+from massgap.fits.errors import BinningError, FitError, WorkspaceError
 from massgap.fits.fit_run import FitOptions, FitPlan, fit_run
+from massgap.fits.inference.toys import ToyOptions
+from massgap.fits.workspaces.nuisances import NuisanceSet
 from massgap.fits.workspaces.workspace import WorkspaceOptions, validate_workspace
 
 if TYPE_CHECKING:
@@ -258,7 +261,9 @@ def test_a_channel_without_signal_constrains_the_background(
 
 
 def test_alternatives_are_refused(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(FitError, match=r"may hold the same events.*channel 'mumu1j'.*Choose one of them"):
+    with pytest.raises(
+        FitError, match=r"may hold the same events.*channel 'mumu1j'.*choose one of them.*--region"
+    ):
         fit_run(run, tmp_path / "fit", plan=FitPlan([("topology", "met"), ("precuts", "met")]))
     assert not (tmp_path / "fit").exists()
 
@@ -269,3 +274,149 @@ def test_luminosity_is_that_of_the_analysis(run: Path, tmp_path: Path, signal: s
     assert sum(results["parts"][0]["yields"][signal]) == pytest.approx(414.0)
     with pytest.raises(FitError, match="luminosity must be positive"):
         fit_run(run, tmp_path / "fit", -1.0, options=replace(QUICK, edges=(0.0, 1.0)))
+
+
+def test_several_luminosities(
+    tmp_path: Path, make_run: Callable[..., Path], make_observable: Callable[..., Any]
+) -> None:
+    run = make_run(tmp_path / "run", {"met": make_observable()}, description=None)
+    options = replace(STATISTICS_ONLY, histogram="met", edges=(0.0, 200.0, 400.0))
+    out = tmp_path / "fit"
+    first = fit_run(run, out, (10.0, 40.0, 90.0), options=options)
+    # The folder is that of the first, as if it were the only one.
+    alone = fit_run(run, tmp_path / "alone", 10.0, options=options)
+    assert {k: v for k, v in first.results.items() if k != "luminosities"} == alone.results
+    assert open_fit(out).results == first.results
+    entries = first.results["luminosities"]
+    assert [(e["lumi_fb"], e["folder"]) for e in entries] == [
+        (10.0, "."),
+        (40.0, "lumi_40"),
+        (90.0, "lumi_90"),
+    ]
+    for entry, scale in zip(entries, (1.0, 2.0, 3.0), strict=True):
+        found = open_fit(out / entry["folder"]).results
+        assert found["lumi_fb"] == entry["lumi_fb"]
+        assert found["discovery"]["expected_significance"] == entry["expected_significance"]
+        assert entry["expected_significance"] == pytest.approx(scale * expected_significance(alone), rel=1e-5)
+        assert found["upper_limit"]["expected"] == entry["expected_limit"]
+    assert [other.results["lumi_fb"] for other in first.others] == [40.0, 90.0]
+    rows = dict(first.summary())
+    assert rows["at 40 fb-1"].startswith(f"expected {entries[1]['expected_significance']:.2f} sigma")
+    # What an earlier fit left is gone, and what is no fit stays.
+    (out / "lumi_notes").mkdir()
+    fit_run(run, out, (10.0, 90.0), options=options)
+    assert sorted(path.name for path in out.glob("lumi_*")) == ["lumi_90", "lumi_notes"]
+    for wrong in ((10.0, 10.0), ()):
+        with pytest.raises(FitError, match=r"several different numbers of fb-1.*--lumi"):
+            fit_run(run, out, wrong, options=options)
+    with pytest.raises(FitError, match=r"must be positive, not 0.0"):
+        fit_run(run, out, (10.0, 0.0), options=options)
+
+
+def test_nuisances_of_a_file_in_a_fit(
+    tmp_path: Path, make_run: Callable[..., Path], make_score: Callable[..., Any], signal: str
+) -> None:
+    run = make_run(tmp_path / "run", {"score": make_score(variations=True)})
+    chosen = {
+        "drop": ["norm_*"],
+        "nuisance": [
+            {
+                "name": "xsec",
+                "kind": "lnN",
+                "size": 0.1,
+                "processes": ["W*", "ZZ"],
+                "decorrelate": ["processes"],
+            },
+            {"name": "scale", "kind": "shape", "variation": "jes", "processes": ["backgrounds"]},
+        ],
+    }
+    options = replace(QUICK, model=WorkspaceOptions(nuisances=NuisanceSet.from_dict(chosen)))
+    result = fit_run(run, tmp_path / "fit", options=options)
+    pulls = {name for name in result.results["pulls"] if not name.startswith("mcstat")}
+    assert pulls == {"lumi", "scale", "xsec_WW", "xsec_WZ", "xsec_ZZ"}
+    table = {entry["name"]: entry for entry in result.results["nuisances"]}
+    assert table["xsec_WZ"]["processes"] == ["WZ"]
+    assert signal not in table["scale"]["processes"]
+    assert result.results["options"]["model"]["nuisances"]["drop"] == ["norm_*"]
+
+
+def test_a_nuisance_of_a_process_without_events_is_left_out(
+    tmp_path: Path, make_run: Callable[..., Path], make_observable: Callable[..., Any]
+) -> None:
+    """The run has WW, the histogram has none of it: a file for all histograms is not refused for this one."""
+    run = make_run(tmp_path / "run", {"met": make_observable()}, description=None)
+    entries = [
+        {"name": name, "kind": "lnN", "size": 0.1, "processes": processes}
+        for name, processes in (("both", ["tt", "WW"]), ("gone", ["WW"]))
+    ]
+    nuisances = NuisanceSet.from_dict({"drop": ["norm_WW"], "nuisance": entries})
+    options = replace(QUICK, histogram="met", model=WorkspaceOptions(nuisances=nuisances))
+    result = fit_run(run, tmp_path / "fit", 10.0, options=options)
+    assert [entry["name"] for entry in result.results["nuisances"] if entry["name"] in ("both", "gone")] == [
+        "both"
+    ]
+    assert any("'gone'" in warning for warning in result.warnings)
+
+
+def test_one_sided_variations_of_a_run(
+    tmp_path: Path, make_run: Callable[..., Path], make_score: Callable[..., Any]
+) -> None:
+    import hist
+
+    h = make_score(variations=True)
+    labels = ["nominal", "jes_up", "toppt"]
+    one = hist.Hist(
+        *[
+            hist.axis.StrCategory(labels, name="variation") if axis.name == "variation" else axis
+            for axis in h.axes
+        ],
+        storage=hist.storage.Weight(),
+    )
+    at = [list(h.axes["variation"]).index(label) for label in ("nominal", "jes_up", "jes_up")]
+    axis = list(h.axes.name).index("variation")
+    one.view(flow=True)[...] = np.take(h.view(flow=True), [*at, -1], axis=axis)
+    run = make_run(tmp_path / "run", {"score": one})
+    with pytest.raises(WorkspaceError, match=r"'jes_up' .*no partner.*--nuisances FILE.*name = \"jes\""):
+        fit_run(run, tmp_path / "fit", options=QUICK)
+    entries = [
+        {"name": "jes", "kind": "shape", "one_sided": "mirror"},
+        {"name": "toppt", "kind": "shape", "one_sided": "zero", "processes": ["tt"]},
+    ]
+    nuisances = NuisanceSet.from_dict({"nuisance": entries})
+    options = replace(QUICK, model=WorkspaceOptions(nuisances=nuisances))
+    result = fit_run(run, tmp_path / "fit", options=options)
+    table = {entry["name"]: entry for entry in result.results["nuisances"]}
+    assert table["toppt"]["processes"] == ["tt"]
+    (effect,) = table["toppt"]["effects"]
+    assert effect["down"] == 0.0
+    for unwanted in ({"drop": ["jes", "toppt"]}, {"variations": "none"}):
+        model = WorkspaceOptions(nuisances=NuisanceSet.from_dict(unwanted))
+        without = fit_run(run, tmp_path / "fit", options=replace(QUICK, model=model))
+        assert not {"jes", "toppt"} & {entry["name"] for entry in without.results["nuisances"]}
+    jes = next(e for e in table["jes"]["effects"] if e["process"] == "tt")
+    assert jes["up"] == pytest.approx(effect["up"]) == pytest.approx(-jes["down"])
+
+
+def test_small_counts_are_told_and_toys_are_in_the_results(
+    tmp_path: Path, make_run: Callable[..., Path], make_observable: Callable[..., Any]
+) -> None:
+    run = make_run(tmp_path / "run", {"met": make_observable()}, description=None)
+    options = replace(STATISTICS_ONLY, histogram="met", edges=(0.0, 100.0, 200.0, 300.0, 400.0))
+    told = fit_run(run, tmp_path / "fit", 0.5, options=options)
+    (warning,) = [text for text in told.warnings if "asymptotic" in text]
+    assert "bin 3 of channel 'sr' (1 events" in warning
+    assert "toys" not in told.results
+    assert not any(
+        "asymptotic" in text for text in fit_run(run, tmp_path / "fit", 10.0, options=options).warnings
+    )
+    counted: list[int] = []
+    with_toys = replace(options, toys=ToyOptions(1_800))
+    found = fit_run(run, tmp_path / "fit", 0.5, options=with_toys, toys_done=counted.append)
+    assert not any("asymptotic" in text for text in found.warnings)
+    toys = json.loads((tmp_path / "fit" / "results.json").read_text())["toys"]
+    assert sum(counted) == toys["certificate"]["toys"]
+    assert toys["upper_limit"]["observed"] is None
+    rows, median = dict(found.summary()), toys["upper_limit"]["expected"][2]
+    assert rows["expected 95 % CLs limit on mu, toys"].startswith(f"{median:.4g} +- ")
+    with pytest.raises(FitError, match=r"--engine massgap"):
+        fit_run(run, tmp_path / "fit", 0.5, options=replace(with_toys, engine="pyhf"))

@@ -80,28 +80,51 @@ def test_a_run_without_score_needs_a_histogram(opened: Callable[..., Any]) -> No
     assert make_plan(opened(None, met=("sr",)), FitOptions(histogram="met")) == FitPlan([("sr", "met")])
 
 
-@pytest.mark.parametrize(
-    ("parts", "text"),
-    [
-        ([("sr_2l", "met"), ("tight_2l", "met")], "both regions belong to the channel '2l'"),
-        ([("sr_2l", "met"), ("sr_2l", "pt")], "it is one region"),
-        ([("sr_other", "met"), ("unknown", "met")], r"does not say.*Region\(..., channel="),
-    ],
-)
-def test_alternatives_are_refused_together(opened: Callable[..., Any], parts: list[Any], text: str) -> None:
-    run = opened(met=("sr_2l", "tight_2l", "sr_3l"))
-    with pytest.raises(FitError, match=rf"may hold the same events, .*{text}.*Choose one of them.*--region"):
-        channel_names(FitPlan(parts), run)
+def test_histograms_of_one_region_are_refused_together(opened: Callable[..., Any]) -> None:
+    run = opened(met=("sr_2l",), pt=("sr_2l",))
+    with pytest.raises(FitError, match=r"'met' and 'pt' are .* same events.* 'sr_2l'.*--histogram"):
+        channel_names(FitPlan([("sr_2l", "met"), ("sr_2l", "pt")]), run)
 
 
 def test_scores_of_one_region_are_alternatives(opened: Callable[..., Any]) -> None:
     run = opened(score_low=("sr_2l",), score_high=("sr_2l",))
-    with pytest.raises(
-        FitError, match="'score_low' in the region 'sr_2l' and 'score_high' in 'sr_2l' may hold"
-    ):
+    with pytest.raises(FitError, match="'score_low' and 'score_high' are histograms of the same events"):
         channel_names(make_plan(run), run)
     one = make_plan(run, FitOptions(histogram="score_high"))
     assert channel_names(one, run) == {FitPart("sr_2l", "score_high"): "2l"}
+
+
+def test_regions_of_one_channel_lend_their_names(opened: Callable[..., Any]) -> None:
+    run = opened(met=("sr_2l", "tight_2l", "sr_3l"))
+    plan = FitPlan([("sr_2l", "met"), ("tight_2l", "met"), ("sr_3l", "met")])
+    assert list(channel_names(plan, run).values()) == ["sr_2l", "tight_2l", "3l"]
+
+
+def test_channels_are_chosen(opened: Callable[..., Any]) -> None:
+    run = opened(score_low=("sr_2l", "sr_3l"), met=("sr_2l", "tight_2l", "sr_3l", "sr_other"), pt=("sr_3l",))
+    assert make_plan(run, FitOptions(channels=("3l",))).parts == (FitPart("sr_3l", "score_low"),)
+    both = make_plan(run, FitOptions(histogram="met", region=("tight_2l", "sr_3l"), channels=("2l", "3l")))
+    assert [part.region for part in both.parts] == ["tight_2l", "sr_3l"]
+    # A region of no channel is one.
+    other = make_plan(run, FitOptions(histogram="met", channels=("sr_other", "3l")))
+    assert [part.region for part in other.parts] == ["sr_3l", "sr_other"]
+    with pytest.raises(HistogramError, match=r"'2l'.*in several regions: sr_2l, tight_2l.*--region"):
+        make_plan(run, FitOptions(histogram="met", channels=("2l",)))
+    with pytest.raises(HistogramError, match=r"'4l' \(channels=..., --channels\).*is in: 2l, 3l"):
+        make_plan(run, FitOptions(channels=("4l",)))
+
+
+def test_control_regions(opened: Callable[..., Any]) -> None:
+    run = opened(score_low=("sr_2l",), met=("sr_2l", "sr_3l"), pt=("sr_3l",))
+    asked = FitOptions(histogram="met", region="sr_2l", controls=[("sr_3l", "")])
+    assert make_plan(run, asked).parts == (
+        FitPart("sr_2l", "met"),
+        FitPart("sr_3l", "met", None, count=True),
+    )
+    binned = FitOptions(controls=[("sr_3l", "pt", (0, 100, 400))])
+    assert make_plan(run, binned).parts[1] == FitPart("sr_3l", "pt", (0.0, 100.0, 400.0))
+    with pytest.raises(HistogramError, match=r"'sr_3l' needs a histogram .*--control.*are: met, pt"):
+        make_plan(run, FitOptions(controls=[("sr_3l", "")]))
 
 
 def test_a_region_without_channel_lends_its_name(opened: Callable[..., Any]) -> None:

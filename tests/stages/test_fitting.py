@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from randomworkspaces import random_workspace
@@ -13,6 +14,7 @@ from massgap import stages
 from massgap.cli.group import main
 from massgap.errors import MassgapError
 from massgap.fits.inference.hypothesis_tests import hypothesis_test, upper_limit
+from massgap.fits.inference.toys import ToyOptions
 from massgap.fits.workspace_fit import WorkspaceFitOptions
 
 
@@ -124,3 +126,65 @@ def test_options_that_make_no_sense(workspace) -> None:
         stages.limit(workspace, options=WorkspaceFitOptions(mu=0.0))
     with pytest.raises(MassgapError, match="--engine massgap"):
         stages.limit(workspace, options=WorkspaceFitOptions(impacts=True, engine="pyhf"))
+
+
+def small_count(tmp_path, background: float = 0.8):
+    samples = [
+        {"name": "s", "data": [2.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
+        {"name": "b", "data": [background], "modifiers": []},
+    ]
+    document = {
+        "channels": [{"name": "sr", "samples": samples}],
+        "observations": [{"name": "sr", "data": [0]}],
+        "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}],
+        "version": "1.0.0",
+    }
+    path = tmp_path / "small.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_small_counts_are_told_and_toys_take_their_place(tmp_path) -> None:
+    path, out = small_count(tmp_path), tmp_path / "limits.json"
+    result = CliRunner().invoke(main, ["limit", str(path)])
+    assert "bin 0 of channel 'sr' (0.8 events, 100 %)" in result.output
+    assert "--toys 20000" in result.output
+    result = CliRunner().invoke(
+        main, ["limit", str(path), "--toys", "2000", "--seed", "3", "--out", str(out)]
+    )
+    assert result.exit_code == 0, result.output
+    assert "may not be good enough" not in result.output
+    (point,) = json.loads(out.read_text())["points"]
+    found = point["toys"]
+    assert (found["number"], found["seed"]) == (2000, 3)
+    # No event: CLs = exp(-s mu), whatever the background.
+    limit = found["upper_limit"]
+    assert limit["observed"] == pytest.approx(-np.log(0.05) / 2.0, abs=4.0 * limit["observed_error"])
+    line = next(
+        line for line in result.output.splitlines() if line.startswith("observed 95 % CLs limit on mu, toys")
+    )
+    assert f"{limit['observed']:.4g} +- {limit['observed_error']:.2g}" in line
+    assert found["certificate"]["failed"] == 0
+    assert f"{found['certificate']['toys']:,} of {found['certificate']['toys']:,} fitted" in result.output
+
+
+def test_options_of_toys_that_make_no_sense(tmp_path) -> None:
+    path = small_count(tmp_path)
+    for words, told in (
+        (["--seed", "3"], "--toys 20000"),
+        (["--toys", "0"], "--toys"),
+        (["--toys", "100", "--engine", "pyhf"], "--engine massgap"),
+    ):
+        result = CliRunner().invoke(main, ["limit", str(path), *words])
+        assert result.exit_code != 0
+        assert told in result.output + str(result.exception)
+
+
+def test_a_table_of_signals_is_that_of_toys(workspace, patch_set) -> None:
+    words = ["limit", str(workspace), "--patchset", str(patch_set), "--no-limit", "--toys", "200"]
+    result = CliRunner().invoke(main, words)
+    assert "From 200 toys of each hypothesis:" in result.output
+    options = WorkspaceFitOptions(limit=False, toys=ToyOptions(200))
+    point = stages.limit(workspace, patch_set=patch_set, patches=["m200"], options=options).points[0]
+    row = next(line for line in result.output.splitlines() if line.startswith("m200"))
+    assert f"{point.results['toys']['cls']['cls']:.4f}" in row

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from runs import bits, fileset_of
 
-from massgap.contracts.description import Cut, Feature, Region
+from massgap.contracts.description import Cut, Description, Feature, Region
 from massgap.processors import Analysis
 from massgap.processors.errors import ProcessorError
 from massgap.runner import run
@@ -256,3 +256,39 @@ def test_cuts_come_before_the_split(events) -> None:
 
     with pytest.raises(ProcessorError, match="step 'late': cut before regions, channels"):
         processed(Late(), events)
+
+
+def _with_regions(*regions: Region) -> Analysis:
+    class OneChannel(Analysis):
+        name = "one_channel"
+        observables = (MASS,)
+
+        def select(self, event: Any, flow: Any) -> None:
+            two = event.muons.counts == 2
+            event = flow.keep(event, "two muons", two)
+            flow.record(event, {"m_ll": (event.muons.at(0).awkward + event.muons.at(1).awkward).mass})
+
+    OneChannel.regions = regions
+    return OneChannel()
+
+
+def _window(low: float, high: float) -> list[Cut]:
+    return [Cut(f"from_{low:g}", "m_ll", lambda m: (m > low) & (m <= high), edges=(low, high))]
+
+
+def test_regions_that_are_said_to_be_disjoint_are(events) -> None:
+    apart = _with_regions(
+        Region("low", cuts=_window(0, 60)), Region("high", cuts=_window(60, 1e9), disjoint=("low",))
+    )
+    assert processed(apart, events)["tally"].result()
+    described = Description.from_dict(apart.description().as_dict()).region("high")
+    assert described.disjoint == ("low",)
+    assert described.channel
+    shared = _with_regions(
+        Region("low", cuts=_window(0, 80)), Region("high", cuts=_window(60, 1e9), disjoint=("low",))
+    )
+    with pytest.raises(ProcessorError, match=r"\d+ events are in both regions 'high' and 'low'.*exclusive"):
+        processed(shared, events)
+    missing = _with_regions(Region("low", cuts=_window(0, 80), disjoint=("hihg",)))
+    with pytest.raises(ProcessorError, match="'low' is said to be disjoint from 'hihg', which is not there"):
+        processed(missing, events)

@@ -8,10 +8,10 @@ import re
 import shutil
 import subprocess
 import sys
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
+from htmlpages import Page
 from reportfolders import SIGNAL, dump
 
 from massgap.contracts.description import Cut, Description, Feature, Region
@@ -22,44 +22,6 @@ from massgap.reports.run.page import write_report
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-VOID = {"meta", "br", "img", "link", "hr", "input", "col", "wbr"}
-
-
-class Page(HTMLParser):
-    """Checks nesting and collects what matters."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.ids: list[str] = []
-        self.links: list[str] = []
-        self.sources: list[str] = []
-        self.images: list[dict[str, str | None]] = []
-        self.scripts = 0
-        self.text = ""
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        known = dict(attrs)
-        if tag not in VOID:
-            self.open.append(tag)
-        if "id" in known:
-            self.ids.append(known["id"])
-        if tag == "a":
-            self.links.append(known.get("href") or "")
-        if tag == "img":
-            self.images.append(known)
-        if tag == "script":
-            self.scripts += 1
-        self.sources += [v for k, v in attrs if k in ("src", "srcset", "data", "poster") and v]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from massgap.cli.words import preflight_lines
+from massgap.cli.printing.words import preflight_lines
 from massgap.runner.preflight import probe
 from massgap.runner.preflight.answers import (
     FAILED,

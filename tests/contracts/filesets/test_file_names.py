@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgap.contracts.feature_table import read_feature_tables, write_feature_tables
-from massgap.contracts.file_names import file_names
+from massgap.contracts.filesets.file_names import file_names
 
 CMS = "/SMuMu_TuneCP5/RunIISummer20UL18NanoAODv9-v1/NANOAODSIM"
 ODD = [

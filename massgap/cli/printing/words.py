@@ -70,6 +70,8 @@ def print_fit(fitted: Any) -> None:
     width = max(len(what) for what, _ in rows)
     for what, value in rows:
         click.echo(f"{what:{width}s}  {value}")
+    for reason in fitted.results["disjoint"]:
+        say(f"note: {reason}")
     for warning in fitted.warnings:
         say(f"note: {warning}")
     click.echo(f"fit folder: {fitted.out}")

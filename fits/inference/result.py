@@ -28,6 +28,8 @@ class FitResult:
         was scanned.
     warnings : tuple of str
         Sentences a user should see, such as an accepted loss.
+    others : tuple of FitResult
+        Those for further luminosities.
     """
 
     out: Path
@@ -35,6 +37,7 @@ class FitResult:
     workspace: dict[str, Any]
     scan: dict[str, Any] | None
     warnings: tuple[str, ...] = ()
+    others: tuple[FitResult, ...] = ()
 
     def summary(self) -> list[tuple[str, str]]:
         """Rows (what, value) of a short table."""
@@ -44,7 +47,10 @@ class FitResult:
         several = len(r["parts"]) > 1
         for part in r["parts"]:
             where = f" in {part['region']}" if several else ""
+            where += f" of {part['run']}" if "run" in part else ""
             rows.append(("bins", f"{len(part['binning']) - 1} of {part['histogram']}{where}"))
+        if several:
+            rows.append(("correlated over channels", _shared(r["nuisances"])))
         rows.append(("expected significance", f"{found['expected_significance']:.2f} sigma"))
         if found["observed_significance"] is not None:
             rows.append(("observed significance", f"{found['observed_significance']:.2f} sigma"))
@@ -59,14 +65,34 @@ class FitResult:
             f" -{down:.3g}" if down is not None else " (no lower end)"
         )
         rows.append((kind, f"{strength['value']:.3g} {interval}"))
+        for other in r.get("luminosities", ())[1:]:
+            median = other["expected_limit"][2]
+            rows.append(
+                (
+                    f"at {other['lumi_fb']:g} fb-1",
+                    f"expected {other['expected_significance']:.2f} sigma, {percent} {median:.3g}",
+                )
+            )
+        if "toys" in r:
+            from massgap.fits.inference.toys.results import toy_rows
+
+            rows += toy_rows(r["toys"], "mu")
         scans = [] if self.scan is None else self.scan["scans"]
         for scan in scans:
             rows += _scan_rows(scan, named=len(scans) > 1)
         return rows
 
 
+def _shared(nuisances: list[dict[str, Any]]) -> str:
+    """Parameters that move several channels at once."""
+    names = [entry["name"] for entry in nuisances if len(entry["channels"]) > 1]
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} others" if len(names) > 8 else "")
+    return shown or "none"
+
+
 def _scan_rows(scan: Mapping[str, Any], *, named: bool) -> list[tuple[str, str]]:
-    name = f"{scan['histogram']} in {scan['region']}" if named else scan["histogram"]
+    of_run = f" of {scan['run']}" if "run" in scan else ""
+    name = f"{scan['histogram']} in {scan['region']}{of_run}" if named else scan["histogram"]
     rows = [(f"without a cut on {name}: S, S/(1+B), Asimov", _merits(scan["all_events"]))]
     best = scan["best"]
     if best is None:

@@ -1,0 +1,1 @@
+"""Whole mass planes: all signals of a run tested on one background, contours, and how well they are interpolated."""

@@ -1,0 +1,115 @@
+"""Fits of many points: in batches, by any executor, without those that are finished already."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from massgap.errors import MassgapError
+from massgap.fits.inference.engines import likelihood_of
+from massgap.fits.planes.finished import FinishedPoints, point_digests
+from massgap.fits.planes.point_fit import PointTests, fit_point
+from massgap.fits.planes.signals import with_signal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from massgap.fits.workspaces.patch_sets import Patch
+
+__all__ = ["Background", "fit_batch", "fit_points"]
+
+_BATCH = 16
+"""Points that a worker gets at once: few enough that little is lost where it is interrupted."""
+
+
+@dataclass(frozen=True)
+class Background:
+    """What the points of one luminosity have in common.
+
+    Attributes
+    ----------
+    workspace : mapping
+        Workspace without signal.
+    tests : PointTests
+    engine : str
+    start : mapping or None
+        Where the fit without signal ends, see :func:`massgap.fits.planes.point_fit.fit_point`.
+    """
+
+    workspace: Mapping[str, Any] = field(repr=False)
+    tests: PointTests
+    engine: str = "massgap"
+    start: Mapping[str, float] | None = None
+
+
+def fit_batch(background: Background, patches: Sequence[Patch]) -> list[dict[str, Any]]:
+    """Results of some signals; those that do not converge have an ``error``."""
+    out = []
+    for patch in patches:
+        try:
+            likelihood = likelihood_of(with_signal(background.workspace, patch), engine=background.engine)
+            out.append(fit_point(likelihood, background.tests, background.start))
+        except MassgapError as error:
+            out.append({"error": str(error)})
+    return out
+
+
+def fit_points(
+    background: Background,
+    patches: Sequence[Patch],
+    finished: FinishedPoints,
+    executor: Callable[..., Iterator[tuple[int, Any]]] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Fit all signals that are not finished.
+
+    Parameters
+    ----------
+    background : Background
+    patches : sequence of Patch
+    finished : FinishedPoints
+    executor : callable, optional
+        Generator of ``(number, result)`` from a function, items and ``shared=``, as those of ``massgap.runner``; default one
+        after another here.
+    progress : callable, optional
+        Gets the number of signals done, those that were finished before among them.
+
+    Returns
+    -------
+    results : dict
+        By name of the patch.
+    digests : list of str
+        What each was made of.
+    """
+    asked = {**asdict(background.tests), "engine": background.engine}
+    keys = point_digests(background.workspace, patches, asked)
+    todo = [i for i, key in enumerate(keys) if key not in finished.results]
+    if progress is not None and len(todo) < len(keys):
+        progress(len(keys) - len(todo))
+    workers = int(getattr(executor, "workers", 1))
+    size = max(1, min(_BATCH, math.ceil(len(todo) / (2 * workers))))
+    batches = [todo[i : i + size] for i in range(0, len(todo), size)]
+    done = len(keys) - len(todo)
+    lost: dict[str, dict[str, Any]] = {}
+    for number, batch_results in (executor or _one_after_another)(
+        fit_batch, [[patches[i] for i in batch] for batch in batches], shared=background
+    ):
+        if not isinstance(batch_results, list):
+            # A worker ended without a result, more than once: another time it may go well, so it is not kept.
+            reason = getattr(batch_results, "reason", "its worker ended")
+            lost.update({keys[i]: {"error": f"No result: {reason}."} for i in batches[number]})
+        else:
+            finished.add(dict(zip([keys[i] for i in batches[number]], batch_results, strict=True)))
+        done += len(batches[number])
+        if progress is not None:
+            progress(done)
+    found = {**finished.results, **lost}
+    return {patch.name: found[key] for patch, key in zip(patches, keys, strict=True)}, keys
+
+
+def _one_after_another(
+    function: Callable[..., Any], items: Sequence[Any], *, shared: Any
+) -> Iterator[tuple[int, Any]]:
+    for i, item in enumerate(items):
+        yield i, function(shared, item)

@@ -1,0 +1,1 @@
+"""The page of a plane and what is exported of it: tables for HEPData, efficiencies and cutflows of the points."""

@@ -1,0 +1,1 @@
+"""A plane as a submission to HEPData: tables of limits, contours, efficiencies and cutflows, and the likelihood."""
