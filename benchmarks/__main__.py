@@ -25,6 +25,7 @@ SUBJECTS = {
     "running": "workers, chunks, memory, number of events",
     "merging": "adding the histograms of chunks",
     "scoring": "compiled trees against XGBoost and onnxruntime",
+    "training": "dense networks in jax against scikit-learn and PyTorch",
     "observables": "each observable against awkward and vector",
     "reconstruction": "VLQ, VBF and smuon kernels against awkward and vector",
     "cascade": "cascade observables against NumPy and vector",
@@ -33,8 +34,8 @@ SUBJECTS = {
 }
 PACKAGES = (
     "massgap", "numpy", "numba", "awkward", "uproot", "coffea", "hist", "boost-histogram", "vector", "mt2",
-    "xgboost", "xgboost-cpu", "onnxruntime", "cramjam", "ROOT", "dask", "distributed", "pyhf",
-    "scipy",
+    "xgboost", "xgboost-cpu", "jax", "scikit-learn", "torch", "onnxruntime", "cramjam", "ROOT", "dask", "distributed",
+    "pyhf", "scipy",
 )  # fmt: skip
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
