@@ -259,9 +259,8 @@ def _seconds(command: list[str]) -> float:
 def _toys(effort: Effort) -> Row | str:
     if importlib.util.find_spec("massgap.fits.inference.toys") is None:
         return "20,000 toys (there is no module for them)"
-    from massgap.fits.inference.toys import toy_cls
-
     from massgap.fits.inference.likelihood import Likelihood
+    from massgap.fits.inference.toys import toy_cls
 
     n = effort.of(20_000, 2_000, 20)
     likelihood = Likelihood(plane(1, channels=3, systematics=effort.of(18, 18, 2))[0])
