@@ -14,8 +14,8 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from massgap.arrays.compiled import compiled
 from massgap.arrays.errors import SelectionError
+from massgap.arrays.jagged.columns import frozen
 from massgap.events.errors import ImpossibleValueError, MissingBranchError, NonFiniteError
 from massgap.events.formats.names import (
     DELPHES,
@@ -27,23 +27,11 @@ from massgap.events.formats.names import (
     flat_names,
     record_names,
 )
+from massgap.events.reading.raw.native import all_within, finite_limits
 
 __all__ = ["DELPHES", "NANOAOD", "PHYSLITE", "Columns", "event_format"]
 
 Integers: TypeAlias = npt.NDArray[np.int64]
-
-
-@compiled
-def all_within(values: npt.NDArray[Any], low: float, high: float) -> bool:
-    """Whether all values are within ``low`` to ``high``; NaN is not.  Limits in the precision of the values are fastest."""
-    for first in range(0, values.size, 4096):
-        outside = np.int32(0)
-        for i in range(first, min(first + 4096, values.size)):
-            # Without a branch, and in 32 bits: the loop is vectorised.
-            outside |= np.int32(not ((values[i] >= low) & (values[i] <= high)))
-        if outside:
-            return False
-    return True
 
 
 class Columns:
@@ -219,13 +207,7 @@ class Columns:
         MissingBranchError, NonFiniteError, ImpossibleValueError
             As :meth:`floats`.
         """
-        flat = self.flat(collection, field)
-        if flat.dtype not in (np.float32, np.float64):
-            flat = flat.astype(np.float64)
-        if infinite or (low, high) != (-np.inf, np.inf):
-            fine = all_within(flat, flat.dtype.type(low), flat.dtype.type(high))
-        else:
-            fine = bool(np.isfinite(flat).all())
+        flat, fine = self._flat_within(collection, field, (low, high), infinite=infinite)
         if not fine:
             bad = np.isnan(flat) if infinite else ~np.isfinite(flat)
             if bad.any():
@@ -235,6 +217,16 @@ class Columns:
                 self.branch_name(collection, field), float(outside[0]), (low, high), self.where
             )
         return flat
+
+    def _flat_within(
+        self, collection: str, field: str, limits: tuple[float, float], *, infinite: bool
+    ) -> tuple[npt.NDArray[Any], bool]:
+        """A column in floating-point numbers, and whether all values are within the limits."""
+        flat = self.flat(collection, field)
+        if flat.dtype not in (np.float32, np.float64):
+            flat = flat.astype(np.float64)
+        low, high = limits if infinite else finite_limits(flat.dtype, limits)
+        return flat, bool(all_within(frozen(flat), flat.dtype.type(low), flat.dtype.type(high)))
 
     def flat_integers(self, collection: str, field: str, low: int, high: int) -> npt.NDArray[Any]:
         """A column of whole numbers as :meth:`flat`, in the type in which they are stored (floats become int64).

@@ -9,26 +9,83 @@ streamed objects, compressions that are not known) is left to uproot.
 from __future__ import annotations
 
 import bisect
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from massgap.events.reading.raw.compressed import Bytes, Reader, UnknownCompressionError, unpack
+from massgap.events.reading.raw.basket import OwnBasket, key_length
+from massgap.events.reading.raw.compressed import Bytes, Reader, UnknownCompressionError
+from massgap.events.reading.raw.native import copy_native
+from massgap.events.reading.raw.scratch import Room, borrowed
 
-__all__ = ["Reader", "flat_branch", "is_jagged", "is_plain"]
+__all__ = ["Reader", "checked_branch", "flat_branch", "is_jagged", "is_plain", "stored_type"]
 
-_KEY_LENGTH_AT = 14  # TKey: fNbytes, fVersion, fObjlen, fDatime (14 bytes), then fKeylen
-_LAST_AT = 5  # TBasket: fLast and one flag byte end the key
+_HEAD = 256  # bytes that hold the key of a basket, but for branches of a long name
+_Offsets = tuple[npt.NDArray[Any], int]
+
+
+class _Plain(NamedTuple):
+    """What every chunk asks of a branch of plain numbers.
+
+    Attributes
+    ----------
+    stored
+        Type of the numbers in the file.
+    jagged
+        Whether there is a list per event.
+    edges
+        Entries at which baskets begin, and the end of the last one.
+    seeks, sizes
+        Where the baskets are, and their numbers of bytes.
+        Those that come after are within the tree.
+    """
+
+    stored: np.dtype[Any]
+    jagged: bool
+    edges: list[int]
+    seeks: list[int]
+    sizes: list[int]
 
 
 def is_plain(branch: Any) -> bool:
     """Whether the branch holds plain numbers: one per event, or a list per event."""
+    return _plain(branch) is not None
+
+
+def is_jagged(branch: Any) -> bool:
+    """Whether the branch holds a list per event."""
+    from uproot.interpretation.jagged import AsJagged
+
+    return isinstance(branch.interpretation, AsJagged)
+
+
+def stored_type(branch: Any) -> np.dtype[Any] | None:
+    """Type of the numbers in the file; None if the branch does not hold plain numbers."""
+    plain = _plain(branch)
+    return None if plain is None else plain.stored
+
+
+def _plain(branch: Any) -> _Plain | None:
     # Asked for every column of every chunk.
-    found = getattr(branch, "_massgap_plain", None)
-    if found is None:
-        branch._massgap_plain = found = _holds_numbers(branch)
-    return bool(found)
+    try:
+        found: _Plain | None = branch._massgap_plain
+    except AttributeError:
+        found = branch._massgap_plain = _described(branch) if _holds_numbers(branch) else None
+    return found
+
+
+def _described(branch: Any) -> _Plain:
+    jagged = is_jagged(branch)
+    interpretation = branch.interpretation.content if jagged else branch.interpretation
+    alone = branch.num_baskets - len(branch.embedded_baskets)
+    return _Plain(
+        interpretation.from_dtype,
+        jagged,
+        branch.entry_offsets,
+        branch.member("fBasketSeek")[:alone].tolist(),
+        branch.member("fBasketBytes")[:alone].tolist(),
+    )
 
 
 def _holds_numbers(branch: Any) -> bool:
@@ -48,13 +105,6 @@ def _holds_numbers(branch: Any) -> bool:
     return not interpretation.from_dtype.shape and interpretation.from_dtype.names is None
 
 
-def is_jagged(branch: Any) -> bool:
-    """Whether the branch holds a list per event."""
-    from uproot.interpretation.jagged import AsJagged
-
-    return isinstance(branch.interpretation, AsJagged)
-
-
 def flat_branch(branch: Any, start: int, stop: int, read: Reader | None = None) -> npt.NDArray[Any]:
     """Entries ``start`` to ``stop`` of a plain branch, all values one after the other, in native byte order.
 
@@ -72,43 +122,73 @@ def flat_branch(branch: Any, start: int, stop: int, read: Reader | None = None) 
     Exception
         Of uproot or of a decompressor, if bytes are damaged.
     """
-    interpretation = branch.interpretation
-    jagged = is_jagged(branch)
-    stored = (interpretation.content if jagged else interpretation).from_dtype
-    edges = branch.entry_offsets
-    pieces = []
-    for number in _overlapping(edges, start, stop):
-        first, last = edges[number], edges[number + 1]
-        data, offsets = _basket(branch, number, read or _through_uproot(branch))
-        low, high = max(start, first) - first, min(stop, last) - first
-        if offsets is not None and len(offsets[0]) != last - first + 1:
-            msg = f"basket {number} of branch {branch.name} has offsets of {len(offsets[0]) - 1} entries instead of {last - first}"
-            raise ValueError(msg)
-        if not jagged:
-            piece = data[low * stored.itemsize : high * stored.itemsize]
-            if len(piece) != (high - low) * stored.itemsize:
-                msg = f"basket {number} of branch {branch.name} has too few bytes for {last - first} entries"
-                raise ValueError(msg)
-        elif low == 0 and high == last - first:
-            piece = data
-        else:
-            if offsets is None:
-                offsets = _counted(branch, number, stored.itemsize, len(data), read), 0
-            begin, end = _edge(offsets, low, data), _edge(offsets, high, data)
-            if not 0 <= begin <= end <= len(data):
-                msg = f"basket {number} of branch {branch.name} has offsets outside of its values"
-                raise ValueError(msg)
-            piece = data[begin:end]
-        pieces.append(piece.view(stored))
-    out = np.empty(sum(map(len, pieces)), dtype=stored.newbyteorder("="))
-    at = 0
-    pieces.reverse()
-    while pieces:
-        # Each is given back as soon as it is copied: the column is not twice in memory.
-        values = pieces.pop()
-        out[at : at + len(values)] = values
-        at += len(values)
-    return out
+    return checked_branch(branch, start, stop, read)[0]
+
+
+def checked_branch(
+    branch: Any,
+    start: int,
+    stop: int,
+    read: Reader | None = None,
+    limits: tuple[float, float] | None = None,
+) -> tuple[npt.NDArray[Any], bool]:
+    """The same, and whether all values are within some limits, which costs next to nothing while they are copied.
+
+    Parameters
+    ----------
+    branch, start, stop, read
+        As of :func:`flat_branch`.
+    limits
+        Smallest and largest value that is possible (NaN is not within); None for any.
+
+    Raises
+    ------
+    Exception
+        Of uproot or of a decompressor, if bytes are damaged.
+    """
+    plain = _plain(branch)
+    if plain is None:
+        msg = f"branch {branch.name} does not hold plain numbers"
+        raise ValueError(msg)
+    fetch = read or _through_uproot(branch)
+    pieces = _pieces(branch, plain, (start, stop), fetch)
+    out = np.empty(sum(piece.size for piece in pieces), dtype=plain.stored.newbyteorder("="))
+    fine, at = True, 0
+    with borrowed() as room:
+        for k, piece in enumerate(pieces):
+            pieces[k] = _DONE
+            values = piece.values
+            if values is None:
+                # Unpacked where it is copied: the column is not twice in memory.
+                values = _content(branch, plain, piece, fetch, room)
+            fine &= copy_native(values, out[at : at + piece.size], limits)
+            at += piece.size
+    return out, fine
+
+
+class _Piece(NamedTuple):
+    """What a range has of one basket.
+
+    Attributes
+    ----------
+    number
+        Of the basket.
+    size
+        Number of values.
+    values
+        The values as they are stored, of a part; None for a whole basket, as almost all are, which is still to be unpacked.
+    basket, raw
+        Such a basket, and its bytes where these were read with its head.
+    """
+
+    number: int
+    size: int
+    values: npt.NDArray[Any] | None
+    basket: OwnBasket | None = None
+    raw: Bytes | None = None
+
+
+_DONE = _Piece(0, 0, None)
 
 
 def _overlapping(edges: list[int], start: int, stop: int) -> range:
@@ -117,10 +197,99 @@ def _overlapping(edges: list[int], start: int, stop: int) -> range:
     return range(bisect.bisect_right(edges, start) - 1, bisect.bisect_left(edges, stop))
 
 
-_Offsets = tuple[npt.NDArray[Any], int]
+def _pieces(branch: Any, plain: _Plain, wanted: tuple[int, int], read: Reader) -> list[_Piece]:
+    """The baskets of a range."""
+    numbers = _overlapping(plain.edges, *wanted)
+    # Beyond the tree there are none, which is an error before anything is read.
+    entries = [(plain.edges[number], plain.edges[number + 1]) for number in numbers]
+    out = []
+    for number, (first, last) in zip(numbers, entries, strict=True):
+        what = f"basket {number} of branch {branch.name}"
+        low, high = max(wanted[0], first) - first, min(wanted[1], last) - first
+        whole = high - low == last - first
+        basket, raw = _own(plain, number, read, what, head_only=whole)
+        if basket is not None and whole:
+            size = _whole_size(plain, basket, last - first, what)
+            out.append(_Piece(number, size, None, basket, raw))
+        else:
+            found = _through(branch, number) if basket is None else _unpacked(branch, number, basket, raw)
+            part = _part(branch, plain, number, found, (low, high), read)
+            out.append(_Piece(number, len(part), part))
+    return out
 
 
-def _edge(offsets: _Offsets, entry: int, data: npt.NDArray[np.uint8]) -> int:
+def _own(
+    plain: _Plain, number: int, read: Reader, what: str, *, head_only: bool
+) -> tuple[OwnBasket | None, Bytes | None]:
+    """A basket with a place of its own, and its bytes, unless its head is enough for now; None for others."""
+    if number >= len(plain.seeks):
+        return None, None
+    begin, size = plain.seeks[number], plain.sizes[number]
+    # Whoever reads into memory that is there does so at no cost of asking twice.
+    head_only = head_only and size > _HEAD and hasattr(read, "into")
+    raw = np.frombuffer(read(begin, _HEAD if head_only else size), dtype=np.uint8)
+    if head_only and key_length(raw) > _HEAD:
+        raw, head_only = np.frombuffer(read(begin, size), dtype=np.uint8), False
+    if len(raw) != (_HEAD if head_only else size):
+        msg = f"{what} ends beyond the end of the file"
+        raise ValueError(msg)
+    return OwnBasket(raw, size, what), None if head_only else raw
+
+
+def _whole_size(plain: _Plain, basket: OwnBasket, entries: int, what: str) -> int:
+    """Number of values of a whole basket."""
+    if not plain.jagged:
+        _long_enough(basket.border, entries, plain, what)
+        return entries
+    if basket.has_offsets:
+        _right_table(basket.table_length, entries, what)
+    if basket.border % plain.stored.itemsize:
+        msg = f"{what} ends its values at {basket.border} of {basket.size} bytes, within one of them"
+        raise ValueError(msg)
+    return basket.border // plain.stored.itemsize
+
+
+def _part(
+    branch: Any,
+    plain: _Plain,
+    number: int,
+    found: tuple[Bytes, _Offsets | None],
+    wanted: tuple[int, int],
+    read: Reader,
+) -> npt.NDArray[Any]:
+    """The values of some entries of a basket."""
+    what, size = f"basket {number} of branch {branch.name}", plain.stored.itemsize
+    (low, high), entries = wanted, plain.edges[number + 1] - plain.edges[number]
+    data, offsets = found
+    if offsets is not None:
+        _right_table(len(offsets[0]), entries, what)
+    if not plain.jagged:
+        _long_enough(len(data), high, plain, what)
+        return data[low * size : high * size].view(plain.stored)
+    if (low, high) == (0, entries):
+        return data.view(plain.stored)
+    if offsets is None:
+        offsets = _counted(branch, number, size, len(data), read), 0
+    begin, end = _edge(offsets, low, data), _edge(offsets, high, data)
+    if not 0 <= begin <= end <= len(data):
+        msg = f"{what} has offsets outside of its values"
+        raise ValueError(msg)
+    return data[begin:end].view(plain.stored)
+
+
+def _long_enough(length: int, entries: int, plain: _Plain, what: str) -> None:
+    if length < entries * plain.stored.itemsize:
+        msg = f"{what} has too few bytes for {entries} entries"
+        raise ValueError(msg)
+
+
+def _right_table(length: int, entries: int, what: str) -> None:
+    if length != entries + 1:
+        msg = f"{what} has offsets of {length - 1} entries instead of {entries}"
+        raise ValueError(msg)
+
+
+def _edge(offsets: _Offsets, entry: int, data: Bytes) -> int:
     """Where an entry of a basket begins; the table has no valid value for the end of the last one."""
     table, shift = offsets
     return int(table[entry]) - shift if entry < len(table) - 1 else len(data)
@@ -146,13 +315,33 @@ def _counted(branch: Any, number: int, size: int, length: int, read: Reader | No
     return out
 
 
-def _basket(branch: Any, number: int, read: Reader) -> tuple[Bytes, _Offsets | None]:
+def _content(branch: Any, plain: _Plain, piece: _Piece, read: Reader, room: Room) -> npt.NDArray[Any]:
+    """The values of a whole basket, until the next one is unpacked."""
+    number, raw = piece.number, piece.raw
+    assert piece.basket is not None
+    if raw is None:
+        raw = room.fetch(plain.seeks[number], plain.sizes[number], read)
+    try:
+        content = piece.basket.content(raw, room.content)
+    except UnknownCompressionError:
+        content = _through(branch, number)[0]
+    return content[: piece.size * plain.stored.itemsize].view(plain.stored)
+
+
+def _unpacked(branch: Any, number: int, basket: OwnBasket, raw: Any) -> tuple[Bytes, _Offsets | None]:
     """Content of a basket and the table of its entries' places."""
-    if number < branch.num_baskets - len(branch.embedded_baskets):
-        try:
-            return _own_basket(branch, number, read)
-        except UnknownCompressionError:
-            pass
+    try:
+        content = basket.content(raw)
+    except UnknownCompressionError:
+        return _through(branch, number)
+    if not basket.has_offsets:
+        return content, None
+    # The table begins with its length; its entries count from the start of the key.
+    return content[: basket.border], (content[basket.border :].view(">i4")[1:], basket.key)
+
+
+def _through(branch: Any, number: int) -> tuple[Bytes, _Offsets | None]:
+    """The same by uproot."""
     basket = branch.basket(number)
     offsets = basket.byte_offsets
     return np.asarray(basket.data), None if offsets is None else (offsets, 0)
@@ -160,30 +349,3 @@ def _basket(branch: Any, number: int, read: Reader) -> tuple[Bytes, _Offsets | N
 
 def _through_uproot(branch: Any) -> Reader:
     return lambda begin, size: np.asarray(branch.file.source.chunk(begin, begin + size).raw_data)
-
-
-def _own_basket(branch: Any, number: int, read: Reader) -> tuple[Bytes, _Offsets | None]:
-    what = f"basket {number} of branch {branch.name}"
-    begin = int(branch.member("fBasketSeek")[number])
-    size = int(branch.member("fBasketBytes")[number])
-    raw = np.frombuffer(read(begin, size), dtype=np.uint8)
-    if len(raw) != size:
-        msg = f"{what} ends beyond the end of the file"
-        raise ValueError(msg)
-    head = raw[: _KEY_LENGTH_AT + 2].tobytes()
-    key, stored = int.from_bytes(head[_KEY_LENGTH_AT:], "big"), int.from_bytes(head[6:10], "big")
-    last = int.from_bytes(raw[key - _LAST_AT : key - 1].tobytes(), "big")
-    # Numbers that are not compressed may begin with any bytes.
-    if stored == size - key:
-        content = raw[key:]
-    else:
-        content = np.empty(stored, dtype=np.uint8)
-        unpack(raw[key:], content, what)
-    border = last - key
-    if not 0 <= border <= stored:
-        msg = f"{what} ends its values at {border} of {stored} bytes"
-        raise ValueError(msg)
-    if border == stored:
-        return content, None
-    # The table begins with its length; its entries count from the start of the key.
-    return content[:border], (content[border:].view(">i4")[1:], key)

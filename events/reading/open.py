@@ -15,7 +15,7 @@ from massgap.events.errors import FileProblem
 from massgap.events.reading.empty import EmptyColumns
 from massgap.events.reading.ntuple.columns import NtupleColumns
 from massgap.events.reading.ntuple.ntuple import LeanNtuple
-from massgap.events.reading.raw.local import read_at
+from massgap.events.reading.raw.local import LocalBytes
 from massgap.events.reading.schemas import schema_for
 from massgap.events.reading.tree import LeanFile, LeanTree
 from massgap.events.reading.tree_columns import TreeColumns
@@ -142,10 +142,7 @@ class _OpenFile:
     @property
     def read(self) -> Any:
         """Function of a position and a size, or None for a remote file."""
-        if self.handle is None:
-            return None
-        handle = self.handle
-        return lambda begin, size: read_at(handle, begin, size)
+        return None if self.handle is None else LocalBytes(self.handle)
 
     def _close_handle(self) -> None:
         if self.handle is not None:

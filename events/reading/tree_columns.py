@@ -18,7 +18,15 @@ from massgap.arrays.kernels.summing import running_total
 from massgap.events.columns import Columns
 from massgap.events.errors import MissingBranchError
 from massgap.events.formats.names import DELPHES, collection_names, flat_names
-from massgap.events.reading.baskets import Reader, flat_branch, is_jagged, is_plain
+from massgap.events.reading.baskets import (
+    Reader,
+    checked_branch,
+    flat_branch,
+    is_jagged,
+    is_plain,
+    stored_type,
+)
+from massgap.events.reading.raw.native import finite_limits
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -26,6 +34,8 @@ if TYPE_CHECKING:
     from massgap.events.reading.tree import LeanTree
 
 __all__ = ["TreeColumns"]
+
+_FLOATS = (np.dtype(">f4"), np.dtype(">f8"))
 
 
 class TreeColumns(Columns):
@@ -94,11 +104,14 @@ class TreeColumns(Columns):
             names = [name for name in names if f"{name}_size" in self._fields] or names
         return [name for name in names if self.has(name, field)]
 
-    def _branch(self, collection: str, field: str) -> Any:
+    def _path(self, collection: str, field: str) -> str:
         path = self._find(collection, field)
         if path is None:
             raise MissingBranchError(self.branch_name(collection, field), self.where)
-        return self._tree[path]
+        return path
+
+    def _branch(self, collection: str, field: str) -> Any:
+        return self._tree[self._path(collection, field)]
 
     def _generic(self, branch: Any) -> ak.Array:
         return branch.array(entry_start=self._start, entry_stop=self._stop, library="ak", array_cache=None)
@@ -129,14 +142,43 @@ class TreeColumns(Columns):
 
     def flat(self, collection: str, field: str) -> npt.NDArray[Any]:
         """The column as it is stored, all events one after the other; not read again while somebody holds it."""
-        branch = self._branch(collection, field)
-        key = str(branch.object_path)
-        kept: MutableMapping[str, npt.NDArray[Any]] = self._held if collection else self._flat
-        values = self._compared.pop(key, None) if collection else None
-        values = kept.get(key) if values is None else values
+        key = self._path(collection, field)
+        values = self._known(collection, key)
         if values is None:
-            kept[key] = values = self._stored(branch)
+            values = self._kept(collection)[key] = self._stored(self._tree[key])
         return values
+
+    def _kept(self, collection: str) -> MutableMapping[str, npt.NDArray[Any]]:
+        return self._held if collection else self._flat
+
+    def _known(self, collection: str, key: str) -> npt.NDArray[Any] | None:
+        values = self._compared.pop(key, None) if collection else None
+        return self._kept(collection).get(key) if values is None else values
+
+    def _flat_within(
+        self, collection: str, field: str, limits: tuple[float, float], *, infinite: bool
+    ) -> tuple[npt.NDArray[Any], bool]:
+        """As that of all columns; one that is read for this is checked on the way."""
+        key = self._path(collection, field)
+        values = self._known(collection, key)
+        if values is None:
+            checked = self._checked(self._tree[key], limits, infinite=infinite)
+            if checked is not None:
+                self._kept(collection)[key] = checked[0]
+                return checked
+        elif collection:
+            self._compared[key] = values
+        return super()._flat_within(collection, field, limits, infinite=infinite)
+
+    def _checked(
+        self, branch: Any, limits: tuple[float, float], *, infinite: bool
+    ) -> tuple[npt.NDArray[Any], bool] | None:
+        """The same of a branch that is to be read; None where it is not of floating-point numbers."""
+        stored = stored_type(branch)
+        if stored not in _FLOATS:
+            return None
+        within = limits if infinite else finite_limits(stored, limits)
+        return checked_branch(branch, self._start, self._stop, self._read, within)
 
     def _stored(self, branch: Any) -> npt.NDArray[Any]:
         if is_plain(branch):
@@ -160,7 +202,7 @@ class TreeColumns(Columns):
                 if array.ndim == 2 and not array.fields:
                     # Vectors of a container: its offsets are asked for first, and its values then.
                     self._compared.setdefault(
-                        str(branch.object_path), np.asarray(ak.to_numpy(ak.flatten(array, axis=None)))
+                        self._path(collection, field), np.asarray(ak.to_numpy(ak.flatten(array, axis=None)))
                     )
             offsets, fine = running_total(counts)
             if not fine:
@@ -171,7 +213,7 @@ class TreeColumns(Columns):
                 values = self.flat(collection, field)
                 if len(values) != offsets[-1]:
                     raise self.miscounted(collection, field, len(values), int(offsets[-1]))
-                self._compared[str(branch.object_path)] = values
+                self._compared[self._path(collection, field)] = values
             self._offsets[key] = offsets
         return self._offsets[key]
 

@@ -24,7 +24,7 @@ from massgap.arrays.kernels.exact_parts import (
     count_signs,
     deposit,
     deposit_parts,
-    deposit_with_squares,
+    deposit_total,
     exponent_range,
     parts_of,
     same_magnitude,
@@ -109,8 +109,8 @@ class ExactSum:
         Parameters
         ----------
         fills
-            Pairs of bins and rows: ``values[rows[i]]`` is added to the sum ``bins[i]``; None for all rows; bins below
-            0 are left out.
+            Pairs of bins and rows: ``values[rows[i]]`` is added to the sum ``bins[i]``, or to that in each line of bins of
+            shape (n, rows); None for all rows; bins below 0 are left out.
         values
             What is added.
         start, stop
@@ -123,10 +123,11 @@ class ExactSum:
         """
         size = (self.size if stop is None else min(stop, self.size)) - start
         terms = 0
-        for bins, rows in fills:
-            n = len(values) if rows is None else len(rows)
-            terms += n
-            if len(bins) != n or not all_inside(bins, size, _ALL if rows is None else rows, len(values)):
+        lines = [(np.atleast_2d(bins), _ALL if rows is None else rows) for bins, rows in fills]
+        for (bins, rows), (_, given) in zip(lines, fills, strict=True):
+            n = len(values) if given is None else len(rows)
+            terms += bins.size
+            if bins.shape[1] != n or not all_inside(bins.ravel(), size, rows, len(values)):
                 msg = (
                     f"ExactSum.fill_each: bins must be one per value and within 0 to {size - 1}, "
                     f"rows within 0 to {len(values) - 1}"
@@ -135,40 +136,40 @@ class ExactSum:
         bits = self._prepare(values, terms)
         if bits is None:
             return
+        lines = [(bins, rows) for bins, rows in lines if bins.size]
         if same_magnitude(bits):
             # Data, and most simulations: weights are equal but for their signs, and are counted.
             net = np.zeros(size, dtype=np.int64)
-            for bins, rows in fills:
-                if rows is None or len(rows):
-                    count_signs(net, bits, bins, _ALL if rows is None else rows)
+            for bins, rows in lines:
+                for line in bins:
+                    count_signs(net, bits, line, rows)
             self._add_times(net, bits, start)
             return
-        fills = [(bins, rows) for bins, rows in fills if rows is None or len(rows)]
-        if len(fills) == 1:
+        if len(lines) == 1 and len(lines[0][0]) == 1:
             # Parts that are used once need no memory.
-            bins, rows = fills[0]
-            deposit(self.limbs, self.lowest, bits, bins, _ALL if rows is None else rows, start)
+            ((bins, rows),) = lines
+            deposit(self.limbs, self.lowest, bits, bins[0], rows, start)
             return
         parts = np.empty((4, len(bits)), dtype=np.int64)
         take_apart(bits, self.lowest, parts)
-        for bins, rows in fills:
-            deposit_parts(self.limbs, parts, bins, _ALL if rows is None else rows, start)
+        for bins, rows in lines:
+            deposit_parts(self.limbs, parts, bins, rows, start)
 
-    def fill_with_squares(self, bins: npt.NDArray[np.int32], values: npt.NDArray[np.float64]) -> None:
-        """Add ``values[i]`` to the sum ``bins[i]``, and its square to the sum as far in the second half of the sums.
+    def fill_total(self, values: npt.NDArray[np.float64]) -> None:
+        """Add all values to the first of two sums, and their squares to the second.
 
         Raises
         ------
         ValueError
-            If a value or its square is NaN or infinite, or a bin is outside the first half.
+            If a value or its square is NaN or infinite, or there are not two sums.
         """
-        half = self.size // 2
-        if len(bins) != len(values) or (len(bins) and (bins.min() < 0 or bins.max() >= half)):
-            msg = f"ExactSum.fill_with_squares: bins must be one per value and within 0 to {half - 1}"
+        if self.size != 2:
+            msg = f"ExactSum.fill_total: there must be 2 sums, for values and squares, and not {self.size}"
             raise ValueError(msg)
-        if self._prepare(values, len(values), squares=True) is None:
-            return
-        deposit_with_squares(self.limbs, self.lowest, values, bins, half)
+        values = np.ascontiguousarray(values, dtype=np.float64)
+        if self._prepare(values, len(values), squares=True) is not None:
+            for power in (1, 2):
+                deposit_total(self.limbs, self.lowest, values, power - 1, power)
 
     def add_times(self, bin_: int, value: float, times: int) -> None:
         """Add a positive number so many times (negative to take it away) to one sum.
@@ -283,13 +284,6 @@ class ExactSum:
         elif len(used) < len(self.limbs):
             self.limbs = np.ascontiguousarray(self.limbs[used[0] : used[-1] + 1])
             self.lowest += int(used[0])
-
-    def regrouped(self, groups: npt.NDArray[np.int64]) -> ExactSum:
-        """Sums of these sums: distinct indices of shape (n, any) give n sums."""
-        out = ExactSum(len(groups))
-        # Each term is in one sum only, so that no more than all of them meet.
-        out.terms, out.lowest, out.limbs = self.terms, self.lowest, self.limbs[:, groups].sum(axis=2)
-        return out
 
     def copy(self) -> ExactSum:
         """An independent copy."""

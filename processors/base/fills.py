@@ -18,13 +18,13 @@ Bools = npt.NDArray[np.bool_]
 
 
 @compiled
-def _moved(places: npt.NDArray[np.int32], rows: npt.NDArray[np.int64], first: int) -> npt.NDArray[np.int32]:
+def _move(
+    places: npt.NDArray[np.int32], rows: npt.NDArray[np.int64], first: int, out: npt.NDArray[np.int32]
+) -> None:
     """Bins of some events in the buffer; those below 0 (undefined) stay."""
-    out = np.empty(rows.size, np.int32)
     for i in range(rows.size):
         place = places[rows[i]]
         out[i] = place if place < 0 else place + first
-    return out
 
 
 class _Fill(NamedTuple):
@@ -73,13 +73,15 @@ class Fills:
     ) -> list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64] | None]]:
         """Bins in the buffer and rows of the events, for :meth:`massgap.processors.base.sums.HistogramSums.fill`.
 
+        What fills the same events is one fill with a row of bins for each histogram.
+
         Parameters
         ----------
         regions
             Which events are in each region of the channel.
         """
         rows = {name: np.flatnonzero(mask) for name, mask in regions.items()}
-        out: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64] | None]] = []
+        alike: dict[int, tuple[npt.NDArray[np.int64], list[tuple[npt.NDArray[np.int32], int]]]] = {}
         for histogram, places, mask, only in self._fills:
             chosen = np.flatnonzero(mask) if mask is not None else None
             for region in self._layout.regions[histogram]:
@@ -91,7 +93,15 @@ class Fills:
                     here = rows[region]
                 else:
                     here = np.flatnonzero(mask & regions[region])
-                out.append((_moved(places, here, self._layout.first_bin(histogram, region)), here))
+                # By identity: the events are kept with it, so that the number stays their own.
+                fills = alike.setdefault(id(here), (here, []))[1]
+                fills.append((places, self._layout.first_bin(histogram, region)))
+        out: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64] | None]] = []
+        for here, fills in alike.values():
+            bins = np.empty((len(fills), len(here)), np.int32)
+            for k, (places, first) in enumerate(fills):
+                _move(places, here, first, bins[k])
+            out.append((bins, here))
         return out
 
 

@@ -80,10 +80,8 @@ class Flow:
         """
         if self._cutflow is None:
             return
-        if mask is None:
-            self._cutflow.count(step, self.weight)
-        else:
-            self._cutflow.count_some(step, self.weight[self._mask(f"step {step!r}", mask)])
+        weight = self.weight
+        self._cutflow.count(step, weight if mask is None else weight[self._mask(f"step {step!r}", mask)])
 
     def keep(self, event: Any, step: str, mask: Any) -> Any:
         """Keep the events where ``mask`` is true and count them under the name ``step``.
@@ -110,8 +108,6 @@ class Flow:
             self.weights = {name: weight[kept] for name, weight in self.weights.items()}
             self._left = self._left.then(kept)
             event = event.at(kept)
-            if self._cutflow is not None:
-                self._cutflow.keep(mask)
         self.count(step)
         return event
 

@@ -153,6 +153,7 @@ class Layout:
         self.all_regions = tuple(regions)
         self.regions: dict[str, tuple[str, ...]] = {}
         self.start: dict[str, int] = {}
+        self._first: dict[tuple[str, str], int] = {}
         self.size = 0
         for spec in specs:
             unknown = [name for name in spec.regions if name not in regions]
@@ -162,6 +163,9 @@ class Layout:
             self.regions[spec.name] = spec.regions or tuple(regions)
             self.start[spec.name] = self.size
             self.size += self.shape_size(spec.name)
+            for k, region in enumerate(self.regions[spec.name]):
+                # Asked for in every chunk.
+                self._first[spec.name, region] = self.start[spec.name] + k * max(spec.folds, 1) * spec.bins
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -186,5 +190,4 @@ class Layout:
 
     def first_bin(self, name: str, region: str) -> int:
         """Where the bins of a histogram in a region begin in the buffer."""
-        spec = self.specs[name]
-        return self.start[name] + self.regions[name].index(region) * max(spec.folds, 1) * spec.bins
+        return self._first[name, region]

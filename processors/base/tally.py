@@ -42,9 +42,7 @@ class CutCount:
     def fill(self, weights: np.ndarray) -> None:
         """Count events with these generator weights."""
         self.raw += len(weights)
-        bins = np.zeros(len(weights), dtype=np.int64)
-        self.sums.fill(bins, weights)
-        self.sums.fill(bins + 1, weights * weights)
+        self.sums.fill_total(weights)
 
     def fill_equal(self, weights: np.ndarray) -> None:
         """Count events whose weights are equal but for their signs: the same sums, faster."""

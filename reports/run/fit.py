@@ -118,6 +118,10 @@ def _numbers(results: Mapping[str, Any]) -> Markup:
         error = strength.get("error")
         shown = number(strength["value"]) if error is None else measured(strength["value"], error)
         rows.append(["Signal strength", value(strength["value"], shown)])
+    if "toys" in results:
+        from massgap.fits.inference.toys.results import toy_rows
+
+        rows += [[what[:1].upper() + what[1:], said] for what, said in toy_rows(results["toys"], "μ")]
     return table(["Quantity", "Value"], rows, caption=f"Results at {results['lumi_fb']:g} fb⁻¹")
 
 

@@ -98,6 +98,9 @@ class NtupleColumns(TreeColumns):
                 pass
         return np.asarray(ak.to_numpy(ak.flatten(self._generic(branch), axis=None)))
 
+    def _checked(self, *_: Any, **__: Any) -> None:
+        """Pages are checked when they are together."""
+
     def _counts(self, name: str) -> bool:  # noqa: ARG002 (as for trees)
         """No other field is needed to tell how long lists are."""
         return False

@@ -7,13 +7,15 @@ one after the other.  Source: ROOT ``core/zip`` and the specification of RNTuple
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Bytes", "Reader", "UnknownCompressionError", "unpack"]
+__all__ = ["Bytes", "Reader", "UnknownCompressionError", "fresh", "unpack", "unpacked"]
 
 Bytes = npt.NDArray[np.uint8]
 Reader = Callable[[int, int], "Bytes | bytes"]
@@ -21,6 +23,11 @@ Reader = Callable[[int, int], "Bytes | bytes"]
 
 _HEADER = 9
 _CHECKSUM = 8  # of a block of LZ4, before its data
+
+
+def fresh(size: int) -> Bytes:
+    """Memory of its own for so many bytes."""
+    return np.empty(size, dtype=np.uint8)
 
 
 class UnknownCompressionError(Exception):
@@ -58,18 +65,52 @@ def unpack(raw: Bytes, out: Bytes, what: str) -> None:
         if unpacker is None:
             msg = f"{what} is compressed with the algorithm {header[:2]!r}"
             raise UnknownCompressionError(msg)
-        packed = int.from_bytes(header[3:6], "little")
-        unpacked = int.from_bytes(header[6:9], "little")
+        before, after = _sizes(header)
         at += _HEADER
-        block, place = raw[at : at + packed], out[to : to + unpacked]
-        if len(block) != packed or len(place) != unpacked or not unpacked:
+        block, place = raw[at : at + before], out[to : to + after]
+        if len(block) != before or len(place) != after or not after:
             msg = f"{what} has blocks of other sizes than {len(raw)} and {len(out)} bytes"
             raise ValueError(msg)
         n = unpacker(block, place, what)
-        if n != unpacked:
-            msg = f"{what} has {n} bytes instead of {unpacked}"
+        if n != after:
+            msg = f"{what} has {n} bytes instead of {after}"
             raise ValueError(msg)
-        at, to = at + packed, to + unpacked
+        at, to = at + before, to + after
+
+
+def _sizes(header: bytes) -> tuple[int, int]:
+    """Bytes of a block before and after it is unpacked."""
+    return int.from_bytes(header[3:6], "little"), int.from_bytes(header[6:9], "little")
+
+
+def unpacked(raw: Bytes, size: int, what: str, memory: Callable[[int], Bytes] = fresh) -> Bytes:
+    """All blocks as :func:`unpack`, in memory that the decompressor may choose.
+
+    Parameters
+    ----------
+    raw, what
+        As of :func:`unpack`.
+    size
+        Number of bytes of the content.
+    memory
+        Function that gives so many bytes of memory, used if the decompressor has none.
+    """
+    header = raw[:_HEADER].tobytes()
+    if header[:2] == b"ZS" and _sizes(header) == (len(raw) - _HEADER, size):
+        # A single block, as mostly. Arrow takes a tenth less time than cramjam; what it refuses, cramjam gives the reason for.
+        with contextlib.suppress(OSError):
+            return np.frombuffer(_arrow_zstd()(raw[_HEADER:], size), dtype=np.uint8)
+    out = memory(size)
+    unpack(raw, out, what)
+    return out
+
+
+@functools.cache
+def _arrow_zstd() -> Any:
+    import pyarrow as pa
+
+    # Its own pools would keep 20 MB that nobody else can use.
+    return functools.partial(pa.Codec("zstd").decompress, memory_pool=pa.system_memory_pool())
 
 
 def _zstd(block: Bytes, place: Bytes, what: str) -> int:  # noqa: ARG001 (unpackers are alike)

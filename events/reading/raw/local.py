@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import uproot
 from uproot.source.chunk import Chunk, Source
 from uproot.source.futures import TrivialFuture
@@ -19,7 +20,7 @@ from massgap.contracts.filesets.paths import is_url
 if TYPE_CHECKING:
     import queue
 
-__all__ = ["LocalSource", "open_root", "read_at"]
+__all__ = ["LocalBytes", "LocalSource", "open_root", "read_at"]
 
 
 _LARGE = 1 << 26
@@ -60,6 +61,33 @@ def read_at(handle: int, begin: int, size: int) -> bytes:
     while parts[-1] and (done := sum(map(len, parts))) < size:  # one call gives 2 GiB at most
         parts.append(os.pread(handle, size - done, begin + done))
     return b"".join(parts)
+
+
+class LocalBytes:
+    """The bytes of an open file, given or written into memory that is there.
+
+    Parameters
+    ----------
+    handle
+        Of ``os.open``.
+    """
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    def __call__(self, begin: int, size: int) -> bytes:
+        """Bytes as of :func:`read_at`."""
+        return read_at(self._handle, begin, size)
+
+    def into(self, begin: int, place: npt.NDArray[np.uint8]) -> int:
+        """Fill ``place`` with the bytes from ``begin`` on; the number of bytes that there are."""
+        done = 0
+        while done < len(place):
+            n = os.preadv(self._handle, [place[done:].data], begin + done)
+            if not n:
+                break
+            done += n
+        return done
 
 
 class LocalSource(Source):

@@ -15,7 +15,7 @@ __all__ = [
     "count_signs",
     "deposit",
     "deposit_parts",
-    "deposit_with_squares",
+    "deposit_total",
     "exponent_range",
     "parts_of",
     "same_magnitude",
@@ -26,6 +26,7 @@ LIMB_BITS = 32
 BASE_EXPONENT = -1088  # below the smallest subnormal double, 2**-1074, and a multiple of 32
 LIMB_MASK = (1 << LIMB_BITS) - 1
 NOT_FINITE = 0x7FF  # exponent field of infinities and NaN
+_BLOCK = 512  # numbers whose parts stay in the processor's nearest memory
 MAGNITUDE = (1 << 63) - 1  # all bits but the sign
 
 
@@ -50,15 +51,18 @@ def parts_of(b):
         mantissa |= 1 << 52
     else:
         exponent = 1
-    shift = exponent - 1075 - BASE_EXPONENT
-    offset = shift & (LIMB_BITS - 1)
+    # Without a sign: loops with numbers of both signs are not vectorised.
+    shift = np.uint64(exponent - 1075 - BASE_EXPONENT)
+    offset, whole = shift & np.uint64(LIMB_BITS - 1), np.uint64(mantissa)
     # mantissa * 2**offset has up to 84 bits: do it in two halves that fit into 64.
-    low = (mantissa & LIMB_MASK) << offset
-    high = (mantissa >> LIMB_BITS) << offset
-    sign = 1 if b >= 0 else -1
-    first = sign * (low & LIMB_MASK)
-    second = sign * ((low >> LIMB_BITS) + (high & LIMB_MASK))
-    return shift >> 5, first, second, sign * (high >> LIMB_BITS)
+    low = (whole & np.uint64(LIMB_MASK)) << offset
+    high = (whole >> np.uint64(LIMB_BITS)) << offset
+    sign = b >> 63  # 0 or -1, which turns a number round by x ^ sign - sign
+    first = np.int64(low & np.uint64(LIMB_MASK))
+    second = np.int64((low >> np.uint64(LIMB_BITS)) + (high & np.uint64(LIMB_MASK)))
+    third = np.int64(high >> np.uint64(LIMB_BITS))
+    limb = np.int64(shift >> np.uint64(5))
+    return limb, (first ^ sign) - sign, (second ^ sign) - sign, (third ^ sign) - sign
 
 
 @compiled
@@ -77,20 +81,34 @@ def deposit(limbs, lowest, bits, bins, rows, start):
 
 
 @compiled
-def deposit_with_squares(limbs, lowest, values, bins, half):
-    """Add each number to the sum in its bin, and its square to the one ``half`` further."""
-    number = np.empty(1, dtype=np.float64)
+def deposit_total(limbs, lowest, values, sum_, power):
+    """Add all numbers (``power`` 1) or their squares (2) to one sum.
+
+    Block by block, so that the parts stay near, and without a branch: the loops are vectorised.
+    """
+    number = np.empty(_BLOCK, dtype=np.float64)
     bits = number.view(np.int64)
-    for i in range(len(values)):
-        for power in range(2):
-            number[0] = values[i] * values[i] if power else values[i]
-            if bits[0] & MAGNITUDE == 0:
-                continue
-            limb, first, second, third = parts_of(bits[0])
-            j, b = limb - lowest, bins[i] + power * half
-            limbs[j, b] += first
-            limbs[j + 1, b] += second
-            limbs[j + 2, b] += third
+    parts = np.empty((4, _BLOCK), dtype=np.int64)
+    for start in range(0, len(values), _BLOCK):
+        n = min(_BLOCK, len(values) - start)
+        for i in range(n):
+            number[i] = values[start + i] * values[start + i] if power == 2 else values[start + i]
+        first, last = len(limbs), 0
+        for i in range(n):
+            limb, parts[1, i], parts[2, i], parts[3, i] = parts_of(bits[i])
+            limb = limb - lowest if bits[i] & MAGNITUDE != 0 else -1  # a zero is in none
+            parts[0, i] = limb
+            first, last = min(first, limb), max(last, limb)
+        for j in range(max(first, 0), last + 1):
+            a, b, c = 0, 0, 0
+            for i in range(n):
+                here = parts[0, i] == j
+                a += parts[1, i] if here else 0
+                b += parts[2, i] if here else 0
+                c += parts[3, i] if here else 0
+            limbs[j, sum_] += a
+            limbs[j + 1, sum_] += b
+            limbs[j + 2, sum_] += c
 
 
 @compiled
@@ -116,18 +134,22 @@ def all_inside(bins, size, rows, n_rows):
 
 @compiled
 def deposit_parts(limbs, parts, bins, rows, start):
-    """Add the numbers ``rows`` (all of them if there are none) to the sums in their bins; bins below 0 are none."""
+    """Add the numbers ``rows`` (all of them if there are none) to the sums in their bins, for each line of bins.
+
+    Bins below 0 are none.
+    """
     all_rows = len(rows) == 0
-    for n in range(len(bins)):
-        b = bins[n]
-        if b < 0:
-            continue
-        b += start
-        i = n if all_rows else rows[n]
-        j = parts[0, i]
-        limbs[j, b] += parts[1, i]
-        limbs[j + 1, b] += parts[2, i]
-        limbs[j + 2, b] += parts[3, i]
+    for line in range(len(bins)):
+        for n in range(bins.shape[1]):
+            b = bins[line, n]
+            if b < 0:
+                continue
+            b += start
+            i = n if all_rows else rows[n]
+            j = parts[0, i]
+            limbs[j, b] += parts[1, i]
+            limbs[j + 1, b] += parts[2, i]
+            limbs[j + 2, b] += parts[3, i]
 
 
 @compiled
