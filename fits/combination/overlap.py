@@ -231,7 +231,8 @@ def _all_shared(
     """Of all pairs of datasets, those that have a key in common are compared; that is found for all of them at once."""
     if not left or not right:
         return []
-    common = np.intersect1d(*(np.concatenate([events.keys for events in side]) for side in (left, right)))
+    every = [np.concatenate([events.keys for events in side]) for side in (left, right)]
+    common = np.intersect1d(every[0], every[1])
     shared = []
     for a in left:
         mine = common[a.has(common)]
