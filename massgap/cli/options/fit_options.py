@@ -78,14 +78,6 @@ def _controls(context: click.Context, parameter: click.Parameter, values: tuple[
     return tuple(_part_words(context, parameter, value, 1) for value in values)
 
 
-def _read_nuisances(_: click.Context, __: click.Parameter, value: Path | None) -> Any:
-    if value is None:
-        return None
-    from massgap.fits.workspaces.nuisances import read_nuisances
-
-    return read_nuisances(value)
-
-
 def _plan(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> Any:
     if not values:
         return None
@@ -187,7 +179,6 @@ def likelihood_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--nuisances",
                 type=click.Path(path_type=Path),
-                callback=_read_nuisances,
                 metavar="FILE",
                 help="TOML file with nuisance parameters of your own; see the README.",
             ),
@@ -252,16 +243,15 @@ def runs_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def fit_options_of(asked: dict[str, Any]) -> FitOptions:
     """Take what :func:`fitted_options` and :func:`likelihood_options` gave, but for the plan, out of all that was asked."""
     from massgap.fits.plan import FitOptions
+    from massgap.fits.workspaces.nuisances import read_nuisances
     from massgap.fits.workspaces.workspace import WorkspaceOptions
 
-    normalisation = asked.pop("normalisation")
+    normalisation, file = asked.pop("normalisation"), asked.pop("nuisances")
     model = WorkspaceOptions(
+        nuisances=None if file is None else read_nuisances(file),
         default_normalisation=normalisation.pop("all", WorkspaceOptions.default_normalisation),
         normalisation=normalisation,
-        **{
-            name: asked.pop(name)
-            for name in ("lumi_uncertainty", "mc_statistics", "systematics", "nuisances")
-        },
+        **{name: asked.pop(name) for name in ("lumi_uncertainty", "mc_statistics", "systematics")},
     )
     names = (
         "histogram",

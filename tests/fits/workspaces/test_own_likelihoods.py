@@ -200,6 +200,9 @@ def test_variations_are_chosen_renamed_and_dropped() -> None:
         build(rename={"JES": "jes"})
     with pytest.raises(WorkspaceError, match=r"is of the variation 'pdf', which none .*are: jes"):
         build(nuisance=[nuisance("pdf", "shape")])
+    # Each entry of a name must be of something.
+    with pytest.raises(WorkspaceError, match=r"'jes' .* is of the variation 'jes', which none"):
+        build(nuisance=[nuisance("jes", "shape"), nuisance("jes", "shape", processes=["WW"])])
     # Named by an entry for one channel, it is not there by itself in the other one.
     made = build(channel("a"), channel("b"), nuisance=[nuisance("jes", "shape", channels=["a"])])
     assert ("normsys", "jes") in modifiers(made, "tt", 0)
