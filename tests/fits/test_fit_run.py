@@ -16,7 +16,8 @@ from massgap.fits.errors import BinningError, FitError, WorkspaceError
 from massgap.fits.fit_run import FitOptions, FitPlan, fit_run
 from massgap.fits.inference.toys import ToyOptions
 from massgap.fits.workspaces.nuisances import NuisanceSet
-from massgap.fits.workspaces.workspace import WorkspaceOptions, validate_workspace
+from massgap.fits.workspaces.schema import validate_workspace
+from massgap.fits.workspaces.workspace import WorkspaceOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,7 @@ from massgap.fits.planes import tasks
 from massgap.fits.planes.cross_sections import CrossSections
 from massgap.fits.planes.options import PlaneOptions
 from massgap.fits.planes.plane_run import plane_runs
-from massgap.fits.workspaces.workspace import schema_warnings_off
+from massgap.fits.workspaces.schema import schema_warnings_off
 
 COUNTING = {
     "lumi_uncertainty": 0.0,
