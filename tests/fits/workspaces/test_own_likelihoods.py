@@ -14,13 +14,13 @@ from massgap.fits.inference.engines import likelihood_of
 from massgap.fits.inference.hypothesis_tests import upper_limit
 from massgap.fits.workspaces.correlations import correlations
 from massgap.fits.workspaces.nuisances import NuisanceSet
+from massgap.fits.workspaces.schema import schema_warnings_off
 from massgap.fits.workspaces.shapes import smoothed
 from massgap.fits.workspaces.templates import Template, Templates
 from massgap.fits.workspaces.workspace import (
     WorkspaceOptions,
     build_workspace,
     dump_workspace,
-    schema_warnings_off,
 )
 
 Array = np.ndarray
