@@ -25,14 +25,17 @@ SUBJECTS = {
     "running": "workers, chunks, memory, number of events",
     "merging": "adding the histograms of chunks",
     "scoring": "compiled trees against XGBoost and onnxruntime",
+    "training": "dense networks in jax against scikit-learn and PyTorch",
     "observables": "each observable against awkward and vector",
     "reconstruction": "VLQ, VBF and smuon kernels against awkward and vector",
     "cascade": "cascade observables against NumPy and vector",
+    "fits": "CLs, limits and toys of workspaces against pyhf and NextStat, and massgap limit against pyhf cls",
     "scheduler": "tasks on a dask scheduler with many workers: time, memory, and 10^10 events",
 }
 PACKAGES = (
     "massgap", "numpy", "numba", "awkward", "uproot", "coffea", "hist", "boost-histogram", "vector", "mt2",
-    "xgboost", "xgboost-cpu", "onnxruntime", "cramjam", "ROOT", "dask", "distributed",
+    "xgboost", "xgboost-cpu", "jax", "scikit-learn", "torch", "onnxruntime", "cramjam", "ROOT", "dask", "distributed",
+    "pyhf", "scipy",
 )  # fmt: skip
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -49,7 +52,15 @@ def main() -> int:
     size.add_argument("--quick", action="store_true", help="fewer events and rounds: a first figure")
     size.add_argument("--smoke", action="store_true", help="hardly any: does it run at all, and agree")
     size.add_argument(
-        "--full", action="store_true", help="scheduler: 10^5 chunks and 2,000 workers (half an hour)"
+        "--full",
+        action="store_true",
+        help="scheduler: 10^5 chunks and 2,000 workers; fits: what takes minutes (half an hour each)",
+    )
+    parser.add_argument(
+        "--opponents",
+        type=Path,
+        metavar="FOLDER",
+        help="fits: also against pyhf with jax and NextStat, which are installed into an environment made there",
     )
     parser.add_argument("--list", action="store_true", help="list the subjects")
     options = parser.parse_args()
@@ -67,6 +78,8 @@ def main() -> int:
         os.execv(sys.executable, [sys.executable, "-m", "benchmarks", *sys.argv[1:]])
     if options.full:
         os.environ["MASSGAP_BENCH_FULL"] = "1"
+    if options.opponents:
+        os.environ["MASSGAP_BENCH_OPPONENTS"] = str(options.opponents.absolute())
     options.out.mkdir(parents=True, exist_ok=True)
     os.environ["MASSGAP_BENCH"] = str(options.out.resolve())
     # coffea says for every chunk which cross-references a small file lacks.

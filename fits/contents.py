@@ -65,6 +65,21 @@ class RegionContents:
                 array[..., -1] += over
         return out
 
+    def with_outside(self, process: str) -> tuple[Floats, Floats]:
+        """Nominal values and variances of a process, shape (folds, bins + 2): below, inside and above the edges.
+
+        All 0 for a process that is not on the axis.
+        """
+        if process not in self.processes:
+            nothing = np.zeros((self.values.shape[2], self.values.shape[3] + 2))
+            return nothing, nothing.copy()
+        at = self.processes.index(process), self.nominal
+        one, two = (
+            np.column_stack([below[at], inner[at], above[at]])
+            for below, inner, above in zip(self.below, (self.values, self.variances), self.above, strict=True)
+        )
+        return one, two
+
     def over_folds(self) -> RegionContents:
         """The sum of all folds; its arrays have no axis of folds."""
         return replace(

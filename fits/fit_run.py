@@ -17,12 +17,20 @@ from massgap.contracts.folder_lock import locked_folder
 from massgap.contracts.run_folder import open_run
 from massgap.fits.combination.requests import at_luminosity, fit_request, luminosities_of
 from massgap.fits.combination.runs import require_disjoint
+from massgap.fits.inference.bootstrap.expected import simulation_uncertainty
+from massgap.fits.inference.bootstrap.replicas import ReplicaSource
 from massgap.fits.inference.engines import likelihood_of
-from massgap.fits.inference.hypothesis_tests import discovery, signal_strength, upper_limit
+from massgap.fits.inference.hypothesis_tests import (
+    discovery,
+    hypothesis_test,
+    signal_strength,
+    upper_limit,
+)
 from massgap.fits.inference.result import FitResult
 from massgap.fits.inference.small_counts import small_counts_warning
 from massgap.fits.parts import fill_plans
 from massgap.fits.plan import FitOptions, FitPart, FitPlan, scores_of
+from massgap.fits.scans.scan_uncertainty import scan_uncertainty
 from massgap.fits.scans.threshold_scan import scan_thresholds
 from massgap.fits.workspaces.correlations import correlations
 from massgap.fits.workspaces.workspace import build_workspace, dump_workspace
@@ -72,7 +80,7 @@ def fit_run(
     backgrounds : sequence of str, optional
         Background processes; default all simulated processes that are no signal.
     options : FitOptions, optional
-        Histogram, region, binning, uncertainties.
+        Histogram, region, binning, uncertainties, replicas of the simulation.
     renamed : mapping, optional
         Process -> name in the likelihood, see :func:`massgap.fits.combination.planned_runs`.
     allow_overlap : bool
@@ -116,6 +124,9 @@ def fit_run(
     lumis = luminosities_of(runs, lumi_fb)
     disjoint, doubts = require_disjoint(request.runs, allow_overlap=allow_overlap)
     warnings += doubts
+    source = None
+    if request.options.replicas:
+        source = ReplicaSource(request.runs, request.options.replicas, request.options.replica_seed)
     # Everything is filled before anything is written: a request that cannot be fitted leaves no folder.
     requests = [at_luminosity(request, lumi) for lumi in lumis]
     filled = [
@@ -129,10 +140,10 @@ def fit_run(
         ]
         # The first one is written last: its results list the others.
         others = [
-            _fit(each, content, Path(out) / luminosity_folder(each.lumi_fb), [], say, toys_done)
+            _fit(each, content, Path(out) / luminosity_folder(each.lumi_fb), [], source, say, toys_done)
             for each, content in zip(requests[1:], facts[1:], strict=True)
         ]
-        return _fit(requests[0], facts[0], Path(out), others, say, toys_done)
+        return _fit(requests[0], facts[0], Path(out), others, source, say, toys_done)
 
 
 def _fit(
@@ -140,6 +151,7 @@ def _fit(
     filled: FilledPlan,
     out: Path,
     others: list[FitResult],
+    source: ReplicaSource | None,
     say: Callable[[str], None],
     toys_done: Callable[[int], None] | None,
 ) -> FitResult:
@@ -151,10 +163,23 @@ def _fit(
     on_data = filled.observations is not None
     tests = _test(likelihood, request, on_data=on_data, say=say)
     tests |= _toys(likelihood, request, tests, notes, on_data=on_data, toys_done=toys_done)
+    if source is not None:
+        say("Resampling the simulation")
+        # By the compiled likelihood whatever the engine of the fit: the same answers, and there are many.
+        spread = simulation_uncertainty(
+            likelihood_of(workspace),
+            filled,
+            source,
+            lumi_fb=request.lumi_fb,
+            level=request.options.level,
+            observed=on_data,
+        )
+        notes += spread.warnings()
+        tests["simulation"] = spread.as_dict()
     results = _results(request, filled, workspace, tests, notes)
     if others:
         results["luminosities"] = [_at_luminosity(results, "."), *(_listed(other, out) for other in others)]
-    scan = _scan(request, say)
+    scan = _scan(request, source, say)
     say("Writing the fit folder")
     write_fit_folder(out, dump_workspace(workspace), results, scan)
     return FitResult(out, results, workspace, scan, tuple(notes), tuple(others))
@@ -197,11 +222,13 @@ def _test(
     found = discovery(likelihood, observed=on_data)
     say("Finding the upper limit")
     limit = upper_limit(likelihood, level=request.options.level, observed=on_data)
+    cls = hypothesis_test(likelihood, 1.0, observed=on_data)
     say("Fitting the signal strength")
     strength = signal_strength(likelihood, observed=on_data)
     return {
         "discovery": asdict(found),
         "upper_limit": {**asdict(limit), "expected": list(limit.expected)},
+        "cls": {**asdict(cls), "expected": list(cls.expected)},
         "signal_strength": {k: v for k, v in asdict(strength).items() if k != "pulls"},
         "pulls": {name: asdict(pull) for name, pull in strength.pulls.items()},
     }
@@ -269,7 +296,9 @@ def _results(
     }
 
 
-def _scan(request: FitRequest, say: Callable[[str], None]) -> dict[str, Any] | None:
+def _scan(
+    request: FitRequest, source: ReplicaSource | None, say: Callable[[str], None]
+) -> dict[str, Any] | None:
     """Content of ``scan.json``; None where there is nothing to scan."""
     scans = []
     for planned in request.runs:
@@ -296,5 +325,7 @@ def _scan(request: FitRequest, say: Callable[[str], None]) -> dict[str, Any] | N
                 name=part.histogram,
                 options=request.options.scan,
             )
-            scans.append({**({"run": planned.label} if planned.label else {}), **scan.as_dict()})
+            of_run = {"run": planned.label} if planned.label else {}
+            found = scan if source is None else scan_uncertainty(scan, source, run=planned.label)
+            scans.append({**of_run, **found.as_dict()})
     return {"format": SCAN_FORMAT, "scans": scans} if scans else None

@@ -134,6 +134,10 @@ class FitOptions:
         Confidence level of the limit.
     engine : {"massgap", "pyhf"}
         What computes the likelihood; pyhf is the slow reference.
+    replicas : int
+        Replicas of the simulation from which the uncertainty of expected numbers is found, see
+        :mod:`massgap.fits.inference.bootstrap.expected`; 0 for none.
+    replica_seed : int
     toys : ToyOptions, optional
         Default none, and a warning where counts are small.
     model : WorkspaceOptions
@@ -153,6 +157,8 @@ class FitOptions:
     use_data: bool = True
     level: float = 0.95
     engine: str = "massgap"
+    replicas: int = 100
+    replica_seed: int = 1
     toys: ToyOptions | None = None
     model: WorkspaceOptions = field(default_factory=WorkspaceOptions)
     scan: ScanOptions = field(default_factory=ScanOptions)

@@ -12,6 +12,8 @@ __all__ = ["EXTRAS", "MissingExtraError", "require"]
 
 EXTRAS = {
     "xgboost": "train",
+    "jax": "neural",
+    "optax": "neural",
     "pythia8mc": "generator",
     "fastjet": "generator",
     "dask": "dask",

@@ -171,7 +171,7 @@ def smoke(tmp_path_factory):
 
 LINES = {
     "mt2": 18, "slepton": 8, "reading": 11, "running": 6, "merging": 3, "scoring": 13, "observables": 12,
-    "reconstruction": 5, "cascade": 6, "scheduler": 13,
+    "reconstruction": 5, "cascade": 6, "fits": 25, "scheduler": 13,
 }  # fmt: skip
 """Lines of each subject where everything is there that it compares with."""
 
@@ -189,7 +189,8 @@ def test_a_subject_runs_in_its_smallest_form(smoke, subject: str) -> None:
     skipped = content["skipped"]
     assert len(content["rows"]) + len(skipped) == LINES[subject]
     assert all(math.isfinite(row["measured"]["median"]) for row in content["rows"])
-    for reason in skipped:
+    elsewhere = ("(--opponents FOLDER", "(there is no module for them)")
+    for reason in [reason for reason in skipped if not any(text in reason for text in elsewhere)]:
         package = re.search(r"RDataFrame \((\w+) cannot be imported", reason)
         assert package, reason
         assert importlib.util.find_spec(package[1]) is None or "MASSGAP_ROOT_PYTHON" in os.environ

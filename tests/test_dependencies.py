@@ -187,7 +187,7 @@ def constraints() -> dict[str, list[Requirement]]:
     return found
 
 
-TESTED = ("train", "train-cpu", "generator", "dask", "htcondor", "test", "dev")
+TESTED = ("train", "train-cpu", "neural", "generator", "dask", "htcondor", "test", "dev")
 """Extras whose versions constraints.txt pins."""
 
 
@@ -227,7 +227,7 @@ def test_extras_that_are_named_exist() -> None:
         for match in WORDS.finditer(path.read_text()):
             for extra in next(group for group in match.groups() if group).split(","):
                 found.setdefault(extra, set()).add(path.name)
-    assert {"train", "train-cpu", "generator", "dask", "htcondor", "test"} <= found.keys()
+    assert {"train", "train-cpu", "neural", "generator", "dask", "htcondor", "test"} <= found.keys()
     assert {
         extra: files for extra, files in found.items() if extra not in project()["optional-dependencies"]
     } == {}

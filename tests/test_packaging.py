@@ -120,11 +120,13 @@ def test_wheel_asks_for_no_trainer_and_no_generator(wheel: Path) -> None:
         "pythia8mc",
         "fastjet",
         "dask",
+        "jax",
+        "optax",
         "torch",
     }
     assert always & heavy == set()
     extras = {line.partition(": ")[2] for line in lines if line.startswith("Provides-Extra: ")}
-    assert {"train", "train-cpu", "generator", "dask", "htcondor"} <= extras
+    assert {"train", "train-cpu", "neural", "generator", "dask", "htcondor"} <= extras
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.condor.errors import CondorError
 from massgap.condor.job_options import JobOptions
-from massgap.condor.workers.htcondor_pool import HTCondorPool
 from massgap.condor.workers.pool import Pool
 
 if TYPE_CHECKING:
@@ -101,6 +100,10 @@ def _htcondor(
     if package is None:
         msg = "htcondor ships code with its jobs: say with package= which folder"
         raise CondorError(msg)
+    from massgap.condor.workers.htcondor_pool import (
+        HTCondorPool,
+    )  # every command of massgap imports this file
+
     return HTCondorPool(
         folder, options, workers=workers, adapt=adapt, package=package, machine_code=machine_code, **extra
     )

@@ -6,16 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.fits.errors import InferenceError
 from massgap.fits.inference.likelihood import Likelihood
-from massgap.fits.inference.pyhf_likelihood import PyhfLikelihood
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ENGINES", "likelihood_of"]
+__all__ = ["ENGINES", "likelihood_of", "with_interest"]
 
-ENGINES: dict[str, Any] = {"massgap": Likelihood, "pyhf": PyhfLikelihood}
-"""Name of an engine -> likelihood of a workspace. ``pyhf`` takes the expectation from pyhf and differentiates it by finite
-differences: the same answers, some hundred times slower."""
+
+def _reference(workspace: Mapping[str, Any], **options: Any) -> Any:
+    # pyhf takes longer to be imported than a small workspace to be fitted.
+    from massgap.fits.inference.pyhf_likelihood import PyhfLikelihood
+
+    return PyhfLikelihood(workspace, **options)
+
+
+ENGINES: dict[str, Any] = {"massgap": Likelihood, "pyhf": _reference}
+"""Name of an engine -> what makes the likelihood of a workspace. ``pyhf`` takes the expectation from pyhf and differentiates
+it by finite differences: the same answers, some hundred times slower."""
 
 
 def likelihood_of(
@@ -45,7 +52,17 @@ def likelihood_of(
     if engine not in ENGINES:
         message = f"There is no engine '{engine}' (engine=..., --engine); there are: {', '.join(ENGINES)}."
         raise InferenceError(message)
-    likelihood = ENGINES[engine](workspace, measurement=measurement, poi=poi)
+    return with_interest(ENGINES[engine](workspace, measurement=measurement, poi=poi))
+
+
+def with_interest(likelihood: Any) -> Any:
+    """The likelihood itself, if it has a parameter of interest.
+
+    Raises
+    ------
+    InferenceError
+        If it has none.
+    """
     if likelihood.poi is None or likelihood.poi < 0:
         message = (
             "The workspace has no parameter of interest: name one (poi=..., --poi), usually the normalisation of the "

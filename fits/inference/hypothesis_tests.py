@@ -17,13 +17,14 @@ from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtr, ndtri
 
 from massgap.fits.errors import InferenceError
-from massgap.fits.inference.likelihood import Likelihood
+from massgap.fits.inference.engines import likelihood_of, with_interest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from massgap.fits.inference.likelihood import Likelihood
     from massgap.fits.likelihoods.model import Data
 
     Floats = NDArray[np.float64]
@@ -250,12 +251,12 @@ def signal_strength(workspace: Mapping[str, Any] | Likelihood, *, observed: bool
     data = likelihood.observed if observed else likelihood.expected(likelihood.with_poi(1.0))
     lowest = likelihood.lowest_poi
     try:
-        best = likelihood.fit(data)
+        best = likelihood.fit(data, check=True)
     except InferenceError:
         # Data far below the background can pull a bin's expectation to 0, which is no minimum but an
         # edge: the best physical signal strength is quoted then.
         lowest = 0.0
-        best = likelihood.fit(data, non_negative=True)
+        best = likelihood.fit(data, non_negative=True, check=True)
     value = float(best.pars[likelihood.poi])
     covariance = likelihood.covariance(best.pars, data)
     sigma = float(np.sqrt(covariance[likelihood.poi, likelihood.poi]))
@@ -284,7 +285,10 @@ def signal_strength(workspace: Mapping[str, Any] | Likelihood, *, observed: bool
 
 def _likelihood(workspace: Mapping[str, Any] | Likelihood) -> Likelihood:
     # A likelihood of another engine has the same methods.
-    return Likelihood(workspace) if isinstance(workspace, Mapping) else workspace
+    found: Likelihood = (
+        likelihood_of(workspace) if isinstance(workspace, Mapping) else with_interest(workspace)
+    )
+    return found
 
 
 def _root_q0(likelihood: Likelihood, data: Data) -> float:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from massgap.fits.errors import InferenceError
 from massgap.fits.inference.engine_base import Certificate, Engine, FitPoint, ToyFits
+from massgap.fits.likelihoods.arrays import NORMSYS
+from massgap.fits.likelihoods.doubt import least_curvature
 from massgap.fits.likelihoods.evaluation import (
     VALUE,
     WITH_DERIVATIVES,
@@ -22,7 +24,7 @@ from massgap.fits.likelihoods.evaluation import (
     evaluate,
     expectation,
 )
-from massgap.fits.likelihoods.minimisation import CONVERGED, FLAT, minimise, variance
+from massgap.fits.likelihoods.minimisation import CONVERGED, FLAT, minimise
 from massgap.fits.likelihoods.model import Data, Model, model_of
 from massgap.fits.likelihoods.parameters import FREE
 
@@ -42,6 +44,9 @@ _PATTERNS = (
     (-1.4, 1.2, 1.3, -1.1, -1.2, 1.5, 1.1, -1.3, -1.1),
 )
 """Start values of interpolated parameters; no two of them repeat alike."""
+_LAST_BOUND = 10.0
+"""Of free factors, where the likelihood falls for ever as one grows and another shrinks: that of pyhf."""
+_FLUCTUATIONS, _LEAST_CURVATURE = 5.0, 0.0
 _MANY = 60
 """Parameters beyond which further starts cost more than they are worth."""
 
@@ -83,6 +88,9 @@ class Likelihood(Engine):
         profiled = np.zeros(len(workspace.names), dtype=bool)
         profiled[arrays.profiled[arrays.profiled >= 0]] = True
         self._free = np.flatnonzero(~arrays.fixed & ~profiled)
+        others = self._free[self._free != self.poi]
+        self._free_factors = bool((arrays.constraints[others] == FREE).any())
+        self._endless = np.flatnonzero((arrays.constraints == FREE) & np.isinf(arrays.high))
         if self.poi >= 0:
             # A bound of the signal strength is a habit of programs, and no part of the model.
             self._high[self.poi] = np.inf
@@ -90,15 +98,15 @@ class Likelihood(Engine):
 
     @functools.cached_property
     def ambiguous(self) -> bool:
-        """Whether some systematic uncertainty moves a rate or the content of a bin to one side both up and down.
+        """Whether the likelihood may have several minima along some systematic uncertainty, for data within 5 standard deviations.
 
-        The likelihood may then have several minima, and a fit that starts at the minimum of another signal strength may end
-        in the wrong one.
+        A fit that starts at the minimum of another signal strength may end in the wrong one then.
         """
         arrays = self.model.arrays
-        up, down = arrays.rate_coefficients[:, 0], arrays.rate_coefficients[:, 1]
-        shapes = np.abs(8.0 * arrays.shape_skews) > np.abs(arrays.shape_means)
-        return bool((up * down > 0.0).any() or shapes.any())
+        interpolated = arrays.rate_parameters[arrays.rate_kinds == NORMSYS]
+        parameters = np.unique(np.concatenate([interpolated, arrays.shape_parameters]))
+        parameters = parameters[~arrays.fixed[parameters]]
+        return least_curvature(arrays, self.with_poi(1.0), parameters, _FLUCTUATIONS) < _LEAST_CURVATURE
 
     @property
     def names(self) -> list[str]:
@@ -121,7 +129,7 @@ class Likelihood(Engine):
         mu: float | None = None,
         non_negative: bool = False,
         start: Floats | None = None,
-        check: bool = True,
+        check: bool | None = None,
         hold: Mapping[int, float] | None = None,
     ) -> FitPoint:
         """Minimise over all parameters, or with the signal strength fixed.
@@ -136,8 +144,9 @@ class Likelihood(Engine):
             Keep a free signal strength at or above 0.
         start : ndarray, optional
             Where to start; default the nominal parameters.
-        check : bool
-            Repeat the fit from other starts and keep the best. They are always tried where the first does not converge.
+        check : bool, optional
+            Repeat the fit from other starts and keep the best; default where in doubt: where the model is :attr:`ambiguous`,
+            or has free factors besides the signal strength. They are always tried where the first does not converge.
         hold : mapping, optional
             Further parameters that are fixed: index -> value. None of them may be a profiled one, see :meth:`unprofiled`.
 
@@ -158,23 +167,47 @@ class Likelihood(Engine):
         if held:
             free = free[~np.isin(free, list(held))]
             first[list(held)] = list(held.values())
-        results = [self._minimise(first.copy(), free, low, data)]
+        if check is None:
+            check = self._free_factors or self.ambiguous
+        high = self._high
+        results = [self._minimise(first.copy(), free, low, high, data)]
         if check or results[0] is None:
-            results += [self._minimise(start, free, low, data) for start in self._other_starts(first, free)]
+            results += [
+                self._minimise(start, free, low, high, data) for start in self._other_starts(first, free)
+            ]
         converged = [found for found in results if found is not None]
+        if not converged and self._endless.size:
+            # Only the product of two factors matters, and it is best where one is 0 and the other endless.
+            high = high.copy()
+            high[self._endless] = _LAST_BOUND
+            starts = (first.copy(), *self._other_starts(first, free))
+            results = [self._minimise(start, free, low, high, data) for start in starts]
+            converged = [found for found in results if found is not None]
         if not converged:
             where = "free signal strength" if mu is None else f"signal strength {mu:g}"
             message = (
                 f"The fit with {where} did not converge from {len(results)} starts. Use fewer or wider bins, or "
-                "constrain free normalisations."
+                f"constrain free normalisations.{self._impossible(first, data)}"
             )
             raise InferenceError(message)
         value, distance, status, steps, pars = min(converged, key=lambda found: found[0])
         rest = [found[0] for found in results[1:] if found is not None]
         other = 2.0 * (min(rest) - results[0][0]) if rest and results[0] is not None else None
-        at = np.flatnonzero(~self.model.arrays.fixed & ((pars <= low) | (pars >= self._high)))
+        at = np.flatnonzero(~self.model.arrays.fixed & ((pars <= low) | (pars >= high)))
         bounds = tuple(self.model.names[p] for p in at if p != self.poi or mu is None)
         return FitPoint(2.0 * value, pars, Certificate(2.0 * distance, steps, status == FLAT, bounds, other))
+
+    def _impossible(self, pars: Floats, data: Data) -> str:
+        """What to say of a bin with events where nothing is expected, which no fit can mend."""
+        means = np.empty(len(data.counts))
+        expectation(self.model.arrays, pars, means)
+        for at in np.flatnonzero((data.counts > 0.0) & (means <= 0.0)):
+            channel, position = self.model.place(int(at))
+            return (
+                f" Bin {position} of channel '{channel}' has {data.counts[at]:g} events, where {means[at]:g} are "
+                "expected: merge it with a neighbour."
+            )
+        return ""
 
     def _other_starts(self, first: Floats, free: NDArray[np.intp]) -> list[Floats]:
         """More places, the same every time, with each interpolated parameter on both sides of its kink.
@@ -262,14 +295,14 @@ class Likelihood(Engine):
         return FitPoint(2.0 * float(value), pars, Certificate(0.0, 0, False, (), None))
 
     def _minimise(
-        self, start: Floats, free: NDArray[np.intp], low: Floats, data: Data
+        self, start: Floats, free: NDArray[np.intp], low: Floats, high: Floats, data: Data
     ) -> tuple[float, float, int, int, Floats] | None:
         value, distance, status, steps = minimise(
             self.model.arrays,
             start,
             free,
             low,
-            self._high,
+            high,
             data.counts,
             data.auxiliary,
             _TOLERANCE,
@@ -281,8 +314,26 @@ class Likelihood(Engine):
 
     def poi_error(self, pars: Floats, data: Data) -> float:
         """Standard deviation of the signal strength at a minimum; infinite where data tell nothing of it."""
-        found = variance(self.model.arrays, pars, self._free, self.poi, data.counts, data.auxiliary)
-        return float(np.sqrt(found)) if found > 0.0 else float("inf")
+        size = len(pars)
+        gradient, hessian = np.empty(size), np.empty((size, size))
+        evaluate(
+            self.model.arrays,
+            pars.copy(),
+            data.counts,
+            data.auxiliary,
+            WITH_DERIVATIVES,
+            gradient,
+            hessian,
+        )
+        curvature = hessian[self._free, self._free]
+        told = self._free[np.abs(curvature) > 1e-14 * np.abs(curvature).max(initial=0.0)]
+        information = hessian[np.ix_(told, told)]
+        unit = (told == self.poi).astype(np.float64)
+        try:
+            lower = np.linalg.cholesky(information)  # looks at the lower triangle alone
+        except np.linalg.LinAlgError:
+            return float("inf")
+        return float(np.linalg.norm(np.linalg.solve(lower, unit))) or float("inf")
 
     def covariance(self, pars: Floats, data: Data) -> Floats:
         """Covariance of all parameters at a minimum, from the exact Hessian; 0 for fixed ones.

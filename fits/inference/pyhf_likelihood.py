@@ -19,7 +19,7 @@ import pyhf
 from massgap.fits.counting.deviance import deviance
 from massgap.fits.errors import InferenceError, WorkspaceError
 from massgap.fits.inference.engine_base import Certificate, Engine, FitPoint
-from massgap.fits.workspaces.workspace import schema_warnings_off, validate_workspace
+from massgap.fits.workspaces.schema import schema_warnings_off, validate_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

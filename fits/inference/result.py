@@ -51,12 +51,17 @@ class FitResult:
             rows.append(("bins", f"{len(part['binning']) - 1} of {part['histogram']}{where}"))
         if several:
             rows.append(("correlated over channels", _shared(r["nuisances"])))
-        rows.append(("expected significance", f"{found['expected_significance']:.2f} sigma"))
+        spread = r.get("simulation") or {}
+        error = _error(spread.get("expected_significance"), ".2f")
+        words = f"{found['expected_significance']:.2f}{error} sigma{' (simulation)' if error else ''}"
+        rows.append(("expected significance", words))
         if found["observed_significance"] is not None:
             rows.append(("observed significance", f"{found['observed_significance']:.2f} sigma"))
         percent = f"{100.0 * limit['level']:g} % CLs limit on mu"
         low, median, high = limit["expected"][1:4]
-        rows.append((f"expected {percent}", f"{median:.3g} (68 %: {low:.3g} to {high:.3g})"))
+        error = _error((spread.get("upper_limit", {}).get("expected") or [None] * 5)[2], ".2g")
+        band = f"{'simulation; ' if error else ''}68 %: {low:.3g} to {high:.3g}"
+        rows.append((f"expected {percent}", f"{median:.3g}{error} ({band})"))
         if limit["observed"] is not None:
             rows.append((f"observed {percent}", f"{limit['observed']:.3g}"))
         kind = "fitted mu" if strength["on_data"] else "fitted mu (Asimov data, mu = 1)"
@@ -93,14 +98,27 @@ def _shared(nuisances: list[dict[str, Any]]) -> str:
 def _scan_rows(scan: Mapping[str, Any], *, named: bool) -> list[tuple[str, str]]:
     of_run = f" of {scan['run']}" if "run" in scan else ""
     name = f"{scan['histogram']} in {scan['region']}{of_run}" if named else scan["histogram"]
-    rows = [(f"without a cut on {name}: S, S/(1+B), Asimov", _merits(scan["all_events"]))]
+    spread = scan.get("simulation") or {}
+    all_events = _merits(scan["all_events"], spread.get("all_events"))
+    rows = [(f"without a cut on {name}: S, S/(1+B), Asimov", all_events)]
     best = scan["best"]
     if best is None:
         return [*rows, (f"best cut on {name}", "none has enough simulated events")]
     side = ">=" if scan["options"]["keep"] == "above" else "<"
-    return [*rows, (f"best cut, {name} {side} {best['threshold']:.3g}", _merits(best))]
+    value = _merits(best, spread.get("best"))
+    optimism = (spread.get("best") or {}).get("optimism")
+    if optimism is not None and optimism > 0.0:
+        value += f"; chosen on these events, some {optimism:.1g} too high"
+    return [*rows, (f"best cut, {name} {side} {best['threshold']:.3g}", value)]
 
 
-def _merits(row: Mapping[str, float | None]) -> str:
+def _merits(row: Mapping[str, float | None], spread: Mapping[str, Any] | None) -> str:
     values = (row["S"], row["s_over_1pb"], row["asimov"])
-    return ", ".join("-" if value is None else f"{value:.3g}" for value in values)
+    words = ", ".join("-" if value is None else f"{value:.3g}" for value in values)
+    return words + _error((spread or {}).get("asimov"), ".2f")
+
+
+def _error(spread: Mapping[str, Any] | None, digits: str) -> str:
+    """What stands behind a number, nothing where its uncertainty is not known."""
+    std = None if spread is None else spread["std"]
+    return "" if std is None else f" +- {std:{digits}}"

@@ -199,7 +199,7 @@ def _block(
     where = f"sample '{sample['name']}' in channel '{channel['name']}'"
     contents = _contents(sample["data"], n, where)
     block = _Block(contents, "", [], [], [])
-    for modifier in sample["modifiers"]:
+    for modifier in _different(sample["modifiers"], where):
         kind, name, data = modifier["type"], str(modifier["name"]), modifier["data"]
         at = places[str(channel["name"]), name]
         if kind in ("normfactor", "lumi"):
@@ -230,7 +230,23 @@ def _contents(values: Sequence[float], n: int, where: str) -> Floats:
             f"The contents of {where} must be {n} numbers, as those of the first sample, not {contents.size}."
         )
         raise WorkspaceError(message)
+    if not np.isfinite(contents).all():
+        message = f"The contents of {where} must be numbers, not {contents[~np.isfinite(contents)][0]:g} as in bin {int(np.argmin(np.isfinite(contents)))}."
+        raise WorkspaceError(message)
     return contents
+
+
+def _different(modifiers: Sequence[Mapping[str, Any]], where: str) -> list[Mapping[str, Any]]:
+    """Each modifier once: written twice alike it acts once, as in pyhf."""
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for modifier in modifiers:
+        key = (str(modifier["type"]), str(modifier["name"]))
+        if found.setdefault(key, modifier)["data"] != modifier["data"]:
+            message = (
+                f"There are two {key[0]} '{key[1]}' of {where}, which differ: rename or remove one of them."
+            )
+            raise WorkspaceError(message)
+    return list(found.values())
 
 
 def _profiled(blocks: Sequence[_Block], parameters: Mapping[str, ParameterSet]) -> str:

@@ -6,12 +6,13 @@ bin's term, so that the function of the other parameters has the gradient at tha
 
 .. math:: H_{pq} - H_{pg} H_{qg} / H_{gg}.
 
-All derivatives are exact.
+All derivatives are exact. Loops stand where NumPy has an expression for whole arrays: each of those is compiled with all that
+its errors may say, which makes the first use slower by seconds.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,27 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = ["VALUE", "WITHOUT_CURVATURE", "WITH_DERIVATIVES", "evaluate", "expectation"]
 
-VALUE, WITH_DERIVATIVES, WITHOUT_CURVATURE = 0, 1, 2
+# Of a type of NumPy: numba would compile a kernel anew for each plain integer that is a constant of the module.
+_integer: Any = np.int64
+VALUE: int = _integer(0)
+WITH_DERIVATIVES: int = _integer(1)
+WITHOUT_CURVATURE: int = _integer(2)
 """What is computed: the value; gradient and Hessian too; the same without second derivatives of the expectation, which
 leaves a matrix that has no negative eigenvalue."""
-
-
-@compiled
-def _profile(
-    m: ModelArrays,
-    theta: Floats,
-    p: int,
-    fixed_part: float,
-    scaled_part: float,
-    count: float,
-    auxiliary: float,
-) -> bool:
-    """Set the profiled parameter of a bin; False where it is fixed or ends on a bound."""
-    if m.fixed[p]:
-        return False
-    best = best_factor(m.constraints[p], fixed_part, scaled_part, count, auxiliary, m.widths[p])
-    theta[p] = min(max(best, m.low[p]), m.high[p])
-    return bool(theta[p] == best)
 
 
 @compiled
@@ -64,7 +51,8 @@ def expectation(m: ModelArrays, theta: Floats, out: Floats) -> None:
         first = m.channel_bins[c]
         n = m.channel_bins[c + 1] - first
         contents, others = np.empty(n), np.empty(n)
-        out[first : first + n] = 0.0
+        for b in range(n):
+            out[first + b] = 0.0
         for k in range(m.channel_blocks[c], m.channel_blocks[c + 1]):
             product, zeros = block_contents(m, k, theta, rates, contents, others)
             if zeros:
@@ -114,14 +102,20 @@ def _bin(
     fixed_part: float,
     scaled_part: float,
 ) -> tuple[float, float, float]:
-    """Terms of a bin, its best factor, and the second derivative of the constraint (0 where the factor does not move)."""
+    """Terms of a bin, its best factor, and the second derivative of the constraint (0 where the factor does not move).
+
+    Sets the profiled parameter of the bin.
+    """
     term, factor, bend = 0.0, 1.0, 0.0
     if p >= 0:
-        free = _profile(m, theta, p, fixed_part, scaled_part, count, auxiliary[p])
-        factor = theta[p]
         if not m.fixed[p]:
-            term, _, bend = constraint(m.constraints[p], factor, auxiliary[p], m.widths[p])
-            bend = bend if free else 0.0
+            kind, width = m.constraints[p], m.widths[p]
+            best = best_factor(kind, fixed_part, scaled_part, count, auxiliary[p], width)
+            theta[p] = min(max(best, m.low[p]), m.high[p])
+            term, _, bend = constraint(kind, theta[p], auxiliary[p], width)
+            if theta[p] != best:
+                bend = 0.0  # on a bound
+        factor = theta[p]
     return term + poisson(count, fixed_part + factor * scaled_part), factor, bend
 
 
@@ -184,14 +178,17 @@ def _channel(
         mean = expected[b] + factors[b] * group[b]
         slopes[b] = 1.0 - count / mean if count > 0.0 else 1.0
         weight = count / (mean * mean) if count > 0.0 else 0.0
-        plain[b] += factors[b] * scaled[b]
-        scaled[b] *= slopes[b] if what == WITH_DERIVATIVES else 0.0
+        bent = slopes[b] if what == WITH_DERIVATIVES else 0.0
+        for j in range(n_local):
+            plain[b, j] += factors[b] * scaled[b, j]
+            scaled[b, j] *= bent
         _add_bin(local, slopes[b], weight, group[b], bend, plain[b], scaled[b], gradient, hessian)
     if what == WITH_DERIVATIVES and value < np.inf:
-        grouped = slopes * factors
+        for b in range(n):
+            factors[b] *= slopes[b]
         for k in range(begin, end):
             i = k - begin
-            weights = grouped if m.grouped[k] else slopes
+            weights = factors if m.grouped[k] else slopes
             add_second_derivatives(
                 m, k, theta, rates, products[i], zeros[i], contents[i], others[i], weights, hessian
             )
@@ -228,8 +225,10 @@ def evaluate(
         Infinite where a count is seen and nothing is expected.
     """
     if what != VALUE:
-        gradient[:] = 0.0
-        hessian[:] = 0.0
+        for p in range(len(gradient)):
+            gradient[p] = 0.0
+            for q in range(len(gradient)):
+                hessian[p, q] = 0.0
     value = 0.0
     rates = np.empty((len(m.rate_parameters), 3))
     for c in range(len(m.channel_bins) - 1):

@@ -6,7 +6,7 @@ definite and the estimated distance to the minimum, in units of the function, is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,11 +16,15 @@ from massgap.fits.likelihoods.evaluation import VALUE, WITH_DERIVATIVES, WITHOUT
 if TYPE_CHECKING:
     from massgap.fits.likelihoods.arrays import Floats, Integers, ModelArrays
 
-__all__ = ["CONVERGED", "FLAT", "NOT_CONVERGED", "NOT_FINITE", "minimise", "variance"]
+__all__ = ["CONVERGED", "FLAT", "NOT_CONVERGED", "NOT_FINITE", "minimise"]
 
 CONVERGED, FLAT, NOT_CONVERGED, NOT_FINITE = 0, 1, 2, 3
 """How a minimisation ended: at a minimum; where some direction has no curvature at all; not at all; nothing finite there."""
 
+# No plain integers: numba would compile a kernel anew for each.
+_integer: Any = np.int64
+_ONCE: int = _integer(1)
+_TRIES: int = _integer(12)
 _SMALLEST_PIVOT = 1e-13
 _ALMOST_FLAT = 1e-9
 
@@ -93,12 +97,23 @@ def _scaled(hessian: Floats, moving: Integers, n: int, matrix: Floats, scale: Fl
 
 
 @compiled
+def _any_zero(values: Floats, n: int) -> bool:
+    """Whether one of the first n is 0."""
+    for i in range(n):  # noqa: SIM110 (numba compiles no generators)
+        if values[i] == 0.0:
+            return True
+    return False
+
+
+@compiled
 def _way_down(p: int, theta: Floats, low: Floats, high: Floats, gradient: Floats) -> float:
     """Step in a direction without curvature, as of a signal where nothing is seen: to the bound, or far."""
     if gradient[p] == 0.0:
         return 0.0
     bound = low[p] if gradient[p] > 0.0 else high[p]
-    return float(bound - theta[p] if np.isfinite(bound) else -10.0 * np.sign(gradient[p]))
+    if np.isfinite(bound):
+        return float(bound - theta[p])
+    return -10.0 if gradient[p] > 0.0 else 10.0
 
 
 @compiled
@@ -170,9 +185,9 @@ def minimise(
         distance = _newton_step(theta, low, high, gradient, moving, n, factor, scale, step)
         if exact and damping == 0.0 and distance < tolerance:
             # One more step costs little and squares the error.
-            value = _step(m, theta, low, high, data, auxiliary, moving, n, step, value, trial, 1)[0]
-            return value, distance, FLAT if (scale[:n] == 0.0).any() else CONVERGED, steps
-        value, length = _step(m, theta, low, high, data, auxiliary, moving, n, step, value, trial, 12)
+            value = _step(m, theta, low, high, data, auxiliary, moving, n, step, value, trial, _ONCE)[0]
+            return value, distance, FLAT if _any_zero(scale, n) else CONVERGED, steps
+        value, length = _step(m, theta, low, high, data, auxiliary, moving, n, step, value, trial, _TRIES)
         if length == 0.0:
             deep = definite and distance < 1e-10 * max(1.0, abs(value))
             if deep and (exact or _cholesky(matrix, n, 1e3 * _ALMOST_FLAT, factor)):
@@ -229,35 +244,16 @@ def _step(
     length = 1.0
     nothing, none = np.empty(0), np.empty((0, 0))
     for _ in range(tries):
-        trial[:] = theta
+        for p in range(len(theta)):
+            trial[p] = theta[p]
         for i in range(n):
             p = moving[i]
             trial[p] = min(max(theta[p] + length * step[i], low[p]), high[p])
         new = evaluate(m, trial, data, auxiliary, VALUE, nothing, none)
         if new < value:
-            theta[:] = trial
+            for p in range(len(theta)):
+                theta[p] = trial[p]
             return new, length
         length *= 0.25
     # The profiled parameters are those of where it stays.
     return evaluate(m, theta, data, auxiliary, VALUE, nothing, none), 0.0
-
-
-@compiled
-def variance(
-    m: ModelArrays, theta: Floats, free: Integers, which: int, data: Floats, auxiliary: Floats
-) -> float:
-    """Variance of a parameter at a minimum, from the exact Hessian; infinite where that has no inverse."""
-    size, n = len(theta), len(free)
-    gradient, hessian = np.empty(size), np.empty((size, size))
-    evaluate(m, theta.copy(), data, auxiliary, WITH_DERIVATIVES, gradient, hessian)
-    matrix, factor = np.empty((n, n)), np.empty((n, n))
-    scale, right = np.empty(n), np.zeros(n)
-    if not _scaled(hessian, free, n, matrix, scale) or not _cholesky(matrix, n, 0.0, factor):
-        return np.inf
-    out = np.inf
-    for i in range(n):
-        if free[i] == which and scale[i] > 0.0:
-            right[i] = 1.0 / scale[i]
-            _solve(factor, n, right)
-            out = right[i] / scale[i]
-    return out

@@ -146,6 +146,9 @@ def model_of(
                 f"The observations of channel '{name}' must be {n} numbers, as the contents of its samples."
             )
             raise WorkspaceError(message)
+        if not all(0.0 <= count < np.inf for count in seen[name]):
+            message = f"The observations of channel '{name}' must be numbers of events, none of them negative: {seen[name]}."
+            raise WorkspaceError(message)
         counts += seen[name]
     auxiliary = [a for entry in parameters.values() for a in (entry.auxiliary or (0.0,) * len(entry))]
     return Model(

@@ -91,7 +91,11 @@ def collect_parameters(
     found: dict[str, ParameterSet] = {}
     errors: dict[str, dict[str, list[tuple[Sequence[float], Sequence[float]]]]] = {}
     meaning: dict[str, str] = {}
+    _check_names([str(channel["name"]) for channel in channels], "channels")
     for channel in sorted(channels, key=lambda entry: str(entry["name"])):
+        _check_names(
+            [str(sample["name"]) for sample in channel["samples"]], f"samples in channel '{channel['name']}'"
+        )
         for sample in sorted(channel["samples"], key=lambda entry: str(entry["name"])):
             for modifier in sample["modifiers"]:
                 name, kind = str(modifier["name"]), str(modifier["type"])
@@ -121,6 +125,13 @@ def collect_parameters(
             )
             raise WorkspaceError(message)
     return dict(sorted(found.items()))
+
+
+def _check_names(names: Sequence[str], what: str) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        message = f"The workspace has two {what} of the name '{twice[0]}': rename one of them."
+        raise WorkspaceError(message)
 
 
 def _check_meaning(meaning: dict[str, str], name: str, kind: str, where: str) -> None:
@@ -178,7 +189,9 @@ def _configured(parameters: ParameterSet, entry: Mapping[str, Any]) -> Parameter
     """What a measurement says of a parameter, in place of the defaults."""
     n = len(parameters)
     changes: dict[str, Any] = {}
-    for key, attribute in (("inits", "init"), ("auxdata", "auxiliary"), ("sigmas", "widths")):
+    # As in pyhf: factors belong to counts, sigmas to all other constraints, and the other of the two says nothing.
+    width = "factors" if parameters.constraint == POISSON else "sigmas"
+    for key, attribute in (("inits", "init"), ("auxdata", "auxiliary"), (width, "widths")):
         if key in entry:
             changes[attribute] = _numbers(parameters.name, key, entry[key], n)
     if "bounds" in entry:

@@ -68,6 +68,54 @@ def _lowest(
 
 
 @compiled
+def _round(
+    m: ModelArrays,
+    theta: Floats,
+    held: Floats,
+    trial: Floats,
+    starts: Floats,
+    every: bool,
+    valley: Floats,
+    free: Integers,
+    nuisances: Integers,
+    poi: int,
+    low: Floats,
+    high: Floats,
+    data: Floats,
+    measured: Floats,
+    mus: Floats,
+    upper: bool,
+    tolerance: float,
+    most: int,
+    q: Floats,
+) -> tuple[float, float, int, bool]:
+    """The global fit of a toy from ``theta``, and those at all signal strengths: fitted strength, distance, how they ended.
+
+    Where a conditional fit ends lower than the global one, ``theta`` becomes that place and the last number is True.
+    """
+    lowest, distance, how = _lowest(
+        m, theta, starts[1:], every, free, poi, np.nan, low, high, data, measured, tolerance, most, trial
+    )
+    best = theta[poi]
+    for j in range(len(mus)):
+        q[j] = 0.0
+        if how == FAILED or (best >= mus[j] if upper else best <= mus[j]):
+            continue
+        for p in range(len(theta)):
+            held[p] = theta[p] + (mus[j] - best) * valley[p]
+        held[poi] = mus[j]
+        value, far, how_held = _lowest(
+            m, held, starts, every, nuisances, poi, mus[j], low, high, data, measured, tolerance, most, trial
+        )
+        how, distance = max(how, how_held), max(distance, far)
+        q[j] = 2.0 * max(value - lowest, 0.0)
+        if how_held != FAILED and value < lowest - _LOWER:
+            theta[:] = held
+            return best, distance, how, True
+    return best, distance, how, False
+
+
+@compiled
 def fit_toys(
     m: ModelArrays,
     counts: Floats,
@@ -122,64 +170,32 @@ def fit_toys(
     size = len(starts[0])
     theta, held, trial = np.empty(size), np.empty(size), np.empty(size)
     for t in range(len(counts)):
-        data, measured = counts[t], auxiliary[t]
         theta[:] = starts[0]
-        ended[t] = ACCEPTED
-        for _ in range(_MOST_ROUNDS):
-            lowest, distances[t], how = _lowest(
+        ended[t] = FAILED
+        for attempt in range(_MOST_ROUNDS):
+            best[t], distances[t], how, again = _round(
                 m,
                 theta,
-                starts[1:],
+                held,
+                trial,
+                starts,
                 every,
+                valley,
                 free,
+                nuisances,
                 poi,
-                np.nan,
                 low,
                 high,
-                data,
-                measured,
+                counts[t],
+                auxiliary[t],
+                mus,
+                upper,
                 tolerance,
                 most,
-                trial,
+                q[:, t],
             )
-            ended[t] = max(ended[t], how)
-            best[t] = theta[poi]
-            again = False
-            for j in range(len(mus)):
-                mu = mus[j]
-                q[j, t] = 0.0
-                if how == FAILED or (best[t] >= mu if upper else best[t] <= mu):
-                    continue
-                for p in range(size):
-                    held[p] = theta[p] + (mu - best[t]) * valley[p]
-                held[poi] = mu
-                value, far, how_held = _lowest(
-                    m,
-                    held,
-                    starts,
-                    every,
-                    nuisances,
-                    poi,
-                    mu,
-                    low,
-                    high,
-                    data,
-                    measured,
-                    tolerance,
-                    most,
-                    trial,
-                )
-                ended[t] = max(ended[t], how_held)
-                distances[t] = max(distances[t], far)
-                q[j, t] = 2.0 * max(value - lowest, 0.0)
-                if how_held != FAILED and value < lowest - _LOWER:
-                    theta[:] = held
-                    again = True
-                    break
             if not again:
+                ended[t] = how if attempt == 0 or how == FAILED else AGAIN
                 break
-            ended[t] = max(ended[t], AGAIN)
-        if again:
-            ended[t] = FAILED
         if ended[t] == FAILED:
             q[:, t] = np.nan

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["ScanRows"]
+__all__ = ["MERITS", "ScanRows"]
+
+MERITS = ("S", "B", "s_over_1pb", "asimov", "asimov_uncertain")
+"""Columns that are told of a single threshold."""
 
 
 @dataclass(frozen=True)
@@ -101,15 +104,15 @@ class ScanRows:
     def row(self, index: int, *, smooth: bool = False) -> dict[str, float | None]:
         """Figures of merit at one threshold, of the raw or the smoothed curves; undefined numbers are None."""
         end = "_smooth" if smooth else ""
-        columns = self._columns()
-        picked = {name: _number(columns[name + end][index]) for name in _MERITS}
+        columns = self.columns()
+        picked = {name: _number(columns[name + end][index]) for name in MERITS}
         return {"threshold": float(self.threshold[index]), **picked}
 
     def as_dict(self) -> dict[str, Any]:
         """Form of ``scan.json``: a list per column, raw and with ``_smooth``; undefined numbers are null."""
         out: dict[str, Any] = {
             "threshold": self.threshold.tolist(),
-            **{name: [_number(x) for x in column] for name, column in self._columns().items()},
+            **{name: [_number(x) for x in column] for name, column in self.columns().items()},
             "xsec_fb": {name: [_number(x) for x in column] for name, column in self.xsec_fb.items()},
             "n_eff_signal": [_number(x) for x in self.n_eff_signal],
             "n_eff_background": [_number(x) for x in self.n_eff_background],
@@ -134,7 +137,8 @@ class ScanRows:
             background_uncertainty=background_uncertainty,
         )
 
-    def _columns(self) -> dict[str, Floats]:
+    def columns(self) -> dict[str, Floats]:
+        """Events and figures of merit as ``scan.json`` names them, raw and with ``_smooth``."""
         return {
             "S": self.signal,
             "B": self.background,
@@ -147,9 +151,6 @@ class ScanRows:
             "asimov_smooth": self.significance_smooth,
             "asimov_uncertain_smooth": self.significance_uncertain_smooth,
         }
-
-
-_MERITS = ("S", "B", "s_over_1pb", "asimov", "asimov_uncertain")
 
 
 def _number(value: float) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.optimize import isotonic_regression
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,53 +27,40 @@ def smooth_cumulative(x: Floats, y: Floats, n_eff: Floats, bandwidth: float) -> 
 
     Parameters
     ----------
-    x : ndarray
+    x : ndarray of shape (n,)
         Thresholds, increasing.
-    y : ndarray
+    y : ndarray of shape (n,) or (n, curves)
         Sum above each threshold.
-    n_eff : ndarray
+    n_eff : ndarray of the shape of y
         Effective number of events in each sum.
     bandwidth : float
         Standard deviation of the kernel, in units of x.
 
     Returns
     -------
-    ndarray
+    ndarray of the shape of y
         Smooth curve; NaN where no event is left above the threshold.
     """
+    if y.ndim == 1:
+        return smooth_cumulative(x, y[:, np.newaxis], n_eff[:, np.newaxis], bandwidth)[:, 0]
     out = np.full(y.shape, np.nan)
     filled = (y > 0.0) & (n_eff > 0.0)
-    if not filled.any():
-        return out
-    at, log_y, weight = x[filled], np.log(y[filled]), n_eff[filled]
-    distance = at[np.newaxis, :] - at[:, np.newaxis]
-    kernel = np.exp(-0.5 * (distance / bandwidth) ** 2) * weight
+    log_y, weight = np.log(np.where(filled, y, 1.0)), np.where(filled, n_eff, 0.0)
+    distance = x[np.newaxis, :] - x[:, np.newaxis]
+    kernel = np.exp(-0.5 * (distance / bandwidth) ** 2)
     # Weighted straight line, its value at distance 0.
-    s0 = kernel.sum(axis=1)
-    s1 = (kernel * distance).sum(axis=1)
-    s2 = (kernel * distance**2).sum(axis=1)
-    t0 = kernel @ log_y
-    t1 = (kernel * distance) @ log_y
+    s0, t0 = kernel @ weight, kernel @ (weight * log_y)
+    kernel *= distance
+    s1, t1 = kernel @ weight, kernel @ (weight * log_y)
+    kernel *= distance
+    s2 = kernel @ weight
     determinant = s0 * s2 - s1 * s1
     line = determinant > 1e-9 * s0 * s0 * bandwidth**2
-    value = np.where(line, (s2 * t0 - s1 * t1) / np.where(line, determinant, 1.0), t0 / s0)
-    out[filled] = np.exp(_falling(value, weight))
+    mean = t0 / np.where(s0 > 0.0, s0, 1.0)
+    value = np.where(line, (s2 * t0 - s1 * t1) / np.where(line, determinant, 1.0), mean)
+    for i in range(y.shape[1]):
+        own = filled[:, i]
+        if own.any():
+            falling = isotonic_regression(value[own, i], weights=weight[own, i], increasing=False)
+            out[own, i] = np.exp(falling.x)
     return out
-
-
-def _falling(values: Floats, weights: Floats) -> Floats:
-    """Closest non-increasing sequence in weighted least squares (pool adjacent violators)."""
-    means: list[float] = []
-    sums: list[float] = []
-    counts: list[int] = []
-    for value, weight in zip(values, weights, strict=True):
-        means.append(float(value))
-        sums.append(float(weight))
-        counts.append(1)
-        while len(means) > 1 and means[-2] < means[-1]:
-            total = sums[-2] + sums[-1]
-            means[-2] = (means[-2] * sums[-2] + means[-1] * sums[-1]) / total
-            sums[-2] = total
-            counts[-2] += counts[-1]
-            del means[-1], sums[-1], counts[-1]
-    return np.repeat(means, counts)

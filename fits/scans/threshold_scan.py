@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["ScanOptions", "ThresholdScan", "scan_thresholds"]
+__all__ = ["ScanOptions", "ThresholdScan", "rows_beyond", "scan_thresholds"]
 
 
 @dataclass(frozen=True)
@@ -178,11 +178,16 @@ class ThresholdScan:
     @property
     def best(self) -> dict[str, Any] | None:
         """The smoothed figures of merit at the quotable threshold of the largest significance; None if there is none."""
+        index = self.best_index
+        return None if index is None else self.combined.row(index, smooth=True)
+
+    @property
+    def best_index(self) -> int | None:
+        """Position of that threshold."""
         usable = self.combined.quotable(self.options.min_ratio)
         if not usable.any():
             return None
-        values = np.where(usable, self.combined.significance_smooth, -np.inf)
-        return self.combined.row(int(np.argmax(values)), smooth=True)
+        return int(np.argmax(np.where(usable, self.combined.significance_smooth, -np.inf)))
 
     def as_dict(self) -> dict[str, Any]:
         """One entry of ``scan.json``."""
@@ -269,14 +274,15 @@ def scan_thresholds(
     options.check()
     contents = read_region(histogram, region)
     backgrounds = tuple(sorted(set(backgrounds)))
-    values, variances = _per_fold(contents, (signal, *backgrounds), options)
+    processes = (signal, *backgrounds)
+    values, variances = _per_fold(contents, processes, options)
     n = values.shape[1]
     folds = tuple(
-        _rows(contents, n * values[:, i], n**2 * variances[:, i], (signal, *backgrounds), options, fold=i)
+        rows_beyond(contents.edges, n * values[:, i], n**2 * variances[:, i], processes, options, fold=i)
         for i in range(contents.folds or 0)
     )
-    combined = _rows(
-        contents, values.sum(axis=1), variances.sum(axis=1), (signal, *backgrounds), options, fold=None
+    combined = rows_beyond(
+        contents.edges, values.sum(axis=1), variances.sum(axis=1), processes, options, fold=None
     )
     return ThresholdScan(
         name or contents.observable,
@@ -300,23 +306,39 @@ def _per_fold(
     return values[at, contents.nominal], variances[at, contents.nominal]
 
 
-def _rows(
-    contents: RegionContents,
+def rows_beyond(
+    edges: Floats,
     values: Floats,
     variances: Floats,
-    processes: tuple[str, ...],
+    processes: Sequence[str],
     options: ScanOptions,
     *,
     fold: int | None,
 ) -> ScanRows:
-    """Sums beyond every threshold, shape (process, bin) in, the first process is the signal."""
+    """The scan of some contents.
+
+    Parameters
+    ----------
+    edges : ndarray of shape (bins + 1,)
+    values, variances : ndarray of shape (processes, bins) or (processes, bins, replicas)
+        In fb; the first process is the signal. What passes every threshold is in the outermost bin.
+    processes : sequence of str
+    options : ScanOptions
+    fold : int or None
+        The fold that the contents are of.
+
+    Returns
+    -------
+    ScanRows
+        With a second axis of replicas in all arrays but that of the thresholds where the contents have them.
+    """
     lumi_fb = options.check()
     # Below a threshold is above its negative: the sums always run from the right, and are turned round at the end.
     turn = slice(None) if options.keep == "above" else slice(None, None, -1)
-    x = contents.edges[:-1] if options.keep == "above" else -contents.edges[:0:-1]
+    x = edges[:-1] if options.keep == "above" else -edges[:0:-1]
     beyond = np.cumsum(values[:, turn][:, ::-1], axis=1)[:, ::-1]
     beyond_variance = np.cumsum(variances[:, turn][:, ::-1], axis=1)[:, ::-1]
-    bandwidth = options.bandwidth * float(contents.edges[-1] - contents.edges[0])
+    bandwidth = options.bandwidth * float(edges[-1] - edges[0])
     sums = (beyond[0], beyond[1:].sum(axis=0))
     n_effs, smooths = [], []
     for total, variance in zip(sums, (beyond_variance[0], beyond_variance[1:].sum(axis=0)), strict=True):

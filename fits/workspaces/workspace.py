@@ -7,35 +7,26 @@ must be positive.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import warnings
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pyhf
 from numpy.typing import NDArray
 
 from massgap.fits.errors import BinningError, WorkspaceError
 from massgap.fits.workspaces.nuisance_entries import POI
 from massgap.fits.workspaces.rates import apply_rates, check_patterns, statistics_in
+from massgap.fits.workspaces.schema import validate_workspace
 from massgap.fits.workspaces.shapes import variation_modifiers, with_shapes
 from massgap.fits.workspaces.templates import Templates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from massgap.fits.workspaces.nuisances import NuisanceSet
 
-__all__ = [
-    "POI",
-    "WorkspaceOptions",
-    "build_workspace",
-    "dump_workspace",
-    "schema_warnings_off",
-    "validate_workspace",
-]
+__all__ = ["POI", "WorkspaceOptions", "build_workspace", "dump_workspace"]
 
 Floats = NDArray[np.float64]
 Normalisation = float | Literal["free"]
@@ -175,31 +166,6 @@ def build_workspace(
     if validate:
         validate_workspace(workspace)
     return workspace
-
-
-@contextlib.contextmanager
-def schema_warnings_off() -> Iterator[None]:
-    """Silence one warning: pyhf resolves its schema with a class that jsonschema has deprecated."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="jsonschema.RefResolver", category=DeprecationWarning)
-        yield
-
-
-def validate_workspace(workspace: Mapping[str, Any]) -> None:
-    """Check a workspace against pyhf's schema.
-
-    Raises
-    ------
-    WorkspaceError
-        With the place in the document and what is wrong there.
-    """
-    try:
-        with schema_warnings_off():
-            pyhf.schema.validate(dict(workspace), "workspace.json", version="1.0.0")
-    except pyhf.exceptions.InvalidSpecification as error:
-        first = str(error).strip().splitlines()[0]
-        message = f"The workspace does not follow the HistFactory schema: {first}"
-        raise WorkspaceError(message) from error
 
 
 def dump_workspace(workspace: Mapping[str, Any]) -> str:

@@ -22,9 +22,9 @@ from numba import njit
 from massgap.source_code import PACKAGE, imported_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["compiled", "compiled_inline", "write_machine_code"]
+__all__ = ["compiled", "compiled_inline", "for_arrays_only", "write_machine_code"]
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -74,6 +74,26 @@ def compiled_inline(function: F) -> F:
     callable
     """
     return _compiled(function, forceinline=True)
+
+
+@contextlib.contextmanager
+def for_arrays_only() -> Iterator[None]:
+    """Spare what runs here what other libraries add to numba, where kernels take numbers and NumPy arrays alone.
+
+    Before the first kernel numba asks all installed libraries for what they add, and so imports awkward and vector: half a
+    second, in which a small workspace is fitted many times. What is compiled later gets them as ever.
+    """
+    from numba.core import entrypoints
+
+    # Not part of numba's public interface: without it all works, only later.
+    if getattr(entrypoints, "_already_initialized", True):
+        yield
+        return
+    entrypoints._already_initialized = True
+    try:
+        yield
+    finally:
+        entrypoints._already_initialized = False
 
 
 def _compiled(function: F, *, forceinline: bool) -> F:

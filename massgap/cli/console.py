@@ -155,9 +155,11 @@ class Ticker:
             self.open_line = False
         say(f"  {line}")
 
-    def train(self, stage: str, done: int, total: int) -> None:
+    def train(self, stage: str, done: float, total: int) -> None:
         """Callback for :func:`massgap.models.training.train_run.train_run`."""
-        self.show(f"{stage}: {done}/{total}", final=done == total)
+        rest = (time.monotonic() - self.started) / max(done, 1e-9) * (total - done)
+        left = "" if done == total else f", at most {duration(rest)} left"
+        self.show(f"{stage}: {int(done)}/{total}{left}", final=done == total)
 
     def signals(self, done: int, total: int) -> None:
         """Callback for :func:`massgap.stages.limit`."""

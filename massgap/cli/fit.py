@@ -15,6 +15,7 @@ from massgap.cli.options.fit_options import (
     likelihood_options,
     luminosities,
     runs_options,
+    simulation_options,
 )
 from massgap.cli.options.toys import toy_options
 from massgap.cli.printing.words import print_fit
@@ -40,6 +41,7 @@ __all__ = ["fit"]
 @click.option("--signal", help="Signal process.  [default: as the samples say]")
 @fitted_options
 @likelihood_options
+@simulation_options
 @toy_options
 @runs_options
 def fit(run_folders: tuple[Path, ...], out: Path | None, toys: Any, **asked: Any) -> None:
@@ -57,5 +59,6 @@ def fit(run_folders: tuple[Path, ...], out: Path | None, toys: Any, **asked: Any
     """
     from massgap import stages
 
-    options = replace(fit_options_of(asked), toys=toys)
+    simulation = {name: asked.pop(name) for name in ("replicas", "replica_seed")}
+    options = replace(fit_options_of(asked), toys=toys, **simulation)
     print_fit(stages.fit(run_folders, out, options=options, toys_done=Ticker().toys, **asked))

@@ -63,19 +63,21 @@ def limit(
       massgap limit workspace.json --toys 20000
     """
     from massgap import stages
+    from massgap.arrays.compiled import for_arrays_only
     from massgap.fits.workspace_fit import WorkspaceFitOptions
 
     options = WorkspaceFitOptions(observed=not expected, limit=not no_limit, **asked)
     ticker = Ticker()
-    found = stages.limit(
-        workspace,
-        out,
-        patch_set=patch_set,
-        patches=patches,
-        options=options,
-        progress=ticker.signals if patch_set is not None else None,
-        toys_done=ticker.toys,
-    )
+    with for_arrays_only():
+        found = stages.limit(
+            workspace,
+            out,
+            patch_set=patch_set,
+            patches=patches,
+            options=options,
+            progress=ticker.signals if patch_set is not None else None,
+            toys_done=ticker.toys,
+        )
     _print(found)
     if not found.converged:
         raise click.exceptions.Exit(1)

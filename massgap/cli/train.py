@@ -9,6 +9,7 @@ import click
 
 from massgap.cli.console import Ticker, say
 from massgap.cli.options.run_options import names
+from massgap.cli.options.train_options import balance, class_weights, folds, hyperparameters
 
 __all__ = ["train"]
 
@@ -28,6 +29,11 @@ __all__ = ["train"]
     "--name",
     help="Name of the ONNX file, and of the score if the analysis has several.  [default: the analysis]",
 )
+@click.option(
+    "--classifier",
+    type=click.Choice(["bdt", "mlp", "tabnet"]),
+    help="Boosted trees, a dense network, or TabNet.  [default: as the recipe says]",
+)
 @click.option("--features", callback=names, help="Inputs, in order.  [default: as the analysis says]")
 @click.option("--signal", callback=names, help="Signal processes.  [default: as the samples say]")
 @click.option("--backgrounds", callback=names, help="Background processes.  [default: all others]")
@@ -40,8 +46,70 @@ __all__ = ["train"]
     help="What stops the training: nested (a split of its events), held_out (the fold that is evaluated), "
     "or a variant of the recipe, e.g. paper.  [default: as the recipe says]",
 )
-@click.option("--folds", "n_folds", type=int, help="Number of rotated folds.  [default: as the recipe says]")
+@click.option(
+    "--folds",
+    metavar="N|8:1:1",
+    callback=folds,
+    help="Number of rotated folds; 8:1:1 is ten of them, each stopped by the next one.  [default: as the recipe says]",
+)
 @click.option("--seed", type=int, help="For what is random in the training.  [default: as the recipe says]")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    help="Networks per fold, with as many seeds.  [default: as the recipe says]",
+)
+@click.option(
+    "--use-seeds",
+    "seed_choice",
+    type=click.Choice(["best", "all"]),
+    help="Take the best of them, by the events that stop the training, or the mean of all scores.",
+)
+@click.option(
+    "--weighting",
+    type=click.Choice(["weights", "counts"]),
+    help="Train on weighted events, or let each count one.  [default: as the recipe says]",
+)
+@click.option(
+    "--class-weights",
+    metavar="S:B",
+    callback=class_weights,
+    help="Sums of the weights of signal and background in the training.  [default: 1:1]",
+)
+@click.option(
+    "--balance",
+    metavar="COLUMN:LOW:HIGH:WIDTH",
+    callback=balance,
+    help="Signal and background weigh the same in each bin of a column, and all bins the same.",
+)
+@click.option(
+    "--thin-bins",
+    type=click.Choice(["error", "drop"]),
+    help="Refuse bins of --balance with less than 50 events of a class, or leave them out.  [default: error]",
+)
+@click.option(
+    "--label",
+    metavar="COLUMN|true:random",
+    help="A column as a further input, or the true masses of signal and random ones of background.",
+)
+@click.option(
+    "--flatten",
+    metavar="COLUMN",
+    help="Make the score the quantile of the background given this column: a threshold keeps its shape in it.",
+)
+@click.option(
+    "--patience",
+    "early_stopping",
+    type=click.IntRange(1),
+    help="Iterations without improvement that stop the training.  [default: as the recipe says]",
+)
+@click.option(
+    "--set",
+    "hyperparameters",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=hyperparameters,
+    help="A hyperparameter of the recipe, e.g. hidden=50-50 or learning_rate=0.01. May be given several times.",
+)
 @click.option(
     "--negative-weights",
     type=click.Choice(["error", "absolute", "drop"]),
@@ -54,11 +122,18 @@ def train(run_folder: Path, out: Path | None, **options: Any) -> None:
     \b
     Examples:
       massgap train runs/slepton --out runs/model
+      massgap train runs/mine --classifier mlp --set hidden=50-50 --seeds 5
       massgap train runs/mine --name low --region sr_low --recipe my_recipe.py:SMALL
     """
     from massgap import stages
 
     given = {name: value for name, value in options.items() if value is not None}
+    given.update(given.pop("folds", {}))
+    if thin := given.pop("thin_bins", None):
+        if "balance" not in given:
+            msg = "--thin-bins is of --balance, which is not given."
+            raise click.UsageError(msg)
+        given["balance"]["thin"] = thin
     ticker = Ticker()
     made = stages.train(run_folder, out, progress=ticker.train, **given)
     ticker.close()

@@ -113,7 +113,7 @@ def limit(
     from massgap.contracts.writing import digest, prepare_folder, versions, write_json
     from massgap.fits.workspace_fit import WorkspaceFitOptions, fit_workspace
     from massgap.fits.workspaces.patch_sets import Patch, patches_of
-    from massgap.fits.workspaces.workspace import validate_workspace
+    from massgap.fits.workspaces.schema import validate_workspace
 
     options = options or WorkspaceFitOptions()
     workspace = Path(workspace)

@@ -19,7 +19,16 @@ from massgap.source_code import imported_digest
 if TYPE_CHECKING:
     import types
 
-__all__ = ["DEFAULT", "find_recipe", "find_variant", "known_recipes", "recipe_of_analysis"]
+__all__ = [
+    "CLASSIFIERS",
+    "DEFAULT",
+    "find_recipe",
+    "find_variant",
+    "known_recipes",
+    "of_kind",
+    "recipe_of_analysis",
+    "require_kind",
+]
 
 DEFAULT = "trees"
 """The recipe for an analysis that has none of its own."""
@@ -45,6 +54,66 @@ def known_recipes() -> dict[str, Recipe]:
 def recipe_of_analysis(analysis: str) -> Recipe:
     """The recipe that bears the name of an analysis, else the one for any analysis."""
     return known_recipes().get(analysis) or known_recipes()[DEFAULT]
+
+
+CLASSIFIERS = {"bdt": "trees", "mlp": "mlp", "tabnet": "tabnet"}
+"""What a command calls the kinds of classifiers -> kind, which is also the name of the recipe for any analysis."""
+
+
+def of_kind(recipe: Recipe, classifier: str) -> Recipe:
+    """A recipe with another kind of classifier: it keeps the events and features, the rest is usual for that kind.
+
+    Parameters
+    ----------
+    recipe
+        That of an analysis.
+    classifier
+        One of `CLASSIFIERS`.
+
+    Raises
+    ------
+    RecipeError
+        If there is no such classifier.
+
+    Examples
+    --------
+    >>> of_kind(find_recipe("slepton"), "mlp").region
+    'precuts'
+    """
+    kind = _kind(classifier)
+    if recipe.kind == kind:
+        return recipe
+    usual = known_recipes()[kind]
+    own = recipe.name != DEFAULT
+    return usual.changed(
+        name=f"{recipe.name}-{classifier}" if own else usual.name,
+        features=recipe.features,
+        region=recipe.region,
+        signal=recipe.signal,
+        backgrounds=recipe.backgrounds,
+        process_weights=recipe.process_weights,
+        weighting=recipe.weighting,
+        negative_weights=recipe.negative_weights,
+        n_folds=recipe.n_folds,
+    )
+
+
+def require_kind(recipe: Recipe, classifier: str | None) -> None:
+    """Raise a RecipeError if a classifier is named that is not the one of the recipe."""
+    if classifier is not None and _kind(classifier) != recipe.kind:
+        of_recipe = next(name for name, kind in CLASSIFIERS.items() if kind == recipe.kind)
+        msg = (
+            f"The recipe {recipe.name!r} is for --classifier {of_recipe}, not {classifier}: leave out --classifier, or give "
+            "another --recipe."
+        )
+        raise RecipeError(msg)
+
+
+def _kind(classifier: str) -> str:
+    if classifier not in CLASSIFIERS:
+        msg = f"There is no classifier {classifier!r}: choose one of {', '.join(CLASSIFIERS)} (--classifier)."
+        raise RecipeError(msg)
+    return CLASSIFIERS[classifier]
 
 
 def find_recipe(name_or_file: str | Path) -> Recipe:

@@ -7,14 +7,22 @@ from typing import TYPE_CHECKING
 from massgap.models.errors import FeatureError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from massgap.models.scoring.onnx_file import Description
 
-__all__ = ["agreed_features", "difference_of_features"]
+__all__ = ["agreed_features", "columns_beside", "difference_of_features"]
 
 
-def agreed_features(model: Description, wanted: Sequence[str] | None, path: str) -> tuple[str, ...]:
+def columns_beside(properties: Mapping[str, str]) -> list[str]:
+    """Inputs of a model that are no features of the analysis' score: a physical label, the column in which it is flat."""
+    names = [properties.get("massgap.label"), properties.get("massgap.flatten")]
+    return [name for name in dict.fromkeys(names) if name]
+
+
+def agreed_features(
+    model: Description, wanted: Sequence[str] | None, path: str, more: Sequence[str] = ()
+) -> tuple[str, ...]:
     """Return the feature names that the model's metadata and the caller agree on.
 
     Parameters
@@ -25,6 +33,8 @@ def agreed_features(model: Description, wanted: Sequence[str] | None, path: str)
         Names, in order, that the caller can provide; None takes those of the metadata.
     path
         What messages call the model.
+    more
+        Names that can be provided as well, and need not be inputs.
 
     Raises
     ------
@@ -41,7 +51,7 @@ def agreed_features(model: Description, wanted: Sequence[str] | None, path: str)
             f"give features=[...], the {model.width} names in the order of its input."
         )
         raise FeatureError(msg)
-    if wanted is not None and list(wanted) != list(names):
+    if wanted is not None and list(wanted) != [n for n in names if n in wanted or n not in more]:
         raise FeatureError(difference_of_features(path, names, wanted))
     if len(set(names)) != len(names):
         msg = f"The features of the model {path} are not unique: {', '.join(names)}."

@@ -16,21 +16,22 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from massgap.contracts.model_folder import check_model_file, model_file
-from massgap.models.errors import FeatureError, ModelError, ModelFileError
-from massgap.models.scoring.feature_names import agreed_features, difference_of_features
+from massgap.models.errors import ModelError, ModelFileError
+from massgap.models.scoring.feature_matrix import feature_matrix
+from massgap.models.scoring.feature_names import agreed_features, columns_beside
+from massgap.models.scoring.hypothesis import checked_hypothesis, names_of, outside_notes
 from massgap.models.scoring.onnx_file import read_model
 from massgap.models.scoring.tree_reading import read_trees
 from massgap.models.scoring.trees import TreeModel, UnsupportedTreesError, probes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -65,6 +66,10 @@ class OnnxScorer:
         ``"auto"``: compiled trees if the model is made of trees that they can score and they agree
         with onnxruntime, else onnxruntime. ``"compiled trees"`` or ``"onnxruntime"``: this one or an error.
         The attribute `engine` says which one scores.
+    hypothesis
+        Of a model that is parameterised in masses: name -> GeV. ``"columns"``: they come with the features.
+    beside
+        Further names that the caller can provide: the label of a model, and the column in which it is flat, may be of them.
 
     Warns
     -----
@@ -83,7 +88,13 @@ class OnnxScorer:
     """
 
     def __init__(
-        self, path: str | Path, features: Sequence[str] | None = None, *, engine: str = "auto"
+        self,
+        path: str | Path,
+        features: Sequence[str] | None = None,
+        *,
+        engine: str = "auto",
+        hypothesis: Mapping[str, float] | str | None = None,
+        beside: Sequence[str] = (),
     ) -> None:
         file = model_file(Path(path))
         try:
@@ -92,18 +103,33 @@ class OnnxScorer:
             msg = f"Cannot read the model {file}: {error.strerror or error}. massgap train RUN_FOLDER writes one."
             raise ModelFileError(msg) from error
         check_model_file(file, content)
-        self._set_up(content, str(file), features, engine)
+        self._set_up(content, str(file), features, engine, hypothesis, beside)
 
     @classmethod
     def from_bytes(
-        cls, content: bytes, name: str, features: Sequence[str] | None = None, *, engine: str = "auto"
+        cls,
+        content: bytes,
+        name: str,
+        features: Sequence[str] | None = None,
+        *,
+        engine: str = "auto",
+        hypothesis: Mapping[str, float] | str | None = None,
+        beside: Sequence[str] = (),
     ) -> OnnxScorer:
         """Make a scorer of a model in memory; `name` is what messages call it."""
         scorer = cls.__new__(cls)
-        scorer._set_up(content, name, features, engine)
+        scorer._set_up(content, name, features, engine, hypothesis, beside)
         return scorer
 
-    def _set_up(self, content: bytes, name: str, features: Sequence[str] | None, engine: str) -> None:
+    def _set_up(
+        self,
+        content: bytes,
+        name: str,
+        features: Sequence[str] | None,
+        engine: str,
+        hypothesis: Mapping[str, float] | str | None,
+        beside: Sequence[str],
+    ) -> None:
         if engine not in ENGINES:
             msg = f"The engine {engine!r} is not known (--engine); known are {', '.join(map(repr, ENGINES))}."
             raise ModelError(msg)
@@ -113,11 +139,18 @@ class OnnxScorer:
         model, self._description = read_model(content, name, features)
         # What was rewritten is what travels and scores; the hash stays that of the file.
         self._content = model.SerializeToString() if self._description.rewritten else content
-        self._features = agreed_features(self._description, features, name)
+        properties = self._description.properties
+        self._masses = names_of(properties)
+        self._hypothesis = checked_hypothesis(self._masses, hypothesis, name)
+        given = [] if self._hypothesis is None else self._masses
+        more = (*given, *(column for column in columns_beside(properties) if column in beside))
+        self._inputs = agreed_features(self._description, features, name, more)
+        # What the caller provides: all inputs but the hypothesis, which stand at the end.
+        self._features = self._inputs[: len(self._inputs) - len(given)]
         self._open()  # a damaged tree or an unknown operator shows here, not on a worker
         self._trees: TreeModel | None = None
         self._probes: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
-        self._run(np.zeros((2, len(self._features)), dtype=np.float32))
+        self._run(np.zeros((2, len(self._inputs)), dtype=np.float32))
         if engine != ONNXRUNTIME:
             self._take_trees(forced=engine == COMPILED)
 
@@ -126,8 +159,8 @@ class OnnxScorer:
         import onnx
 
         try:
-            trees = _read.get((self._sha256, len(self._features))) or read_trees(
-                onnx.load_model_from_string(self._content), len(self._features), self.n_folds
+            trees = _read.get((self._sha256, len(self._inputs))) or read_trees(
+                onnx.load_model_from_string(self._content), len(self._inputs), self.n_folds
             )
         except UnsupportedTreesError as reason:
             if forced:
@@ -137,7 +170,7 @@ class OnnxScorer:
                 )
                 raise ModelFileError(msg) from reason
             return
-        x = probes(trees, len(self._features), N_PROBES)
+        x = probes(trees, len(self._inputs), N_PROBES)
         expected = self._run(x)
         difference = _largest_difference(trees.score_all(x), expected)
         if not difference <= AGREEMENT:
@@ -150,7 +183,7 @@ class OnnxScorer:
             warnings.warn(msg + ": onnxruntime scores instead.", RuntimeWarning, stacklevel=4)
             return
         self._trees, self._probes = trees, (x, expected)
-        _read[self._sha256, len(self._features)] = trees
+        _read[self._sha256, len(self._inputs)] = trees
         _verified.add(self._sha256)
 
     def _compiled(self) -> TreeModel | None:
@@ -172,7 +205,7 @@ class OnnxScorer:
 
     @property
     def features(self) -> list[str]:
-        """Names of the input columns, in order."""
+        """Names of the columns to give, in order."""
         return list(self._features)
 
     @property
@@ -204,6 +237,7 @@ class OnnxScorer:
     def notes(self) -> list[str]:
         """What somebody who gives this model should know, in sentences."""
         notes = list(self._description.notes)
+        notes += outside_notes(self._masses, self._hypothesis, self._description.properties)
         if self._description.features is None:
             notes.append(
                 f"the model {self.path} does not name its features: its columns are taken for {', '.join(self._features)}, in "
@@ -242,12 +276,18 @@ class OnnxScorer:
             If a feature is missing or unexpected, has another type or length, a fold is out of
             range, or the model gives a score that is not between 0 and 1.
         """
-        x = self._matrix(columns)
+        x = self._with_hypothesis(feature_matrix(columns, self._features, self.path))
         which = self._which(fold, len(x))
         trees = self._compiled()
         if trees is None:
-            return self.score_all_folds(x)[np.arange(len(x)), which]
+            return self._checked(self._run(x))[np.arange(len(x)), which]
         return self._checked(trees.score(x, which))
+
+    def _with_hypothesis(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The matrix of features with the masses of the hypothesis beside it."""
+        if self._hypothesis is None:
+            return x
+        return np.concatenate([x, np.broadcast_to(self._hypothesis, (len(x), len(self._hypothesis)))], axis=1)
 
     def _which(self, fold: ArrayLike | None, n: int) -> NDArray[np.intp]:
         """Return the column of the output that scores each of `n` events."""
@@ -275,7 +315,7 @@ class OnnxScorer:
 
     def score_all_folds(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the scores of all classifiers for a float32 matrix, shape (N, n_folds)."""
-        x = self._matrix(x)
+        x = self._with_hypothesis(feature_matrix(x, self._features, self.path))
         trees = self._compiled()
         return self._checked(self._run(x) if trees is None else trees.score_all(x))
 
@@ -312,41 +352,6 @@ class OnnxScorer:
             )
             raise ModelError(msg)
         return scores
-
-    def _matrix(self, columns: Mapping[str, ArrayLike] | NDArray[np.float32]) -> NDArray[np.float32]:
-        n = len(self._features)
-        if isinstance(columns, Mapping):
-            return self._matrix_by_name(columns)
-        x = np.asarray(columns)
-        if x.ndim != 2 or x.shape[1] != n:
-            msg = f"The features have shape {x.shape}, but the model {self.path} takes (events, {n})."
-            raise FeatureError(msg)
-        if x.dtype != np.float32:
-            msg = (
-                f"The feature matrix has type {x.dtype}, but the model {self.path} takes float32: "
-                "convert it with .astype('float32'), or give a mapping of names to arrays."
-            )
-            raise FeatureError(msg)
-        return x if x.flags.c_contiguous or x.flags.f_contiguous else np.ascontiguousarray(x)
-
-    def _matrix_by_name(self, columns: Mapping[str, ArrayLike]) -> NDArray[np.float32]:
-        missing = [name for name in self._features if name not in columns]
-        extra = [name for name in columns if name not in set(self._features)]
-        if missing or extra:
-            raise FeatureError(difference_of_features(self.path, self._features, list(columns)))
-        arrays = [np.asarray(columns[name]) for name in self._features]
-        n = arrays[0].size
-        x = np.empty((len(arrays), n), dtype=np.float32).T  # a column after the other, as they come
-        for j, (name, array) in enumerate(zip(self._features, arrays, strict=True)):
-            if array.dtype not in (np.float32, np.float64):
-                msg = f"Feature {name!r} has type {array.dtype}, but the model {self.path} takes float32 or float64 columns."
-                raise FeatureError(msg)
-            if array.shape != (n,):
-                msg = f"Feature {name!r} has shape {array.shape}, but {self._features[0]!r} has {arrays[0].shape}."
-                raise FeatureError(msg)
-            with np.errstate(over="ignore"):  # beyond float32 is infinite, which the model takes as missing
-                x[:, j] = array
-        return x
 
     # ---- the session and the journey to a worker
 

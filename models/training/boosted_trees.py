@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from massgap.models.training.split import Parts
     from massgap.models.training.table import TrainingTable
 
-__all__ = ["HYPERPARAMETERS", "Fitted", "checked_hyperparameters", "fit", "importance", "library", "predict"]
+__all__ = [
+    "HYPERPARAMETERS",
+    "Fitted",
+    "checked_hyperparameters",
+    "fit",
+    "importance",
+    "library",
+    "operators",
+    "predict",
+]
 
 HYPERPARAMETERS: dict[str, Any] = {
     "n_trees": 300,
@@ -33,6 +42,15 @@ HYPERPARAMETERS: dict[str, Any] = {
     "max_bin": 256,
 }
 """What a recipe may change, and the values of what it does not."""
+
+PREPROCESSING = "infinite values become NaN; NaN is missing and follows each split's default branch"
+"""What the exported graph does with features before the trees."""
+TITLE, ITERATIONS, SHARES = "Boosted decision trees", "trees", "share of total gain"
+"""What it is called, what its iterations are, and what its importances are."""
+PRECISIONS = (False,)
+"""Whether the exported graph may compute in float64: trees compare in float32."""
+SEEDED, WITH_SUBSETS = False, True
+"""Whether a seed changes the classifier; whether it is also trained against single backgrounds and by another protocol."""
 
 _LOWEST = {"n_trees": 1, "max_depth": 1, "max_bin": 2}
 
@@ -97,7 +115,7 @@ def _xgboost() -> Any:
     return require("xgboost", "training", error=TrainerMissingError)
 
 
-def fit(data: TrainingTable, parts: Parts, recipe: Recipe) -> Fitted:
+def fit(data: TrainingTable, parts: Parts, recipe: Recipe, steps: Any = None) -> Fitted:  # noqa: ARG001
     """Fit the classifier of one fold.
 
     Parameters
@@ -108,6 +126,8 @@ def fit(data: TrainingTable, parts: Parts, recipe: Recipe) -> Fitted:
         Which of them are fitted to, and which stop the training.
     recipe
         A recipe of the kind ``"trees"``.
+    steps
+        Not needed: a fold takes seconds.
 
     Raises
     ------
@@ -116,8 +136,8 @@ def fit(data: TrainingTable, parts: Parts, recipe: Recipe) -> Fitted:
     """
     xgb = _xgboost()
     parameters = recipe.hyperparameters
-    d_fit = _matrix(data, parts.fit, parameters["max_bin"])
-    d_stop = _matrix(data, parts.stop, parameters["max_bin"], d_fit)
+    d_fit = _matrix(data, parts.fit, recipe)
+    d_stop = _matrix(data, parts.stop, recipe, d_fit)
     options = {
         "objective": "binary:logistic",
         "eval_metric": "logloss",
@@ -150,18 +170,18 @@ def fit(data: TrainingTable, parts: Parts, recipe: Recipe) -> Fitted:
 
 
 def _matrix(
-    data: TrainingTable, mask: NDArray[np.bool_], max_bin: int, reference: xgb.DMatrix | None = None
+    data: TrainingTable, mask: NDArray[np.bool_], recipe: Recipe, reference: xgb.DMatrix | None = None
 ) -> xgb.QuantileDMatrix:
-    from massgap.models.training.split import unit_sums
+    from massgap.models.training.split import fit_weights
 
     return _xgboost().QuantileDMatrix(
         data.x[mask],
         label=data.label[mask],
-        weight=unit_sums(data.train_weight[mask], data.label[mask]),
+        weight=fit_weights(data, mask, recipe),
         missing=np.nan,
         feature_names=list(data.features),
         nthread=1,
-        max_bin=max_bin,
+        max_bin=recipe.hyperparameters["max_bin"],
         ref=reference,
     )
 
@@ -173,7 +193,27 @@ def predict(booster: xgb.Booster, features: NDArray[np.float32]) -> NDArray[np.f
     return np.asarray(booster.inplace_predict(features, missing=np.nan), dtype=np.float32)
 
 
-def importance(booster: xgb.Booster, features: Sequence[str]) -> NDArray[np.float64]:
-    """Return the total gain of each feature (the sum of the loss reductions of all splits on it), shape (n_features,)."""
+def importance(
+    booster: xgb.Booster,
+    features: Sequence[str],
+    held_out: Any = None,  # noqa: ARG001
+) -> NDArray[np.float64]:
+    """Return the total gain of each feature (the sum of the loss reductions of all splits on it), shape (n_features,).
+
+    It comes from the trees themselves, `held_out` is not looked at.
+    """
     gain = booster.get_score(importance_type="total_gain")
     return np.array([float(np.mean(gain.get(name, 0.0))) for name in features])
+
+
+def operators(
+    boosters: Sequence[xgb.Booster],
+    features: str,
+    score: str,
+    *,
+    double: bool = False,  # noqa: ARG001
+) -> tuple[list[Any], list[Any]]:
+    """Operators and constants of an ONNX graph, see `massgap.models.training.tree_graph.tree_operators`."""
+    from massgap.models.training.tree_graph import tree_operators
+
+    return tree_operators(boosters, features, score)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from massgap.models.training.recipe import ALL_ROWS
+from massgap.models.training.recipe import ALL_ROWS, KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_KINDS = {"trees": "Boosted decision trees"}
 
 
 def model_card(training: Mapping[str, Any]) -> str:
@@ -23,7 +22,7 @@ def _what(t: Mapping[str, Any]) -> list[str]:
     return [
         f"# Model card: {t['model_file']}",
         "",
-        f"{_KINDS.get(kind, kind)} that separate {_names(t['signal'])} from {_names(t['backgrounds'])}"
+        f"{importlib.import_module(KINDS[kind]).TITLE} that separate {_names(t['signal'])} from {_names(t['backgrounds'])}"
         + (f" in the analysis `{analysis}`." if analysis else "."),
         (
             f"{t['n_folds']} classifiers in one ONNX file: output column i is the signal probability from the "
@@ -52,7 +51,7 @@ def _role(t: Mapping[str, Any], name: str) -> str:
 
 
 def _features(t: Mapping[str, Any]) -> list[str]:
-    rows = [[str(i), f"`{name}`", t["units"].get(name) or "1"] for i, name in enumerate(t["features"])]
+    rows = [[str(i), f"`{name}`", t["units"].get(name) or "1"] for i, name in enumerate(_inputs(t))]
     return [
         "## Features",
         "",
@@ -62,12 +61,20 @@ def _features(t: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _inputs(t: Mapping[str, Any]) -> list[str]:
+    """The features, and the column in which the score is flat, if it is none of them."""
+    column = t.get("flatness", {}).get("column")
+    return [*t["features"], *([column] if column and column not in t["features"] else [])]
+
+
 def _method(t: Mapping[str, Any]) -> list[str]:
     how = {
         "nested": "a fifth of the training events stops the training, the best iteration is used; "
         "the held-out fold is used for nothing but the evaluation",
         "held_out": "the held-out fold stops the training and everything trained is used; "
         "the evaluation below is therefore slightly optimistic",
+        "next_fold": "the fold after the held-out one stops the training; the held-out fold is used for nothing but the "
+        "evaluation",
     }[t["protocol"]]
     recipe = t["recipe"]
     values = ", ".join(f"{name} {_shown(value)}" for name, value in t["hyperparameters"].items())
@@ -79,8 +86,14 @@ def _method(t: Mapping[str, Any]) -> list[str]:
         f"- {recipe['kind']}: {values}",
         f"- {events}; signal and background sums each normalised to one",
         f"- {t['n_folds']} rotated folds by the stable event key; seed {t['seed']}",
-        f"- early stopping after {t['early_stopping']} iterations, protocol `{t['protocol']}`: {how}",
+        f"- early stopping after {t['early_stopping']} {t.get('iterations', 'iterations') if recipe['kind'] != 'trees' else 'iterations'}, protocol `{t['protocol']}`: {how}",
     ]
+    if recipe.get("seeds", 1) > 1:
+        kept = "the mean of their scores" if recipe.get("seed_choice") == "all" else "the best of them"
+        lines.append(f"- {recipe['seeds']} seeds per fold, {kept}")
+    if recipe.get("class_weights"):
+        sums = ", ".join(f"{name} {value:g}" for name, value in recipe["class_weights"].items())
+        lines.append(f"- sums of the classes instead of one: {sums}")
     lines += [f"- weights of {name} times {factor:g}" for name, factor in recipe["process_weights"].items()]
     return lines + ([f"- source: {recipe['source']}"] if recipe["source"] else [])
 
@@ -102,7 +115,7 @@ def _performance(t: Mapping[str, Any]) -> list[str]:
         "fold",
         "training events (s / b)",
         "held out (s / b)",
-        "trees",
+        t.get("iterations", "trees"),
         "AUC training",
         "AUC held out",
         "logloss",
@@ -115,6 +128,23 @@ def _performance(t: Mapping[str, Any]) -> list[str]:
         *_table(heads, rows),
     ]
     comparison = t.get("protocol_comparison") or {}
+    if flat := t.get("flatness"):
+        chi2 = ", ".join(
+            f"above {level} {found['chi2']:.1f} for {found['bins']} bins"
+            for level, found in flat["background"].items()
+        )
+        worst = {
+            level: max(fold["uncertainty"][level] for fold in flat["folds"]) for level in flat["background"]
+        }
+        stated = ", ".join(f"{level} to {value:.2g}" for level, value in worst.items())
+        lines += [
+            "",
+            (
+                f"The score is the quantile of the background given `{flat['column']}`; the table above is of the probability "
+                f"before. AUC of the flat score {flat['auc_eval']:.4f}. Chi-square of the background's share in bins of "
+                f"`{flat['column']}`: {chi2}. Statistical uncertainty of the quantiles: {stated}."
+            ),
+        ]
     if comparison:
         lines += [
             "",
@@ -132,7 +162,7 @@ def _importance(t: Mapping[str, Any]) -> list[str]:
     for name, shares in t["importance"].items():
         leading = sorted(shares.items(), key=lambda item: -item[1])[:3]
         rows.append([name, ", ".join(f"`{feature}` {share:.0%}" for feature, share in leading)])
-    heads = ["trained against", "leading features (share of total gain)"]
+    heads = ["trained against", f"leading features ({t.get('importance_is', 'share of total gain')})"]
     lines = ["## Importance", "", *_table(heads, rows)]
     left_out = t.get("importance_left_out", {})
     return lines + ([""] if left_out else []) + [f"- {name}: {why}" for name, why in left_out.items()]
@@ -146,10 +176,16 @@ def _limits(t: Mapping[str, Any]) -> list[str]:
         "",
         f"- Trained on {where}; elsewhere the score is an extrapolation.",
         "- Trained on simulation only, for the signals named above; others are separated less well.",
-        "- The score is a probability for equal total signal and background weight, not for the expected yields.",
+        _meaning(t),
         "- Simulated events must be scored by the classifier of their held-out fold, never by another one.",
         "- Feature definitions and units must be those above: the file checks names, not meanings.",
     ]
+
+
+def _meaning(t: Mapping[str, Any]) -> str:
+    if "flatness" in t:
+        return f"- The score is a quantile of the background, given `{t['flatness']['column']}`, not a probability of signal."
+    return "- The score is a probability for equal total signal and background weight, not for the expected yields."
 
 
 def _provenance(t: Mapping[str, Any]) -> list[str]:
@@ -165,7 +201,7 @@ def _provenance(t: Mapping[str, Any]) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, (int, float)) else str(value)
+    return f"{value:g}" if isinstance(value, (int, float)) else str(value).replace(", ", "-").strip("[]")
 
 
 def _names(names: list[str]) -> str:

@@ -1,12 +1,7 @@
 """The trained folds as one ONNX file that carries its own preprocessing and description.
 
-The graph: ``features`` (float32, N x n_features) -> infinite values become NaN, NaN is missing ->
-one tree ensemble with one target per fold -> logistic function -> ``score`` (float32, N x n_folds).
-Column i is the probability from the classifier that has not seen fold i.
-
-The tree nodes are written straight from XGBoost's own JSON model. Its splits compare in float32
-with ``x < threshold``, which is the operator's ``BRANCH_LT``: values exactly at a threshold go the
-same way in both.
+The graph: ``features`` (float32, N x n_features) -> what the kind of classifier writes, missing values and scaling
+included -> ``score`` (float32, N x n_folds). Column i is the probability from the classifier that has not seen fold i.
 """
 
 from __future__ import annotations
@@ -17,58 +12,51 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap import __version__
+from massgap.models.conditioning.labels import hypothesis_names
 from massgap.models.errors import ModelError
 from massgap.models.scoring.onnx_file import DIGEST, FORMATS, content_digest
 from massgap.models.training.recipe import ALL_ROWS
 
 if TYPE_CHECKING:
     import onnx
-    import xgboost as xgb
     from numpy.typing import NDArray
 
     from massgap.models.training.trained_folds import TrainedFolds
 
 FORMAT = FORMATS[-1]
 INPUT, OUTPUT = "features", "score"
+PROBABILITY = "probability"
+"""What the score is before it is made flat."""
 OPSET, OPSET_ML, IR_VERSION = 15, 3, 8
-PREPROCESSING = "infinite values become NaN; NaN is missing and follows each split's default branch"
 AGREEMENT = 1e-6
-"""Largest accepted difference between the ONNX score and native XGBoost."""
+"""Largest accepted difference between the ONNX score and that of the library that trained."""
 
 
-def to_onnx(folds: TrainedFolds) -> onnx.ModelProto:
+def to_onnx(folds: TrainedFolds, *, double: bool = False) -> onnx.ModelProto:
     """Return the ONNX model of all folds; the same folds give the same bytes.
+
+    Parameters
+    ----------
+    folds
+        Trained classifiers.
+    double
+        Compute in float64 inside the graph, where the kind of classifier allows it.
 
     Raises
     ------
     ModelError
-        If a booster is not made of ordinary trees with one logistic output.
+        If a classifier cannot be written.
     """
     import onnx
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import TensorProto, helper
 
-    n_features, n_folds = len(folds.features), folds.n_folds
-    nodes = [
-        helper.make_node("IsInf", [INPUT], ["is_infinite"]),
-        helper.make_node("Where", ["is_infinite", "missing", INPUT], ["cleaned"]),
-        helper.make_node(
-            "TreeEnsembleRegressor",
-            ["cleaned"],
-            ["margin"],
-            domain="ai.onnx.ml",
-            n_targets=n_folds,
-            aggregate_function="SUM",
-            post_transform="NONE",
-            **_tree_attributes(folds.classifiers),
-        ),
-        helper.make_node("Sigmoid", ["margin"], [OUTPUT]),
-    ]
+    nodes, initializers = _operators(folds, double=double)
     graph = helper.make_graph(
         nodes,
         "massgap_folds",
-        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["events", n_features])],
-        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["events", n_folds])],
-        initializer=[numpy_helper.from_array(np.array(np.nan, dtype=np.float32), "missing")],
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["events", len(folds.inputs)])],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["events", folds.n_folds])],
+        initializer=initializers,
         doc_string="Column i of the output: the classifier that has not seen fold i.",
     )
     model = helper.make_model(
@@ -85,13 +73,50 @@ def to_onnx(folds: TrainedFolds) -> onnx.ModelProto:
     return model
 
 
+def _operators(folds: TrainedFolds, *, double: bool) -> tuple[list[Any], list[Any]]:
+    """Operators and constants from the features to the score, by way of the tables that make it flat."""
+    trainer = folds.recipe.trainer
+    if not folds.flattening:
+        return trainer.operators(folds.classifiers, INPUT, OUTPUT, double=double)
+    from massgap.models.networks.graph_writer import GraphWriter
+
+    before, graph = GraphWriter("own_"), GraphWriter("flat_", double=double)
+    own = before.op("Gather", INPUT, np.arange(len(folds.features)), axis=1)
+    nodes, constants = trainer.operators(folds.classifiers, own, PROBABILITY, double=double)
+    column = graph.op("Gather", INPUT, np.array([folds.inputs.index(str(folds.recipe.flatten))]), axis=1)
+    column = graph.op("Where", graph.op("IsInf", column), np.float32(np.nan), graph.number(column))
+    columns = []
+    for fold, table in enumerate(folds.flattening):
+        score = graph.number(graph.op("Gather", PROBABILITY, np.array([fold]), axis=1))
+        columns.append(table.write(graph, score, column))
+    graph.named(graph.single(graph.op("Concat", *columns, axis=1)), OUTPUT)
+    return (
+        [*before.nodes, *nodes, *graph.nodes],
+        [*before.initializers, *constants, *graph.initializers],
+    )
+
+
 def metadata(folds: TrainedFolds) -> dict[str, str]:
     """Return the metadata properties of the ONNX file, all strings, lists as JSON."""
     recipe = folds.recipe
+    labels = {}
+    if names := hypothesis_names(folds.features, recipe.label):
+        labels["massgap.hypothesis"] = json.dumps(names)
+    if recipe.label is not None:
+        labels |= {"massgap.label": recipe.label, "massgap.ranges": json.dumps(folds.ranges, sort_keys=True)}
+    what = "probability of signal"
+    if recipe.flatten is not None:
+        uncertainties = [table.uncertainty() for table in folds.flattening]
+        labels |= {
+            "massgap.flatten": recipe.flatten,
+            "massgap.flatten_uncertainty": json.dumps(uncertainties),
+        }
+        what = f"quantile of the background given {recipe.flatten}"
     return {
+        **labels,
         "massgap.format": FORMAT,
         "massgap.version": __version__,
-        "massgap.features": json.dumps(folds.features),
+        "massgap.features": json.dumps(folds.inputs),
         "massgap.units": json.dumps(folds.units, sort_keys=True),
         "massgap.n_folds": str(folds.n_folds),
         "massgap.training_hash": folds.training_hash,
@@ -101,8 +126,8 @@ def metadata(folds: TrainedFolds) -> dict[str, str]:
         "massgap.signal": json.dumps(list(recipe.signal or ())),
         "massgap.backgrounds": json.dumps(list(recipe.backgrounds or ())),
         "massgap.protocol": recipe.protocol,
-        "massgap.preprocessing": PREPROCESSING,
-        "massgap.score": "column i: probability of signal from the classifier that has not seen fold i",
+        "massgap.preprocessing": recipe.trainer.PREPROCESSING,
+        "massgap.score": f"column i: {what} from the classifier that has not seen fold i",
     }
 
 
@@ -112,77 +137,29 @@ def to_bytes(model: onnx.ModelProto) -> bytes:
 
 
 def verified_bytes(folds: TrainedFolds, x: NDArray[np.float32]) -> tuple[bytes, float]:
-    """Return the ONNX file's bytes and its largest difference from native XGBoost on the events `x`.
+    """Return the ONNX file's bytes and its largest difference from the library that trained, on the events `x`.
+
+    A network whose rounding in float32 is more than `AGREEMENT` is written in float64.
 
     Raises
     ------
     ModelError
         If the two differ by more than `AGREEMENT`.
     """
+    from massgap.models.scoring.hypothesis import AS_COLUMNS
     from massgap.models.scoring.scorer import OnnxScorer
 
-    content = to_bytes(to_onnx(folds))
-    scores = OnnxScorer.from_bytes(content, "the exported model", features=folds.features).score_all_folds(x)
     native = folds.predict(np.where(np.isinf(x), np.float32(np.nan), x))
-    difference = float(np.abs(scores - native).max(initial=0.0))
-    if not difference <= AGREEMENT:
-        msg = f"The exported model differs from XGBoost by {difference:.2g}, more than {AGREEMENT:g}."
-        raise ModelError(msg)
-    return content, difference
-
-
-def _tree_attributes(boosters: list[xgb.Booster]) -> dict[str, Any]:
-    """Return the attributes of one TreeEnsembleRegressor whose target i sums the trees of booster i."""
-    parts: dict[str, list[NDArray[Any]]] = {}
-    base_values = []
-    tree_id = 0
-    for target, booster in enumerate(boosters):
-        trees, base_margin = _trees(booster)
-        base_values.append(base_margin)
-        for tree in trees:
-            for key, array in _nodes_of(tree, tree_id, target).items():
-                parts.setdefault(key, []).append(array)
-            tree_id += 1
-    attributes: dict[str, Any] = {k: np.concatenate(v).tolist() for k, v in parts.items()}
-    attributes["base_values"] = base_values
-    return attributes
-
-
-def _nodes_of(tree: dict[str, Any], tree_id: int, target: int) -> dict[str, NDArray[Any]]:
-    """Return the nodes and leaves of one tree of XGBoost's JSON model, as the operator's attributes name them."""
-    left = np.asarray(tree["left_children"], dtype=np.int64)
-    right = np.asarray(tree["right_children"], dtype=np.int64)
-    # float32, the type in which XGBoost holds and compares it; a leaf keeps its value here.
-    value = np.asarray(tree["split_conditions"], dtype=np.float32)
-    leaf = left < 0
-    number = np.arange(len(left))
-    return {
-        "nodes_treeids": np.full(len(left), tree_id),
-        "nodes_nodeids": number,
-        "nodes_featureids": np.where(leaf, 0, np.asarray(tree["split_indices"], dtype=np.int64)),
-        "nodes_values": np.where(leaf, np.float32(0), value),
-        "nodes_truenodeids": np.where(leaf, 0, left),
-        "nodes_falsenodeids": np.where(leaf, 0, right),
-        "nodes_missing_value_tracks_true": np.where(leaf, 0, np.asarray(tree["default_left"])),
-        "nodes_modes": np.where(leaf, "LEAF", "BRANCH_LT"),
-        "target_treeids": np.full(leaf.sum(), tree_id),
-        "target_nodeids": number[leaf],
-        "target_ids": np.full(leaf.sum(), target),
-        "target_weights": value[leaf],
-    }
-
-
-def _trees(booster: xgb.Booster) -> tuple[list[dict[str, Any]], float]:
-    """Return the trees of a booster as XGBoost's JSON model gives them, and its base margin."""
-    learner = json.loads(bytes(booster.save_raw("json")))["learner"]
-    kind, objective = learner["gradient_booster"]["name"], learner["objective"]["name"]
-    if (kind, objective) != ("gbtree", "binary:logistic"):
-        msg = f"Only gbtree boosters with binary:logistic can be exported, not {kind} with {objective}."
-        raise ModelError(msg)
-    trees = learner["gradient_booster"]["model"]["trees"]
-    if any(any(tree["split_type"]) for tree in trees):
-        msg = "Trees with categorical splits cannot be exported: give the features as numbers."
-        raise ModelError(msg)
-    # "[5E-1]" since XGBoost 3.1, "5E-1" before; a probability, whose logit starts the sum.
-    base_score = float(learner["learner_model_param"]["base_score"].strip("[]"))
-    return trees, float(np.log(base_score / (1 - base_score)))
+    # A table hands on a difference of the probability by as much as it is steep.
+    allowed = AGREEMENT * max([1.0, *(table.steepest() for table in folds.flattening)])
+    difference = np.nan
+    for double in folds.recipe.trainer.PRECISIONS:
+        content = to_bytes(to_onnx(folds, double=double))
+        scorer = OnnxScorer.from_bytes(
+            content, "the exported model", features=folds.inputs, hypothesis=AS_COLUMNS
+        )
+        difference = float(np.abs(scorer.score_all_folds(x) - native).max(initial=0.0))
+        if difference <= (AGREEMENT if double is not folds.recipe.trainer.PRECISIONS[-1] else allowed):
+            return content, difference
+    msg = f"The exported model differs from what was trained by {difference:.2g}, more than {allowed:g}."
+    raise ModelError(msg)

@@ -4,7 +4,7 @@ The trainer knows no analysis: which events, features, folds and numbers it uses
 leaves open (None), the run that is trained on says; see `massgap.models.training.defaults`. Recipes are found by
 `massgap.models.recipes.registry.find_recipe`, shipped ones by name, a user's own in a file.
 
-Two protocols say which events stop the training early:
+Three protocols say which events stop the training early:
 
 ``nested`` (default)
     A fifth of the training events, chosen by other bits of the stable key, is set aside; their logloss stops the
@@ -12,6 +12,9 @@ Two protocols say which events stop the training early:
 ``held_out``
     The held-out fold itself stops the training and everything trained is used. The evaluation is then slightly
     optimistic; the comparison of protocols in ``training.json`` shows by how much.
+``next_fold``
+    The fold after the held-out one stops the training and is not fitted to. With ten folds this is the split 8:1:1,
+    rotated so that each event is evaluated once; at least three folds are needed.
 
 Another kind of classifier is a module in `KINDS`, with its own hyperparameters; what it needs beyond the fields here
 becomes a field with a default that leaves the existing recipes as they are.
@@ -23,11 +26,13 @@ import hashlib
 import importlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import numpy as np
 
+from massgap.models.conditioning.balance import checked_balance
+from massgap.models.conditioning.labels import TRUE_RANDOM
 from massgap.models.errors import ModelError, RecipeError
 from massgap.models.folds import check_n_folds
 
@@ -36,18 +41,27 @@ if TYPE_CHECKING:
 
 __all__ = ["ALL_ROWS", "KINDS", "PROTOCOLS", "Protocol", "Recipe"]
 
-Protocol = Literal["nested", "held_out"]
-PROTOCOLS: tuple[Protocol, ...] = ("nested", "held_out")
+Protocol = Literal["nested", "held_out", "next_fold"]
+PROTOCOLS: tuple[Protocol, ...] = ("nested", "held_out", "next_fold")
 WEIGHTINGS = ("weights", "counts")
 NEGATIVE_WEIGHTS = ("error", "absolute", "drop")
+SEED_CHOICES = ("best", "all")
+CLASSES = ("signal", "background")
+LATER = ("seeds", "seed_choice", "class_weights", "balance", "label", "flatten")
+"""Fields that plain data leave out where they have their defaults, as recipes of earlier versions do."""
 ALL_ROWS = "all"
 """As a region: every row of the feature tables (unless there is a region of this name)."""
 
-KINDS = {"trees": "massgap.models.training.boosted_trees"}
+KINDS = {
+    "trees": "massgap.models.training.boosted_trees",
+    "mlp": "massgap.models.networks.dense",
+    "tabnet": "massgap.models.networks.tabnet",
+}
 """Kind of classifier -> the module that trains it.
 
-The module offers ``checked_hyperparameters(changes)``, ``fit(data, parts, recipe)``, ``predict(classifier, features)``,
-``importance(classifier, features)`` and ``library()``, as `massgap.models.training.boosted_trees` does.
+The module offers ``checked_hyperparameters(changes)``, ``fit(data, parts, recipe, steps)``, ``predict(classifier, features)``,
+``importance(classifier, features, held_out)``, ``operators(classifiers, features, score, double)`` and ``library()``, and the
+constants of `massgap.models.training.boosted_trees`.
 """
 
 
@@ -84,13 +98,27 @@ class Recipe:
     n_folds
         Number of rotated folds, at least 2.
     protocol
-        ``"nested"`` or ``"held_out"``, see the module's description.
+        ``"nested"``, ``"held_out"`` or ``"next_fold"``, see the module's description.
     early_stopping
-        Iterations without improvement after which the training stops.
+        Iterations (trees, or epochs) without improvement after which the training stops.
     hyperparameters
         Those of the kind; what is not named has the kind's default.
     seed
         For what is random in the training.
+    seeds, seed_choice
+        Number of trainings per fold, with seeds from `seed` on, and what is made of them: ``"best"`` takes the one that
+        the stopping events like best, ``"all"`` the mean of their scores.
+    class_weights
+        ``"signal"`` and ``"background"`` -> sum of the weights of the class in the training, one each by default.
+    balance
+        ``column``, ``low``, ``high`` and ``width``: in each bin of the column signal and background have the same sum of
+        weights in the training, and all bins the same; events outside are not trained on. Bins of less than ``least`` (50)
+        events of a class are refused, or left out with ``thin`` = ``"drop"``.
+    label
+        A column that is an input beside the features, or ``"true:random"``: the true masses of the signal, from the
+        metadata of its datasets, and masses drawn from the same distribution for the background.
+    flatten
+        A column: the score becomes the quantile of the background given it, see `massgap.models.conditioning.flattening`.
     code
         Digest of the file that the recipe comes from and of what it imports; filled in by who reads it.
 
@@ -122,6 +150,12 @@ class Recipe:
     early_stopping: int = 10
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 1
+    seeds: int = 1
+    seed_choice: str = "best"
+    class_weights: Mapping[str, float] = field(default_factory=dict)
+    balance: Mapping[str, Any] | None = None
+    label: str | None = None
+    flatten: str | None = None
     code: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -131,10 +165,30 @@ class Recipe:
             self._set(name, None if value is None else self._names(name, value))
         subsets = self._mapping("subsets")
         self._set("subsets", {key: self._names(f"subsets[{key!r}]", value) for key, value in subsets.items()})
-        self._set("process_weights", self._factors())
+        self._set("process_weights", self._factors("process_weights"))
+        self._set("class_weights", self._factors("class_weights"))
+        for name in self.class_weights:
+            self._need(
+                name in CLASSES, f"class_weights names {name!r}", f"its keys are {' and '.join(CLASSES)}"
+            )
+        if self.balance is not None:
+            self._set("balance", self._checked(checked_balance, self._mapping("balance")))
+        for name, more in (("label", f", or {TRUE_RANDOM!r}"), ("flatten", "")):
+            column = getattr(self, name)
+            good = column is None or (isinstance(column, str) and bool(column))
+            self._need(good, f"{name} is {column!r}", f"it must be the name of a column{more}")
+        clean = self.flatten is None or self.protocol != "held_out"
+        must = "the events that stop the training must not be those that are evaluated, --protocol nested"
+        self._need(clean, f"flatten is {self.flatten!r}", must)
         self._check_numbers()
         changes = self._mapping("hyperparameters")
         self._set("hyperparameters", self._checked(self.trainer.checked_hyperparameters, changes))
+        several = self.seeds > 1 and not self.trainer.SEEDED
+        self._need(not several, f"seeds is {self.seeds}", f"nothing is random in {self.kind}, it must be 1")
+        too_few = self.protocol == "next_fold" and self.n_folds < 3
+        self._need(
+            not too_few, f"n_folds is {self.n_folds}", "the protocol next_fold needs at least 3 (--folds)"
+        )
 
     @property
     def trainer(self) -> Any:
@@ -161,7 +215,12 @@ class Recipe:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "code"}
+        plain = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "code"}
+        for f in fields(self):
+            default = f.default_factory() if f.default_factory is not MISSING else f.default
+            if f.name in LATER and plain[f.name] == _plain(default):
+                del plain[f.name]
+        return plain
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], *, code: str = "") -> Self:
@@ -198,7 +257,16 @@ class Recipe:
             raise RecipeError(msg)
 
     def _check_words(self) -> None:
-        for name in ("name", "kind", "description", "source", "weighting", "negative_weights", "protocol"):
+        for name in (
+            "name",
+            "kind",
+            "description",
+            "source",
+            "weighting",
+            "negative_weights",
+            "protocol",
+            "seed_choice",
+        ):
             value = getattr(self, name)
             self._need(isinstance(value, str), f"{name} is {value!r}", "it must be a text")
         self._need(bool(self.name), "name is empty", "it must be a text")
@@ -211,6 +279,7 @@ class Recipe:
             "protocol": PROTOCOLS,
             "weighting": WEIGHTINGS,
             "negative_weights": NEGATIVE_WEIGHTS,
+            "seed_choice": SEED_CHOICES,
         }
         for name, known in choices.items():
             value = getattr(self, name)
@@ -219,7 +288,7 @@ class Recipe:
     def _check_numbers(self) -> None:
         self._checked(check_n_folds, self.n_folds, at_least=2)
         self._set("n_folds", int(self.n_folds))
-        for name, lowest in (("early_stopping", 1), ("seed", 0)):
+        for name, lowest in (("early_stopping", 1), ("seed", 0), ("seeds", 1)):
             value = getattr(self, name)
             whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
             must = f"it must be an integer of at least {lowest}"
@@ -242,11 +311,11 @@ class Recipe:
         self._need(is_table, f"{name} is {value!r}", "it must be a table with names as keys")
         return dict(value)
 
-    def _factors(self) -> dict[str, float]:
-        factors = self._mapping("process_weights")
+    def _factors(self, name: str) -> dict[str, float]:
+        factors = self._mapping(name)
         for process, value in factors.items():
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            what = f"process_weights[{process!r}] is {value!r}"
+            what = f"{name}[{process!r}] is {value!r}"
             self._need(number and np.isfinite(value) and value > 0, what, "it must be a positive number")
         return {process: float(value) for process, value in factors.items()}
 

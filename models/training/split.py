@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from massgap.contracts.errors import TableError
+from massgap.models.conditioning.balance import balanced
 from massgap.models.folds import held_out_fold, set_aside_for_stopping
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from massgap.models.training.recipe import Recipe
     from massgap.models.training.table import TrainingTable
 
-__all__ = ["MIN_EVENTS", "Parts", "require_both_classes", "split", "unit_sums"]
+__all__ = ["MIN_EVENTS", "Parts", "fit_weights", "require_both_classes", "split", "unit_sums"]
 
 MIN_EVENTS = 5
 """Fewest raw events of each class in each part (fit, stopping, evaluation) of a fold."""
@@ -33,6 +34,9 @@ class Parts(NamedTuple):
 def split(data: TrainingTable, recipe: Recipe) -> list[Parts]:
     """Return the parts of each fold as the recipe's protocol wants them.
 
+    With 10 folds and the protocol ``"next_fold"`` they are 8:1:1: of ten parts eight are fitted to, the one after the
+    held-out one stops the training.
+
     The stable key of an event decides, so that training and scoring agree wherever they run.
     """
     fold = held_out_fold(data.fold_key, recipe.n_folds)
@@ -41,6 +45,10 @@ def split(data: TrainingTable, recipe: Recipe) -> list[Parts]:
     folds = []
     for i in range(recipe.n_folds):
         held_out = fold == i
+        if recipe.protocol == "next_fold":
+            stop = fold == (i + 1) % recipe.n_folds
+            folds.append(Parts(i, ~held_out & ~stop, stop, held_out))
+            continue
         fit = ~held_out & ~aside if nested else ~held_out
         folds.append(Parts(i, fit, ~held_out & aside if nested else held_out, held_out))
     return folds
@@ -78,3 +86,14 @@ def unit_sums(weight: NDArray[np.float64], label: NDArray[np.float32]) -> NDArra
     """
     is_signal = label > 0.5
     return np.where(is_signal, weight / weight[is_signal].sum(), weight / weight[~is_signal].sum())
+
+
+def fit_weights(data: TrainingTable, mask: NDArray[np.bool_], recipe: Recipe) -> NDArray[np.float64]:
+    """The weights that some of the events are trained with: either class has the sum that the recipe gives it, else one."""
+    label = data.label[mask]
+    weight = data.train_weight[mask]
+    if data.bins is not None:
+        weight = balanced(weight, label, data.bins[mask])
+    weight = unit_sums(weight, label)
+    factors = recipe.class_weights
+    return np.where(label > 0.5, factors.get("signal", 1.0), factors.get("background", 1.0)) * weight

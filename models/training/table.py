@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from massgap.contracts.errors import TableError
 from massgap.contracts.feature_table import is_feature
+from massgap.models.conditioning.balance import OUTSIDE, bins_of
 from massgap.models.errors import FeatureError
 from massgap.models.training.recipe import NEGATIVE_WEIGHTS
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 class TrainingTable:
     """Arrays of the events to train on, sorted by process and stable key.
 
-    ``weight`` (fb) is the signed weight, ``train_weight`` the one that is trained with.
+    ``weight`` (fb) is the signed weight, ``train_weight`` the one that is trained with; ``bins`` are those in which the
+    training is balanced, see `massgap.models.conditioning.balance`, and ``flat`` the column in which the score is made flat.
     """
 
     x: NDArray[np.float32] = field(repr=False)
@@ -35,6 +37,8 @@ class TrainingTable:
     process: NDArray[np.object_] = field(repr=False)
     features: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    bins: NDArray[np.int64] | None = field(default=None, repr=False)
+    flat: NDArray[np.float32] | None = field(default=None, repr=False)
 
     def of_classes(self, backgrounds: Sequence[str]) -> TrainingTable:
         """Return the signal and these backgrounds only."""
@@ -47,6 +51,8 @@ class TrainingTable:
             self.fold_key[keep],
             self.process[keep],
             self.features,
+            bins=None if self.bins is None else self.bins[keep],
+            flat=None if self.flat is None else self.flat[keep],
         )
 
     def counts(self) -> dict[str, dict[str, float]]:
@@ -76,6 +82,10 @@ class TrainingTable:
             digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(self.fold_key.astype("<u8").tobytes())
         digest.update("\n".join(self.process).encode())
+        if self.bins is not None:
+            digest.update(self.bins.astype("<i8").tobytes())
+        if self.flat is not None:
+            digest.update(self.flat.astype("<f4").tobytes())
         return digest.digest()
 
 
@@ -89,6 +99,8 @@ def training_table(
     negative_weights: str = "error",
     weighting: str = "weights",
     process_weights: Mapping[str, float] | None = None,
+    balance: Mapping[str, Any] | None = None,
+    flatten: str | None = None,
 ) -> TrainingTable:
     """Return the checked arrays that classifiers are trained on.
 
@@ -103,7 +115,7 @@ def training_table(
         Names in the order of the model's input; by default every column that is not bookkeeping.
     region
         Only events of this region, or of any of those joined by ``+``; all rows by default.
-    negative_weights, weighting, process_weights
+    negative_weights, weighting, process_weights, balance, flatten
         As in `massgap.models.training.recipe.Recipe`.
 
     Raises
@@ -140,6 +152,12 @@ def training_table(
     for name, factor in factors.items():
         train_weight[process == name] *= factor
 
+    bins = None
+    if balance is not None:
+        bins, more = bins_of(chosen, is_signal, balance)
+        notes += more
+        train_weight[bins == OUTSIDE] = 0.0
+
     # The classifier must not depend on the order in which chunks arrived: sort by process and key, then by
     # content for the rare equal keys (datasets of one process that number their events alike).
     _, code = np.unique(process.astype(str), return_inverse=True)
@@ -153,6 +171,8 @@ def training_table(
         process[order],
         tuple(names),
         tuple(notes),
+        None if bins is None else bins[order],
+        None if flatten is None else _matrix(chosen, _feature_names(table, [flatten]))[order, 0],
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,9 +19,11 @@ from massgap.contracts.folder_lock import locked_folder
 from massgap.contracts.model_folder import ModelFolder, finished_model_folder, write_model_folder
 from massgap.contracts.run_folder import open_run
 from massgap.contracts.writing import versions
+from massgap.models.conditioning.labels import TRUE_RANDOM, with_true_masses
 from massgap.models.errors import ModelError
 from massgap.models.training.defaults import completed_recipe
 from massgap.models.training.recipe import Recipe
+from massgap.models.training.steps import Steps
 from massgap.models.training.trained_folds import train
 from massgap.source_code import package_digest
 
@@ -50,6 +52,15 @@ def train_run(
     seed: int | None = None,
     hyperparameters: Mapping[str, Any] | None = None,
     negative_weights: str | None = None,
+    classifier: str | None = None,
+    seeds: int | None = None,
+    seed_choice: str | None = None,
+    weighting: str | None = None,
+    class_weights: Mapping[str, float] | None = None,
+    early_stopping: int | None = None,
+    balance: Mapping[str, Any] | None = None,
+    label: str | None = None,
+    flatten: str | None = None,
     importances: bool = True,
     compare_protocols: bool = True,
     accept_loss: bool = False,
@@ -72,7 +83,11 @@ def train_run(
         by default the name of the analysis, or of its class if it is one of your own.
     protocol
         ``"nested"``, ``"held_out"`` or a variant of the recipe: ``"paper"`` for one that has ``NAME-paper`` beside it.
-    signal, backgrounds, features, region, n_folds, seed, hyperparameters, negative_weights
+    classifier
+        Kind of classifier, see `massgap.models.recipes.registry.CLASSIFIERS`; by default that of the recipe. Without a recipe
+        it has what the analysis' recipe says of features, region and processes.
+    signal, backgrounds, features, region, n_folds, seed, hyperparameters, negative_weights, seeds, seed_choice, weighting, \
+    class_weights, early_stopping, balance, label, flatten
         Changes of the recipe, see `massgap.models.training.recipe.Recipe`; hyperparameters are changed one by one.
     importances, compare_protocols, progress
         As in `massgap.models.training.trained_folds.train`.
@@ -94,7 +109,7 @@ def train_run(
     """
     run = read_run_features(run_folder, accept_loss=accept_loss)
     analysis = str(run.manifest.get("analysis") or "")
-    wanted = _wanted_recipe(recipe, protocol, analysis).changed(
+    wanted = _wanted_recipe(recipe, protocol, analysis, classifier).changed(
         signal=signal,
         backgrounds=backgrounds,
         features=features,
@@ -103,9 +118,18 @@ def train_run(
         seed=seed,
         hyperparameters=hyperparameters,
         negative_weights=negative_weights,
+        seeds=seeds,
+        seed_choice=seed_choice,
+        weighting=weighting,
+        class_weights=class_weights,
+        early_stopping=early_stopping,
+        balance=balance,
+        label=label,
+        flatten=flatten,
     )
     wanted.trainer.library()  # refuses before the work if it is not installed
     complete, notes = completed_recipe(wanted, run.table, run.manifest, run.features, name)
+    complete, run = _labelled(complete, run)
     request = _Request(
         f"{_stem(name or _own_name(analysis))}.onnx", complete, importances, compare_protocols, tuple(notes)
     )
@@ -123,8 +147,11 @@ def train_run(
             importances=importances,
             compare_protocols=compare_protocols,
             progress=progress,
+            keep_in=(steps := folder / f".steps_{request_hash[:16]}"),
         )
-        return _write(folder, request, request_hash, folds, run, Path(run_folder))
+        made = _write(folder, request, request_hash, folds, run, Path(run_folder))
+        Steps(steps).clear()
+        return made
 
 
 def require_trainer(recipe: Recipe | str | Path | None = None, analysis: str = "") -> None:
@@ -143,6 +170,20 @@ def require_trainer(recipe: Recipe | str | Path | None = None, analysis: str = "
     _wanted_recipe(recipe, None, analysis).trainer.library()
 
 
+def _labelled(recipe: Recipe, run: RunFeatures) -> tuple[Recipe, RunFeatures]:
+    """The recipe with its label among the features, and the run with the columns that this needs."""
+    features, label = list(recipe.features or ()), recipe.label
+    if label is None or label in features:
+        return recipe, run
+    if label != TRUE_RANDOM:
+        return recipe.changed(features=[*features, label]), run
+    table, names = with_true_masses(
+        run.table, run.manifest["datasets"], recipe.signal or (), weighting=recipe.weighting, seed=recipe.seed
+    )
+    units = {**run.units, **dict.fromkeys(names, "GeV")}
+    return recipe.changed(features=[*features, *names]), replace(run, table=table, units=units)
+
+
 class _Request(NamedTuple):
     """All that was asked for, beside the run."""
 
@@ -153,12 +194,23 @@ class _Request(NamedTuple):
     notes: tuple[str, ...]
 
 
-def _wanted_recipe(recipe: Recipe | str | Path | None, protocol: str | None, analysis: str) -> Recipe:
-    from massgap.models.recipes.registry import find_recipe, find_variant, recipe_of_analysis
+def _wanted_recipe(
+    recipe: Recipe | str | Path | None, protocol: str | None, analysis: str, classifier: str | None = None
+) -> Recipe:
+    from massgap.models.recipes.registry import (
+        find_recipe,
+        find_variant,
+        of_kind,
+        recipe_of_analysis,
+        require_kind,
+    )
 
     if recipe is None:
         recipe = recipe_of_analysis(analysis)
-    found = recipe if isinstance(recipe, Recipe) else find_recipe(recipe)
+        found = recipe if classifier is None else of_kind(recipe, classifier)
+    else:
+        found = recipe if isinstance(recipe, Recipe) else find_recipe(recipe)
+        require_kind(found, classifier)
     return found if protocol is None else find_variant(found, protocol)
 
 
@@ -178,15 +230,15 @@ def _write(
     folder: Path, request: _Request, request_hash: str, folds: TrainedFolds, run: RunFeatures, source: Path
 ) -> ModelFolder:
     from massgap.models.training.card import model_card
-    from massgap.models.training.export import PREPROCESSING, verified_bytes
+    from massgap.models.training.export import verified_bytes
 
-    content, difference = verified_bytes(folds, run.table[folds.features].to_numpy(dtype=np.float32))
+    content, difference = verified_bytes(folds, run.table[folds.inputs].to_numpy(dtype=np.float32))
     training = {
         "model_file": request.model_file,
         "model_sha256": hashlib.sha256(content).hexdigest(),
         "request_hash": request_hash,
         **training_record(folds),
-        "preprocessing": PREPROCESSING,
+        "preprocessing": folds.recipe.trainer.PREPROCESSING,
         "onnx_difference": difference,
         "notes": [*request.notes, *folds.notes],
         "versions": {**versions(_VERSIONED), **folds.recipe.trainer.library()},
@@ -221,7 +273,10 @@ def training_record(folds: TrainedFolds) -> dict[str, Any]:
         "recipe_digest": recipe.digest,
         "units": folds.units,
         "processes": folds.processes,
-        "folds": [asdict(fold) for fold in folds.folds],
+        "folds": [{k: v for k, v in asdict(fold).items() if k != "seeds" or v} for fold in folds.folds],
+        **({"flatness": folds.flatness} if folds.flatness else {}),
+        "iterations": recipe.trainer.ITERATIONS,
+        "importance_is": recipe.trainer.SHARES,
         "importance": folds.importance,
         "importance_left_out": folds.importance_left_out,
         "protocol_comparison": folds.protocol_comparison,

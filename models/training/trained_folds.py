@@ -4,46 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from massgap.contracts.errors import TableError
-from massgap.models.measures.roc import auc, logloss, roc_curve, thin
-from massgap.models.training.recipe import ALL_ROWS, PROTOCOLS, Recipe
-from massgap.models.training.split import Parts, require_both_classes, split, unit_sums
+from massgap.models.conditioning.flattening import Flattening, flatness, flattening_of
+from massgap.models.conditioning.labels import hypothesis_names
+from massgap.models.measures.roc import auc, roc_curve
+from massgap.models.training.evaluation import FoldResult, Unseen, evaluated
+from massgap.models.training.recipe import ALL_ROWS, LATER, Protocol, Recipe
+from massgap.models.training.split import require_both_classes, split, unit_sums
+from massgap.models.training.steps import Steps
 from massgap.models.training.table import TrainingTable, training_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
 
-    Progress = Callable[[str, int, int], None]
+    Progress = Callable[[str, float, int], None]
+
+COMPARED: tuple[Protocol, ...] = ("nested", "held_out")
+"""Protocols that are compared with each other."""
 
 __all__ = ["FoldResult", "TrainedFolds", "train", "training_hash"]
-
-
-@dataclass(frozen=True)
-class FoldResult:
-    """How the classifier of one held-out fold did. Losses and curves are weighted per class."""
-
-    fold: int
-    n_train_signal: int
-    n_train_background: int
-    n_stop_signal: int
-    n_stop_background: int
-    n_eval_signal: int
-    n_eval_background: int
-    best_iteration: int
-    n_trees: int
-    auc_train: float
-    auc_eval: float
-    logloss_eval: float
-    loss_curve: dict[str, list[float]]
-    roc: dict[str, list[float]]
 
 
 @dataclass(frozen=True)
@@ -63,6 +51,15 @@ class TrainedFolds:
     processes: dict[str, dict[str, float]]
     training_hash: str
     notes: list[str]
+    ranges: dict[str, list[float]] = field(default_factory=dict)
+    flattening: list[Flattening] = field(default_factory=list, repr=False)
+    flatness: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the columns that `predict` and the model file take: the features, and the column in which it is flat."""
+        flat = self.recipe.flatten
+        return [*self.features, *([flat] if flat is not None and flat not in self.features else [])]
 
     @property
     def features(self) -> list[str]:
@@ -77,7 +74,11 @@ class TrainedFolds:
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probabilities as the library that trained gives them, shape (N, n_folds); NaN is missing."""
         trainer = self.recipe.trainer
-        columns = [trainer.predict(classifier, features) for classifier in self.classifiers]
+        own = features if len(self.inputs) == len(self.features) else features[:, : len(self.features)]
+        columns = [trainer.predict(classifier, own) for classifier in self.classifiers]
+        if self.flattening:
+            flat = features[:, self.inputs.index(str(self.recipe.flatten))]
+            columns = [table(column, flat) for table, column in zip(self.flattening, columns, strict=True)]
         return np.stack(columns, axis=1).astype(np.float32)
 
     def cross_fitted(self, features: NDArray[np.float32], fold: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -93,6 +94,7 @@ def train(
     importances: bool = True,
     compare_protocols: bool = True,
     progress: Progress | None = None,
+    keep_in: Path | None = None,
 ) -> TrainedFolds:
     """Train one classifier per fold on a feature table.
 
@@ -113,7 +115,9 @@ def train(
     compare_protocols
         Also train with the other protocol and record the difference.
     progress
-        Called as ``progress(what, done, total)`` after each training.
+        Called as ``progress(what, done, total)`` after each training, and with fractions done within that of a network.
+    keep_in
+        Folder for the networks that are finished, so that an interrupted training goes on; by default none is kept.
 
     Returns
     -------
@@ -137,18 +141,24 @@ def train(
         negative_weights=recipe.negative_weights,
         weighting=recipe.weighting,
         process_weights=recipe.process_weights,
+        balance=recipe.balance,
+        flatten=recipe.flatten,
     )
     recipe = recipe.changed(features=data.features, region=region or ALL_ROWS)
-    subsets, left_out = _subsets(recipe) if importances else ({}, {})
+    ranges = _ranges(data, recipe)  # refuses before the work
+    several = recipe.trainer.WITH_SUBSETS
+    subsets, left_out = _subsets(recipe) if importances and several else ({}, {})
+    compare_protocols = compare_protocols and several and recipe.protocol in COMPARED
     tick = _Ticker(progress, recipe.n_folds * (1 + compare_protocols + len(subsets)))
 
-    main = _train_folds(data, recipe, tick, f"all backgrounds ({recipe.protocol})")
+    main = _train_folds(data, recipe, tick, f"all backgrounds ({recipe.protocol})", keep_in)
     comparison: dict[str, Any] = {}
     if compare_protocols:
-        other = recipe.changed(protocol=next(p for p in PROTOCOLS if p != recipe.protocol))
+        other = replace(recipe, protocol=next(p for p in COMPARED if p != recipe.protocol), flatten=None)
         second = _train_folds(data, other, tick, f"all backgrounds ({other.protocol})")
         comparison = _compare({recipe.protocol: main, other.protocol: second})
-    importance = {"all": _mean_importance(main, recipe)}
+    tables, flat = _flattened(data, recipe, main)
+    importance = {"all": _mean_importance(main, recipe, data)} if importances or several else {}
     for name, members in subsets.items():
         try:
             folds = _train_folds(data.of_classes(members), recipe, tick, f"{name} only")
@@ -156,7 +166,7 @@ def train(
             left_out[name] = str(error)
             tick.skip(recipe.n_folds, f"{name} only: left out, too few events")
             continue
-        importance[name] = _mean_importance(folds, recipe)
+        importance[name] = _mean_importance(folds, recipe, data)
 
     return TrainedFolds(
         classifiers=[f.classifier for f in main],
@@ -169,7 +179,60 @@ def train(
         processes=data.counts(),
         training_hash=training_hash(data, recipe),
         notes=list(data.notes),
+        ranges=ranges,
+        flattening=tables,
+        flatness=flat,
     )
+
+
+def _flattened(
+    data: TrainingTable, recipe: Recipe, folds: Sequence[_Fold]
+) -> tuple[list[Flattening], dict[str, Any]]:
+    """The table of each fold, and how flat its score is for the background that it has not seen."""
+    if data.flat is None or recipe.flatten is None:
+        return [], {}
+    background, tables = data.label < 0.5, []
+    score = np.zeros(len(data.label))
+    for fold, parts in zip(folds, split(data, recipe), strict=True):
+        raw = recipe.trainer.predict(fold.classifier, data.x).astype(np.float64)
+        rows = parts.stop & background
+        made = flattening_of(
+            raw[rows], data.flat[rows], data.weight[rows], name=recipe.flatten, fold=parts.fold
+        )
+        tables.append(made)
+        score[parts.held_out] = made(raw[parts.held_out], data.flat[parts.held_out])
+    roc = roc_curve(score, data.label, unit_sums(data.weight, data.label))
+    return tables, {
+        "column": recipe.flatten,
+        "auc_eval": auc(roc),
+        "folds": [table.as_dict() for table in tables],
+        "background": flatness(
+            score[background],
+            data.flat[background],
+            data.weight[background],
+            of_table=float(np.mean([table.effective.mean() for table in tables])),
+        ),
+    }
+
+
+def _ranges(data: TrainingTable, recipe: Recipe) -> dict[str, list[float]]:
+    """Smallest and largest value of each label among the events that are trained on."""
+    labels = [
+        *hypothesis_names(data.features, recipe.label),
+        *([recipe.label] if recipe.label in data.features else []),
+    ]
+    used = data.train_weight > 0
+    found = {}
+    for name in labels:
+        values = data.x[used, data.features.index(name)]
+        if np.isnan(values).any():
+            msg = (
+                f"The label {name!r} is NaN in {int(np.isnan(values).sum())} of {len(values)} rows: a label must be a number in "
+                "every event that is trained on (--label, --region)."
+            )
+            raise TableError(msg)
+        found[name] = [float(values.min()), float(values.max())]
+    return found
 
 
 def training_hash(data: TrainingTable, recipe: Recipe) -> str:
@@ -182,6 +245,7 @@ def training_hash(data: TrainingTable, recipe: Recipe) -> str:
         "early_stopping": recipe.early_stopping,
         "seed": recipe.seed,
         "hyperparameters": dict(recipe.hyperparameters),
+        **{name: value for name, value in recipe.as_dict().items() if name in LATER},
         **recipe.trainer.library(),
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
@@ -211,6 +275,7 @@ def _subsets(recipe: Recipe) -> tuple[dict[str, tuple[str, ...]], dict[str, str]
 class _Fold(NamedTuple):
     classifier: Any
     result: FoldResult
+    held_out: NDArray[np.bool_]
 
 
 class _Ticker:
@@ -218,6 +283,10 @@ class _Ticker:
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self.progress, self.total, self.done = progress, total, 0
+
+    def part(self, what: str, share: float) -> None:
+        if self.progress is not None and share < 1:
+            self.progress(what, self.done + share, self.total)
 
     def skip(self, n: int, what: str) -> None:
         self.done += n - self.done % n
@@ -230,50 +299,35 @@ class _Ticker:
             self.progress(what, self.done, self.total)
 
 
-def _train_folds(data: TrainingTable, recipe: Recipe, tick: _Ticker, what: str) -> list[_Fold]:
-    folds = []
-    for parts in split(data, recipe):
+def _train_folds(
+    data: TrainingTable, recipe: Recipe, tick: _Ticker, what: str, keep_in: Path | None = None
+) -> list[_Fold]:
+    def tell(fold: int, seed: int, epoch: int, most: int) -> None:
+        share = (seed - recipe.seed + epoch / most) / recipe.seeds
+        of_seed = f", seed {seed}" if recipe.seeds > 1 else ""
+        tick.part(
+            f"{what}, fold {fold + 1} of {recipe.n_folds}{of_seed}, epoch {epoch} of at most {most}", share
+        )
+
+    steps = Steps(keep_in, tell)
+    parted = split(data, recipe)
+    for parts in parted:
         require_both_classes(data, parts)
-        fitted = recipe.trainer.fit(data, parts, recipe)
-        folds.append(_Fold(fitted.classifier, _evaluated(data, parts, recipe, fitted)))
+    folds = []
+    for parts in parted:
+        fitted = recipe.trainer.fit(data, parts, recipe, steps)
+        result = evaluated(data, parts, recipe, fitted)
+        folds.append(_Fold(fitted.classifier, result, parts.held_out))
         tick(f"{what}, fold {parts.fold + 1} of {recipe.n_folds}")
     return folds
 
 
-def _evaluated(data: TrainingTable, parts: Parts, recipe: Recipe, fitted: Any) -> FoldResult:
-    trained_on, held_out = ~parts.held_out, parts.held_out
-    p_train = recipe.trainer.predict(fitted.classifier, data.x[trained_on])
-    p_eval = recipe.trainer.predict(fitted.classifier, data.x[held_out])
-    y_train, y_eval = data.label[trained_on], data.label[held_out]
-    w_train = unit_sums(data.weight[trained_on], y_train)
-    w_eval = unit_sums(data.weight[held_out], y_eval)
-    roc = roc_curve(p_eval, y_eval, w_eval)
-    drawn = thin(roc)
-    stop = parts.stop if recipe.protocol == "nested" else np.zeros_like(parts.stop)
-    return FoldResult(
-        fold=parts.fold,
-        n_train_signal=int(y_train.sum()),
-        n_train_background=int((y_train == 0).sum()),
-        n_stop_signal=int(data.label[stop].sum()),
-        n_stop_background=int((data.label[stop] == 0).sum()),
-        n_eval_signal=int(y_eval.sum()),
-        n_eval_background=int((y_eval == 0).sum()),
-        best_iteration=fitted.best_iteration,
-        n_trees=fitted.n_iterations,
-        auc_train=auc(roc_curve(p_train, y_train, w_train)),
-        auc_eval=auc(roc),
-        logloss_eval=logloss(p_eval, y_eval, w_eval),
-        loss_curve=fitted.loss_curve,
-        roc={"fpr": drawn.fpr.tolist(), "tpr": drawn.tpr.tolist()},
-    )
-
-
-def _mean_importance(folds: Sequence[_Fold], recipe: Recipe) -> dict[str, float]:
+def _mean_importance(folds: Sequence[_Fold], recipe: Recipe, data: TrainingTable) -> dict[str, float]:
     """Return each feature's share of the importance, averaged over the folds; the shares sum to one."""
     features = recipe.features or ()
     shares = np.zeros(len(features))
     for fold in folds:
-        values = recipe.trainer.importance(fold.classifier, features)
+        values = recipe.trainer.importance(fold.classifier, features, Unseen(data, fold.held_out))
         if values.sum() > 0:
             shares += values / values.sum()
     if shares.sum() > 0:
@@ -284,7 +338,7 @@ def _mean_importance(folds: Sequence[_Fold], recipe: Recipe) -> dict[str, float]
 def _compare(folds: Mapping[str, list[_Fold]]) -> dict[str, Any]:
     quantities = ("auc_train", "auc_eval", "logloss_eval", "best_iteration", "n_trees")
     comparison: dict[str, Any] = {}
-    for protocol in PROTOCOLS:
+    for protocol in COMPARED:
         results = [f.result for f in folds[protocol]]
         values = {q: [getattr(r, q) for r in results] for q in quantities}
         comparison[protocol] = {**values, "mean_auc_eval": float(np.mean(values["auc_eval"]))}

@@ -66,6 +66,8 @@ class Analysis(ProcessorABC):
     collections
         What is read instead of the format's own collections, as the file calls it: jets=JetPUPPI,met=PuppiMissingET for a
         Delphes file, met=PuppiMET for NanoAOD; also as a dict.
+    hypothesis
+        Masses in GeV that models are asked about which are parameterised in them: T=1000, also as a dict.
 
     Raises
     ------
@@ -108,6 +110,7 @@ class Analysis(ProcessorABC):
         taggers: TaggerOptions | dict[str, Any] | None = None,
         engine: str = "auto",
         collections: dict[str, str] | tuple[str, ...] | list[str] | str = (),
+        hypothesis: dict[str, float] | str | None = None,
     ) -> None:
         self.choice = VariationChoice.of_option(variations)
         """Which systematics are done for which data set."""
@@ -120,6 +123,7 @@ class Analysis(ProcessorABC):
         self.engine = engine
         self.taggers = TaggerOptions(**taggers) if isinstance(taggers, dict) else taggers or TaggerOptions()
         self.collections = collection_choice(collections)
+        self.hypothesis = _hypothesis(hypothesis)
         self.models = self._load(model)
         """Score name -> model, for those that have one."""
 
@@ -201,7 +205,13 @@ class Analysis(ProcessorABC):
                 msg = f"{self.name} has no score {name!r} that a model could give; it has: {has}"
                 raise ProcessorError(msg)
             try:
-                found[name] = OnnxScorer(path, list(by_name[name].features) or every, engine=self.engine)
+                found[name] = OnnxScorer(
+                    path,
+                    list(by_name[name].features) or every,
+                    engine=self.engine,
+                    hypothesis=self.hypothesis,
+                    beside=every,
+                )
             except FeatureError as error:
                 again = (
                     f"massgap train RUN_FOLDER --name {name}"
@@ -346,6 +356,13 @@ def _layout(
     known = {feature.name for feature in observables}
     specs += [spec for spec in further if spec.name not in known]
     return Layout(tuple(specs), tuple(region.name for region in regions))
+
+
+def _hypothesis(given: dict[str, float] | str | None) -> dict[str, float]:
+    """Masses by name, as a dict of them or as text."""
+    from massgap.models.scoring.hypothesis import hypothesis_of_text
+
+    return hypothesis_of_text(given) if isinstance(given, str) else dict(given or {})
 
 
 def _plain(value: Any) -> Any:

@@ -86,7 +86,7 @@ def _number_bins(main: Axes, ratio: Axes, edges: Sequence[float]) -> None:
     ratio.set_xticks(range(0, len(edges), step), [f"{edge:.3g}" for edge in edges[::step]])
 
 
-def upper_limit(limit: Mapping[str, Any]) -> Figure:
+def upper_limit(limit: Mapping[str, Any], spread: Mapping[str, Any] | None = None) -> Figure:
     """Draw the upper limit on the signal strength with the bands of one and two sigma.
 
     Parameters
@@ -94,6 +94,8 @@ def upper_limit(limit: Mapping[str, Any]) -> Figure:
     limit
         ``upper_limit`` of ``results.json``: ``expected`` (five values, -2 to +2 sigma),
         ``observed`` (or None), ``level``.
+    spread
+        Their spreads over replicas of the simulation; that of the median is drawn.
     """
     low2, low1, median, high1, high2 = (float(v) for v in limit["expected"])
     observed = limit.get("observed")
@@ -105,6 +107,9 @@ def upper_limit(limit: Mapping[str, Any]) -> Figure:
             axes.plot([median, median], [-0.35, 0.35], color="#1c2126", ls="--", lw=1.8)[0],
         ]
         labels = [r"$\pm 2\sigma$", r"$\pm 1\sigma$", f"expected {median:.3g}"]
+        std = None if spread is None else spread["expected"][2]["std"]
+        if std is not None:
+            axes.errorbar(median, 0.0, xerr=std, color="#1c2126", capsize=4, lw=1.3)
         if observed is not None:
             handles.append(axes.plot([observed, observed], [-0.35, 0.35], color="#1c2126", lw=2)[0])
             labels.append(f"observed {observed:.3g}")

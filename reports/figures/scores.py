@@ -161,14 +161,15 @@ def threshold_scan(
     ----------
     scan
         One entry of ``scan.json``: ``threshold``, ``S``, ``s_over_1pb``, ``asimov`` and the
-        smoothed ``S_smooth``, ``s_over_1pb_smooth``, ``asimov_smooth``, each of shape (n,).
+        smoothed ``S_smooth``, ``s_over_1pb_smooth``, ``asimov_smooth``, each of shape (n,); ``std``, if it is there, has
+        standard deviations of the same names.
     minimum_ratio
         The S/(1+B) from which on thresholds are quoted, drawn as a line.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Shaded: the raw scan, with the jumps of single simulated events; lines: smoothed.
+        Shaded: the raw scan, with the jumps of single simulated events; lines: smoothed, with a band of one standard deviation.
     """
     x = np.asarray(scan["threshold"], dtype=float)
     panels = (
@@ -176,6 +177,7 @@ def threshold_scan(
         ("s_over_1pb", "S / (1+B)", "#d9730d"),
         ("asimov", r"$\sigma_{A}$", "#2a7d3f"),
     )
+    band = None
     with style():
         figure, axes = new_figure(4.6, rows=(1, 1, 1))
         for panel, (key, label, colour) in zip(axes, panels, strict=True):
@@ -185,8 +187,14 @@ def threshold_scan(
                 x, 0, np.nan_to_num(raw), step="post", color=colour, alpha=0.25, lw=0
             )
             line = panel.plot(x, smooth, color=colour, lw=1.8)[0]
+            upper = smooth
+            if f"{key}_smooth" in scan.get("std", {}):
+                std = np.asarray(scan["std"][f"{key}_smooth"], dtype=float)
+                # A band that is wider than the curve is high says only that nothing is known there.
+                upper = np.where(std <= smooth, smooth + std, smooth)
+                band = panel.fill_between(x, smooth - std, smooth + std, color=colour, alpha=0.4, lw=0)
             # The raw scan's last simulated events may jump far above all that is credible.
-            credible = np.nanmax(smooth) if np.isfinite(smooth).any() else 1.0
+            credible = np.nanmax(upper) if np.isfinite(upper).any() else 1.0
             panel.set_ylim(0, 1.25 * credible if credible > 0 else 1)
             panel.set_ylabel(label, loc="center")
             panel.yaxis.set_label_coords(-0.12, 0.5)
@@ -195,7 +203,11 @@ def threshold_scan(
         axes[0].set_xlim(*_reach(x))
         axes[-1].set_xlabel("Score threshold")
         title = "smoothed" if lumi_fb is None else f"smoothed, {lumi_fb:g} fb$^{{-1}}$"
-        legend_above(figure, [line, raw_shade], [title, "raw histogram"], columns=2)
+        handles, labels = [line, raw_shade], [title, "raw histogram"]
+        if band is not None:
+            handles.append(band)
+            labels.append(r"$\pm 1\sigma$ (simulation)")
+        legend_above(figure, handles, labels, columns=3)
     return figure
 
 

@@ -25,7 +25,7 @@ def roc(folds: Sequence[Mapping[str, Any]]) -> Figure:
     Parameters
     ----------
     folds
-        Entries of ``training.json``: ``fold``, ``auc_eval`` and ``roc`` with ``fpr`` and ``tpr``.
+        Entries of ``training.json``: ``fold``, ``auc_eval``, ``roc`` with ``fpr`` and ``tpr``, and ``roc_band``.
     """
     with style():
         figure, (axes,) = new_figure(3.6)
@@ -36,6 +36,9 @@ def roc(folds: Sequence[Mapping[str, Any]]) -> Figure:
             curves.append(fpr[(fpr > 0) & (tpr > 0.02)])
             colour = FOLD_COLOURS[index % len(FOLD_COLOURS)]
             handles.append(axes.plot(tpr, np.where(fpr > 0, fpr, np.nan), color=colour)[0])
+            if band := fold.get("roc_band"):
+                low, high = (np.asarray(band[name], dtype=float) for name in ("low", "high"))
+                axes.fill_between(band["tpr"], low, high, where=low > 0, color=colour, alpha=0.25, lw=0)
             auc = fold.get("auc_eval")
             labels.append(f"fold {fold['fold']}" + ("" if auc is None else f": AUC {auc:.4f}"))
         limits = log_range(curves, decades=5)
@@ -81,19 +84,55 @@ def loss_curves(folds: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
+def calibration_curves(folds: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw the share of signal against the score, for each fold's held-out events with both classes of equal weight."""
+    with style():
+        figure, (axes,) = new_figure(3.6)
+        handles: list[Any] = []
+        labels: list[str] = []
+        for index, fold in enumerate(folds):
+            found = fold.get("calibration")
+            if not found:
+                continue
+            drawn = axes.errorbar(
+                found["score"], found["signal"], found["uncertainty"], color=FOLD_COLOURS[index % len(FOLD_COLOURS)],
+                marker="o", ms=3, lw=1,
+            )  # fmt: skip
+            handles.append(drawn)
+            labels.append(f"fold {fold['fold']}")
+        if not handles:
+            nothing(axes, "no curve")
+        else:
+            handles.append(axes.plot([0, 1], [0, 1], color="#9aa4ad", lw=0.9, ls="--")[0])
+            labels.append("a probability")
+            axes.set_xlim(0, 1)
+            axes.set_ylim(-0.05, 1.05)
+        axes.set_xlabel("Score")
+        axes.set_ylabel("Share of signal")
+        legend_above(figure, handles, labels, columns=4)
+    return figure
+
+
 def importances(
-    share: Mapping[str, float], *, title: str = "", most: int = 15, description: Description | None = None
+    share: Mapping[str, float],
+    *,
+    title: str = "",
+    most: int = 15,
+    description: Description | None = None,
+    meaning: str = "share of the total gain",
 ) -> Figure:
-    """Draw the share of the total gain that each feature has in a training.
+    """Draw the importance of each feature in a training.
 
     Parameters
     ----------
     share
-        Share of the total gain per feature; all add up to one.
+        Share per feature; all add up to one.
     most
         Number of features to show; the others are added up in one bar.
     description
         The run's own, for labels; names without it.
+    meaning
+        Of what the share is.
     """
     described = description or NOTHING
     ranked = sorted(share.items(), key=lambda item: (-item[1], item[0]))
@@ -126,6 +165,6 @@ def importances(
             axes.set_ylim(-0.7, len(shown) - 0.3)
         axes.tick_params(axis="y", which="both", length=0, right=False)
         axes.minorticks_off()
-        axes.set_xlabel("Share of the total gain [%]")
+        axes.set_xlabel(f"{meaning[:1].upper()}{meaning[1:]} [%]")
         axes.set_title(title, loc="left")
     return figure

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from massgap.reports.figures import fitted_bins, pulls, render, upper_limit
 from massgap.reports.figures.labels import region_label
 from massgap.reports.html.html import Markup, Section, figure, grid, heading, join, paragraph, table, value
 from massgap.reports.html.numbers import measured, number
+from massgap.reports.run.expected import expected, expected_range
 from massgap.reports.run.nuisances import combined, parameters
 from massgap.reports.run.settings import plain_rows
 
@@ -38,9 +39,14 @@ def fit_section(inputs: Inputs) -> Section | None:
     if limit.get("expected") and all(v is not None and math.isfinite(v) for v in limit["expected"]):
         figures.append(
             figure(
-                render(upper_limit(limit)),
+                render(upper_limit(limit, (results.get("simulation") or {}).get("upper_limit"))),
                 alt="Upper limit on the signal strength with its one and two sigma bands.",
-                caption="Upper limit on the signal strength (CLs).",
+                caption="Upper limit on the signal strength (CLs)"
+                + (
+                    "; the bar on the median is from the number of simulated events."
+                    if results.get("simulation")
+                    else "."
+                ),
             )
         )
     entries = pull_entries(results.get("pulls"))
@@ -92,6 +98,7 @@ def pull_entries(stored: Any) -> list[tuple[str, float, float]]:
 
 
 def _numbers(results: Mapping[str, Any]) -> Markup:
+    spread = results.get("simulation") or {}
     rows: list[list[object]] = []
     discovery = results.get("discovery") or {}
     for key, name in (
@@ -100,7 +107,7 @@ def _numbers(results: Mapping[str, Any]) -> Markup:
         ("p_value", "p-value of the background alone"),
     ):
         if discovery.get(key) is not None:
-            rows.append([name, value(discovery[key], number(discovery[key], 4))])
+            rows.append([name, expected(discovery[key], spread.get(key), digits=4)])
     limit = results.get("upper_limit") or {}
     if limit.get("observed") is not None:
         rows.append(
@@ -109,16 +116,60 @@ def _numbers(results: Mapping[str, Any]) -> Markup:
                 value(limit["observed"], number(limit["observed"])),
             ]
         )
-    for label, bound in zip(
-        ("-2σ", "-1σ", "median", "+1σ", "+2σ"), limit.get("expected") or (), strict=False
-    ):
-        rows.append([f"Expected upper limit, {label}", value(bound, number(bound))])
+    rows += _banded("Expected upper limit", limit, spread.get("upper_limit"))
+    rows += _banded("Expected CLs of this model", results.get("cls") or {}, spread.get("cls"), expected_range)
     strength = results.get("signal_strength") or {}
     if strength.get("value") is not None:
         error = strength.get("error")
         shown = number(strength["value"]) if error is None else measured(strength["value"], error)
         rows.append(["Signal strength", value(strength["value"], shown)])
-    return table(["Quantity", "Value"], rows, caption=f"Results at {results['lumi_fb']:g} fb⁻¹")
+    if "toys" in results:
+        from massgap.fits.inference.toys.results import toy_rows
+
+        rows += [[what[:1].upper() + what[1:], said] for what, said in toy_rows(results["toys"], "μ")]
+    found = table(["Quantity", "Value"], rows, caption=f"Results at {results['lumi_fb']:g} fb⁻¹")
+    return join(found, paragraph(_simulation(spread))) if spread else found
+
+
+def _banded(
+    name: str,
+    numbers: Mapping[str, Any],
+    spread: Mapping[str, Any] | None,
+    shown: Callable[..., Markup] = expected,
+) -> list[list[object]]:
+    bands = ("-2σ", "-1σ", "median", "+1σ", "+2σ")
+    errors = (spread or {}).get("expected") or [None] * len(bands)
+    found = zip(bands, numbers.get("expected") or (), errors, strict=False)
+    return [[f"{name}, {band}", shown(bound, error)] for band, bound, error in found]
+
+
+_METHODS = {
+    "events": "the events of the feature tables were resampled",
+    "histogram": "the bins of the histograms were resampled as scaled Poisson variables",
+    "mixed": "the events of the feature tables were resampled where they are those of the histogram, else its bins",
+}
+
+
+def _simulation(spread: Mapping[str, Any]) -> str:
+    """What the uncertainties behind ± are."""
+    text = (
+        "Behind ± of expected numbers is how they would differ, had the simulation been made anew with as many events: their "
+        f"standard deviation over {spread['replicas']} replicas, for which {_METHODS[spread['method']]} (seed {spread['seed']}). "
+        "The classifier, the bins and the relative size of systematic variations are held. Behind CLs stands the middle 68 % of the replicas."
+    )
+    significance = spread["expected_significance"]
+    if significance["interval"] is not None:
+        low, high = significance["interval"]
+        text += f" 68 % of the significances are between {low:.2f} and {high:.2f} σ, their mean is {significance['mean']:.2f} σ."
+    if spread["why"]:
+        text += f" Not only events were resampled, because {'; '.join(spread['why'])}."
+    if spread["joined"]:
+        text += (
+            f" In {spread['joined']} replicas a bin lost all its background and was joined to its neighbour."
+        )
+    for problem, n in spread["problems"].items():
+        text += f" In {n} replicas {problem}: they are left out."
+    return text
 
 
 def _yields(inputs: Inputs, results: Mapping[str, Any], part: Mapping[str, Any]) -> Markup:

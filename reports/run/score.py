@@ -9,8 +9,8 @@ from massgap.reports.figures import render, residual_cross_section, score_densit
 from massgap.reports.figures.labels import region_label
 from massgap.reports.figures.scores import residual_from_histogram
 from massgap.reports.figures.spectra import folds
-from massgap.reports.html.html import Markup, Section, figure, grid, heading, join, paragraph, table, value
-from massgap.reports.html.numbers import number
+from massgap.reports.html.html import Markup, Section, figure, grid, heading, join, paragraph, table
+from massgap.reports.run.expected import expected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,6 +140,8 @@ def _scan(
         "Shaded is the raw histogram: where few simulated events are left it jumps and is no estimate. "
         "The lines are smoothed."
     )
+    if scan.get("simulation"):
+        text += " The bands around them are the standard deviation that the number of simulated events gives them."
     if least > 0:
         text += f" The dotted line is S/(1+B) = {least:g}, from which on thresholds are quoted."
     figures = [
@@ -155,16 +157,36 @@ def _scan(
 
 def _scan_table(scan: Mapping[str, Any]) -> Markup:
     """Figures of merit without a threshold and at the best one."""
-    columns = {"All events": scan.get("all_events"), "Best threshold": scan.get("best")}
-    rows = [
-        [name, *[value(entry[key], number(entry[key])) for entry in columns.values() if entry]]
+    columns = {"All events": "all_events", "Best threshold": "best"}
+    found = {name: (scan[key], _spread_of(scan, key)) for name, key in columns.items() if scan.get(key)}
+    rows: list[list[object]] = [
+        [name, *[expected(entry[key], spread.get(key)) for entry, spread in found.values()]]
         for key, name in MERITS.items()
-        if all(key in entry for entry in columns.values() if entry)
+        if all(key in entry for entry, _ in found.values())
     ]
-    note = "" if columns["Best threshold"] else "; no threshold has enough simulated events to be quoted"
-    return table(
-        [f"Signal {scan['signal']}", *[name for name, entry in columns.items() if entry]],
+    note = "" if scan.get("best") else "; no threshold has enough simulated events to be quoted"
+    shown = table(
+        [f"Signal {scan['signal']}", *found],
         rows,
         caption=f"Figures of merit at {scan['lumi_fb']:g} fb⁻¹: of all events, and at the threshold of the largest "
         f"significance{note}",
+    )
+    return join(shown, _optimism(scan))
+
+
+def _spread_of(scan: Mapping[str, Any], which: str) -> Mapping[str, Any]:
+    return (scan.get("simulation") or {}).get(which) or {}
+
+
+def _optimism(scan: Mapping[str, Any]) -> Markup:
+    """What it does that the threshold was chosen on the events that it is judged with."""
+    best = _spread_of(scan, "best")
+    if best.get("optimism") is None or best["maximum"]["std"] is None:
+        return Markup("")
+    low, high = best["threshold"]["interval"]
+    return paragraph(
+        "The best threshold was chosen on the events that its figures are of, which favours gaps of the background. "
+        f"{scan['simulation']['replicas']} replicas of the simulation, each with its own best threshold, see "
+        f"{best['optimism']:+.2f} σ more at it than the sample does at the same threshold: by so much the best significance "
+        f"is too large on average. 68 % of their thresholds are between {low:.3g} and {high:.3g}."
     )

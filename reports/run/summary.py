@@ -8,6 +8,7 @@ from massgap.reports.figures.labels import axis_label, region_label
 from massgap.reports.html.html import Markup, Section, banner, cards, code, escape, join, paragraph
 from massgap.reports.html.html import card as _card
 from massgap.reports.html.numbers import number, percent
+from massgap.reports.run.expected import expected_text
 from massgap.reports.run.score import filled_scores
 
 if TYPE_CHECKING:
@@ -100,18 +101,24 @@ def headline_cards(inputs: Inputs) -> Markup:
 
 def _fit_cards(results: Mapping[str, Any]) -> list[Markup]:
     cards = []
-    discovery = results.get("discovery") or {}
+    discovery, spread = results.get("discovery") or {}, results.get("simulation") or {}
     expected, observed = discovery.get("expected_significance"), discovery.get("observed_significance")
     if expected is not None:
         name = "Expected significance, binned fit"
-        cards.append(_card(name, f"{expected:.2f} σ", expected, "with all uncertainties"))
+        shown, note = f"{expected:.2f}", "with all uncertainties"
+        if spread:
+            shown = expected_text(expected, spread.get("expected_significance"))
+            note += "; ± from the number of simulated events"
+        cards.append(_card(name, f"{shown} σ", expected, note))
     if observed is not None:
         cards.append(_card("Observed significance", f"{observed:.2f} σ", observed))
     limit = results.get("upper_limit") or {}
     if limit.get("expected"):
         low, median, high = (float(limit["expected"][i]) for i in (1, 2, 3))
         name = f"Expected upper limit on the signal strength, {100 * limit.get('level', 0.95):g} % CL"
-        cards.append(_card(name, number(median), median, f"68 %: {number(low)} to {number(high)}"))
+        error = (spread.get("upper_limit", {}).get("expected") or [None] * 5)[2]
+        note = f"68 %: {number(low)} to {number(high)}"
+        cards.append(_card(name, expected_text(median, error), median, note))
     return cards
 
 
@@ -133,7 +140,15 @@ def _scan_cards(scan: Mapping[str, Any], inputs: Inputs) -> list[Markup]:
             "" if before is None else f"; without a threshold {before:.2f} σ"
         )
         name = f"Best significance, one threshold{where}"
-        cards.append(_card(name, f"{best['asimov']:.2f} σ", best["asimov"], note))
+        shown, spread = f"{best['asimov']:.2f}", (scan.get("simulation") or {}).get("best")
+        if spread:
+            shown = expected_text(best["asimov"], spread["asimov"])
+            note += (
+                ""
+                if spread["optimism"] is None
+                else f"; some {spread['optimism']:.1f} σ of it from its choice"
+            )
+        cards.append(_card(name, f"{shown} σ", best["asimov"], note))
     return cards
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from massgap.reports.figures import importances, loss_curves, render, roc
+from massgap.reports.figures import calibration_curves, importances, loss_curves, render, roc
 from massgap.reports.html.html import (
     Markup,
     Section,
@@ -42,18 +42,21 @@ def training_section(inputs: Inputs) -> Section | None:
             figure(
                 render(roc(folds)),
                 alt="Background efficiency against signal efficiency, one curve per held-out fold.",
-                caption="ROC of each held-out fold.",
+                caption="ROC of each held-out fold; the band holds 68 % of the replicas of a bootstrap over its events.",
             ),
             figure(
                 render(loss_curves(folds)),
                 alt="Log loss against the number of iterations per fold, training and validation.",
                 caption="Log loss: full for validation, dashed for training; the dot is the iteration that is used.",
             ),
+            *_calibration(folds),
         ],
         wide=True,
     )
-    parts = [intro, _fold_table(folds), curves, _protocols(training.get("protocol_comparison"))]
-    parts.append(_importances(inputs, training.get("importance") or {}))
+    parts = [intro, _fold_table(folds), curves, _flatness(training.get("flatness"))]
+    parts.append(_protocols(training.get("protocol_comparison")))
+    meaning = str(training.get("importance_is") or _GAIN)
+    parts.append(_importances(inputs, training.get("importance") or {}, meaning))
     left_out = training.get("importance_left_out") or {}
     parts += [paragraph(f"No importances against {name}: {why}") for name, why in sorted(left_out.items())]
     options = training.get("hyperparameters") or {}
@@ -68,6 +71,61 @@ def training_section(inputs: Inputs) -> Section | None:
     if inputs.card:
         parts.append(fold_away("Model card", Markup(f"<pre>{_escaped(inputs.card)}</pre>"), is_open=False))
     return Section("training", "Training", join(*parts))
+
+
+_GAIN = "share of total gain"
+_MEANINGS = {
+    _GAIN: "Share of the total gain (the sum of the loss reductions of all splits on a feature)",
+    "rise of the log loss when it is shuffled": (
+        "Rise of the log loss of held-out events when a feature is shuffled among them, as a share of all rises"
+    ),
+    "share of the attention masks": (
+        "Share of a feature in the attention masks of held-out events, each mask weighed with its decision"
+    ),
+}
+
+
+def _calibration(folds: list[Mapping[str, Any]]) -> list[Markup]:
+    if not any(fold.get("calibration") for fold in folds):
+        return []
+    return [
+        figure(
+            render(calibration_curves(folds)),
+            alt="Share of signal against the score, one curve per held-out fold.",
+            caption="Share of signal among held-out events of a score, both classes of equal weight: a probability lies on "
+            "the diagonal.",
+        )
+    ]
+
+
+def _flatness(flat: Any) -> Markup:
+    """How flat the score is for background, if it was made so."""
+    if not isinstance(flat, Mapping) or not flat:
+        return Markup("")
+    rows: list[list[object]] = []
+    for level, found in flat["background"].items():
+        stated = max(fold["uncertainty"][level] for fold in flat["folds"])
+        shares = ", ".join(f"{share:.3f}" for share in found["shares"])
+        chi2 = value(found["chi2"], f"{found['chi2']:.1f} / {found['bins']}")
+        rows.append([level, shares, chi2, value(stated, f"{stated:.2g}")])
+    return join(
+        heading(f"Flat in {flat['column']}"),
+        paragraph(
+            f"The score is the quantile of the background given {flat['column']}; curves and table above are of the "
+            f"probability before. AUC of the flat score: {flat['auc_eval']:.4f}."
+        ),
+        table(
+            [
+                "Threshold",
+                "Background above it in bins of equal weight",
+                "Chi2 / bins",
+                "Uncertainty of the quantile",
+            ],
+            rows,
+            caption=f"Held-out background above a threshold, in bins of {flat['column']}",
+            text_columns=(1,),
+        ),
+    )
 
 
 def _place(training: Mapping[str, Any]) -> str:
@@ -127,9 +185,10 @@ def _protocols(comparison: Any) -> Markup:
     )
 
 
-def _importances(inputs: Inputs, importance: Mapping[str, Mapping[str, float]]) -> Markup:
+def _importances(inputs: Inputs, importance: Mapping[str, Mapping[str, float]], meaning: str) -> Markup:
     if not importance:
         return Markup("")
+    shown = "share of the total gain" if meaning == _GAIN else meaning
     trainings = sorted(importance, key=lambda name: (name != "all", "+" not in name, name))
     figures, leaders = [], []
     for name in trainings:
@@ -140,8 +199,12 @@ def _importances(inputs: Inputs, importance: Mapping[str, Mapping[str, float]]) 
             leaders.append(f"{against}: {best} ({percent(shares[best])})")
         figures.append(
             figure(
-                render(importances(shares, title=f"against {against}", description=inputs.description)),
-                alt=f"Shares of the total gain in the training against {against}, largest: {best}.",
+                render(
+                    importances(
+                        shares, title=f"against {against}", description=inputs.description, meaning=shown
+                    )
+                ),
+                alt=f"{shown} in the training against {against}, largest: {best}.",
             )
         )
     features = sorted(
@@ -158,14 +221,15 @@ def _importances(inputs: Inputs, importance: Mapping[str, Mapping[str, float]]) 
     return join(
         heading("Importances"),
         paragraph(
-            "Share of the total gain (the sum of the loss reductions of all splits on a feature) in trainings "
-            "against one background alone, and against all. Leading:",
+            f"{_MEANINGS.get(meaning, meaning)} in trainings against one background alone, and against all. Leading:"
+            if len(trainings) > 1
+            else f"{_MEANINGS.get(meaning, meaning)}. Leading:",
             "; ".join(leaders) + ".",
         ),
         grid(figures, wide=True),
         fold_away(
             "All importances as numbers",
-            table(["Feature", *trainings], rows, caption="Share of the total gain per training"),
+            table(["Feature", *trainings], rows, caption=f"{shown[:1].upper()}{shown[1:]} per training"),
             is_open=False,
         ),
     )

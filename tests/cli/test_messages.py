@@ -81,6 +81,7 @@ STAGES = {
     "train": "training",
     "fit": "fitting",
     "limit": "fitting",
+    "plane": "fitting",
     "report": "reporting",
     "submit": "submission",
     "status": "batch",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ from massgap.fits.errors import BinningError, FitError, WorkspaceError
 from massgap.fits.fit_run import FitOptions, FitPlan, fit_run
 from massgap.fits.inference.toys import ToyOptions
 from massgap.fits.workspaces.nuisances import NuisanceSet
-from massgap.fits.workspaces.workspace import WorkspaceOptions, validate_workspace
+from massgap.fits.workspaces.schema import validate_workspace
+from massgap.fits.workspaces.workspace import WorkspaceOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +67,7 @@ def test_writes_the_fit_folder(run: Path, tmp_path: Path, signal: str, backgroun
     rows = dict(result.summary())
     assert rows["signal"] == signal
     assert "sigma" in rows["expected significance"]
-    assert rows["without a cut on score: S, S/(1+B), Asimov"] == "414, 0.0471, 4.38"
+    assert rows["without a cut on score: S, S/(1+B), Asimov"].startswith("414, 0.0471, 4.38 +- 0.0")
     assert any(label.startswith("best cut, score >= 0.") for label in rows)
 
 
@@ -74,6 +76,40 @@ def test_the_same_run_gives_the_same_files(run: Path, tmp_path: Path) -> None:
         fit_run(run, tmp_path / name, options=QUICK)
     for file in ("workspace.json", "results.json", "scan.json"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_expected_numbers_carry_the_uncertainty_of_the_simulation(run: Path, tmp_path: Path) -> None:
+    found = fit_run(run, tmp_path / "a", options=replace(QUICK, replicas=20, replica_seed=3))
+    spread = found.results["simulation"]
+    assert (spread["replicas"], spread["seed"], spread["method"]) == (20, 3, "histogram")
+    assert spread["why"] == ["the run has kept no feature tables"]
+    entries = [
+        spread["expected_significance"],
+        *spread["upper_limit"]["expected"],
+        *spread["cls"]["expected"],
+    ]
+    for entry in entries:
+        assert entry["defined"] == 20
+        assert entry["std"] > 0.0
+        assert 0.0 < entry["interval"][0] < entry["interval"][1]
+    significance = found.results["discovery"]["expected_significance"]
+    rows = dict(found.summary())
+    std = spread["expected_significance"]["std"]
+    assert rows["expected significance"] == f"{significance:.2f} +- {std:.2f} sigma (simulation)"
+    assert "(simulation; 68 %: " in rows["expected 95 % CLs limit on mu"]
+    (best,) = (value for label, value in rows.items() if label.startswith("best cut"))
+    assert re.search(r"\+- 0\.\d\d", best)
+    assert found.scan is not None
+    (scan,) = found.scan["scans"]
+    assert scan["simulation"]["replicas"] == 20
+    assert len(scan["combined"]["std"]["asimov"]) == len(scan["combined"]["threshold"])
+
+    without = fit_run(run, tmp_path / "b", options=replace(QUICK, replicas=0))
+    assert "simulation" not in without.results
+    assert "+-" not in "".join(value for _, value in without.summary() if "sigma" in value)
+    assert without.results["discovery"] == found.results["discovery"]
+    with pytest.raises(FitError, match=r"two replicas at least, not 1.*--replicas"):
+        fit_run(run, tmp_path / "c", options=replace(QUICK, replicas=1))
 
 
 def test_more_luminosity_is_more_significance(run: Path, tmp_path: Path) -> None:

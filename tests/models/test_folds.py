@@ -107,9 +107,20 @@ def test_bad_number_of_folds(n_folds):
 
 
 def test_importing_the_room_is_light():
-    heavy = ("xgboost", "onnx", "onnxruntime", "pandas", "pyarrow", "matplotlib", "dask", "torch")
+    heavy = (
+        "xgboost",
+        "jax",
+        "optax",
+        "onnx",
+        "onnxruntime",
+        "pandas",
+        "pyarrow",
+        "matplotlib",
+        "dask",
+        "torch",
+    )
     code = (
-        "import sys, massgap.models, massgap.models.folds, massgap.models.training.boosted_trees, "
+        "import sys, massgap.models, massgap.models.folds, massgap.models.training.boosted_trees, massgap.models.networks.dense, "
         "massgap.models.scoring.scorer, massgap.models.training.export, massgap.models.training.card, massgap.models.training.train_run;"
         f"print([m for m in {heavy!r} if m in sys.modules])"
     )

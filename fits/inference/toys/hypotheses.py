@@ -290,7 +290,7 @@ def _test(
     certificate: ToyCertificate,
 ) -> ToyHypothesisTest:
     toys = options.number
-    bands = [_expected(n, signal, background, toys, mu) for n in BANDS]
+    bands = [_expected(n, signal, background, toys) for n in BANDS]
     expected, errors = tuple(b.value for b in bands), tuple(b.error for b in bands)
     if seen is None:
         return ToyHypothesisTest(mu, None, None, None, None, expected, errors, None, certificate)
@@ -301,8 +301,8 @@ def _test(
     )
 
 
-def _expected(n_sigma: float, signal: Floats, background: Floats, toys: int, mu: float) -> Fraction:
-    r"""CLs of the toy of the background that has :math:`\Phi(N)` of all beyond it.
+def _expected(n_sigma: float, signal: Floats, background: Floats, toys: int) -> Fraction:
+    r"""CLs that a part :math:`\Phi(N)` of the toys without signal do not exceed, as in pyhf.
 
     Its error is that of the count of toys with signal, and half of the difference between the toys whose ranks are one standard
     deviation above and below.
@@ -310,13 +310,13 @@ def _expected(n_sigma: float, signal: Floats, background: Floats, toys: int, mu:
     n = len(background)
     part = float(ndtr(n_sigma))
     spread = float(np.sqrt(n * part * (1.0 - part)))
-
-    def at(rank: float) -> tuple[Fraction, Fraction]:
-        place = min(max(int(np.ceil(rank)), 1), n)
-        seen = float(background[n - place])
-        return _beyond(signal, seen, toys), _beyond(background, seen, toys)
-
-    above, below = at(part * n)
-    low, high = (_ratio(*at(part * n + shift), mu).value for shift in (-spread, spread))
-    value = _ratio(above, below, mu).value
-    return Fraction(value, float(np.hypot(above.error / below.value, 0.5 * (high - low))))
+    limits = background - _TIE * np.maximum(1.0, background)
+    above = (len(signal) - np.searchsorted(signal, limits)) / len(signal)
+    below = (n - np.searchsorted(background, limits)) / n
+    order = np.argsort(above / below, kind="stable")
+    low, at, high = (
+        order[min(max(int(np.ceil(part * n + shift)), 1), n) - 1] for shift in (-spread, 0.0, spread)
+    )
+    cls = above / below
+    error = _beyond(signal, float(background[at]), toys).error / below[at]
+    return Fraction(float(cls[at]), float(np.hypot(error, 0.5 * (cls[high] - cls[low]))))

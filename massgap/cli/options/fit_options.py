@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
     from massgap.fits.plan import FitOptions
 
-__all__ = ["fit_options_of", "fitted_options", "likelihood_options", "luminosities", "runs_options"]
+__all__ = [
+    "fit_options_of",
+    "fitted_options",
+    "likelihood_options",
+    "luminosities",
+    "runs_options",
+    "simulation_options",
+]
 
 
 def _edges(_: click.Context, __: click.Parameter, value: str | None) -> list[float] | None:
@@ -199,6 +206,22 @@ def likelihood_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 show_default=True,
                 help="What computes the likelihood; pyhf is the slow reference.",
             ),
+        ),
+    )
+
+
+def simulation_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How the uncertainty of expected numbers from the finite simulation is found: ``replicas``, ``replica_seed``."""
+    return add_options(
+        command,
+        (
+            click.option(
+                "--replicas",
+                default=100,
+                show_default=True,
+                help="Of the simulation, from which the uncertainty of expected numbers is found; 0 leaves it out.",
+            ),
+            click.option("--replica-seed", default=1, show_default=True, help="Seed of the replicas."),
         ),
     )
 

@@ -162,15 +162,14 @@ def _draw_lines(
                     names[what] + (f", {lumi_label(lumi)}" if alone and what == "exclusion" else ""),
                     Line2D([], [], color=colour if alone else INK, ls=dashes, lw=1.7),
                 )
+        seen = INK if alone else colour  # not the colour of what was expected, which it may cover
         for line in contours_of(plane, lumi, "exclusion", "observed"):
-            axes.plot(*view.place(line).T, color=colour, lw=2.1, zorder=3.2)
-            entries.setdefault(f"{level} observed", Line2D([], [], color=colour if alone else INK, lw=2.1))
+            axes.plot(*view.place(line).T, color=seen, lw=2.1, zorder=3.2)
+            entries.setdefault(f"{level} observed", Line2D([], [], color=INK, lw=2.1))
         for sign in (-1, 1) if alone else ():
             for line in contours_of(plane, lumi, "exclusion", "observed", sign):
-                axes.plot(*view.place(line).T, color=colour, lw=0.9, ls=":", zorder=3.1)
-                entries.setdefault(
-                    r"$\pm 1\sigma$ cross section", Line2D([], [], color=colour, lw=0.9, ls=":")
-                )
+                axes.plot(*view.place(line).T, color=seen, lw=0.9, ls=":", zorder=3.1)
+                entries.setdefault(r"$\pm 1\sigma$ cross section", Line2D([], [], color=seen, lw=0.9, ls=":"))
     entries = {**colours, **entries}
     return list(entries.values()), list(entries)
 

@@ -64,6 +64,8 @@ def limit_against_mass(
                 x, theory - spread, theory + spread, color="#d55e00", alpha=0.3, lw=0, zorder=2.5
             )
             handles.append(axes.plot(x, theory, color="#d55e00", lw=1.6, zorder=3)[0])
+            if len(x) == 1:
+                axes.plot(x, theory, "_", color="#d55e00", ms=14, mew=1.6, zorder=3)
             labels.append(r"cross section" + (r" $\pm 1\sigma$" if (spread > 0).any() else ""))
         for index, overlay in enumerate(overlays):
             colour = ("#0072b2", "#7f3c8d", SOFT)[index % 3]

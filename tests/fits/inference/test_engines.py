@@ -20,7 +20,7 @@ from massgap.fits.inference.hypothesis_tests import (
     upper_limit,
 )
 from massgap.fits.inference.impacts import impacts
-from massgap.fits.workspaces.workspace import schema_warnings_off
+from massgap.fits.workspaces.schema import schema_warnings_off
 
 SEEDS = (1, 3, 5, 7)
 

@@ -231,7 +231,7 @@ def test_random_models_converge_from_both_starts() -> None:
         )
         likelihood = Likelihood(workspace)
         for mu in (None, 0.0, 2.0):
-            point = likelihood.fit(likelihood.observed, mu=mu)
+            point = likelihood.fit(likelihood.observed, mu=mu, check=True)
             assert point.second_start is not None
             assert abs(point.second_start) < 1e-6
 

@@ -13,7 +13,7 @@ from randomworkspaces import large_workspace, random_workspace
 
 from massgap.fits.likelihoods.evaluation import VALUE, WITH_DERIVATIVES, evaluate
 from massgap.fits.likelihoods.model import Model, model_of
-from massgap.fits.workspaces.workspace import schema_warnings_off
+from massgap.fits.workspaces.schema import schema_warnings_off
 
 seeds = st.integers(0, 10**6)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -20,7 +21,7 @@ from massgap.fits.planes import tasks
 from massgap.fits.planes.cross_sections import CrossSections
 from massgap.fits.planes.options import PlaneOptions
 from massgap.fits.planes.plane_run import plane_runs
-from massgap.fits.workspaces.workspace import schema_warnings_off
+from massgap.fits.workspaces.schema import schema_warnings_off
 
 COUNTING = {
     "lumi_uncertainty": 0.0,
@@ -306,3 +307,56 @@ def test_limits_rise_where_signals_fall(tmp_path, plane_run, plane_grid, fit_opt
     limits = [row["upper_limit"]["expected"][2] for row in found["points"]]
     assert all(b > 2.0 * a for a, b in pairwise(limits))
     assert found["axes"]["shape"] == "line"
+
+
+def test_two_runs_are_one_likelihood_if_they_share_no_event(tmp_path, plane_run, plane_grid, fit_options):
+    signals, masses = plane_grid((100.0, 300.0), (20.0, 100.0))
+    one = plane_run(tmp_path / "one", signals, masses)
+    two = plane_run(tmp_path / "two", signals, masses, background=(1.0, 0.5, 0.2))
+    # Nothing here tells which events they have.
+    with pytest.raises(FitError, match=r"share events cannot be told.*--allow-overlap"):
+        plane_runs([one, two], tmp_path / "plane", [100.0], options=fit_options())
+    assert not (tmp_path / "plane" / "plane.json").exists()
+    both = plane_runs([one, two], tmp_path / "plane", [100.0], options=fit_options(), allow_overlap=True)
+    assert [run["path"] for run in both.results["runs"]] == [str(one), str(two)]
+    complete = workspaces(tmp_path / "plane")
+    alone = plane_runs([one], tmp_path / "alone", [100.0], options=fit_options())
+    for row, single in zip(both.results["points"], alone.results["points"], strict=True):
+        assert [channel["name"] for channel in complete[row["name"]]["channels"]] == ["one_one", "two_one"]
+        limit = upper_limit(complete[row["name"]])
+        assert row["upper_limit"]["expected"] == pytest.approx(limit.expected, rel=1e-6)
+        assert row["upper_limit"]["expected"][2] < 0.8 * single["upper_limit"]["expected"][2]
+        assert row["events"]["signal"] == pytest.approx(2.0 * single["events"]["signal"])
+    other = plane_run(tmp_path / "other", signals, masses, metadata={"xsec_fb": 11.0})
+    with pytest.raises(PlaneError, match=r"has 10 fb in one run and 11 fb in another"):
+        plane_runs([one, other], tmp_path / "plane", [100.0], options=fit_options(), allow_overlap=True)
+
+
+def test_one_sided_variations_scale_with_the_cross_section():
+    from massgap.fits.parts import FilledPart, FilledPlan
+    from massgap.fits.plan import FitPart
+    from massgap.fits.planes.filling import FilledPlane
+    from massgap.fits.workspaces.templates import Template, Templates
+
+    v = np.array([1.0, 2.0])
+    template = Template(v, v, {"jes": (2 * v, 3 * v)}, {"top": ("up", 4 * v)})
+    templates = Templates("c", "x", np.array([0.0, 1.0, 2.0]), {"s": template})
+    plane = FilledPlane(1.0, FilledPlan((FilledPart(FitPart("r", "x"), templates, None),), [], (), ()))
+    scaled = plane.templates("s", 10.0)[0].processes["s"]
+    assert scaled.values.tolist() == [10.0, 20.0]
+    assert scaled.variances.tolist() == [100.0, 200.0]
+    assert [side.tolist() for side in scaled.variations["jes"]] == [[20.0, 40.0], [30.0, 60.0]]
+    assert scaled.one_sided["top"][0] == "up"
+    assert scaled.one_sided["top"][1].tolist() == [40.0, 80.0]
+
+
+def test_the_reference_engine_says_the_same(tmp_path, plane_run, fit_options):
+    run = plane_run(tmp_path / "run", {"a": (0.1, 0.2, 0.3)}, {"a": {"m": 100.0}}, data=(210, 90, 55))
+    options = fit_options()
+    found = plane_runs([run], tmp_path / "ours", [100.0], options=options).results["points"][0]
+    engine = replace(options, engine="pyhf")
+    theirs = plane_runs([run], tmp_path / "pyhf", [100.0], options=engine).results["points"][0]
+    for key in ("cls", "upper_limit"):
+        assert found[key]["expected"] == pytest.approx(theirs[key]["expected"], rel=1e-4)
+        assert found[key]["observed"] == pytest.approx(theirs[key]["observed"], rel=1e-4)
+    assert found["significance"] == pytest.approx(theirs["significance"], rel=1e-4)

@@ -11,13 +11,12 @@ import pytest
 
 from massgap.fits.errors import BinningError, WorkspaceError
 from massgap.fits.workspaces.binning import choose_edges, rebin
+from massgap.fits.workspaces.schema import schema_warnings_off, validate_workspace
 from massgap.fits.workspaces.templates import Template, Templates, templates_from_histogram
 from massgap.fits.workspaces.workspace import (
     WorkspaceOptions,
     build_workspace,
     dump_workspace,
-    schema_warnings_off,
-    validate_workspace,
 )
 
 if TYPE_CHECKING:

@@ -73,7 +73,7 @@ def test_fields_in_json_and_toml(tmp_path):
         ("bad.toml", "a = ", r"bad.toml is damaged: it is not TOML"),
         ("bad.json", "[]", "a table of fields"),
         ("bad.json", '{"flods": 3}', "The recipe 'bad' has the unknown field 'flods'"),
-        ("nonesuch", None, r"no recipe '.*nonesuch'; known are slepton, .*my_recipe.py:RECIPE"),
+        ("nonesuch", None, r"no recipe '.*nonesuch'; known are mlp, slepton, .*my_recipe.py:RECIPE"),
     ],
 )
 def test_what_cannot_be_read(tmp_path, name, content, words):
@@ -88,7 +88,8 @@ def test_variants():
     assert find_variant(slepton, "held_out") == slepton.changed(protocol="held_out")
     assert find_variant(slepton, "paper") is find_recipe("slepton-paper")
     with pytest.raises(
-        RecipeError, match=r"Unknown protocol 'both' for .*'slepton': choose one of nested, held_out, paper"
+        RecipeError,
+        match=r"Unknown protocol 'both' for .*'slepton': choose one of nested, held_out, next_fold, paper",
     ):
         find_variant(slepton, "both")
 

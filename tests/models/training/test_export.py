@@ -165,16 +165,16 @@ def test_trees_without_a_split(full_table, recipe, features):
 
 
 def test_a_wrong_conversion_is_noticed(trained, full_table, monkeypatch):
-    from massgap.models.training import export
+    from massgap.models.training import tree_graph
 
-    whole = export._trees
+    whole = tree_graph._trees
 
     def shifted(booster):
         trees, margin = whole(booster)
         return trees, margin + 1e-4
 
-    monkeypatch.setattr(export, "_trees", shifted)
-    with pytest.raises(ModelError, match="differs from XGBoost"):
+    monkeypatch.setattr(tree_graph, "_trees", shifted)
+    with pytest.raises(ModelError, match="differs from what was trained"):
         verified_bytes(trained, full_table[trained.features].to_numpy(dtype=np.float32))
 
 

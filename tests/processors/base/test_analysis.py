@@ -193,6 +193,7 @@ def test_options_are_the_parameters_of_all_constructors() -> None:
             "collections": [],
         },
         "collections": {},
+        "hypothesis": {},
     }
     assert json.loads(json.dumps(options)) == options
     assert Keeps(window=7.0).options() != Keeps().options()

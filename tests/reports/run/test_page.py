@@ -138,6 +138,30 @@ def test_numbers_of_fit_scan_and_training_are_those_of_the_input(written, folder
     assert set(wanted) <= exact
 
 
+def test_toys_are_told_beside_the_formulae(folders, tmp_path: Path) -> None:
+    shutil.copytree(folders.fit, tmp_path / "fit")
+    results = json.loads((tmp_path / "fit" / "results.json").read_text())
+    limit = {
+        "observed": None,
+        "expected": [1.0, 1.5, 2.125, 3.0, 4.0],
+        "expected_errors": [0.1] * 5,
+        "level": 0.95,
+    }
+    p = {"expected_p": 0.0, "expected_p_error": 0.0006, "expected_significance": 3.25, "observed_p": None}
+    results["toys"] = {
+        "number": 2000,
+        "upper_limit": limit,
+        "discovery": {**p, "observed_p_error": None, "observed_significance": None},
+        "certificate": {"accepted": 3990, "toys": 4000, "again": 0, "failed": 10, "distance": 1e-7},
+    }
+    (tmp_path / "fit" / "results.json").write_text(json.dumps(results))
+    run = copy(folders.run, tmp_path / "run")
+    text = Page(write_report(run, None, tmp_path / "fit", out=tmp_path / "toys.html").read_text()).text
+    assert "2.125 +- 0.1 (68 %: 1.5 to 3)" in text
+    assert "> 3.25 sigma (p < 0.0006)" in text
+    assert "3,990 of 4,000 fitted" in text
+
+
 def test_another_model_than_the_one_that_scored_is_reported(folders, tmp_path: Path) -> None:
     run = copy(folders.run, tmp_path / "run")
     manifest = json.loads((run / "manifest.json").read_text())

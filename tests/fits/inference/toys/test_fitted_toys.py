@@ -15,7 +15,7 @@ from massgap.fits.inference.pyhf_likelihood import numpy_backend
 from massgap.fits.inference.toys.pseudo_experiments import draw
 from massgap.fits.likelihoods.model import Data
 from massgap.fits.likelihoods.toys import FAILED
-from massgap.fits.workspaces.workspace import schema_warnings_off
+from massgap.fits.workspaces.schema import schema_warnings_off
 
 
 def toys_of(likelihood: Likelihood, mu: float, number: int, seed: int) -> tuple[Data, np.ndarray]:

@@ -1,0 +1,1 @@
+"""How a classifier goes with a column: balanced in it, told it, flat in it."""

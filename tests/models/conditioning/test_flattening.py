@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from massgap.contracts.errors import TableError
+from massgap.models.conditioning.flattening import flattening_of
+from massgap.models.errors import FeatureError, RecipeError
+from massgap.models.folds import fold_key, held_out_fold
+from massgap.models.scoring.scorer import OnnxScorer
+from massgap.models.training import export
+from massgap.models.training.recipe import Recipe
+from massgap.models.training.trained_folds import train
+
+
+def scores_of_known_quantile(n, seed=0):
+    """The quantile of the score given the column is known: score = sigmoid(column + z), z normal."""
+    random = np.random.default_rng(seed)
+    column = random.uniform(-2, 2, n)
+    z = random.normal(size=n)
+    return 1 / (1 + np.exp(-(column + z))), column, stats.norm.cdf(z)
+
+
+def test_the_quantile_is_the_one_that_is_known():
+    score, column, _ = scores_of_known_quantile(200_000)
+    table = flattening_of(score, column, np.ones(len(score)), name="c", fold=0)
+    assert len(table.centres) == 41
+    fresh, at, truth = scores_of_known_quantile(20_000, 1)
+    inner = np.abs(at) < 1.98  # outside of the outermost centres it is not interpolated
+    difference = table(fresh, at)[inner] - truth[inner]
+    stated = table.uncertainty()["0.5"]
+    assert np.abs(difference).mean() < 1.5 * stated
+    assert difference.mean() == pytest.approx(0, abs=stated)
+    # a uniform distribution, whatever the column
+    for low in np.arange(-2, 1.9, 0.4):
+        part = table(fresh, at)[(at >= low) & (at < low + 0.4)]
+        for level in (0.5, 0.9, 0.99):
+            spread = np.sqrt(level * (1 - level) * (1 / len(part) + 1 / table.effective.min()))
+            assert (part > level).mean() == pytest.approx(1 - level, abs=4 * spread + 0.002)
+
+
+def test_monotone_from_zero_to_one_also_with_negative_weights_and_ties():
+    score, column, _ = scores_of_known_quantile(20_000)
+    score = score.round(1)
+    random = np.random.default_rng(0)
+    table = flattening_of(score, column, random.choice([1.0, -0.2], 20_000, p=[0.8, 0.2]), name="c", fold=0)
+    line = np.linspace(0, 1, 2001)
+    for c in (-9.0, -1.0, 0.3, np.nan, 9.0):
+        quantile = table(line, np.full(2001, c))
+        assert (np.diff(quantile) >= 0).all()
+        assert (quantile[0], quantile[-1]) == pytest.approx((0, 1), abs=1e-9)
+
+
+def test_few_events_or_one_value_are_refused():
+    score, column, _ = scores_of_known_quantile(250)
+    with pytest.raises(
+        TableError, match=r"flat in 'c': fold 2 has 250 effective background events .*--flatten"
+    ):
+        flattening_of(score, column, np.ones(250), name="c", fold=2)
+    with pytest.raises(TableError, match="has one value alone"):
+        flattening_of(np.tile(score, 4), np.ones(1000), np.ones(1000), name="c", fold=2)
+    with pytest.raises(RecipeError, match=r"flatten is 'm'.*--protocol nested"):
+        Recipe("f", flatten="m", protocol="held_out")
+
+
+def correlated(n=40_000, seed=0):
+    """The only feature that tells signal grows with the mass: a plain threshold would shape the background."""
+    random = np.random.default_rng(seed)
+    frames = []
+    for number, process in enumerate(("signal", "background")):
+        m = random.normal(300, 30, n) if number == 0 else random.uniform(100, 500, n)
+        x = m / 150 + random.normal(1.5 if number == 0 else 0, 1, n)
+        frame = pd.DataFrame({"x": x, "y": random.normal(size=n), "m": m, "weight": 1.0, "process": process})
+        frames.append(frame.assign(dataset=process, fold_key=fold_key(1, number + 1, np.arange(n))))
+    return pd.concat(frames, ignore_index=True)
+
+
+@pytest.mark.parametrize(("kind", "features"), [("mlp", ("x", "y", "m")), ("trees", ("x", "y"))])
+def test_a_threshold_keeps_the_shape_of_the_background(kind, features):
+    table = correlated()
+    quick = {"epochs": 3, "batch_size": 1024, "learning_rate": 0.01} if kind == "mlp" else {"n_trees": 60}
+    recipe = Recipe("f", kind=kind, signal=["signal"], backgrounds=["background"], features=features, n_folds=2,
+                    flatten="m", hyperparameters=quick)  # fmt: skip
+    folds = train(table, recipe, importances=False, compare_protocols=False)
+    assert folds.inputs[-1] == "m"
+    x = table[folds.inputs].to_numpy(np.float32).copy()
+    content, difference = export.verified_bytes(folds, x)
+    scorer = OnnxScorer.from_bytes(content, "flat", list(features), beside=["m"])
+    assert scorer.engine == "onnxruntime"
+    assert scorer.features == folds.inputs
+    assert np.abs(scorer.score_all_folds(x) - folds.predict(x)).max() == pytest.approx(difference)
+    assert difference <= 1e-3 if kind == "trees" else difference <= 1e-6
+    fold = held_out_fold(table["fold_key"].to_numpy(), 2)
+    score = scorer.score({name: table[name].to_numpy() for name in folds.inputs}, fold)
+    background = (table["process"] == "background").to_numpy()
+    plain = folds.recipe.trainer.predict(folds.classifiers[0], x[:, : len(features)])
+    ks = {}
+    for name, values in (("flat", score), ("plain", plain)):
+        passed = background & (values >= np.quantile(values[background], 0.8))
+        ks[name] = stats.ks_2samp(table["m"][passed], table["m"][background]).statistic
+    # the share in a bin of the table is known to 13 % (300 effective events, threshold 0.8), less over several bins
+    assert ks["plain"] > 0.15
+    if kind == "trees":  # a score of few values is a step, of which a table keeps the average
+        assert ks["flat"] < ks["plain"] / 3
+        return
+    assert ks["flat"] < 0.04
+    for level, found in folds.flatness["background"].items():
+        assert stats.chi2.sf(found["chi2"], found["bins"]) > 1e-4, level
+    assert np.mean(folds.flatness["background"]["0.99"]["shares"]) == pytest.approx(0.01, abs=0.006)
+    # it still tells signal from background
+    assert score[~background].mean() > 0.75
+    stated = json.loads(scorer.metadata["massgap.flatten_uncertainty"])
+    assert [set(one) for one in stated] == [{"0.5", "0.9", "0.99"}] * 2
+    # what is missing or infinite in the column counts as its middle, and a column that nobody has is named
+    x[:3, -1] = np.nan, np.inf, -np.inf
+    assert np.isfinite(scorer.score_all_folds(x[:3])).all()
+    if "m" not in features:
+        with pytest.raises(FeatureError, match="missing: m"):
+            OnnxScorer.from_bytes(content, "flat", list(features))
