@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -201,20 +202,24 @@ def likelihood_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
-def simulation_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """How the uncertainty of expected numbers from the finite simulation is found: ``replicas``, ``replica_seed``."""
-    return add_options(
-        command,
-        (
-            click.option(
-                "--replicas",
-                default=100,
-                show_default=True,
-                help="Of the simulation, from which the uncertainty of expected numbers is found; 0 leaves it out.",
-            ),
-            click.option("--replica-seed", default=1, show_default=True, help="Seed of the replicas."),
+def simulation_options(replicas: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """How the uncertainty of expected numbers from the finite simulation is found: ``replicas`` and ``replica_seed``.
+
+    Parameters
+    ----------
+    replicas
+        How many there are by default.
+    """
+    options = (
+        click.option(
+            "--replicas",
+            default=replicas,
+            show_default=True,
+            help="Of the simulation, from which the uncertainty of expected numbers is found; 0 leaves it out.",
         ),
+        click.option("--replica-seed", default=1, show_default=True, help="Seed of the replicas."),
     )
+    return functools.partial(add_options, options=options)
 
 
 def runs_options(command: Callable[..., Any]) -> Callable[..., Any]:
