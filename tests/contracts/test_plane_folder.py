@@ -8,6 +8,14 @@ from massgap.contracts.errors import FolderError, PlaneFolderError
 from massgap.contracts.plane_folder import PLANE_FORMAT, open_plane, plane_table, write_plane_folder
 
 
+def _spread():
+    """Of the finite simulation, as far as the table has it."""
+    return {
+        "expected_significance": {"std": 0.25},
+        "upper_limit": {"expected": [{"std": 0.1 * i} for i in range(5)]},
+    }
+
+
 def row(name, lumi, *, converged=True, **masses):
     return {
         "name": name,
@@ -23,6 +31,7 @@ def row(name, lumi, *, converged=True, **masses):
         "upper_limit": {"observed": 7.0, "expected": [1.0, 2.0, 3.0, 4.0, 5.0]} if converged else None,
         "limit_fb": {"observed": 14.0, "expected": [2.0, 4.0, 6.0, 8.0, 10.0]} if converged else None,
         "significance": {"expected": 1.5, "observed": None} if converged else None,
+        "uncertainty": _spread() if converged else {},
         "certificate": {"distance": 1e-12, "second_start": 0.0} if converged else None,
         "converged": converged,
         "error": None if converged else 'a "bad", day',
@@ -56,6 +65,8 @@ def test_the_table_has_a_row_per_point_and_gaps_where_nothing_converged():
     good, bad = rows[:2]
     assert (good["m"], good["limit_mu_expected_median"], good["limit_fb_observed"]) == ("3.0", "3.0", "14.0")
     assert (good["cls_expected_m2"], good["cls_expected_p2"], good["cls_observed"]) == ("0.1", "0.5", "")
+    assert good["significance_expected_simulation_error"] == "0.25"
+    assert good["limit_mu_expected_median_simulation_error"] == "0.2"
     assert (bad["converged"], bad["error"]) == ("False", 'a "bad", day')
     assert {bad[key] for key in bad if key.startswith(("cls", "limit", "significance"))} == {""}
 
