@@ -155,5 +155,7 @@ def _models(n_trees: int, events: int) -> tuple[list[Any], bytes]:
         units={},
         training_hash="benchmark",
         recipe=recipe,
+        flattening=None,
+        inputs=names,
     )
     return boosters, to_bytes(to_onnx(folds))  # type: ignore[arg-type]

@@ -129,7 +129,7 @@ def balanced(
 
     Examples
     --------
-    >>> balanced(np.array([1.0, 3.0, 2.0, 9.0]), np.array([1.0, 0.0, 0.0, 1.0]), np.array([0, 0, 0, 1])).tolist()
+    >>> balanced(np.array([1.0, 3.0, 2.0, 9.0]), np.array([1.0, 0.0, 0.0, 1.0]), np.array([0, 0, 0, 1])).round(3).tolist()
     [1.0, 0.6, 0.4, 0.0]
     """
     n_bins = int(bins.max(initial=0)) + 1

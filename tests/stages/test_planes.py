@@ -17,7 +17,7 @@ from massgap.cli.group import main
 from massgap.contracts.plane_folder import open_plane
 from massgap.errors import MassgapError
 from massgap.fits.inference.hypothesis_tests import upper_limit
-from massgap.fits.workspaces.workspace import schema_warnings_off
+from massgap.fits.workspaces.schema import schema_warnings_off
 
 RUN = Path(__file__).parent / "data" / "plane_run"
 POINTS = [(m, m - gap) for m in (110.0, 160.0, 300.0) for gap in (60.0, 50.0, 40.0, 30.0)]
