@@ -5,7 +5,6 @@ Whether the numbers agree is looked at first. Models are built before, on all si
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import resource
@@ -21,7 +20,7 @@ import numpy as np
 
 from benchmarks.fit_models import large, plane
 from benchmarks.fit_opponents import ELSEWHERE, Opponent, python_with_opponents
-from benchmarks.measure import Effort, Measurement, Row, cost
+from benchmarks.measure import Effort, Measurement, Row, cost, paired
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -232,18 +231,8 @@ def _shell(folder: Path, effort: Effort) -> Row:
     path.write_text(json.dumps(plane(1, channels=1, systematics=3)[0]), encoding="utf-8")
     ours = [sys.executable, "-m", "massgap", "limit", str(path)]
     theirs = [sys.executable, "-c", "from pyhf.cli import cli; cli()", "cls", str(path)]
-    rounds = effort.rounds(5)
     _seconds(ours)
-    times = [(_seconds(ours), _seconds(theirs)) for _ in range(rounds)]
-    ratios = [b / a for a, b in times]
-    measured = Measurement(
-        statistics.median(ratios),
-        min(ratios),
-        max(ratios),
-        rounds,
-        statistics.median(a for a, _ in times),
-        statistics.median(b for _, b in times),
-    )
+    measured = paired([(_seconds(ours), _seconds(theirs)) for _ in range(effort.rounds(5))])
     detail = "small workspace; ours also gives limits, significance and the fitted strength"
     return Row(GROUP, "massgap limit from the shell: pyhf cls", measured, "x", 1.0, True, detail)
 
@@ -256,9 +245,7 @@ def _seconds(command: list[str]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def _toys(effort: Effort) -> Row | str:
-    if importlib.util.find_spec("massgap.fits.inference.toys") is None:
-        return "20,000 toys (there is no module for them)"
+def _toys(effort: Effort) -> Row:
     from massgap.fits.inference.likelihood import Likelihood
     from massgap.fits.inference.toys import toy_cls
 

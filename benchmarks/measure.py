@@ -10,11 +10,11 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
 
-__all__ = ["Effort", "Measurement", "Row", "cost", "cpu_seconds", "ratio"]
+__all__ = ["Effort", "Measurement", "Row", "cost", "cpu_seconds", "paired", "ratio"]
 
 
 class Effort(Enum):
@@ -142,12 +142,17 @@ def ratio(
             a = cpu_seconds(ours, n_ours)
             b = cpu_seconds(theirs, n_theirs)
         times.append((a, b))
+    return paired(times)
+
+
+def paired(times: Sequence[tuple[float, float]]) -> Measurement:
+    """How many times longer the second takes than the first, from pairs of times that were taken side by side."""
     ratios = [b / a for a, b in times]
     return Measurement(
         statistics.median(ratios),
         min(ratios),
         max(ratios),
-        rounds,
+        len(times),
         statistics.median(a for a, _ in times),
         statistics.median(b for _, b in times),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ import numpy as np
 
 from benchmarks.events import write_events
 from benchmarks.limit import Result, arrays_in_memory, compiled_loop, decompression
-from benchmarks.measure import Effort, Measurement, Row, cost, cpu_seconds, ratio
+from benchmarks.measure import Effort, Measurement, Row, cost, cpu_seconds, paired, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -222,20 +221,8 @@ def _rdataframe(path: Path, ours: Callable[[], Result], mine: Result, rounds: in
                 f"RDataFrame: counts {counts} and checksum {checksum} instead of {mine.counts} and {expected}"
             )
             raise AssertionError(msg)
-        ratios, times = [], []
-        for _ in range(rounds):
-            one = cpu_seconds(ours, 1)
-            other = float(ask()[0])
-            ratios.append(other / one)
-            times.append((one, other))
-    measured = Measurement(
-        statistics.median(ratios),
-        min(ratios),
-        max(ratios),
-        rounds,
-        statistics.median(a for a, _ in times),
-        statistics.median(b for _, b in times),
-    )
+        times = [(cpu_seconds(ours, 1), float(ask()[0])) for _ in range(rounds)]
+    measured = paired(times)
     yield Row(
         GROUP,
         "against RDataFrame, compiled C++",

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from massgap.contracts.run_folder import RunFolder
-    from massgap.fits.plan import FitOptions, FitPart, FitPlan
+    from massgap.fits.plan import FitOptions, FitPart
     from massgap.fits.workspaces.templates import Templates
 
-__all__ = ["FilledPart", "FilledPlan", "fill_plan", "fill_plans"]
+__all__ = ["FilledPart", "FilledPlan", "fill_plans"]
 
 
 @dataclass(frozen=True)
@@ -89,20 +89,6 @@ class FilledPlan:
         """Recorded events per channel and bin, None without data."""
         seen = {part.templates.channel: part.observed for part in self.parts if part.observed is not None}
         return seen or None
-
-
-def fill_plan(
-    run: RunFolder,
-    plan: FitPlan,
-    signal: str,
-    backgrounds: Sequence[str],
-    options: FitOptions,
-    lumi_fb: float,
-) -> FilledPlan:
-    """Fill the parts of one run; see :func:`massgap.fits.combination.combine`, which does so for several."""
-    from massgap.fits.combination.runs import combine
-
-    return combine([PlannedRun(run, plan)], signal, backgrounds, options, lumi_fb)
 
 
 def fill_plans(

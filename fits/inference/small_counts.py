@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from massgap.fits.inference.likelihood import Likelihood
+
+    Floats = NDArray[np.float64]
 
 __all__ = ["FEW", "SmallBin", "small_bins", "small_counts_warning"]
 
@@ -45,7 +49,12 @@ class SmallBin:
 
 
 def small_bins(
-    likelihood: Likelihood, mu: float, *, observed: bool = True, few: float = FEW
+    likelihood: Likelihood,
+    mu: float,
+    *,
+    observed: bool = True,
+    background: Floats | None = None,
+    few: float = FEW,
 ) -> list[SmallBin]:
     """Bins that matter and expect few events, the one that matters most first.
 
@@ -56,6 +65,8 @@ def small_bins(
         Signal strength whose events are the signal: about that of the limit.
     observed : bool
         Whether the background is that of the fit to the observations; else the nominal one.
+    background : ndarray of shape (parameters,), optional
+        Where that fit ended, if it has been done already.
     few : float
         Events below which a bin is small.
 
@@ -65,7 +76,9 @@ def small_bins(
         If the fit to the observations does not converge.
     """
     pars = likelihood.with_poi(0.0)
-    if observed:
+    if background is not None:
+        pars = background.copy()
+    elif observed:
         pars = likelihood.fit(likelihood.observed, mu=0.0).pars
     without = np.maximum(likelihood.expected(pars).counts, 0.0)
     pars[likelihood.poi] = mu
@@ -86,12 +99,14 @@ def small_bins(
     ]
 
 
-def small_counts_warning(likelihood: Likelihood, mu: float, *, observed: bool = True) -> str | None:
+def small_counts_warning(
+    likelihood: Likelihood, mu: float, *, observed: bool = True, background: Floats | None = None
+) -> str | None:
     """One sentence where asymptotic formulae may not be good enough, and what to type; None where they are.
 
     Parameters
     ----------
-    likelihood, mu, observed
+    likelihood, mu, observed, background
         As of :func:`small_bins`.
 
     Raises
@@ -99,7 +114,7 @@ def small_counts_warning(likelihood: Likelihood, mu: float, *, observed: bool = 
     InferenceError
         As of :func:`small_bins`.
     """
-    bins = small_bins(likelihood, mu, observed=observed)
+    bins = small_bins(likelihood, mu, observed=observed, background=background)
     if not bins:
         return None
     named = [

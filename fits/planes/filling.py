@@ -59,23 +59,7 @@ class FilledPlane:
 
     def as_dict(self) -> list[dict[str, Any]]:
         """``parts`` of ``plane.json``."""
-        out = []
-        for part in self.filled.parts:
-            templates = {name: part.templates.processes[name] for name in self.filled.backgrounds}
-            out.append(
-                {
-                    **({"run": part.run} if part.run else {}),
-                    "region": part.part.region,
-                    "histogram": part.part.histogram,
-                    "channel": part.templates.channel,
-                    "observable": part.templates.observable,
-                    "binning": [float(x) for x in part.templates.edges],
-                    "yields": {name: t.values.tolist() for name, t in templates.items()},
-                    "stat_errors": {name: np.sqrt(t.variances).tolist() for name, t in templates.items()},
-                    "observations": part.observed,
-                }
-            )
-        return out
+        return [part.as_dict(self.filled.backgrounds, 1.0) for part in self.filled.parts]
 
 
 def fill_plane(

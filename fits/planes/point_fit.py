@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["PointTests", "fit_point"]
+__all__ = ["PointTests", "background_at", "fit_point"]
 
 _BANDS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 _PRECISION = 1e-7
@@ -99,6 +99,15 @@ def fit_point(
         significance["observed"] = float(np.sqrt(max(rise, 0.0)))
     cls, limit = _limits(likelihood, tests, asimov, seen)
     return {"cls": cls, "upper_limit": limit, "significance": significance, "certificate": fits.certificate()}
+
+
+def background_at(likelihood: Likelihood, start: Mapping[str, float]) -> Floats:
+    """Parameters without signal where the fit for another signal ended, see :func:`fit_point`."""
+    pars = likelihood.with_poi(0.0)
+    for i, name in enumerate(likelihood.names):
+        pars[i] = start.get(name, pars[i])
+    pars[likelihood.poi] = 0.0
+    return pars
 
 
 def _limits(
@@ -173,10 +182,7 @@ class _Fits:
         """Fit without signal to the data."""
         if start is None:
             return self.fit(self.likelihood.observed, mu=0.0)
-        pars = self.likelihood.with_poi(0.0)
-        for i, name in enumerate(self.likelihood.names):
-            pars[i] = start.get(name, pars[i])
-        pars[self.likelihood.poi] = 0.0
+        pars = background_at(self.likelihood, start)
         return self.fit(self.likelihood.observed, mu=0.0, start=pars, check=False)
 
     def fit(self, data: Data, **options: Any) -> FitPoint:

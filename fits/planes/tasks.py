@@ -12,7 +12,7 @@ from massgap.fits.inference.likelihood import Likelihood
 from massgap.fits.inference.small_counts import small_counts_warning
 from massgap.fits.inference.toys.results import toy_results, toy_warnings
 from massgap.fits.planes.finished import FinishedPoints, point_digests
-from massgap.fits.planes.point_fit import PointTests, fit_point
+from massgap.fits.planes.point_fit import PointTests, background_at, fit_point
 from massgap.fits.planes.signals import with_signal
 
 if TYPE_CHECKING:
@@ -73,8 +73,14 @@ def _results(background: Background, patch: Patch) -> dict[str, Any]:
         # Every strength on the way to the limit: too much for a row.
         found["toys"]["upper_limit"].pop("points", None)
     else:
-        limit = found["upper_limit"]["expected"][2]
-        found["small_counts"] = small_counts_warning(compiled, limit, observed=tests.observed)
+        # All points share the fit without signal; the parameters of the reference engine are others.
+        known = background.start if compiled is likelihood else None
+        found["small_counts"] = small_counts_warning(
+            compiled,
+            found["upper_limit"]["expected"][2],
+            observed=tests.observed,
+            background=None if known is None else background_at(compiled, known),
+        )
     if background.simulation is not None:
         found["simulation"] = background.simulation.spread(
             patch.name, compiled, tests.level, observed=tests.observed

@@ -59,6 +59,5 @@ def fit(run_folders: tuple[Path, ...], out: Path | None, toys: Any, **asked: Any
     """
     from massgap import stages
 
-    simulation = {name: asked.pop(name) for name in ("replicas", "replica_seed")}
-    options = replace(fit_options_of(asked), toys=toys, **simulation)
+    options = replace(fit_options_of(asked), toys=toys)
     print_fit(stages.fit(run_folders, out, options=options, toys_done=Ticker().toys, **asked))

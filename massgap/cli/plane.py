@@ -85,8 +85,7 @@ def plane(
     from massgap.fits.inference.toys.options import wanted_toys
 
     toys = wanted_toys(asked.pop("toys"), asked.pop("seed"))
-    simulation = {name: asked.pop(name) for name in ("replicas", "replica_seed")}
-    options = replace(fit_options_of(asked), toys=toys, **simulation)
+    options = replace(fit_options_of(asked), toys=toys)
     plane_options = {
         "profile_cross_section": asked.pop("profile_xsec"),
         **{key: asked.pop(key) for key in ("signals", "x", "y", "interpolation")},

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from runs import write_feature_run
 
 from massgap.cli.group import main
 from massgap.contracts.description import Description, Region, Score
@@ -35,23 +36,12 @@ def run(tmp_path):
             }
         )
         datasets[process] = {"process": process, "is_signal": process == "sig", "is_data": False}
-    folder = tmp_path / "run"
-    folder.mkdir()
     described = Description(
         "mine",
         regions=(Region("wide"), Region("sr", within="wide")),
         scores=(Score("low", regions=("sr",)), Score("high", regions=("wide",))),
     )
-    manifest = {
-        "format": "massgap-run/1",
-        "analysis": "mine",
-        "datasets": datasets,
-        "description": described.as_dict(),
-        "features": write_feature_tables(folder / "features", tables, {}),
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    (folder / "ledger.json").write_text(json.dumps({"format": "massgap-ledger/1", "complete": True}))
-    return folder
+    return write_feature_run(tmp_path / "run", tables, datasets, described)
 
 
 def train(*arguments):

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from runs import write_feature_run
 
 from massgap.cli.group import main
 from massgap.contracts.description import Description, Feature, Region, Score
-from massgap.contracts.feature_table import write_feature_tables
 from massgap.models.folds import fold_key
 from massgap.models.scoring.scorer import OnnxScorer
 from massgap.models.training import train_run as module
@@ -48,21 +48,10 @@ def run(tmp_path):
         datasets[dataset] = {"process": process, "is_signal": bool(mass), "is_data": False}
         if mass:
             datasets[dataset]["masses"] = {"T": mass}
-    folder = tmp_path / "run"
-    folder.mkdir()
     described = Description(
         "mine", features=(Feature("met"), Feature("m")), regions=(Region("sr"),), scores=(Score("score", regions=("sr",), features=("met",)),)
     )  # fmt: skip
-    manifest = {
-        "format": "massgap-run/1",
-        "analysis": "mine",
-        "datasets": datasets,
-        "description": described.as_dict(),
-        "features": write_feature_tables(folder / "features", tables, {}),
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    (folder / "ledger.json").write_text(json.dumps({"format": "massgap-ledger/1", "complete": True}))
-    return folder
+    return write_feature_run(tmp_path / "run", tables, datasets, described)
 
 
 def train(*arguments):

@@ -10,9 +10,10 @@ import numpy as np
 
 from massgap.contracts.feature_table import write_feature_tables
 from massgap.contracts.run_folder import RunFolder
+from massgap.fits.combination import combine
 from massgap.fits.inference.likelihood import Likelihood
-from massgap.fits.parts import FilledPart, FilledPlan, fill_plan
-from massgap.fits.plan import FitOptions, FitPlan
+from massgap.fits.parts import FilledPart, FilledPlan
+from massgap.fits.plan import FitOptions, FitPlan, PlannedRun
 from massgap.fits.workspaces.templates import Template
 from massgap.fits.workspaces.workspace import WorkspaceOptions, build_workspace
 
@@ -89,9 +90,8 @@ def fill(
     run: RunFolder, edges: Sequence[float], backgrounds: Sequence[str] = ("tt",), *, signal: str = "signal"
 ) -> FilledPlan:
     """The histogram ``x`` in some bins."""
-    return fill_plan(
-        run, FitPlan([("sr", "x", tuple(edges))]), signal, backgrounds, FitOptions(use_data=False), LUMI
-    )
+    planned = PlannedRun(run, FitPlan([("sr", "x", tuple(edges))]))
+    return combine([planned], signal, backgrounds, FitOptions(use_data=False), LUMI)
 
 
 def workspace_of(filled: FilledPlan, options: WorkspaceOptions, *, signal: str = "signal") -> dict[str, Any]:

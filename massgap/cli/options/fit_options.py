@@ -246,7 +246,7 @@ def runs_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def fit_options_of(asked: dict[str, Any]) -> FitOptions:
-    """Take what :func:`fitted_options` and :func:`likelihood_options` gave, but for the plan, out of all that was asked."""
+    """Take what :func:`fitted_options`, :func:`likelihood_options` and :func:`simulation_options` gave, but for the plan, out of all that was asked."""
     from massgap.fits.plan import FitOptions
     from massgap.fits.workspaces.nuisances import read_nuisances
     from massgap.fits.workspaces.workspace import WorkspaceOptions
@@ -267,6 +267,8 @@ def fit_options_of(asked: dict[str, Any]) -> FitOptions:
         "min_background",
         "max_relative_error",
         "use_data",
+        "replicas",
+        "replica_seed",
         "level",
         "engine",
     )
