@@ -119,6 +119,11 @@ class Likelihood(Engine):
         """Nominal parameters."""
         return self.model.initial.copy()
 
+    @property
+    def poi_fixed(self) -> bool:
+        """Whether the measurement holds the parameter of interest where it is."""
+        return self.poi >= 0 and bool(self.model.arrays.fixed[self.poi])
+
     def expected(self, pars: Floats) -> Data:
         """Asimov data: expectation of observations and auxiliary data."""
         return self.model.expected(pars)
