@@ -102,6 +102,11 @@ class Engine(ABC):
         """Nominal parameters."""
 
     @property
+    @abstractmethod
+    def poi_fixed(self) -> bool:
+        """Whether the measurement holds the parameter of interest where it is."""
+
+    @property
     def lowest_poi(self) -> float:
         """Smallest signal strength that a free fit may reach: each bin keeps a positive expectation."""
         return float(self._low[self.poi])

@@ -56,17 +56,23 @@ def likelihood_of(
 
 
 def with_interest(likelihood: Any) -> Any:
-    """The likelihood itself, if it has a parameter of interest.
+    """The likelihood itself, if it has a parameter of interest that may move.
 
     Raises
     ------
     InferenceError
-        If it has none.
+        If it has none, or a measurement fixes it.
     """
     if likelihood.poi is None or likelihood.poi < 0:
         message = (
             "The workspace has no parameter of interest: name one (poi=..., --poi), usually the normalisation of the "
             "signal."
+        )
+        raise InferenceError(message)
+    if likelihood.poi_fixed:
+        message = (
+            f"The measurement fixes the parameter of interest '{likelihood.names[likelihood.poi]}', so that nothing can be said "
+            'of it: remove "fixed": true from its parameters, or name another (poi=..., --poi).'
         )
         raise InferenceError(message)
     return likelihood

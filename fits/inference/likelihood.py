@@ -37,6 +37,7 @@ __all__ = ["Likelihood"]
 
 _TOLERANCE = 5e-12  # estimated distance to the minimum, in units of minus the logarithm of the likelihood
 _MAX_STEPS = 1000
+_ROUNDING = 1e-11
 _TOY_TOLERANCE = 1e-7  # what a toy is fitted to before its last step, which squares the error
 _PATTERNS = (
     (0.8, -0.7, 0.9, 0.6, -0.8, -0.9, 0.7),
@@ -118,6 +119,11 @@ class Likelihood(Engine):
         """Nominal parameters."""
         return self.model.initial.copy()
 
+    @property
+    def poi_fixed(self) -> bool:
+        """Whether the measurement holds the parameter of interest where it is."""
+        return self.poi >= 0 and bool(self.model.arrays.fixed[self.poi])
+
     def expected(self, pars: Floats) -> Data:
         """Asimov data: expectation of observations and auxiliary data."""
         return self.model.expected(pars)
@@ -190,7 +196,13 @@ class Likelihood(Engine):
                 f"constrain free normalisations.{self._impossible(first, data)}"
             )
             raise InferenceError(message)
-        value, distance, status, steps, pars = min(converged, key=lambda found: found[0])
+        best = converged[0]
+        for found in converged[
+            1:
+        ]:  # the first of several that differ by rounding alone: it is next to the start
+            if found[0] < best[0] - _ROUNDING * max(1.0, abs(best[0])):
+                best = found
+        value, distance, status, steps, pars = best
         rest = [found[0] for found in results[1:] if found is not None]
         other = 2.0 * (min(rest) - results[0][0]) if rest and results[0] is not None else None
         at = np.flatnonzero(~self.model.arrays.fixed & ((pars <= low) | (pars >= high)))

@@ -127,6 +127,11 @@ class PyhfLikelihood(Engine):
         """Nominal parameters."""
         return self._init.copy()
 
+    @property
+    def poi_fixed(self) -> bool:
+        """Whether the measurement holds the parameter of interest where it is."""
+        return bool(self._fixed[self.poi])
+
     def expected(self, pars: Floats) -> Floats:
         """Asimov data: expectation of observations and auxiliary data."""
         with numpy_backend():

@@ -6,6 +6,7 @@ channel are numbered there anew (its local parameters), so that derivatives are 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -92,7 +93,7 @@ class _Block(NamedTuple):
 
     contents: Floats
     group: str
-    rates: list[tuple[int, int, Floats]]
+    rates: list[tuple[int, int, float, float]]
     shapes: list[tuple[int, Floats, Floats]]
     factors: list[tuple[str, int]]
 
@@ -157,7 +158,7 @@ def model_arrays(
         _integers([rate[0] for rate in rates]),
         _integers([j for k, block in enumerate(blocks) for j in numbers([r[0] for r in block.rates], k)]),
         _integers([rate[1] for rate in rates]),
-        np.array([rate[2] for rate in rates], dtype=np.float64).reshape(-1, 8),
+        rate_coefficients(np.array([rate[2] for rate in rates]), np.array([rate[3] for rate in rates])),
         _pointer([len(block.shapes) for block in blocks]),
         _integers([shape[0] for shape in shapes]),
         _integers([j for k, block in enumerate(blocks) for j in numbers([s[0] for s in block.shapes], k)]),
@@ -203,7 +204,7 @@ def _block(
         kind, name, data = modifier["type"], str(modifier["name"]), modifier["data"]
         at = places[str(channel["name"]), name]
         if kind in ("normfactor", "lumi"):
-            block.rates.append((at, LINEAR, np.zeros(8)))
+            block.rates.append((at, LINEAR, 1.0, 1.0))
         elif kind == "normsys":
             if not (data["hi"] > 0.0 and data["lo"] > 0.0):
                 message = (
@@ -211,7 +212,7 @@ def _block(
                     f"{data['lo']:g}: their logarithm is interpolated."
                 )
                 raise WorkspaceError(message)
-            block.rates.append((at, NORMSYS, rate_coefficients(data["hi"], data["lo"])))
+            block.rates.append((at, NORMSYS, float(data["hi"]), float(data["lo"])))
         elif kind == "histosys":
             up = _contents(data["hi_data"], n, f"'{name}' up of {where}") - contents
             down = contents - _contents(data["lo_data"], n, f"'{name}' down of {where}")
@@ -230,7 +231,7 @@ def _contents(values: Sequence[float], n: int, where: str) -> Floats:
             f"The contents of {where} must be {n} numbers, as those of the first sample, not {contents.size}."
         )
         raise WorkspaceError(message)
-    if not np.isfinite(contents).all():
+    if not all(map(math.isfinite, values)):  # for a few numbers ten times as fast as with NumPy
         message = f"The contents of {where} must be numbers, not {contents[~np.isfinite(contents)][0]:g} as in bin {int(np.argmin(np.isfinite(contents)))}."
         raise WorkspaceError(message)
     return contents

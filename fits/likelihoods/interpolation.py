@@ -36,8 +36,10 @@ _MATCHING = np.linalg.inv(
 )
 
 
-def rate_coefficients(up: float, down: float) -> Floats:
+def rate_coefficients(up: float | Floats, down: float | Floats) -> Floats:
     """Logarithms of the rates at +1 and -1, then the six coefficients of the polynomial between.
+
+    Of many rates at once in a last dimension of 8: one by one they would take most of the time of a model of many channels.
 
     Examples
     --------
@@ -46,7 +48,7 @@ def rate_coefficients(up: float, down: float) -> Floats:
     """
     log_up, log_down = np.log(up), np.log(down)
     values = [up - 1.0, down - 1.0, log_up * up, -log_down * down, log_up**2 * up, log_down**2 * down]
-    return np.array([log_up, log_down, *(_MATCHING @ values)])
+    return np.stack([log_up, log_down, *(_MATCHING @ np.array(values))], axis=-1)
 
 
 @compiled

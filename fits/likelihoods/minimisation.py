@@ -12,6 +12,7 @@ import numpy as np
 
 from massgap.arrays.compiled import compiled
 from massgap.fits.likelihoods.evaluation import VALUE, WITH_DERIVATIVES, WITHOUT_CURVATURE, evaluate
+from massgap.fits.likelihoods.parameters import POISSON
 
 if TYPE_CHECKING:
     from massgap.fits.likelihoods.arrays import Floats, Integers, ModelArrays
@@ -27,6 +28,7 @@ _ONCE: int = _integer(1)
 _TRIES: int = _integer(12)
 _SMALLEST_PIVOT = 1e-13
 _ALMOST_FLAT = 1e-9
+_LEAST_LEFT = 0.1  # of a factor with a Poisson constraint, after a step
 
 
 @compiled
@@ -248,7 +250,11 @@ def _step(
             trial[p] = theta[p]
         for i in range(n):
             p = moving[i]
-            trial[p] = min(max(theta[p] + length * step[i], low[p]), high[p])
+            least = low[p]
+            if m.constraints[p] == POISSON and auxiliary[p] > 0.0:
+                # Its logarithm has no minimum at a bound, and from there each step would but double it.
+                least = max(least, _LEAST_LEFT * theta[p])
+            trial[p] = min(max(theta[p] + length * step[i], least), high[p])
         new = evaluate(m, trial, data, auxiliary, VALUE, nothing, none)
         if new < value:
             for p in range(len(theta)):

@@ -134,7 +134,8 @@ def model_of(
         )
         message = (
             f"The parameter of interest '{wanted}' is no single parameter of the workspace; normalisations that may be "
-            f"(--poi NAME): {scalars or 'none'}."
+            f"(--poi NAME): {scalars or 'none'}. A workspace without signals, as published with a patch set, needs both "
+            "(--patchset FILE)."
         )
         raise WorkspaceError(message)
     seen = {str(entry["name"]): entry["data"] for entry in workspace["observations"]}

@@ -199,6 +199,9 @@ def _configured(parameters: ParameterSet, entry: Mapping[str, Any]) -> Parameter
         _numbers(parameters.name, "bounds", [0.0] * len(bounds), n)
         changes |= {"low": tuple(low for low, _ in bounds), "high": tuple(high for _, high in bounds)}
     if "fixed" in entry:
+        if not isinstance(entry["fixed"], bool | np.bool_):
+            message = f"The parameter '{parameters.name}' is fixed or not in the measurement: true or false, not {entry['fixed']}."
+            raise WorkspaceError(message)
         changes["fixed"] = tuple(bool(entry["fixed"]) or fixed for fixed in parameters.fixed)
     if parameters.constraint == FREE and ("auxdata" in entry or "sigmas" in entry):
         message = (

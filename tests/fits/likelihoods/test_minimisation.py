@@ -93,3 +93,26 @@ def test_bounds_and_flat_directions_are_told() -> None:
     assert found.pars[likelihood.names.index("useless")] == 1.0
     nothing_seen = likelihood.observed._replace(counts=0.0 * likelihood.observed.counts)
     assert "mu" in likelihood.fit(nothing_seen, non_negative=True).certificate.on_bounds
+
+
+def test_a_step_too_far_for_a_poisson_factor_costs_few_steps() -> None:
+    """The whole step helps another channel, and would put the factor on its bound, whence each step but doubles it."""
+    counts = {"name": "u", "type": "shapesys", "data": [1.8]}
+    rate = {"name": "n", "type": "normsys", "data": {"hi": 1.1, "lo": 0.9}}
+    channels = {"few": (1.0, [counts]), "many": (1000.0, [rate])}
+    workspace = {
+        "channels": [
+            {"name": name, "samples": [{"name": "b", "data": [content], "modifiers": modifiers}]}
+            for name, (content, modifiers) in channels.items()
+        ],
+        "observations": [{"name": "few", "data": [0.0]}, {"name": "many", "data": [1000.0]}],
+        "measurements": [{"name": "m", "config": {"poi": "", "parameters": []}}],
+    }
+    likelihood = Likelihood(model_of(workspace, profile=False))
+    start = likelihood.nominal
+    start[[likelihood.names.index(name) for name in ("n", "u[0]")]] = 2.5, 4.0
+    found = likelihood.fit(likelihood.observed, start=start, check=False)
+    # A Poisson term of 1 / 1.8^2 counts and an expectation of as many as the factor: both are minus its logarithm.
+    counted = 1.0 / 1.8**2
+    assert found.pars[likelihood.names.index("u[0]")] == pytest.approx(counted / (counted + 1.0), rel=1e-6)
+    assert found.certificate.steps <= 15

@@ -7,6 +7,7 @@ import pyhf
 import pytest
 
 from massgap.fits.errors import FitError, InferenceError, WorkspaceError
+from massgap.fits.inference.engines import likelihood_of
 from massgap.fits.inference.hypothesis_tests import hypothesis_test
 from massgap.fits.inference.likelihood import Likelihood
 from massgap.fits.workspaces.schema import schema_warnings_off
@@ -129,6 +130,8 @@ def test_an_uncertainty_that_does_the_same_up_and_down() -> None:
         (of_one_channel(seen=(-1.0, 3.0, 4.0)), "none of them negative"),
         (of_one_channel([RATE], [{"name": "n", "auxdata": [0.0, 1.0]}]), "needs 1 numbers of auxdata"),
         (of_one_channel([{**RATE, "data": {"hi": 1.1, "lo": 0.0}}]), "must be positive"),
+        (of_one_channel([RATE], [{"name": "n", "fixed": [False]}]), r"true or false, not \[False\]"),
+        (of_one_channel(signal=()), r"without signals.*\(--patchset FILE\)"),
     ],
 )
 def test_what_has_no_meaning_is_named(workspace, words) -> None:
@@ -156,3 +159,13 @@ def test_no_test_without_a_parameter_of_interest() -> None:
     for given in (workspace, likelihood):
         with pytest.raises(InferenceError, match="--poi"):
             hypothesis_test(given, 1.0)
+
+
+@pytest.mark.parametrize("engine", ["massgap", "pyhf"])
+def test_no_test_of_a_parameter_that_the_measurement_fixes(engine) -> None:
+    workspace = of_one_channel([FREE], [{"name": "mu", "fixed": True}, {"name": "k", "bounds": [[0, 10]]}])
+    with pytest.raises(InferenceError, match="fixes the parameter of interest 'mu'"):
+        likelihood_of(workspace, engine=engine)
+    with pytest.raises(InferenceError, match="fixes the parameter of interest 'mu'"):
+        hypothesis_test(workspace, 1.0)
+    assert likelihood_of(workspace, engine=engine, poi="k").names[-1] == "mu"
