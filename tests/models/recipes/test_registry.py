@@ -97,5 +97,5 @@ def test_variants():
 def test_a_variant_does_not_replace_ones_own_recipe():
     mine = Recipe("slepton", seed=3)
     assert find_variant(mine, "held_out").seed == 3
-    with pytest.raises(RecipeError, match=r"choose one of nested, held_out\."):
+    with pytest.raises(RecipeError, match=r"choose one of nested, held_out, next_fold\."):
         find_variant(mine, "paper")

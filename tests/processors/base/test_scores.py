@@ -203,3 +203,20 @@ def test_an_observable_that_a_model_needs_must_be_recorded(models, fileset) -> N
 
     problems = run(Incomplete(models), fileset).ledger.problems()
     assert "the score 'low' needs the observable 'met': give it to record()" in " ".join(problems)
+
+
+def test_a_parameterised_model_scores_at_the_hypothesis_of_the_processor(tmp_path, fileset) -> None:
+    """A mass beside the features: its input is the same for all events, and an option of the run."""
+    given = {"hypothesis": json.dumps(["true_T"]), "label": "true:random", "ranges": '{"true_T": [0, 200]}'}
+    path = model(tmp_path / "p.onnx", [[0.01], [0.02], [0.005]], ["pt", "met", "true_T"], **given)
+    processor = TwoScores({"low": path}, features=True, hypothesis="T=100")
+    assert processor.options()["hypothesis"] == {"T": 100.0}
+    assert processor.notes() == []
+    table = run(processor, fileset).features["tt"]
+    low = table[table["channel"] == "mu"]
+    expected = sigmoid(0.01 * low["pt"] + 0.02 * low["met"] + 0.5)
+    assert low["score_low"].to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-6)
+    (note,) = TwoScores({"low": path}, hypothesis={"T": 300.0}).notes()
+    assert "T=300 lies outside of the trained range 0 to 200" in note
+    with pytest.raises(ModelError, match="--hypothesis T=GEV"):
+        TwoScores({"low": path})
