@@ -22,14 +22,19 @@ from massgap.reports.html.numbers import percent
 from massgap.reports.run.settings import plain_rows
 
 if TYPE_CHECKING:
+    from massgap.contracts.model_folder import ModelFolder
     from massgap.reports.run.inputs import Inputs
 
 
 def training_section(inputs: Inputs) -> Section | None:
-    """Return the chapter on the training, if a model folder was given."""
-    training = inputs.training
-    if training is None:
-        return None
+    """Return the chapter on the trainings, a block for each model, if a model folder was given."""
+    blocks = [_training(inputs, name, model) for name, model in inputs.models.items()]
+    return Section("training", "Training", join(*blocks)) if blocks else None
+
+
+def _training(inputs: Inputs, name: str, model: ModelFolder) -> Markup:
+    training = model.training
+    title = next((score.label for score in inputs.description.scores if score.name == name), "") or name
     folds = training.get("folds", [])
     intro = paragraph(
         f"Signal: {', '.join(training.get('signal', []))}; backgrounds: {', '.join(training.get('backgrounds', []))}; "
@@ -53,7 +58,13 @@ def training_section(inputs: Inputs) -> Section | None:
         ],
         wide=True,
     )
-    parts = [intro, _fold_table(folds), curves, _flatness(training.get("flatness"))]
+    parts = [
+        heading(f"Training of {title}") if len(inputs.models) > 1 else "",
+        intro,
+        _fold_table(folds),
+        curves,
+    ]
+    parts.append(_flatness(training.get("flatness")))
     parts.append(_protocols(training.get("protocol_comparison")))
     meaning = str(training.get("importance_is") or _GAIN)
     parts.append(_importances(inputs, training.get("importance") or {}, meaning))
@@ -68,9 +79,9 @@ def training_section(inputs: Inputs) -> Section | None:
                 caption="Hyperparameters",
             )
         )
-    if inputs.card:
-        parts.append(fold_away("Model card", Markup(f"<pre>{_escaped(inputs.card)}</pre>"), is_open=False))
-    return Section("training", "Training", join(*parts))
+    if card := model.card:
+        parts.append(fold_away("Model card", Markup(f"<pre>{_escaped(card)}</pre>"), is_open=False))
+    return join(*parts)
 
 
 _GAIN = "share of total gain"
