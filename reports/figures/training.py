@@ -168,3 +168,51 @@ def importances(
         axes.set_xlabel(f"{meaning[:1].upper()}{meaning[1:]} [%]")
         axes.set_title(title, loc="left")
     return figure
+
+
+def attention_masks(
+    steps: Sequence[Mapping[str, Any]], features: Sequence[str], *, description: Description | None = None
+) -> Figure:
+    """Draw the mean attention mask of each decision, of signal and of background.
+
+    Parameters
+    ----------
+    steps
+        Of each decision its ``share``, and per class (``background``, ``signal``) the mean mask of each feature.
+    features
+        Their names.
+    description
+        The run's own, for labels; names without it.
+    """
+    described = description or NOTHING
+    labels = [plottable(described.feature(name).label or name) for name in features]
+    classes = ("background", "signal")
+    values = np.array([[step[kind] for kind in classes] for step in steps]).reshape(-1, len(features))
+    rows = [
+        f"{kind}, decision {number + 1} ({100 * step['share']:.0f} %)"
+        for number, step in enumerate(steps)
+        for kind in classes
+    ]
+    with style():
+        figure, (axes,) = new_figure(1.6 + 0.22 * max(4, len(rows)), left=0.36)
+        figure.subplots_adjust(bottom=1.0 / figure.get_figheight(), top=1 - 0.15 / figure.get_figheight())
+        drawn = axes.imshow(
+            100 * values, aspect="auto", cmap="Blues", vmin=0.0, vmax=100 * max(values.max(), 0.01)
+        )
+        for row, column in np.ndindex(*values.shape):
+            dark = values[row, column] > 0.6 * values.max()
+            axes.text(
+                column,
+                row,
+                f"{100 * values[row, column]:.0f}",
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="white" if dark else "black",
+            )
+        axes.set_yticks(range(len(rows)), rows)
+        axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
+        axes.tick_params(which="both", length=0)
+        axes.minorticks_off()
+        figure.colorbar(drawn, ax=axes, label="Mean mask [%]", pad=0.02)
+    return figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from massgap.reports.figures import calibration_curves, importances, loss_curves, render, roc
+from massgap.reports.figures import attention_masks, calibration_curves, importances, loss_curves, render, roc
 from massgap.reports.html.html import (
     Markup,
     Section,
@@ -68,6 +68,7 @@ def _training(inputs: Inputs, name: str, model: ModelFolder) -> Markup:
     parts.append(_protocols(training.get("protocol_comparison")))
     meaning = str(training.get("importance_is") or _GAIN)
     parts.append(_importances(inputs, training.get("importance") or {}, meaning))
+    parts.append(_attention(inputs, training))
     left_out = training.get("importance_left_out") or {}
     parts += [paragraph(f"No importances against {name}: {why}") for name, why in sorted(left_out.items())]
     options = training.get("hyperparameters") or {}
@@ -192,6 +193,24 @@ def _protocols(comparison: Any) -> Markup:
             plain_rows(comparison),
             caption="Comparison of the protocols",
             text_columns=(1,),
+        ),
+    )
+
+
+def _attention(inputs: Inputs, training: Mapping[str, Any]) -> Markup:
+    """The masks of a network that has some."""
+    steps, features = training.get("attention") or [], training.get("features") or []
+    if not steps:
+        return Markup("")
+    return join(
+        heading("Attention masks"),
+        paragraph(
+            "Mean over held-out events of the mask with which each decision looks at the features, in percent; a row adds up "
+            "to 100. In brackets is how much a decision has of the sum of all."
+        ),
+        figure(
+            render(attention_masks(steps, features, description=inputs.description)),
+            alt="Mean mask of each feature, a row for each decision and class.",
         ),
     )
 
