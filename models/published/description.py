@@ -172,7 +172,8 @@ def _one_of(path: Path, content: dict[str, Any], name: str, known: tuple[str, ..
 
 def _check(path: Path, entry: dict[str, Any]) -> Check:
     inputs = entry.get("inputs")
-    good = isinstance(inputs, dict) and all(_is_number(value) for value in inputs.values())
+    inputs = inputs if isinstance(inputs, dict) else {}
+    good = bool(inputs) and all(_is_number(value) for value in inputs.values())
     good = good and set(entry) <= {"inputs", "score", "event", "tolerance"} and _is_number(entry.get("score"))
     good = good and _is_number(entry.get("tolerance", 0)) and isinstance(entry.get("event", 0), int)
     if not good:

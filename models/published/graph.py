@@ -54,19 +54,16 @@ def published_bytes(path: str | Path) -> bytes:
     # Masses come last, as a hypothesis does.
     order = [name for name in names if name not in said.hypothesis] + list(said.hypothesis)
     parts = [_read(file, said, car, order, f"m{i}_") for i, (file, car) in enumerate(_files(said, cars))]
-    version = max(opset for _, opset, _ in parts)
-    if any(opset != version for _, opset, _ in parts):
-        msg = f"The models of {said.path} have different opsets ({', '.join(str(o) for _, o, _ in parts)}): export both alike."
-        raise ModelFileError(msg)
-    nodes = [node for part, _, _ in parts for node in part.node]
+    nodes = [node for part, _ in parts for node in part.node]
     columns = [f"m{i}_column" for i in range(len(parts))]
     nodes.append(helper.make_node("Concat", columns, [_OUT], axis=1))
     inputs = [helper.make_tensor_value_info(_IN, _FLOAT, ["events", len(order)])]
     outputs = [helper.make_tensor_value_info(_OUT, _FLOAT, ["events", len(parts)])]
-    constants = [tensor for part, _, _ in parts for tensor in part.initializer]
+    constants = [tensor for part, _ in parts for tensor in part.initializer]
     graph = helper.make_graph(nodes, "published", inputs, outputs, constants)
-    opsets = [helper.make_opsetid("", version), helper.make_opsetid("ai.onnx.ml", 3)]
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=max(ir for _, _, ir in parts))
+    model = helper.make_model(
+        graph, opset_imports=_opsets(said, parts), ir_version=max(model.ir_version for _, model in parts)
+    )
     properties = _properties(said, order, FORMATS[0], len(parts))
     helper.set_model_props(model, properties)
     helper.set_model_props(model, {**properties, DIGEST: content_digest(model)})
@@ -82,6 +79,23 @@ def published_bytes(path: str | Path) -> bytes:
 
 def _files(said: Published, cars: list[Sidecar]) -> list[tuple[Path, Sidecar]]:
     return list(zip(said.models, cars, strict=True))
+
+
+def _opsets(said: Published, parts: list[tuple[Any, onnx.ModelProto]]) -> list[Any]:
+    from onnx import helper
+
+    found: dict[str, set[int]] = {"": set()}
+    for _, model in parts:
+        for opset in model.opset_import:
+            domain = "" if opset.domain == "ai.onnx" else opset.domain
+            found.setdefault(domain, set()).add(opset.version)
+    found[""] = found[""] or {15}
+    different = next((versions for versions in found.values() if len(versions) > 1), None)
+    if different:
+        numbers = ", ".join(map(str, sorted(different)))
+        msg = f"The models of {said.path} have different opsets ({numbers}): export both alike."
+        raise ModelFileError(msg)
+    return [helper.make_opsetid(domain, *versions) for domain, versions in found.items()]
 
 
 def _check_names(said: Published, names: tuple[str, ...]) -> None:
@@ -114,10 +128,12 @@ def _properties(said: Published, order: list[str], form: str, n_folds: int) -> d
     }
 
 
-def _read(file: Path, said: Published, car: Sidecar, order: list[str], prefix: str) -> tuple[Any, int, int]:
-    """The operators from the features to the column of one model, its opset and its IR version."""
+def _read(
+    file: Path, said: Published, car: Sidecar, order: list[str], prefix: str
+) -> tuple[Any, onnx.ModelProto]:
+    """The operators from the features to the column of one model, and the model."""
     import onnx
-    from onnx import compose
+    from onnx import compose, inliner
 
     from massgap.models.scoring.foreign import house_form
     from massgap.models.scoring.onnx_file import check_foreign
@@ -139,6 +155,8 @@ def _read(file: Path, said: Published, car: Sidecar, order: list[str], prefix: s
         msg = f"The input of {file} is {width} wide, but its sidecar lists {len(car.names)} inputs: {', '.join(car.names)}."
         raise ModelFileError(msg)
     name_in, name_out = inputs[0].name, model.graph.output[0].name
+    if model.functions:
+        model = inliner.inline_local_functions(model)
     model = compose.add_prefix(model, prefix)
     graph = model.graph
     nodes = list(graph.node)
@@ -147,8 +165,7 @@ def _read(file: Path, said: Published, car: Sidecar, order: list[str], prefix: s
     graph.node.extend(nodes)
     shape = _constant(graph, f"{prefix}as_column", np.array([-1, 1], np.int64))
     graph.node.append(onnx.helper.make_node("Reshape", [prefix + name_out, shape], [f"{prefix}column"]))
-    opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 15)
-    return graph, opset, model.ir_version
+    return graph, model
 
 
 def _ended(model: onnx.ModelProto, said: Published, file: Path) -> onnx.ModelProto:
@@ -169,8 +186,10 @@ def _ended(model: onnx.ModelProto, said: Published, file: Path) -> onnx.ModelPro
         msg = f"The output {name} of {file} has {n} columns: column = {said.column} in {said.path} is not one of 0 to {n - 1}."
         raise ModelFileError(msg)
     if said.activation != "none":
-        kind, more = ("Sigmoid", {}) if said.activation == "sigmoid" else ("Softmax", {"axis": 1})
-        model.graph.node.append(helper.make_node(kind, [name], ["massgap_activated"], **more))
+        node = helper.make_node(said.activation.capitalize(), [name], ["massgap_activated"])
+        if said.activation == "softmax":
+            node.attribute.append(helper.make_attribute("axis", 1))
+        model.graph.node.append(node)
         name = "massgap_activated"
     if said.column is not None:
         place = _constant(model.graph, "massgap_place", np.array([said.column], np.int64))

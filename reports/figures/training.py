@@ -171,7 +171,11 @@ def importances(
 
 
 def attention_masks(
-    steps: Sequence[Mapping[str, Any]], features: Sequence[str], *, description: Description | None = None
+    steps: Sequence[Mapping[str, Any]],
+    features: Sequence[str],
+    *,
+    most: int = 20,
+    description: Description | None = None,
 ) -> Figure:
     """Draw the mean attention mask of each decision, of signal and of background.
 
@@ -181,24 +185,30 @@ def attention_masks(
         Of each decision its ``share``, and per class (``background``, ``signal``) the mean mask of each feature.
     features
         Their names.
+    most
+        Number of features to show, those that are looked at most first; the others are added up in one column.
     description
         The run's own, for labels; names without it.
     """
     described = description or NOTHING
-    labels = [plottable(described.feature(name).label or name) for name in features]
     classes = ("background", "signal")
     values = np.array([[step[kind] for kind in classes] for step in steps]).reshape(-1, len(features))
+    first = np.argsort(-values.mean(axis=0), kind="stable")
+    labels = [plottable(described.feature(features[i]).label or features[i]) for i in first[:most]]
+    if rest := len(first) - len(labels):
+        values = np.column_stack([values[:, first[:most]], values[:, first[most:]].sum(axis=1)])
+        labels.append(f"{rest} others")
+    else:
+        values = values[:, first]
     rows = [
-        f"{kind}, decision {number + 1} ({100 * step['share']:.0f} %)"
+        f"{kind} {number + 1} ({100 * step['share']:.0f} %)"
         for number, step in enumerate(steps)
         for kind in classes
     ]
     with style():
         figure, (axes,) = new_figure(1.6 + 0.22 * max(4, len(rows)), left=0.36)
         figure.subplots_adjust(bottom=1.0 / figure.get_figheight(), top=1 - 0.15 / figure.get_figheight())
-        drawn = axes.imshow(
-            100 * values, aspect="auto", cmap="Blues", vmin=0.0, vmax=100 * max(values.max(), 0.01)
-        )
+        axes.imshow(100 * values, aspect="auto", cmap="Blues", vmin=0.0, vmax=100 * max(values.max(), 0.01))
         for row, column in np.ndindex(*values.shape):
             dark = values[row, column] > 0.6 * values.max()
             axes.text(
@@ -214,5 +224,4 @@ def attention_masks(
         axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
         axes.tick_params(which="both", length=0)
         axes.minorticks_off()
-        figure.colorbar(drawn, ax=axes, label="Mean mask [%]", pad=0.02)
     return figure

@@ -206,7 +206,7 @@ def _attention(inputs: Inputs, training: Mapping[str, Any]) -> Markup:
         heading("Attention masks"),
         paragraph(
             "Mean over held-out events of the mask with which each decision looks at the features, in percent; a row adds up "
-            "to 100. In brackets is how much a decision has of the sum of all."
+            "to 100. A row is named by class, number of the decision and, in brackets, how much the decision has of the sum of all."
         ),
         figure(
             render(attention_masks(steps, features, description=inputs.description)),
