@@ -32,15 +32,6 @@ class MyAnalysis(Analysis):
             within="two_muons",
             cuts=(Cut("z_veto", "m_mumu", lambda m: abs(m - 91.19) > 10.0, edges=(81.19, 101.19)),),
         ),
-        # A control region: with the cut inverted, it shares no event with the region that it is for.
-        Region(
-            "on_z",
-            "Two muons on the Z",
-            channel="2mu",
-            within="two_muons",
-            cuts=(Cut("z_window", "m_mumu", lambda m: abs(m - 91.19) <= 10.0, edges=(81.19, 101.19)),),
-            disjoint=("off_z",),
-        ),
         Region("one_muon", "One muon", channel="1mu"),
     )
     scores = (

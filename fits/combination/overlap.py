@@ -150,6 +150,15 @@ class _Events:
         return np.asarray(self.table[_KEY].to_numpy(), dtype=np.uint64)
 
     @cached_property
+    def _ordered(self) -> Keys:
+        return np.sort(self.keys)
+
+    def has(self, keys: Keys) -> NDArray[np.bool_]:
+        """Whether each of some keys is one of these; quick for few keys."""
+        at = np.minimum(np.searchsorted(self._ordered, keys), len(self._ordered) - 1)
+        return np.asarray(self._ordered[at] == keys)
+
+    @cached_property
     def observables(self) -> pd.DataFrame:
         """All observables of these events that are numbers; most comparisons need none of them."""
         manifest = {
@@ -207,7 +216,7 @@ def shared_between_runs(
         return Overlap(
             counts, unknown=f"the feature table of '{unkeyed[0].dataset}' has no keys of its events"
         )
-    shared = [found for a in left for b in right if (found := _shared(a, b, regions)) is not None]
+    shared = _all_shared(left, right, regions)
     files = [frozenset().union(*(e.files for e in events)) for events in (left, right)]
     blind = [e.dataset for e in (*left, *right) if not e.is_data and not e.files]
     unknown = (
@@ -216,9 +225,27 @@ def shared_between_runs(
     return Overlap(counts, shared, unknown, len(files[0] & files[1]))
 
 
+def _all_shared(
+    left: list[_Events], right: list[_Events], regions: tuple[tuple[str, ...], tuple[str, ...]]
+) -> list[SharedEvents]:
+    """Of all pairs of datasets, those that have a key in common are compared; that is found for all of them at once."""
+    if not left or not right:
+        return []
+    every = [np.concatenate([events.keys for events in side]) for side in (left, right)]
+    common = np.intersect1d(every[0], every[1])
+    shared = []
+    for a in left:
+        mine = common[a.has(common)]
+        if len(mine):
+            shared += [
+                found for b in right if b.has(mine).any() and (found := _shared(a, b, regions)) is not None
+            ]
+    return shared
+
+
 def _shared(a: _Events, b: _Events, regions: tuple[tuple[str, ...], tuple[str, ...]]) -> SharedEvents | None:
     """Events of two datasets that are the same."""
-    if a.is_data != b.is_data or not np.isin(a.keys, b.keys).any():
+    if a.is_data != b.is_data:
         return None
     hashes = (a.keys, b.keys)
     same_file = bool(a.files & b.files)

@@ -13,6 +13,7 @@ from massgap.contracts.writing import digest, prepare_folder, versions
 from massgap.fits.combination.requests import luminosities_of
 from massgap.fits.combination.runs import backgrounds_of, planned_runs, require_disjoint
 from massgap.fits.errors import PlaneError
+from massgap.fits.inference.bootstrap.points import replica_source
 from massgap.fits.plan import FitOptions
 from massgap.fits.planes.contours import contours_of
 from massgap.fits.planes.cross_sections import own_cross_sections
@@ -94,6 +95,8 @@ def plane_runs(
     >>> plane_runs(["runs/scored"], "planes/x", [137.0, 300.0]).results["contours"]  # doctest: +SKIP
     """
     options, plane = options or FitOptions(), plane or PlaneOptions()
+    if options.toys is not None:
+        options.toys.check_engine(options.engine)
     runs, warnings = _open(run_folders, accept_loss=accept_loss)
     lumis = luminosities_of(runs, list(luminosities) or None)
     planned = planned_runs(runs, options, plan, renamed)
@@ -103,6 +106,7 @@ def plane_runs(
     energy = _energy(runs, sections)
     disjoint, doubts = require_disjoint(planned, allow_overlap=allow_overlap)
     warnings += doubts
+    replicas = replica_source(planned, options)
     used = backgrounds_of(planned) if backgrounds is None else sorted(backgrounds)
     prepare_folder(out)
     with locked_folder(out):
@@ -111,7 +115,12 @@ def plane_runs(
             at = replace(options, use_data=options.use_data and _sees_data(runs, lumi_fb, lumis))
             filled = fill_plane(planned, [point.process for point in points], used, at, lumi_fb)
             one = prepare_plane(
-                filled, points, sections, at, profile_cross_section=plane.profile_cross_section
+                filled,
+                points,
+                sections,
+                at,
+                profile_cross_section=plane.profile_cross_section,
+                replicas=replicas,
             )
             prepared.append(one)
             warnings += [*filled.filled.warnings, *one.notes]
@@ -130,11 +139,7 @@ def plane_runs(
             "level": options.level,
             "luminosities": lumis,
             "sqrt_s_tev": energy,
-            "xsec": {
-                "set": sections.name,
-                "source": sections.source,
-                "profiled": plane.profile_cross_section,
-            },
+            "xsec": _described_sections(sections, plane),
             "axes": axes.as_dict(),
             "points": found["points"],
             "contours": found["contours"],
@@ -202,6 +207,10 @@ def _described(run: RunFolder) -> dict[str, Any]:
     }
 
 
+def _described_sections(sections: CrossSections, plane: PlaneOptions) -> dict[str, Any]:
+    return {"set": sections.name, "source": sections.source, "profiled": plane.profile_cross_section}
+
+
 def _fit(
     prepared: Sequence[PreparedPlane],
     axes: Axes,
@@ -229,10 +238,26 @@ def _fit(
             ("points", rows),
             ("contours", drawn.contours),
             ("interpolation", drawn.interpolation),
-            ("warnings", drawn.warnings),
+            ("warnings", [*drawn.warnings, *_told(rows)]),
         ):
             out[name] += entries
     return out, keys
+
+
+def _told(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What was to be said of single points, each sentence once, with how many more it holds for."""
+    out = []
+    sentences: dict[str, list[str]] = {}
+    for row in rows:
+        if row["small_counts"]:
+            sentences.setdefault("small counts", []).append(f"{row['name']}: {row['small_counts']}")
+        for what in ("uncertainty", "toys"):
+            for sentence in (row[what] or {}).get("warnings", ()):
+                sentences.setdefault(sentence[:40], []).append(f"{row['name']}: {sentence}")
+    for found in sentences.values():
+        more = f" (and {len(found) - 1} more of {len(rows)} points like it)" if len(found) > 1 else ""
+        out.append(f"{found[0]}{more}")
+    return out
 
 
 def _files(

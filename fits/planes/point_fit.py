@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from massgap.fits.inference.engine_base import FitPoint
     from massgap.fits.inference.likelihood import Likelihood
+    from massgap.fits.inference.toys.options import ToyOptions
     from massgap.fits.likelihoods.model import Data
 
     Floats = NDArray[np.float64]
@@ -44,10 +45,13 @@ class PointTests:
         Confidence level of limits.
     observed : bool
         Whether the observations are data; else only expectations are given, at the nominal parameters.
+    toys : ToyOptions, optional
+        Tests with toys beside the asymptotic ones.
     """
 
     level: float = 0.95
     observed: bool = False
+    toys: ToyOptions | None = None
 
 
 def fit_point(

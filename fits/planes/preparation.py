@@ -10,6 +10,7 @@ import pyhf
 
 from massgap.errors import MassgapError
 from massgap.fits.errors import InferenceError
+from massgap.fits.inference.bootstrap.points import PointReplicas
 from massgap.fits.inference.engines import likelihood_of
 from massgap.fits.planes.point_fit import PointTests
 from massgap.fits.planes.signals import SignalPatches, patch_set_of, with_signal
@@ -19,6 +20,7 @@ from massgap.fits.workspaces.workspace import dump_workspace
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from massgap.fits.inference.bootstrap.replicas import ReplicaSource
     from massgap.fits.plan import FitOptions
     from massgap.fits.planes.cross_sections import CrossSections
     from massgap.fits.planes.filling import FilledPlane
@@ -102,7 +104,9 @@ class PreparedPlane:
             "upper_limit": limit,
             "limit_fb": None if limit is None else _times(limit, fb),
             "significance": found.get("significance"),
-            "uncertainty": {},
+            "uncertainty": found.get("simulation") or {},
+            "toys": found.get("toys"),
+            "small_counts": found.get("small_counts"),
             "converged": "error" not in found,
             "certificate": found.get("certificate"),
             "error": found.get("error"),
@@ -137,6 +141,7 @@ def prepare_plane(
     options: FitOptions,
     *,
     profile_cross_section: bool = False,
+    replicas: tuple[ReplicaSource, dict[str, Any]] | None = None,
 ) -> PreparedPlane:
     """Make the patches of all signals.
 
@@ -149,6 +154,8 @@ def prepare_plane(
         Model, level, engine.
     profile_cross_section : bool
         As of :class:`massgap.fits.planes.options.PlaneOptions`.
+    replicas : tuple, optional
+        As of :func:`massgap.fits.inference.bootstrap.points.replica_source`.
 
     Raises
     ------
@@ -170,9 +177,16 @@ def prepare_plane(
             first = first or error
     if first is not None and not patches:
         raise first
-    tests = PointTests(options.level, filled.observed is not None)
+    tests = PointTests(options.level, filled.observed is not None, options.toys)
     start = _start(patches, maker.background, options.engine) if tests.observed else None
-    background = Background(maker.background, tests, options.engine, start)
+    simulation = None
+    if replicas is not None:
+        scales = {
+            names[point.process]: (point.process, sections[point.process][0] / point.own_fb)
+            for point in points
+        }
+        simulation = PointReplicas(replicas[0], filled.filled, filled.lumi_fb, scales, replicas[1])
+    background = Background(maker.background, tests, options.engine, start, simulation)
     return PreparedPlane(filled, points, names, sections, patches, errors, background, maker.notes)
 
 

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.errors import MassgapError
 from massgap.fits.inference.engines import likelihood_of
+from massgap.fits.inference.likelihood import Likelihood
+from massgap.fits.inference.small_counts import small_counts_warning
+from massgap.fits.inference.toys.results import toy_results, toy_warnings
 from massgap.fits.planes.finished import FinishedPoints, point_digests
 from massgap.fits.planes.point_fit import PointTests, fit_point
 from massgap.fits.planes.signals import with_signal
@@ -15,6 +18,7 @@ from massgap.fits.planes.signals import with_signal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from massgap.fits.inference.bootstrap.points import PointReplicas
     from massgap.fits.workspaces.patch_sets import Patch
 
 __all__ = ["Background", "fit_batch", "fit_points"]
@@ -35,12 +39,15 @@ class Background:
     engine : str
     start : mapping or None
         Where the fit without signal ends, see :func:`massgap.fits.planes.point_fit.fit_point`.
+    simulation : PointReplicas, optional
+        From which the uncertainty of the finite simulation is found.
     """
 
     workspace: Mapping[str, Any] = field(repr=False)
     tests: PointTests
     engine: str = "massgap"
     start: Mapping[str, float] | None = None
+    simulation: PointReplicas | None = None
 
 
 def fit_batch(background: Background, patches: Sequence[Patch]) -> list[dict[str, Any]]:
@@ -48,11 +55,31 @@ def fit_batch(background: Background, patches: Sequence[Patch]) -> list[dict[str
     out = []
     for patch in patches:
         try:
-            likelihood = likelihood_of(with_signal(background.workspace, patch), engine=background.engine)
-            out.append(fit_point(likelihood, background.tests, background.start))
+            out.append(_results(background, patch))
         except MassgapError as error:
             out.append({"error": str(error)})
     return out
+
+
+def _results(background: Background, patch: Patch) -> dict[str, Any]:
+    tests = background.tests
+    workspace = with_signal(background.workspace, patch)
+    likelihood = likelihood_of(workspace, engine=background.engine)
+    found = fit_point(likelihood, tests, background.start)
+    compiled = likelihood if isinstance(likelihood, Likelihood) else Likelihood(workspace)
+    if tests.toys is not None:
+        toys = toy_results(compiled, tests.toys, level=tests.level, observed=tests.observed)
+        found["toys"] = {**toys, "warnings": toy_warnings(toys)}
+        # Every strength on the way to the limit: too much for a row.
+        found["toys"]["upper_limit"].pop("points", None)
+    else:
+        limit = found["upper_limit"]["expected"][2]
+        found["small_counts"] = small_counts_warning(compiled, limit, observed=tests.observed)
+    if background.simulation is not None:
+        found["simulation"] = background.simulation.spread(
+            patch.name, compiled, tests.level, observed=tests.observed
+        )
+    return found
 
 
 def fit_points(
@@ -82,13 +109,16 @@ def fit_points(
     digests : list of str
         What each was made of.
     """
-    asked = {**asdict(background.tests), "engine": background.engine}
+    simulation = None if background.simulation is None else dict(background.simulation.made_of)
+    asked = {**asdict(background.tests), "engine": background.engine, "simulation": simulation}
     keys = point_digests(background.workspace, patches, asked)
     todo = [i for i, key in enumerate(keys) if key not in finished.results]
     if progress is not None and len(todo) < len(keys):
         progress(len(keys) - len(todo))
     workers = int(getattr(executor, "workers", 1))
-    size = max(1, min(_BATCH, math.ceil(len(todo) / (2 * workers))))
+    # The reference engine takes minutes for a point: each is kept as soon as it is there.
+    most = _BATCH if background.engine == "massgap" else 1
+    size = max(1, min(most, math.ceil(len(todo) / (2 * workers))))
     batches = [todo[i : i + size] for i in range(0, len(todo), size)]
     done = len(keys) - len(todo)
     lost: dict[str, dict[str, Any]] = {}

@@ -59,7 +59,7 @@ def with_shapes(
         sample get one name.
     """
     made = []
-    used: set[str] = set()
+    used: set[str | Nuisance] = set()
     for templates in channels:
         processes = dict(templates.processes)
         for process in (signal, *backgrounds):
@@ -71,7 +71,7 @@ def with_shapes(
 
 
 def _shaped(
-    template: Template, place: Place, nuisances: NuisanceSet, notes: list[str], used: set[str]
+    template: Template, place: Place, nuisances: NuisanceSet, notes: list[str], used: set[str | Nuisance]
 ) -> Template:
     variations: dict[str, tuple[Floats, Floats]] = {}
     entries = nuisances.of("shape")
@@ -86,7 +86,7 @@ def _shaped(
             continue
         sides = _sides(template, entry, place, notes)
         if sides is not None:
-            used.add(entry.name)
+            used.add(entry)
             _put(variations, entry.name_at(place), _treated(template, sides, entry, place, notes), place)
     return replace(template, variations=variations, one_sided={})
 
@@ -205,12 +205,12 @@ def smoothed(nominal: Floats, variances: Floats, varied: Floats) -> Floats:
 
 
 def _check_used(
-    channels: Sequence[Templates], processes: Sequence[str], nuisances: NuisanceSet, used: set[str]
+    channels: Sequence[Templates], processes: Sequence[str], nuisances: NuisanceSet, used: set[str | Nuisance]
 ) -> None:
     samples = [templates.processes[name] for templates in channels for name in processes]
     present = sorted({name for sample in samples for name in (*sample.variations, *sample.one_sided)})
     for entry in nuisances.of("shape"):
-        if entry.name not in used:
+        if entry not in used:
             message = (
                 f"The nuisance '{entry.name}' (--nuisances) is of the variation '{entry.variation or entry.name}', which none of its "
                 f"processes has in its channels; the variations of the run are: {', '.join(present) or 'none'}. Others come with massgap run "

@@ -41,7 +41,7 @@ __all__ = ["fit"]
 @click.option("--signal", help="Signal process.  [default: as the samples say]")
 @fitted_options
 @likelihood_options
-@simulation_options
+@simulation_options(100)
 @toy_options
 @runs_options
 def fit(run_folders: tuple[Path, ...], out: Path | None, toys: Any, **asked: Any) -> None:

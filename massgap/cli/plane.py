@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from massgap.cli.options.fit_options import (
     likelihood_options,
     luminosities,
     runs_options,
+    simulation_options,
 )
 
 if TYPE_CHECKING:
@@ -56,6 +58,14 @@ __all__ = ["plane"]
 @click.option("--interpolation", type=click.Choice(["spline", "linear"]), default="spline", show_default=True)
 @fitted_options
 @likelihood_options
+@simulation_options(20)
+@click.option(
+    "--toys",
+    type=int,
+    metavar="N",
+    help="Also with N toys of each hypothesis at each point, for small counts: it takes long.",
+)
+@click.option("--seed", type=int, help="Seed of the toys.  [default: 1]")
 @runs_options
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that fit.")
 def plane(
@@ -72,8 +82,11 @@ def plane(
       massgap plane runs/mine --histogram met --region two_leptons --xsec my_cross_sections.csv
     """
     from massgap import stages
+    from massgap.fits.inference.toys.options import wanted_toys
 
-    options = fit_options_of(asked)
+    toys = wanted_toys(asked.pop("toys"), asked.pop("seed"))
+    simulation = {name: asked.pop(name) for name in ("replicas", "replica_seed")}
+    options = replace(fit_options_of(asked), toys=toys, **simulation)
     plane_options = {
         "profile_cross_section": asked.pop("profile_xsec"),
         **{key: asked.pop(key) for key in ("signals", "x", "y", "interpolation")},
@@ -104,7 +117,7 @@ def _print(found: PlaneResult) -> None:
         )
         head = "  ".join(f"{name:>{width}s}" for name, width in zip(masses, widths, strict=True))
         click.echo(
-            f"{head}     xsec [fb]  efficiency  CLs exp.  limit exp.  68 %              limit obs.  sigma exp."
+            f"{head}     xsec [fb]  efficiency  CLs exp.  limit exp.  68 %              limit obs.  sigma exp. (+- simulation)"
         )
         for row in rows:
             places = "  ".join(f"{row['masses'][n]:{w}g}" for n, w in zip(masses, widths, strict=True))
@@ -129,8 +142,20 @@ def _columns(row: dict[str, Any]) -> str:
     band = f"{low:.4g} to {high:.4g}"
     return (
         f"{text}  {row['cls']['expected'][2]:8.4f}  {median:10.4g}  {band:16s}  "
-        f"{'-' if seen is None else format(seen, '.4g'):>10s}  {row['significance']['expected']:10.3g}"
+        f"{'-' if seen is None else format(seen, '.4g'):>10s}  {row['significance']['expected']:10.3g}{_error(row)}{_toys(row)}"
     )
+
+
+def _toys(row: dict[str, Any]) -> str:
+    if row["toys"] is None:
+        return ""
+    limit = row["toys"]["upper_limit"]
+    return f"; toys: limit exp. {limit['expected'][2]:.4g} +- {limit['expected_errors'][2]:.1g}"
+
+
+def _error(row: dict[str, Any]) -> str:
+    spread = row["uncertainty"].get("expected_significance") or {}
+    return "" if spread.get("std") is None else f" +- {spread['std']:.2g}"
 
 
 def _contour_lines(contours: list[dict[str, Any]]) -> list[str]:

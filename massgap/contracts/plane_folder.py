@@ -22,7 +22,8 @@
   "background", "observed"}`` in all bins), ``cls``, ``upper_limit`` and ``limit_fb`` (each ``{"observed": number or null,
   "expected": [5]}``, from -2 to +2 standard deviations; CLs of the signal with the cross section used, limits in signal
   strength and in fb), ``significance`` (``{"expected", "observed"}``), ``uncertainty`` (object, of the finite
-  simulation; empty where it was not asked for), ``converged``, ``certificate`` (``{"distance", "steps", "flat", "on_bounds",
+  simulation: ``expected_significance``, ``upper_limit``, ``cls`` as in fits; empty where it was not asked for), ``toys`` (tests
+  with toys as in fits, or null), ``small_counts`` (a sentence where the asymptotic formulae may not hold, or null), ``converged``, ``certificate`` (``{"distance", "steps", "flat", "on_bounds",
   "second_start", "fits"}``: the worst of all fits of this row), ``error`` (why not converged, or null). A row that did not
   converge has null in place of ``cls``, ``upper_limit``, ``limit_fb`` and ``significance``, and is never filled in.
 - ``contours``: list of ``{"lumi_fb", "what": "exclusion" | "evidence" | "discovery", "level" (of the interpolated quantity),
@@ -166,6 +167,13 @@ def _row(point: Mapping[str, Any], masses: list[str]) -> dict[str, Any]:
         }
     significance = point["significance"] or {"expected": None, "observed": None}
     row |= {f"significance_{key}": significance[key] for key in ("expected", "observed")}
+    spread = point["uncertainty"] or {}
+    median = (spread.get("upper_limit") or {}).get("expected", [None] * len(_BANDS))[2]
+    for column, entry in (
+        ("significance_expected", spread.get("expected_significance")),
+        ("limit_mu_expected_median", median),
+    ):
+        row[f"{column}_simulation_error"] = None if entry is None else entry["std"]
     certificate = point["certificate"] or {}
     row |= {"converged": point["converged"], "distance": certificate.get("distance")}
     return row | {"second_start": certificate.get("second_start"), "error": point["error"]}

@@ -108,7 +108,7 @@ def _plane(inputs: PlaneInputs) -> list[Drawing]:
                 found.append(Drawing(name, point_map(plane, what, lumi, view=view), caption, chapter))
     if has_any(points_at(plane, inputs.luminosities[0]), "efficiency"):
         drawn = point_map(plane, "efficiency", inputs.luminosities[0], view=views[-1])
-        caption = "Share of the produced events in all bins of the fit, in percent."
+        caption = f"Share of the produced events in all bins of the fit at {inputs.luminosities[0]:g} fb⁻¹, in percent."
         found.append(Drawing("efficiency", drawn, caption, f"Maps, {inputs.luminosities[0]:g} fb⁻¹"))
     return found
 

@@ -77,7 +77,7 @@ def point_cutflows(inputs: PlaneInputs) -> tuple[list[PointCutflow], list[str]]:
             )
             continue
         rows = cutflow_rows(cutflow)
-        for point in _signals(inputs):
+        for point in inputs.signals:
             channels = {
                 channel: processes[point["process"]]
                 for channel, processes in rows.items()
@@ -99,11 +99,6 @@ def _opened(described: Mapping[str, Any], folder: Path) -> RunFolder:
     path = Path(described["path"])
     places = [path, folder / path, folder.absolute().parent]
     return open_run(next((place for place in places if (place / "manifest.json").is_file()), path))
-
-
-def _signals(inputs: PlaneInputs) -> list[dict[str, Any]]:
-    """Points, each once whatever the number of luminosities."""
-    return list({point["name"]: point for point in reversed(inputs.plane["points"])}.values())[::-1]
 
 
 def _produced(run: RunFolder, ledger: Mapping[str, Any], process: str) -> dict[str, int]:
@@ -131,7 +126,7 @@ def write_efficiencies(inputs: PlaneInputs, flows: Iterable[PointCutflow], folde
     """
     flows = list(flows)
     points = [
-        _entry(point, [flow for flow in flows if flow.name == point["name"]]) for point in _signals(inputs)
+        _entry(point, [flow for flow in flows if flow.name == point["name"]]) for point in inputs.signals
     ]
     content = {"format": EFFICIENCIES_FORMAT, "runs": inputs.plane["runs"], "points": points}
     written = [folder / "efficiencies.json", folder / "efficiencies.csv"]

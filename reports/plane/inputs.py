@@ -52,6 +52,11 @@ class PlaneInputs:
         return list(dict.fromkeys(name for point in self.plane["points"] for name in point["masses"]))
 
     @property
+    def signals(self) -> list[dict[str, Any]]:
+        """Each signal once: its row at the first luminosity, whose bins its efficiency is of."""
+        return self.folder.points()
+
+    @property
     def failed(self) -> list[dict[str, Any]]:
         """Rows without a result that holds."""
         return [point for point in self.plane["points"] if not point["converged"]]

@@ -113,9 +113,8 @@ def _title(inputs: PlaneInputs) -> str:
 
 
 def _subtitle(inputs: PlaneInputs) -> str:
-    signals = len({point["name"] for point in inputs.plane["points"]})
     lumis = ", ".join(f"{lumi:g}" for lumi in inputs.luminosities)
-    return f"Plane folder {inputs.folder.path.resolve().name}: {signals} signals, {lumis} fb⁻¹"
+    return f"Plane folder {inputs.folder.path.resolve().name}: {len(inputs.signals)} signals, {lumis} fb⁻¹"
 
 
 def _sections(

@@ -107,11 +107,9 @@ def _significance(point: Mapping[str, Any]) -> Markup | str:
 
 
 def _finite_simulation(point: Mapping[str, Any]) -> float | None:
-    """Uncertainty of the expected significance from the number of simulated events, where it was asked for."""
-    found = (point.get("uncertainty") or {}).get("significance")
-    if isinstance(found, dict):
-        found = found.get("error", found.get("std"))
-    return float(found) if isinstance(found, int | float) else None
+    """Uncertainty of the expected significance from the finite simulation, in the form in which fits tell it (``simulation``)."""
+    std = ((point["uncertainty"] or {}).get("expected_significance") or {}).get("std")
+    return None if std is None else float(std)
 
 
 def _certificate(point: Mapping[str, Any]) -> Markup | str:

@@ -240,7 +240,7 @@ def test_a_remedy_that_names_a_parameter_of_a_command_names_its_option() -> None
         for param in command.params
         if param.name and "_" in param.name and any("--" in word for word in param.opts)
     } - {"is_data", "xsec_fb"}  # also keys of filesets
-    assert {"min_background", "negative_weights", "accept_truncated", "n_folds"} <= parameters
+    assert {"min_background", "negative_weights", "accept_truncated"} <= parameters
     name = re.compile(rf"(?<![\w\"'.])({'|'.join(sorted(parameters))})(?![\w\"'=]|\.\w)")
     wrong = [
         (str(path.relative_to(ROOT)), line, text)

@@ -9,10 +9,13 @@ import awkward as ak
 import eventfiles
 import numpy as np
 import pytest
+import uproot
 
 from massgap.arrays.errors import SelectionError
 from massgap.events.columns import DELPHES, NANOAOD, Columns, event_format
 from massgap.events.errors import ImpossibleValueError, MissingBranchError, NonFiniteError, UnknownFormatError
+from massgap.events.reading.tree import LeanFile
+from massgap.events.reading.tree_columns import TreeColumns
 
 
 @pytest.mark.parametrize(
@@ -105,6 +108,36 @@ def test_place_in_the_file_is_named(by_schema) -> None:
     array = ak.Array([{"run": 1, "MET_pt": math.nan}, {"run": 1, "MET_pt": 5.0}])
     with pytest.raises(NonFiniteError, match=r"a.root \(entries 10 to 20\): branch MET_pt has 1 NaN"):
         Columns(array, "a.root (entries 10 to 20)").floats("MET", "pt")
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8", "i4"])
+def test_flat_columns_with_one_limit_hold_nothing_infinite(tmp_path, kind) -> None:
+    """Read from a tree, where they are checked on the way, and from records alike."""
+    values = np.array([5.0, 7.0, 2.0, 9.0]).astype(kind)
+    infinite = values.astype("f8" if kind == "i4" else kind)
+    infinite[2] = np.inf
+    base = {"run": np.ones(4, "u4"), "luminosityBlock": np.ones(4, "u4"), "event": np.arange(4, dtype="u8")}
+    with uproot.recreate(tmp_path / "a.root") as file:
+        content = {**base, "MET_pt": values, "MET_phi": infinite}
+        file.mktree("Events", {name: column.dtype for name, column in content.items()}).extend(content)
+    with LeanFile(str(tmp_path / "a.root")) as file:
+        tree = file.tree("Events")
+        for columns in (
+            TreeColumns(tree, 0, 4),
+            Columns(
+                ak.Array(
+                    [{"run": 1, "MET_pt": a, "MET_phi": b} for a, b in zip(values, infinite, strict=True)]
+                )
+            ),
+        ):
+            for _ in range(2):  # read, and held
+                assert columns.flat_floats("MET", "pt", 0.0).tolist() == [5.0, 7.0, 2.0, 9.0]
+                assert columns.flat_floats("MET", "phi", 0.0, infinite=True).tolist()[2] == np.inf
+                for limits in ((0.0,), (), (-np.inf, np.inf)):
+                    with pytest.raises(NonFiniteError, match="MET_phi has 1 NaN"):
+                        columns.flat_floats("MET", "phi", *limits)
+                with pytest.raises(ImpossibleValueError, match="MET_pt holds the value 2, possible are 3 to"):
+                    columns.flat_floats("MET", "pt", 3.0)
 
 
 def test_impossible_values_are_named() -> None:

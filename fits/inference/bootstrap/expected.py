@@ -126,6 +126,7 @@ def simulation_uncertainty(
     lumi_fb: float,
     level: float = 0.95,
     observed: bool = False,
+    scales: Mapping[str, float] | None = None,
 ) -> SimulationUncertainty:
     """Find how expected numbers scatter over replicas of the simulation.
 
@@ -146,6 +147,8 @@ def simulation_uncertainty(
         Confidence level of the limit.
     observed : bool
         Whether the Asimov data of limit and CLs are those of a fit to the observations, as in a fit with data.
+    scales : mapping, optional
+        Process -> factor between the templates and the workspace, as for a signal with another cross section.
 
     Returns
     -------
@@ -162,7 +165,7 @@ def simulation_uncertainty(
     >>> simulation_uncertainty(likelihood, filled, source, lumi_fb=300.0).significance.std  # doctest: +SKIP
     """
     model = likelihood.model if isinstance(likelihood, Likelihood) else likelihood
-    nominal, contents, variances, made = _flat(model, filled, source, lumi_fb)
+    nominal, contents, variances, made = _flat(model, filled, source, lumi_fb, scales or {})
     replicas = ModelReplicas(model, nominal)
     measure = _Measurement(Likelihood(model), level, observed=observed)
     found = np.full((source.replicas, 1 + 2 * len(_N_SIGMA)), np.nan)
@@ -198,7 +201,11 @@ def _add(problems: dict[str, int], problem: str) -> None:
 
 
 def _flat(
-    model: Model, filled: FilledPlan, source: ReplicaSource, lumi_fb: float
+    model: Model,
+    filled: FilledPlan,
+    source: ReplicaSource,
+    lumi_fb: float,
+    scales: Mapping[str, float],
 ) -> tuple[Floats, Floats, Floats, list[ProcessReplicas]]:
     """Variances of the sample, and contents and variances of replicas, in the order of the model's contents."""
     parts = {part.templates.channel: part for part in filled.parts}
@@ -209,14 +216,15 @@ def _flat(
             name = str(sample["name"])
             of_process = source.of(part.part.histogram, part.part.region, name, part.run)
             one, two = of_process.merged(part.templates.edges)
-            nominal.append(part.templates.processes[name].variances)
-            values.append(one)
-            variances.append(two)
+            scale = lumi_fb * scales.get(name, 1.0)
+            nominal.append(part.templates.processes[name].variances * scale**2)
+            values.append(one * scale)
+            variances.append(two * scale**2)
             made.append(of_process)
     return (
-        np.concatenate(nominal) * lumi_fb**2,
-        np.concatenate(values) * lumi_fb,
-        np.concatenate(variances) * lumi_fb**2,
+        np.concatenate(nominal),
+        np.concatenate(values),
+        np.concatenate(variances),
         made,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,14 +77,6 @@ def _part_words(
 
 def _controls(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Any, ...]:
     return tuple(_part_words(context, parameter, value, 1) for value in values)
-
-
-def _read_nuisances(_: click.Context, __: click.Parameter, value: Path | None) -> Any:
-    if value is None:
-        return None
-    from massgap.fits.workspaces.nuisances import read_nuisances
-
-    return read_nuisances(value)
 
 
 def _plan(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> Any:
@@ -187,7 +180,6 @@ def likelihood_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--nuisances",
                 type=click.Path(path_type=Path),
-                callback=_read_nuisances,
                 metavar="FILE",
                 help="TOML file with nuisance parameters of your own; see the README.",
             ),
@@ -210,20 +202,24 @@ def likelihood_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
-def simulation_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """How the uncertainty of expected numbers from the finite simulation is found: ``replicas``, ``replica_seed``."""
-    return add_options(
-        command,
-        (
-            click.option(
-                "--replicas",
-                default=100,
-                show_default=True,
-                help="Of the simulation, from which the uncertainty of expected numbers is found; 0 leaves it out.",
-            ),
-            click.option("--replica-seed", default=1, show_default=True, help="Seed of the replicas."),
+def simulation_options(replicas: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """How the uncertainty of expected numbers from the finite simulation is found: ``replicas`` and ``replica_seed``.
+
+    Parameters
+    ----------
+    replicas
+        How many there are by default.
+    """
+    options = (
+        click.option(
+            "--replicas",
+            default=replicas,
+            show_default=True,
+            help="Of the simulation, from which the uncertainty of expected numbers is found; 0 leaves it out.",
         ),
+        click.option("--replica-seed", default=1, show_default=True, help="Seed of the replicas."),
     )
+    return functools.partial(add_options, options=options)
 
 
 def runs_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -252,16 +248,15 @@ def runs_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def fit_options_of(asked: dict[str, Any]) -> FitOptions:
     """Take what :func:`fitted_options` and :func:`likelihood_options` gave, but for the plan, out of all that was asked."""
     from massgap.fits.plan import FitOptions
+    from massgap.fits.workspaces.nuisances import read_nuisances
     from massgap.fits.workspaces.workspace import WorkspaceOptions
 
-    normalisation = asked.pop("normalisation")
+    normalisation, file = asked.pop("normalisation"), asked.pop("nuisances")
     model = WorkspaceOptions(
+        nuisances=None if file is None else read_nuisances(file),
         default_normalisation=normalisation.pop("all", WorkspaceOptions.default_normalisation),
         normalisation=normalisation,
-        **{
-            name: asked.pop(name)
-            for name in ("lumi_uncertainty", "mc_statistics", "systematics", "nuisances")
-        },
+        **{name: asked.pop(name) for name in ("lumi_uncertainty", "mc_statistics", "systematics")},
     )
     names = (
         "histogram",

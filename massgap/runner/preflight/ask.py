@@ -29,6 +29,7 @@ from massgap.runner.preflight.compare import compare
 from massgap.runner.preflight.files import assign_files
 from massgap.runner.preflight.software import model_request
 from massgap.runner.preflight.versions import DISTRIBUTED, LIBRARIES, MODULES
+from massgap.runner.preflight.waiting import NoWorkerInTimeError, known_workers, workers_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,10 +40,6 @@ ENTRIES = 200
 """Events of each file that are processed."""
 
 _CALL = "(exec(compile(text, 'massgap-probe', 'exec'), names), names[what](request))[1]"
-
-
-class NoWorkerInTimeError(RunnerError):
-    """No worker has come; the message says what is known of the pool."""
 
 
 def preflight(
@@ -107,8 +104,9 @@ def preflight(
         here.wanted = 1
     else:
         with executor.connected() as (client, _):
-            _wait(client, workers, wait, getattr(executor, "pool", None), say)
-            answers = ask_cluster(client, look_request(), request, within=answer_within)
+            pool = getattr(executor, "pool", None)
+            with workers_there(client, workers, wait, pool, say):
+                answers = ask_cluster(client, look_request(), request, within=answer_within)
     return Preflight(tuple(compare(here, answers)), tuple(answers))
 
 
@@ -174,70 +172,6 @@ def ask_process(look: dict[str, Any], request: dict[str, Any], *, within: float)
 # ---- a cluster
 
 
-_QUIET = 5.0
-"""Seconds after which a scheduler without workers is given something to do, so that one that adapts asks for some."""
-
-
-def _wait(client: Any, workers: int, wait: float, pool: Any, say: Callable[[str], None]) -> None:
-    """Wait for the first worker, tell what is waited for, and give the others a little time."""
-    start = time.monotonic()
-    told, others = "", 0.0
-    demand: list[Any] = []
-    try:
-        while True:
-            if pool is not None:
-                pool.check()
-            there = len(_known(client))
-            if there >= workers or (there and time.monotonic() - others > max(10.0, wait / 10)):
-                return
-            if there == 0:
-                others = time.monotonic()
-            text = f"waiting for workers: {there} of {workers}{_pool_text(pool)}"
-            if text != told:
-                say(text)
-                told = text
-            if there == 0 and time.monotonic() - start > wait:
-                msg = (
-                    f"no worker has come for {wait:.0f} s{_pool_text(pool)}. Look at the queue of the batch system and the logs "
-                    "of the jobs, ask for less memory or other machines, or wait longer (--wait)"
-                )
-                raise NoWorkerInTimeError(msg)
-            # Not where jobs are on their way: a worker with another dask would die of it before it could be looked at.
-            if there == 0 and time.monotonic() - start > _QUIET and not _under_way(pool):
-                demand = [f for f in demand if not f.done()] or [
-                    client.submit(time.sleep, 3.0, pure=False) for _ in range(workers)
-                ]
-            time.sleep(0.5)
-    finally:
-        if demand:
-            client.cancel(demand, force=True)
-
-
-def _under_way(pool: Any) -> bool:
-    if pool is None:
-        return False
-    status = pool.status()
-    return bool(status.idle or status.running or status.held)
-
-
-def _pool_text(pool: Any) -> str:
-    if pool is None:
-        return ""
-    status = pool.status()
-    reasons = "; ".join(dict.fromkeys(reason for _, reason in status.held))
-    parts = [f"{status.idle} jobs idle, {status.running} running"]
-    if starting := getattr(status, "starting", 0):
-        parts.append(f"{starting} starting")
-    if status.held:
-        parts.append(f"{len(status.held)} held: {reasons}")
-    parts += list(status.problems)
-    return " (" + "; ".join(parts) + ")"
-
-
-def _known(client: Any) -> dict[str, Any]:
-    return dict(client.scheduler_info(n_workers=-1)["workers"])
-
-
 def ask_cluster(client: Any, look: dict[str, Any], request: dict[str, Any], *, within: float) -> list[Answer]:
     """Ask all workers of a cluster.
 
@@ -255,7 +189,7 @@ def ask_cluster(client: Any, look: dict[str, Any], request: dict[str, Any], *, w
     """
     from massgap.runner.executors.version_gate import mismatches
 
-    known = _known(client)
+    known = known_workers(client)
     answers = {
         address: Answer(
             f"{info.get('name', address)}"

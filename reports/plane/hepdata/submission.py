@@ -133,7 +133,7 @@ def _submission(
     submission = library.Submission()
     plane = inputs.plane
     submission.comment = (
-        f"Plane of {len({point['name'] for point in plane['points']})} signals; "
+        f"Plane of {len(inputs.signals)} signals; "
         f"cross sections: {plane['xsec']['set']} ({plane['xsec']['source']})."
     )
     for entry in plane["workspaces"]:

@@ -228,19 +228,17 @@ def _contours(inputs: PlaneInputs, lumi: float) -> list[Content]:
 
 
 def _efficiencies(inputs: PlaneInputs) -> Content:
-    points = list({point["name"]: point for point in inputs.plane["points"]}.values())
-    known = [point for point in points if point["efficiency"] is not None]
+    known = [point for point in inputs.signals if point["efficiency"] is not None]
     errors: dict[str, Sequence[Any]] = {"stat": [point["efficiency_error"] for point in known]}
     column = Column("Efficiency", [point["efficiency"] for point in known], "", errors, _qualifiers(inputs))
-    text = (
-        "Share of the produced events in all bins of the fit, with the uncertainty of the finite simulation."
-    )
+    where = f" at {inputs.luminosities[0]:g} fb$^{{-1}}$" if len(inputs.luminosities) > 1 else ""
+    text = f"Share of the produced events in all bins of the fit{where}, with the uncertainty of the finite simulation."
     return Content("Efficiencies", text, _masses(inputs, known), [column], ["ACC*EFF"], ["efficiency"])
 
 
 def _cutflows(inputs: PlaneInputs, flows: Sequence[PointCutflow]) -> list[Content]:
     """A table per run and channel: a row per step, a column per point."""
-    masses = {point["name"]: point["masses"] for point in inputs.plane["points"]}
+    masses = {point["name"]: point["masses"] for point in inputs.signals}
     groups: dict[tuple[str, str, tuple[str, ...]], list[PointCutflow]] = {}
     for flow in flows:
         for channel, rows in flow.channels.items():

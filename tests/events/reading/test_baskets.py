@@ -6,6 +6,7 @@ import itertools
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
@@ -17,8 +18,9 @@ import uproot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgap.events.reading.baskets import flat_branch, is_jagged, is_plain
+from massgap.events.reading.baskets import checked_branch, flat_branch, is_jagged, is_plain
 from massgap.events.reading.open import Chunk, close_files
+from massgap.events.reading.raw.local import LocalBytes
 from massgap.processors import Slepton
 from massgap.runner.work import SharedWork, process_chunk
 
@@ -107,7 +109,7 @@ def test_all_types_and_ranges(paths, data, compression) -> None:
             assert is_jagged(branch) == name.startswith("l_")
             for start, stop in ranges:
                 true = expected(array, start, stop)
-                for way in (None, read):
+                for way in (None, read, LocalBytes(handle)):
                     found = flat_branch(branch, start, stop, way)
                     assert found.dtype == true.dtype
                     assert found.dtype.isnative
@@ -124,6 +126,44 @@ def test_any_range(paths, data, draw) -> None:
     with uproot.open(paths["zstd"]) as file:
         found = flat_branch(file["t"][name], start, stop)
     np.testing.assert_array_equal(found, expected(data[name], start, stop))
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_a_column_is_checked_where_it_is_copied(paths, data, compression) -> None:
+    handle, _ = reader(paths[compression])
+    with uproot.open(paths[compression]) as file:
+        for name, start, stop in (("l_f4", 0, N), ("l_f8", 123, 877), ("s_f4", 1, 5), ("s_f8", 0, N)):
+            true = expected(data[name], start, stop)
+            for low, high in ((0.0, 90.0), (0.5, 90.0), (0.0, 89.0), (-np.inf, np.inf)):
+                branch = file["t"][name]
+                found, fine = checked_branch(branch, start, stop, LocalBytes(handle), (low, high))
+                np.testing.assert_array_equal(found, true)
+                assert fine == bool(((true >= low) & (true <= high)).all())
+    os.close(handle)
+
+
+def test_a_key_that_is_longer_than_a_head(tmp_path) -> None:
+    name = "x" * 300
+    path = write(tmp_path / "a.root", {name: np.arange(5000.0)}, uproot.ZSTD(1), (0, 5000))
+    handle, _ = reader(path)
+    with uproot.open(path) as file:
+        assert np.array_equal(flat_branch(file["t"][name], 0, 5000, LocalBytes(handle)), np.arange(5000.0))
+    os.close(handle)
+
+
+def test_columns_read_before_do_not_change_with_those_that_are_read_after(paths, data) -> None:
+    """The memory into which baskets are read is used again, also by other threads."""
+    handle, _ = reader(paths["none"])
+    read, names = LocalBytes(handle), ["l_f4", "l_i8", "s_f8", "l_u1", "s_i2"]
+    with uproot.open(paths["none"]) as file:
+        branches = {name: file["t"][name] for name in names}
+        assert all(map(is_plain, branches.values()))
+        with ThreadPoolExecutor(4) as pool:
+            ranges = [(name, *edges) for name in names for edges in ((0, N), (350, 900), (400, 950))] * 4
+            found = list(pool.map(lambda one: flat_branch(branches[one[0]], one[1], one[2], read), ranges))
+        for (name, start, stop), values in zip(ranges, found, strict=True):
+            np.testing.assert_array_equal(values, expected(data[name], start, stop))
+    os.close(handle)
 
 
 def test_ranges_beyond_the_tree_raise(paths) -> None:
@@ -260,6 +300,7 @@ import os, sys
 from pathlib import Path
 from massgap.processors import Slepton
 from massgap.events.reading.baskets import flat_branch
+from massgap.events.reading.raw.local import LocalBytes
 from massgap.events.reading.tree import LeanFile
 path = Path(sys.argv[1])
 file = LeanFile(str(path))
@@ -268,10 +309,12 @@ handle = os.open(path, os.O_RDONLY)
 [flat_branch(branch, 0, 10, lambda at, n: os.pread(handle, n, at)) for branch in branches]
 os.truncate(path, int(branches[0].member("fBasketSeek")[0]) + 50)
 for branch in branches:
-    try:
-        print(len(flat_branch(branch, 0, 10, lambda at, n: os.pread(handle, n, at))))
-    except Exception as error:
-        print("raised", type(error).__name__)
+    for read in (lambda at, n: os.pread(handle, n, at), LocalBytes(handle)):
+        for stop in (10, 400):
+            try:
+                print(len(flat_branch(branch, 0, stop, read)))
+            except Exception as error:
+                print("raised", type(error).__name__)
 """
     copy = tmp_path / "short.root"
     copy.write_bytes(paths["zstd"].read_bytes())
@@ -279,7 +322,7 @@ for branch in branches:
         [sys.executable, "-c", code, str(copy)], capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["raised", "raised"]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["raised"] * 8
 
 
 def test_the_error_of_a_chunk_says_that_the_file_is_damaged(tmp_path) -> None:

@@ -117,9 +117,9 @@ def plane_grid() -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def fit_options() -> Callable[..., FitOptions]:
-    """Options of the histogram "x" in its own bins; keywords are those of the model."""
+    """Options of the histogram "x" in its own bins, without replicas of the simulation; keywords are those of the model."""
 
     def make(edges: Sequence[float] | None = EDGES, **model: Any) -> FitOptions:
-        return FitOptions(histogram="x", edges=edges, model=WorkspaceOptions(**model))
+        return FitOptions(histogram="x", edges=edges, replicas=0, model=WorkspaceOptions(**model))
 
     return make

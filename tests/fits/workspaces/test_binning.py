@@ -92,3 +92,10 @@ def test_chosen_bins_are_finest_on_the_right() -> None:
     assert edges.tolist() == [0.0, 2.0, 4.0, 6.0]
     edges = choose_edges(simple([10.0] * 5, [0.1] * 5), "sig", ["bkg"], lumi_fb=1.0, min_background=15.0)
     assert edges.tolist() == [0.0, 3.0, 5.0]
+
+
+def test_a_region_without_signal_has_no_more_bins_than_allowed() -> None:
+    """Where there is no signal to share out, the background is: a control region of 400 full bins is not fitted in 400."""
+    full = simple([1000.0] * 400, [1.0] * 400, signal=[0.0] * 400)
+    edges = choose_edges(full, "sig", ["bkg"], lumi_fb=1.0, max_bins=8)
+    assert np.diff(edges).tolist() == [50.0] * 8

@@ -14,13 +14,13 @@ from massgap.fits.inference.engines import likelihood_of
 from massgap.fits.inference.hypothesis_tests import upper_limit
 from massgap.fits.workspaces.correlations import correlations
 from massgap.fits.workspaces.nuisances import NuisanceSet
+from massgap.fits.workspaces.schema import schema_warnings_off
 from massgap.fits.workspaces.shapes import smoothed
 from massgap.fits.workspaces.templates import Template, Templates
 from massgap.fits.workspaces.workspace import (
     WorkspaceOptions,
     build_workspace,
     dump_workspace,
-    schema_warnings_off,
 )
 
 Array = np.ndarray
@@ -200,6 +200,9 @@ def test_variations_are_chosen_renamed_and_dropped() -> None:
         build(rename={"JES": "jes"})
     with pytest.raises(WorkspaceError, match=r"is of the variation 'pdf', which none .*are: jes"):
         build(nuisance=[nuisance("pdf", "shape")])
+    # Each entry of a name must be of something.
+    with pytest.raises(WorkspaceError, match=r"'jes' .* is of the variation 'jes', which none"):
+        build(nuisance=[nuisance("jes", "shape"), nuisance("jes", "shape", processes=["WW"])])
     # Named by an entry for one channel, it is not there by itself in the other one.
     made = build(channel("a"), channel("b"), nuisance=[nuisance("jes", "shape", channels=["a"])])
     assert ("normsys", "jes") in modifiers(made, "tt", 0)

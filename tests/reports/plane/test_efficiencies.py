@@ -12,6 +12,7 @@ from planefolders import make_plane
 from reportfolders import SIGNAL, YIELDS
 
 from massgap.reports.plane.efficiencies import point_cutflows, write_efficiencies
+from massgap.reports.plane.hepdata.tables import contents
 from massgap.reports.plane.inputs import read_plane_inputs
 
 if TYPE_CHECKING:
@@ -85,6 +86,22 @@ def test_a_run_that_was_made_again_is_another_one(folders, tmp_path: Path, key: 
     written = write_efficiencies(inputs, flows, tmp_path)
     assert [path.name for path in written] == ["efficiencies.json", "efficiencies.csv"]
     assert not (tmp_path / "cutflows.csv").exists()
+
+
+def test_efficiencies_are_those_of_the_first_luminosity_everywhere(tmp_path: Path) -> None:
+    """Bins, and with them efficiencies, may depend on the luminosity."""
+    make_plane(tmp_path, luminosities=[300.0, 3000.0])
+    content = json.loads((tmp_path / "plane.json").read_text())
+    for point in content["points"]:
+        point["efficiency"] *= 2.0 if point["lumi_fb"] == 3000.0 else 1.0
+    (tmp_path / "plane.json").write_text(json.dumps(content))
+    inputs = read_plane_inputs(tmp_path)
+    wanted = [point["efficiency"] for point in content["points"] if point["lumi_fb"] == 300.0]
+    write_efficiencies(inputs, [], tmp_path)
+    assert [float(row["efficiency"]) for row in rows(tmp_path / "efficiencies.csv")] == wanted
+    (table,) = [one for one in contents(inputs, []) if one.name == "Efficiencies"]
+    assert table.what[0].values == wanted
+    assert "at 300 fb" in table.description
 
 
 def test_a_run_that_has_gone_is_named(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from planefolders import GAPS, LUMI, MASSES, make_plane, strength
 from massgap import stages
 from massgap.cli import main
 from massgap.contracts.errors import PlaneFolderError
+from massgap.fits.inference.bootstrap.spread import Spread
 from massgap.reports.errors import MissingInput, UnreadableInput
 from massgap.reports.html.numbers import number
 from massgap.reports.plane.correlations import unlike
@@ -129,6 +130,16 @@ def test_several_luminosities_without_data(tmp_path: Path) -> None:
     assert "All 8 results converged" in page.text
     assert (tmp_path / "out" / "figures" / "limit_137fb.pdf").is_file()
     assert not (tmp_path / "plane" / "report.html").exists()
+
+
+def test_the_uncertainty_of_the_simulation_stands_beside_the_significance(tmp_path: Path) -> None:
+    make_plane(tmp_path, line=True)
+    content = json.loads((tmp_path / "plane.json").read_text())
+    spread = Spread(std=0.123, interval=(0.1, 0.4), mean=0.25, defined=100)
+    content["points"][0]["uncertainty"] = {"expected_significance": spread.as_dict()}
+    (tmp_path / "plane.json").write_text(json.dumps(content))
+    text = Page(stages.report_plane(tmp_path).page.read_text()).text
+    assert text.count("± 0.12 finite simulation") == 1
 
 
 def test_three_points_on_a_line(tmp_path: Path) -> None:

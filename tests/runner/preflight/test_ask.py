@@ -287,7 +287,8 @@ def test_a_scheduler_that_starts_workers_for_work_is_given_some(nano_files) -> N
         ) as local,
         distributed.Client(local) as client,
     ):
-        local.adapt(minimum=0, maximum=1)
+        # A worker without a task is ended at once, also between two questions.
+        local.adapt(minimum=0, maximum=1, interval="50ms", wait_count=1)
         found = preflight(Slepton(), fileset, DaskExecutor(client), workers=1, wait=PATIENCE, chunksize=1000)
     assert found.ok, found.checks
 

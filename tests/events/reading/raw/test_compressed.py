@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import uproot
 
-from massgap.events.reading.raw.compressed import UnknownCompressionError, unpack
+from massgap.events.reading.raw.compressed import UnknownCompressionError, unpack, unpacked
 
 CODECS = {"ZS": uproot.ZSTD(3), "L4": uproot.LZ4(1), "ZL": uproot.ZLIB(1), "XZ": uproot.LZMA(1)}
 
@@ -27,6 +27,7 @@ def test_every_algorithm(codec, size) -> None:
     out = np.zeros(size, dtype=np.uint8)
     unpack(raw, out, "it")
     assert np.array_equal(out, content)
+    assert np.array_equal(unpacked(raw, size, "it"), content)
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -50,6 +51,17 @@ def test_a_header_that_lies_about_the_size_of_its_block(codec) -> None:
     raw[6] ^= 1  # 1001 instead of 1000
     with pytest.raises(Exception, match=r"."):
         unpack(raw, np.empty(1001, dtype=np.uint8), "it")
+    with pytest.raises(Exception, match=r"."):
+        unpacked(raw, 1001, "it")
+
+
+def test_a_damaged_frame_has_the_error_of_the_decompressor_that_knows_why() -> None:
+    raw = packed(bytes(1000), "ZS").copy()
+    raw[9] ^= 0xFF
+    with pytest.raises(Exception, match=r".") as one:
+        unpack(raw, np.empty(1000, dtype=np.uint8), "it")
+    with pytest.raises(type(one.value), match=r"."):
+        unpacked(raw, 1000, "it")
 
 
 def test_the_checksum_of_lz4() -> None:

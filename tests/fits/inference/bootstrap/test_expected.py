@@ -202,3 +202,16 @@ def test_long_tails_are_told(tmp_path: Path) -> None:
     (warning,) = tail.warnings()
     assert "long tail" in warning
     assert "between 2.00 and 3.40 sigma" in warning
+
+
+def test_a_signal_of_another_cross_section(tmp_path: Path) -> None:
+    drawn = events(np.random.default_rng(15))
+    x, weight = drawn["signal"]
+    once = sample(tmp_path / "once", drawn)
+    twice = sample(tmp_path / "twice", {**drawn, "signal": (x, 2.0 * weight)})
+    likelihood, wanted = uncertainty(twice, FULL, 10)
+    found = simulation_uncertainty(
+        likelihood, fill(once, EDGES), ReplicaSource(once, 10), lumi_fb=LUMI, scales={"signal": 2.0}
+    )
+    for name, draws in wanted.draws.items():
+        assert found.draws[name] == pytest.approx(draws, rel=1e-9)
