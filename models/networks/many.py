@@ -8,14 +8,13 @@ the rounding of float32 in another order of sums.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from massgap.models.errors import ModelError
 from massgap.models.networks.backend import jax_and_optax
-from massgap.models.networks.optimisation import Course, Events, Task, compiled, rate
+from massgap.models.networks.optimisation import Course, Events, Task, compiled, compiled_settings, rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -134,14 +133,19 @@ def optimise_many(
     names, at_once, see
         As in `fit_many`.
     """
-    text = json.dumps(settings, sort_keys=True)
     named = list(names or (f"network {number}" for number in range(len(tasks))))
     shaped = [Task(settings, fit, stop, seed, multiple) for _, fit, stop, seed in tasks]
     found: dict[int, Optimised] = {}
     for group in _groups(shaped, at_once):
         courses = [Course(settings, tasks[i][2], patience, named[i]) for i in group]
         initial = [tasks[i][0] for i in group]
-        _train(compiled(forward, text), settings, [shaped[i] for i in group], initial, courses)
+        _train(
+            compiled(forward, compiled_settings(settings)),
+            settings,
+            [shaped[i] for i in group],
+            initial,
+            courses,
+        )
         found.update({i: course.optimised(*course.best) for i, course in zip(group, courses, strict=True)})
         if see is not None:
             see(len(found), len(tasks))

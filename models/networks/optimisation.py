@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     Forward = Callable[..., tuple[Any, Any, Any]]
     See = Callable[[int, int], None]
 
-__all__ = ["Course", "Events", "Optimised", "Task", "compiled", "optimise", "rate"]
+__all__ = ["Course", "Events", "Optimised", "Task", "compiled", "compiled_settings", "optimise", "rate"]
 
 _ROWS = 4096
 """Arrays are padded to a multiple of a power of two of at least this: folds of nearly equal size share one compilation."""
+
+_AROUND = ("batch_size", "beta", "choose_epoch", "clip", "epochs", "missing", "schedule")
+"""Hyperparameters of what is done around the compiled steps; shapes are told apart by themselves."""
 
 
 class Events(NamedTuple):
@@ -101,7 +104,7 @@ def optimise(
         If a loss is not finite.
     """
     jax, _ = jax_and_optax()
-    run = compiled(forward, json.dumps(settings, sort_keys=True))
+    run = compiled(forward, compiled_settings(settings))
     task = Task(settings, fit, stop, seed, multiple)
     arrays = [jax.numpy.asarray(array) for array in task.arrays]
     x_stop = jax.numpy.asarray(task.x_stop)
@@ -203,6 +206,17 @@ class Course:
         """What came out, with these parameters and running statistics of the best epoch."""
         n_epochs = len(self.curves["train"])
         return Optimised(parameters, state, self.best_epoch, n_epochs, self.best_merit, self.curves)
+
+
+def compiled_settings(settings: Mapping[str, Any]) -> str:
+    """The hyperparameters that are part of what is compiled, as JSON: trainings that differ in others share it.
+
+    Examples
+    --------
+    >>> compiled_settings({"hidden": [8], "epochs": 5}) == compiled_settings({"hidden": [8], "epochs": 50})
+    True
+    """
+    return json.dumps({k: v for k, v in settings.items() if k not in _AROUND}, sort_keys=True)
 
 
 @functools.lru_cache(maxsize=16)
