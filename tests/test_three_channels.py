@@ -145,4 +145,4 @@ def test_the_page_shows_each_training(example: Any, done: Any) -> None:
     text = done[2].read_text(encoding="utf-8")
     for name in example.CHANNELS:
         assert f"Training of Score of {name}" in text
-    assert text.count("Flat in ht") == 3
+    assert text.count("Flat in ht") == text.count("Attention masks") == 3

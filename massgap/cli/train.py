@@ -32,8 +32,8 @@ __all__ = ["models", "train"]
 )
 @click.option(
     "--classifier",
-    type=click.Choice(["bdt", "mlp", "tabnet"]),
-    help="Boosted trees, a dense network, or TabNet.  [default: as the recipe says]",
+    type=click.Choice(["bdt", "mlp", "tabnet", "tabm"]),
+    help="Boosted trees, a dense network, TabNet, or TabM.  [default: as the recipe says]",
 )
 @click.option("--features", callback=names, help="Inputs, in order.  [default: as the analysis says]")
 @click.option("--signal", callback=names, help="Signal processes.  [default: as the samples say]")

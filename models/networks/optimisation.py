@@ -79,8 +79,8 @@ def optimise(
     Parameters
     ----------
     forward
-        ``forward(xp, settings, parameters, state, x, training)`` gives logits (N,), the next state, and a penalty that is
-        added to the loss.
+        ``forward(xp, settings, parameters, state, x, training)`` gives logits (N,), or in training (N, k) of k members whose
+        losses are averaged, the next state, and a penalty that is added to the loss.
     settings
         Hyperparameters, those of `massgap.models.networks.settings.OPTIMISATION` among them.
     initial
@@ -236,6 +236,8 @@ def compiled(forward: Forward, settings_text: str) -> Any:
 
     def loss(parameters: Any, state: Any, x: Any, label: Any, weight: Any, key: Any) -> Any:
         logits, state, penalty = forward(jax.numpy, settings, parameters, state, x, Training(jax, key))
+        if logits.ndim == 2:  # of the members of an ensemble: the mean of their losses
+            label, weight = label[:, None], weight[:, None]
         each = optax.sigmoid_binary_cross_entropy(logits, label)
         return (weight * each).mean() + penalty, state
 
@@ -253,7 +255,11 @@ def compiled(forward: Forward, settings_text: str) -> Any:
         return jax.lax.fori_loop(0, n_batches, step, (*start, 0.0))
 
     def logits(parameters: Any, state: Any, x: Any) -> Any:
-        return forward(jax.numpy, settings, parameters, state, x, None)[0]
+        def block(part: Any) -> Any:
+            return forward(jax.numpy, settings, parameters, state, part, None)[0]
+
+        # Padded events are a multiple of a block: what many members or masks need fits into memory.
+        return jax.lax.map(block, x.reshape(-1, _ROWS, x.shape[1])).reshape(-1)
 
     many = jax.jit(jax.vmap(epoch, in_axes=(0, 0, 0, None, 0, None)))
     return _Compiled(

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.models.errors import ModelError
+from massgap.models.measures.attention import mean_attention
 from massgap.models.networks import layers, scaling
-from massgap.models.networks.attention import mean_attention
 from massgap.models.networks.settings import OPTIMISATION, Number, checked
 from massgap.models.networks.sparsemax import sparsemax, write_sparsemax
 from massgap.models.networks.trainer import Design, NetworkTrainer, as_double
@@ -261,7 +261,7 @@ def importance(classifier: Sequence[Network], features: Sequence[str], held_out:
 
 
 def attention(folds: Sequence[tuple[Sequence[Network], Any]]) -> list[dict[str, Any]]:
-    """What the masks look at, see `massgap.models.networks.attention.mean_attention`."""
+    """What the masks look at, see `massgap.models.measures.attention.mean_attention`."""
     return mean_attention(masks, folds)
 
 

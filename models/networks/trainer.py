@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Design", "Fitted", "Network", "NetworkTrainer", "Prepared", "as_double"]
 
-_BLOCK = 16384
+_BLOCK = 4096
 """Events per call of a network in float64: bounds the memory."""
 
 

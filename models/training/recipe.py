@@ -56,6 +56,7 @@ KINDS = {
     "trees": "massgap.models.training.boosted_trees",
     "mlp": "massgap.models.networks.dense",
     "tabnet": "massgap.models.networks.tabnet",
+    "tabm": "massgap.models.networks.tabm",
 }
 """Kind of classifier -> the module that trains it.
 

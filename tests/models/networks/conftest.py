@@ -31,7 +31,8 @@ def slopes_of():
         def loss(at):
             """Written down once more, without jax."""
             logits, _, penalty = forward(np, settings, tree(at), state, x, Training(None, None))
-            return (weight * (np.logaddexp(0, logits) - label * logits)).mean() + penalty
+            y, w = (label[:, None], weight[:, None]) if logits.ndim == 2 else (label, weight)
+            return (w * (np.logaddexp(0, logits) - y * logits)).mean() + penalty
 
         with jax.enable_x64(True):
             own = compiled(forward, json.dumps(settings, sort_keys=True)).loss

@@ -29,7 +29,14 @@ def recipe():
         signal=("slepton_110_80",),
         backgrounds=("tt", "WW", "tautau"),
         features=NAMES,
-        hyperparameters={"n_d": 4, "n_a": 4, "epochs": 8, "batch_size": 512, "learning_rate": 0.03},
+        hyperparameters={
+            "n_d": 4,
+            "n_a": 4,
+            "n_steps": 2,
+            "epochs": 8,
+            "batch_size": 512,
+            "learning_rate": 0.03,
+        },
     )
 
 
@@ -109,11 +116,14 @@ def test_rows_of_masks_sum_to_one_and_importances_too(trained_networks, full_tab
     for (network,) in trained_networks.classifiers:
         assert network.scaling.told.tolist() == [1]  # m_tautau may be missing
         masks, shares = tabnet.masks(network, x)
-        assert masks.shape == (3, len(x), 5)
-        assert masks.sum(axis=2) == pytest.approx(np.ones((3, len(x))), abs=1e-12)
+        assert masks.shape == (2, len(x), 5)
+        assert masks.sum(axis=2) == pytest.approx(np.ones((2, len(x))), abs=1e-12)
         assert masks.min() >= 0
         assert (masks == 0).mean() > 0.1
         assert shares.min() >= 0
+    steps = trained_networks.attention
+    assert sum(step["share"] for step in steps) == pytest.approx(1)
+    assert [sum(step[kind]) for step in steps for kind in ("signal", "background")] == pytest.approx([1] * 4)
     importance = trained_networks.importance["all"]
     assert sum(importance.values()) == pytest.approx(1)
     assert max(importance, key=importance.get) in {"mt2_100", "cos_theta_star"}
