@@ -166,9 +166,10 @@ def models(name: str | None, as_json: bool) -> None:
       massgap models slepton-small
       massgap run slepton --fileset data/fileset.json --model slepton-small --out runs/scored
     """
-    from massgap.models.zoo.shelf import find_model, zoo_models, zoo_row
+    from massgap import stages
+    from massgap.models.zoo.shelf import zoo_row
 
-    found = zoo_models() if name is None else {name: find_model(name)}
+    found = stages.zoo(name)
     rows = [zoo_row(each, model) for each, model in found.items()]
     if as_json:
         click.echo(json.dumps(rows if name is None else rows[0], indent=1))
