@@ -133,6 +133,9 @@ def optimise_many(
     names, at_once, see
         As in `fit_many`.
     """
+    if at_once < 1:
+        msg = f"at_once is {at_once!r}: how many networks are trained in one step must be at least 1."
+        raise ModelError(msg)
     named = list(names or (f"network {number}" for number in range(len(tasks))))
     shaped = [Task(settings, fit, stop, seed, multiple) for _, fit, stop, seed in tasks]
     found: dict[int, Optimised] = {}

@@ -215,7 +215,10 @@ def _scaled(graph: Any, said: Published, car: Sidecar, order: list[str], prefix:
     nodes.append(helper.make_node("Mul", [f"{prefix}double", constant("unit", unit)], [f"{prefix}own"]))
     last = f"{prefix}own"
     if said.missing is not None:
-        nodes.append(helper.make_node("IsNaN", [last], [f"{prefix}absent"]))
+        # An infinite value is a missing one, as it is for models of massgap's own.
+        nodes.append(helper.make_node("IsNaN", [last], [f"{prefix}nan"]))
+        nodes.append(helper.make_node("IsInf", [last], [f"{prefix}infinite"]))
+        nodes.append(helper.make_node("Or", [f"{prefix}nan", f"{prefix}infinite"], [f"{prefix}absent"]))
         stands = constant("missing", np.array(said.missing, np.float64))
         nodes.append(helper.make_node("Where", [f"{prefix}absent", stands, last], [f"{prefix}filled"]))
         last = f"{prefix}filled"

@@ -208,8 +208,10 @@ def test_what_stands_for_a_missing_value(folder: Path) -> None:
     with pytest.raises(ModelError, match="between 0 and 1"):
         OnnxScorer(path, hypothesis={"N2": 250.0}).score(columns, [1])
     changed(folder, 'source = "a paper"', "missing = -999.0")
-    found = OnnxScorer(path, hypothesis={"N2": 250.0}).score(columns, [1])
-    assert found == pytest.approx(right(np.array([[-0.999, 50, 250]]), "even"), abs=1e-6)
+    for absent in (np.nan, np.inf, -np.inf):
+        columns["pt"] = np.array([absent], np.float32)
+        found = OnnxScorer(path, hypothesis={"N2": 250.0}).score(columns, [1])
+        assert found == pytest.approx(right(np.array([[-0.999, 50, 250]]), "even"), abs=1e-6)
 
 
 def test_two_numbers_before_a_softmax_and_one_model_for_all_events(folder: Path) -> None:

@@ -123,6 +123,9 @@ def test_what_cannot_be_trained_is_named(samples):
     refused(
         TableError, r"'b' has the value 7 in all events that mass 1 is fitted to.*--features a,c", x=constant
     )
+    with pytest.raises(ModelError, match="at_once is 0"):
+        fit_many(dense.TRAINER, samples[:1], FEATURES, CHANGES, patience=2, at_once=0)
+    assert fit_many(dense.TRAINER, [], FEATURES, CHANGES, patience=2) == []
     wild = {**CHANGES, "optimizer": "sgd", "learning_rate": 1e30, "epochs": 2}
     with pytest.raises(ModelError, match=r"The training of mass 0 diverged in epoch \d"):
         fit_many(dense.TRAINER, samples[:1], FEATURES, wild, patience=2)
