@@ -15,8 +15,12 @@ from massgap.cli.options.run_options import event_number
 __all__ = ["generate"]
 
 
-_DEFAULTS = ("matching", "empty_events")
+_DEFAULTS = ("matching", "empty_events", "repeat")
 _OF_FILES = ("process", "filter_name", "slha", "decays", "qcut", "signal", "accept_truncated", *_DEFAULTS)
+
+
+def _leptons(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...]:
+    return () if value is None else tuple(word.strip() for word in value.split(","))
 
 
 @click.command()
@@ -80,6 +84,18 @@ _OF_FILES = ("process", "filter_name", "slha", "decays", "qcut", "signal", "acce
     show_default=True,
     help="With --lhe: events without particles count in the cross section, or are left out, or end the command.",
 )
+@click.option(
+    "--leptonic",
+    callback=_leptons,
+    help="W, Z, top and new particles decay to these only, for instance e,mu or e,mu,tau; the weights have the fraction.",
+)
+@click.option(
+    "--repeat",
+    type=int,
+    default=1,
+    show_default=True,
+    help="With --lhe: shower each event so many times, with weight / N; copies share number and fold.",
+)
 @click.option("--list", "list_only", is_flag=True, help="List the processes and stop.")
 def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> None:
     """Generate event samples with Pythia and a parametrised detector, as NanoAOD files.
@@ -93,6 +109,7 @@ def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> Non
       massgap generate slepton --events 100k --out samples
       massgap generate smuonR_300_100 smuonR_400_50 --events 20k --detector atlas
       massgap generate --lhe my_events.lhe.gz --process tt --filter dimuon
+      massgap generate --lhe wzj.lhe.gz --leptonic e,mu --repeat 5
       massgap generate --list
     """
     from massgap import stages
@@ -128,6 +145,9 @@ def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> Non
             msg = (
                 "say what to generate: an analysis or processes; massgap generate --list shows what there is"
             )
+            raise click.UsageError(msg)
+        if of_files["repeat"] != 1:
+            msg = "--repeat goes with --lhe"
             raise click.UsageError(msg)
         options["events"] = options["events"] or 100_000
         made = stages.generate(list(processes), progress=ticker.generate, **options)

@@ -23,8 +23,16 @@ from massgap.samples.extra import require
 from massgap.samples.processes.catalogue import list_processes, processes_of
 from massgap.samples.production.block import read_block, run_block
 from massgap.samples.production.normalisation import fileset_of, write_rates
-from massgap.samples.production.plan import Options, Task, at_energy, plan_tasks, with_cross_section
+from massgap.samples.production.plan import (
+    Options,
+    Task,
+    at_energy,
+    plan_tasks,
+    with_cross_section,
+    with_leptons,
+)
 from massgap.samples.pythia.driver import MAX_SEED
+from massgap.samples.pythia.leptonic import check_leptons
 from massgap.worker_process import begin_worker
 
 if TYPE_CHECKING:
@@ -34,6 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DEMO_EVENTS", "Progress", "generate", "list_processes"]
 
+#: More copies of an event than a block has room for make no sense.
+MAX_REPEAT = 1000
 #: Events (before the detector) of a demonstration: about four minutes on two cores.
 DEMO_EVENTS = 45_000
 
@@ -63,6 +73,7 @@ def generate(
     variations: bool = False,
     sqrt_s_tev: float | None = None,
     form: str = "ttree",
+    leptonic: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Generate samples with Pythia and a parametrised detector.
 
@@ -96,6 +107,10 @@ def generate(
     form : {"ttree", "rntuple"}
         How the events are stored.
 
+    leptonic : list of str, optional
+        Let W, Z, top and new particles decay to some of ``e``, ``mu``, ``tau`` only; the branching fraction is in the
+        cross section.
+
     Returns
     -------
     dict
@@ -118,12 +133,13 @@ def generate(
     chosen = processes_of(processes)
     check_numbers(events, seed, workers)
     require()
-    chosen = [with_cross_section(at_energy(process, sqrt_s_tev)) for process in chosen]
+    leptons = check_leptons(leptonic) if leptonic else ()
+    chosen = [with_leptons(with_cross_section(at_energy(process, sqrt_s_tev)), leptons) for process in chosen]
     out = Path(out)
     if card is None:
         suited = {process.card for process in chosen}
         card = suited.pop() if len(suited) == 1 else "cms"
-    options = Options(os.fspath(card), mpi, variations, form)
+    options = Options(os.fspath(card), mpi, variations, form, leptons)
     tasks = plan_tasks(chosen, out, events, seed, options)
     with locked_folder(out):
         prepare(out, tasks, options)
@@ -175,12 +191,13 @@ def produce(
     return fileset
 
 
-def check_numbers(events: Any, seed: Any, workers: Any) -> None:
+def check_numbers(events: Any, seed: Any, workers: Any, repeat: Any = 1) -> None:
     """Refuse numbers that make no sense."""
     for name, value, low, high in (
         ("events", events, 1, 10**10),
         ("seed", seed, 0, MAX_SEED),
         ("workers", workers, 1, 1024),
+        ("repeat", repeat, 1, MAX_REPEAT),
     ):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
             msg = f"{name} must be a whole number from {low} to {high}, not {value!r}"

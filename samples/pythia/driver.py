@@ -13,7 +13,8 @@ import numpy as np
 from massgap.samples.errors import GenerationError
 from massgap.samples.extra import require
 from massgap.samples.processes.filters import DimuonFilter, ObjectFilter
-from massgap.samples.pythia.hooks import Counters, user_hook
+from massgap.samples.pythia.hooks import Counters, add_hooks, user_hook
+from massgap.samples.pythia.leptonic import BranchingWeights, OffShell, force_new
 from massgap.samples.pythia.met_slices import MetSlices
 from massgap.samples.pythia.muon_pairs import MuonPairs
 from massgap.samples.pythia.object_filter import WantedObjects
@@ -77,6 +78,8 @@ class Generated:
     empty: int = 0
     #: Branching ratio of decays that were forced in every event.
     tau_factor: float = 1.0
+    #: Mean fraction of the decays that forcing leptons has left, where it is in the events' weights.
+    branching_fraction: float = 1.0
 
 
 def settings_of(
@@ -140,6 +143,7 @@ def generate_block(
     *,
     mpi: bool = False,
     variations: bool = False,
+    leptonic: tuple[str, ...] = (),
 ) -> Iterator[Record]:
     """Generate a block in batches; ``totals`` is complete after the last one.
 
@@ -157,6 +161,8 @@ def generate_block(
         Simulate multiparton interactions (ten times slower).
     variations : bool
         Also give the weights of scale, PDF and shower variations (three times slower).
+    leptonic : tuple of str
+        Leptons that new particles decay to; for W and Z the settings of the process say so already.
 
     Raises
     ------
@@ -169,8 +175,13 @@ def generate_block(
     decides = _event_filter(process, tranche_index, number, pythia, totals)
     totals.counters = decides.counters
     lines = settings_of(process, tranche, mpi=mpi, variations=variations)
-    hook = user_hook(decides)
-    start(lines, number, process.slha, hook, pythia)
+    branching = BranchingWeights() if leptonic and process.slha is not None else None
+    hooks = [user_hook(decision) for decision in (branching, decides) if decision is not None]
+    add_hooks(pythia, hooks)
+    start(lines, number, process.slha, None, pythia)
+    if branching is not None:
+        branching.fractions = force_new(pythia, leptonic)
+        offshell = OffShell(pythia)
     reader = BatchReader(pythia, totals)
     empty = 0
     while totals.events < n_events and empty < 3:
@@ -184,6 +195,8 @@ def generate_block(
         # without the decay weights: their mean is 1 over all decays, not over those that pass a filter
         totals.sum_weights += float(record.info["weight"].sum())
         record.info["weight"] = record.info["weight"] * decay_weights(process, record)
+        if branching is not None:
+            record.info["weight"] *= branching.take(record.n_events) * offshell.weights(record)
         record.info |= _slicing_variable(tranche, record, decides)
         if variations:
             record.info |= _variation_weights(process, pythia, batch, record)
@@ -191,6 +204,8 @@ def generate_block(
     if totals.events < n_events:
         msg = f"Pythia produced {totals.events} of {n_events} events of {process.name} {tranche.name}: every event fails"
         raise GenerationError(msg)
+    if branching is not None:
+        totals.branching_fraction = branching.sum_tried / max(branching.tried, 1)
     totals.tried_weights, totals.accepted_weights = totals.counters.tried, totals.counters.accepted
     totals.sigma_gen_fb = pythia.infoPython().sigmaGen() * 1e12
     totals.sigma_err_fb = pythia.infoPython().sigmaErr() * 1e12

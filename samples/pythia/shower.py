@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from massgap.samples.errors import GenerationError
 from massgap.samples.extra import no_banner
 from massgap.samples.lhe.batch_weights import lhe_weights, shower_columns
+from massgap.samples.lhe.slots import slots_of
 from massgap.samples.physics.reweight import ps_weights
 from massgap.samples.processes.filters import DimuonFilter
 from massgap.samples.pythia.driver import (
@@ -20,14 +23,16 @@ from massgap.samples.pythia.driver import (
     start,
 )
 from massgap.samples.pythia.hooks import add_hooks, user_hook
+from massgap.samples.pythia.leptonic import OffShell, force_new, product_of
 from massgap.samples.pythia.matching import make_matching_hook
 from massgap.samples.pythia.object_filter import WantedObjects
 from massgap.samples.pythia.shower_settings import EventCounter, block_setting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from massgap.samples.lhe.blocks import LheBlock, LheSource
+    from massgap.samples.lhe.slots import Slot
     from massgap.samples.processes.process import Process
     from massgap.samples.pythia.shower_settings import LheAccount
     from massgap.samples.record import Record
@@ -43,6 +48,7 @@ def shower_block(
     *,
     mpi: bool = False,
     variations: bool = False,
+    leptonic: tuple[str, ...] = (),
 ) -> Iterator[Record]:
     """Shower all events of a block; ``totals`` is complete after the last one.
 
@@ -60,6 +66,8 @@ def shower_block(
         Filled while generating.
     mpi, variations : bool
         As for :func:`massgap.samples.pythia.driver.generate_block`.
+    leptonic : tuple of str
+        Leptons that are decayed to; the settings of the process say so already.
 
     Raises
     ------
@@ -75,7 +83,9 @@ def shower_block(
     if not block_file.n_events:
         totals.tried_weights = block_file.sum_empty
         return
-    counter, decides = EventCounter(), WantedObjects(process.filter)
+    copies = block_file.copies
+    slots = slots_of(block_file) if leptonic or copies > 1 else None
+    counter, decides = EventCounter(slots), WantedObjects(process.filter)
     totals.counters = decides.counters
     hooks = [user_hook(counter), user_hook(decides)]
     if source.matched:
@@ -88,6 +98,10 @@ def shower_block(
     with no_banner():
         add_hooks(pythia, hooks)
         start(lines, block_seed(seed, 0, block), process.slha, None, pythia)
+    fractions = force_new(pythia, leptonic) if leptonic else {}
+    offshell = OffShell(pythia) if leptonic else None
+    if leptonic and slots is not None:
+        totals.branching_fraction = mean_fraction(slots, fractions)
     reader = BatchReader(pythia, totals)
     returned = 0.0
     # XWGTUP may be in any unit: genWeight is 1 for an event of mean weight
@@ -102,8 +116,15 @@ def shower_block(
         found = lhe_weights(pythia, weights, source.lhe)
         returned += float(found["LHEWeight_originalXWGTUP"].sum())
         record.info |= found
-        weight = found["LHEWeight_originalXWGTUP"] / unit
+        weight = found["LHEWeight_originalXWGTUP"] / (unit * copies)
         record.info["weight"] = weight * decay_weights(process, record)
+        if slots is not None:
+            came = counter.take(record.n_events)
+            record.info["weight"] *= [product_of(fractions, slot.outgoing) for slot in came]
+            if offshell is not None:
+                record.info["weight"] *= offshell.weights(record)
+            if copies > 1:
+                record.info["number"] = np.array([slot.number for slot in came])
         if variations:
             record.info["PSWeight"] = ps_weights(*shower_columns(pythia, weights, source.lhe))
         totals.events += record.n_events
@@ -115,6 +136,12 @@ def shower_block(
         # what is deleted last prints the matching's statistics
         batch = read = None
         del pythia, reader, hooks
+
+
+def mean_fraction(slots: list[Slot], fractions: Mapping[int, float]) -> float:
+    """Mean over the events of a block, by their weights, of the fraction of their decays that is left."""
+    total = sum(slot.weight for slot in slots)
+    return sum(slot.weight * product_of(fractions, slot.outgoing) for slot in slots) / total if total else 1.0
 
 
 def _settle(totals: Generated, account: LheAccount, path: str) -> None:
