@@ -15,7 +15,7 @@ from massgap.cli.options.run_options import event_number
 __all__ = ["generate"]
 
 
-_DEFAULTS = ("matching", "empty_events", "repeat")
+_DEFAULTS = ("matching", "empty_events")
 _OF_FILES = ("process", "filter_name", "slha", "decays", "qcut", "signal", "accept_truncated", *_DEFAULTS)
 
 
@@ -94,7 +94,7 @@ def _leptons(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
     type=int,
     default=1,
     show_default=True,
-    help="With --lhe: shower each event so many times, with weight / N; copies share number and fold.",
+    help="With --lhe: shower each event so many times; for smuons: decay them so often. Weight / N; copies share number and fold.",
 )
 @click.option("--list", "list_only", is_flag=True, help="List the processes and stop.")
 def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> None:
@@ -145,9 +145,6 @@ def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> Non
             msg = (
                 "say what to generate: an analysis or processes; massgap generate --list shows what there is"
             )
-            raise click.UsageError(msg)
-        if of_files["repeat"] != 1:
-            msg = "--repeat goes with --lhe"
             raise click.UsageError(msg)
         options["events"] = options["events"] or 100_000
         made = stages.generate(list(processes), progress=ticker.generate, **options)

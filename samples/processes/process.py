@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from massgap.samples.physics.scalar_decays import TwoBody
     from massgap.samples.processes.filters import DimuonFilter, ObjectFilter
     from massgap.samples.record import Record
 
@@ -100,6 +101,8 @@ class Process:
     filter: DimuonFilter | ObjectFilter | None = None
     #: Weights (n_events,) of mean 1 for decays whose matrix element Pythia does not have; a function of a module.
     decay_weight: Callable[[Record], np.ndarray] | None = None
+    #: How a pair of scalars decays, where that may happen after the shower and more than once.
+    scalars: TwoBody | None = None
     #: Power of the strong coupling in the hard process, for scale variations.
     qcd_order: int = 0
     #: Matrix-element events instead of an internal process: hash of their file.

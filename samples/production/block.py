@@ -94,7 +94,7 @@ def _write(task: Task, path: Path) -> dict[str, Any]:
                 continue
             fastjet = {"fastjet": 0.0}
             content = event_content(kept, card, rng, luminosity_block, number, clock=fastjet)
-            content |= _numbers_of_copies(kept, task.tranche)
+            content |= _numbers_of_copies(kept, task)
             clock.lap("detector", **fastjet)
             writer.extend(content)
             clock.lap("writing")
@@ -132,12 +132,14 @@ def _summary(task: Task, totals: Generated, writer: NanoWriter) -> dict[str, Any
     }
 
 
-def _numbers_of_copies(record: Record, tranche: int) -> dict[str, np.ndarray]:
+def _numbers_of_copies(record: Record, task: Task) -> dict[str, np.ndarray]:
     """Numbers that all copies of an event share, which folds are made of; nothing where there are no copies."""
     if "number" not in record.info:
         return {}
     number = record.info["number"]
-    return {"event": number + 1, "luminosityBlock": np.full(len(number), 10_000 * tranche + 1)}
+    # events of a file are counted through the whole file, generated ones in their block
+    block = 0 if task.source is not None else task.block
+    return {"event": number + 1, "luminosityBlock": np.full(len(number), 10_000 * task.tranche + block + 1)}
 
 
 class _Clock:
@@ -185,6 +187,7 @@ def _records(task: Task, totals: Generated) -> Iterator[Record]:
             mpi=options.mpi,
             variations=options.variations,
             leptonic=options.leptonic,
+            repeat=options.repeat,
         )
     assert task.block_file is not None
     return shower_block(

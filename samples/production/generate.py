@@ -30,6 +30,7 @@ from massgap.samples.production.plan import (
     plan_tasks,
     with_cross_section,
     with_leptons,
+    with_repeated_decays,
 )
 from massgap.samples.pythia.driver import MAX_SEED
 from massgap.samples.pythia.leptonic import check_leptons
@@ -74,6 +75,7 @@ def generate(
     sqrt_s_tev: float | None = None,
     form: str = "ttree",
     leptonic: Iterable[str] = (),
+    repeat: int = 1,
 ) -> dict[str, Any]:
     """Generate samples with Pythia and a parametrised detector.
 
@@ -110,6 +112,9 @@ def generate(
     leptonic : list of str, optional
         Let W, Z, top and new particles decay to some of ``e``, ``mu``, ``tau`` only; the branching fraction is in the
         cross section.
+    repeat : int
+        Decay the smuons of each event so many times after the shower; weights are divided by it, and copies carry one number,
+        so they are in one fold. The sample is then in one piece, without slices.
 
     Returns
     -------
@@ -131,15 +136,16 @@ def generate(
         msg = f"form must be ttree or rntuple, not {form!r}"
         raise GenerationError(msg)
     chosen = processes_of(processes)
-    check_numbers(events, seed, workers)
+    check_numbers(events, seed, workers, repeat)
     require()
     leptons = check_leptons(leptonic) if leptonic else ()
-    chosen = [with_leptons(with_cross_section(at_energy(process, sqrt_s_tev)), leptons) for process in chosen]
+    chosen = [with_cross_section(at_energy(process, sqrt_s_tev)) for process in chosen]
+    chosen = [with_leptons(with_repeated_decays(process, repeat), leptons) for process in chosen]
     out = Path(out)
     if card is None:
         suited = {process.card for process in chosen}
         card = suited.pop() if len(suited) == 1 else "cms"
-    options = Options(os.fspath(card), mpi, variations, form, leptons)
+    options = Options(os.fspath(card), mpi, variations, form, leptons, repeat)
     tasks = plan_tasks(chosen, out, events, seed, options)
     with locked_folder(out):
         prepare(out, tasks, options)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.samples.detector.response import load_card
 from massgap.samples.errors import GenerationError
-from massgap.samples.processes.filters import DimuonFilter
+from massgap.samples.processes.filters import DimuonFilter, ObjectFilter
+from massgap.samples.processes.process import ALL
 from massgap.samples.pythia.driver import settings_of
 from massgap.samples.pythia.leptonic import check_open, leptonic_lines
 from massgap.source_code import package_digest
@@ -31,6 +32,7 @@ __all__ = [
     "plan_tasks",
     "with_cross_section",
     "with_leptons",
+    "with_repeated_decays",
 ]
 
 #: Events in a block.
@@ -115,6 +117,25 @@ def with_leptons(process: Process, leptons: tuple[str, ...]) -> Process:
         return replace(process, settings=settings)
     tranches = tuple(replace(tranche, xsec_fb=None) for tranche in process.tranches)
     return replace(process, settings=settings, xsec_fb=None, inclusive_xsec_fb=None, tranches=tranches)
+
+
+def with_repeated_decays(process: Process, repeat: int) -> Process:
+    """The process in one piece, its scalars to decay after the shower; the filter on muons is left to what is written.
+
+    Raises
+    ------
+    GenerationError
+        If the process has no scalars that may do so.
+    """
+    if repeat == 1:
+        return process
+    if process.scalars is None or process.filter is None:
+        msg = (
+            f"{process.name} cannot decay after the shower: --repeat is for pairs of smuons (smuonR_300_100) and, with --lhe, "
+            "for events of files"
+        )
+        raise GenerationError(msg)
+    return replace(process, tranches=(ALL,), filter=ObjectFilter(muon_pt=process.filter.muon_pt))
 
 
 def with_cross_section(process: Process) -> Process:

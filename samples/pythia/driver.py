@@ -12,6 +12,7 @@ import numpy as np
 
 from massgap.samples.errors import GenerationError
 from massgap.samples.extra import require
+from massgap.samples.physics.scalar_decays import decayed, keep_stable
 from massgap.samples.processes.filters import DimuonFilter, ObjectFilter
 from massgap.samples.pythia.hooks import Counters, add_hooks, user_hook
 from massgap.samples.pythia.leptonic import BranchingWeights, OffShell, force_new
@@ -144,6 +145,7 @@ def generate_block(
     mpi: bool = False,
     variations: bool = False,
     leptonic: tuple[str, ...] = (),
+    repeat: int = 1,
 ) -> Iterator[Record]:
     """Generate a block in batches; ``totals`` is complete after the last one.
 
@@ -163,6 +165,8 @@ def generate_block(
         Also give the weights of scale, PDF and shower variations (three times slower).
     leptonic : tuple of str
         Leptons that new particles decay to; for W and Z the settings of the process say so already.
+    repeat : int
+        Above 1, the process' scalars decay so many times after the shower, each copy a record of its own.
 
     Raises
     ------
@@ -182,16 +186,19 @@ def generate_block(
     if branching is not None:
         branching.fractions = force_new(pythia, leptonic)
         offshell = OffShell(pythia)
+    if repeat > 1 and process.scalars is not None:
+        keep_stable(pythia, process.scalars)
     reader = BatchReader(pythia, totals)
     empty = 0
+    n_events *= repeat
     while totals.events < n_events and empty < 3:
         # a skipped event is not replaced, so ask again for what is missing
-        found = reader.read(min(BATCH, n_events - totals.events))
+        found = reader.read(min(BATCH, (n_events - totals.events) // repeat))
         if found is None:
             empty += 1
             continue
         batch, record = found
-        totals.events += record.n_events
+        totals.events += repeat * record.n_events
         # without the decay weights: their mean is 1 over all decays, not over those that pass a filter
         totals.sum_weights += float(record.info["weight"].sum())
         record.info["weight"] = record.info["weight"] * decay_weights(process, record)
@@ -200,7 +207,7 @@ def generate_block(
         record.info |= _slicing_variable(tranche, record, decides)
         if variations:
             record.info |= _variation_weights(process, pythia, batch, record)
-        yield record
+        yield from _copies(process, record, totals.events, number, repeat)
     if totals.events < n_events:
         msg = f"Pythia produced {totals.events} of {n_events} events of {process.name} {tranche.name}: every event fails"
         raise GenerationError(msg)
@@ -209,6 +216,20 @@ def generate_block(
     totals.tried_weights, totals.accepted_weights = totals.counters.tried, totals.counters.accepted
     totals.sigma_gen_fb = pythia.infoPython().sigmaGen() * 1e12
     totals.sigma_err_fb = pythia.infoPython().sigmaErr() * 1e12
+
+
+def _copies(process: Process, record: Record, n_after: int, seed: int, repeat: int) -> Iterator[Record]:
+    """The record, or copies of it whose scalars decay; ``n_after`` counts the copies up to this batch."""
+    if repeat == 1 or process.scalars is None:
+        yield record
+        return
+    first = n_after // repeat - record.n_events
+    for copy in range(repeat):
+        rng = np.random.Generator(np.random.PCG64([seed, first, copy]))
+        found = decayed(record, process.scalars, rng)
+        found.info["weight"] = record.info["weight"] / repeat
+        found.info["number"] = first + np.arange(record.n_events)
+        yield found
 
 
 class BatchReader:

@@ -141,3 +141,24 @@ def test_copies_are_counted_in_whole_numbers(tmp_path, repeat):
     path = lhefiles.write(tmp_path / "z.lhe", lhefiles.drell_yan(2))
     with pytest.raises(GenerationError, match="repeat must be a whole number"):
         generate_lhe(path, tmp_path / "out", workers=1, repeat=repeat)
+
+
+def test_smuons_that_decay_several_times_are_those_that_decay_once(tmp_path):
+    once = generate("smuonR_300_100", tmp_path / "one", events=400, workers=1)
+    metadata, found = read(generate("smuonR_300_100", tmp_path / "five", events=150, workers=1, repeat=5))
+    assert metadata["n_copies"] == 5
+    assert metadata["n_generated"] == 750
+    whole = sum(entry["metadata"]["xsec_fb"] for entry in once.values())
+    assert metadata["hard_xsec_fb"] == next(iter(once.values()))["metadata"]["hard_xsec_fb"]
+    # the slices of the other sample, muons in the acceptance
+    assert metadata["xsec_fb"] == pytest.approx(whole, rel=0.1)
+    assert found["genWeight"] == pytest.approx(0.2)
+    assert found["event"].max() <= 150
+    assert 4 < len(found["event"]) / len(set(found["event"])) <= 5
+    met = {number: found["MET_pt"][found["event"] == number] for number in set(found["event"])}
+    assert all(len(values) == len(set(values)) for values in met.values())
+
+
+def test_only_pairs_of_scalars_decay_after_the_shower(tmp_path):
+    with pytest.raises(GenerationError, match="--repeat is for pairs of smuons"):
+        generate("ttbar", tmp_path / "out", events=10, workers=1, repeat=2)
