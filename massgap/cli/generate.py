@@ -90,6 +90,10 @@ def _leptons(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
     help="W, Z, top and new particles decay to these only, for instance e,mu or e,mu,tau; the weights have the fraction.",
 )
 @click.option(
+    "--hard",
+    help="Only hard processes with 'M_T2 > 80' (or m_ll, MET; also '40 < M_T2 < 80', slices 'M_T2: 0, 40, 80'), before the shower.",
+)
+@click.option(
     "--repeat",
     type=int,
     default=1,

@@ -123,6 +123,7 @@ def _summary(task: Task, totals: Generated, writer: NanoWriter) -> dict[str, Any
         "tried_weights": totals.tried_weights,
         "accepted_weights": totals.accepted_weights,
         "tau_factor": totals.tau_factor,
+        **({"hard_tried": totals.hard_tried, "hard_passed": totals.hard_passed} if totals.hard_tried else {}),
         "branching_fraction": totals.branching_fraction,
         "sigma_gen_fb": totals.sigma_gen_fb,
         "sigma_err_fb": totals.sigma_err_fb,

@@ -21,6 +21,7 @@ from massgap.samples.detector.card import card_path
 from massgap.samples.errors import GenerationError
 from massgap.samples.extra import require
 from massgap.samples.processes.catalogue import list_processes, processes_of
+from massgap.samples.processes.hard_cut import with_hard_cut
 from massgap.samples.production.block import read_block, run_block
 from massgap.samples.production.normalisation import fileset_of, write_rates
 from massgap.samples.production.plan import (
@@ -39,6 +40,7 @@ from massgap.worker_process import begin_worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from massgap.samples.processes.hard_cut import HardCut
     from massgap.samples.processes.process import Process
 
 __all__ = ["DEMO_EVENTS", "Progress", "generate", "list_processes"]
@@ -76,6 +78,7 @@ def generate(
     form: str = "ttree",
     leptonic: Iterable[str] = (),
     repeat: int = 1,
+    hard: HardCut | None = None,
 ) -> dict[str, Any]:
     """Generate samples with Pythia and a parametrised detector.
 
@@ -115,6 +118,9 @@ def generate(
     repeat : int
         Decay the smuons of each event so many times after the shower; weights are divided by it, and copies carry one number,
         so they are in one fold. The sample is then in one piece, without slices.
+    hard : HardCut, optional
+        Slices in an observable of the hard process, decided before the shower, in place of those in missing momentum
+        (:func:`massgap.samples.processes.hard_cut.parse_hard_cut`).
 
     Returns
     -------
@@ -140,7 +146,10 @@ def generate(
     require()
     leptons = check_leptons(leptonic) if leptonic else ()
     chosen = [with_cross_section(at_energy(process, sqrt_s_tev)) for process in chosen]
-    chosen = [with_leptons(with_repeated_decays(process, repeat), leptons) for process in chosen]
+    chosen = [
+        with_leptons(with_hard_cut(with_repeated_decays(process, repeat), hard), leptons)
+        for process in chosen
+    ]
     out = Path(out)
     if card is None:
         suited = {process.card for process in chosen}

@@ -23,6 +23,7 @@ from massgap.samples.lhe.events import EMPTY_EVENTS
 from massgap.samples.lhe.file import read_lhe, without_index
 from massgap.samples.processes.catalogue import processes_of
 from massgap.samples.processes.filters import FILTERS
+from massgap.samples.processes.hard_cut import with_hard_cut
 from massgap.samples.processes.process import Process
 from massgap.samples.production.generate import check_numbers, prepare, produce
 from massgap.samples.production.plan import BLOCK, Options, Task, plan_lhe
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from massgap.samples.lhe.file import LheFile
+    from massgap.samples.processes.hard_cut import HardCut
     from massgap.samples.production.generate import Progress
 
 __all__ = ["generate_lhe"]
@@ -64,6 +66,7 @@ def generate_lhe(
     empty_events: str = "count",
     leptonic: Iterable[str] = (),
     repeat: int = 1,
+    hard: HardCut | None = None,
 ) -> dict[str, Any]:
     """Shower matrix-element events and simulate the detector.
 
@@ -108,6 +111,8 @@ def generate_lhe(
     repeat : int
         Shower and decay each event so many times; weights are divided by it. All copies of an event carry its number, so
         they are in one fold of any training.
+    hard : HardCut, optional
+        One slice in an observable of the hard process, decided before the shower.
 
     Returns
     -------
@@ -139,7 +144,10 @@ def generate_lhe(
         if matched:
             settings += mlm_settings(lhe, qcut)
         settings += [*model.settings, *leptonic_lines(leptons)]
-        made = _process(name, process, lhe, settings, model, filter_name, is_signal)
+        made = with_hard_cut(_process(name, process, lhe, settings, model, filter_name, is_signal), hard)
+        if len(made.tranches) > 1:
+            msg = "events of a file are made in one slice at a time: give --hard 'M_T2 > 80', and the others into other folders"
+            raise GenerationError(msg)
         parts.append(_Part(made, LheSource(without_index(lhe), matched), lhe))
     tasks: list[Task] = []
     for part in parts:

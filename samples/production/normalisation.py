@@ -65,6 +65,7 @@ def fileset_of(
                     "hard_xsec_fb": hard,
                     **({"hard_xsec_error_fb": error} if error else {}),
                     **_inclusive(process),
+                    **_hard_slice(blocks),
                     **_decays(own[0].options, fraction, process),
                     "filter_efficiency": efficiency,
                     "filter_efficiency_error": _efficiency_error(efficiency, tried, accepted, blocks)
@@ -89,6 +90,16 @@ def _branching_fraction(blocks: list[dict[str, Any]]) -> float:
     """Mean fraction of the decays that forcing leptons has left, where it is in the events' weights."""
     tried = np.array([found["tried_weights"] for found in blocks])
     return float(tried @ [found["branching_fraction"] for found in blocks] / tried.sum())
+
+
+def _hard_slice(blocks: list[dict[str, Any]]) -> dict[str, Any]:
+    """How many hard processes were tried and lay in the slice, with the fraction and its binomial error."""
+    tried, passed = (sum(found.get(f"hard_{name}", 0) for found in blocks) for name in ("tried", "passed"))
+    if not tried:
+        return {}
+    share = passed / tried
+    error = float(np.sqrt(share * (1 - share) / tried))
+    return {"hard_cut": {"tried": tried, "passed": passed, "efficiency": share, "efficiency_error": error}}
 
 
 def _decays(options: Options, fraction: float, process: Process) -> dict[str, Any]:

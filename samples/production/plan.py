@@ -49,6 +49,8 @@ _NO_CONTENT = (
 )
 _EVENTS = ("samples", "physical_constants.py")
 """Where the code lies that decides what an event looks like."""
+_OBSERVABLES = ("selections/hard_process.py", "selections/observables")
+"""Where the code lies that decides in which slice of an observable an event is."""
 _NOT_EVENTS = ("samples/processes",)
 """Folders that only make settings: these are part of the key."""
 
@@ -170,7 +172,7 @@ def plan_lhe(
     tasks = []
     for block in range(-(-events // size)):
         n = min(size, source.lhe.n_events - block * size)
-        path = out / f"{process.name}_all" / f"block_{block:04d}.root"
+        path = out / f"{process.name}_{process.tranches[0].name}" / f"block_{block:04d}.root"
         digest = _digest(common, process, process.tranches[0], [0, block, n, size, seed], options)
         tasks.append(Task(process, 0, block, n * options.repeat, seed, options, str(path), digest, source))
     return tasks
@@ -179,6 +181,7 @@ def plan_lhe(
 def _digest(common: str, process: Process, tranche: Tranche, block: list[int], options: Options) -> str:
     key = {
         "common": common,
+        "observable": None if process.observable is None else package_digest(only=_OBSERVABLES),
         # all fields but those that change no event; a share may change, and blocks still fit
         "process": {k: v for k, v in asdict(process).items() if k not in _NO_CONTENT},
         "settings": settings_of(process, tranche, mpi=options.mpi, variations=options.variations),

@@ -14,6 +14,7 @@ from massgap.samples.errors import GenerationError
 from massgap.samples.extra import require
 from massgap.samples.physics.scalar_decays import decayed, keep_stable
 from massgap.samples.processes.filters import DimuonFilter, ObjectFilter
+from massgap.samples.pythia.hard_slices import HardSlice, hard_slice
 from massgap.samples.pythia.hooks import Counters, add_hooks, user_hook
 from massgap.samples.pythia.leptonic import BranchingWeights, OffShell, force_new
 from massgap.samples.pythia.met_slices import MetSlices
@@ -79,6 +80,9 @@ class Generated:
     empty: int = 0
     #: Branching ratio of decays that were forced in every event.
     tau_factor: float = 1.0
+    #: Hard processes, and those in the slice of an observable.
+    hard_tried: int = 0
+    hard_passed: int = 0
     #: Mean fraction of the decays that forcing leptons has left, where it is in the events' weights.
     branching_fraction: float = 1.0
 
@@ -180,7 +184,8 @@ def generate_block(
     totals.counters = decides.counters
     lines = settings_of(process, tranche, mpi=mpi, variations=variations)
     branching = BranchingWeights() if leptonic and process.slha is not None else None
-    hooks = [user_hook(decision) for decision in (branching, decides) if decision is not None]
+    sliced = hard_slice(process, tranche)
+    hooks = [user_hook(decision) for decision in (branching, sliced, decides) if decision is not None]
     add_hooks(pythia, hooks)
     start(lines, number, process.slha, None, pythia)
     if branching is not None:
@@ -204,7 +209,7 @@ def generate_block(
         record.info["weight"] = record.info["weight"] * decay_weights(process, record)
         if branching is not None:
             record.info["weight"] *= branching.take(record.n_events) * offshell.weights(record)
-        record.info |= _slicing_variable(tranche, record, decides)
+        record.info |= _slicing_variable(tranche, record, sliced or decides)
         if variations:
             record.info |= _variation_weights(process, pythia, batch, record)
         yield from _copies(process, record, totals.events, number, repeat)
@@ -213,6 +218,8 @@ def generate_block(
         raise GenerationError(msg)
     if branching is not None:
         totals.branching_fraction = branching.sum_tried / max(branching.tried, 1)
+    if sliced is not None:
+        count_slice(totals, sliced)
     totals.tried_weights, totals.accepted_weights = totals.counters.tried, totals.counters.accepted
     totals.sigma_gen_fb = pythia.infoPython().sigmaGen() * 1e12
     totals.sigma_err_fb = pythia.infoPython().sigmaErr() * 1e12
@@ -230,6 +237,13 @@ def _copies(process: Process, record: Record, n_after: int, seed: int, repeat: i
         found.info["weight"] = record.info["weight"] / repeat
         found.info["number"] = first + np.arange(record.n_events)
         yield found
+
+
+def count_slice(totals: Generated, sliced: HardSlice) -> None:
+    """Count what a slice in an observable has dropped before the other filters."""
+    totals.hard_tried, totals.hard_passed = sliced.tried, sliced.passed
+    totals.counters.tried += sliced.tried - sliced.passed
+    totals.counters.dropped += sliced.tried - sliced.passed
 
 
 class BatchReader:
@@ -274,7 +288,7 @@ def _slicing_variable(tranche: Tranche, record: Record, decides: Any) -> dict[st
     """Value of the slicing variable of each event, which becomes Generator_binvar."""
     if tranche.variable == "m_hat":
         return {"binvar": record.info["mHat"]}
-    if tranche.variable != "met_hard":
+    if not hasattr(decides, "values"):
         return {}
     values, decides.values = decides.values, []
     if len(values) != record.n_events:

@@ -22,6 +22,7 @@ from massgap.samples.pythia.driver import (
     settings_of,
     start,
 )
+from massgap.samples.pythia.hard_slices import hard_slice
 from massgap.samples.pythia.hooks import add_hooks, user_hook
 from massgap.samples.pythia.leptonic import OffShell, force_new, product_of
 from massgap.samples.pythia.matching import make_matching_hook
@@ -87,7 +88,8 @@ def shower_block(
     slots = slots_of(block_file) if leptonic or copies > 1 else None
     counter, decides = EventCounter(slots), WantedObjects(process.filter)
     totals.counters = decides.counters
-    hooks = [user_hook(counter), user_hook(decides)]
+    sliced = hard_slice(process, process.tranches[0])
+    hooks = [user_hook(decision) for decision in (counter, sliced, decides) if decision is not None]
     if source.matched:
         hooks.append(make_matching_hook())
     pythia = new()
@@ -116,6 +118,8 @@ def shower_block(
         found = lhe_weights(pythia, weights, source.lhe)
         returned += float(found["LHEWeight_originalXWGTUP"].sum())
         record.info |= found
+        if sliced is not None:
+            record.info["binvar"], sliced.values = np.array(sliced.values), []
         weight = found["LHEWeight_originalXWGTUP"] / (unit * copies)
         record.info["weight"] = weight * decay_weights(process, record)
         if slots is not None:
@@ -131,6 +135,8 @@ def shower_block(
         # without the decay weights, as for internal processes
         totals.sum_weights += float(weight.sum())
         yield record
+    if sliced is not None:
+        totals.hard_tried, totals.hard_passed = sliced.tried, sliced.passed
     _settle(totals, counter.account(block_file, totals.events, returned), source.lhe.path)
     with no_banner():
         # what is deleted last prints the matching's statistics
