@@ -90,6 +90,11 @@ def _leptons(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
     help="W, Z, top and new particles decay to these only, for instance e,mu or e,mu,tau; the weights have the fraction.",
 )
 @click.option(
+    "--fast-taus",
+    is_flag=True,
+    help="Taus of W and Z decay ten times as fast, with their spin; three mesons and more without.",
+)
+@click.option(
     "--hard",
     help="Only hard processes with 'M_T2 > 80' (or m_ll, MET; also '40 < M_T2 < 80', slices 'M_T2: 0, 40, 80'), before the shower.",
 )
@@ -135,6 +140,9 @@ def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> Non
     if lhe:
         if processes:
             msg = "give PROCESSES or --lhe files, not both"
+            raise click.UsageError(msg)
+        if options.pop("fast_taus"):
+            msg = "--fast-taus does not go with --lhe: a file may have taus without W or Z"
             raise click.UsageError(msg)
         if options.pop("sqrt_s_tev") is not None:
             msg = "--energy does not go with --lhe: the file tells the energy"

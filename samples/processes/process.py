@@ -104,6 +104,8 @@ class Process:
     decay_weight: Callable[[Record], np.ndarray] | None = None
     #: What slices in an observable of the hard process are of; a function of a module.
     observable: Observable | None = None
+    #: Taus decay unpolarised in Pythia and get their spin afterwards (:mod:`massgap.samples.physics.tau_spin`).
+    fast_taus: bool = False
     #: How a pair of scalars decays, where that may happen after the shower and more than once.
     scalars: TwoBody | None = None
     #: Power of the strong coupling in the hard process, for scale variations.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.samples.detector.response import load_card
 from massgap.samples.errors import GenerationError
+from massgap.samples.physics.tau_spin import FAST_TAUS
 from massgap.samples.processes.filters import DimuonFilter, ObjectFilter
 from massgap.samples.processes.process import ALL
 from massgap.samples.pythia.driver import settings_of
@@ -31,6 +32,7 @@ __all__ = [
     "plan_lhe",
     "plan_tasks",
     "with_cross_section",
+    "with_fast_taus",
     "with_leptons",
     "with_repeated_decays",
 ]
@@ -119,6 +121,11 @@ def with_leptons(process: Process, leptons: tuple[str, ...]) -> Process:
         return replace(process, settings=settings)
     tranches = tuple(replace(tranche, xsec_fb=None) for tranche in process.tranches)
     return replace(process, settings=settings, xsec_fb=None, inclusive_xsec_fb=None, tranches=tranches)
+
+
+def with_fast_taus(process: Process, fast: bool) -> Process:
+    """The process with taus of W and Z decaying ten times as fast (:mod:`massgap.samples.physics.tau_spin`)."""
+    return replace(process, settings=(*process.settings, *FAST_TAUS), fast_taus=True) if fast else process
 
 
 def with_repeated_decays(process: Process, repeat: int) -> Process:

@@ -13,6 +13,7 @@ import numpy as np
 from massgap.samples.errors import GenerationError
 from massgap.samples.extra import require
 from massgap.samples.physics.scalar_decays import decayed, keep_stable
+from massgap.samples.physics.tau_spin import with_tau_spin
 from massgap.samples.processes.filters import DimuonFilter, ObjectFilter
 from massgap.samples.pythia.hard_slices import HardSlice, hard_slice
 from massgap.samples.pythia.hooks import Counters, add_hooks, user_hook
@@ -194,6 +195,7 @@ def generate_block(
     if repeat > 1 and process.scalars is not None:
         keep_stable(pythia, process.scalars)
     reader = BatchReader(pythia, totals)
+    turns = np.random.Generator(np.random.PCG64([number, 15]))
     empty = 0
     n_events *= repeat
     while totals.events < n_events and empty < 3:
@@ -203,6 +205,8 @@ def generate_block(
             empty += 1
             continue
         batch, record = found
+        if process.fast_taus:
+            record = with_tau_spin(record, turns)
         totals.events += repeat * record.n_events
         # without the decay weights: their mean is 1 over all decays, not over those that pass a filter
         totals.sum_weights += float(record.info["weight"].sum())
