@@ -29,12 +29,15 @@ class Slot:
         Energies (GeV) of the two incoming partons, the smaller one first.
     outgoing : tuple of int
         PDG numbers of the outgoing particles, undecayed by the file.
+    copies : int
+        How many times the event is in the block.
     """
 
     number: int
     weight: float
     incoming: tuple[float, ...]
     outgoing: tuple[int, ...]
+    copies: int = 1
 
     def is_at(self, energies: tuple[float, ...]) -> bool:
         """Whether an event with these incoming energies may be this one."""
@@ -50,7 +53,7 @@ def slots_of(block: LheBlock) -> list[Slot]:
         incoming = sorted(_real(row[9]) for row in rows if row[1] == _INCOMING)
         outgoing = tuple(int(row[0]) for row in rows if row[1] == _OUTGOING)
         number = block.first + index // block.copies
-        found.append(Slot(number, _real(lines[0][2]), tuple(incoming), outgoing))
+        found.append(Slot(number, _real(lines[0][2]), tuple(incoming), outgoing, block.copies))
     return found
 
 

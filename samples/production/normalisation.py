@@ -65,11 +65,9 @@ def fileset_of(
                     "hard_xsec_fb": hard,
                     **({"hard_xsec_error_fb": error} if error else {}),
                     **_inclusive(process),
-                    **_hard_slice(blocks),
-                    **_decays(own[0].options, fraction, process),
+                    **_decays(own[0].options, fraction, process, blocks),
                     "filter_efficiency": efficiency,
-                    "filter_efficiency_error": _efficiency_error(efficiency, tried, accepted, blocks)
-                    * np.sqrt(own[0].options.repeat),
+                    "filter_efficiency_error": _efficiency_error(own[0], efficiency, tried, accepted, blocks),
                     "filter": process.filter.describe() if process.filter is not None else "none",
                     "order": "LO, no K factor",
                     "xsec_source": process.source,
@@ -102,9 +100,11 @@ def _hard_slice(blocks: list[dict[str, Any]]) -> dict[str, Any]:
     return {"hard_cut": {"tried": tried, "passed": passed, "efficiency": share, "efficiency_error": error}}
 
 
-def _decays(options: Options, fraction: float, process: Process) -> dict[str, Any]:
-    """What was forced: leptons with their fraction of the decays, and how many copies of an event there are."""
-    found: dict[str, Any] = {}
+def _decays(
+    options: Options, fraction: float, process: Process, blocks: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """What was asked of hard processes and decays: slice, leptons with their fraction, copies of an event."""
+    found = _hard_slice(blocks)
     if options.leptonic:
         found["leptonic"] = list(options.leptonic)
         if process.lhe or process.slha is not None:
@@ -139,11 +139,13 @@ def _hard_cross_section(
     return float((weight * sigma * scale).sum()), float(np.sqrt(((weight * error * scale) ** 2).sum()))
 
 
-def _efficiency_error(efficiency: float, tried: int, accepted: int, blocks: list[dict[str, Any]]) -> float:
-    """Statistical error of the filter efficiency: binomial, of both of its factors."""
+def _efficiency_error(
+    task: Task, efficiency: float, tried: int, accepted: int, blocks: list[dict[str, Any]]
+) -> float:
+    """Statistical error of the filter efficiency: binomial, of both of its factors; copies of an event count as one."""
     written, generated = (sum(found[key] for found in blocks) for key in ("events", "generated"))
     relative = (1 - accepted / tried) / max(accepted, 1) + (1 - written / generated) / max(written, 1)
-    return float(efficiency * np.sqrt(relative))
+    return float(efficiency * np.sqrt(relative * task.options.repeat))
 
 
 def write_rates(

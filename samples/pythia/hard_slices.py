@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from massgap.samples.pythia.hooks import COMPLETE, EventFilter
 from massgap.samples.pythia.kinematics import momentum, pt_eta
 from massgap.samples.pythia.muon_pairs import made_by
@@ -64,6 +66,11 @@ class HardSlice(EventFilter):
         """Keep the value of an event that came out."""
         if status == COMPLETE:
             self.values.append(self._value)
+
+    def take(self) -> np.ndarray:
+        """Values of the events that came out since the last call."""
+        values, self.values = self.values, []
+        return np.array(values)
 
 
 def hard_slice(process: Process, tranche: Tranche) -> HardSlice | None:

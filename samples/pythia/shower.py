@@ -119,16 +119,11 @@ def shower_block(
         returned += float(found["LHEWeight_originalXWGTUP"].sum())
         record.info |= found
         if sliced is not None:
-            record.info["binvar"], sliced.values = np.array(sliced.values), []
+            record.info["binvar"] = sliced.take()
         weight = found["LHEWeight_originalXWGTUP"] / (unit * copies)
         record.info["weight"] = weight * decay_weights(process, record)
         if slots is not None:
-            came = counter.take(record.n_events)
-            record.info["weight"] *= [product_of(fractions, slot.outgoing) for slot in came]
-            if offshell is not None:
-                record.info["weight"] *= offshell.weights(record)
-            if copies > 1:
-                record.info["number"] = np.array([slot.number for slot in came])
+            _tell_slots(record, counter.take(record.n_events), fractions, offshell)
         if variations:
             record.info["PSWeight"] = ps_weights(*shower_columns(pythia, weights, source.lhe))
         totals.events += record.n_events
@@ -142,6 +137,17 @@ def shower_block(
         # what is deleted last prints the matching's statistics
         batch = read = None
         del pythia, reader, hooks
+
+
+def _tell_slots(
+    record: Record, came: list[Slot], fractions: Mapping[int, float], offshell: OffShell | None
+) -> None:
+    """Put the fractions of forced decays into the weights, and the numbers of copied events into the record."""
+    record.info["weight"] *= [product_of(fractions, slot.outgoing) for slot in came]
+    if offshell is not None:
+        record.info["weight"] *= offshell.weights(record)
+    if came and came[0].copies > 1:
+        record.info["number"] = np.array([slot.number for slot in came])
 
 
 def mean_fraction(slots: list[Slot], fractions: Mapping[int, float]) -> float:
