@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from massgap.samples.lhe.blocks import LheBlock, LheSource
     from massgap.samples.lhe.slots import Slot
     from massgap.samples.processes.process import Process
+    from massgap.samples.pythia.hard_slices import HardSlice
     from massgap.samples.pythia.shower_settings import LheAccount
     from massgap.samples.record import Record
 
@@ -130,9 +131,7 @@ def shower_block(
         # without the decay weights, as for internal processes
         totals.sum_weights += float(weight.sum())
         yield record
-    if sliced is not None:
-        totals.hard_tried, totals.hard_passed = sliced.tried, sliced.passed
-    _settle(totals, counter.account(block_file, totals.events, returned), source.lhe.path)
+    _settle(totals, counter.account(block_file, totals.events, returned), source.lhe.path, sliced)
     with no_banner():
         # what is deleted last prints the matching's statistics
         batch = read = None
@@ -156,8 +155,10 @@ def mean_fraction(slots: list[Slot], fractions: Mapping[int, float]) -> float:
     return sum(slot.weight * product_of(fractions, slot.outgoing) for slot in slots) / total if total else 1.0
 
 
-def _settle(totals: Generated, account: LheAccount, path: str) -> None:
+def _settle(totals: Generated, account: LheAccount, path: str, sliced: HardSlice | None) -> None:
     """Put what became of the events of a block into its totals."""
+    if sliced is not None:
+        totals.hard_tried, totals.hard_passed = sliced.tried, sliced.passed
     if account.failed == account.tried:
         msg = f"Pythia can handle none of the events of {path}: is the colour flow complete?"
         raise GenerationError(msg)
