@@ -149,6 +149,9 @@ def generate(
     chosen = processes_of(processes)
     check_numbers(events, seed, workers, repeat)
     require()
+    if repeat > 1 and hard is not None:
+        msg = "smuons that decay after the shower have no leptons in the hard process: give --repeat or --hard, not both"
+        raise GenerationError(msg)
     leptons = check_leptons(leptonic) if leptonic else ()
     chosen = [
         with_fast_taus(with_cross_section(at_energy(process, sqrt_s_tev)), fast_taus) for process in chosen

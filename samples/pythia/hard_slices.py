@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap.samples.errors import GenerationError
 from massgap.samples.pythia.hooks import COMPLETE, EventFilter
 from massgap.samples.pythia.kinematics import momentum, pt_eta
 from massgap.samples.pythia.muon_pairs import made_by
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HardSlice", "hard_slice"]
 
+#: Without one event in so many tries, a slice is taken for empty.
+HOPELESS = 300_000
 _CHARGED = frozenset({11, 13, 15})
 _LOST = frozenset(INVISIBLE)
 
@@ -42,10 +45,14 @@ class HardSlice(EventFilter):
         self.tried = self.passed = 0
         self.values: list[float] = []
         self._value = 0.0
+        self._name = tranche.name
 
     def drops_process(self, event: Any) -> bool:
         """Drop what lies outside of the slice. Taus count as charged leptons, all that they carry as seen."""
         self.tried += 1
+        if self.tried > HOPELESS and not self.passed:
+            msg = f"none of {HOPELESS:,} hard processes lies in {self._name}: lower the edge of --hard, or leave it out"
+            raise GenerationError(msg)
         leptons, x, y = [], 0.0, 0.0
         for one in made_by(event):
             kind = abs(one.pdg)

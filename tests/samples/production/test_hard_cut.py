@@ -157,7 +157,17 @@ def test_slices_of_an_event_file_add_up(tmp_path):
     assert abs(total / whole - 1) < 4 * np.sqrt(2 * 0.25 / 60)
 
 
+def test_an_empty_slice_ends_with_a_message(tmp_path, monkeypatch):
+    monkeypatch.setattr("massgap.samples.pythia.hard_slices.HOPELESS", 200)
+    with pytest.raises(
+        GenerationError, match=r"none of 200 hard processes lies in mt2_80toinf: lower the edge of --hard"
+    ):
+        generate("Wlnu", tmp_path / "out", events=5, workers=1, hard="M_T2 > 80")
+
+
 def test_what_cannot_be_sliced_is_refused(tmp_path):
+    with pytest.raises(GenerationError, match="give --repeat or --hard, not both"):
+        generate("smuonR_300_100", tmp_path / "out", events=10, workers=1, hard="M_T2 > 80", repeat=2)
     with pytest.raises(GenerationError, match=r"mumu_peak is sliced in pT_hat.*without --hard"):
         generate("mumu", tmp_path / "out", events=10, workers=1, hard="M_T2 > 80")
     path = lhefiles.write(tmp_path / "z.lhe", lhefiles.drell_yan(2))
