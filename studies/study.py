@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from massgap.studies.errors import StudyError
@@ -24,11 +24,13 @@ __all__ = [
     "DEMO",
     "FitStep",
     "GenerateStep",
+    "PlaneStep",
     "ReportStep",
     "RunStep",
     "Step",
     "Study",
     "TrainStep",
+    "find_demo",
     "find_study",
     "known_studies",
     "studies_of",
@@ -52,14 +54,26 @@ class Step:
         What is said when it begins.
     key
         Under which its time is told; the kind of the step by default.
+    quick
+        Whether the small form of the study has it.
+    cost
+        Seconds that it takes, about, on two cores: what the time that is left is estimated from.
     """
 
     kind: ClassVar[str] = ""
+    usual_cost: ClassVar[float] = 10.0
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     words: str = field(default="", kw_only=True)
     key: str = field(default="", kw_only=True)
+    quick: bool = field(default=True, kw_only=True)
+    cost: float | None = field(default=None, kw_only=True)
+
+    @property
+    def seconds(self) -> float:
+        """About so long it takes."""
+        return self.usual_cost if self.cost is None else self.cost
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -95,22 +109,28 @@ class RunStep(Step):
     analysis
         Its name.
     samples
-        The step that made the samples.
+        The step that made the samples, or several, whose processes are run together.
     models
         The step that trained the model of the only score, or score -> step.
     """
 
     kind: ClassVar[str] = "run"
+    usual_cost: ClassVar[float] = 60.0
 
     analysis: str = ""
-    samples: str = ""
+    samples: str | tuple[str, ...] = ""
     models: str | Mapping[str, str] = ""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The steps that made the samples."""
+        return (self.samples,) if isinstance(self.samples, str) else tuple(self.samples)
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The samples and the models."""
         models = self.models.values() if isinstance(self.models, Mapping) else (self.models,)
-        return tuple(name for name in (self.samples, *models) if name)
+        return tuple(name for name in (*self.sources, *models) if name)
 
 
 @dataclass(frozen=True)
@@ -137,12 +157,25 @@ class FitStep(Step):
         The step that made it.
     scan
         Options of the threshold scan, see :class:`massgap.fits.scans.threshold_scan.ScanOptions`.
+    parts, scans
+        Histograms that are fitted, and scanned, as (region, histogram) or (region, histogram, edges); by default the scores.
+    controls
+        Control regions, as (region, histogram) with "" for one bin of the first histogram, or with edges.
+    model
+        Options of the likelihood, see :class:`massgap.fits.workspaces.workspace.WorkspaceOptions`.
+    fit
+        Further options of the fit, see :class:`massgap.fits.plan.FitOptions`.
     """
 
     kind: ClassVar[str] = "fit"
 
     run: str = ""
     scan: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    parts: tuple[tuple[Any, ...], ...] = field(default=(), kw_only=True)
+    scans: tuple[tuple[Any, ...], ...] | None = field(default=None, kw_only=True)
+    controls: tuple[tuple[Any, ...], ...] = field(default=(), kw_only=True)
+    model: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    fit: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -151,10 +184,19 @@ class FitStep(Step):
 
 
 @dataclass(frozen=True)
+class PlaneStep(FitStep):
+    """Every signal of a run, with its page; ``options`` are those of :func:`massgap.stages.plane`."""
+
+    kind: ClassVar[str] = "plane"
+    usual_cost: ClassVar[float] = 60.0
+
+
+@dataclass(frozen=True)
 class ReportStep(Step):
     """The page of a run with its model and fit; ``name`` is the file."""
 
     kind: ClassVar[str] = "report"
+    usual_cost: ClassVar[float] = 30.0
 
     run: str = ""
     model: str = ""
@@ -211,6 +253,35 @@ class Study:
                 raise StudyError(msg)
             made.add(step.name)
 
+    def chosen(self, *, small: bool = False) -> tuple[Step, ...]:
+        """The steps, and of the small form those that it has: its runs go without what it does not make."""
+        if not small:
+            return self.steps
+        left_out = {step.name for step in self.steps if not step.quick}
+        return tuple(
+            _without(step, left_out) if isinstance(step, RunStep) else step
+            for step in self.steps
+            if step.quick
+        )
+
+    def shares(self, events: int | None, *, small: bool = False) -> dict[str, int]:
+        """Events of each step that generates, of a total or as the study says."""
+        steps = [step for step in self.chosen(small=small) if isinstance(step, GenerateStep)]
+        own = {step.name: step.small if small else step.events for step in steps}
+        if events is None:
+            return own
+        return {name: max(1, round(events * n / sum(own.values()))) for name, n in own.items()}
+
+
+def _without(step: RunStep, left_out: set[str]) -> RunStep:
+    samples: str | tuple[str, ...] = tuple(name for name in step.sources if name not in left_out)
+    if isinstance(step.samples, str):
+        samples = step.samples
+    models = step.models
+    if isinstance(models, Mapping):
+        models = {score: name for score, name in models.items() if name not in left_out}
+    return replace(step, samples=samples, models=models)
+
 
 def known_studies() -> list[str]:
     """Names of the studies: folders beside this file with a module ``study``.
@@ -243,6 +314,18 @@ def find_study(name: str) -> Study:
         msg = f"there is no study {name!r}; known are {', '.join(known)}"
         raise StudyError(msg)
     found: Study = importlib.import_module(f"{__package__}.{name}.study").STUDY
+    return found
+
+
+def find_demo() -> Study:
+    """The study that ``massgap demo`` carries out: the module ``demo`` beside that of :data:`DEMO`.
+
+    Examples
+    --------
+    >>> find_demo().name
+    'slepton'
+    """
+    found: Study = importlib.import_module(f"{__package__}.{DEMO}.demo").STUDY
     return found
 
 

@@ -17,7 +17,7 @@ from massgap.fits.counting.significance import asimov, s_over_1pb
 from massgap.fits.scans.threshold_scan import ThresholdScan
 from massgap.studies.comparison import Compared, compare
 from massgap.studies.errors import StudyError
-from massgap.studies.slepton.study import MIN_RATIO
+from massgap.studies.slepton.places import MIN_RATIO
 from massgap.studies.tables import Paper, read_paper
 
 if TYPE_CHECKING:

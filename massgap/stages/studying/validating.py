@@ -1,0 +1,89 @@
+"""Numbers of a study beside those of its paper."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from massgap.contracts.study_folder import STUDY_FILE, open_study
+from massgap.studies.errors import StudyError
+from massgap.studies.study import Study, find_study
+
+__all__ = ["Validation", "validate"]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Numbers of a study beside those of its paper.
+
+    Attributes
+    ----------
+    study, folder
+        Which, and where its results are.
+    source
+        The paper.
+    rows
+        A :class:`massgap.studies.comparison.Compared` per number.
+    """
+
+    study: str
+    folder: Path
+    source: str
+    rows: tuple[Any, ...]
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """Verdict -> how many numbers have it."""
+        return dict(Counter(row.verdict for row in self.rows))
+
+    @property
+    def holds(self) -> bool:
+        """Whether no number that must come out differs for a cause that is not known."""
+        return not any(row.kind == "hard" and row.verdict == "differs" for row in self.rows)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for scripts."""
+        return {
+            "format": "massgap-validation/1",
+            "study": self.study,
+            "folder": str(self.folder),
+            "source": self.source,
+            "holds": self.holds,
+            "verdicts": self.verdicts,
+            "rows": [row.as_dict() for row in self.rows],
+        }
+
+
+def validate(name: str | Study, folder: str | Path) -> Validation:
+    """Put the numbers of a study beside those of its paper; nothing is computed anew.
+
+    Parameters
+    ----------
+    name
+        Name of a study.
+    folder
+        Its folder, or that of a run of its analysis.
+
+    Returns
+    -------
+    Validation
+
+    Raises
+    ------
+    massgap.errors.MassgapError
+        If there is no such study, it has no numbers of a paper, or the folder is of another study or holds none.
+    """
+    chosen = name if isinstance(name, Study) else find_study(name)
+    folder = Path(folder)
+    if not folder.is_dir():
+        msg = f"{folder}: no such folder; massgap study {chosen.name} --out {folder} makes it"
+        raise StudyError(msg)
+    if chosen.validate is None:
+        msg = f"the study {chosen.name!r} has no numbers of a paper to compare with"
+        raise StudyError(msg)
+    if (folder / STUDY_FILE).is_file() and (other := open_study(folder).study) != chosen.name:
+        msg = f"{folder} is a folder of the study {other!r}: massgap validate {other} {folder}"
+        raise StudyError(msg)
+    return Validation(chosen.name, folder, chosen.source, tuple(chosen.validate(folder)))
