@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from massgap.reports.run.chapters import Chapter
     from massgap.studies.comparison import Compared
+    from massgap.studies.markdown import FurtherTable
+    from massgap.studies.tables import Paper
 
 __all__ = [
     "DEMO",
@@ -224,6 +226,10 @@ class Study:
         fb-1 of its fits.
     chapters
         Gives the chapters that the study adds to the report, a sequence of :class:`massgap.reports.run.chapters.Chapter`.
+    further
+        Tables of a folder that the paper has not: folder -> list of :class:`massgap.studies.markdown.FurtherTable`.
+    paper
+        Gives the paper's numbers, :class:`massgap.studies.tables.Paper`.
     validate
         Puts the numbers of a folder beside the paper's: folder -> list of :class:`massgap.studies.comparison.Compared`.
 
@@ -239,6 +245,8 @@ class Study:
     source: str = ""
     luminosity: float | None = None
     chapters: Callable[[], Sequence[Chapter]] | None = field(default=None, compare=False)
+    further: Callable[[Path], Sequence[FurtherTable]] | None = field(default=None, compare=False)
+    paper: Callable[[], Paper] | None = field(default=None, compare=False)
     validate: Callable[[Path], Sequence[Compared]] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -264,13 +272,30 @@ class Study:
             if step.quick
         )
 
-    def shares(self, events: int | None, *, small: bool = False) -> dict[str, int]:
-        """Events of each step that generates, of a total or as the study says."""
+    def shares(
+        self, events: int | None, *, small: bool = False, own: Mapping[str, int] | None = None
+    ) -> dict[str, int]:
+        """Events of each step that generates, of a total or as the study says, but for those that have a number of their own.
+
+        Raises
+        ------
+        StudyError
+            If a number is given to a step that does not generate.
+        """
         steps = [step for step in self.chosen(small=small) if isinstance(step, GenerateStep)]
-        own = {step.name: step.small if small else step.events for step in steps}
-        if events is None:
-            return own
-        return {name: max(1, round(events * n / sum(own.values()))) for name, n in own.items()}
+        usual = {step.name: step.small if small else step.events for step in steps}
+        total = sum(usual.values())
+        shared = {
+            name: n if events is None else max(1, round(events * n / total)) for name, n in usual.items()
+        }
+        strange = sorted(set(own or {}) - set(usual))
+        if strange:
+            msg = (
+                f"the study {self.name!r} generates no {strange[0]!r}; its samples are {', '.join(usual)}: "
+                f"--sample {next(iter(usual), 'samples')}=20k"
+            )
+            raise StudyError(msg)
+        return {**shared, **(own or {})}
 
 
 def _without(step: RunStep, left_out: set[str]) -> RunStep:

@@ -32,10 +32,32 @@ def _size_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return add_options(command, _SIZE)
 
 
+def _numbers_of_steps(
+    context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+) -> dict[str, int]:
+    """``STEP=N`` as a dict."""
+    found: dict[str, int] = {}
+    for word in given:
+        step, sign, number = word.partition("=")
+        if not sign or not step:
+            msg = f"{word!r} is not STEP=N; write for instance --sample samples/spectra=20k"
+            raise click.BadParameter(msg)
+        found[step] = int(event_number(context, parameter, number) or 0)
+    return found
+
+
 @click.command()
 @click.argument("name")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for everything.  [default: study-NAME]")
 @click.option("--quick", "small", is_flag=True, help="A small form of it, of a few minutes.")
+@click.option(
+    "--sample",
+    "samples",
+    multiple=True,
+    callback=_numbers_of_steps,
+    metavar="STEP=N",
+    help="Events of one of the study's samples, e.g. samples/spectra=20k; again for others.",
+)
 @_size_options
 @executor_options
 def study(name: str, **options: Any) -> None:
@@ -84,7 +106,10 @@ def demo(**options: Any) -> None:
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path), help="Also write the numbers to this file."
 )
-def validate(name: str, folder: Path, json_file: Path | None) -> None:
+@click.option(
+    "--page", type=click.Path(path_type=Path), help="Also write them to this file as a page of Markdown."
+)
+def validate(name: str, folder: Path, json_file: Path | None, page: Path | None) -> None:
     """Put the numbers of a study beside those of its paper.
 
     NAME is a study, FOLDER where massgap study has done it, or a run of its analysis.  Hard numbers must come out, moderate
@@ -95,6 +120,7 @@ def validate(name: str, folder: Path, json_file: Path | None) -> None:
     Examples:
       massgap validate slepton demo
       massgap validate slepton runs/scored --json numbers.json
+      massgap validate slepton slepton --page docs/slepton.md
     """
     from massgap import stages
 
@@ -105,6 +131,12 @@ def validate(name: str, folder: Path, json_file: Path | None) -> None:
 
         write_json(json_file, found.as_dict())
         click.echo(f"numbers: {json_file}")
+    if page is not None:
+        from massgap.contracts.writing import prepare_folder, write_atomically
+
+        prepare_folder(page.parent)
+        write_atomically(page, found.page().encode())
+        click.echo(f"page: {page}")
     if not found.holds:
         raise click.exceptions.Exit(1)
 

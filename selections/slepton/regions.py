@@ -68,9 +68,7 @@ def further_regions(
     """
     out = []
     if "low_mt2" in selections:
-        out.append(
-            Region("low_mt2", "Pre-cuts, low M_T2", within="precuts", cuts=(PRECUTS["mt2_100"],))
-        )
+        out.append(Region("low_mt2", "Pre-cuts, low M_T2", within="precuts", cuts=(PRECUTS["mt2_100"],)))
     if "earlier" in selections:
         out.append(Region("earlier", "Cuts of the earlier study", within="topology", cuts=EARLIER))
     if "WW" in controls:

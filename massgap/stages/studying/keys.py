@@ -40,8 +40,16 @@ def step_key(step: Step, record: StudyFolder, needs: tuple[str, ...]) -> str:
     -------
     str
     """
-    plain = {name: value for name, value in asdict(step).items() if name not in ("words", "key", "cost", "quick")}
-    told = [plain, record.luminosity, record.seed, package_digest(only=("fits", "arrays", "contracts")), versions()]
+    plain = {
+        name: value for name, value in asdict(step).items() if name not in ("words", "key", "cost", "quick")
+    }
+    told = [
+        plain,
+        record.luminosity,
+        record.seed,
+        package_digest(only=("fits", "arrays", "contracts")),
+        versions(),
+    ]
     digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=repr).encode())
     for name in needs:
         for file in CONTENT:

@@ -15,11 +15,19 @@ from massgap.stages.reporting import report, report_plane
 from massgap.stages.studying.filesets import merged_fileset
 from massgap.stages.studying.keys import finished_fit, step_key
 from massgap.stages.training import train
-from massgap.studies.study import FitStep, GenerateStep, PlaneStep, ReportStep, RunStep, Step, Study, TrainStep
+from massgap.studies.study import (
+    FitStep,
+    GenerateStep,
+    PlaneStep,
+    ReportStep,
+    RunStep,
+    Step,
+    Study,
+    TrainStep,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from massgap.stages.execution import Execution
 
@@ -27,6 +35,8 @@ __all__ = ["Going", "TimeAhead"]
 
 EVENTS_PER_S = 350.0
 """Generated events per second on two cores, about."""
+PRIOR_S = 120.0
+"""Seconds for which the estimates are believed before what the first steps took outweighs them."""
 USUAL_WORDS = {"train": "train", "fit": "fit", "plane": "fit every signal", "report": "write the report"}
 
 
@@ -91,9 +101,7 @@ class Going:
 
     def _usual_words(self, step: Step) -> str:
         if isinstance(step, GenerateStep):
-            return (
-                f"generate {self.events[step.name]:,} events with Pythia (kept in {self.record.path / step.name})"
-            )
+            return f"generate {self.events[step.name]:,} events with Pythia (kept in {self.record.path / step.name})"
         if isinstance(step, RunStep):
             return f"run the {step.analysis} processor"
         return USUAL_WORDS[step.kind]
@@ -238,6 +246,6 @@ class TimeAhead:
         >>> TimeAhead().words([600.0, 120.0])
         '  (about 12 min left)'
         """
-        pace = self.took / self.estimated if self.estimated else 1.0
+        pace = (self.took + PRIOR_S) / (self.estimated + PRIOR_S)
         minutes = pace * sum(costs) / 60.0
         return f"  (about {minutes:.0f} min left)" if minutes >= 1.0 else ""

@@ -28,7 +28,7 @@ from massgap.studies.study import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 __all__ = ["StudyResult", "demo", "study"]
 
@@ -70,6 +70,7 @@ def study(
     *,
     small: bool = False,
     events: int | None = None,
+    samples: Mapping[str, int] | None = None,
     seed: int = 1,
     lumi_fb: float | None = None,
     command: str = "",
@@ -90,6 +91,8 @@ def study(
     events, seed
         Number of events to generate instead, shared among the steps that generate as the study shares its own; and the seed of
         samples and training.
+    samples
+        Number of events of single steps that generate, by name, instead of their share.
     lumi_fb
         Luminosity in fb-1; by default that of the study.
     command
@@ -127,7 +130,8 @@ def study(
     record = StudyFolder(folder, chosen.name, small=small, seed=seed, luminosity=lumi_fb, command=command)
     with locked_folder(folder):
         record = _continued(record)
-        going = Going(chosen, record, execution, chosen.shares(events, small=small), announce, hooks or {})
+        shares = chosen.shares(events, small=small, own=samples)
+        going = Going(chosen, record, execution, shares, announce, hooks or {})
         made, seconds = going.through(steps)
     of = {
         kind: [made[s.name] for s in steps if isinstance(s, kind) and not isinstance(s, PlaneStep)]

@@ -13,6 +13,9 @@ from massgap.studies.study import Study, find_study
 
 __all__ = ["Validation", "validate"]
 
+VERSIONS = ("massgap", "pythia8mc", "fastjet", "xgboost", "xgboost-cpu", "coffea", "numpy")
+"""Packages whose versions a page names."""
+
 
 @dataclass(frozen=True)
 class Validation:
@@ -26,12 +29,15 @@ class Validation:
         The paper.
     rows
         A :class:`massgap.studies.comparison.Compared` per number.
+    chosen
+        The study itself.
     """
 
     study: str
     folder: Path
     source: str
     rows: tuple[Any, ...]
+    chosen: Study | None = None
 
     @property
     def verdicts(self) -> dict[str, int]:
@@ -54,6 +60,42 @@ class Validation:
             "verdicts": self.verdicts,
             "rows": [row.as_dict() for row in self.rows],
         }
+
+    def page(self) -> str:
+        """A page of Markdown: all numbers, with the date, versions and sizes of what they come from."""
+        from massgap.studies.markdown import markdown_page
+
+        study = self.chosen
+        printed = None if study is None or study.paper is None else study.paper()
+        notes = (
+            {}
+            if printed is None
+            else {t.name: f"{t.title}. {t.note}".strip() for t in printed.tables.values()}
+        )
+        further = () if study is None or study.further is None else study.further(self.folder)
+        title = f"The study {self.study} beside its paper"
+        return markdown_page(title, self._about(), self.rows, notes, further)
+
+    def _about(self) -> dict[str, str]:
+        import datetime as dt
+
+        from massgap.contracts.writing import versions
+
+        now = dt.datetime.now(dt.UTC)
+        told = {
+            "paper": self.source,
+            "written": f"{now:%Y-%m-%d} by `massgap validate {self.study} FOLDER --page FILE`",
+            "versions": ", ".join(
+                f"{name} {number}" for name, number in versions(VERSIONS).items() if number
+            ),
+        }
+        if (self.folder / STUDY_FILE).is_file():
+            record = open_study(self.folder)
+            events = sum(entry["events"] for entry in record.samples.values())
+            told["samples"] = (
+                f"{events:,} generated events, seed {record.seed}, `{record.command or 'massgap study'}`"
+            )
+        return told
 
 
 def validate(name: str | Study, folder: str | Path) -> Validation:
@@ -86,4 +128,4 @@ def validate(name: str | Study, folder: str | Path) -> Validation:
     if (folder / STUDY_FILE).is_file() and (other := open_study(folder).study) != chosen.name:
         msg = f"{folder} is a folder of the study {other!r}: massgap validate {other} {folder}"
         raise StudyError(msg)
-    return Validation(chosen.name, folder, chosen.source, tuple(chosen.validate(folder)))
+    return Validation(chosen.name, folder, chosen.source, tuple(chosen.validate(folder)), chosen)
