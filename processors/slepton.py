@@ -123,7 +123,7 @@ class Slepton(Analysis):
             Region("precuts", "Pre-cuts", within="topology", cuts=cuts),
             *further_regions(self.selections, self.controls, cuts),
         )
-        self.scores = named_scores(model, type(self).scores[0])
+        self.scores = named_scores(model, type(self).scores)
         super().__init__(model, **options)
 
     def select(self, event: Event, flow: Flow) -> None:

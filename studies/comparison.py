@@ -123,7 +123,8 @@ def compare(
                 )
                 verdict = "explained" if known else "differs"
             unit = table.units[j] if table.units else ""
-            cell = (table.name, row, column, unit, printed, number, error)
+            known_error = error if error is None or math.isfinite(error) else None
+            cell = (table.name, row, column, unit, printed, number, known_error)
             out.append(Compared(*cell, table.kinds[i][j], tolerance, verdict, known))
     return out
 
@@ -139,7 +140,9 @@ def _side(number: float | None, error: float | None, allowed: tuple[float, float
 
 
 def _tells_nothing(printed: float, error: float | None, allowed: tuple[float, float]) -> bool:
-    """Whether a standard error is larger than the tolerance on its wider side; a bound has none."""
+    """Whether a standard error is larger than the tolerance on its wider side (a bound has none), or is not finite."""
+    if error is not None and not math.isfinite(error):
+        return True
     widths = [abs(end - printed) for end in allowed if math.isfinite(end)]
     return len(widths) == 2 and max(widths) > 0.0 and (error or 0.0) > max(widths)
 
@@ -149,7 +152,7 @@ def cells_of(row: Compared) -> list[str]:
     from massgap.reports.html.numbers import measured, number
 
     ours = "-" if row.ours is None else number(row.ours)
-    if row.ours is not None and row.error:
+    if row.ours is not None and row.error and math.isfinite(row.error):
         ours = measured(row.ours, row.error)
     ratio = "-" if row.ours is None or not row.paper else f"{row.ours / row.paper:.2f}"
     column = f"{row.column} [{row.unit}]" if row.unit else row.column

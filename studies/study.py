@@ -58,6 +58,8 @@ class Step:
         Under which its time is told; the kind of the step by default.
     quick
         Whether the small form of the study has it.
+    optional
+        Whether the study goes on if it cannot be done, as a fit for which a small sample has too few events.
     cost
         Seconds that it takes, about, on two cores: what the time that is left is estimated from.
     """
@@ -70,6 +72,7 @@ class Step:
     words: str = field(default="", kw_only=True)
     key: str = field(default="", kw_only=True)
     quick: bool = field(default=True, kw_only=True)
+    optional: bool = field(default=False, kw_only=True)
     cost: float | None = field(default=None, kw_only=True)
 
     @property

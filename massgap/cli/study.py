@@ -61,7 +61,7 @@ def _numbers_of_steps(
 @_size_options
 @executor_options
 def study(name: str, **options: Any) -> None:
-    """Do a whole study: generate, run, train, run with the scores, fit, report.
+    """Do a whole study: generate, run, train, run with the scores, fit, test planes of signals, report.
 
     NAME is a study of massgap, such as slepton.  What an earlier call finished in the folder is used again.
 
@@ -89,7 +89,7 @@ def demo(**options: Any) -> None:
     """The slepton analysis from nothing to a report, in a few minutes.
 
     Generates a small sample, runs the processor, trains, runs again with the score, fits and reports.
-    What an earlier call finished is used again.  The same as massgap study slepton --quick.
+    What an earlier call finished is used again.  massgap study slepton does all of the paper.
 
     \b
     Example:

@@ -43,6 +43,8 @@ class StudyFolder:
         Place -> key of all that decided what is there, of steps that are not done again while it is the same.
     reports
         File -> ``{"run", "model", "fit"}``.
+    failed
+        Place -> why, of steps that the study goes on without.
     complete
         Whether all steps are done.
     command
@@ -61,6 +63,7 @@ class StudyFolder:
     planes: dict[str, Any] = field(default_factory=dict)
     reports: dict[str, Any] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
     complete: bool = False
     command: str = ""
 

@@ -221,6 +221,13 @@ class Analysis(ProcessorABC):
                 )
                 msg = f"{error} The score {name!r} takes the model of its own training: {again}."
                 raise FeatureError(msg) from error
+            trained = found[name].metadata.get("massgap.met", self.met)
+            if trained != self.met:
+                msg = (
+                    f"the model {path} of the score {name!r} was trained with another MET: run with --met {trained}, or train "
+                    f"again on a run with --met {self.met}"
+                )
+                raise ProcessorError(msg)
         return found
 
     def notes(self) -> list[str]:

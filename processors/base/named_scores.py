@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 __all__ = ["named_scores"]
 
 
-def named_scores(model: Any, usual: Score) -> tuple[Score, ...]:
+def named_scores(model: Any, declared: tuple[Score, ...]) -> tuple[Score, ...]:
     """The scores of an analysis that takes any number of models.
 
     Parameters
     ----------
     model
-        Nothing or a path, for the usual score alone; score name -> path.
-    usual
-        The score that it has without models; one of another name is like it, but in the region that its model names.
+        Nothing or a path, for the scores that are declared; score name -> path.
+    declared
+        The scores that it has anyway.  One of another name is like the first of them, but in the region that its model names.
 
     Returns
     -------
     tuple of Score
-        The usual one first if it is among them, else in the order of the models.
+        Those that are declared, then the others in the order of the models.
 
     Raises
     ------
@@ -35,17 +35,21 @@ def named_scores(model: Any, usual: Score) -> tuple[Score, ...]:
     Examples
     --------
     >>> from massgap.contracts.description import Score
-    >>> named_scores("model.onnx", Score("score"))[0].name
+    >>> named_scores("model.onnx", (Score("score"),))[0].name
     'score'
     """
     if not isinstance(model, Mapping):
-        return (usual,)
-    named = [usual] if usual.name in model else []
-    for name, path in model.items():
-        if name != usual.name:
-            label = f"{usual.label} ({name})"
-            named.append(replace(usual, name=name, label=label, regions=_regions(path) or usual.regions))
-    return tuple(named)
+        return declared
+    known = {score.name for score in declared}
+    further = [
+        replace(declared[0], name=name, label=f"{declared[0].label} ({name})", regions=_regions(path))
+        for name, path in model.items()
+        if name not in known
+    ]
+    return (
+        *declared,
+        *(score if score.regions else replace(score, regions=declared[0].regions) for score in further),
+    )
 
 
 def _regions(path: Any) -> tuple[str, ...]:

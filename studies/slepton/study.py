@@ -99,7 +99,14 @@ def _training(name: str, words: str, *, quick: bool = False, **options: Any) -> 
     options.setdefault("signal", [signal_name(*BENCHMARK)])
     if name != "benchmark":
         options.update(importances=False, compare_protocols=False)
-    return TrainStep(f"models/{name}", "run", options=options, words=f"train {words}", quick=quick)
+    return TrainStep(
+        f"models/{name}",
+        "run",
+        options=options,
+        words=f"train {words}",
+        quick=quick,
+        optional=name != "benchmark",
+    )
 
 
 def _trainings() -> list[TrainStep]:
@@ -115,6 +122,7 @@ def _trainings() -> list[TrainStep]:
             options={"recipe": "slepton-any", "importances": False, "compare_protocols": False},
             words="train one classifier for all spectra",
             quick=False,
+            optional=True,
         ),
     ]
     own = [
@@ -151,6 +159,7 @@ def _statistics(
         options={"signal": signal_name(*spectrum)},
         words=f"fit {histogram} of {signal_name(*spectrum)} in {region}, statistics alone",
         quick=quick,
+        optional=name != "fits/benchmark",
     )
 
 
@@ -178,6 +187,7 @@ def _complete(name: str, words: str, *, controls: bool = False, statistics: bool
         model={**(_CONSTRAINED if controls else {}), "mc_statistics": "lite" if statistics else "off"},
         options={"signal": signal_name(*BENCHMARK)},
         words=words,
+        optional=True,
     )
 
 
@@ -227,8 +237,9 @@ STUDY = Study(
             fit={"replicas": 20},
             words="fit every spectrum with the one classifier",
             quick=False,
+            optional=True,
         ),
-        ReportStep("report.html", "varied", "models/benchmark", "fits/controls", words="write the report"),
+        ReportStep("report.html", "varied", "models/benchmark", "fits/benchmark", words="write the report"),
     ),
     chapters=chapters_of,
     further=further,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.study_folder import StudyFolder, write_study
+from massgap.errors import MassgapError
 from massgap.stages.fitting import fit, plane
 from massgap.stages.generation import generate
 from massgap.stages.processing import run
@@ -86,15 +87,25 @@ class Going:
             left = self.ahead.words(self._cost(later) for later in steps[number - 1 :])
             self.announce(f"{number}/{len(steps)}  {step.words or self._usual_words(step)}{left}")
             start = time.perf_counter()
-            self.made[step.name], room, entry = self._do(step)
+            done = self._tried(step)
             took = time.perf_counter() - start
             self.ahead.add(self._cost(step), took)
             key = step.key or step.kind
             seconds[key] = seconds.get(key, 0.0) + took
-            done: dict[str, Any] = {room: {**getattr(self.record, room), step.name: entry}}
             self.record = replace(self.record, complete=number == len(steps), **done)
             write_study(self.record)
         return self.made, seconds
+
+    def _tried(self, step: Step) -> dict[str, Any]:
+        """Do a step: what is new in the record."""
+        try:
+            self.made[step.name], room, entry = self._do(step)
+        except MassgapError as error:
+            if not step.optional:
+                raise
+            self.announce(f"     not done: {error}")
+            return {"failed": {**self.record.failed, step.name: str(error)}}
+        return {room: {**getattr(self.record, room), step.name: entry}}
 
     def _cost(self, step: Step) -> float:
         return self.events[step.name] / EVENTS_PER_S if isinstance(step, GenerateStep) else step.seconds
@@ -133,6 +144,7 @@ class Going:
     def _run(self, step: RunStep) -> tuple[Any, str, dict[str, Any]]:
         models: Any = step.models
         if isinstance(models, Mapping):
+            models = {score: name for score, name in models.items() if name in self.made}
             model: Any = {score: self.made[name].model_file for score, name in models.items()}
         else:
             model = self.made[models].model_file if models else None

@@ -134,7 +134,9 @@ def study(
         going = Going(chosen, record, execution, shares, announce, hooks or {})
         made, seconds = going.through(steps)
     of = {
-        kind: [made[s.name] for s in steps if isinstance(s, kind) and not isinstance(s, PlaneStep)]
+        kind: [
+            made[s.name] for s in steps if isinstance(s, kind) and type(s) is not PlaneStep and s.name in made
+        ]
         for kind in (ReportStep, FitStep)
     }
     return StudyResult(folder, seconds, made, tuple(of[ReportStep]), tuple(of[FitStep]))

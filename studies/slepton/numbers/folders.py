@@ -103,6 +103,13 @@ class Folders:
             return {}
         return dict(open_model(self.model).training.get("importance") or {})
 
+    def trained_on(self, process: str) -> float:
+        """Effective number of events of a process in the training, 0 without a model."""
+        if self.model is None:
+            return 0.0
+        entry = (open_model(self.model).training.get("processes") or {}).get(process) or {}
+        return float(entry.get("effective", 0.0))
+
     def signal(self) -> str | None:
         """The process of the benchmark, if the run has it."""
         return self.process(*SPECTRA[0])

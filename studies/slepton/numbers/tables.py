@@ -41,6 +41,9 @@ def table_one(folders: Folders) -> Numbers:
             continue
         before, after = (sum_of(histogram, process, region) for region in ("topology", "precuts"))
         numbers[row, "topology"] = (before[0], math.sqrt(before[1]))
+        if after[1] == 0.0 and before[0] > 0.0:
+            # Not one event is left: what is not known is as large as one of those before.
+            after = (0.0, (before[1] / before[0]) ** 2)
         numbers[row, "pre-cuts"] = (after[0], math.sqrt(after[1]))
         numbers[row, "efficiency"] = fraction(after, before)
     return numbers
