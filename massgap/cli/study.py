@@ -10,12 +10,15 @@ import click
 from massgap.cli.console import Ticker, command_line, duration, say
 from massgap.cli.options.cluster_options import add_options, executor_options, take_cluster
 from massgap.cli.options.run_options import event_number
-from massgap.cli.printing.words import print_fit, print_validation
+from massgap.cli.printing.words import fit_lines, print_fit, print_validation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["demo", "study", "validate"]
+
+FEW_FITS = 3
+"""Of more fits than this, each has one line."""
 
 _SIZE = (
     click.option(
@@ -154,8 +157,12 @@ def _carry_out(stage: Callable[..., Any], *arguments: Any, **options: Any) -> No
         *arguments, hooks=hooks, announce=announce, command=command_line(), cluster=cluster, **options
     )
     ticker.close()
-    for fitted in done.fits:
-        print_fit(fitted)
+    if len(done.fits) > FEW_FITS:
+        for line in fit_lines(done.fits, done.folder):
+            click.echo(line)
+    else:
+        for fitted in done.fits:
+            print_fit(fitted)
     say("time: " + ", ".join(f"{stage} {duration(s)}" for stage, s in done.seconds.items()))
     for path in done.reports:
         click.echo(f"report: {path.resolve()}")

@@ -215,7 +215,7 @@ STUDY = Study(
             "slepton",
             ("samples/backgrounds", "samples/benchmark"),
             {"score": "models/benchmark"},
-            options={**_RUN, "variations": ("jes", "jer", "muon_scale")},
+            options={**_RUN, "selections": (), "variations": ("jes", "jer", "muon_scale")},
             words="run again with jets and muons varied",
             key="vary",
             cost=400.0,

@@ -190,11 +190,13 @@ class Going:
         made = plane(
             folder / step.run,
             folder / step.name,
-            lumi_fb=self.record.luminosity,
+            luminosities=[] if self.record.luminosity is None else [self.record.luminosity],
             workers=self.execution.workers or 1,
             **options,
         )
-        report_plane(folder / step.name)
+        # Contours of others, whose numbers somebody has put there: one CSV file each.
+        contours = sorted((folder / "overlays").glob("*.csv"))
+        report_plane(folder / step.name, overlays=[f"{path}:{path.stem}" for path in contours])
         return made, "planes", {"run": step.run}
 
     def _fit_options(self, step: FitStep) -> dict[str, Any]:
