@@ -198,19 +198,32 @@ class PlaneStep(FitStep):
 
 @dataclass(frozen=True)
 class ReportStep(Step):
-    """The page of a run with its model and fit; ``name`` is the file."""
+    """The page of a run with its model and fit; ``name`` is the file.
+
+    Parameters
+    ----------
+    run, model
+        The steps that made them.
+    fit
+        That which fitted it; of several the first that was done.
+    """
 
     kind: ClassVar[str] = "report"
     usual_cost: ClassVar[float] = 30.0
 
     run: str = ""
     model: str = ""
-    fit: str = ""
+    fit: str | tuple[str, ...] = ""
+
+    @property
+    def fits(self) -> tuple[str, ...]:
+        """The fits, that which is wanted first."""
+        return (self.fit,) if isinstance(self.fit, str) else tuple(self.fit)
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The run, and what is said of model and fit."""
-        return tuple(name for name in (self.run, self.model, self.fit) if name)
+        return tuple(name for name in (self.run, self.model, *self.fits) if name)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ def fileset(tmp_path_factory):
     folder = tmp_path_factory.mktemp("regions")
     out = {}
     for seed, process in enumerate(("slepton_110_80", "tt", "WW")):
-        events = eventfiles.make_events(1500, seed=seed, first=5000 * seed, negative=False)
+        events = eventfiles.make_events(2500, seed=seed, first=5000 * seed, negative=False)
         path = eventfiles.write_nano(folder / f"{process}.root", events, "v12")
         metadata = {"process": process, "xsec_fb": 5.0 + seed, "is_signal": not seed, "is_data": False}
         out[process] = {"files": {str(path): "Events"}, "metadata": metadata}

@@ -226,14 +226,15 @@ class Going:
         options = dict(step.options)
         if self.study.chapters is not None:
             options.setdefault("chapters", self.study.chapters())
+        found = next((name for name in step.fits if name in self.record.fits), "")
         made = report(
             folder / step.run,
             folder / step.name,
             model_folder=folder / step.model if step.model else None,
-            fit_folder=folder / step.fit if step.fit else None,
+            fit_folder=folder / found if found else None,
             **options,
         )
-        return made, "reports", {"run": step.run, "model": step.model, "fit": step.fit}
+        return made, "reports", {"run": step.run, "model": step.model, "fit": found}
 
 
 def _plain(names: str | tuple[str, ...]) -> str | list[str]:

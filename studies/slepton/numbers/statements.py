@@ -72,7 +72,10 @@ def _of_mt2(folders: Folders) -> Numbers:
         if "mt2_100" in shares:
             rank = 1 + sum(share > shares["mt2_100"] for share in shares.values())
             told = folders.trained_on(background) >= LEAST
-            numbers[f"rank of M_T2^100 against {background}", "number"] = (float(rank), None if told else math.inf)
+            numbers[f"rank of M_T2^100 against {background}", "number"] = (
+                float(rank),
+                None if told else math.inf,
+            )
     return numbers
 
 
