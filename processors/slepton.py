@@ -85,7 +85,7 @@ class Slepton(Analysis):
     )
     channel = "mumu1j"
     observables = FEATURES
-    scores = (Score("score", "BDT score", regions=("precuts",)),)
+    scores: tuple[Score, ...] = (Score("score", "BDT score", regions=("precuts",)),)
     processes = PROCESSES
     luminosity = 300.0
     STEPS = ("no_electron", "no_b_jet", "no_tau", "met_30")

@@ -10,6 +10,8 @@ from massgap.studies.errors import StudyError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from massgap.contracts.filesets.fileset import Fileset
+
 __all__ = ["merged_fileset"]
 
 
@@ -36,7 +38,7 @@ def merged_fileset(folder: Path, sources: tuple[str, ...]) -> Path:
     """
     if len(sources) == 1:
         return folder / sources[0] / "fileset.json"
-    merged: dict[str, dict[str, object]] = {}
+    merged: Fileset = {}
     energies: dict[object, str] = {}
     for source in sources:
         for name, entry in load_fileset(folder / source / "fileset.json").items():

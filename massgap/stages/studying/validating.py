@@ -93,9 +93,11 @@ class Validation:
         if (self.folder / STUDY_FILE).is_file():
             record = open_study(self.folder)
             events = sum(entry["events"] for entry in record.samples.values())
-            told["samples"] = (
-                f"{events:,} generated events, seed {record.seed}, `{record.command or 'massgap study'}`"
+            # Where a folder lies on somebody's disk is nobody else's business.
+            command = re.sub(
+                r" --out[ =]\S+", " --out FOLDER", record.command or f"massgap study {self.study}"
             )
+            told["samples"] = f"{events:,} generated events, seed {record.seed}, `{command}`"
         return told
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,7 +48,7 @@ def normalised_scan(
     if region not in {str(name) for name in found.axes["region"]}:
         return None
     scaled = hist.Hist(*found.axes, storage=hist.storage.Weight())
-    content = found.view(flow=True).copy()
+    content: Any = found.view(flow=True).copy()
     for i, name in enumerate(processes):
         factor = factors.get(name, 1.0)
         at = (slice(None),) * list(found.axes.name).index("process") + (i,)

@@ -116,7 +116,7 @@ def _angles(folders: Folders) -> Numbers:
     for what, process in (("WW", "WW"), ("the signal", folders.signal())):
         if process not in there:
             continue
-        filled = histogram[{"process": process, "region": "topology", "variation": "nominal"}]
+        filled: Any = histogram[{"process": process, "region": "topology", "variation": "nominal"}]
         middle = abs(filled.axes[-1].centers)
         inner, outer = middle < 0.4, (middle > 0.4) & (middle < 0.8)
         parts = [

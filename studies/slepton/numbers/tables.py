@@ -61,6 +61,10 @@ def arithmetic(printed: Paper) -> Numbers:
     }
 
 
+NEEDED = frozenset({"tautau", "tt", "WW"})
+"""Backgrounds without which nothing can be normalised; of the others a small sample may have no event left, and goes without."""
+
+
 def factors_of(folders: Folders) -> dict[str, float]:
     """Process -> printed cross section after the pre-cuts over ours; other spectra have the factor of the benchmark."""
     printed, ours = paper(), table_one(folders)
@@ -87,7 +91,7 @@ def table_three(folders: Folders) -> tuple[Numbers, Numbers]:
         other = normalised_scan(
             folders.opened, scan.histogram, scan.region, scan.signal, factors, paper().luminosity
         )
-        if other is not None and set(BACKGROUNDS) <= factors.keys():
+        if other is not None and factors.keys() >= NEEDED:
             scaled.update({(row, f"BDT: {name}"): number for name, number in over_range(other).items()})
     return raw, scaled
 
@@ -102,9 +106,9 @@ def _variants(folders: Folders) -> dict[str, ThresholdScan]:
             if scan is not None:
                 found[row] = scan
     scan, cuts = folders.scan, folders.opened.description.region("precuts").cuts
-    row = CUTS.get(frozenset(cut.name for cut in cuts))
-    if row is not None and scan is not None and scan.signal == signal:
-        found[row] = scan
+    own = CUTS.get(frozenset(cut.name for cut in cuts))
+    if own is not None and scan is not None and scan.signal == signal:
+        found[own] = scan
     return found
 
 
@@ -113,7 +117,7 @@ def table_four(folders: Folders) -> tuple[Numbers, Numbers]:
     factors = factors_of(folders)
     numbers: Numbers = {}
     best: dict[tuple[int, int, str], Number] = {}
-    if not set(BACKGROUNDS) <= factors.keys():
+    if not factors.keys() >= NEEDED:
         return {}, {}
     for m, gap in SPECTRA:
         signal = folders.process(m, gap)
