@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
 import importlib.util
 import inspect
 import sys
@@ -77,11 +78,13 @@ def _load_file(path: Path) -> Any:
     name = f"massgap_user_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
-    assert spec.loader is not None
+    assert isinstance(spec.loader, importlib.machinery.SourceFileLoader)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        # Not loader.exec_module: compiled code beside the file is taken for fresh when time and size agree, which an edit
+        # within the same second can leave as they were.
+        exec(spec.loader.source_to_code(path.read_bytes(), str(path)), module.__dict__)
     except Exception as error:
         del sys.modules[name]
         msg = f"{path} cannot be imported ({type(error).__name__}: {error})"
