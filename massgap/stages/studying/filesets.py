@@ -10,7 +10,7 @@ from massgap.studies.errors import StudyError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from massgap.contracts.filesets.fileset import Fileset
+    from massgap.contracts.filesets.dataset import Fileset
 
 __all__ = ["merged_fileset"]
 
