@@ -59,7 +59,8 @@ _VARIED = (
     (("tt",), "cr_tt"),
 )
 _CONTROLS = (("cr_tt", "m_ll"), ("cr_WW", "m_ll"))
-_CONSTRAINED = {"normalisation": {"tt": "free", "WW": "free"}}
+# Tops are most of what either control region holds: they need no prior, WW keeps its own.
+_CONSTRAINED = {"normalisation": {"tt": "free"}}
 
 
 def chapters_of() -> tuple[Chapter, ...]:
