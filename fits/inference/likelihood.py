@@ -31,6 +31,7 @@ from massgap.fits.likelihoods.search import (
     BOUNDS,
     Found,
     in_the_limit,
+    is_lowest,
     lowest,
     other_starts,
     scattered_start,
@@ -45,6 +46,8 @@ Floats = NDArray[np.float64]
 __all__ = ["Likelihood"]
 
 _TOLERANCE = 5e-12  # estimated distance to the minimum, in units of minus the logarithm of the likelihood
+_MAX_STEPS = 1000
+_FEW_STEPS = 200  # where steps may go on for ever, see massgap.fits.likelihoods.search
 _MAX_STEPS = 1000
 _FEW_STEPS = 200  # where steps may go on for ever, see massgap.fits.likelihoods.search
 _LOWER = 1e-6
@@ -201,11 +204,11 @@ class Likelihood(Engine):
             )
 
         found = searched(check=check)
-        if self._endless.size and not _is_lowest(lowest(found), found):
+        if self._endless.size and not is_lowest(lowest(found), found):
             factors = free[self.model.arrays.constraints[free] == FREE]
             found += in_the_limit(run, searched(BOUNDS[0], check=True), factors[factors != self.poi])
         best = lowest(found)
-        if best is None or not _is_lowest(best, found):
+        if best is None or not is_lowest(best, found):
             where = "free signal strength" if mu is None else f"signal strength {mu:g}"
             message = (
                 f"The fit with {where} did not converge from {len(found)} starts. Use fewer or wider bins, or "
@@ -397,10 +400,3 @@ class Likelihood(Engine):
         signal = with_signal - without
         ratios = without[signal > 0.0] / signal[signal > 0.0]
         return -0.99 * float(ratios.min()) if ratios.size else 0.0
-
-
-def _is_lowest(best: Found | None, found: Sequence[Found]) -> bool:
-    """Whether no start that did not converge came lower."""
-    if best is None:
-        return False
-    return all(one.converged or one.below_zero or one.value > best.value - _LOWER for one in found)

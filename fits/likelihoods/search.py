@@ -27,10 +27,21 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.intp]
 
-__all__ = ["BOUNDS", "Found", "in_the_limit", "lowest", "other_starts", "scattered_start", "search"]
+__all__ = [
+    "BOUNDS",
+    "Found",
+    "in_the_limit",
+    "is_lowest",
+    "lowest",
+    "other_starts",
+    "scattered_start",
+    "search",
+]
 
 _ROUNDING = 1e-11
 """Relative difference of two values that are one minimum."""
+_LOWER = 1e-6
+"""By how much a start that did not converge may not be lower than what is taken for the lowest minimum."""
 _APART = 1e-7
 """Difference of two values that are not."""
 _PATTERNS = (
@@ -124,6 +135,13 @@ def lowest(found: Sequence[Found]) -> Found | None:
         if one.converged and (best is None or _lower(one, best)):
             best = one
     return best
+
+
+def is_lowest(best: Found | None, found: Sequence[Found]) -> bool:
+    """Whether a minimum is there, and no start that did not converge came lower."""
+    if best is None:
+        return False
+    return all(one.converged or one.below_zero or one.value > best.value - _LOWER for one in found)
 
 
 def _lower(one: Found, other: Found) -> bool:
