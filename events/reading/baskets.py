@@ -322,7 +322,7 @@ def _content(branch: Any, plain: _Plain, piece: _Piece, read: Reader, room: Room
     if raw is None:
         raw = room.fetch(plain.seeks[number], plain.sizes[number], read)
     try:
-        content = piece.basket.content(raw, room.content)
+        content = piece.basket.content(raw, room.content, table=False)
     except UnknownCompressionError:
         content = _through(branch, number)[0]
     return content[: piece.size * plain.stored.itemsize].view(plain.stored)
