@@ -111,7 +111,7 @@ def _zstd(block: Bytes, place: Bytes, size: int, what: str) -> int:
         return _all_of(lambda whole: int(function(block, whole)), place, size)
     found = package.frame_content_size(block)
     if found not in (size, _NOT_SAID):
-        msg = f"{what} has a block of {found} bytes instead of {size}"
+        msg = f"{what} has {found} bytes instead of {size}"
         raise ValueError(msg)
     if _kept.open is None:
         _kept.open = package.ZstdDecompressor().stream_reader
