@@ -74,23 +74,38 @@ def scale_jets(event: Event, factor: float) -> Event:
     Event
         New events; the input is unchanged.
     """
-    jets = event.jets
-    shifted = jets.with_fields(pt=lambda: jets.pt * factor, mass=lambda: jets.mass * factor)
-    if event.met_definition == "objects":
-        return event.with_(jets=shifted, met=object_met(event.muons, event.electrons, shifted))
-    return event.with_(jets=shifted, met=_shift_met(event, jets.where(jets.pt > 15.0), factor))
+    moved = event.with_later(met=lambda events: _met_with_jets(events, factor))
+    return moved.with_(jets=_scaled(event.jets, factor, "pt", "mass"))
 
 
 def scale_muons(event: Event, factor: float) -> Event:
     """All muons' pT times ``factor``, MET shifted along."""
-    muons = event.muons
-    shifted = muons.with_fields(pt=lambda: muons.pt * factor)
+    moved = event.with_later(met=lambda events: _met_with_muons(events, factor))
+    return moved.with_(muons=_scaled(event.muons, factor, "pt"))
+
+
+def _scaled(objects: Collection, factor: float, *fields: str) -> Collection:
+    """Objects with some fields scaled; pT all alike, so that their order is as before."""
+    found = objects.in_any_order()
+
+    def times(field: str) -> Callable[[], npt.NDArray[np.float64]]:
+        return lambda: found[field] * factor
+
+    scaled: Collection = found.with_fields(**{field: times(field) for field in fields})
+    return scaled if found is objects else scaled.by_pt()
+
+
+def _met_with_jets(event: Event, factor: float) -> PerEvent:
+    """MET of some of the unshifted events after their jets were scaled."""
     if event.met_definition == "objects":
-        return event.with_(muons=shifted, met=object_met(shifted, event.electrons, event.jets))
-    return event.with_(
-        muons=shifted,
-        met=_shift_met(event, muons.where(muons.identified), factor),
-    )
+        return object_met(event.muons, event.electrons, _scaled(event.jets, factor, "pt", "mass"))
+    return _shift_met(event, event.jets.where(event.jets.pt > 15.0), factor)
+
+
+def _met_with_muons(event: Event, factor: float) -> PerEvent:
+    if event.met_definition == "objects":
+        return object_met(_scaled(event.muons, factor, "pt"), event.electrons, event.jets)
+    return _shift_met(event, event.muons.where(event.muons.identified), factor)
 
 
 OBJECT_VARIATIONS: dict[str, dict[str, Callable[[Event], Event]]] = {
