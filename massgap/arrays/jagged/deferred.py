@@ -12,6 +12,7 @@ from massgap.arrays.jagged.columns import frozen, some_events
 from massgap.arrays.jagged.distances import Distances
 from massgap.arrays.kernels import ordering as orders
 from massgap.arrays.kernels import selecting as kernels
+from massgap.arrays.kernels.summing import counts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +89,7 @@ class Deferrable(Distances):
     def counts(self) -> Index:
         """Number of objects of each event, shape (events,)."""
         if self._deferred is not None and self._deferred.events is not None:
-            return self._deferred.objects.counts[self._deferred.events]
+            return counts_of(self._deferred.objects.offsets, self._deferred.events)
         return super().counts
 
     @property
@@ -141,7 +142,7 @@ class Deferrable(Distances):
         if self._deferred is None:
             return self._defer(events, by_pt=False)
         objects, before, by_pt = self._deferred
-        return objects._defer(events if before is None else frozen(before[events]), by_pt=by_pt)
+        return objects._defer(events if before is None else frozen(kernels.taken(before, events)), by_pt=by_pt)
 
     def filter(self, test: Callable[..., Bools], *fields: str, stored: bool = False) -> Self:
         """The objects that pass a test of each by itself, in the same order.
@@ -208,4 +209,4 @@ def by_falling_pt(objects: Deferrable) -> Index | None:
         return places
     few = int(objects.counts.max()) <= FEW
     index = orders.order(objects.offsets, pt) if few else orders.any_order(objects.events_of_objects, pt)
-    return frozen(index if places is None else places[index])
+    return frozen(index if places is None else kernels.taken(places, frozen(index)))
