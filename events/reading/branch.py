@@ -25,7 +25,9 @@ _IS_REFERENCED = 1 << 4  # TObject::kIsReferenced: two more bytes follow
 _BRANCH_VERSION, _LEAF_VERSION = 13, 2
 
 _FIRST = struct.Struct(">iiiiq")  # fCompress, fBasketSize, fEntryOffsetLen, fWriteBasket, fEntryNumber
-_SECOND = struct.Struct(">iIiqqqq")  # fOffset, fMaxBaskets, fSplitLevel, fEntries, fFirstEntry, fTotBytes, fZipBytes
+_SECOND = struct.Struct(
+    ">iIiqqqq"
+)  # fOffset, fMaxBaskets, fSplitLevel, fEntries, fFirstEntry, fTotBytes, fZipBytes
 _LEAF = struct.Struct(">iii??")  # fLen, fLenType, fOffset, fIsRange, fIsUnsigned
 _ONE_LIST = re.compile(r"[^\[\]]*\[[^\[\]]*[^\[\]0-9][^\[\]]*\][^\[\]]*")  # of a counter, not of a fixed size
 _TYPES = {"TLeafO": "?", "TLeafB": "i1", "TLeafS": "i2", "TLeafI": "i4", "TLeafL": "i8", "TLeafG": "i8", "TLeafF": "f4", "TLeafD": "f8"}  # fmt: skip

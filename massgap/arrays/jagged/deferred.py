@@ -142,7 +142,9 @@ class Deferrable(Distances):
         if self._deferred is None:
             return self._defer(events, by_pt=False)
         objects, before, by_pt = self._deferred
-        return objects._defer(events if before is None else frozen(kernels.taken(before, events)), by_pt=by_pt)
+        return objects._defer(
+            events if before is None else frozen(kernels.taken(before, events)), by_pt=by_pt
+        )
 
     def filter(self, test: Callable[..., Bools], *fields: str, stored: bool = False) -> Self:
         """The objects that pass a test of each by itself, in the same order.

@@ -56,9 +56,7 @@ def test_two_others_in_every_event(kind, selected) -> None:
     rng = np.random.default_rng(7)
 
     def some(counts, kind):
-        return directions(
-            [[(rng.normal(0, 1), rng.uniform(-7, 14)) for _ in range(n)] for n in counts], kind
-        )
+        return directions([[(rng.normal(0, 1), rng.uniform(-7, 14)) for _ in range(n)] for n in counts], kind)
 
     jets = some(rng.poisson(2.0, 300), kind)
     leptons = some(np.full(300, 3 if selected else 2), "f4")

@@ -81,7 +81,9 @@ def test_only_the_beginning(codec, have_zstandard, monkeypatch) -> None:
                 unpack(raw, out[:n], "it", size)
                 assert np.array_equal(out[:n], content[:n])
                 assert not out[n:].any()
-            with pytest.raises(ValueError, match=f"it has blocks of other sizes than {len(raw)} and {size - 1}"):
+            with pytest.raises(
+                ValueError, match=f"it has blocks of other sizes than {len(raw)} and {size - 1}"
+            ):
                 unpack(raw, np.empty(size - 1, dtype=np.uint8), "it", size - 1)
     finally:
         compressed._zstandard.cache_clear()
