@@ -82,16 +82,14 @@ def near(
     out = np.empty(offsets[-1], np.bool_)
     event = _events_of(offsets)
     if _two_each(other):
-        # As mostly, two leptons: those of an event side by side, and no loop.
-        leptons = np.empty(2 * (other.size - 1) * 2, np.float64)
-        for m in range(other[-1]):
-            there = At(m) if other_whole else At(other_index[m])
-            leptons[2 * m], leptons[2 * m + 1] = other_eta[there], other_phi[there]
+        # As mostly, two leptons: without a loop.
         for k in range(out.size):
-            at, i = At(k) if whole else At(index[k]), At(4) * At(event[k])
-            one = _separation(eta[at], phi[at], leptons[i], leptons[i + At(1)])
-            two = _separation(eta[at], phi[at], leptons[i + At(2)], leptons[i + At(3)])
-            out[k] = (one < nearest) | (two < nearest)
+            at, first = At(k) if whole else At(index[k]), At(2) * At(event[k])
+            one = first if other_whole else At(other_index[first])
+            two = first + At(1) if other_whole else At(other_index[first + At(1)])
+            out[k] = (_separation(eta[at], phi[at], other_eta[one], other_phi[one]) < nearest) | (
+                _separation(eta[at], phi[at], other_eta[two], other_phi[two]) < nearest
+            )
         return out
     for k in range(out.size):
         at, i = At(k) if whole else At(index[k]), At(event[k])
