@@ -56,6 +56,7 @@ class _Read:
         self.readers = FORMATS[columns.format]
         self.event = EVENT_READERS[columns.format]
         self._values: dict[str, Any] = {}
+        self.remembers = False
 
     def get(self, name: str, read: Callable[[], Any]) -> Any:
         if name not in self._values:
@@ -64,7 +65,12 @@ class _Read:
 
     def collection(self, name: str) -> Any:
         """A collection in the order of the file, or a momentum per event."""
-        return self.get(name, lambda: self.readers[name](self.columns, self.taggers))
+
+        def read() -> Any:
+            found = self.readers[name](self.columns, self.taggers)
+            return found.remembering() if self.remembers and isinstance(found, Collection) else found
+
+        return self.get(name, read)
 
 
 class _Later(NamedTuple):
@@ -127,6 +133,15 @@ class Event:
         self._left = Choice()
         self._cache: dict[str, Any] = {}
         self._replaced: dict[str, tuple[Any, Choice]] = {}
+
+    def for_several_passes(self) -> Event:
+        """The same events, whose collections keep what object definitions select of them for the next pass.
+
+        It takes memory and saves time where unshifted and shifted objects are selected one after the other.  To be called
+        before any collection is read.
+        """
+        self._read.remembers = True
+        return self
 
     @property
     def columns(self) -> Columns:
