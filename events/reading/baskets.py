@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from massgap.events.reading.branch import Plain
 from massgap.events.reading.raw.basket import OwnBasket, key_length
+from massgap.events.reading.raw.branch import Plain
 from massgap.events.reading.raw.compressed import Bytes, Reader, UnknownCompressionError
 from massgap.events.reading.raw.native import copy_native
 from massgap.events.reading.raw.scratch import Room, borrowed

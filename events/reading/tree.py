@@ -21,9 +21,9 @@ from uproot.source.cursor import Cursor
 
 from massgap.events.errors import FileProblem
 from massgap.events.formats.names import event_format
-from massgap.events.reading.branch import lean_branch
 from massgap.events.reading.ntuple.envelopes import FeatureError, NotLeanError
 from massgap.events.reading.ntuple.ntuple import LeanNtuple
+from massgap.events.reading.raw.branch import lean_branch
 from massgap.events.reading.raw.local import open_root
 
 if TYPE_CHECKING:

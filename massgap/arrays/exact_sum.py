@@ -183,8 +183,7 @@ class ExactSum:
         if numbers is None:
             before = self.terms
             self.fill_each(fills, values, start, start + size)
-            if self.terms >= before:  # not carried
-                self.terms = before
+            self.terms = min(before, self.terms)  # less where it carried
             self.fill_each(fills, squares, start + size, start + 2 * size)
             return
         rows_of_numbers, columns = numbers

@@ -199,6 +199,19 @@ def test_jes_moves_jets_and_met_together(nano_files) -> None:
         np.testing.assert_allclose(found, nominal * np.float32(factor), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("options", [{}, {"met": "objects", "without": ["no_tau", "no_electron"]}])
+def test_passes_that_share_objects_give_the_same_as_each_by_itself(nano_files, options) -> None:
+    together = process(nano_files["v12"], variations=["jes", "muon_scale"], **options).histograms
+    for systematic in ("jes", "muon_scale", None):
+        alone = process(
+            nano_files["v12"], variations=[systematic] if systematic else [], **options
+        ).histograms
+        for name, h in alone.items():
+            for variation in h.axes["variation"]:
+                one, other = (x[{"variation": variation}].view(flow=True) for x in (h, together[name]))
+                assert one.tobytes() == other.tobytes(), (name, variation)
+
+
 def test_data_are_not_varied(nano_files) -> None:
     result = process(nano_files["data"], is_data=True, variations=["jes", "isr"])
     assert list(result.histograms["met"].axes["variation"]) == ["nominal"]

@@ -191,7 +191,7 @@ class Deferrable(Distances):
                 found = self._known.get(key)
                 if found is None:
                     found = self._known[key] = self.filter(test, *fields, stored=stored)
-                return found  # type: ignore[no-any-return]
+                return found
             values = (self.stored(name) if stored else self._field(name) for name in fields)
             return self.where(test(*values))
         objects, events, by_pt = self._deferred

@@ -16,8 +16,8 @@ from massgap.events.errors import FileProblem
 from massgap.events.reading import baskets
 from massgap.events.reading import tree as lean_tree
 from massgap.events.reading.baskets import flat_branch, is_jagged, is_plain
-from massgap.events.reading.branch import LeanBranch, lean_branch
 from massgap.events.reading.files import inspect_file
+from massgap.events.reading.raw.branch import LeanBranch, lean_branch
 from massgap.events.reading.tree import LeanFile
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def test_a_branch_that_cannot_be_read_fails_in_the_same_way_again(tmp_path, monk
         monkeypatch.setattr(lean_tree, "read_object_any", fail)
         for _ in range(2):
             with pytest.raises(OSError, match=MESSAGE):
-                tree["run"].interpretation
+                tree["run"].interpretation  # noqa: B018
         monkeypatch.undo()
         assert tree["run"].array().tolist() == list(range(N))
 

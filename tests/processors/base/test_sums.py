@@ -106,7 +106,7 @@ WEIGHTS = {
     "all sizes": lambda rng, n: rng.normal(1, 0.1, n) * 10.0 ** rng.integers(-140, 140, n),
     "squares below the smallest number": lambda rng, n: rng.normal(1, 0.1, n) * 1e-170,
     "one magnitude": lambda rng, n: rng.choice([-0.7, 0.7], n),
-    "zeros": lambda rng, n: np.zeros(n),  # noqa: ARG005
+    "zeros": lambda rng, n: np.zeros(n),
     "some zeros": lambda rng, n: rng.choice([0.0, 1.5, -0.1], n),
 }
 
