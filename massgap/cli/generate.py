@@ -19,6 +19,10 @@ _DEFAULTS = ("matching", "empty_events")
 _OF_FILES = ("process", "filter_name", "slha", "decays", "qcut", "signal", "accept_truncated", *_DEFAULTS)
 
 
+def _leptons(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...]:
+    return () if value is None else tuple(word.strip() for word in value.split(","))
+
+
 @click.command()
 @click.argument("processes", nargs=-1)
 @click.option(
@@ -80,6 +84,27 @@ _OF_FILES = ("process", "filter_name", "slha", "decays", "qcut", "signal", "acce
     show_default=True,
     help="With --lhe: events without particles count in the cross section, or are left out, or end the command.",
 )
+@click.option(
+    "--leptonic",
+    callback=_leptons,
+    help="W, Z, top and new particles decay to these only, for instance e,mu or e,mu,tau; the weights have the fraction.",
+)
+@click.option(
+    "--fast-taus",
+    is_flag=True,
+    help="Taus of W and Z decay ten times as fast, with their spin; three mesons and more without.",
+)
+@click.option(
+    "--hard",
+    help="Only hard processes with 'M_T2 > 80' (or m_ll, MET; also '40 < M_T2 < 80', slices 'M_T2: 0, 40, 80'), before the shower.",
+)
+@click.option(
+    "--repeat",
+    type=int,
+    default=1,
+    show_default=True,
+    help="With --lhe: shower each event so many times; for smuons: decay them so often. Weight / N; copies share number and fold.",
+)
 @click.option("--list", "list_only", is_flag=True, help="List the processes and stop.")
 def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> None:
     """Generate event samples with Pythia and a parametrised detector, as NanoAOD files.
@@ -93,6 +118,7 @@ def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> Non
       massgap generate slepton --events 100k --out samples
       massgap generate smuonR_300_100 smuonR_400_50 --events 20k --detector atlas
       massgap generate --lhe my_events.lhe.gz --process tt --filter dimuon
+      massgap generate --lhe wzj.lhe.gz --leptonic e,mu --repeat 5
       massgap generate --list
     """
     from massgap import stages
@@ -114,6 +140,9 @@ def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> Non
     if lhe:
         if processes:
             msg = "give PROCESSES or --lhe files, not both"
+            raise click.UsageError(msg)
+        if options.pop("fast_taus"):
+            msg = "--fast-taus does not go with --lhe: a file may have taus without W or Z"
             raise click.UsageError(msg)
         if options.pop("sqrt_s_tev") is not None:
             msg = "--energy does not go with --lhe: the file tells the energy"

@@ -1,7 +1,8 @@
-"""The command ``massgap train``."""
+"""The commands ``massgap train`` and ``massgap models``."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from massgap.cli.console import Ticker, say
 from massgap.cli.options.run_options import names
 from massgap.cli.options.train_options import balance, class_weights, folds, hyperparameters
 
-__all__ = ["train"]
+__all__ = ["models", "train"]
 
 
 @click.command()
@@ -31,8 +32,8 @@ __all__ = ["train"]
 )
 @click.option(
     "--classifier",
-    type=click.Choice(["bdt", "mlp", "tabnet"]),
-    help="Boosted trees, a dense network, or TabNet.  [default: as the recipe says]",
+    type=click.Choice(["bdt", "mlp", "tabnet", "tabm"]),
+    help="Boosted trees, a dense network, TabNet, or TabM.  [default: as the recipe says]",
 )
 @click.option("--features", callback=names, help="Inputs, in order.  [default: as the analysis says]")
 @click.option("--signal", callback=names, help="Signal processes.  [default: as the samples say]")
@@ -149,3 +150,37 @@ def _print_model(made: Any) -> None:
         "area under the ROC curve per held-out fold: " + ", ".join(f"{auc:.4f}" for auc in made.auc_eval)
     )
     click.echo(f"model: {made.model_file}")
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def models(name: str | None, as_json: bool) -> None:
+    """List the trained models that come with massgap; with a NAME, show the card of one.
+
+    Each is loaded by its name: massgap run ANALYSIS --model NAME.
+
+    \b
+    Examples:
+      massgap models
+      massgap models slepton-small
+      massgap run slepton --fileset data/fileset.json --model slepton-small --out runs/scored
+    """
+    from massgap import stages
+    from massgap.models.zoo.shelf import zoo_row
+
+    found = stages.zoo(name)
+    rows = [zoo_row(each, model) for each, model in found.items()]
+    if as_json:
+        click.echo(json.dumps(rows if name is None else rows[0], indent=1))
+    elif name is not None:
+        click.echo(found[name].card or f"{found[name].card_file} is missing")
+    for row in rows if name is None and not as_json else ():
+        click.echo(f"{row['name']}: {row['kind']}, {row['n_folds']} folds, {row['bytes'] / 1000:.0f} kB")
+        click.echo(
+            f"  analysis {row['analysis']}, region {row['region']}, AUC of held-out events {row['auc']:.3f}"
+        )
+        events = ", ".join(f"{process} {n:,}" for process, n in row["events"].items())
+        click.echo(f"  trained on {events} (events; seed {row['seed']})")
+        inputs = ", ".join(f"{each} [{unit}]" if unit else each for each, unit in row["features"].items())
+        click.echo(f"  {inputs}")

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from massgap.samples.processes.hard_cut import HardCut
+
 __all__ = ["generate", "generate_lhe"]
 
 
@@ -18,6 +20,7 @@ def generate(
     events: int = 100_000,
     seed: int = 1,
     workers: int = 2,
+    hard: str | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Generate event samples; see :func:`massgap.samples.production.generate.generate`.
@@ -32,6 +35,8 @@ def generate(
         Number of events, all processes together.
     seed, workers
         The same seed gives the same files for any number of workers.
+    hard
+        Slices in an observable of the hard process, as ``M_T2 > 80`` (:mod:`massgap.selections.hard_process`).
 
     Returns
     -------
@@ -45,10 +50,21 @@ def generate(
     """
     from massgap.samples.production.generate import generate as generate_samples
 
-    return generate_samples(processes, out, events=events, seed=seed, workers=workers, **options)
+    return generate_samples(
+        processes, out, events=events, seed=seed, workers=workers, hard=_hard_cut(hard), **options
+    )
 
 
-def generate_lhe(files: Iterable[str | Path], out: str | Path = "data", **options: Any) -> dict[str, Any]:
+def _hard_cut(text: str | None) -> HardCut | None:
+    from massgap.samples.processes.hard_cut import parse_hard_cut
+    from massgap.selections.hard_process import OBSERVABLES
+
+    return None if text is None else parse_hard_cut(text, OBSERVABLES)
+
+
+def generate_lhe(
+    files: Iterable[str | Path], out: str | Path = "data", *, hard: str | None = None, **options: Any
+) -> dict[str, Any]:
     """Shower matrix-element events; see :func:`massgap.samples.production.generate_lhe.generate_lhe`.
 
     Parameters
@@ -57,6 +73,8 @@ def generate_lhe(files: Iterable[str | Path], out: str | Path = "data", **option
         Les Houches event files, plain or compressed.
     out
         Folder for the files and ``fileset.json``.
+    hard
+        One slice in an observable of the hard process, as for :func:`generate`.
 
     Returns
     -------
@@ -70,4 +88,4 @@ def generate_lhe(files: Iterable[str | Path], out: str | Path = "data", **option
     """
     from massgap.samples.production.generate_lhe import generate_lhe as generate_samples
 
-    return generate_samples(files, out, **options)
+    return generate_samples(files, out, hard=_hard_cut(hard), **options)

@@ -77,9 +77,7 @@ def forward(
         following.append(before)
         x = layers.activate(xp, settings["activation"], x)
         if training is not None and settings["dropout"] > 0:
-            key = training.jax.random.fold_in(training.key, number)
-            stays = training.jax.random.bernoulli(key, 1 - settings["dropout"], x.shape)
-            x = xp.where(stays, x / (1 - settings["dropout"]), 0.0)
+            x = layers.dropped(xp, training, settings["dropout"], number, x)
     last = parameters[-1]
     return (x @ last["weight"] + last["bias"])[:, 0], [*following, state[-1]], 0.0
 

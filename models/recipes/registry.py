@@ -56,7 +56,7 @@ def recipe_of_analysis(analysis: str) -> Recipe:
     return known_recipes().get(analysis) or known_recipes()[DEFAULT]
 
 
-CLASSIFIERS = {"bdt": "trees", "mlp": "mlp", "tabnet": "tabnet"}
+CLASSIFIERS = {"bdt": "trees", "mlp": "mlp", "tabnet": "tabnet", "tabm": "tabm"}
 """What a command calls the kinds of classifiers -> kind, which is also the name of the recipe for any analysis."""
 
 

@@ -11,9 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_FEW = 30
+"""Effective events below which a card warns of a process."""
+
+
 def model_card(training: Mapping[str, Any]) -> str:
     """Return the card in Markdown from the content of ``training.json``."""
-    sections = (_what, _data, _features, _method, _performance, _importance, _limits, _provenance)
+    sections = (_what, _use, _data, _features, _method, _performance, _importance, _limits, _provenance)
     return "\n\n".join("\n".join(section(training)) for section in sections) + "\n"
 
 
@@ -27,6 +31,20 @@ def _what(t: Mapping[str, Any]) -> list[str]:
         (
             f"{t['n_folds']} classifiers in one ONNX file: output column i is the signal probability from the "
             "classifier that has not seen fold i. An event is scored by the one that has not seen it."
+        ),
+    ]
+
+
+def _use(t: Mapping[str, Any]) -> list[str]:
+    analysis, all_rows = t["source"].get("analysis", ""), t["region"] == ALL_ROWS
+    where = "the selected events" if all_rows else f"events of the region `{t['region']}`"
+    return [
+        "## Intended use",
+        "",
+        (
+            f"To rank {where}{f' of the analysis `{analysis}`' if analysis else ''} by how much they look like "
+            f"{_names(t['signal'])}: simulated events by the classifier of their held-out fold, collision data likewise. For "
+            "other signals, regions or detectors train again (`massgap train`)."
         ),
     ]
 
@@ -179,7 +197,18 @@ def _limits(t: Mapping[str, Any]) -> list[str]:
         _meaning(t),
         "- Simulated events must be scored by the classifier of their held-out fold, never by another one.",
         "- Feature definitions and units must be those above: the file checks names, not meanings.",
+        *_few(t),
     ]
+
+
+def _few(t: Mapping[str, Any]) -> list[str]:
+    """Processes of which there was little to learn from."""
+    few = [f"`{n}` ({c['effective']:.1f})" for n, c in t["processes"].items() if c["effective"] < _FEW]
+    return (
+        [f"- Effective events below {_FEW}, so that little was learned of them: {', '.join(few)}."]
+        if few
+        else []
+    )
 
 
 def _meaning(t: Mapping[str, Any]) -> str:

@@ -56,12 +56,13 @@ KINDS = {
     "trees": "massgap.models.training.boosted_trees",
     "mlp": "massgap.models.networks.dense",
     "tabnet": "massgap.models.networks.tabnet",
+    "tabm": "massgap.models.networks.tabm",
 }
 """Kind of classifier -> the module that trains it.
 
 The module offers ``checked_hyperparameters(changes)``, ``fit(data, parts, recipe, steps)``, ``predict(classifier, features)``,
-``importance(classifier, features, held_out)``, ``operators(classifiers, features, score, double)`` and ``library()``, and the
-constants of `massgap.models.training.boosted_trees`.
+``importance(classifier, features, held_out)``, ``operators(classifiers, features, score, double)`` and ``library()``, where
+there are masks also ``attention(folds)``, and the constants of `massgap.models.training.boosted_trees`.
 """
 
 

@@ -275,6 +275,7 @@ def training_record(folds: TrainedFolds) -> dict[str, Any]:
         "processes": folds.processes,
         "folds": [{k: v for k, v in asdict(fold).items() if k != "seeds" or v} for fold in folds.folds],
         **({"flatness": folds.flatness} if folds.flatness else {}),
+        **({"attention": folds.attention} if folds.attention else {}),
         "iterations": recipe.trainer.ITERATIONS,
         "importance_is": recipe.trainer.SHARES,
         "importance": folds.importance,

@@ -54,6 +54,7 @@ class TrainedFolds:
     ranges: dict[str, list[float]] = field(default_factory=dict)
     flattening: list[Flattening] = field(default_factory=list, repr=False)
     flatness: dict[str, Any] = field(default_factory=dict, repr=False)
+    attention: list[dict[str, Any]] = field(default_factory=list, repr=False)
 
     @property
     def inputs(self) -> list[str]:
@@ -182,6 +183,7 @@ def train(
         ranges=ranges,
         flattening=tables,
         flatness=flat,
+        attention=_attention(main, recipe, data),
     )
 
 
@@ -333,6 +335,12 @@ def _mean_importance(folds: Sequence[_Fold], recipe: Recipe, data: TrainingTable
     if shares.sum() > 0:
         shares /= shares.sum()
     return dict(zip(features, shares.tolist(), strict=True))
+
+
+def _attention(folds: Sequence[_Fold], recipe: Recipe, data: TrainingTable) -> list[dict[str, Any]]:
+    """What classifiers with masks look at, empty of others."""
+    found = getattr(recipe.trainer, "attention", None)
+    return found([(fold.classifier, Unseen(data, fold.held_out)) for fold in folds]) if found else []
 
 
 def _compare(folds: Mapping[str, list[_Fold]]) -> dict[str, Any]:

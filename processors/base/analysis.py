@@ -51,7 +51,8 @@ class Analysis(ProcessorABC):
     met
         "detector", or "objects" for minus the vector sum of leptons and jets.
     variations
-        Names of systematics to run: ``jes``, ``muon_scale`` (objects), ``isr``, ``fsr``, ``mur``, ``muf``
+        Names of systematics to run: ``jes``, ``jer``, ``unclustered``, ``muon_scale``, ``electron_scale``,
+        ``lepton_scale`` (objects), ``isr``, ``fsr``, ``mur``, ``muf``
         (weights), for all data sets, or by the name or a pattern of data sets, see
         :mod:`massgap.processors.base.variation_choice`.  Data are never varied; an event without such weights counts as
         nominal, and is counted.

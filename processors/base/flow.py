@@ -14,7 +14,7 @@ import numpy.typing as npt
 from massgap.arrays.jagged.choice import Choice
 from massgap.arrays.jagged.columns import frozen
 from massgap.arrays.kernels.selecting import taken, true_places
-from massgap.models.folds import fold_key, held_out_fold
+from massgap.models.folds import fold_key, fold_of
 from massgap.processors.base.cutflow import Cutflow
 from massgap.processors.base.fills import Fills, Undefined
 from massgap.processors.errors import ProcessorError
@@ -314,7 +314,7 @@ class Flow:
             if missing:
                 msg = f"the score {score.name!r} needs the observable {missing[0]!r}: give it to record()"
                 raise ProcessorError(msg)
-            fold = held_out_fold(key, model.n_folds)
+            fold = fold_of(model.fold_rule, key, event.identifiers[:, 2], model.n_folds)
             rows[score.column] = model.score({name: x[name] for name in model.features}, fold)
             self.fill(score.column, rows[score.column].astype(np.float64), fold=fold)
         if self.chunk.keep_rows:

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from massgap.samples.physics.scalar_decays import TwoBody
     from massgap.samples.processes.filters import DimuonFilter, ObjectFilter
+    from massgap.samples.processes.hard_cut import Observable
     from massgap.samples.record import Record
 
 __all__ = [
@@ -100,6 +102,12 @@ class Process:
     filter: DimuonFilter | ObjectFilter | None = None
     #: Weights (n_events,) of mean 1 for decays whose matrix element Pythia does not have; a function of a module.
     decay_weight: Callable[[Record], np.ndarray] | None = None
+    #: What slices in an observable of the hard process are of; a function of a module.
+    observable: Observable | None = None
+    #: Taus decay unpolarised in Pythia and get their spin afterwards (:mod:`massgap.samples.physics.tau_spin`).
+    fast_taus: bool = False
+    #: How a pair of scalars decays, where that may happen after the shower and more than once.
+    scalars: TwoBody | None = None
     #: Power of the strong coupling in the hard process, for scale variations.
     qcd_order: int = 0
     #: Matrix-element events instead of an internal process: hash of their file.

@@ -21,19 +21,33 @@ from massgap.samples.detector.card import card_path
 from massgap.samples.errors import GenerationError
 from massgap.samples.extra import require
 from massgap.samples.processes.catalogue import list_processes, processes_of
+from massgap.samples.processes.hard_cut import with_hard_cut
 from massgap.samples.production.block import read_block, run_block
 from massgap.samples.production.normalisation import fileset_of, write_rates
-from massgap.samples.production.plan import Options, Task, at_energy, plan_tasks, with_cross_section
+from massgap.samples.production.plan import (
+    Options,
+    Task,
+    at_energy,
+    plan_tasks,
+    with_cross_section,
+    with_fast_taus,
+    with_leptons,
+    with_repeated_decays,
+)
 from massgap.samples.pythia.driver import MAX_SEED
+from massgap.samples.pythia.leptonic import check_leptons
 from massgap.worker_process import begin_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from massgap.samples.processes.hard_cut import HardCut
     from massgap.samples.processes.process import Process
 
 __all__ = ["DEMO_EVENTS", "Progress", "generate", "list_processes"]
 
+#: More copies of an event than a block has room for make no sense.
+MAX_REPEAT = 1000
 #: Events (before the detector) of a demonstration: about four minutes on two cores.
 DEMO_EVENTS = 45_000
 
@@ -63,6 +77,10 @@ def generate(
     variations: bool = False,
     sqrt_s_tev: float | None = None,
     form: str = "ttree",
+    leptonic: Iterable[str] = (),
+    repeat: int = 1,
+    hard: HardCut | None = None,
+    fast_taus: bool = False,
 ) -> dict[str, Any]:
     """Generate samples with Pythia and a parametrised detector.
 
@@ -96,6 +114,19 @@ def generate(
     form : {"ttree", "rntuple"}
         How the events are stored.
 
+    leptonic : list of str, optional
+        Let W, Z, top and new particles decay to some of ``e``, ``mu``, ``tau`` only; the branching fraction is in the
+        cross section.
+    repeat : int
+        Decay the smuons of each event so many times after the shower; weights are divided by it, and copies carry one number,
+        so they are in one fold. The sample is then in one piece, without slices.
+    hard : HardCut, optional
+        Slices in an observable of the hard process, decided before the shower, in place of those in missing momentum
+        (:func:`massgap.samples.processes.hard_cut.parse_hard_cut`).
+    fast_taus : bool
+        Taus decay unpolarised in Pythia, and get the spin that W, photon and Z give them afterwards: ten times as fast. Three
+        mesons and more stay unpolarised.
+
     Returns
     -------
     dict
@@ -116,14 +147,24 @@ def generate(
         msg = f"form must be ttree or rntuple, not {form!r}"
         raise GenerationError(msg)
     chosen = processes_of(processes)
-    check_numbers(events, seed, workers)
+    check_numbers(events, seed, workers, repeat)
     require()
-    chosen = [with_cross_section(at_energy(process, sqrt_s_tev)) for process in chosen]
+    if repeat > 1 and hard is not None:
+        msg = "smuons that decay after the shower have no leptons in the hard process: give --repeat or --hard, not both"
+        raise GenerationError(msg)
+    leptons = check_leptons(leptonic) if leptonic else ()
+    chosen = [
+        with_fast_taus(with_cross_section(at_energy(process, sqrt_s_tev)), fast_taus) for process in chosen
+    ]
+    chosen = [
+        with_leptons(with_hard_cut(with_repeated_decays(process, repeat), hard), leptons)
+        for process in chosen
+    ]
     out = Path(out)
     if card is None:
         suited = {process.card for process in chosen}
         card = suited.pop() if len(suited) == 1 else "cms"
-    options = Options(os.fspath(card), mpi, variations, form)
+    options = Options(os.fspath(card), mpi, variations, form, leptons, repeat)
     tasks = plan_tasks(chosen, out, events, seed, options)
     with locked_folder(out):
         prepare(out, tasks, options)
@@ -175,12 +216,13 @@ def produce(
     return fileset
 
 
-def check_numbers(events: Any, seed: Any, workers: Any) -> None:
+def check_numbers(events: Any, seed: Any, workers: Any, repeat: Any = 1) -> None:
     """Refuse numbers that make no sense."""
     for name, value, low, high in (
         ("events", events, 1, 10**10),
         ("seed", seed, 0, MAX_SEED),
         ("workers", workers, 1, 1024),
+        ("repeat", repeat, 1, MAX_REPEAT),
     ):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
             msg = f"{name} must be a whole number from {low} to {high}, not {value!r}"

@@ -23,9 +23,11 @@ from massgap.samples.lhe.events import EMPTY_EVENTS
 from massgap.samples.lhe.file import read_lhe, without_index
 from massgap.samples.processes.catalogue import processes_of
 from massgap.samples.processes.filters import FILTERS
+from massgap.samples.processes.hard_cut import with_hard_cut
 from massgap.samples.processes.process import Process
 from massgap.samples.production.generate import check_numbers, prepare, produce
 from massgap.samples.production.plan import BLOCK, Options, Task, plan_lhe
+from massgap.samples.pythia.leptonic import check_leptons, leptonic_lines
 from massgap.samples.pythia.matching import mlm_settings, unsupported
 from massgap.samples.pythia.shower_settings import lhe_settings
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from massgap.samples.lhe.file import LheFile
+    from massgap.samples.processes.hard_cut import HardCut
     from massgap.samples.production.generate import Progress
 
 __all__ = ["generate_lhe"]
@@ -61,6 +64,9 @@ def generate_lhe(
     is_signal: bool = False,
     accept_truncated: bool = False,
     empty_events: str = "count",
+    leptonic: Iterable[str] = (),
+    repeat: int = 1,
+    hard: HardCut | None = None,
 ) -> dict[str, Any]:
     """Shower matrix-element events and simulate the detector.
 
@@ -99,6 +105,15 @@ def generate_lhe(
     empty_events : {"count", "drop", "refuse"}
         Events without particles, see :func:`massgap.samples.lhe.file.read_lhe`; the fileset tells how many there were.
 
+    leptonic : list of str, optional
+        Let W, Z, top and new particles decay to some of ``e``, ``mu``, ``tau`` only. The branching fraction of what the file
+        left undecayed is in the weights and in the cross section; the fileset tells its mean.
+    repeat : int
+        Shower and decay each event so many times; weights are divided by it. All copies of an event carry its number, so
+        they are in one fold of any training.
+    hard : HardCut, optional
+        One slice in an observable of the hard process, decided before the shower.
+
     Returns
     -------
     dict
@@ -114,11 +129,13 @@ def generate_lhe(
     if empty_events not in EMPTY_EVENTS:
         msg = f"empty_events (--empty-events) must be one of {', '.join(EMPTY_EVENTS)}, not {empty_events!r}"
         raise GenerationError(msg)
-    check_numbers(events if events is not None else 1, seed, workers)
+    check_numbers(events if events is not None else 1, seed, workers, repeat)
     require()
     model = _model(slha, decays)
     out = Path(out)
-    options = Options(os.fspath(card), mpi, variations, form)
+    leptons = check_leptons(leptonic) if leptonic else ()
+    options = Options(os.fspath(card), mpi, variations, form, leptons, repeat)
+    size = max(1, BLOCK // repeat)
     parts = []
     for path, name in zip(paths, _names(paths), strict=True):
         lhe = read_lhe(path, accept_truncated=accept_truncated, empty_events=empty_events)
@@ -126,16 +143,19 @@ def generate_lhe(
         settings = lhe_settings(lhe, vbf=vbf, own_spectrum=model.slha is not None)
         if matched:
             settings += mlm_settings(lhe, qcut)
-        settings += model.settings
-        made = _process(name, process, lhe, settings, model, filter_name, is_signal)
+        settings += [*model.settings, *leptonic_lines(leptons)]
+        made = with_hard_cut(_process(name, process, lhe, settings, model, filter_name, is_signal), hard)
+        if len(made.tranches) > 1:
+            msg = "events of a file are made in one slice at a time: give --hard 'M_T2 > 80', and the others into other folders"
+            raise GenerationError(msg)
         parts.append(_Part(made, LheSource(without_index(lhe), matched), lhe))
     tasks: list[Task] = []
     for part in parts:
         limit = min(part.lhe.n_events, events or part.lhe.n_events)
-        tasks += plan_lhe(part.process, part.source, out, min(BLOCK, limit), limit, seed, options)
+        tasks += plan_lhe(part.process, part.source, out, min(size, limit), limit, seed, options)
     scratch = out / ".lhe"
     chosen = [part.process for part in parts]
-    before = partial(_cut_out, parts, scratch, events)
+    before = partial(_cut_out, parts, scratch, events, repeat)
     with locked_folder(out):
         prepare(out, tasks, options)
         try:
@@ -175,7 +195,9 @@ def _is_matched(lhe: LheFile, matching: str) -> bool:
     return matching == "mlm" or (matching == "auto" and lhe.is_multijet)
 
 
-def _cut_out(parts: list[_Part], scratch: Path, events: int | None, todo: list[Task]) -> list[Task]:
+def _cut_out(
+    parts: list[_Part], scratch: Path, events: int | None, copies: int, todo: list[Task]
+) -> list[Task]:
     """Cut the events of some tasks out of their files, into a folder that is removed in the end."""
     ready = []
     for part in parts:
@@ -184,8 +206,8 @@ def _cut_out(parts: list[_Part], scratch: Path, events: int | None, todo: list[T
             continue
         folder = scratch / part.process.name
         folder.mkdir(parents=True, exist_ok=True)
-        size = min(BLOCK, part.lhe.n_events, events or part.lhe.n_events)
-        blocks = split(part.lhe, folder, size, wanted=set(own))
+        size = min(max(1, BLOCK // copies), part.lhe.n_events, events or part.lhe.n_events)
+        blocks = split(part.lhe, folder, size, wanted=set(own), copies=copies)
         ready += [replace(task, block_file=blocks[number]) for number, task in own.items()]
     return ready
 
