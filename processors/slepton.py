@@ -116,8 +116,8 @@ class Slepton(Analysis):
         event = event.with_(jets=jets.away_from(event.electrons, 0.4))
         event = flow.keep(event, "exactly one hard jet", self._one_hard_jet(event.jets))
         if "no_b_jet" not in self.without:
-            jets = event.jets
-            event = flow.keep(event, "no b jet", ~jets.any((abs(jets.eta) < 2.5) & jets.b_tagged))
+            b_jets = event.jets.filter(lambda eta, tagged: (abs(eta) < 2.5) & tagged, "eta", "b_tagged")
+            event = flow.keep(event, "no b jet", b_jets.counts == 0)
         if "no_tau" not in self.without:
             event = flow.keep(event, "no hadronic tau", self._taus(event).counts == 0)
         if "met_30" not in self.without:
