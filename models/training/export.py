@@ -18,6 +18,8 @@ from massgap.models.scoring.onnx_file import DIGEST, FORMATS, content_digest
 from massgap.models.training.recipe import ALL_ROWS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import onnx
     from numpy.typing import NDArray
 
@@ -32,7 +34,9 @@ AGREEMENT = 1e-6
 """Largest accepted difference between the ONNX score and that of the library that trained."""
 
 
-def to_onnx(folds: TrainedFolds, *, double: bool = False) -> onnx.ModelProto:
+def to_onnx(
+    folds: TrainedFolds, *, double: bool = False, more: Mapping[str, str] | None = None
+) -> onnx.ModelProto:
     """Return the ONNX model of all folds; the same folds give the same bytes.
 
     Parameters
@@ -41,6 +45,8 @@ def to_onnx(folds: TrainedFolds, *, double: bool = False) -> onnx.ModelProto:
         Trained classifiers.
     double
         Compute in float64 inside the graph, where the kind of classifier allows it.
+    more
+        Further entries of the metadata.
 
     Raises
     ------
@@ -66,7 +72,7 @@ def to_onnx(folds: TrainedFolds, *, double: bool = False) -> onnx.ModelProto:
         producer_name="massgap",
         producer_version=__version__,
     )
-    properties = metadata(folds)
+    properties = {**metadata(folds), **(more or {})}
     helper.set_model_props(model, properties)
     helper.set_model_props(model, {**properties, DIGEST: content_digest(model)})
     onnx.checker.check_model(model)
@@ -136,10 +142,12 @@ def to_bytes(model: onnx.ModelProto) -> bytes:
     return model.SerializeToString(deterministic=True)
 
 
-def verified_bytes(folds: TrainedFolds, x: NDArray[np.float32]) -> tuple[bytes, float]:
+def verified_bytes(
+    folds: TrainedFolds, x: NDArray[np.float32], more: Mapping[str, str] | None = None
+) -> tuple[bytes, float]:
     """Return the ONNX file's bytes and its largest difference from the library that trained, on the events `x`.
 
-    A network whose rounding in float32 is more than `AGREEMENT` is written in float64.
+    A network whose rounding in float32 is more than `AGREEMENT` is written in float64; `more` goes into the metadata.
 
     Raises
     ------
@@ -154,7 +162,7 @@ def verified_bytes(folds: TrainedFolds, x: NDArray[np.float32]) -> tuple[bytes, 
     allowed = AGREEMENT * max([1.0, *(table.steepest() for table in folds.flattening)])
     difference = np.nan
     for double in folds.recipe.trainer.PRECISIONS:
-        content = to_bytes(to_onnx(folds, double=double))
+        content = to_bytes(to_onnx(folds, double=double, more=more))
         scorer = OnnxScorer.from_bytes(
             content, "the exported model", features=folds.inputs, hypothesis=AS_COLUMNS
         )
