@@ -124,20 +124,17 @@ def test_copies_of_an_event_are_kept_or_lost_together(run: RunFolder, tmp_path: 
             return table.assign(fold_key=place // np.uint64(4) * np.uint64(3) + fold)
 
         repeated = rewritten(run, four_each, tmp_path)
-        repeated.manifest["datasets"]["signal_0"] = {
-            **run.manifest["datasets"]["signal_0"],
-            **({"n_copies": copies} if copies > 1 else {}),
+        datasets = run.manifest["datasets"]
+        repeated.manifest["datasets"] = {
+            **datasets,
+            "signal_0": {**datasets["signal_0"], "n_copies": copies},
         }
         found = ReplicaSource(repeated, 1500).of("x", "sr", "signal")
         assert found.method == "events"
         return float(found.contents.sum(axis=(0, 1)).std() / (0.01 * np.sqrt(len(EVENTS["signal"][0]))))
 
-    before = dict(run.manifest["datasets"]["signal_0"])
-    try:
-        assert scatter(4) == pytest.approx(2.0, abs=0.16)
-        assert scatter(1) == pytest.approx(1.0, abs=0.08)
-    finally:
-        run.manifest["datasets"]["signal_0"] = before
+    assert scatter(4) == pytest.approx(2.0, abs=0.16)
+    assert scatter(1) == pytest.approx(1.0, abs=0.08)
 
 
 @pytest.mark.parametrize(
