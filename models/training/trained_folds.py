@@ -190,7 +190,7 @@ def train(
         protocol_comparison=comparison,
         processes=data.counts(),
         training_hash=training_hash(data, recipe),
-        notes=list(data.notes),
+        notes=[*data.notes, *_useless(data)],
         ranges=ranges,
         flattening=tables,
         flatness=flat,
@@ -249,6 +249,17 @@ def _ranges(data: TrainingTable, recipe: Recipe) -> dict[str, list[float]]:
             raise TableError(msg)
         found[name] = [float(values.min()), float(values.max())]
     return found
+
+
+def _useless(data: TrainingTable) -> list[str]:
+    """A sentence for each feature that tells nothing; networks refuse it, trees leave it aside."""
+    notes = []
+    for j, name in enumerate(data.features):
+        there = data.x[np.isfinite(data.x[:, j]), j]
+        if not len(there) or there.min() == there.max():
+            what = f"has the value {there[0]:g} in all events" if len(there) else "is missing in all events"
+            notes.append(f"feature {name!r} {what}: no classifier learns anything from it")
+    return notes
 
 
 def training_hash(data: TrainingTable, recipe: Recipe) -> str:
