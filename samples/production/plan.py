@@ -48,6 +48,7 @@ _NO_CONTENT = (
     "xsec_rule",
     "generator_factor",
     "tranches",
+    "usual_cut",
 )
 _EVENTS = ("samples", "physical_constants.py")
 """Where the code lies that decides what an event looks like."""
