@@ -120,13 +120,13 @@ def generate(
         cross section.
     repeat : int
         Decay the smuons of each event so many times after the shower; weights are divided by it, and copies carry one number,
-        so they are in one fold. The sample is then in one piece, without slices.
+        so they are in one fold. The sample is then in one piece, without slices. Other processes are made as without.
     hard : HardCut, optional
         Slices in an observable of the hard process, decided before the shower, in place of those in missing momentum
         (:func:`massgap.samples.processes.hard_cut.parse_hard_cut`).
     observables : mapping, optional
         Observables of the hard process by their names, for processes that are usually made with a cut on one
-        (``Process.usual_cut``): without them, or with ``hard`` or ``repeat``, they are made without it.
+        (``Process.usual_cut``): without them, or with ``hard``, they are made without it.
     fast_taus : bool
         Taus decay unpolarised in Pythia, and get the spin that W, photon and Z give them afterwards: ten times as fast. Three
         mesons and more stay unpolarised.
@@ -160,12 +160,10 @@ def generate(
     chosen = [
         with_fast_taus(with_cross_section(at_energy(process, sqrt_s_tev)), fast_taus) for process in chosen
     ]
-    if observables and hard is None and repeat == 1:
+    chosen = with_repeated_decays(chosen, repeat)
+    if observables and hard is None:
         chosen = [with_usual_cut(process, observables) for process in chosen]
-    chosen = [
-        with_leptons(with_hard_cut(with_repeated_decays(process, repeat), hard), leptons)
-        for process in chosen
-    ]
+    chosen = [with_leptons(with_hard_cut(process, hard), leptons) for process in chosen]
     out = Path(out)
     if card is None:
         suited = {process.card for process in chosen}

@@ -135,7 +135,7 @@ def test_real_nanoaod_with_ak8_jets(real_files) -> None:
     assert {row["step"]: row["raw"] for row in result.cutflow["processes"]["p"]} == {
         step: steps[step] for step in result.cutflow["steps"]
     }
-    assert steps["two muons"] > 1
+    assert steps["two muons"] > 0
     # What the jets were is kept with the run.
     assert result.identity["options"]["collections"] == {"wide_jets": "FatJet"}
 
