@@ -21,7 +21,7 @@ from massgap.selections.objects.definitions import (
 )
 from massgap.selections.observables.invariant_mass import invariant_mass
 from massgap.selections.smuon.cuts import VETOES, opposite_charge, outside_of_z
-from massgap.selections.smuon.features import FEATURES, smuon_features
+from massgap.selections.smuon.features import FEATURES, HIGH_AND_DERIVED, LOW_LEVEL, smuon_features
 from massgap.selections.smuon.processes import PROCESSES
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ class Smuon(Analysis):
     Parameters
     ----------
     model
-        Score -> path of its ONNX model: ``low``, ``high`` (smuons below and above 450 GeV), ``bdt``.
+        Score -> path of its ONNX model: the networks ``low`` and ``high`` (smuons below and above 450 GeV), ``bdt``, and
+        for all masses ``all``, ``lowlevel`` and ``derived``, by the features that they see.
     basic_met, mt2
         Minima of the missing momentum and of M_T2, GeV.
     isolation
@@ -80,8 +81,15 @@ class Smuon(Analysis):
     channel = "mumu"
     observables = FEATURES
     scores = tuple(
-        Score(name, label, regions=("preselection",))
-        for name, label in (("low", "Low network"), ("high", "High network"), ("bdt", "BDT"))
+        Score(name, label, regions=("preselection",), features=features)
+        for name, label, features in (
+            ("low", "Low network", ()),
+            ("high", "High network", ()),
+            ("bdt", "BDT", ()),
+            ("all", "Network of all features", ()),
+            ("lowlevel", "Network of low-level features", LOW_LEVEL),
+            ("derived", "Network of high-level and derived features", HIGH_AND_DERIVED),
+        )
     )
     processes = PROCESSES
     luminosity = 139.0

@@ -1,7 +1,7 @@
 """Classifiers of the smuon analysis: the paper's networks (its Table V), a modern one, and boosted trees on the same features.
 
-The paper trains two networks, for smuons below and above 450 GeV, 37-50-50-1, and compares three sets of features in one
-network for all masses. Its text and its tables differ in three places, and are read so:
+The paper trains two networks, for smuons below and above 450 GeV, 37-50-50-1 (``smuon-low``, ``smuon-high``), and compares
+three sets of features, those of the scores ``lowlevel``, ``derived`` and ``all``, in one network for all masses. Its text and its tables differ in three places, and are read so:
 
 * 37 inputs, as the text says (its Table V prints 30); what is missing is the mean of the training events, and no input
   of its own: in the paper it is -10000 before standardisation.
@@ -21,29 +21,6 @@ __all__ = ["BOUNDARY", "RECIPES"]
 SOURCE = "A. Cornell et al., Improving smuon searches with Neural Networks, arXiv:2411.04526, section III"
 BOUNDARY = 450.0
 """GeV: the mass of the smuon that the two networks are split at."""
-_OBJECTS = tuple(
-    f"{key}_{name}{k}" for key in ("pt", "eta", "phi") for name in ("e", "mu", "j") for k in (1, 2)
-)
-LOW_LEVEL = ("n_e", "n_mu", "n_j", *_OBJECTS)
-HIGH_AND_DERIVED = (
-    "m_mumu",
-    "m_ct",
-    "m_t2",
-    "met",
-    "phi_met",
-    "ht",
-    "st",
-    "abs_deta_mumu",
-    "abs_dphi_mumu",
-    "pt_mu1_over_pt_mu2",
-    "pt_mu1_over_pt_j1",
-    "pt_mu1_over_ht",
-    "st_over_ht",
-    "pt_mu2_over_pt_j1",
-    "st_over_pt_j1",
-    "pt_mu2_over_ht",
-)
-
 PAPER = Recipe(
     "smuon-paper",
     kind="mlp",
@@ -89,7 +66,7 @@ MODERN = Recipe(
 )
 
 TREES = Recipe(
-    "smuon-trees",
+    "smuon-bdt",
     description="Boosted trees on the same features and events",
     source="features and events as in " + SOURCE,
     region="preselection",
@@ -112,10 +89,7 @@ RECIPES = {
         PAPER.changed(
             name="smuon-high", signal_masses=_ABOVE, description="The paper's network for high masses"
         ),
-        PAPER.changed(name="smuon-paper-lowlevel", features=LOW_LEVEL),
-        PAPER.changed(name="smuon-paper-derived", features=HIGH_AND_DERIVED),
-        MODERN.changed(name="smuon-lowlevel", features=LOW_LEVEL),
-        MODERN.changed(name="smuon-derived", features=HIGH_AND_DERIVED),
         TREES,
     )
 }
+"""``massgap train RUN --name SCORE`` takes ``smuon-SCORE`` where there is one, else ``smuon``."""
