@@ -71,7 +71,7 @@ def exclusions(inputs: Inputs) -> Markup | None:
     words = paragraph(
         f"Counting at {LUMINOSITIES[0]:g} fb-1, leading-order signals, median of the asymptotic CLs.{said}"
     )
-    return join(words, table(head, rows), grid(drawn, wide=True))
+    return join(words, table(head, rows, caption=f"Counting at {LUMINOSITIES[0]:g} fb-1", text_columns=(1,)), grid(drawn, wide=True))
 
 
 def _row(plane: Plane) -> list[str]:
@@ -90,7 +90,7 @@ def draw_exclusions(planes: Sequence[Plane]) -> Figure:
     """Lines of exclusion of all regions, a panel per luminosity."""
     from matplotlib.figure import Figure
 
-    from massgap.reports.figures import style
+    from massgap.reports.figures.style import style
 
     with style():
         drawn = Figure(figsize=(11.0, 3.8), layout="constrained")
@@ -116,7 +116,7 @@ def draw_fiducial(yields: Yields) -> Figure:
     from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure
 
-    from massgap.reports.figures import style
+    from massgap.reports.figures.style import style
 
     lumi = LUMINOSITIES[0]
     names = sorted(yields.masses)
