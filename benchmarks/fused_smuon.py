@@ -28,6 +28,8 @@ COLUMNS = (
 """The columns that decide."""
 
 REGIONS = 8
+MET = [f.name for f in FEATURES].index("met")
+"""Filled in all regions, the others in the first alone."""
 _NAN = np.nan
 
 
@@ -62,7 +64,7 @@ def arrays_in_memory(path: Path) -> dict[str, Any]:
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def _good(objects, i, k, pt, eta):
+def _good(objects, k, pt, eta):
     return objects[1][k] > pt and abs(objects[2][k]) < eta and objects[4][k] and objects[5][k] < 0.2
 
 
@@ -70,7 +72,7 @@ def _good(objects, i, k, pt, eta):
 def _near(objects, i, pt, eta, at_eta, at_phi, least):
     """Whether a good object of the event is closer than ``least``."""
     for k in range(objects[0][i], objects[0][i + 1]):
-        if _good(objects, i, k, pt, eta):
+        if _good(objects, k, pt, eta):
             deta = np.float64(objects[2][k]) - at_eta
             dphi = abs(np.float64(objects[3][k]) - at_phi)
             dphi = min(dphi, 2 * np.pi - dphi)
@@ -99,7 +101,12 @@ def _leading(objects, i, keep, mass):
         one = (np.float64(objects[1][first]), np.float64(objects[2][first]), np.float64(objects[3][first]), m)
     if second >= 0:
         m = np.float64(mass[second]) if mass.size else 0.0
-        two = (np.float64(objects[1][second]), np.float64(objects[2][second]), np.float64(objects[3][second]), m)
+        two = (
+            np.float64(objects[1][second]),
+            np.float64(objects[2][second]),
+            np.float64(objects[3][second]),
+            m,
+        )
     return n, one, two, total, first, second
 
 
@@ -113,7 +120,7 @@ def _loop(muons, charge, mass, electrons, photons, taus, jets, met, phi, weight,
             continue
         counts[0] += 1
         for k in range(muons[0][i], muons[0][i + 1]):
-            keep[k - muons[0][i]] = _good(muons, i, k, 7.0, 2.5)
+            keep[k - muons[0][i]] = _good(muons, k, 7.0, 2.5)
         n_mu, mu1, mu2, _, a, b = _leading(muons, i, keep, mass)
         if n_mu < 2:
             continue
@@ -128,7 +135,7 @@ def _loop(muons, charge, mass, electrons, photons, taus, jets, met, phi, weight,
         for k in range(jets[0][i], jets[0][i + 1]):
             eta, azimuth = np.float64(jets[2][k]), np.float64(jets[3][k])
             keep[k - jets[0][i]] = (
-                _good(jets, i, k, 15.0, 2.8)
+                _good(jets, k, 15.0, 2.8)
                 and not _near(muons, i, 7.0, 2.5, eta, azimuth, 0.4)
                 and not _near(photons, i, 10.0, 2.37, eta, azimuth, 0.4)
                 and not _near(electrons, i, 7.0, 2.47, eta, azimuth, 0.2)
@@ -137,7 +144,7 @@ def _loop(muons, charge, mass, electrons, photons, taus, jets, met, phi, weight,
         n_j, j1, j2, ht, _, _ = _leading(jets, i, keep, massless)
         left = keep.copy()
         for k in range(electrons[0][i], electrons[0][i + 1]):
-            fine = _good(electrons, i, k, 7.0, 2.47)
+            fine = _good(electrons, k, 7.0, 2.47)
             for j in range(jets[0][i], jets[0][i + 1]):
                 if fine and left[j - jets[0][i]]:
                     deta = np.float64(electrons[2][k]) - np.float64(jets[2][j])
@@ -167,7 +174,7 @@ def _loop(muons, charge, mass, electrons, photons, taus, jets, met, phi, weight,
             place = 0 if position < 0.0 else bins[f] + 1
             if 0.0 <= position < bins[f]:
                 place = np.int64(position) + 1
-            for r in range(REGIONS):
+            for r in range(REGIONS if f == MET else 1):
                 if inside[r]:
                     at = start[f] + r * (bins[f] + 2) + place
                     sums[0, at] += w
@@ -179,13 +186,13 @@ def compiled_loop(arrays: dict[str, Any]) -> Callable[[], Result]:
     low = np.array([f.low for f in FEATURES], dtype=np.float64)
     high = np.array([f.high for f in FEATURES], dtype=np.float64)
     bins = np.array([f.bins for f in FEATURES], dtype=np.int64)
-    start = np.concatenate([[0], np.cumsum(REGIONS * (bins + 2))]).astype(np.int64)
+    filled = np.where(np.arange(len(bins)) == MET, REGIONS, 1)
+    start = np.concatenate([[0], np.cumsum(filled * (bins + 2))]).astype(np.int64)
 
     def work() -> Result:
         sums, counts = np.zeros((2, start[-1])), np.zeros(6, np.int64)
         _loop(*arrays.values(), (low, high, bins, start), sums, counts)
         blocks = {f.name: sums[:, start[k] : start[k + 1]] for k, f in enumerate(FEATURES)}
-        histograms = {name: block.reshape(2, REGIONS, -1) for name, block in blocks.items()}
-        return Result(tuple(int(c) for c in counts), histograms)
+        return Result(tuple(int(c) for c in counts), blocks)
 
     return work

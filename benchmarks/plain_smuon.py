@@ -28,9 +28,7 @@ class PlainSmuon(processor.ProcessorABC):
         events = events[events.MET.pt > 100]
         counts["MET > 100"] = len(events)
         muons = events.Muon
-        muons = muons[
-            (muons.pt > 7) & (abs(muons.eta) < 2.5) & (muons.pfRelIso04_all < 0.2) & muons.mediumId
-        ]
+        muons = muons[(muons.pt > 7) & (abs(muons.eta) < 2.5) & (muons.pfRelIso04_all < 0.2) & muons.mediumId]
         keep = ak.num(muons) >= 2
         events, muons = events[keep], muons[keep]
         counts["two muons"] = len(events)
@@ -78,7 +76,10 @@ def objects(events: Any, muons: Any) -> tuple[Any, Any]:
         & (electrons.cutBased >= 2)
     ]
     photons = photons[
-        (photons.pt > 10) & (abs(photons.eta) < 2.37) & (photons.pfRelIso03_all < 0.2) & (photons.cutBased >= 1)
+        (photons.pt > 10)
+        & (abs(photons.eta) < 2.37)
+        & (photons.pfRelIso03_all < 0.2)
+        & (photons.cutBased >= 1)
     ]
     taus = taus[(taus.pt > 20) & (abs(taus.eta) < 2.5) & (taus.idDeepTau2018v2p5VSjet >= 5)]
     jets = jets[(jets.pt > 15) & (abs(jets.eta) < 2.8)]
@@ -152,16 +153,19 @@ def observables(electrons: Any, muons: Any, jets: Any, met: Any) -> dict[str, np
     return {name: np.asarray(values, dtype=np.float64) for name, values in x.items()}
 
 
-def _histograms(x: dict[str, np.ndarray], regions: dict[str, np.ndarray], weight: np.ndarray) -> dict[str, Any]:
+def _histograms(
+    x: dict[str, np.ndarray], regions: dict[str, np.ndarray], weight: np.ndarray
+) -> dict[str, Any]:
     import hist
 
     out: dict[str, Any] = {}
     for feature in FEATURES:
         axis = hist.axis.Regular(feature.bins, feature.low, feature.high, name=feature.name)
-        region = hist.axis.StrCategory(list(regions), name="region", overflow=False)
+        filled = regions if feature.name == "met" else {"preselection": regions["preselection"]}
+        region = hist.axis.StrCategory(list(filled), name="region", overflow=False)
         out[feature.name] = hist.Hist(region, axis, storage="weight")
         defined = ~np.isnan(x[feature.name])
-        for name, mask in regions.items():
+        for name, mask in filled.items():
             use = mask & defined
             out[feature.name].fill(region=name, **{feature.name: x[feature.name][use]}, weight=weight[use])
     return out

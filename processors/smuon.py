@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from massgap.contracts.description import Cut, Region, Score
 from massgap.events.errors import MissingBranchError
 from massgap.processors.base.analysis import Analysis
+from massgap.processors.base.axes import Regular
+from massgap.processors.base.histograms import HistogramSpec
 from massgap.processors.base.options import names, threshold
 from massgap.selections.objects.definitions import (
     select_electrons,
@@ -125,6 +127,18 @@ class Smuon(Analysis):
             Region("static_veto", "Static jet veto", within="preselection"),
             *(Region(f"veto_{v}", f"Jet veto ({v})", within="preselection") for v in VETOES[1:]),
             *by_score,
+        )
+
+    def histograms(self) -> tuple[HistogramSpec, ...]:
+        """Observables after M_T2 and in the networks' regions; in all regions MET, which counts their events."""
+        shown = tuple(r.name for r in self.regions if r.name in ("preselection", "low", "high"))
+        return tuple(
+            HistogramSpec(
+                f.name,
+                Regular(f.bins, f.low, f.high, name=f.name, label=f.axis_label),
+                regions=() if f.name == "met" else shown,
+            )
+            for f in self.observables
         )
 
     def _above(self, score: Score) -> Cut:

@@ -87,7 +87,7 @@ SMUON_BACKGROUNDS = (
         description="pairs of Z/gamma* (m > 50 GeV), to muons, taus or neutrinos, any number of jets",
         source=LO,
         settings=ZZ_LEPTONS,
-        tranches=met_slices((0.0, 2.0), (60.0, 8.0)),
+        tranches=met_slices((0.0, 2.0), (60.0, 4.0)),
         xsec_fb=XSEC_ZZ_LEPTONS,
         filter=_filter(),
     ),

@@ -63,15 +63,27 @@ def exclusions(inputs: Inputs) -> Markup | None:
     head = ["region", "background", "uncertainty", "b", "excluded s", "reach [GeV]"]
     few = sorted({_LABELS[p.region] for p in planes if p.effective < FEW})
     said = f" Fewer than {FEW:g} effective simulated events of background: {', '.join(few)}." if few else ""
-    drawn = [figure(render(draw_fiducial(yields)), alt="Events after the preselection", caption="Events at 139 fb-1 after M_T2; the line is at 6 events.")]
+    drawn = [
+        figure(
+            render(draw_fiducial(yields)),
+            alt="Events after the preselection",
+            caption="Events at 139 fb-1 after M_T2; the line is at 6 events.",
+        )
+    ]
     for mixture in MIXTURES:
         picture = draw_exclusions([plane for plane in planes if plane.mixture == mixture])
-        caption = f"Expected 95 % CL exclusion, background {mixture}; solid without uncertainty, dashed with 50 %."
+        caption = (
+            f"Expected 95 % CL exclusion, background {mixture}; solid without uncertainty, dashed with 50 %."
+        )
         drawn.append(figure(render(picture), alt=caption, caption=caption))
     words = paragraph(
         f"Counting at {LUMINOSITIES[0]:g} fb-1, leading-order signals, median of the asymptotic CLs.{said}"
     )
-    return join(words, table(head, rows, caption=f"Counting at {LUMINOSITIES[0]:g} fb-1", text_columns=(1,)), grid(drawn, wide=True))
+    return join(
+        words,
+        table(head, rows, caption=f"Counting at {LUMINOSITIES[0]:g} fb-1", text_columns=(1,)),
+        grid(drawn, wide=True),
+    )
 
 
 def _row(plane: Plane) -> list[str]:
@@ -123,7 +135,12 @@ def draw_fiducial(yields: Yields) -> Figure:
     at = np.array([yields.masses[name] for name in names])
     events = np.array([lumi * yields.one(name, "preselection").value for name in names])
     points = tuple(
-        {"m_slepton": float(m), "m_lsp": float(lsp), "signal": float(s), "mu": SIX / s if s > 0 else float("inf")}
+        {
+            "m_slepton": float(m),
+            "m_lsp": float(lsp),
+            "signal": float(s),
+            "mu": SIX / s if s > 0 else float("inf"),
+        }
         for (m, lsp), s in zip(at, events, strict=True)
     )
     six = Plane("preselection", "as Table III", lumi, 0.0, "asymptotic", 0.0, 0.0, 0.0, SIX, points)

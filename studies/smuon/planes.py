@@ -54,7 +54,9 @@ class Plane:
 
     def reach(self) -> float | None:
         """The largest excluded mass for a massless neutralino, GeV; None without two such signals with events."""
-        massless = {p["m_slepton"]: p["signal"] for p in self.points if p["m_lsp"] == 0.0 and p["signal"] > 0.0}
+        massless = {
+            p["m_slepton"]: p["signal"] for p in self.points if p["m_lsp"] == 0.0 and p["signal"] > 0.0
+        }
         return reach(massless, self.excluded) if len(massless) > 1 else None
 
     def as_dict(self) -> dict[str, Any]:

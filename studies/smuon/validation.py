@@ -85,7 +85,9 @@ def validate(folder: str | Path) -> list[Compared]:
         "Table VIII, background": _background(yields),
         "Table IX, tt alone": _tt(yields),
         "Table IX": _efficiencies(yields, printed.tables["Table IX"].rows),
-        "Reach of the printed yields": {(name, "reach"): (gev, None) for name, gev in printed_reach(printed).items()},
+        "Reach of the printed yields": {
+            (name, "reach"): (gev, None) for name, gev in printed_reach(printed).items()
+        },
         "Reach": _reach(yields),
     }
     tables["Orderings"] = _orderings(yields, tables["Table VII"])
@@ -107,7 +109,9 @@ def printed_reach(printed: Paper) -> dict[str, float]:
     out = {}
     for name, b in background.items():
         column = table.columns.index(name)
-        share = {m: float(table.values[table.rows.index(f"{m:g}/0")][column] or 0.0) / 100 for m in (400.0, 500.0)}
+        share = {
+            m: float(table.values[table.rows.index(f"{m:g}/0")][column] or 0.0) / 100 for m in (400.0, 500.0)
+        }
         share[600.0] = share[500.0]
         if name == "network":
             del share[400.0]  # of the low network
@@ -207,7 +211,9 @@ class _Scored:
 
 
 def _scored(yields: Yields) -> _Scored | None:
-    if not (yields.run.path / "features").is_dir() or not any(s in yields.regions for s in ("low", "all", "bdt")):
+    if not (yields.run.path / "features").is_dir() or not any(
+        s in yields.regions for s in ("low", "all", "bdt")
+    ):
         return None
     return _Scored(yields)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -13,6 +12,8 @@ from massgap.contracts.run_folder import open_run
 from massgap.studies.errors import StudyError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from massgap.contracts.run_folder import RunFolder
 
 __all__ = ["MIXTURES", "PAPER_FB", "Amount", "Mixture", "Yields", "normalisation"]

@@ -54,7 +54,11 @@ COUNTS = {"light": 40, "heavy": 90, "tt": 300, "mumununu": 50, "mumulnu": 20}
 
 def test_all_components_of_a_class_weigh_the_same():
     data = training_table(
-        made_table(COUNTS), ["light", "heavy"], ["tt", "mumununu", "mumulnu"], FEATURES, weighting="components"
+        made_table(COUNTS),
+        ["light", "heavy"],
+        ["tt", "mumununu", "mumulnu"],
+        FEATURES,
+        weighting="components",
     )
     sums = {name: data.train_weight[data.process == name].sum() for name in COUNTS}
     assert sums == pytest.approx(dict.fromkeys(COUNTS, 1.0))
@@ -74,7 +78,11 @@ def manifest(**masses: float) -> dict:
 
 def test_signals_are_chosen_by_their_mass():
     table = made_table(COUNTS)
-    for name, expected in (("smuon-low", ("light",)), ("smuon-high", ("heavy",)), ("smuon", ("heavy", "light"))):
+    for name, expected in (
+        ("smuon-low", ("light",)),
+        ("smuon-high", ("heavy",)),
+        ("smuon", ("heavy", "light")),
+    ):
         recipe, _ = completed_recipe(find_recipe(name), table, manifest(light=200, heavy=500), FEATURES)
         assert recipe.signal == expected, name
         assert recipe.backgrounds == ("mumulnu", "mumununu", "tt")

@@ -104,7 +104,7 @@ def read_v15(path: Path) -> list[dict[str, Any]]:
     import uproot
 
     good = {
-        "Muon": ("mediumId", lambda value: bool(value)),
+        "Muon": ("mediumId", bool),
         "Electron": ("cutBased", lambda value: value >= 2),
         "Photon": ("cutBased", lambda value: value >= 1),
         "Tau": ("idDeepTau2018v2p5VSjet", lambda value: value >= 5),
@@ -158,7 +158,7 @@ def select(
 ) -> tuple[list[str], dict[str, Any] | None]:
     """The steps that an event reaches, and if it passes M_T2 its features and regions."""
     steps = ["all events"]
-    met, phi_met = event["met"]
+    met = event["met"][0]
     if not met > least_met:
         return steps, None
     steps.append(f"MET > {least_met:g}")
@@ -231,7 +231,7 @@ def _features(
     legs = [
         v for m in (one, two) for v in (m["mass"], m["pt"] * math.cos(m["phi"]), m["pt"] * math.sin(m["phi"]))
     ]
-    ratio = lambda a, b: a / b if b else nan  # noqa: E731
+    ratio = lambda a, b: a / b if b else nan
     st, ht, j1 = one["pt"] + two["pt"], math.fsum(j["pt"] for j in jets), jets[0]["pt"] if jets else nan
     m2_ct = one["mass"] ** 2 + two["mass"] ** 2 + 2 * (e1 * e2 + one["pt"] * two["pt"] * math.cos(dphi))
     return out | {
