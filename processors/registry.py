@@ -24,6 +24,10 @@ ANALYSES = {
         "massgap.processors.slepton:Slepton",
         "two muons, one hard jet and MET: slepton pairs, small gaps",
     ),
+    "smuon": (
+        "massgap.processors.smuon:Smuon",
+        "two muons and MET, wide jets: smuons by networks, trees and jet vetoes",
+    ),
 }
 """Name -> (module:class, one line for the help)."""
 

@@ -67,8 +67,8 @@ __all__ = ["models", "train"]
 )
 @click.option(
     "--weighting",
-    type=click.Choice(["weights", "counts"]),
-    help="Train on weighted events, or let each count one.  [default: as the recipe says]",
+    type=click.Choice(["weights", "counts", "components"]),
+    help="Train on weighted events, or let each count one, or all processes of a class alike.  [default: as the recipe says]",
 )
 @click.option(
     "--class-weights",

@@ -96,7 +96,11 @@ def _method(t: Mapping[str, Any]) -> list[str]:
     }[t["protocol"]]
     recipe = t["recipe"]
     values = ", ".join(f"{name} {_shown(value)}" for name, value in t["hyperparameters"].items())
-    events = {"weights": "each event with its weight", "counts": "each event counts one"}[recipe["weighting"]]
+    events = {
+        "weights": "each event with its weight",
+        "counts": "each event counts one",
+        "components": "each event with its weight, all processes of a class with the same sum",
+    }[recipe["weighting"]]
     lines = [
         "## Training",
         "",

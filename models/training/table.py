@@ -147,8 +147,11 @@ def training_table(
     x = _matrix(chosen, names)
     _check_weights(weight, process)
     train_weight = (
-        _absolute(weight, process, negative_weights) if weighting == "weights" else np.ones(len(weight))
+        np.ones(len(weight)) if weighting == "counts" else _absolute(weight, process, negative_weights)
     )
+    if weighting == "components":
+        for name in present:
+            train_weight[process == name] /= train_weight[process == name].sum()
     for name, factor in factors.items():
         train_weight[process == name] *= factor
 

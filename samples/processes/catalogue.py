@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     from massgap.samples.processes.process import Process
 
-__all__ = ["ANALYSES", "PROCESSES", "list_processes", "processes_of"]
+__all__ = ["ANALYSES", "PROCESSES", "list_processes", "processes_of", "wants_mpi"]
+
+#: Sets that are made with multiparton interactions: they make the soft jets that these searches veto or count.
+_WITH_MPI = ("smuon",)
 
 #: Each analysis: the mass points of its standard set, and its backgrounds.
 _SETS: dict[str, tuple[tuple[str, ...], tuple[Process, ...]]] = {
@@ -91,6 +94,16 @@ def processes_of(names: str | Iterable[str]) -> list[Process]:
         raise UnknownProcessError(msg)
     _check_together(list(found.values()))
     return list(found.values())
+
+
+def wants_mpi(names: str | Iterable[str]) -> bool:
+    """Whether a set is asked for that is made with multiparton interactions where nobody says otherwise.
+
+    >>> wants_mpi("smuon"), wants_mpi(["tt", "slepton"])
+    (True, False)
+    """
+    given = [names] if isinstance(names, str) else list(names)
+    return any(name in _WITH_MPI for name in given)
 
 
 def _check_together(chosen: list[Process]) -> None:

@@ -83,7 +83,7 @@ class DimuonFilter:
     ditau: bool = False
     #: The settings and xsec_fb count taus as the muons they are made to decay to.
     taus_in_xsec: bool = False
-    #: Keep dimuons inside of a window in mass (``inside``) or outside of it only.
+    #: Keep dimuons inside of a window in mass (``inside``) or outside of it only, where also taus and a third muon are.
     mass: MassWindow | None = None
     inside: bool = True
     #: Leave out events that hold nothing but muons, taus and neutrinos: another part of the process has them.
