@@ -9,7 +9,6 @@ from __future__ import annotations
 from massgap.samples.physics.vlq_settings import vlq_settings
 from massgap.samples.processes.filters import ObjectFilter
 from massgap.samples.processes.process import (
-    CHARGED_LEPTONS,
     LO,
     Process,
     SignalForm,
@@ -17,7 +16,7 @@ from massgap.samples.processes.process import (
     whole,
 )
 
-__all__ = ["VLQ_BACKGROUNDS", "VLQ_SIGNALS"]
+__all__ = ["VLQ_BACKGROUNDS", "VLQ_POINTS", "VLQ_SIGNALS"]
 
 
 def _signal(name: str, m: float) -> tuple[Process, ...]:
@@ -27,7 +26,7 @@ def _signal(name: str, m: float) -> tuple[Process, ...]:
             description=f"single T of {m:g} GeV with a light quark, T -> t Z, all leptonic",
             source=f"{LO} (5-flavour, coupling V = 0.1)",
             settings=vlq_settings(m),
-            tranches=whole(2.0),
+            tranches=whole(0.5),
             is_signal=True,
             masses={"m_T": m},
             filter=ObjectFilter(leptons=3, lepton_pt=12.0),
@@ -35,31 +34,44 @@ def _signal(name: str, m: float) -> tuple[Process, ...]:
     )
 
 
+VLQ_POINTS = tuple(f"vlq_{mass}" for mass in range(1000, 6401, 200))
+"""The 28 masses of the paper."""
+
 VLQ_SIGNALS = (SignalForm("vlq", ("M",), _signal),)
 
 VLQ_BACKGROUNDS = (
     Process(
         name="WZ_3l",
         process="WZ",
-        description="W with Z (m > 50 GeV), all to electrons, muons or taus, jets from the shower",
+        description="W with Z (m > 50 GeV), both to electrons or muons, jets from the shower",
         source=f"{LO}; matrix elements with jets come through --lhe",
         settings=(
             "WeakDoubleBoson:ffbar2ZW = on",
             "23:mMin = 50.",
             "23:onMode = off",
-            f"23:onIfAny = {CHARGED_LEPTONS}",
+            "23:onIfAny = 11 13",
             "24:onMode = off",
-            f"24:onIfAny = {CHARGED_LEPTONS}",
+            "24:onIfAny = 11 13",
         ),
         tranches=phase_space_slices(
             "m_hat",
-            (100, 1.0, 611.2),
-            (400, 2.0, 133.6),
-            (800, 3.0, 17.54),
-            (1600, 3.0, 1.257),
-            (3200, 2.0, 0.02915),
+            (100, 0.3, 272.0),
+            (400, 1.5, 51.3),
+            (650, 2.0, 9.657),
+            (850, 2.0, 3.62),
+            (1050, 2.0, 1.799),
+            (1300, 1.5, 0.8138),
+            (1600, 1.5, 0.3157),
+            (1900, 1.5, 0.1487),
+            (2250, 1.5, 0.06028),
+            (2600, 1.5, 0.02834),
+            (3000, 1.5, 0.01235),
+            (3450, 1.5, 0.004651),
+            (3900, 1.5, 0.001919),
+            (4400, 1.5, 0.0006811),
+            (4900, 1.5, 0.0003742),
         ),
-        inclusive_xsec_fb=(763.2, 0.7),
-        filter=ObjectFilter(leptons=3, lepton_pt=12.0, lepton_eta=2.8),
+        inclusive_xsec_fb=(339.2, 0.3),
+        filter=ObjectFilter(leptons=3, lepton_pt=20.0, lepton_eta=2.6, beside_pt=60.0),
     ),
 )
