@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from massgap.processors.base.flow import Flow
     from massgap.processors.base.histograms import HistogramSpec
     from massgap.processors.slepton import Slepton
+    from massgap.processors.vlq import Vlq
 
-__all__ = ["Analysis", "Flow", "HistogramSpec", "Slepton"]
+__all__ = ["Analysis", "Flow", "HistogramSpec", "Slepton", "Vlq"]
 
 __getattr__, __dir__ = face(
     __name__,
@@ -24,5 +25,6 @@ __getattr__, __dir__ = face(
         "Flow": "base.flow",
         "HistogramSpec": "base.histograms",
         "Slepton": "slepton",
+        "Vlq": "vlq",
     },
 )

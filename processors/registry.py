@@ -20,6 +20,10 @@ ANALYSES = {
         "massgap.processors.slepton:Slepton",
         "two muons, one hard jet and MET: slepton pairs, small gaps",
     ),
+    "vlq": (
+        "massgap.processors.vlq:Vlq",
+        "three leptons, one of them in a fat jet: T -> t Z, one classifier for all masses",
+    ),
 }
 """Name -> (module:class, one line for the help)."""
 

@@ -245,7 +245,7 @@ class Flow:
     def record(self, event: Event, observables: dict[str, Any]) -> None:
         """Do all that follows from the observables: cuts of regions, histograms, scores and rows.
 
-        Regions that are defined by cuts on observables are set, each cut is counted in the cutflow after those
+        Regions that are defined by cuts on observables or scores are set, each cut is counted in the cutflow after those
         before it, and its N-1 histogram filled.  Each observable that has a histogram of its name is filled in every
         region.  Scores are computed and filled, and rows are written where the run keeps them.
 
@@ -266,14 +266,15 @@ class Flow:
             if values.shape != (len(self),):
                 msg = f"observable {name!r} has the shape {values.shape}, but {len(self)} events are left: give one value for each"
                 raise ProcessorError(msg)
+        rows = self._scored(event, x) if self.chunk.models or self.chunk.keep_rows else {}
         for region in self._own_regions():
             if region.cuts and region.name not in self._regions:
-                self._cut(region, x)
+                self._cut(region, {**x, **rows})
         for name, values in x.items():
             if name in self.chunk.layout.specs:
                 self.fill(name, values)
-        if self.chunk.models or self.chunk.keep_rows:
-            self._score_and_write(event, x)
+        if self.chunk.keep_rows:
+            self.write_rows(rows)
 
     def _cut(self, region: Region, x: dict[str, Any]) -> None:
         within = self.passes(region.within) if region.within else np.ones(len(self), dtype=bool)
@@ -300,7 +301,8 @@ class Flow:
         known = self._cutflow is not None and self._cutflow.has(cut)
         self.count(f"{cut} ({region})" if known else cut, selected)
 
-    def _score_and_write(self, event: Event, x: dict[str, Any]) -> None:
+    def _scored(self, event: Event, x: dict[str, Any]) -> dict[str, Any]:
+        """The observables with the key of the fold and the scores, which are filled."""
         key = fold_key(*event.identifiers.T)
         rows: dict[str, Any] = {**x, "fold_key": key}
         for score in self.chunk.scores:
@@ -314,8 +316,7 @@ class Flow:
             fold = fold_of(model.fold_rule, key, event.identifiers[:, 2], model.n_folds)
             rows[score.column] = model.score({name: x[name] for name in model.features}, fold)
             self.fill(score.column, rows[score.column].astype(np.float64), fold=fold)
-        if self.chunk.keep_rows:
-            self.write_rows(rows)
+        return rows
 
     def _fills_any(self, histogram: str) -> bool:
         own = {region.name for region in self._own_regions()}
