@@ -96,7 +96,12 @@ def _method(t: Mapping[str, Any]) -> list[str]:
     }[t["protocol"]]
     recipe = t["recipe"]
     values = ", ".join(f"{name} {_shown(value)}" for name, value in t["hyperparameters"].items())
-    events = {"weights": "each event with its weight", "counts": "each event counts one"}[recipe["weighting"]]
+    events = {
+        "weights": "each event with its weight",
+        "counts": "each event counts one",
+        "signal_counts": "each signal event counts one, background events with their weight",
+        "drawn": "each event counts one, background events drawn in proportion to their weight",
+    }[recipe["weighting"]]
     lines = [
         "## Training",
         "",

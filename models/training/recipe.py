@@ -43,7 +43,7 @@ __all__ = ["ALL_ROWS", "KINDS", "PROTOCOLS", "Protocol", "Recipe"]
 
 Protocol = Literal["nested", "held_out", "next_fold"]
 PROTOCOLS: tuple[Protocol, ...] = ("nested", "held_out", "next_fold")
-WEIGHTINGS = ("weights", "counts")
+WEIGHTINGS = ("weights", "counts", "signal_counts", "drawn")
 NEGATIVE_WEIGHTS = ("error", "absolute", "drop")
 SEED_CHOICES = ("best", "all")
 CLASSES = ("signal", "background")
@@ -89,7 +89,9 @@ class Recipe:
     process_weights
         Process -> factor on its weights in the training; performance is measured without it.
     weighting
-        ``"weights"``: events count with their weight; ``"counts"``: each counts one. Either way the sums of signal
+        ``"weights"``: events count with their weight; ``"counts"``: each counts one. ``"signal_counts"``: each event of
+        signal counts one, whatever the cross section of its mass, and background its weight. ``"drawn"``: so, and background
+        events are drawn in proportion to their weights and count one, as those of a sample without slices. The sums of signal
         and of background are each one in every set of events.
     negative_weights
         ``"error"``: refuse them, as boosting does not work with them. ``"absolute"``: train on absolute weights, which uses
