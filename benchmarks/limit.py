@@ -45,7 +45,7 @@ class Result:
         return digest.hexdigest()[:16]
 
 
-def decompression(path: Path) -> Callable[[], int]:
+def decompression(path: Path, columns: tuple[str, ...] = COLUMNS) -> Callable[[], int]:
     """Function that reads and decompresses the baskets of the columns and does nothing with them."""
     import pyarrow as pa
     import uproot
@@ -54,7 +54,7 @@ def decompression(path: Path) -> Callable[[], int]:
     blocks = []
     with uproot.open(path) as file:
         tree = file["Events"]
-        for name in COLUMNS:
+        for name in columns:
             branch = tree[name]
             seeks, sizes = branch.member("fBasketSeek"), branch.member("fBasketBytes")
             for k in range(branch.num_baskets):

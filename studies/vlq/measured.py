@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,8 +14,8 @@ from massgap.studies.vlq.classifiers import FLAT, MASS_UNSPECIFIC, OTHERS, of_ma
 from massgap.studies.vlq.performance import AtMass, Performance, Shape, shape_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -47,7 +48,7 @@ def cut_efficiencies(run_folder: Path) -> Numbers:
     numbers: Numbers = {}
     for process, rows in (run.cutflow or {}).get("processes", {}).items():
         metadata = of.get(process)
-        if metadata is None or len(rows) < 7:  # noqa: PLR2004 (all events and six cuts)
+        if metadata is None or len(rows) < 7:
             continue
         every, kept = rows[0]["raw"], float(metadata.get("filter_efficiency", 1.0))
         found = []
@@ -106,7 +107,7 @@ def _thresholds(
     share: float,
 ) -> NDArray[np.float64]:
     found = np.full(len(edges) - 1, np.nan)
-    for k, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for k, (low, high) in enumerate(itertools.pairwise(edges)):
         inside = (mass >= low) & (mass < high)
         w = weight[inside]
         if w.sum() > 0 and share * w.sum() ** 2 / (w**2).sum() >= 1.0:
