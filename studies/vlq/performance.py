@@ -222,7 +222,7 @@ def shape_of(
     error = np.sqrt(np.divide(mean * (1 - mean) * squares, total**2, out=np.full(n, np.nan), where=total > 0))
     # A bin that would keep less than one effective event says nothing of a chi2.
     told = full & (mean * total**2 > squares)
-    chi2 = float((((share - mean) / error)[told] ** 2).sum())
+    chi2 = float((((share[told] - mean) / error[told]) ** 2).sum())
     flat = w / total[place]
     order = np.argsort(m, kind="stable")
     before, after = (np.cumsum(flat[order] * x) for x in (1.0, cut[order]))
