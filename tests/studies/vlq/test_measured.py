@@ -91,7 +91,7 @@ def point(mass, **strengths):
 
 
 def test_orderings_that_hold_and_one_that_does_not():
-    names = [row for row in paper().tables["Orderings"].rows]
+    names = list(paper().tables["Orderings"].rows)
     good = {"mubdt": 2.0, "munn": 2.0, "pnn_b": 1.6, "pnn": 1.2, "mubdt_6000": 2.0}
     holds = orderings([point(6000.0, **good)], None)
     assert {row: holds[row, "number"] for row in names if (row, "number") in holds} == {
