@@ -56,7 +56,7 @@ STUDY = Study(
     "(2503.20926)",
     luminosity=3000.0,
     steps=(
-        GenerateStep("samples", "vlq", events=1_200_000, small=60_000),
+        GenerateStep("samples", "vlq", events=1_200_000, small=150_000),
         RunStep("run", "vlq", "samples", words="run the vector-like-quark processor"),
         *(_training(classifier.place, classifier.recipe) for classifier in CLASSIFIERS),
         RunStep(
