@@ -8,9 +8,15 @@ import re
 
 import eventfiles
 import numpy as np
+import pandas as pd
 import pytest
 import vlq_reference as reference
 
+from massgap.models.folds import fold_key, held_out_fold
+from massgap.models.scoring.scorer import OnnxScorer
+from massgap.models.training.export import verified_bytes
+from massgap.models.training.recipe import Recipe
+from massgap.models.training.trained_folds import train
 from massgap.processors import Vlq
 from massgap.processors.errors import ProcessorError
 from massgap.runner import run
@@ -125,3 +131,56 @@ def test_files_without_fat_jets(events, tmp_path):
     errors = [str(chunk.error) for chunk in run(Vlq(), fileset).ledger.chunks]
     assert errors
     assert all(re.search(r"FatJet_pt.*--collections fat_jets=NAME", error) for error in errors)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Model files of the six variables: one whose score is flat in the reconstructed mass, and one whose is not."""
+    random = np.random.default_rng(5)
+    n = 6000
+    table = pd.DataFrame({name: random.uniform(0, 1, n) for name in FEATURE_NAMES})
+    table["m_t_prime"] = random.uniform(200, 3000, n)
+    table["pt_z_l1"] = random.exponential(200, n) + 60.0 * (np.arange(n) % 2)
+    table["process"] = np.where(np.arange(n) % 2, "T", "WZ")
+    table["dataset"], table["weight"] = table["process"], 1.0
+    table["fold_key"] = fold_key(1, 1, np.arange(n))
+    out = {}
+    for flat in ("m_t_prime", None):
+        recipe = Recipe(
+            "small",
+            features=FEATURE_NAMES,
+            signal=("T",),
+            backgrounds=("WZ",),
+            n_folds=2,
+            flatten=flat,
+            hyperparameters={"n_trees": 20, "max_depth": 2},
+        )
+        made = train(table, recipe, importances=False, compare_protocols=False)
+        content, _ = verified_bytes(made, table[made.inputs].to_numpy(np.float32))
+        path = tmp_path_factory.mktemp("models") / f"{flat}.onnx"
+        path.write_bytes(content)
+        out[flat] = str(path)
+    return out
+
+
+def test_a_region_at_a_background_efficiency(nano, models):
+    result = process(nano, model=models["m_t_prime"], background_efficiency=0.3)
+    table = result.features["d"]
+    expected = OnnxScorer(models["m_t_prime"]).score(
+        {name: table[name].to_numpy() for name in FEATURE_NAMES},
+        held_out_fold(table["fold_key"].to_numpy(np.uint64), 2),
+    )
+    np.testing.assert_allclose(table["score"], expected, atol=1e-6)
+    tagged = table["score"] > 0.7
+    assert 10 < tagged.sum() < len(table) - 10
+    assert (table["region_tagged"] == tagged).all()
+    last = result.cutflow["processes"]["p"][-1]
+    assert (last["step"], last["raw"]) == ("tagged", tagged.sum())
+    histogram = result.histograms["m_t_prime"][{"process": "p", "region": "tagged", "variation": "nominal"}]
+    assert histogram.sum(flow=True).value == pytest.approx(table["weight"][tagged].sum(), rel=1e-9)
+
+
+def test_a_score_that_is_not_flat_is_refused(models):
+    with pytest.raises(ProcessorError, match="flat in m_t_prime .* train it with --flatten m_t_prime"):
+        Vlq(models[None], background_efficiency=0.01)
+    assert [region.name for region in Vlq(models[None]).regions] == ["selected"]
