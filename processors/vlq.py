@@ -141,7 +141,7 @@ class Vlq(Analysis):
         if model.metadata.get("massgap.flatten") != column:
             msg = (
                 f"background_efficiency needs a score that is flat in {column} for background, and that of {model.path} is "
-                f"not: train it with --flatten {column}"
+                f"not: massgap train RUN_FOLDER --flatten {column}"
             )
             raise ProcessorError(msg)
         return float(value)

@@ -181,6 +181,8 @@ def test_a_region_at_a_background_efficiency(nano, models):
 
 
 def test_a_score_that_is_not_flat_is_refused(models):
-    with pytest.raises(ProcessorError, match="flat in m_t_prime .* train it with --flatten m_t_prime"):
+    with pytest.raises(
+        ProcessorError, match=r"flat in m_t_prime .* massgap train RUN_FOLDER --flatten m_t_prime"
+    ):
         Vlq(models[None], background_efficiency=0.01)
     assert [region.name for region in Vlq(models[None]).regions] == ["selected"]
