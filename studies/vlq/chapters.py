@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from massgap.reports.run.chapters import Chapter
 from massgap.studies.comparison import compared_html
 from massgap.studies.vlq.classifiers import CLASSIFIERS, FLAT
-from massgap.studies.vlq.measured import MASSES, Shapes, shapes
+from massgap.studies.vlq.measured import MASSES, Shapes, mass_edges, shapes
 from massgap.studies.vlq.performance import AtMass, Performance
 from massgap.studies.vlq.study import BACKGROUND_EFFICIENCY
 from massgap.studies.vlq.validation import paper, validate
@@ -126,7 +126,7 @@ def shape_of_background(inputs: Inputs) -> Markup | None:
     if found.thresholds:
         pictures.append(
             figure(
-                render(thresholds(found.flat.edges, found.thresholds)),
+                render(thresholds(mass_edges(), found.thresholds)),
                 alt="Thresholds against the reconstructed mass.",
                 caption=f"Thresholds that keep {100 * BACKGROUND_EFFICIENCY:g} % of the background in each bin, of scores that are not made "
                 "flat; that of the flat score is the same everywhere.",

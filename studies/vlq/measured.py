@@ -29,6 +29,8 @@ MASSES = (1000.0, 2000.0, 4000.0, 6000.0)
 SIGMAS = 2.0
 _AS_GOOD = 1.1
 _CHI2, _P_VALUE = 1.5, 0.05
+_JOINED, _LEAST_NDF = (1, 2, 4, 7), 3
+"""How many bins of the trainings are taken together, until at least so many of them tell something."""
 _FIXED = "models/munn"
 """The classifier whose fixed threshold is shown beside: its score is not made flat."""
 
@@ -86,7 +88,7 @@ def shapes(performance: Performance) -> Shapes:
     table = table[performance.is_background(table)]
     mass, weight = table[MASS].to_numpy(float), table["weight"].to_numpy(float)
     edges, share = mass_edges(), performance.background_efficiency
-    flat = shape_of(mass, weight, performance.score(FLAT, table, 0.0) > 1 - share, edges)
+    flat = _told(mass, weight, performance.score(FLAT, table, 0.0) > 1 - share)
     places = {c.place for c in performance.classifiers}
     fixed, thresholds = None, {}
     for place in (_FIXED, *(p for p in OTHERS[:2] if p in places)):
@@ -95,8 +97,17 @@ def shapes(performance: Performance) -> Shapes:
         score = performance.score(place, table, 0.0)
         thresholds[place] = _thresholds(score, mass, weight, edges, share)
         if place == _FIXED:
-            fixed = shape_of(mass, weight, score > _fixed_threshold(score, mass, weight, edges, share), edges)
+            fixed = _told(mass, weight, score > _fixed_threshold(score, mass, weight, edges, share))
     return Shapes(flat, fixed, thresholds)
+
+
+def _told(mass: NDArray[np.float64], weight: NDArray[np.float64], kept: NDArray[np.bool_]) -> Shape:
+    """The shape in the bins of the trainings, or in fewer where too few events are kept to say anything in these."""
+    for joined in _JOINED:
+        found = shape_of(mass, weight, kept, mass_edges()[::joined])
+        if found.ndf >= _LEAST_NDF:
+            break
+    return found
 
 
 def _thresholds(

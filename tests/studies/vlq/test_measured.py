@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from massgap.models.measures.roc import auc, roc_curve
-from massgap.studies.vlq.measured import mass_edges, orderings
+from massgap.studies.vlq.measured import _told, mass_edges, orderings
 from massgap.studies.vlq.performance import AtMass, Performance, Quality, efficiency_at, shape_of
 from massgap.studies.vlq.validation import paper
 
@@ -120,3 +120,11 @@ def test_differences_are_those_of_the_same_replicas():
     assert isinstance(one, Quality)
     difference, error = quality(1.2).worse_than(quality(1.5))
     assert difference > 3 * error > 0
+
+
+def test_few_events_are_judged_in_fewer_bins():
+    mass, weight, random = falling(800)
+    shape = _told(mass, weight, random.random(len(mass)) < 0.02)
+    assert 3 <= shape.ndf < 27
+    assert len(shape.edges) < 29
+    assert len(_told(*falling(30_000)[:2], falling(30_000)[2].random(30_000) < 0.05).edges) == 29
