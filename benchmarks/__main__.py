@@ -22,6 +22,7 @@ SUBJECTS = {
     "mt2": "M_T2 against the package mt2",
     "slepton": "the slepton processor against the plain coffea way, compiled RDataFrame and the limit",
     "smuon": "the smuon processor against the plain coffea way and the limit",
+    "vlq": "the vector-like-quark processor against the plain coffea way and the limit",
     "reading": "RNTuple against TTree, and every compression against uproot",
     "running": "workers, chunks, memory, number of events",
     "merging": "adding the histograms of chunks",

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from massgap.processors.base.histograms import HistogramSpec
     from massgap.processors.slepton import Slepton
     from massgap.processors.smuon import Smuon
+    from massgap.processors.vlq import Vlq
 
-__all__ = ["Analysis", "Flow", "HistogramSpec", "Slepton", "Smuon"]
+__all__ = ["Analysis", "Flow", "HistogramSpec", "Slepton", "Smuon", "Vlq"]
 
 __getattr__, __dir__ = face(
     __name__,
@@ -26,5 +27,6 @@ __getattr__, __dir__ = face(
         "HistogramSpec": "base.histograms",
         "Slepton": "slepton",
         "Smuon": "smuon",
+        "Vlq": "vlq",
     },
 )

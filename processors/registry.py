@@ -28,6 +28,10 @@ ANALYSES = {
         "massgap.processors.smuon:Smuon",
         "two muons and MET, wide jets: smuons by networks, trees and jet vetoes",
     ),
+    "vlq": (
+        "massgap.processors.vlq:Vlq",
+        "three leptons, one of them in a fat jet: T -> t Z, one classifier for all masses",
+    ),
 }
 """Name -> (module:class, one line for the help)."""
 

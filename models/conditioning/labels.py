@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.contracts.errors import TableError
-from massgap.models.folds import splitmix64
+from massgap.models.folds import uniform_of_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ __all__ = ["PREFIX", "TRUE_RANDOM", "hypothesis_names", "with_true_masses"]
 TRUE_RANDOM = "true:random"
 PREFIX = "true_"
 """Before the name of a mass, the name of the input that it is."""
-_SALT = np.uint64(0x6C6162656C)  # "label" in ASCII: independent of the folds
+_SALT = 0x6C6162656C  # "label" in ASCII: independent of the folds
 
 
 def hypothesis_names(features: Sequence[str], label: str | None) -> list[str]:
@@ -103,7 +103,5 @@ def with_true_masses(
 
 def _drawn(key: NDArray[np.uint64], share: NDArray[np.float64], seed: int) -> NDArray[np.intp]:
     """Numbers drawn with these probabilities, decided by the key of each event."""
-    uniform = (splitmix64(splitmix64(key ^ _SALT) + np.uint64(seed)) >> np.uint64(11)).astype(
-        float
-    ) * 2.0**-53
+    uniform = uniform_of_key(key, _SALT, seed)
     return np.minimum(np.searchsorted(np.cumsum(share), uniform, side="right"), len(share) - 1)

@@ -43,7 +43,7 @@ __all__ = ["ALL_ROWS", "KINDS", "PROTOCOLS", "Protocol", "Recipe"]
 
 Protocol = Literal["nested", "held_out", "next_fold"]
 PROTOCOLS: tuple[Protocol, ...] = ("nested", "held_out", "next_fold")
-WEIGHTINGS = ("weights", "counts", "components")
+WEIGHTINGS = ("weights", "counts", "components", "signal_counts", "drawn")
 NEGATIVE_WEIGHTS = ("error", "absolute", "drop")
 SEED_CHOICES = ("best", "all")
 CLASSES = ("signal", "background")
@@ -92,8 +92,10 @@ class Recipe:
         Process -> factor on its weights in the training; performance is measured without it.
     weighting
         ``"weights"``: events count with their weight; ``"counts"``: each counts one; ``"components"``: with their weight, and
-        every process of a class has the same sum. In any case the sums of signal and of background are each one in every
-        set of events.
+        every process of a class has the same sum. ``"signal_counts"``: each event of signal counts one, whatever the cross
+        section of its mass, and background its weight. ``"drawn"``: so, and background events are drawn in proportion to their
+        weights and count one, as those of a sample without slices. In any case the sums of signal and of background are each
+        one in every set of events.
     negative_weights
         ``"error"``: refuse them, as boosting does not work with them. ``"absolute"``: train on absolute weights, which uses
         all events and is right where the shares of negative weights are alike everywhere. ``"drop"``: train on the

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from massgap.contracts.errors import TableError
+from massgap.models.conditioning.balance import OUTSIDE
 from massgap.models.conditioning.labels import hypothesis_names
 from massgap.models.conditioning.quantile_table import flattening_of
 from massgap.models.measures.flatness import flatness
@@ -205,13 +206,12 @@ def _flattened(
     if data.flat is None or recipe.flatten is None:
         return [], {}
     background, tables, made_of = data.label < 0.5, [], []
+    weight = _spread_weights(data, recipe)
     score, scored_by = np.zeros(len(data.label)), np.zeros(len(data.label), np.int64)
     for fold, parts in zip(folds, split(data, recipe), strict=True):
         raw = recipe.trainer.predict(fold.classifier, data.x).astype(np.float64)
         rows = parts.stop & background
-        made = flattening_of(
-            raw[rows], data.flat[rows], data.weight[rows], name=recipe.flatten, fold=parts.fold
-        )
+        made = flattening_of(raw[rows], data.flat[rows], weight[rows], name=recipe.flatten, fold=parts.fold)
         tables.append(made)
         made_of.append(rows[background])
         scored_by[parts.held_out] = parts.fold
@@ -224,11 +224,25 @@ def _flattened(
         "background": flatness(
             score[background],
             data.flat[background],
-            data.weight[background],
+            weight[background],
             fold=scored_by[background],
             made_of=np.stack(made_of),
         ),
     }
+
+
+def _spread_weights(data: TrainingTable, recipe: Recipe) -> NDArray[np.float64]:
+    """The weights of the table and of its test: those of the training's bins, where it is balanced in the same column.
+
+    A quantile given the column does not depend on how the column is distributed. With physical weights of a falling spectrum
+    nearly all bins of the table would lie at its low end.
+    """
+    if data.bins is None or (recipe.balance or {}).get("column") != recipe.flatten:
+        return data.weight
+    inside = data.bins != OUTSIDE
+    sums = np.bincount(data.bins[inside], data.weight[inside] * (data.label[inside] < 0.5))
+    scale = 1 / np.where(sums > 0, sums, np.inf)
+    return np.where(inside, data.weight * scale[np.where(inside, data.bins, 0)], 0.0)
 
 
 def _ranges(data: TrainingTable, recipe: Recipe) -> dict[str, list[float]]:

@@ -11,7 +11,7 @@ from massgap.samples.processes.plain import PLAIN
 from massgap.samples.processes.signals import SIGNAL_FORMS, signal_processes
 from massgap.samples.processes.slepton import SLEPTON_BACKGROUNDS
 from massgap.samples.processes.smuon import SMUON_BACKGROUNDS
-from massgap.samples.processes.vlq import VLQ_BACKGROUNDS
+from massgap.samples.processes.vlq import VLQ_BACKGROUNDS, VLQ_POINTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +27,7 @@ _WITH_MPI = ("smuon",)
 _SETS: dict[str, tuple[tuple[str, ...], tuple[Process, ...]]] = {
     "slepton": (("slepton_110_80",), SLEPTON_BACKGROUNDS),
     "smuon": (("smuonR_200_50", "smuonR_300_100", "smuonR_500_0"), SMUON_BACKGROUNDS),
-    "vlq": (("vlq_1000", "vlq_2000", "vlq_4000", "vlq_6400"), VLQ_BACKGROUNDS),
+    "vlq": (VLQ_POINTS, VLQ_BACKGROUNDS),
     "cascade": (
         ("cascade_fDM_390_360_330_300", "cascade_sDM_390_360_330_300", "cascade_fDM_691_660_631_600"),
         CASCADE_BACKGROUNDS,

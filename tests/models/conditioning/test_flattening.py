@@ -230,3 +230,31 @@ def test_a_threshold_keeps_the_shape_of_the_background(kind, features):
     if "m" not in features:
         with pytest.raises(FeatureError, match="missing: m"):
             OnnxScorer.from_bytes(content, "flat", list(features))
+
+
+def test_a_falling_spectrum_is_flat_to_its_end_where_the_training_is_balanced():
+    """Physical weights fall by 13 e-folds: by them no bin of the table would lie in the upper half of the column."""
+    table = correlated(24_000)
+    background = table["process"] == "background"
+    table.loc[background, "weight"] = np.exp(-(table.loc[background, "m"] - 100) / 30)
+    recipe = Recipe(
+        "b",
+        features=("x", "y"),
+        signal=("signal",),
+        backgrounds=("background",),
+        n_folds=2,
+        weighting="signal_counts",
+        balance={"column": "m", "low": 200.0, "high": 400.0, "width": 50.0, "least": 10},
+        flatten="m",
+        hyperparameters={"n_trees": 20, "max_depth": 2},
+    )
+    made = train(table, recipe, importances=False, compare_protocols=False)
+    assert all(flattening.centres[-1] > 390 for flattening in made.flattening)
+    rows = table[background & table["m"].between(200, 400)]
+    x = rows[made.inputs].to_numpy(np.float32)
+    score = made.cross_fitted(x, held_out_fold(rows["fold_key"].to_numpy(), 2))
+    for low in (200, 250, 300, 350):
+        inside = rows["m"].between(low, low + 50).to_numpy()
+        share, n = (score[inside] > 0.9).mean(), inside.sum()
+        known = min(flattening.effective.min() for flattening in made.flattening)
+        assert share == pytest.approx(0.1, abs=4 * np.sqrt(0.09 * (1 / n + 1 / known)))
