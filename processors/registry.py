@@ -20,6 +20,10 @@ ANALYSES = {
         "massgap.processors.slepton:Slepton",
         "two muons, one hard jet and MET: slepton pairs, small gaps",
     ),
+    "electroweakino": (
+        "massgap.processors.electroweakino:Electroweakino",
+        "two jets of vector boson fusion, one to three soft leptons: electroweakinos, small gaps",
+    ),
 }
 """Name -> (module:class, one line for the help)."""
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.description import Region, Score
-from massgap.events.errors import MissingBranchError
 from massgap.processors.base.analysis import Analysis
 from massgap.processors.base.options import names, threshold
-from massgap.selections.objects.definitions import select_electrons, select_jets, select_muons, select_taus
+from massgap.selections.objects.definitions import select_electrons, select_jets, select_muons
 from massgap.selections.objects.pairs import opposite_sign_pair
+from massgap.selections.objects.tau_veto import taus_of_veto
 from massgap.selections.slepton.features import FEATURES, slepton_features
 from massgap.selections.slepton.precuts import PRECUTS
 from massgap.selections.slepton.processes import PROCESSES
@@ -119,7 +119,8 @@ class Slepton(Analysis):
             jets = event.jets
             event = flow.keep(event, "no b jet", ~jets.any((abs(jets.eta) < 2.5) & jets.b_tagged))
         if "no_tau" not in self.without:
-            event = flow.keep(event, "no hadronic tau", self._taus(event).counts == 0)
+            taus = taus_of_veto(event, event.muons, analysis=type(self).__name__)
+            event = flow.keep(event, "no hadronic tau", taus.counts == 0)
         if "met_30" not in self.without:
             event = flow.keep(event, f"MET > {self.topology_met:g}", event.met.pt > self.topology_met)
 
@@ -133,10 +134,3 @@ class Slepton(Analysis):
         hard = jets.filter(lambda pt: pt > self.hard_jet_pt, "pt")
         central = hard.filter(lambda eta: abs(eta) < 2.5, "eta")
         return (hard.counts == 1) & (central.counts == 1)
-
-    def _taus(self, event: Event) -> Collection:
-        try:
-            return select_taus(event.taus).away_from(event.muons, 0.4)
-        except MissingBranchError as error:
-            remedy = "To run without the tau veto: --without no_tau, or Slepton(without=['no_tau'])."
-            raise MissingBranchError(error.branch, error.where, remedy) from error
