@@ -215,11 +215,27 @@ def _terms(
     for z, y, middle in itertools.product(range(4), range(4), (UP, DOWN)):
         made, y_end = model.wino(state.out, state.into, _conjugate(z)), _conjugate(y)
         other = made * model.quark(out2, into2, y, h2)
-        add(3, _place(None, y, z), other * model.quark(out1, middle, z, h1) * model.quark(middle, into1, y_end, h1))
-        add(4, _place(None, y, z), other * model.quark(out1, middle, y_end, h1) * model.quark(middle, into1, z, h1))
+        add(
+            3,
+            _place(None, y, z),
+            other * model.quark(out1, middle, z, h1) * model.quark(middle, into1, y_end, h1),
+        )
+        add(
+            4,
+            _place(None, y, z),
+            other * model.quark(out1, middle, y_end, h1) * model.quark(middle, into1, z, h1),
+        )
         other = made * model.quark(out1, into1, y, h1)
-        add(5, _place(y, None, z), other * model.quark(out2, middle, z, h2) * model.quark(middle, into2, y_end, h2))
-        add(6, _place(y, None, z), other * model.quark(out2, middle, y_end, h2) * model.quark(middle, into2, z, h2))
+        add(
+            5,
+            _place(y, None, z),
+            other * model.quark(out2, middle, z, h2) * model.quark(middle, into2, y_end, h2),
+        )
+        add(
+            6,
+            _place(y, None, z),
+            other * model.quark(out2, middle, y_end, h2) * model.quark(middle, into2, z, h2),
+        )
     return found
 
 
@@ -243,5 +259,3 @@ def coefficients(row: Any, structure: Any, propagator: Any, value: Any, products
     out[:, :] = 0.0
     for k in range(row.size):
         out[row[k], structure[k]] += value[k] * products[propagator[k]]
-
-

@@ -87,7 +87,9 @@ def _cubic(position: float, n: int, weights: Any) -> int:
 @compiled
 def interpolated_densities(table: DensityTable, x: float, q2: float, work: Any, out: Any) -> None:
     """f(x, Q2), without the factor x, of the four kinds of partons; ``work`` has the shape (2, 4)."""
-    i = _cubic((-math.log(x) + 5.0 * (1.0 - x) - table.first_x) / table.step_x, table.values.shape[1], work[0])
+    i = _cubic(
+        (-math.log(x) + 5.0 * (1.0 - x) - table.first_x) / table.step_x, table.values.shape[1], work[0]
+    )
     j = _cubic((math.log(q2) - table.first_q) / table.step_q, table.values.shape[2], work[1])
     for kind in range(4):
         total = 0.0

@@ -42,7 +42,9 @@ def _row(p: Any, i: int) -> tuple[float, float, float, float]:
 
 
 @compiled
-def squared_amplitudes(p: Any, m: float, masses: tuple[float, float], terms: Terms, work: Any, out: Any) -> None:
+def squared_amplitudes(
+    p: Any, m: float, masses: tuple[float, float], terms: Terms, work: Any, out: Any
+) -> None:
     """Squared amplitudes summed over the spins of the winos, for each row of terms and kind of quark lines: shape (n, 4).
 
     Columns are (quark, quark), (quark, antiquark), (antiquark, quark), (antiquark, antiquark) of lines 1 and 2.
@@ -110,7 +112,9 @@ class _Process(NamedTuple):
 
 
 @compiled
-def _weigh(process: _Process, even: Any, draw: Any, work: Any, weight: Any, chosen: Any, p: Any, more: Any) -> None:
+def _weigh(
+    process: _Process, even: Any, draw: Any, work: Any, weight: Any, chosen: Any, p: Any, more: Any
+) -> None:
     """Weight of each point (fb), the row and kind of lines drawn for it, its momenta, and x1, x2, scale."""
     terms = process.terms
     n = terms.states.size
@@ -260,7 +264,9 @@ class FusionGenerator:
         for _ in range(rounds):
             even, weight, *_ = self._points(points)
             self._grid.adapt(even, weight)
-        weights = np.sort(np.concatenate([self._points(_CHUNK)[1] for _ in range(max(1, last // _CHUNK))]))[::-1]
+        weights = np.sort(np.concatenate([self._points(_CHUNK)[1] for _ in range(max(1, last // _CHUNK))]))[
+            ::-1
+        ]
         n, total = len(weights), float(weights.sum())
         # what lies above the k-th largest: sum of (w - w_k)
         above = np.cumsum(weights) - np.arange(1, n + 1) * weights
@@ -281,7 +287,9 @@ class FusionGenerator:
         while found < n:
             _, weight, chosen, p, more = self._points(_CHUNK)
             kept = np.flatnonzero(weight > start.largest_fb * self._rng.random(len(weight)))
-            parts.append((chosen[kept], p[kept], more[kept], np.maximum(weight[kept] / start.largest_fb, 1.0)))
+            parts.append(
+                (chosen[kept], p[kept], more[kept], np.maximum(weight[kept] / start.largest_fb, 1.0))
+            )
             found, tried = found + len(kept), tried + len(weight)
             total, squares = total + float(weight.sum()), squares + float((weight**2).sum())
         chosen, p, more, weight = (np.concatenate(part)[:n] for part in zip(*parts, strict=True))
@@ -291,7 +299,9 @@ class FusionGenerator:
         error = math.sqrt(max(square / all_points - mean**2, 0.0) / all_points)
         return self._as_events(chosen, p, more, weight), Integral(mean, error, all_points, start.largest_fb)
 
-    def _as_events(self, chosen: np.ndarray, p: np.ndarray, more: np.ndarray, weight: np.ndarray) -> HardEvents:
+    def _as_events(
+        self, chosen: np.ndarray, p: np.ndarray, more: np.ndarray, weight: np.ndarray
+    ) -> HardEvents:
         """Draw the families, number the particles and turn each event about the beam."""
         terms = self._process.terms
         row, kind = chosen // 4, chosen % 4
@@ -320,7 +330,9 @@ class FusionGenerator:
         xf = parton_density(self.pdf_set)
         light = 2 - kind
         share = np.empty(len(kind))
-        for i, (number, one, at) in enumerate(zip((sign * light).tolist(), x.tolist(), (scale**2).tolist(), strict=True)):
+        for i, (number, one, at) in enumerate(
+            zip((sign * light).tolist(), x.tolist(), (scale**2).tolist(), strict=True)
+        ):
             both = xf(number, one, at), xf(number + (2 if number > 0 else -2), one, at)
             share[i] = max(both[1], 0.0) / max(both[0] + max(both[1], 0.0), 1e-300)
         return (draw < share).astype(np.int64)
@@ -332,4 +344,3 @@ class FusionGenerator:
         out[:, :, 1] = cosine * p[:, :, 1] - sine * p[:, :, 2]
         out[:, :, 2] = sine * p[:, :, 1] + cosine * p[:, :, 2]
         return out
-

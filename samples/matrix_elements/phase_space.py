@@ -57,7 +57,9 @@ def check_cuts(cuts: JetCuts, m: float, sqrt_s: float) -> JetCuts:
         If a cut is impossible, or a pair of mass ``m`` (GeV) with two jets is out of reach.
     """
     pt, eta, deta, mass = (float(value) for value in cuts[:4])
-    if not (pt >= 5.0 and math.isfinite(pt) and 0.0 < eta <= 10.0 and 0.0 <= deta < 2.0 * eta and mass >= 0.0):
+    if not (
+        pt >= 5.0 and math.isfinite(pt) and 0.0 < eta <= 10.0 and 0.0 <= deta < 2.0 * eta and mass >= 0.0
+    ):
         msg = (
             f"cuts on jets of pt > {pt:g} GeV, |eta| < {eta:g}, |deta| > {deta:g}, m_jj > {mass:g} GeV: pt must be 5 GeV at least "
             "(massless exchange has no total rate), eta up to 10, and deta below twice eta"
@@ -78,7 +80,9 @@ def _scaled(low: float, high: float, u: float) -> tuple[float, float]:
 
 
 @compiled
-def jet_pair_point(u: Any, m: float, sqrt_s: float, cuts: JetCuts, p: Any) -> tuple[float, float, float, float]:
+def jet_pair_point(
+    u: Any, m: float, sqrt_s: float, cuts: JetCuts, p: Any
+) -> tuple[float, float, float, float]:
     """Momenta of an event, its weight, the partons' momentum fractions and a scale.
 
     Parameters

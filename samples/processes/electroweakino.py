@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from functools import partial
 
+from massgap.samples.matrix_elements.request import WinoFusion
 from massgap.samples.physics.cross_sections import wino_pair_xsec_fb
-from massgap.samples.physics.electroweakino_spectra import electroweakino_settings, electroweakino_slha
+from massgap.samples.physics.electroweakino_spectra import (
+    electroweakino_decay_settings,
+    electroweakino_settings,
+    electroweakino_slha,
+)
 from massgap.samples.physics.offshell import offshell_weights
 from massgap.samples.processes.filters import ObjectFilter
 from massgap.samples.processes.process import (
@@ -66,8 +71,33 @@ def _signal(model: str, name: str, m: float, dm: float) -> tuple[Process, ...]:
     )
 
 
-ELECTROWEAKINO_SIGNALS = tuple(
-    SignalForm(f"wino_{model}", ("M", "DM"), partial(_signal, model)) for model in ("WZ", "slepton")
+def _fusion(model: str, name: str, m: float, dm: float) -> tuple[Process, ...]:
+    through = "W*, Z*" if model == "WZ" else "sleptons half way"
+    made = WinoFusion(m)
+    return (
+        Process(
+            name=name,
+            process=name,
+            description=f"wino-like pairs by boson fusion, m = {m:g}, to a bino {dm:g} GeV below through {through}",
+            source=f"electroweak q q' -> q q' chi chi at lowest order; {made.describe()}",
+            settings=electroweakino_decay_settings(dm, model),
+            tranches=whole(3.0),
+            is_signal=True,
+            masses={"m_wino": m, "m_lsp": m - dm},
+            slha=electroweakino_slha(m, dm, model),
+            sqrt_s_tev=13.6,
+            card="hl-lhc",
+            filter=_VBF,
+            decay_weight=offshell_weights if model == "WZ" else None,
+            matrix_element=made,
+        ),
+    )
+
+
+_MODELS = ("WZ", "slepton")
+ELECTROWEAKINO_SIGNALS = (
+    *(SignalForm(f"wino_{model}", ("M", "DM"), partial(_signal, model)) for model in _MODELS),
+    *(SignalForm(f"vbf_wino_{model}", ("M", "DM"), partial(_fusion, model)) for model in _MODELS),
 )
 
 

@@ -44,6 +44,7 @@ _NO_CONTENT = (
     "description",
     "source",
     "xsec_fb",
+    "xsec_error_fb",
     "inclusive_xsec_fb",
     "xsec_rule",
     "generator_factor",
@@ -136,7 +137,7 @@ def with_repeated_decays(process: Process, repeat: int) -> Process:
     GenerationError
         If the process has no scalars that may do so.
     """
-    if repeat == 1:
+    if repeat == 1 or process.matrix_element is not None:
         return process
     if process.scalars is None or process.filter is None:
         msg = (
