@@ -162,17 +162,19 @@ def terms_of(model: Electroweak, states: tuple[FinalState, ...] = FINAL_STATES) 
             # a quark that goes down gives a positive charge
             if (out1 - into1) + (out2 - into2) != state.charge:
                 continue
-            for chirality in itertools.product((0, 1), repeat=2):
+            for chirality in ((0, 0), (0, 1), (1, 0), (1, 1)):
                 own = _terms(model, state, (into1, out1, into2, out2), chirality)
                 if own:
                     found |= {(len(keys), *place): value for place, value in own.items()}
                     keys.append(((into1, out1, into2, out2), number, chirality))
-    places = np.array(list(found), dtype=np.int64).reshape(-1, 3)
+    row, structure, propagator = np.array(list(found), dtype=np.int64).reshape(-1, 3).T.copy()
     return Terms(
         np.array([key[0] for key in keys], dtype=np.int64).reshape(-1, 4),
         np.array([key[1] for key in keys], dtype=np.int64),
         np.array([key[2] for key in keys], dtype=np.int64).reshape(-1, 2),
-        *places.T.copy(),
+        row,
+        structure,
+        propagator,
         np.array(list(found.values())),
     )
 

@@ -21,7 +21,7 @@ _CODE = ("samples/matrix_elements", "samples/physics", "physical_constants.py")
 
 @dataclass(frozen=True)
 class WinoFusion:
-    """Pairs of winos from the fusion of electroweak bosons, all six charges together.
+    """Pairs of winos from the fusion of electroweak bosons.
 
     Attributes
     ----------
@@ -29,6 +29,8 @@ class WinoFusion:
         Mass of the winos, GeV.
     jet_pt, jet_eta, deta, m_jj : float
         Cuts on the two quarks (GeV): those of the vbf-electroweakino paper, section III.
+    states : tuple of str
+        Names of the pairs to make (:data:`massgap.samples.matrix_elements.couplings.FINAL_STATES`); all six by default.
     """
 
     m: float
@@ -36,6 +38,7 @@ class WinoFusion:
     jet_eta: float = 5.0
     deta: float = 2.5
     m_jj: float = 200.0
+    states: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """In words."""
@@ -73,11 +76,14 @@ class WinoFusion:
 
         if key_of_file(path) == key:
             return path
+        from massgap.samples.matrix_elements.couplings import FINAL_STATES
         from massgap.samples.matrix_elements.fusion import FusionGenerator
         from massgap.samples.matrix_elements.phase_space import JetCuts
 
         cuts = JetCuts(self.jet_pt, self.jet_eta, self.deta, self.m_jj)
-        generator = FusionGenerator(self.m, sqrt_s_tev, cuts, seed=(seed << 32) | zlib.crc32(name.encode()))
+        states = tuple(state for state in FINAL_STATES if not self.states or state.name in self.states)
+        own = (seed << 32) | zlib.crc32(name.encode())
+        generator = FusionGenerator(self.m, sqrt_s_tev, cuts, states=states, seed=own)
         made, integral = generator.events(events)
         path.parent.mkdir(parents=True, exist_ok=True)
         return write_event_file(path, generator, made, integral, slha=slha, key=key)

@@ -71,9 +71,13 @@ def _signal(model: str, name: str, m: float, dm: float) -> tuple[Process, ...]:
     )
 
 
-def _fusion(model: str, name: str, m: float, dm: float) -> tuple[Process, ...]:
+def _fusion(
+    model: str, leptonic: tuple[str, ...], states: tuple[str, ...], name: str, m: float, dm: float
+) -> tuple[Process, ...]:
     through = "W*, Z*" if model == "WZ" else "sleptons half way"
-    made = WinoFusion(m)
+    if leptonic:
+        through += f", {' and '.join(leptonic)} only"
+    made = WinoFusion(m, states=states)
     return (
         Process(
             name=name,
@@ -90,14 +94,21 @@ def _fusion(model: str, name: str, m: float, dm: float) -> tuple[Process, ...]:
             filter=_VBF,
             decay_weight=offshell_weights if model == "WZ" else None,
             matrix_element=made,
+            leptonic=leptonic,
         ),
     )
 
 
 _MODELS = ("WZ", "slepton")
+_LIGHT = ("e", "mu")
 ELECTROWEAKINO_SIGNALS = (
     *(SignalForm(f"wino_{model}", ("M", "DM"), partial(_signal, model)) for model in _MODELS),
-    *(SignalForm(f"vbf_wino_{model}", ("M", "DM"), partial(_fusion, model)) for model in _MODELS),
+    *(SignalForm(f"vbf_wino_{model}", ("M", "DM"), partial(_fusion, model, (), ())) for model in _MODELS),
+    *(
+        SignalForm(f"vbf_wino_{model}_lep", ("M", "DM"), partial(_fusion, model, _LIGHT, ()))
+        for model in _MODELS
+    ),
+    SignalForm("vbf_N2C1_WZ_lep", ("M", "DM"), partial(_fusion, "WZ", _LIGHT, ("C1+ N2", "C1- N2"))),
 )
 
 

@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,7 +161,7 @@ def generate(
         with_fast_taus(with_cross_section(at_energy(process, sqrt_s_tev)), fast_taus) for process in chosen
     ]
     chosen = [
-        with_leptons(with_hard_cut(with_repeated_decays(process, repeat), hard), leptons)
+        with_leptons(with_hard_cut(with_repeated_decays(process, repeat), hard), process.leptonic or leptons)
         for process in chosen
     ]
     out = Path(out)
@@ -196,7 +196,8 @@ def _with_own_events(
     kept = [task for task in tasks if task.process.matrix_element is None]
     for part in parts:
         size = part.block_size(None, options.repeat)
-        kept += plan_lhe(part.process, part.source, out, size, part.lhe.n_events, seed, options)
+        own = replace(options, leptonic=part.process.leptonic or options.leptonic)
+        kept += plan_lhe(part.process, part.source, out, size, part.lhe.n_events, seed, own)
     before = partial(cut_out, parts, out / ".lhe", None, options.repeat)
     return made, sorted(kept, key=lambda task: task.block), before
 
