@@ -11,6 +11,7 @@ from massgap.studies.study import FitStep, GenerateStep, ReportStep, RunStep, St
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from massgap.reports.run.chapters import Chapter
     from massgap.studies.comparison import Compared
 
 __all__ = ["CHANNELS", "NUISANCES", "STUDY", "TABLE_II"]
@@ -40,6 +41,13 @@ class _FitOptions(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return 1
+
+
+def _chapters() -> tuple[Chapter, ...]:
+    # Loaded when a report is written.
+    from massgap.studies.electroweakino.chapters import chapters
+
+    return chapters()
 
 
 def _validate(folder: Path) -> list[Compared]:
@@ -102,5 +110,6 @@ STUDY = Study(
         ),
         ReportStep("report.html", "scored", "models/2l", "scored/fit", words="write the report"),
     ),
+    chapters=_chapters,
     validate=_validate,
 )
