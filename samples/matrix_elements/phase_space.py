@@ -80,6 +80,48 @@ def _scaled(low: float, high: float, u: float) -> tuple[float, float]:
 
 
 @compiled
+def _jets(u: Any, sqrt_s: float, cuts: JetCuts) -> tuple[float, float, float, float, float, float]:
+    """Jacobian (0 where the cuts leave nothing), pT and eta of both jets, and the azimuth between them."""
+    deta = cuts.deta + (2.0 * cuts.eta - cuts.deta) * u[0]
+    half = cuts.eta - 0.5 * deta
+    if cuts.opposite:
+        half = min(half, 0.5 * deta)
+    mean = half * (2.0 * u[1] - 1.0)
+    sign = 1.0 if u[9] < 0.5 else -1.0
+    eta3, eta4 = mean + 0.5 * sign * deta, mean - 0.5 * sign * deta
+    phi = 2.0 * math.pi * u[2]
+    jacobian = 2.0 * (2.0 * cuts.eta - cuts.deta) * 2.0 * half * 2.0 * math.pi
+
+    high = 0.5 * sqrt_s / math.cosh(min(abs(eta3), abs(eta4)))
+    if high <= cuts.pt:
+        return 0.0, cuts.pt, eta3, cuts.pt, eta4, phi
+    pt3, density = _scaled(cuts.pt, high, u[3])
+    jacobian *= density
+    angle = 2.0 * (math.cosh(deta) - math.cos(phi))
+    low = max(cuts.pt, cuts.mass * cuts.mass / (pt3 * angle))
+    if low >= high:
+        return 0.0, pt3, eta3, cuts.pt, eta4, phi
+    pt4, density = _scaled(low, high, u[4])
+    jacobian *= density
+    return jacobian, pt3, eta3, pt4, eta4, phi
+
+
+@compiled
+def _decayed(pair: Any, mass: float, beta: float, u_cosine: float, u_azimuth: float, p: Any) -> None:
+    """Momenta of the two particles of a pair: direction in its rest frame, then the boost; rows 4 and 5 of p."""
+    cosine, azimuth = 2.0 * u_cosine - 1.0, 2.0 * math.pi * u_azimuth
+    k, sine = 0.5 * mass * beta, math.sqrt(max(1.0 - cosine * cosine, 0.0))
+    rest = (0.5 * mass, k * sine * math.cos(azimuth), k * sine * math.sin(azimuth), k * cosine)
+    along = rest[1] * pair[1] + rest[2] * pair[2] + rest[3] * pair[3]
+    p[4, 0] = (pair[0] * rest[0] + along) / mass
+    push = (rest[0] + p[4, 0]) / (pair[0] + mass)
+    for i in range(1, 4):
+        p[4, i] = rest[i] + push * pair[i]
+    for i in range(4):
+        p[5, i] = pair[i] - p[4, i]
+
+
+@compiled
 def jet_pair_point(
     u: Any, m: float, sqrt_s: float, cuts: JetCuts, p: Any
 ) -> tuple[float, float, float, float]:
@@ -106,27 +148,9 @@ def jet_pair_point(
         Half the sum of transverse masses, GeV.
     """
     s = sqrt_s * sqrt_s
-    deta = cuts.deta + (2.0 * cuts.eta - cuts.deta) * u[0]
-    half = cuts.eta - 0.5 * deta
-    if cuts.opposite:
-        half = min(half, 0.5 * deta)
-    mean = half * (2.0 * u[1] - 1.0)
-    sign = 1.0 if u[9] < 0.5 else -1.0
-    eta3, eta4 = mean + 0.5 * sign * deta, mean - 0.5 * sign * deta
-    phi = 2.0 * math.pi * u[2]
-    jacobian = 2.0 * (2.0 * cuts.eta - cuts.deta) * 2.0 * half * 2.0 * math.pi
-
-    high = 0.5 * sqrt_s / math.cosh(min(abs(eta3), abs(eta4)))
-    if high <= cuts.pt:
+    jacobian, pt3, eta3, pt4, eta4, phi = _jets(u, sqrt_s, cuts)
+    if jacobian <= 0.0:
         return 0.0, 0.0, 0.0, 0.0
-    pt3, density = _scaled(cuts.pt, high, u[3])
-    jacobian *= density
-    angle = 2.0 * (math.cosh(deta) - math.cos(phi))
-    low = max(cuts.pt, cuts.mass * cuts.mass / (pt3 * angle))
-    if low >= high:
-        return 0.0, 0.0, 0.0, 0.0
-    pt4, density = _scaled(low, high, u[4])
-    jacobian *= density
 
     mass, density = _scaled(2.0 * m, sqrt_s, u[5])
     jacobian *= density
@@ -144,29 +168,19 @@ def jet_pair_point(
     jacobian *= y_high - y_low
 
     pair = (mt * math.cosh(y), kx, ky, mt * math.sinh(y))
-    cosine, azimuth = 2.0 * u[7] - 1.0, 2.0 * math.pi * u[8]
     beta = math.sqrt(max(1.0 - 4.0 * m * m / (mass * mass), 0.0))
-    k, sine = 0.5 * mass * beta, math.sqrt(max(1.0 - cosine * cosine, 0.0))
-    rest = (0.5 * mass, k * sine * math.cos(azimuth), k * sine * math.sin(azimuth), k * cosine)
-    along = rest[1] * pair[1] + rest[2] * pair[2] + rest[3] * pair[3]
-    energy = (pair[0] * rest[0] + along) / mass
-    push = (rest[0] + energy) / (pair[0] + mass)
+    _decayed(pair, mass, beta, u[7], u[8], p)
 
     e3, z3 = pt3 * math.cosh(eta3), pt3 * math.sinh(eta3)
     e4, z4 = pt4 * math.cosh(eta4), pt4 * math.sinh(eta4)
     total, z = e3 + e4 + pair[0], z3 + z4 + pair[3]
     x1, x2 = (total + z) / sqrt_s, (total - z) / sqrt_s
-    p[:, :] = 0.0
+    p[:4, :] = 0.0
     p[0, 0] = p[0, 3] = 0.5 * sqrt_s * x1
     p[1, 0] = 0.5 * sqrt_s * x2
     p[1, 3] = -p[1, 0]
     p[2, 0], p[2, 1], p[2, 3] = e3, x3, z3
     p[3, 0], p[3, 1], p[3, 2], p[3, 3] = e4, x4, y4, z4
-    p[4, 0] = energy
-    for i in range(1, 4):
-        p[4, i] = rest[i] + push * pair[i]
-    for i in range(4):
-        p[5, i] = pair[i] - p[4, i]
 
     # d3p / 2E = pT dpT deta dphi / 2 of both jets, of the pair with its transverse momentum given, dM2, two-body phase space of
     # the pair over all directions; the azimuth of jet 3 is free, and dx1 dx2 delta(E) delta(z) = 2 / s
