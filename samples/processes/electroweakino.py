@@ -29,7 +29,7 @@ from massgap.samples.processes.process import (
     whole,
 )
 
-__all__ = ["ELECTROWEAKINO_BACKGROUNDS", "ELECTROWEAKINO_SIGNALS"]
+__all__ = ["ELECTROWEAKINO_BACKGROUNDS", "ELECTROWEAKINO_LEPTONIC", "ELECTROWEAKINO_SIGNALS"]
 
 _VBF = ObjectFilter(leptons=1, vbf=True)
 _ZZ = ("WeakDoubleBoson:ffbar2gmZgmZ = on", "23:mMin = 4.")
@@ -171,4 +171,19 @@ ELECTROWEAKINO_BACKGROUNDS = (
         "WZ", "VV", "W with Z (m > 4 GeV)", ("WeakDoubleBoson:ffbar2ZW = on", "23:mMin = 4."), xsec_fb=24.88e3
     ),
     _vbf("ZZ", "VV", "pairs of Z/gamma* (m > 4 GeV)", _ZZ, xsec_fb=12.74e3),
+)
+
+# Three leptons are rare in WZ and ZZ of all decays: these have electrons, muons and taus only, in place of WZ_vbf and ZZ_vbf.
+ELECTROWEAKINO_LEPTONIC = tuple(
+    _vbf(
+        f"{pair}_lep",
+        "VV_leptonic",
+        f"{words}, all bosons to charged leptons",
+        settings,
+        leptonic=("e", "mu", "tau"),
+    )
+    for pair, words, settings in (
+        ("WZ", "W with Z (m > 4 GeV)", ("WeakDoubleBoson:ffbar2ZW = on", "23:mMin = 4.")),
+        ("ZZ", "pairs of Z/gamma* (m > 4 GeV)", _ZZ),
+    )
 )

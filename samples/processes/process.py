@@ -113,7 +113,7 @@ class Process:
     scalars: TwoBody | None = None
     #: Power of the strong coupling in the hard process, for scale variations.
     qcd_order: int = 0
-    #: Leptons that its particles decay to whatever is asked for; only for processes of ``matrix_element``.
+    #: Leptons that its particles decay to, whatever is asked for.
     leptonic: tuple[str, ...] = ()
     #: Matrix elements computed by massgap make its events, which are then showered as those of a file.
     matrix_element: WinoFusion | None = None

@@ -161,13 +161,14 @@ def plan_tasks(chosen: list[Process], out: Path, events: int, seed: int, options
     common = _digest_of(load_card(options.card))
     tasks = []
     for process in chosen:
+        own = replace(options, leptonic=process.leptonic or options.leptonic)
         for index, tranche in enumerate(process.tranches):
             wanted = max(1, round(events * tranche.share / total))
             for block, first in enumerate(range(0, wanted, BLOCK)):
                 n = min(BLOCK, wanted - first)
                 path = out / f"{process.name}_{tranche.name}" / f"block_{block:04d}.root"
-                digest = _digest(common, process, tranche, [index, block, n, seed], options)
-                tasks.append(Task(process, index, block, n, seed, options, str(path), digest))
+                digest = _digest(common, process, tranche, [index, block, n, seed], own)
+                tasks.append(Task(process, index, block, n, seed, own, str(path), digest))
     # one block of each tranche first: an interrupted run then has all tranches soonest
     return sorted(tasks, key=lambda task: task.block)
 

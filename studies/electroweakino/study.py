@@ -23,6 +23,9 @@ TABLE_II = (10, 25, 50, 75)
 """Mass gaps, GeV, whose multiplicities are compared: below, more than half of the events have no lepton."""
 _POINTS = tuple(f"vbf_wino_WZ_lep_{m}_{dm}" for m in (200, 400) for dm in (25, 50))
 
+_LEPTONIC = ("WZ_lep_vbf", "ZZ_lep_vbf")
+"""In place of all decays, of which too few have three leptons: with one or two, V + jets and tt are 100 times more."""
+
 
 class _FitOptions(Mapping[str, Any]):
     """Options of the fit, made when it begins: declaring a study loads nothing heavy."""
@@ -77,10 +80,10 @@ STUDY = Study(
             "samples",
             (
                 *_POINTS,
-                *("tt_vbf", "Wlnu_vbf", "Zee_vbf", "Zmumu_vbf", "Ztautau_vbf", "WW_vbf", "WZ_vbf", "ZZ_vbf"),
+                *("tt_vbf", "Wlnu_vbf", "Zee_vbf", "Zmumu_vbf", "Ztautau_vbf", "WW_vbf", *_LEPTONIC),
             ),
             events=600_000,
-            small=40_000,
+            small=24_000,
         ),
         RunStep("run", "electroweakino", "samples", words="run the electroweakino processor"),
         *(

@@ -13,6 +13,7 @@ import slepton_reference as reader
 from click.testing import CliRunner
 
 from massgap.cli import main
+from massgap.cli.options.run_options import models
 from massgap.events.errors import MissingBranchError
 from massgap.models.errors import FeatureError
 from massgap.processors import Electroweakino
@@ -342,3 +343,7 @@ def test_a_model_of_another_channel(tmp_path, written):
     )
     with pytest.raises(FeatureError, match="pt_l2"):
         Electroweakino(model={"1l": model})
+
+
+def test_models_by_the_names_of_the_channels():
+    assert models(None, None, ("1l=a.onnx", "3l=b=c.onnx")) == {"1l": "a.onnx", "3l": "b=c.onnx"}
