@@ -21,7 +21,7 @@ from massgap.samples.lhe.blocks import LheSource
 from massgap.samples.lhe.events import EMPTY_EVENTS
 from massgap.samples.lhe.file import read_lhe, without_index
 from massgap.samples.processes.catalogue import processes_of
-from massgap.samples.processes.filters import FILTERS
+from massgap.samples.processes.filters import FILTERS, tighter_cuts
 from massgap.samples.processes.hard_cut import with_hard_cut
 from massgap.samples.processes.process import Process
 from massgap.samples.production.event_files import Part, cut_out, digest_of_file
@@ -229,7 +229,8 @@ def _process(
     is_signal: bool,
 ) -> Process:
     wanted = FILTERS[filter_name or "none"]
-    notes = "".join(f"; {note}" for note in lhe.notes)
+    told = [*lhe.notes, *_unlike(lhe, model, filter_name)]
+    notes = "".join(f"; {note}" for note in told)
     return Process(
         name=name,
         process=label or name,
@@ -245,3 +246,13 @@ def _process(
         decay_weight=model.decay_weight,
         lhe=digest_of_file(lhe.path),
     )
+
+
+def _unlike(lhe: LheFile, model: Process, filter_name: str | None) -> list[str]:
+    """In what the file is not what the signal or the selection would have: another energy, tighter cuts."""
+    found = tighter_cuts(lhe.header.run_card) if filter_name == "vbf" else []
+    if model.is_signal and model.name and abs(lhe.sqrt_s_tev - model.sqrt_s_tev) > 1e-3 * model.sqrt_s_tev:
+        found.append(
+            f"the file is for {lhe.sqrt_s_tev:g} TeV, other samples of {model.label} for {model.sqrt_s_tev:g} TeV: do not add them"
+        )
+    return found

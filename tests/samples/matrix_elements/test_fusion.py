@@ -273,6 +273,17 @@ def test_generate_by_name(sample):
     assert (out / "hard" / "vbf_wino_WZ_300_30.lhe.gz").stat().st_mtime_ns == hard
 
 
+def test_a_file_of_another_energy_and_with_tighter_cuts(real_files, tmp_path):
+    """MadGraph's file: 13 TeV and m_jj > 300 GeV, where the signal has 13.6 TeV and the selection 200 GeV."""
+    file = str(real_files / "lhe" / "ewk_m200.lhe.gz")
+    words = ["generate", "--lhe", file, "--decays", "wino_WZ_200_30", "--filter", "vbf", "--events", "20"]
+    done = CliRunner().invoke(main, [*words, "--workers", "1", "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.output.split())
+    assert "the file was made with mmjj > 300, tighter than the selection (200)" in said
+    assert "the file is for 13 TeV, other samples of wino_WZ_200_30 for 13.6 TeV" in said
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
