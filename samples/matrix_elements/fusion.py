@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -281,7 +282,18 @@ class FusionGenerator:
         -------
         HardEvents, Integral
         """
-        start = self._integral or self.integrate()
+        if self._integral is None:
+            edges, self._integral = _prepared(
+                self.m,
+                self.sqrt_s_tev,
+                self._process.cuts,
+                self.pdf_set,
+                self.families,
+                self.states,
+                self.model,
+            )
+            self._grid.edges[:] = edges
+        start = self._integral
         parts: list[tuple[np.ndarray, ...]] = []
         found, tried, total, squares = 0, 0, 0.0, 0.0
         while found < n:
@@ -344,3 +356,13 @@ class FusionGenerator:
         out[:, :, 1] = cosine * p[:, :, 1] - sine * p[:, :, 2]
         out[:, :, 2] = sine * p[:, :, 1] + cosine * p[:, :, 2]
         return out
+
+
+@lru_cache(maxsize=64)
+def _prepared(m: float, sqrt_s_tev: float, *production: Any) -> tuple[np.ndarray, Integral]:
+    """Adapted grid and cross section: once for all signals of one mass, which differ in their decays; with numbers of its own."""
+    cuts, pdf_set, families, states, model = production
+    made = FusionGenerator(m, sqrt_s_tev, cuts, pdf_set, families, states, model)
+    made._rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(18)))
+    integral = made.integrate()
+    return made._grid.edges, integral

@@ -177,7 +177,7 @@ ELECTROWEAKINO_BACKGROUNDS = (
 ELECTROWEAKINO_LEPTONIC = tuple(
     _vbf(
         f"{pair}_lep",
-        "VV_leptonic",
+        f"{pair}_leptonic",
         f"{words}, all bosons to charged leptons",
         settings,
         leptonic=("e", "mu", "tau"),

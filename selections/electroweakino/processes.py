@@ -10,5 +10,6 @@ PROCESSES: dict[str, ProcessLabel] = {
     "tt": ProcessLabel(r"$t\bar{t}$", "#3f90da"),
     "Vjets": ProcessLabel("V + jets", "#94a4a2"),
     "VV": ProcessLabel("VV + jets", "#ffa90e"),
-    "VV_leptonic": ProcessLabel("VV + jets, leptonic", "#a96b59"),
+    "WZ_leptonic": ProcessLabel("WZ + jets, leptonic", "#a96b59"),
+    "ZZ_leptonic": ProcessLabel("ZZ + jets, leptonic", "#832db6"),
 }

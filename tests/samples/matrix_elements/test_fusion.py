@@ -210,8 +210,6 @@ def test_weights_of_scales_and_densities(generator, tmp_path):
 
 def test_the_same_seed_gives_the_same_events():
     one, two, other = (FusionGenerator(500.0, seed=seed) for seed in (3, 3, 4))
-    for made in (one, two, other):
-        made.integrate(rounds=1, points=2000, last=20_000)
     first, second, third = (made.events(50)[0].momenta for made in (one, two, other))
     np.testing.assert_array_equal(first, second)
     assert not np.array_equal(first, third)
