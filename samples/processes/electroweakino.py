@@ -181,9 +181,10 @@ ELECTROWEAKINO_LEPTONIC = tuple(
         f"{words}, all bosons to charged leptons",
         settings,
         leptonic=("e", "mu", "tau"),
+        xsec_fb=xsec_fb,  # of all decays: that of these is the generator's
     )
-    for pair, words, settings in (
-        ("WZ", "W with Z (m > 4 GeV)", ("WeakDoubleBoson:ffbar2ZW = on", "23:mMin = 4.")),
-        ("ZZ", "pairs of Z/gamma* (m > 4 GeV)", _ZZ),
+    for pair, words, settings, xsec_fb in (
+        ("WZ", "W with Z (m > 4 GeV)", ("WeakDoubleBoson:ffbar2ZW = on", "23:mMin = 4."), 24.88e3),
+        ("ZZ", "pairs of Z/gamma* (m > 4 GeV)", _ZZ, 12.74e3),
     )
 )
