@@ -23,6 +23,7 @@ SUBJECTS = {
     "slepton": "the slepton processor against the plain coffea way, compiled RDataFrame and the limit",
     "smuon": "the smuon processor against the plain coffea way and the limit",
     "vlq": "the vector-like-quark processor against the plain coffea way and the limit",
+    "electroweakino": "the electroweakino processor against the plain coffea way and a compiled loop",
     "reading": "RNTuple against TTree, and every compression against uproot",
     "running": "workers, chunks, memory, number of events",
     "merging": "adding the histograms of chunks",

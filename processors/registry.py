@@ -32,6 +32,10 @@ ANALYSES = {
         "massgap.processors.vlq:Vlq",
         "three leptons, one of them in a fat jet: T -> t Z, one classifier for all masses",
     ),
+    "electroweakino": (
+        "massgap.processors.electroweakino:Electroweakino",
+        "two jets of vector boson fusion, one to three soft leptons: electroweakinos, small gaps",
+    ),
 }
 """Name -> (module:class, one line for the help)."""
 

@@ -90,8 +90,10 @@ def _leptons(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
 )
 @click.option(
     "--leptonic",
+    is_flag=False,
+    flag_value="e,mu",
     callback=_leptons,
-    help="W, Z, top and new particles decay to these only, for instance e,mu or e,mu,tau; the weights have the fraction.",
+    help="W, Z, top and new particles decay to these only, e,mu unless said otherwise (e,mu,tau); the weights have the fraction.",
 )
 @click.option(
     "--fast-taus",
@@ -122,6 +124,7 @@ def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> Non
     Examples:
       massgap generate slepton --events 100k --out samples
       massgap generate smuonR_300_100 smuonR_400_50 --events 20k --detector atlas
+      massgap generate vbf_wino_WZ_600_25 --events 20k --leptonic
       massgap generate --lhe my_events.lhe.gz --process tt --filter dimuon
       massgap generate --lhe wzj.lhe.gz --leptonic e,mu --repeat 5
       massgap generate --list

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.samples.errors import UnknownProcessError
 from massgap.samples.processes.cascade import CASCADE_BACKGROUNDS
-from massgap.samples.processes.electroweakino import ELECTROWEAKINO_BACKGROUNDS
+from massgap.samples.processes.electroweakino import ELECTROWEAKINO_BACKGROUNDS, ELECTROWEAKINO_LEPTONIC
 from massgap.samples.processes.plain import PLAIN
 from massgap.samples.processes.signals import SIGNAL_FORMS, signal_processes
 from massgap.samples.processes.slepton import SLEPTON_BACKGROUNDS
@@ -46,7 +46,7 @@ def _register() -> tuple[dict[str, Process], dict[str, tuple[str, ...]]]:
         members = [part for point in points for part in signal_processes(point)] + list(backgrounds)
         processes |= {part.name: part for part in members}
         analyses[name] = tuple(part.name for part in members)
-    processes |= {part.name: part for part in PLAIN}
+    processes |= {part.name: part for part in (*PLAIN, *ELECTROWEAKINO_LEPTONIC)}
     return processes, analyses
 
 

@@ -44,6 +44,7 @@ _NO_CONTENT = (
     "description",
     "source",
     "xsec_fb",
+    "xsec_error_fb",
     "inclusive_xsec_fb",
     "xsec_rule",
     "generator_factor",
@@ -141,7 +142,7 @@ def with_repeated_decays(chosen: list[Process], repeat: int) -> list[Process]:
     """
     if repeat == 1:
         return chosen
-    if not any(process.scalars is not None for process in chosen):
+    if not any(process.scalars is not None or process.matrix_element is not None for process in chosen):
         msg = (
             f"{chosen[0].name} cannot decay after the shower: --repeat is for pairs of smuons (smuonR_300_100) and, with --lhe, "
             "for events of files"
@@ -173,7 +174,12 @@ def plan_tasks(chosen: list[Process], out: Path, events: int, seed: int, options
     common = _digest_of(load_card(options.card))
     tasks = []
     for process in chosen:
-        own = options if process.scalars is not None else replace(options, repeat=1)
+        decays_later = process.scalars is not None or process.matrix_element is not None
+        own = replace(
+            options,
+            leptonic=process.leptonic or options.leptonic,
+            repeat=options.repeat if decays_later else 1,
+        )
         for index, tranche in enumerate(process.tranches):
             wanted = max(1, round(events * tranche.share / total))
             for block, first in enumerate(range(0, wanted, BLOCK)):
