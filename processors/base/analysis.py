@@ -308,6 +308,8 @@ class Analysis(ProcessorABC):
             else:
                 shifted.update(OBJECT_VARIATIONS[systematic])
 
+        if shifted:
+            event = event.for_several_passes()
         part.histograms = HistogramSums((*weights, *shifted), layout.size)
         shared: dict[str, Any] = {
             "scores": tuple(self.scores),
