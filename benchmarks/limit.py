@@ -55,7 +55,7 @@ def decompression(
     path
         The events.
     columns
-        Which; by default those of the slepton processor.
+        Names of the branches.
     tables
         Decompress also the tables of offsets that end the baskets of lists: nobody needs them who reads the counts.
     """

@@ -11,13 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.description import Region, Score
-from massgap.events.errors import MissingBranchError
 from massgap.processors.base.analysis import Analysis
 from massgap.processors.base.named_scores import named_scores
 from massgap.processors.base.options import choice, names, threshold
 from massgap.processors.errors import ProcessorError
-from massgap.selections.objects.definitions import select_electrons, select_jets, select_muons, select_taus
+from massgap.selections.objects.definitions import select_electrons, select_jets, select_muons
 from massgap.selections.objects.pairs import opposite_sign_pair
+from massgap.selections.objects.tau_veto import taus_of_veto
 from massgap.selections.slepton.features import FEATURES, slepton_features
 from massgap.selections.slepton.precuts import PRECUTS
 from massgap.selections.slepton.processes import PROCESSES
@@ -172,7 +172,11 @@ class Slepton(Analysis):
     def _tau_veto(self, event: Event, flow: Flow) -> Event:
         if "no_tau" in self.without:
             return event
-        return flow.keep(event, "no hadronic tau", self._taus(event).counts == 0)
+        return flow.keep(
+            event,
+            "no hadronic tau",
+            taus_of_veto(event, event.muons, analysis=type(self).__name__).counts == 0,
+        )
 
     def _has_b(self, event: Event) -> npt.NDArray[np.bool_]:
         b_jets = event.jets.filter(lambda eta, tagged: (abs(eta) < 2.5) & tagged, "eta", "b_tagged")
@@ -186,10 +190,3 @@ class Slepton(Analysis):
         hard = self._hard(jets)
         central = hard.filter(lambda eta: abs(eta) < 2.5, "eta")
         return (hard.counts == 1) & (central.counts == 1)
-
-    def _taus(self, event: Event) -> Collection:
-        try:
-            return select_taus(event.taus).away_from(event.muons, 0.4)
-        except MissingBranchError as error:
-            remedy = "To run without the tau veto: --without no_tau, or Slepton(without=['no_tau'])."
-            raise MissingBranchError(error.branch, error.where, remedy) from error

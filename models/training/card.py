@@ -99,6 +99,7 @@ def _method(t: Mapping[str, Any]) -> list[str]:
     events = {
         "weights": "each event with its weight",
         "counts": "each event counts one",
+        "components": "each event with its weight, all processes of a class with the same sum",
         "signal_counts": "each signal event counts one, background events with their weight",
         "drawn": "each event counts one, background events drawn in proportion to their weight",
     }[recipe["weighting"]]

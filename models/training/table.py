@@ -151,6 +151,9 @@ def training_table(
     x = _matrix(chosen, names)
     _check_weights(weight, process)
     train_weight = _counted(weight, process, is_signal, key, weighting, negative_weights)
+    if weighting == "components":
+        for name in present:
+            train_weight[process == name] /= train_weight[process == name].sum()
     for name, factor in factors.items():
         train_weight[process == name] *= factor
 
@@ -325,7 +328,7 @@ def _counted(
     if weighting == "drawn":
         share = counted / counted[~is_signal].max()
         counted = (uniform_of_key(key, _SALT) < share).astype(float)
-    return counted if weighting == "weights" else np.where(is_signal, 1.0, counted)
+    return counted if weighting in ("weights", "components") else np.where(is_signal, 1.0, counted)
 
 
 def _absolute(weight: NDArray[np.float64], process: NDArray[np.object_], policy: str) -> NDArray[np.float64]:

@@ -9,10 +9,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from massgap.physical_constants import Z_MASS_ROUNDED
 
-__all__ = ["FILTERS", "DimuonAcceptance", "DimuonFilter", "MassWindow", "ObjectFilter", "OneJet"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "FILTERS",
+    "DimuonAcceptance",
+    "DimuonFilter",
+    "MassWindow",
+    "ObjectFilter",
+    "OneJet",
+    "tighter_cuts",
+]
 
 _MUONS = "muons of both charges, pT > {:g} GeV, abs(eta) < 2.5"
 
@@ -83,7 +95,7 @@ class DimuonFilter:
     ditau: bool = False
     #: The settings and xsec_fb count taus as the muons they are made to decay to.
     taus_in_xsec: bool = False
-    #: Keep dimuons inside of a window in mass (``inside``) or outside of it only.
+    #: Keep dimuons inside of a window in mass (``inside``) or outside of it only, where also taus and a third muon are.
     mass: MassWindow | None = None
     inside: bool = True
     #: Leave out events that hold nothing but muons, taus and neutrinos: another part of the process has them.
@@ -148,6 +160,39 @@ class ObjectFilter:
         if self.muon_pt:
             parts.append(_MUONS.format(self.muon_pt))
         return "; ".join(parts)
+
+
+#: What the search selects behind the filter ``vbf``, by the names of MadGraph's run card: jets above this pT (GeV), farther
+#: apart in eta, with a larger mass (GeV).
+VBF_SELECTION = {"ptj": 30.0, "deltaeta": 2.5, "mmjj": 200.0}
+
+
+def tighter_cuts(run_card: Mapping[str, str], selection: Mapping[str, float] = VBF_SELECTION) -> list[str]:
+    """Cuts of a run card behind which events are missing that a selection would take, in sentences.
+
+    Parameters
+    ----------
+    run_card
+        Entries of MadGraph's run card by name.
+    selection
+        Thresholds by the same names.
+
+    Examples
+    --------
+    >>> tighter_cuts({"mmjj": "300.0", "ptj": "20.0"})
+    ['the file was made with mmjj > 300, tighter than the selection (200): events between are missing']
+    """
+    found = []
+    for name, threshold in selection.items():
+        try:
+            cut = float(run_card.get(name, "0").lower().replace("d", "e"))
+        except ValueError:
+            continue
+        if cut > threshold:
+            found.append(
+                f"the file was made with {name} > {cut:g}, tighter than the selection ({threshold:g}): events between are missing"
+            )
+    return found
 
 
 #: Filters by name, for events from files.
