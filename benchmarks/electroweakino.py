@@ -44,7 +44,9 @@ READ = (
 def rows(effort: Effort) -> Iterator[Row | str]:
     """Yield the lines."""
     n, rounds = effort.of(300_000, 60_000, 20_000), effort.rounds()
-    path = write_events(Path(os.environ.get("MASSGAP_BENCH", "bench")) / f"vbf_{n}.root", n, make=vbf_columns)
+    path = write_events(
+        Path(os.environ.get("MASSGAP_BENCH", "bench")) / f"vbf_{n}.root", n, content=vbf_columns
+    )
     ours, loop, plain = package(path), compiled(path), coffea_way(path)
     mine = ours()
     agree(mine, loop(), "the compiled loop")

@@ -98,7 +98,7 @@ def write_events(
     triggers: int = 200,
     basket: int = BASKET,
     form: str = "ttree",
-    make: Callable[[int, int], dict[str, Any]] = columns,
+    content: Callable[[int, int], dict[str, Any]] | None = None,
 ) -> Path:
     """Write ``n`` events to ``path`` with ``triggers`` trigger bits, which no analysis reads, and 37 other branches.
 
@@ -118,8 +118,8 @@ def write_events(
         Entries per basket of each branch, or per cluster.
     form
         ``ttree`` or ``rntuple``.
-    make
-        Gives the columns of a number of events and a seed.
+    content
+        What the events hold, by the number of events and a seed; by default :func:`columns`.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def write_events(
         total = 0.0
         for part, start in enumerate(range(0, n, basket)):
             size = min(basket, n - start)
-            given = make(size, 1000 * seed + part)
+            given = (content or columns)(size, 1000 * seed + part)
             flat = given.pop("")
             total += float(flat["genWeight"].sum(dtype=np.float64))
             data: dict[str, Any] = dict(flat)

@@ -28,6 +28,14 @@ ANALYSES = {
         "massgap.processors.electroweakino:Electroweakino",
         "two jets of vector boson fusion, one to three soft leptons: electroweakinos, small gaps",
     ),
+    "smuon": (
+        "massgap.processors.smuon:Smuon",
+        "two muons and MET, wide jets: smuons by networks, trees and jet vetoes",
+    ),
+    "vlq": (
+        "massgap.processors.vlq:Vlq",
+        "three leptons, one of them in a fat jet: T -> t Z, one classifier for all masses",
+    ),
 }
 """Name -> (module:class, one line for the help)."""
 

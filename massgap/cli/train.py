@@ -72,8 +72,9 @@ __all__ = ["models", "train"]
 )
 @click.option(
     "--weighting",
-    type=click.Choice(["weights", "counts"]),
-    help="Train on weighted events, or let each count one.  [default: as the recipe says]",
+    type=click.Choice(["weights", "counts", "components", "signal_counts", "drawn"]),
+    help="Train on weighted events, or let each count one; or all processes of a class alike; or only each of signal one, and "
+    "background as it is or drawn by its weights.  [default: as the recipe says]",
 )
 @click.option(
     "--class-weights",

@@ -95,7 +95,7 @@ class DimuonFilter:
     ditau: bool = False
     #: The settings and xsec_fb count taus as the muons they are made to decay to.
     taus_in_xsec: bool = False
-    #: Keep dimuons inside of a window in mass (``inside``) or outside of it only.
+    #: Keep dimuons inside of a window in mass (``inside``) or outside of it only, where also taus and a third muon are.
     mass: MassWindow | None = None
     inside: bool = True
     #: Leave out events that hold nothing but muons, taus and neutrinos: another part of the process has them.
@@ -132,6 +132,9 @@ class ObjectFilter:
     jet_eta: float = 5.2
     delta_eta: float = 2.2
     m_jj: float = 140.0
+    #: Around one of the leptons, closer than ``beside_radius``, partons with this sum of pT (GeV); 0 for no such condition.
+    beside_pt: float = 0.0
+    beside_radius: float = 1.2
 
     def describe(self) -> str:
         """The filter in words."""
@@ -149,6 +152,10 @@ class ObjectFilter:
             parts.append(
                 f"two parton-level jets, pT > {self.jet_pt:g} GeV, eta1 eta2 < 0, abs(delta eta) > "
                 f"{self.delta_eta:g}, m > {self.m_jj:g} GeV"
+            )
+        if self.beside_pt:
+            parts.append(
+                f"partons with pT > {self.beside_pt:g} GeV together within {self.beside_radius:g} of a lepton"
             )
         if self.muon_pt:
             parts.append(_MUONS.format(self.muon_pt))

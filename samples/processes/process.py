@@ -107,6 +107,9 @@ class Process:
     decay_weight: Callable[[Record], np.ndarray] | None = None
     #: What slices in an observable of the hard process are of; a function of a module.
     observable: Observable | None = None
+    #: Cut on the hard process that the samples of its analysis are usually made with (``M_T2 > 80``): rarely does an event
+    #: outside of it pass the analysis.
+    usual_cut: str = ""
     #: Taus decay unpolarised in Pythia and get their spin afterwards (:mod:`massgap.samples.physics.tau_spin`).
     fast_taus: bool = False
     #: How a pair of scalars decays, where that may happen after the shower and more than once.
