@@ -17,14 +17,24 @@ import numpy as np
 import numpy.typing as npt
 
 from massgap.arrays.errors import SelectionError
-from massgap.arrays.jagged.per_event import PerEvent
-from massgap.events.object_met import object_met
+from massgap.events.object_shifts import (
+    ELECTRON_ENERGY_SCALE,
+    JET_ENERGY_SCALE,
+    JET_RESOLUTION,
+    MUON_MOMENTUM_SCALE,
+    UNCLUSTERED_ENERGY,
+    scale_electrons,
+    scale_jets,
+    scale_leptons,
+    scale_muons,
+    scale_unclustered,
+    stretch_jets,
+)
 from massgap.events.weight_places import SHOWER_WEIGHTS, WEIGHT_VARIATIONS, known_lengths, places_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from massgap.arrays.jagged.collection import Collection
     from massgap.events.event import Event
 
 __all__ = [
@@ -36,71 +46,41 @@ __all__ = [
     "WEIGHT_VARIATIONS",
     "VariedWeights",
     "known_variations",
+    "scale_electrons",
     "scale_jets",
+    "scale_leptons",
     "scale_muons",
+    "scale_unclustered",
+    "stretch_jets",
     "variations_of",
     "varied_weights",
 ]
 
-JET_ENERGY_SCALE = 0.03
-"""Relative uncertainty of the jet energy scale where no calibration is given: 3 %, the size that ATLAS and CMS
-quote for jets of 30 to 100 GeV with pile-up (CMS JME-13-004, ATLAS 2007.02645)."""
-
-MUON_MOMENTUM_SCALE = 0.002
-"""Relative uncertainty of the muon momentum scale: 0.2 % (CMS MUO-16-001)."""
-
-
-def _shift_met(event: Event, objects: Collection, factor: float) -> PerEvent:
-    """MET after all ``objects`` were scaled by ``factor``: what they gain, MET loses."""
-    gain = factor - 1.0
-    met = event.met
-    px = met.pt * np.cos(met.phi) - gain * objects.sum(objects.pt * np.cos(objects.phi))
-    py = met.pt * np.sin(met.phi) - gain * objects.sum(objects.pt * np.sin(objects.phi))
-    return PerEvent({"pt": np.hypot(px, py), "phi": np.arctan2(py, px)}, name="shifted MET")
+_SHIFTS: dict[str, tuple[Callable[[Event, float], Event], float]] = {
+    "electron_scale": (scale_electrons, ELECTRON_ENERGY_SCALE),
+    "jer": (stretch_jets, JET_RESOLUTION),
+    "jes": (scale_jets, JET_ENERGY_SCALE),
+    "muon_scale": (scale_muons, MUON_MOMENTUM_SCALE),
+    "unclustered": (scale_unclustered, UNCLUSTERED_ENERGY),
+}
+#: Muons and electrons together, by their own uncertainties.
+_LEPTON_SCALE = (MUON_MOMENTUM_SCALE, ELECTRON_ENERGY_SCALE)
 
 
-def scale_jets(event: Event, factor: float) -> Event:
-    """All jets' pT and mass times ``factor``; MET takes up the difference of jets above 15 GeV.
-
-    Parameters
-    ----------
-    event
-        The events.
-    factor
-        For instance 1.03.
-
-    Returns
-    -------
-    Event
-        New events; the input is unchanged.
-    """
-    jets = event.jets
-    shifted = jets.with_fields(pt=lambda: jets.pt * factor, mass=lambda: jets.mass * factor)
-    if event.met_definition == "objects":
-        return event.with_(jets=shifted, met=object_met(event.muons, event.electrons, shifted))
-    return event.with_(jets=shifted, met=_shift_met(event, jets.where(jets.pt > 15.0), factor))
-
-
-def scale_muons(event: Event, factor: float) -> Event:
-    """All muons' pT times ``factor``, MET shifted along."""
-    muons = event.muons
-    shifted = muons.with_fields(pt=lambda: muons.pt * factor)
-    if event.met_definition == "objects":
-        return event.with_(muons=shifted, met=object_met(shifted, event.electrons, event.jets))
-    return event.with_(
-        muons=shifted,
-        met=_shift_met(event, muons.where(muons.identified), factor),
-    )
+def _up_and_down(
+    name: str, shift: Callable[[Event, float], Event], size: float
+) -> dict[str, Callable[[Event], Event]]:
+    return {
+        f"{name}_down": lambda event: shift(event, 1.0 - size),
+        f"{name}_up": lambda event: shift(event, 1.0 + size),
+    }
 
 
 OBJECT_VARIATIONS: dict[str, dict[str, Callable[[Event], Event]]] = {
-    "jes": {
-        "jes_down": lambda event: scale_jets(event, 1.0 - JET_ENERGY_SCALE),
-        "jes_up": lambda event: scale_jets(event, 1.0 + JET_ENERGY_SCALE),
-    },
-    "muon_scale": {
-        "muon_scale_down": lambda event: scale_muons(event, 1.0 - MUON_MOMENTUM_SCALE),
-        "muon_scale_up": lambda event: scale_muons(event, 1.0 + MUON_MOMENTUM_SCALE),
+    **{name: _up_and_down(name, *shift) for name, shift in _SHIFTS.items()},
+    "lepton_scale": {
+        "lepton_scale_down": lambda event: scale_leptons(event, *(1.0 - size for size in _LEPTON_SCALE)),
+        "lepton_scale_up": lambda event: scale_leptons(event, *(1.0 + size for size in _LEPTON_SCALE)),
     },
 }
 """Name of a systematic -> its variations, each a function of events."""
@@ -117,7 +97,7 @@ def known_variations() -> tuple[str, ...]:
     Examples
     --------
     >>> known_variations()
-    ('fsr', 'isr', 'jes', 'muf', 'muon_scale', 'mur')
+    ('electron_scale', 'fsr', 'isr', 'jer', 'jes', 'lepton_scale', 'muf', 'muon_scale', 'mur', 'unclustered')
     """
     return tuple(sorted({*OBJECT_VARIATIONS, *WEIGHT_VARIATIONS}))
 

@@ -27,6 +27,9 @@ _NESTED_SALT = np.uint64(0x6E6573746564)
 NESTED_PARTS = 5
 """One of this many parts of a training set is set aside for early stopping."""
 
+EVENT_PARITY = "event number modulo 2"
+"""Rule of a pair of models that others have trained on even and on odd events: fold 0 is the even ones."""
+
 
 def splitmix64(state: ArrayLike) -> NDArray[np.uint64]:
     """Return the first output of the SplitMix64 generator started in each `state`.
@@ -41,6 +44,26 @@ def splitmix64(state: ArrayLike) -> NDArray[np.uint64]:
         z = (z ^ (z >> _SHIFT_1)) * _MULTIPLIER_1
         z = (z ^ (z >> _SHIFT_2)) * _MULTIPLIER_2
         return np.asarray(z ^ (z >> _SHIFT_3), dtype=np.uint64)
+
+
+def uniform_of_key(fold_key: ArrayLike, salt: int, seed: int = 0) -> NDArray[np.float64]:
+    """A random number from 0 to 1 (1 excluded) of each event, decided by its key.
+
+    Parameters
+    ----------
+    fold_key
+        uint64, any shape.
+    salt, seed
+        Of what it is for: other numbers for another one.
+
+    Examples
+    --------
+    >>> uniform_of_key([1, 2], salt=7).round(3).tolist()
+    [0.71, 0.98]
+    """
+    key = np.asarray(fold_key, dtype=np.uint64)
+    drawn = splitmix64(splitmix64(key ^ np.uint64(salt)) + np.uint64(seed)) >> np.uint64(11)
+    return drawn.astype(float) * 2.0**-53
 
 
 def fold_key(run: ArrayLike, luminosity_block: ArrayLike, event: ArrayLike) -> NDArray[np.uint64]:
@@ -88,6 +111,26 @@ def held_out_fold(fold_key: ArrayLike, n_folds: int = 3) -> NDArray[np.int64]:
     """
     check_n_folds(n_folds, at_least=1)
     return np.asarray(_unsigned(fold_key, "fold_key") % np.uint64(n_folds)).astype(np.int64)
+
+
+def fold_of(rule: str, fold_key: ArrayLike, event: ArrayLike, n_folds: int) -> NDArray[np.int64]:
+    """The fold in which each event is held out, by the rule of a model.
+
+    Parameters
+    ----------
+    rule
+        `EVENT_PARITY` for a pair of models that were trained on even and on odd event numbers, else "".
+    fold_key, event
+        Keys and event numbers, shape (n,).
+    n_folds
+        Of the model.
+
+    Examples
+    --------
+    >>> fold_of(EVENT_PARITY, [8, 9], [3, 4], 2), fold_of("", [8, 9], [3, 4], 2)
+    (array([1, 0]), array([0, 1]))
+    """
+    return held_out_fold(event if rule == EVENT_PARITY else fold_key, n_folds)
 
 
 def check_n_folds(n_folds: object, *, at_least: int) -> None:

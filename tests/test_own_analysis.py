@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +155,21 @@ def test_the_report_bears_its_own_labels(scored: Path) -> None:
     ):
         assert words in text, words
     assert "slepton" not in text.lower()
+    # each score with the training of its own model
+    for name, label in (("pair", "Score of two muons"), ("single", "Score of one muon")):
+        training = json.loads((scored.parent / "run" / "models" / name / "training.json").read_text())
+        assert f"Training of {label}" in text
+        assert f"Model folder of {name}: model hash (sha256)" in text
+        assert training["model_sha256"] in text
+        assert f"{training['folds'][0]['auc_eval']:.4f}" in text
+
+
+def test_a_report_of_chosen_models_names_the_one_that_did_not_score(scored: Path, tmp_path: Path) -> None:
+    folders = scored.parent / "run" / "models"
+    chosen = {"pair": folders / "pair", "single": tmp_path / "single"}
+    shutil.copytree(folders / "single", chosen["single"])
+    path = chosen["single"] / "training.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model_sha256": "0ther"}))
+    text = stages.report(scored, tmp_path / "r.html", model_folder=chosen).read_text(encoding="utf-8")
+    assert "The model of single shown here is not the one that scored this run." in text
+    assert "The model of pair shown here" not in text

@@ -19,6 +19,10 @@ _DEFAULTS = ("matching", "empty_events")
 _OF_FILES = ("process", "filter_name", "slha", "decays", "qcut", "signal", "accept_truncated", *_DEFAULTS)
 
 
+def _leptons(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...]:
+    return () if value is None else tuple(word.strip() for word in value.split(","))
+
+
 @click.command()
 @click.argument("processes", nargs=-1)
 @click.option(
@@ -46,7 +50,11 @@ _OF_FILES = ("process", "filter_name", "slha", "decays", "qcut", "signal", "acce
     "--energy", "sqrt_s_tev", type=float, help="Centre-of-mass energy in TeV.  [default: the analysis']"
 )
 @click.option("--variations", is_flag=True, help="Also weights of scale, PDF and shower variations (slower).")
-@click.option("--mpi", is_flag=True, help="Multiparton interactions (about ten times slower).")
+@click.option(
+    "--mpi/--no-mpi",
+    default=None,
+    help="Multiparton interactions (about ten times slower).  [default: for smuon yes, for others no]",
+)
 @click.option("--rntuple", is_flag=True, help="Write RNTuples instead of TTrees.")
 @click.option(
     "--lhe",
@@ -80,6 +88,30 @@ _OF_FILES = ("process", "filter_name", "slha", "decays", "qcut", "signal", "acce
     show_default=True,
     help="With --lhe: events without particles count in the cross section, or are left out, or end the command.",
 )
+@click.option(
+    "--leptonic",
+    is_flag=False,
+    flag_value="e,mu",
+    callback=_leptons,
+    help="W, Z, top and new particles decay to these only, e,mu unless said otherwise (e,mu,tau); the weights have the fraction.",
+)
+@click.option(
+    "--fast-taus",
+    is_flag=True,
+    help="Taus of W and Z decay ten times as fast, with their spin; three mesons and more without.",
+)
+@click.option(
+    "--hard",
+    help="Only hard processes with 'M_T2 > 80' (or m_ll, MET; also '40 < M_T2 < 80', slices 'M_T2: 0, 40, 80'), before the shower; "
+    "or none.  [default: as is usual for the process, smuon's tt and mumununu 'M_T2 > 80']",
+)
+@click.option(
+    "--repeat",
+    type=int,
+    default=1,
+    show_default=True,
+    help="With --lhe: shower each event so many times; for smuons: decay them so often. Weight / N; copies share number and fold.",
+)
 @click.option("--list", "list_only", is_flag=True, help="List the processes and stop.")
 def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> None:
     """Generate event samples with Pythia and a parametrised detector, as NanoAOD files.
@@ -92,7 +124,9 @@ def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> Non
     Examples:
       massgap generate slepton --events 100k --out samples
       massgap generate smuonR_300_100 smuonR_400_50 --events 20k --detector atlas
+      massgap generate vbf_wino_WZ_600_25 --events 20k --leptonic
       massgap generate --lhe my_events.lhe.gz --process tt --filter dimuon
+      massgap generate --lhe wzj.lhe.gz --leptonic e,mu --repeat 5
       massgap generate --list
     """
     from massgap import stages
@@ -112,8 +146,12 @@ def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> Non
     options["workers"] = options["workers"] or os.cpu_count() or 1
     of_files = {name: options.pop(name) for name in _OF_FILES}
     if lhe:
+        options["mpi"] = bool(options["mpi"])
         if processes:
             msg = "give PROCESSES or --lhe files, not both"
+            raise click.UsageError(msg)
+        if options.pop("fast_taus"):
+            msg = "--fast-taus does not go with --lhe: a file may have taus without W or Z"
             raise click.UsageError(msg)
         if options.pop("sqrt_s_tev") is not None:
             msg = "--energy does not go with --lhe: the file tells the energy"

@@ -25,7 +25,7 @@ from massgap.cli.plane import plane
 from massgap.cli.report import report
 from massgap.cli.run import preflight, run
 from massgap.cli.study import demo, study, validate
-from massgap.cli.train import train
+from massgap.cli.train import models, train
 from massgap.errors import MassgapError
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ for _command in (
     run,
     preflight,
     train,
+    models,
     fit,
     limit,
     plane,

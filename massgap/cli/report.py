@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from massgap.cli.options.run_options import models
+
 __all__ = ["report"]
 
 
@@ -16,8 +18,10 @@ __all__ = ["report"]
 @click.option(
     "--model",
     "model_folder",
-    type=click.Path(path_type=Path),
-    help="Model folder.  [default: as the run says]",
+    multiple=True,
+    callback=models,
+    metavar="[NAME=]FOLDER",
+    help="Model folder; of several scores NAME=FOLDER, again for each.  [default: as the run says]",
 )
 @click.option(
     "--fit", "fit_folder", type=click.Path(path_type=Path), help="Fit folder.  [default: FOLDER/fit]"

@@ -1,7 +1,8 @@
-"""The command ``massgap train``."""
+"""The commands ``massgap train`` and ``massgap models``."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from massgap.cli.console import Ticker, say
 from massgap.cli.options.run_options import names
 from massgap.cli.options.train_options import balance, class_weights, folds, hyperparameters
 
-__all__ = ["train"]
+__all__ = ["models", "train"]
 
 
 @click.command()
@@ -30,9 +31,14 @@ __all__ = ["train"]
     help="Name of the ONNX file, and of the score if the analysis has several.  [default: the analysis]",
 )
 @click.option(
+    "--channels",
+    callback=names,
+    help="Train the scores of these names one after the other, each into RUN_FOLDER/models/NAME (or OUT/NAME).",
+)
+@click.option(
     "--classifier",
-    type=click.Choice(["bdt", "mlp", "tabnet"]),
-    help="Boosted trees, a dense network, or TabNet.  [default: as the recipe says]",
+    type=click.Choice(["bdt", "mlp", "tabnet", "tabm"]),
+    help="Boosted trees, a dense network, TabNet, or TabM.  [default: as the recipe says]",
 )
 @click.option("--features", callback=names, help="Inputs, in order.  [default: as the analysis says]")
 @click.option("--signal", callback=names, help="Signal processes.  [default: as the samples say]")
@@ -66,8 +72,9 @@ __all__ = ["train"]
 )
 @click.option(
     "--weighting",
-    type=click.Choice(["weights", "counts"]),
-    help="Train on weighted events, or let each count one.  [default: as the recipe says]",
+    type=click.Choice(["weights", "counts", "components", "signal_counts", "drawn"]),
+    help="Train on weighted events, or let each count one; or all processes of a class alike; or only each of signal one, and "
+    "background as it is or drawn by its weights.  [default: as the recipe says]",
 )
 @click.option(
     "--class-weights",
@@ -116,7 +123,7 @@ __all__ = ["train"]
     help="Train on absolute weights, or without events of negative weight.  [default: as the recipe says]",
 )
 @click.option("--accept-loss", is_flag=True, help="Train although the run lost events.")
-def train(run_folder: Path, out: Path | None, **options: Any) -> None:
+def train(run_folder: Path, out: Path | None, channels: tuple[str, ...] | None, **options: Any) -> None:
     """Train a classifier on a run's feature tables and export it to ONNX.
 
     \b
@@ -124,6 +131,7 @@ def train(run_folder: Path, out: Path | None, **options: Any) -> None:
       massgap train runs/slepton --out runs/model
       massgap train runs/mine --classifier mlp --set hidden=50-50 --seeds 5
       massgap train runs/mine --name low --region sr_low --recipe my_recipe.py:SMALL
+      massgap train runs/ewk --channels 1l,2l,3l --classifier tabnet
     """
     from massgap import stages
 
@@ -134,10 +142,15 @@ def train(run_folder: Path, out: Path | None, **options: Any) -> None:
             msg = "--thin-bins is of --balance, which is not given."
             raise click.UsageError(msg)
         given["balance"]["thin"] = thin
-    ticker = Ticker()
-    made = stages.train(run_folder, out, progress=ticker.train, **given)
-    ticker.close()
-    _print_model(made)
+    if channels and "name" in given:
+        msg = "give --name or --channels, not both: --channels trains the scores of these names"
+        raise click.UsageError(msg)
+    for name in channels or (given.pop("name", None),):
+        ticker = Ticker()
+        folder = out / name if channels and out is not None else out
+        made = stages.train(run_folder, folder, name=name, progress=ticker.train, **given)
+        ticker.close()
+        _print_model(made)
 
 
 def _print_model(made: Any) -> None:
@@ -149,3 +162,37 @@ def _print_model(made: Any) -> None:
         "area under the ROC curve per held-out fold: " + ", ".join(f"{auc:.4f}" for auc in made.auc_eval)
     )
     click.echo(f"model: {made.model_file}")
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def models(name: str | None, as_json: bool) -> None:
+    """List the trained models that come with massgap; with a NAME, show the card of one.
+
+    Each is loaded by its name: massgap run ANALYSIS --model NAME.
+
+    \b
+    Examples:
+      massgap models
+      massgap models slepton-small
+      massgap run slepton --fileset data/fileset.json --model slepton-small --out runs/scored
+    """
+    from massgap import stages
+    from massgap.models.zoo.shelf import zoo_row
+
+    found = stages.zoo(name)
+    rows = [zoo_row(each, model) for each, model in found.items()]
+    if as_json:
+        click.echo(json.dumps(rows if name is None else rows[0], indent=1))
+    elif name is not None:
+        click.echo(found[name].card or f"{found[name].card_file} is missing")
+    for row in rows if name is None and not as_json else ():
+        click.echo(f"{row['name']}: {row['kind']}, {row['n_folds']} folds, {row['bytes'] / 1000:.0f} kB")
+        click.echo(
+            f"  analysis {row['analysis']}, region {row['region']}, AUC of held-out events {row['auc']:.3f}"
+        )
+        events = ", ".join(f"{process} {n:,}" for process, n in row["events"].items())
+        click.echo(f"  trained on {events} (events; seed {row['seed']})")
+        inputs = ", ".join(f"{each} [{unit}]" if unit else each for each, unit in row["features"].items())
+        click.echo(f"  {inputs}")

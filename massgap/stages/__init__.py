@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
     from massgap.stages.studying import StudyResult, Validation, demo, study, validate
     from massgap.stages.submission import submit
-    from massgap.stages.training import train
+    from massgap.stages.training import train, zoo
 
 __all__ = [
     "Execution",
@@ -55,6 +55,7 @@ __all__ = [
     "train",
     "validate",
     "work",
+    "zoo",
 ]
 
 __getattr__, __dir__ = face(
@@ -83,6 +84,7 @@ __getattr__, __dir__ = face(
         "study": "studying",
         "submit": "submission",
         "train": "training",
+        "zoo": "training",
         "validate": "studying",
         "work": "batch",
     },

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from massgap.samples.processes.hard_cut import HardCut
+
 __all__ = ["generate", "generate_lhe"]
 
 
@@ -18,6 +20,8 @@ def generate(
     events: int = 100_000,
     seed: int = 1,
     workers: int = 2,
+    hard: str | None = None,
+    mpi: bool | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Generate event samples; see :func:`massgap.samples.production.generate.generate`.
@@ -32,6 +36,11 @@ def generate(
         Number of events, all processes together.
     seed, workers
         The same seed gives the same files for any number of workers.
+    hard
+        Slices in an observable of the hard process, as ``M_T2 > 80`` (:mod:`massgap.selections.hard_process`); by default
+        what is usual for each process, ``none`` for none at all.
+    mpi
+        Multiparton interactions; by default as the set of an analysis has them.
 
     Returns
     -------
@@ -43,12 +52,33 @@ def generate(
     massgap.samples.errors.SampleError
         If there is no such process, an option does not fit, or the generator is not installed.
     """
+    from massgap.samples.processes.catalogue import wants_mpi
     from massgap.samples.production.generate import generate as generate_samples
+    from massgap.selections.hard_process import OBSERVABLES
 
-    return generate_samples(processes, out, events=events, seed=seed, workers=workers, **options)
+    return generate_samples(
+        processes,
+        out,
+        events=events,
+        seed=seed,
+        workers=workers,
+        hard=_hard_cut(None if hard == "none" else hard),
+        observables=None if hard == "none" else OBSERVABLES,
+        mpi=wants_mpi(processes) if mpi is None else mpi,
+        **options,
+    )
 
 
-def generate_lhe(files: Iterable[str | Path], out: str | Path = "data", **options: Any) -> dict[str, Any]:
+def _hard_cut(text: str | None) -> HardCut | None:
+    from massgap.samples.processes.hard_cut import parse_hard_cut
+    from massgap.selections.hard_process import OBSERVABLES
+
+    return None if text is None else parse_hard_cut(text, OBSERVABLES)
+
+
+def generate_lhe(
+    files: Iterable[str | Path], out: str | Path = "data", *, hard: str | None = None, **options: Any
+) -> dict[str, Any]:
     """Shower matrix-element events; see :func:`massgap.samples.production.generate_lhe.generate_lhe`.
 
     Parameters
@@ -57,6 +87,8 @@ def generate_lhe(files: Iterable[str | Path], out: str | Path = "data", **option
         Les Houches event files, plain or compressed.
     out
         Folder for the files and ``fileset.json``.
+    hard
+        One slice in an observable of the hard process, as for :func:`generate`.
 
     Returns
     -------
@@ -70,4 +102,4 @@ def generate_lhe(files: Iterable[str | Path], out: str | Path = "data", **option
     """
     from massgap.samples.production.generate_lhe import generate_lhe as generate_samples
 
-    return generate_samples(files, out, **options)
+    return generate_samples(files, out, hard=_hard_cut(hard), **options)

@@ -251,9 +251,8 @@ def processor_of(
     processor = make_processor(analysis, **options)
     if model is None:
         return processor, options, {}
-    files = model if isinstance(model, dict) else dict.fromkeys(processor.models, model)
     tags = {
-        name: {"file": str(files[name]), "training_hash": scorer.training_hash, "engine": scorer.engine}
+        name: {"file": scorer.path, "training_hash": scorer.training_hash, "engine": scorer.engine}
         for name, scorer in processor.models.items()
     }
     return processor, options, {"models": tags}

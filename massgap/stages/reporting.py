@@ -21,7 +21,7 @@ def report(
     run_folder: str | Path,
     out: str | Path | None = None,
     *,
-    model_folder: str | Path | None = None,
+    model_folder: str | Path | dict[str, str | Path] | None = None,
     fit_folder: str | Path | None = None,
     **options: Any,
 ) -> Path:
@@ -37,7 +37,7 @@ def report(
     out
         HTML file; by default ``report.html`` in the run folder.
     model_folder, fit_folder
-        Where they are not found by themselves.
+        Where they are not found by themselves; of several models, score -> folder.
     options
         ``title`` and ``chapters`` of :func:`massgap.reports.run.page.write_report`.
 
@@ -55,8 +55,7 @@ def report(
 
     folder = Path(run_folder)
     if model_folder is None:
-        candidates = [*_models_of(folder), folder / "model"]
-        model_folder = next((c for c in candidates if (c / "training.json").is_file()), None)
+        model_folder = _found_models(folder)
     if fit_folder is None and (folder / "fit" / "results.json").is_file():
         fit_folder = folder / "fit"
     options.setdefault("chapters", _chapters_of(folder))
@@ -74,13 +73,23 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return manifest if isinstance(manifest, dict) else {}
 
 
-def _models_of(folder: Path) -> list[Path]:
-    """Folders of the models that scored a run, as its manifest says."""
+def _found_models(folder: Path) -> Path | dict[str, str | Path] | None:
+    """Folders of the models that scored a run, as its manifest says, by score if there are several; else its own."""
+    found = {name: place for name, place in _models_of(folder).items() if (place / "training.json").is_file()}
+    if len(found) > 1:
+        return dict(found)
+    own = folder / "model"
+    return next(iter(found.values()), own if (own / "training.json").is_file() else None)
+
+
+def _models_of(folder: Path) -> dict[str, Path]:
+    """Score -> folder of the model that scored a run; its file is named, or the folder itself."""
     try:
-        models = (_manifest(folder).get("models") or {}).values()
-        return [Path(model["file"]).parent for model in models if model.get("file")]
+        models = (_manifest(folder).get("models") or {}).items()
+        files = {name: Path(model["file"]) for name, model in models if model.get("file")}
     except (AttributeError, TypeError):
-        return []
+        return {}
+    return {name: file if file.is_dir() else file.parent for name, file in files.items()}
 
 
 def _chapters_of(folder: Path) -> list[Chapter]:

@@ -1,11 +1,11 @@
-"""A classifier from the feature tables of a run."""
+"""A classifier from the feature tables of a run, and those that come with massgap."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-__all__ = ["train"]
+__all__ = ["train", "zoo"]
 
 
 def train(
@@ -38,3 +38,26 @@ def train(
     if out is None:
         out = Path(run_folder) / "model" if name is None else Path(run_folder) / "models" / name
     return train_run(run_folder, out, name=name, **options)
+
+
+def zoo(name: str | None = None) -> dict[str, Any]:
+    """The trained models that come with massgap; see :mod:`massgap.models.zoo.shelf`.
+
+    Parameters
+    ----------
+    name
+        Of one alone.
+
+    Returns
+    -------
+    dict
+        Name -> :class:`massgap.contracts.model_folder.ModelFolder`.
+
+    Raises
+    ------
+    massgap.errors.MassgapError
+        If there is none of this name, or one is damaged.
+    """
+    from massgap.models.zoo.shelf import find_model, zoo_models
+
+    return zoo_models() if name is None else {name: find_model(name)}

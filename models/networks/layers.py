@@ -16,6 +16,7 @@ __all__ = [
     "activate",
     "batch_affine",
     "batch_statistics",
+    "dropped",
     "normalised",
     "sigmoid",
     "write_activation",
@@ -77,6 +78,12 @@ def write_activation(graph: GraphWriter, kind: str, x: str) -> str:
         inner = graph.op("Tanh", graph.op("Mul", graph.op("Add", x, cubic), number(_GELU[0])))
         return graph.op("Mul", graph.op("Mul", x, number(0.5)), graph.op("Add", inner, number(1.0)))
     return graph.op({"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}[kind], x)
+
+
+def dropped(xp: Any, training: Training, share: float, number: int, x: Any) -> Any:
+    """Numbers of a layer in training, a share of them zero and the others larger: Srivastava et al., JMLR 15 (2014) 1929."""
+    key = training.jax.random.fold_in(training.key, number)
+    return xp.where(training.jax.random.bernoulli(key, 1 - share, x.shape), x / (1 - share), 0.0)
 
 
 def normalised(xp: Any, x: Any, axis: int) -> Any:

@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     Forward = Callable[..., tuple[Any, Any, Any]]
     See = Callable[[int, int], None]
 
-__all__ = ["Events", "Optimised", "compiled", "optimise"]
+__all__ = ["Course", "Events", "Optimised", "Task", "compiled", "compiled_settings", "optimise", "rate"]
 
 _ROWS = 4096
 """Arrays are padded to a multiple of a power of two of at least this: folds of nearly equal size share one compilation."""
+
+_AROUND = ("batch_size", "beta", "choose_epoch", "clip", "constant", "epochs", "missing", "schedule")
+"""Hyperparameters of what is done around the compiled steps; shapes are told apart by themselves."""
 
 
 class Events(NamedTuple):
@@ -34,7 +37,7 @@ class Events(NamedTuple):
 
     x: NDArray[np.float32]
     label: NDArray[np.float32]
-    weight: NDArray[np.float32]
+    weight: NDArray[np.floating[Any]]
 
 
 class Optimised(NamedTuple):
@@ -53,6 +56,9 @@ class _Compiled(NamedTuple):
     epoch: Callable[..., Any]
     logits: Callable[..., Any]
     loss: Callable[..., Any]
+    start_many: Callable[..., Any]
+    epoch_many: Callable[..., Any]
+    logits_many: Callable[..., Any]
 
 
 def optimise(
@@ -73,8 +79,8 @@ def optimise(
     Parameters
     ----------
     forward
-        ``forward(xp, settings, parameters, state, x, training)`` gives logits (N,), the next state, and a penalty that is
-        added to the loss.
+        ``forward(xp, settings, parameters, state, x, training)`` gives logits (N,), or in training (N, k) of k members whose
+        losses are averaged, the next state, and a penalty that is added to the loss.
     settings
         Hyperparameters, those of `massgap.models.networks.settings.OPTIMISATION` among them.
     initial
@@ -98,48 +104,119 @@ def optimise(
         If a loss is not finite.
     """
     jax, _ = jax_and_optax()
-    run = compiled(forward, json.dumps(settings, sort_keys=True))
-    n = len(fit.x)
-    size = min(int(settings["batch_size"]), n)
-    size = size // multiple * multiple or size
-    n_batches = max(1, n // size)
-    random = np.random.default_rng([*seed, 1])
-    key = jax.random.key(int(np.random.default_rng([*seed, 2]).integers(2**31)))
-    arrays = [jax.numpy.asarray(_padded(array, n)) for array in fit]
-    x_stop = jax.numpy.asarray(_padded(stop.x, len(stop.x)))
+    run = compiled(forward, compiled_settings(settings))
+    task = Task(settings, fit, stop, seed, multiple)
+    arrays = [jax.numpy.asarray(array) for array in task.arrays]
+    x_stop = jax.numpy.asarray(task.x_stop)
     parameters, state = jax.tree.map(jax.numpy.asarray, initial)
     rest = run.start(parameters)
-    curves: dict[str, list[float]] = {"train": [], "valid": [], "merit": []}
-    best: tuple[float, int, Any, Any] | None = None
+    course = Course(settings, stop, patience, what)
     most = int(settings["epochs"])
     for number in range(most):
-        # Some events of the rest of a division are left out, others in each epoch.
-        rows = _batches(random.permutation(n), n_batches, size)
-        factor = _rate(settings["schedule"], number, most)
         parameters, state, rest, total = run.epoch(
-            (parameters, state, rest), arrays, rows, n_batches, jax.random.fold_in(key, number), factor
+            (parameters, state, rest),
+            arrays,
+            task.rows(),
+            task.n_batches,
+            task.key(number),
+            rate(settings, number),
         )
-        score = _probability(np.asarray(run.logits(parameters, state, x_stop))[: len(stop.x)])
-        loss = float(total) / n_batches
+        logits = np.asarray(run.logits(parameters, state, x_stop))
+        if course.add(float(total) / task.n_batches, logits):
+            course.best = (parameters, state)
+        if see is not None:
+            see(number + 1, most)
+        if course.over:
+            break
+    return course.optimised(*jax.tree.map(np.asarray, course.best))
+
+
+class Task:
+    """The events of one network in the shapes that are compiled, and what is random in its training."""
+
+    def __init__(
+        self, settings: Mapping[str, Any], fit: Events, stop: Events, seed: tuple[int, ...], multiple: int = 1
+    ) -> None:
+        self.n = len(fit.x)
+        size = min(int(settings["batch_size"]), self.n)
+        self.size = size // multiple * multiple or size
+        self.n_batches = max(1, self.n // self.size)
+        self.arrays = [_padded(array, self.n) for array in fit]
+        self.x_stop = _padded(stop.x, len(stop.x))
+        self._order = np.random.default_rng([*seed, 1])
+        self._key = int(np.random.default_rng([*seed, 2]).integers(2**31))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """What is compiled for: equal ones may be trained together."""
+        return (self.n_batches, self.size, *self.arrays[0].shape, len(self.x_stop))
+
+    def rows(self) -> NDArray[np.int32]:
+        """The events of each batch of the next epoch; some of the rest of a division are left out, others in each."""
+        return _batches(self._order.permutation(self.n), self.n_batches, self.size)
+
+    def key(self, number: int) -> Any:
+        """The key of what is random in an epoch."""
+        jax, _ = jax_and_optax()
+        return jax.random.fold_in(jax.random.key(self._key), number)
+
+
+class Course:
+    """How the training of one network goes: its curves, which epoch was the best, whether it is over."""
+
+    def __init__(self, settings: Mapping[str, Any], stop: Events, patience: int, what: str) -> None:
+        self._settings, self._stop, self._patience, self._what = settings, stop, patience, what
+        self.curves: dict[str, list[float]] = {"train": [], "valid": [], "merit": []}
+        self.best_epoch, self.best_merit = -1, -math.inf
+        self.best: Any = None
+        """Parameters and state of the best epoch, which the caller puts here."""
+
+    def add(self, loss: float, logits: NDArray[np.float32]) -> bool:
+        """Note the loss of an epoch and the logits of the stopping events, padding included; whether it is the best.
+
+        Raises
+        ------
+        ModelError
+            If one is not finite.
+        """
+        settings, stop, number = self._settings, self._stop, len(self.curves["train"])
+        score = _probability(logits[: len(stop.x)])
         if not math.isfinite(loss) or not np.isfinite(score).all():
             msg = (
-                f"The training of {what} diverged in epoch {number + 1}: make its steps smaller, "
+                f"The training of {self._what} diverged in epoch {number + 1}: make its steps smaller, "
                 f"--set learning_rate={settings['learning_rate'] / 10:g}."
             )
             raise ModelError(msg)
         scored = Scored(score, stop.label, stop.weight.astype(np.float64), float(settings["beta"]))
-        curves["train"].append(loss)
-        curves["valid"].append(logloss(*scored[:3]))
-        curves["merit"].append(merit(settings["choose_epoch"], scored))
-        if best is None or curves["merit"][-1] > best[0]:
-            best = (curves["merit"][-1], number, parameters, state)
-        if see is not None:
-            see(number + 1, most)
-        if number - best[1] >= patience:
-            break
-    assert best is not None
-    parameters, state = jax.tree.map(np.asarray, best[2:])
-    return Optimised(parameters, state, best[1], len(curves["train"]), best[0], curves)
+        now = merit(settings["choose_epoch"], scored)
+        self.curves["train"].append(loss)
+        self.curves["valid"].append(logloss(*scored[:3]))
+        self.curves["merit"].append(now)
+        better = self.best_epoch < 0 or now > self.best_merit
+        if better:
+            self.best_epoch, self.best_merit = number, now
+        return better
+
+    @property
+    def over(self) -> bool:
+        """Whether the stopping events have not liked it better for as long as patience lasts."""
+        return len(self.curves["train"]) - 1 - self.best_epoch >= self._patience
+
+    def optimised(self, parameters: Any, state: Any) -> Optimised:
+        """What came out, with these parameters and running statistics of the best epoch."""
+        n_epochs = len(self.curves["train"])
+        return Optimised(parameters, state, self.best_epoch, n_epochs, self.best_merit, self.curves)
+
+
+def compiled_settings(settings: Mapping[str, Any]) -> str:
+    """The hyperparameters that are part of what is compiled, as JSON: trainings that differ in others share it.
+
+    Examples
+    --------
+    >>> compiled_settings({"hidden": [8], "epochs": 5}) == compiled_settings({"hidden": [8], "epochs": 50})
+    True
+    """
+    return json.dumps({k: v for k, v in settings.items() if k not in _AROUND}, sort_keys=True)
 
 
 @functools.lru_cache(maxsize=16)
@@ -159,6 +236,8 @@ def compiled(forward: Forward, settings_text: str) -> Any:
 
     def loss(parameters: Any, state: Any, x: Any, label: Any, weight: Any, key: Any) -> Any:
         logits, state, penalty = forward(jax.numpy, settings, parameters, state, x, Training(jax, key))
+        if logits.ndim == 2:  # of the members of an ensemble: the mean of their losses
+            label, weight = label[:, None], weight[:, None]
         each = optax.sigmoid_binary_cross_entropy(logits, label)
         return (weight * each).mean() + penalty, state
 
@@ -176,9 +255,22 @@ def compiled(forward: Forward, settings_text: str) -> Any:
         return jax.lax.fori_loop(0, n_batches, step, (*start, 0.0))
 
     def logits(parameters: Any, state: Any, x: Any) -> Any:
-        return forward(jax.numpy, settings, parameters, state, x, None)[0]
+        def block(part: Any) -> Any:
+            return forward(jax.numpy, settings, parameters, state, part, None)[0]
 
-    return _Compiled(optimiser.init, jax.jit(epoch), jax.jit(logits), loss)
+        # Padded events are a multiple of a block: what many members or masks need fits into memory.
+        return jax.lax.map(block, x.reshape(-1, _ROWS, x.shape[1])).reshape(-1)
+
+    many = jax.jit(jax.vmap(epoch, in_axes=(0, 0, 0, None, 0, None)))
+    return _Compiled(
+        optimiser.init,
+        jax.jit(epoch),
+        jax.jit(logits),
+        loss,
+        jax.vmap(optimiser.init),
+        many,
+        jax.jit(jax.vmap(logits)),
+    )
 
 
 def _optimiser(optax: Any, settings: Mapping[str, Any]) -> Any:
@@ -193,9 +285,11 @@ def _optimiser(optax: Any, settings: Mapping[str, Any]) -> Any:
     return optax.chain(optax.add_decayed_weights(decay), plain) if decay else plain
 
 
-def _rate(schedule: str, number: int, most: int) -> np.float32:
+def rate(settings: Mapping[str, Any], number: int) -> np.float32:
     """Factor on the learning rate of an epoch."""
-    return np.float32(1.0 if schedule == "constant" else 0.5 * (1 + math.cos(math.pi * number / most)))
+    if settings["schedule"] == "constant":
+        return np.float32(1.0)
+    return np.float32(0.5 * (1 + math.cos(math.pi * number / int(settings["epochs"]))))
 
 
 def _bucket(n: int) -> int:

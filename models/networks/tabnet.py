@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.models.errors import ModelError
+from massgap.models.measures.attention import mean_attention
 from massgap.models.networks import layers, scaling
 from massgap.models.networks.settings import OPTIMISATION, Number, checked
 from massgap.models.networks.sparsemax import sparsemax, write_sparsemax
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HYPERPARAMETERS",
     "TRAINER",
+    "attention",
     "checked_hyperparameters",
     "fit",
     "importance",
@@ -256,6 +258,11 @@ def importance(classifier: Sequence[Network], features: Sequence[str], held_out:
             found, shares = masks(network, x[part])
             total += np.einsum("snf,sn,n->f", found, shares, np.abs(weight[part]))
     return total / total.sum() if total.sum() > 0 else total
+
+
+def attention(folds: Sequence[tuple[Sequence[Network], Any]]) -> list[dict[str, Any]]:
+    """What the masks look at, see `massgap.models.measures.attention.mean_attention`."""
+    return mean_attention(masks, folds)
 
 
 def _write_norm(graph: GraphWriter, parameters: Any, kept: Any, x: str) -> str:

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from massgap.models.networks.graph_writer import GraphWriter
+    from massgap.models.networks.optimisation import Optimised
     from massgap.models.training.recipe import Recipe
     from massgap.models.training.split import Parts
     from massgap.models.training.table import TrainingTable
 
-__all__ = ["Design", "Fitted", "Network", "NetworkTrainer", "as_double"]
+__all__ = ["Design", "Fitted", "Network", "NetworkTrainer", "Prepared", "as_double"]
 
-_BLOCK = 16384
+_BLOCK = 4096
 """Events per call of a network in float64: bounds the memory."""
 
 
@@ -68,6 +69,15 @@ class Fitted(NamedTuple):
     n_iterations: int
     loss_curve: dict[str, list[float]]
     seeds: list[dict[str, float]]
+
+
+class Prepared(NamedTuple):
+    """Scaling, events to fit to and to stop by, and initial parameters and state of one network."""
+
+    scaling: Scaling
+    fit: Events
+    stop: Events
+    initial: tuple[Any, Any]
 
 
 def as_double(tree: Any) -> Any:
@@ -137,33 +147,73 @@ class NetworkTrainer:
         from massgap.models.training.split import fit_weights
 
         settings = dict(recipe.hyperparameters)
-        weights = [fit_weights(data, mask, recipe) for mask in (parts.fit, parts.stop)]
-        scaling = scaling_of(
-            data.x[parts.fit],
-            weights[0],
-            data.features,
-            clip=settings["clip"],
-            tell_missing=settings["missing"] == "indicator",
-            where=f"events that fold {parts.fold} is fitted to",
-        )
         fit, stop = (
-            Events(scaling(data.x[mask]), data.label[mask], (weight / weight.mean()).astype(np.float32))
-            for mask, weight in zip((parts.fit, parts.stop), weights, strict=True)
+            Events(data.x[mask], data.label[mask], fit_weights(data, mask, recipe))
+            for mask in (parts.fit, parts.stop)
         )
-        initial = self.design.initial(settings, scaling.width, np.random.default_rng([seed, parts.fold]))
-        what = f"fold {parts.fold}, seed {seed},"
+        where = f"events that fold {parts.fold} is fitted to"
+        one = self.prepared(fit, stop, settings, data.features, (seed, parts.fold), where)
         found = optimise(
             self.design.forward,
             settings,
-            initial,
-            fit,
-            stop,
+            one.initial,
+            one.fit,
+            one.stop,
             patience=recipe.early_stopping,
             seed=(seed, parts.fold),
             multiple=self.design.multiple(settings),
-            what=what,
+            what=f"fold {parts.fold}, seed {seed},",
             see=None if steps is None else lambda epoch, most: steps.epoch(parts.fold, seed, epoch, most),
         )
+        return self.network(seed, one.scaling, settings, found)
+
+    def prepared(
+        self,
+        fit: Events,
+        stop: Events,
+        settings: Mapping[str, Any],
+        features: Sequence[str],
+        seed: tuple[int, ...],
+        where: str,
+    ) -> Prepared:
+        """What a training begins with: scaled events of mean weight one, and random parameters.
+
+        Parameters
+        ----------
+        fit, stop
+            Events as they are, NaN where a feature is missing.
+        settings
+            All hyperparameters.
+        features
+            Names of the columns.
+        seed
+            Of the parameters.
+        where
+            What messages call the events that are fitted to.
+
+        Raises
+        ------
+        TableError
+            If a feature has one value alone.
+        """
+        scaling = scaling_of(
+            fit.x,
+            fit.weight.astype(np.float64),
+            features,
+            clip=settings["clip"],
+            ignore_constant=settings["constant"] == "ignore",
+            tell_missing=settings["missing"] == "indicator",
+            where=where,
+        )
+        scaled = [
+            Events(scaling(x), label.astype(np.float32), (weight / weight.mean()).astype(np.float32))
+            for x, label, weight in (fit, stop)
+        ]
+        initial = self.design.initial(settings, scaling.width, np.random.default_rng(list(seed)))
+        return Prepared(scaling, scaled[0], scaled[1], initial)
+
+    def network(self, seed: int, scaling: Scaling, settings: dict[str, Any], found: Optimised) -> Network:
+        """A trained network of what came out of an optimisation."""
         return Network(
             seed,
             scaling,

@@ -51,7 +51,12 @@ def agreed_features(
             f"give features=[...], the {model.width} names in the order of its input."
         )
         raise FeatureError(msg)
-    if wanted is not None and list(wanted) != [n for n in names if n in wanted or n not in more]:
+    if wanted is not None and model.properties.get("massgap.columns") == "by name":
+        # Columns are picked by their names: any order, and more of them, will do.
+        if absent := [n for n in names if n not in wanted and n not in more]:
+            msg = f"The model {path} needs {', '.join(absent)}, which are not among {', '.join(wanted)}. Name them in [observables]."
+            raise FeatureError(msg)
+    elif wanted is not None and list(wanted) != [n for n in names if n in wanted or n not in more]:
         raise FeatureError(difference_of_features(path, names, wanted))
     if len(set(names)) != len(names):
         msg = f"The features of the model {path} are not unique: {', '.join(names)}."

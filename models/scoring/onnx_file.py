@@ -144,6 +144,12 @@ def content_digest(model: onnx.ModelProto) -> str:
     return digest.hexdigest()
 
 
+def check_foreign(model: onnx.ModelProto, path: str) -> None:
+    """Raise a ModelFileError if a model has operators, an opset or files that not every worker has."""
+    _check_operators(model, path)
+    _check_tensors(model, path)
+
+
 def _check_operators(model: onnx.ModelProto, path: str) -> None:
     import onnx
 

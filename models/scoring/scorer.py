@@ -16,13 +16,12 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.contracts.model_folder import check_model_file, model_file
 from massgap.models.errors import ModelError, ModelFileError
+from massgap.models.model_content import read_content
 from massgap.models.scoring.feature_matrix import feature_matrix
 from massgap.models.scoring.feature_names import agreed_features, columns_beside
 from massgap.models.scoring.hypothesis import checked_hypothesis, names_of, outside_notes
@@ -32,6 +31,7 @@ from massgap.models.scoring.trees import TreeModel, UnsupportedTreesError, probe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -56,7 +56,8 @@ class OnnxScorer:
     Parameters
     ----------
     path
-        An ONNX file, or the model folder that ``massgap train`` wrote.
+        An ONNX file, the model folder that ``massgap train`` wrote, the name of a model of the zoo, or the description (.toml) of
+        a published model: see `massgap.models.model_content`.
     features
         The names, in order, that the caller can provide. They must equal those in the model's
         metadata; a model without metadata (somebody's own) needs them. What is done with models of other
@@ -96,14 +97,8 @@ class OnnxScorer:
         hypothesis: Mapping[str, float] | str | None = None,
         beside: Sequence[str] = (),
     ) -> None:
-        file = model_file(Path(path))
-        try:
-            content = file.read_bytes()
-        except OSError as error:
-            msg = f"Cannot read the model {file}: {error.strerror or error}. massgap train RUN_FOLDER writes one."
-            raise ModelFileError(msg) from error
-        check_model_file(file, content)
-        self._set_up(content, str(file), features, engine, hypothesis, beside)
+        name, content = read_content(path)
+        self._set_up(content, name, features, engine, hypothesis, beside)
 
     @classmethod
     def from_bytes(
@@ -222,6 +217,11 @@ class OnnxScorer:
     def sha256(self) -> str:
         """SHA-256 of the model file."""
         return self._sha256
+
+    @property
+    def fold_rule(self) -> str:
+        """By what an event belongs to a fold, "" for its key: see `massgap.models.folds.fold_of`."""
+        return self._description.properties.get("massgap.fold_rule", "")
 
     @property
     def training_hash(self) -> str | None:

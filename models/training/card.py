@@ -11,9 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_FEW = 30
+"""Effective events below which a card warns of a process."""
+
+
 def model_card(training: Mapping[str, Any]) -> str:
     """Return the card in Markdown from the content of ``training.json``."""
-    sections = (_what, _data, _features, _method, _performance, _importance, _limits, _provenance)
+    sections = (_what, _use, _data, _features, _method, _performance, _importance, _limits, _provenance)
     return "\n\n".join("\n".join(section(training)) for section in sections) + "\n"
 
 
@@ -27,6 +31,20 @@ def _what(t: Mapping[str, Any]) -> list[str]:
         (
             f"{t['n_folds']} classifiers in one ONNX file: output column i is the signal probability from the "
             "classifier that has not seen fold i. An event is scored by the one that has not seen it."
+        ),
+    ]
+
+
+def _use(t: Mapping[str, Any]) -> list[str]:
+    analysis, all_rows = t["source"].get("analysis", ""), t["region"] == ALL_ROWS
+    where = "the selected events" if all_rows else f"events of the region `{t['region']}`"
+    return [
+        "## Intended use",
+        "",
+        (
+            f"To rank {where}{f' of the analysis `{analysis}`' if analysis else ''} by how much they look like "
+            f"{_names(t['signal'])}: simulated events by the classifier of their held-out fold, collision data likewise. For "
+            "other signals, regions or detectors train again (`massgap train`)."
         ),
     ]
 
@@ -78,7 +96,13 @@ def _method(t: Mapping[str, Any]) -> list[str]:
     }[t["protocol"]]
     recipe = t["recipe"]
     values = ", ".join(f"{name} {_shown(value)}" for name, value in t["hyperparameters"].items())
-    events = {"weights": "each event with its weight", "counts": "each event counts one"}[recipe["weighting"]]
+    events = {
+        "weights": "each event with its weight",
+        "counts": "each event counts one",
+        "components": "each event with its weight, all processes of a class with the same sum",
+        "signal_counts": "each signal event counts one, background events with their weight",
+        "drawn": "each event counts one, background events drawn in proportion to their weight",
+    }[recipe["weighting"]]
     lines = [
         "## Training",
         "",
@@ -133,16 +157,21 @@ def _performance(t: Mapping[str, Any]) -> list[str]:
             f"above {level} {found['chi2']:.1f} for {found['bins']} bins"
             for level, found in flat["background"].items()
         )
-        worst = {
-            level: max(fold["uncertainty"][level] for fold in flat["folds"]) for level in flat["background"]
-        }
-        stated = ", ".join(f"{level} to {value:.2g}" for level, value in worst.items())
+        places = ("uncertainty", "uncertainty_at_ends")
+        middle, ends = (
+            ", ".join(
+                f"{level} to {max(fold[place][level] for fold in flat['folds']):.2g}"
+                for level in flat["background"]
+            )
+            for place in places
+        )
         lines += [
             "",
             (
                 f"The score is the quantile of the background given `{flat['column']}`; the table above is of the probability "
                 f"before. AUC of the flat score {flat['auc_eval']:.4f}. Chi-square of the background's share in bins of "
-                f"`{flat['column']}`: {chi2}. Statistical uncertainty of the quantiles: {stated}."
+                f"`{flat['column']}`: {chi2}. Statistical uncertainty of the quantiles in its middle: {middle}; where it is largest, "
+                f"at its ends: {ends}."
             ),
         ]
     if comparison:
@@ -179,7 +208,18 @@ def _limits(t: Mapping[str, Any]) -> list[str]:
         _meaning(t),
         "- Simulated events must be scored by the classifier of their held-out fold, never by another one.",
         "- Feature definitions and units must be those above: the file checks names, not meanings.",
+        *_few(t),
     ]
+
+
+def _few(t: Mapping[str, Any]) -> list[str]:
+    """Processes of which there was little to learn from."""
+    few = [f"`{n}` ({c['effective']:.1f})" for n, c in t["processes"].items() if c["effective"] < _FEW]
+    return (
+        [f"- Effective events below {_FEW}, so that little was learned of them: {', '.join(few)}."]
+        if few
+        else []
+    )
 
 
 def _meaning(t: Mapping[str, Any]) -> str:

@@ -11,9 +11,16 @@ from massgap.reports.figures.fitted import fitted_bins, pulls, upper_limit
 from massgap.reports.figures.maps import density_map
 from massgap.reports.figures.scores import residual_cross_section, score_density, threshold_scan
 from massgap.reports.figures.style import render, style
-from massgap.reports.figures.training import calibration_curves, importances, loss_curves, roc
+from massgap.reports.figures.training import (
+    attention_masks,
+    calibration_curves,
+    importances,
+    loss_curves,
+    roc,
+)
 
 __all__ = [
+    "attention_masks",
     "calibration_curves",
     "density_map",
     "fitted_bins",

@@ -168,3 +168,60 @@ def importances(
         axes.set_xlabel(f"{meaning[:1].upper()}{meaning[1:]} [%]")
         axes.set_title(title, loc="left")
     return figure
+
+
+def attention_masks(
+    steps: Sequence[Mapping[str, Any]],
+    features: Sequence[str],
+    *,
+    most: int = 20,
+    description: Description | None = None,
+) -> Figure:
+    """Draw the mean attention mask of each decision, of signal and of background.
+
+    Parameters
+    ----------
+    steps
+        Of each decision its ``share``, and per class (``background``, ``signal``) the mean mask of each feature.
+    features
+        Their names.
+    most
+        Number of features to show, those that are looked at most first; the others are added up in one column.
+    description
+        The run's own, for labels; names without it.
+    """
+    described = description or NOTHING
+    classes = ("background", "signal")
+    values = np.array([[step[kind] for kind in classes] for step in steps]).reshape(-1, len(features))
+    first = np.argsort(-values.mean(axis=0), kind="stable")
+    labels = [plottable(described.feature(features[i]).label or features[i]) for i in first[:most]]
+    if rest := len(first) - len(labels):
+        values = np.column_stack([values[:, first[:most]], values[:, first[most:]].sum(axis=1)])
+        labels.append(f"{rest} others")
+    else:
+        values = values[:, first]
+    rows = [
+        f"{kind} {number + 1} ({100 * step['share']:.0f} %)"
+        for number, step in enumerate(steps)
+        for kind in classes
+    ]
+    with style():
+        figure, (axes,) = new_figure(1.6 + 0.22 * max(4, len(rows)), left=0.36)
+        figure.subplots_adjust(bottom=1.0 / figure.get_figheight(), top=1 - 0.15 / figure.get_figheight())
+        axes.imshow(100 * values, aspect="auto", cmap="Blues", vmin=0.0, vmax=100 * max(values.max(), 0.01))
+        for row, column in np.ndindex(*values.shape):
+            dark = values[row, column] > 0.6 * values.max()
+            axes.text(
+                column,
+                row,
+                f"{100 * values[row, column]:.0f}",
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="white" if dark else "black",
+            )
+        axes.set_yticks(range(len(rows)), rows)
+        axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
+        axes.tick_params(which="both", length=0)
+        axes.minorticks_off()
+    return figure

@@ -167,11 +167,12 @@ def provenance_section(inputs: Inputs) -> Section:
             [f"Model of {name}", _text(model.get("file"))],
             [f"Model of {name}: hash (sha256)", _text(model.get("sha256"))],
         ]
-    if inputs.training is not None:
+    for name, found in inputs.models.items():
+        what = f"Model folder of {name}" if name else "Model folder"
         rows += [
-            ["Model folder: training hash", _text(inputs.training.get("training_hash"))],
-            ["Model folder: model hash (sha256)", _text(inputs.training.get("model_sha256"))],
-            ["Model folder: seed", _text(inputs.training.get("seed"))],
+            [f"{what}: training hash", _text(found.training.get("training_hash"))],
+            [f"{what}: model hash (sha256)", _text(found.training.get("model_sha256"))],
+            [f"{what}: seed", _text(found.training.get("seed"))],
         ]
     if inputs.results is not None:
         rows.append(["Fit: workspace", _text(inputs.results.get("workspace"))])
@@ -191,17 +192,14 @@ def provenance_section(inputs: Inputs) -> Section:
 
 
 def _versions(inputs: Inputs) -> Markup:
-    versions: dict[str, list[Any]] = {}
-    for column, source in enumerate(
-        (inputs.manifest.get("versions"), (inputs.training or {}).get("versions"))
-    ):
-        for package, version in (source or {}).items():
-            versions.setdefault(package, ["-", "-"])[column] = version
-    if not versions:
+    made = {"Run": inputs.manifest.get("versions")}
+    for name, model in inputs.models.items():
+        made[f"Training of {name}" if name else "Training"] = model.training.get("versions")
+    packages = sorted({package for one in made.values() for package in one or {}})
+    if not packages:
         return Markup("")
-    header = ["Package", "Run", "Training"] if inputs.training is not None else ["Package", "Run"]
-    rows = [[package, *pair[: len(header) - 1]] for package, pair in sorted(versions.items())]
-    return table(header, rows, caption="Versions", text_columns=(1, 2))
+    rows = [[package, *[(one or {}).get(package, "-") for one in made.values()]] for package in packages]
+    return table(["Package", *made], rows, caption="Versions", text_columns=tuple(range(1, len(made) + 1)))
 
 
 def _text(content: Any) -> str:

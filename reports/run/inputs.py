@@ -10,7 +10,10 @@ from massgap.contracts.fit_folder import open_fit
 from massgap.contracts.model_folder import open_model
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from massgap.contracts.description import Description
+    from massgap.contracts.model_folder import ModelFolder
 
 
 @dataclass(frozen=True)
@@ -19,8 +22,10 @@ class Inputs:
 
     Attributes
     ----------
-    run_folder, model_folder, fit_folder
+    run_folder, fit_folder
         Where all this was read.
+    models
+        Score -> its model folder; one by itself has the name "".
     description
         What the analysis says of itself; empty for a processor that says nothing.
     cutflow
@@ -34,15 +39,13 @@ class Inputs:
     """
 
     run_folder: Path
-    model_folder: Path | None
+    models: dict[str, ModelFolder]
     fit_folder: Path | None
     manifest: dict[str, Any]
     description: Description
     histograms: dict[str, Any]
     cutflow: dict[str, Any] | None
     ledger: dict[str, Any]
-    training: dict[str, Any] | None
-    card: str | None
     results: dict[str, Any] | None
     scans: list[dict[str, Any]]
     signals: list[str]
@@ -54,6 +57,11 @@ class Inputs:
     def run_name(self) -> str:
         """Name of the run folder."""
         return self.run_folder.resolve().name
+
+    @property
+    def model_folder(self) -> Path | None:
+        """The first model folder, None without."""
+        return next((model.folder for model in self.models.values()), None)
 
     @property
     def processes(self) -> list[str]:
@@ -88,9 +96,11 @@ def _masses(manifest: dict[str, Any]) -> dict[str, dict[str, float]]:
 
 
 def read_inputs(
-    run_folder: str | Path, model_folder: str | Path | None = None, fit_folder: str | Path | None = None
+    run_folder: str | Path,
+    model_folder: str | Path | Mapping[str, str | Path] | None = None,
+    fit_folder: str | Path | None = None,
 ) -> Inputs:
-    """Read what a report shows.
+    """Read what a report shows; of several models, score -> model folder.
 
     Raises
     ------
@@ -102,19 +112,17 @@ def read_inputs(
     from massgap.contracts.run_folder import open_run
 
     run = open_run(run_folder)
-    model = None if model_folder is None else open_model(model_folder)
+    named = {"": model_folder} if isinstance(model_folder, (str, Path)) else dict(model_folder or {})
     fit = None if fit_folder is None else open_fit(fit_folder)
     return Inputs(
         run_folder=run.path,
-        model_folder=None if model_folder is None else Path(model_folder),
+        models={name: open_model(folder) for name, folder in named.items()},
         fit_folder=None if fit_folder is None else Path(fit_folder),
         manifest=run.manifest,
         description=run.description,
         histograms=dict(run.histograms),
         cutflow=run.cutflow if (run.path / "cutflow.json").is_file() else None,
         ledger=run.ledger,
-        training=None if model is None else model.training,
-        card=None if model is None else model.card,
         results=None if fit is None else fit.results,
         scans=[] if fit is None else fit.scans,
         signals=list(run.signals),

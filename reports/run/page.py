@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from massgap.reports.run.inputs import read_inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from massgap.reports.run.chapters import Chapter
 
 
 def write_report(
     run_folder: str | Path,
-    model_folder: str | Path | None = None,
+    model_folder: str | Path | Mapping[str, str | Path] | None = None,
     fit_folder: str | Path | None = None,
     out: str | Path = "report.html",
     title: str | None = None,
@@ -32,8 +32,8 @@ def write_report(
     run_folder
         What `massgap run` wrote.
     model_folder, fit_folder
-        What `massgap train` and `massgap fit` wrote; the chapters of an absent one are left out,
-        with a sentence that says what makes them.
+        What `massgap train` and `massgap fit` wrote, of several models score -> folder; the chapters of an absent one are
+        left out, with a sentence that says what makes them.
     out
         The file to write.
     title

@@ -72,17 +72,22 @@ def status(inputs: Inputs) -> Markup:
 
 def _model_mismatch(inputs: Inputs) -> Markup:
     used = {str(model.get("sha256")) for model in (inputs.manifest.get("models") or {}).values()}
-    if inputs.training is None or not used:
-        return Markup("")
-    here = str(inputs.training.get("model_sha256"))
-    if here in used:
-        return Markup("")
-    return banner(
-        "warning",
-        "The model shown here is not the one that scored this run.",
-        paragraph(
-            "Model of the model folder:", code(here), "- scored the run:", code(", ".join(sorted(used)))
-        ),
+    shown = {name: str(model.training.get("model_sha256")) for name, model in inputs.models.items()}
+    wrong = {name: here for name, here in shown.items() if here not in used} if used else {}
+    return join(
+        *(
+            banner(
+                "warning",
+                f"The model {f'of {name} ' if name else ''}shown here is not the one that scored this run.",
+                paragraph(
+                    "Model of the model folder:",
+                    code(here),
+                    "- scored the run:",
+                    code(", ".join(sorted(used))),
+                ),
+            )
+            for name, here in wrong.items()
+        )
     )
 
 
@@ -179,7 +184,7 @@ def summary(inputs: Inputs) -> Section:
 def _absent(inputs: Inputs) -> list[Markup]:
     """What the page cannot show, and which command makes it."""
     absent = []
-    if inputs.training is None:
+    if not inputs.models:
         absent.append(
             paragraph(
                 "Training and importances are left out: no model folder was given.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from massgap.reports.figures import calibration_curves, importances, loss_curves, render, roc
+from massgap.reports.figures import attention_masks, calibration_curves, importances, loss_curves, render, roc
 from massgap.reports.html.html import (
     Markup,
     Section,
@@ -22,14 +22,19 @@ from massgap.reports.html.numbers import percent
 from massgap.reports.run.settings import plain_rows
 
 if TYPE_CHECKING:
+    from massgap.contracts.model_folder import ModelFolder
     from massgap.reports.run.inputs import Inputs
 
 
 def training_section(inputs: Inputs) -> Section | None:
-    """Return the chapter on the training, if a model folder was given."""
-    training = inputs.training
-    if training is None:
-        return None
+    """Return the chapter on the trainings, a block for each model, if a model folder was given."""
+    blocks = [_training(inputs, name, model) for name, model in inputs.models.items()]
+    return Section("training", "Training", join(*blocks)) if blocks else None
+
+
+def _training(inputs: Inputs, name: str, model: ModelFolder) -> Markup:
+    training = model.training
+    title = next((score.label for score in inputs.description.scores if score.name == name), "") or name
     folds = training.get("folds", [])
     intro = paragraph(
         f"Signal: {', '.join(training.get('signal', []))}; backgrounds: {', '.join(training.get('backgrounds', []))}; "
@@ -53,10 +58,17 @@ def training_section(inputs: Inputs) -> Section | None:
         ],
         wide=True,
     )
-    parts = [intro, _fold_table(folds), curves, _flatness(training.get("flatness"))]
+    parts = [
+        heading(f"Training of {title}") if len(inputs.models) > 1 else "",
+        intro,
+        _fold_table(folds),
+        curves,
+    ]
+    parts.append(_flatness(training.get("flatness")))
     parts.append(_protocols(training.get("protocol_comparison")))
     meaning = str(training.get("importance_is") or _GAIN)
     parts.append(_importances(inputs, training.get("importance") or {}, meaning))
+    parts.append(_attention(inputs, training))
     left_out = training.get("importance_left_out") or {}
     parts += [paragraph(f"No importances against {name}: {why}") for name, why in sorted(left_out.items())]
     options = training.get("hyperparameters") or {}
@@ -68,9 +80,9 @@ def training_section(inputs: Inputs) -> Section | None:
                 caption="Hyperparameters",
             )
         )
-    if inputs.card:
-        parts.append(fold_away("Model card", Markup(f"<pre>{_escaped(inputs.card)}</pre>"), is_open=False))
-    return Section("training", "Training", join(*parts))
+    if card := model.card:
+        parts.append(fold_away("Model card", Markup(f"<pre>{_escaped(card)}</pre>"), is_open=False))
+    return join(*parts)
 
 
 _GAIN = "share of total gain"
@@ -104,10 +116,13 @@ def _flatness(flat: Any) -> Markup:
         return Markup("")
     rows: list[list[object]] = []
     for level, found in flat["background"].items():
-        stated = max(fold["uncertainty"][level] for fold in flat["folds"])
+        middle, ends = (
+            max(fold.get(place, fold["uncertainty"])[level] for fold in flat["folds"])
+            for place in ("uncertainty", "uncertainty_at_ends")
+        )
         shares = ", ".join(f"{share:.3f}" for share in found["shares"])
         chi2 = value(found["chi2"], f"{found['chi2']:.1f} / {found['bins']}")
-        rows.append([level, shares, chi2, value(stated, f"{stated:.2g}")])
+        rows.append([level, shares, chi2, value(middle, f"{middle:.2g}"), value(ends, f"{ends:.2g}")])
     return join(
         heading(f"Flat in {flat['column']}"),
         paragraph(
@@ -119,7 +134,8 @@ def _flatness(flat: Any) -> Markup:
                 "Threshold",
                 "Background above it in bins of equal weight",
                 "Chi2 / bins",
-                "Uncertainty of the quantile",
+                "Uncertainty of the quantile, middle",
+                "At an end",
             ],
             rows,
             caption=f"Held-out background above a threshold, in bins of {flat['column']}",
@@ -181,6 +197,24 @@ def _protocols(comparison: Any) -> Markup:
             plain_rows(comparison),
             caption="Comparison of the protocols",
             text_columns=(1,),
+        ),
+    )
+
+
+def _attention(inputs: Inputs, training: Mapping[str, Any]) -> Markup:
+    """The masks of a network that has some."""
+    steps, features = training.get("attention") or [], training.get("features") or []
+    if not steps:
+        return Markup("")
+    return join(
+        heading("Attention masks"),
+        paragraph(
+            "Mean over held-out events of the mask with which each decision looks at the features, in percent; a row adds up "
+            "to 100. A row is named by class, number of the decision and, in brackets, how much the decision has of the sum of all."
+        ),
+        figure(
+            render(attention_masks(steps, features, description=inputs.description)),
+            alt="Mean mask of each feature, a row for each decision and class.",
         ),
     )
 

@@ -25,8 +25,8 @@ def load_card(card: str | Path = "cms") -> dict[str, Any]:
     Parameters
     ----------
     card : str or path
-        Name of a card of this package (``cms``, ``atlas``, ``hl-lhc``, ``cascade``, ``perfect``), or the path of a
-        TOML file.
+        Name of a card of this package (``cms``, ``cms-towers``, ``atlas``, ``hl-lhc``, ``cascade``, ``perfect``), or the path
+        of a TOML file. A card with ``base = "cms"`` says only what differs from that.
 
     Returns
     -------
@@ -36,9 +36,19 @@ def load_card(card: str | Path = "cms") -> dict[str, Any]:
     Raises
     ------
     CardError
-        If the card does not exist, is not TOML, or has a missing, unknown or impossible table or key.
+        If the card or its base does not exist, is not TOML, or has a missing, unknown or impossible table or key.
     """
+    content = _read(card, ())
+    check_card(content, card_path(card))
+    return content
+
+
+def _read(card: str | Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """Content of a card, on top of that of its base."""
     path = card_path(card)
+    if path in above:
+        msg = f"detector card {above[0]} is based on itself: name another card as its base"
+        raise CardError(msg)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -48,8 +58,22 @@ def load_card(card: str | Path = "cms") -> dict[str, Any]:
     except (OSError, ValueError) as error:  # no file, not UTF-8, not TOML
         msg = f"detector card {path} cannot be read: {error}"
         raise CardError(msg) from None
-    check_card(content, path)
-    return content
+    base = content.pop("base", None)
+    if base is None:
+        return content
+    if not isinstance(base, str):
+        msg = f"base of detector card {path} must be the name or path of a card, not {base!r}"
+        raise CardError(msg)
+    return _over(_read(base, (*above, path)), content)
+
+
+def _over(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A card with the keys of another one in place of its own."""
+    merged = dict(base)
+    for key, value in changes.items():
+        below = merged.get(key)
+        merged[key] = _over(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def card_path(card: str | Path) -> Path:

@@ -130,6 +130,11 @@ SCHEMA: dict[str, dict[str, Any]] = {
     "calorimeter.hcal": {**_RESOLUTION, "scale": PerEta(list_of(_number, 3))},
     "calorimeter.sharing": {"strange_ecal": _share},
     "calorimeter.threshold": {"ecal": _not_negative, "hcal": _not_negative},
+    "calorimeter.towers?": {
+        "eta": _eta_edges,
+        "cell": PerEta(_positive),
+        "significance": list_of(_not_negative, 2),
+    },
     "flow": {"mass": _mass},
     "electron": _LEPTON,
     "muon": _LEPTON,

@@ -9,7 +9,7 @@ import numpy as np
 
 from massgap import extras
 from massgap.samples.detector.cones import nearest
-from massgap.samples.detector.response import eta_bin, lognormal
+from massgap.samples.detector.resolution import eta_bin, lognormal
 from massgap.samples.errors import GeneratorMissingError
 from massgap.samples.extra import without_banner
 from massgap.samples.record import Record, last_copies

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.samples.detector.cones import cone_sums
-from massgap.samples.detector.response import by_eta
+from massgap.samples.detector.resolution import by_eta
 from massgap.samples.record import in_order, lepton_origin
 
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 
 The numbers stand in a card (:mod:`massgap.samples.detector.card`). Response follows the particle-flow idea: a charged particle
 with a track is measured by its track or its calorimeter, whichever is better; without a track it is a neutral
-deposit; muons are seen by their track alone. There are no towers and no magnetic field.
+deposit; muons are seen by their track alone. Hadrons share cells of the calorimeter where the card has ``[calorimeter.towers]``
+(:mod:`massgap.samples.detector.towers`). There is no magnetic field.
 """
 
 from __future__ import annotations
@@ -14,6 +15,14 @@ import numpy as np
 
 from massgap.physical_constants import MUON_MASS_ROUNDED, PION_MASS
 from massgap.samples.detector.card import CARD_FOLDER, load_card
+from massgap.samples.detector.resolution import (
+    binned,
+    by_eta,
+    energy_resolution,
+    lognormal,
+    momentum_resolution,
+)
+from massgap.samples.detector.towers import hadron_cells, is_significant
 from massgap.samples.record import invisible
 
 if TYPE_CHECKING:
@@ -23,71 +32,6 @@ __all__ = ["CARD_FOLDER", "Candidates", "load_card", "reconstruct"]
 
 #: Softer particles (GeV) leave nothing.
 _PT_MIN = 1e-3
-
-
-def eta_bin(edges: list[float], eta: np.ndarray) -> np.ndarray:
-    """Bin of absolute eta; the number of bins outside. Edges begin with 0."""
-    distance = np.abs(eta)
-    found = np.zeros(len(eta), dtype=np.intp)
-    for edge in edges[1:]:
-        found += distance >= edge
-    return found
-
-
-def by_eta(values: list[float], edges: list[float], eta: np.ndarray) -> np.ndarray:
-    """Value of a list binned in absolute eta; 0 outside."""
-    return np.append(np.asarray(values, dtype=float), 0.0)[eta_bin(edges, eta)]
-
-
-def binned(table: dict[str, Any], pt: np.ndarray, eta: np.ndarray) -> np.ndarray:
-    """Value of a card's binned table at pt (GeV) and eta; 0 outside."""
-    values = np.asarray(table["values"], dtype=float)
-    padded = np.zeros((values.shape[0] + 1, values.shape[1] + 1))
-    padded[1:, :-1] = values
-    i = np.zeros(len(pt), dtype=np.intp)
-    for edge in table["pt"]:
-        i += pt >= edge
-    found = padded[i, eta_bin(table["eta"], eta)]
-    if "falloff_pt" in table:
-        found = np.where(pt > table["falloff_pt"], found * np.exp(np.minimum(0.5 - 5e-4 * pt, 0.0)), found)
-    return found
-
-
-def momentum_resolution(
-    table: dict[str, Any], pt: np.ndarray, eta: np.ndarray, energy: np.ndarray
-) -> np.ndarray:
-    """Relative transverse-momentum resolution of tracks; beyond the last edge that of the last bin."""
-    last = len(table["eta"]) - 2
-    where = np.minimum(eta_bin(table["eta"], eta), last)
-    squared = np.square(table["constant"])[where] + (np.asarray(table["slope"])[where] * pt) ** 2
-    if "root" in table:
-        squared += np.square(table["root"])[where] * energy
-    return np.sqrt(squared)
-
-
-def energy_resolution(table: dict[str, Any], energy: np.ndarray, eta: np.ndarray) -> np.ndarray:
-    """Absolute energy resolution of a calorimeter, in GeV; 0 beyond its last edge."""
-    where = eta_bin(table["eta"], eta)
-
-    def at(values: Any) -> np.ndarray:
-        return np.append(np.asarray(values, dtype=float), 0.0)[where]
-
-    variance = (
-        at(np.square(table["constant"])) * energy**2
-        + at(np.square(table["stochastic"])) * energy
-        + at(np.square(table["noise"]))
-    )
-    a, b, c = (at(column) for column in np.asarray(table["scale"], dtype=float).T)
-    return (a + b * (np.abs(eta) - c) ** 2) * np.sqrt(variance)
-
-
-def lognormal(sigma: np.ndarray, gauss: np.ndarray) -> np.ndarray:
-    """Positive factors of mean 1 and standard deviation sigma, from Gaussian numbers.
-
-    A Gaussian factor cut at 0 would raise the mean of soft particles, whose resolution exceeds their energy.
-    """
-    squared = np.log1p(sigma**2)
-    return np.exp(np.sqrt(squared) * gauss - 0.5 * squared)
 
 
 @dataclass
@@ -150,6 +94,7 @@ def reconstruct(
     seen = np.zeros(len(rows), dtype=bool)
     cal = card["calorimeter"]
     sigma = _calorimeter(cal, kind, hadron, energy, eta)
+    towers = "towers" in cal
     covered = np.abs(eta) < np.where(hadron, cal["hcal"]["eta"][-1], cal["ecal"]["eta"][-1])
     sigma[~covered] = np.inf
     chance = draws.uniform("tracking")
@@ -160,11 +105,24 @@ def reconstruct(
         seen[some] = True
         track = momentum_resolution(card["momentum"][name], pt[some], eta[some], energy[some])
         # the better of track and calorimeter; a muon has the track alone
-        sigma[some] = track if name == "muon" else np.minimum(track, sigma[some])
+        alone = name == "muon" or (name == "hadron" and towers)
+        sigma[some] = track if alone else np.minimum(track, sigma[some])
 
     factor = lognormal(np.where(seen | covered, sigma, 0.0), draws.normal("response"))
     threshold = np.where(hadron, cal["threshold"]["hcal"], cal["threshold"]["ecal"])
-    kept = np.flatnonzero(seen | (~is_mu & covered & (energy * factor > threshold)))
+    kept_too = ~is_mu & covered & (energy * factor > threshold)
+    excess = (np.zeros(0, dtype=np.intp), np.zeros(0))
+    if towers:
+        for name, mask in (("ecal", ~hadron), ("hcal", hadron)):
+            some = np.flatnonzero(mask & kept_too)
+            kept_too[some] = is_significant(cal, name, energy[some] * factor[some], eta[some])
+        cells = hadron_cells(
+            event, energy, eta, phi, hadron & covered, seen & hadron, sigma, factor, cal, draws
+        )
+        factor = np.where(cells.inside, cells.factor, factor)
+        kept_too &= ~cells.inside
+        excess = (cells.carrier, cells.energy)
+    kept = np.flatnonzero(seen | kept_too)
     # a lost track makes a photon out of an electron and a neutral deposit out of a hadron
     identity = np.where(hadron, np.where(seen, 211 * np.sign(charge).astype(np.int64), 130), pdg)
     identity[is_e & ~seen] = 22
@@ -174,8 +132,30 @@ def reconstruct(
         true_mass = np.where(is_mu, MUON_MASS_ROUNDED, np.where(hadron & seen, PION_MASS, 0.0))
     columns = (event, rows, identity, pt * factor, eta, phi, true_mass, seen, np.zeros(len(rows), dtype=bool))
     candidates = Candidates(*(column[kept] for column in columns))
+    if len(excess[0]):
+        candidates, kept = _with_excess(candidates, kept, columns, excess)
     misidentify(candidates, draws.take(kept), card)
     return candidates
+
+
+def _with_excess(
+    candidates: Candidates,
+    kept: np.ndarray,
+    columns: tuple[np.ndarray, ...],
+    excess: tuple[np.ndarray, np.ndarray],
+) -> tuple[Candidates, np.ndarray]:
+    """The candidates with a neutral hadron for each excess of a cell, beside the track that carries it."""
+    carrier, energy = excess
+    event, index, _, _, eta, phi, *_ = (column[carrier] for column in columns)
+    n = len(carrier)
+    nothing = np.zeros(n, dtype=bool)
+    added = (event, index, np.full(n, 130), energy / np.cosh(eta), eta, phi, np.zeros(n), nothing, nothing)
+    rows = np.concatenate((kept, carrier))
+    # by event and particle; the track comes before its excess
+    order = np.argsort(rows, kind="stable")
+    names = Candidates.__dataclass_fields__
+    both = (np.concatenate((getattr(candidates, name), new)) for name, new in zip(names, added, strict=True))
+    return Candidates(*(column[order] for column in both)), rows[order]
 
 
 def _calorimeter(

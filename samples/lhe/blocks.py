@@ -47,6 +47,8 @@ class LheBlock:
         Events of this stretch that have no particles and are not in the block, which Pythia would stumble on.
     sum_empty : float
         Sum of their XWGTUP, as far as it counts; 0 if they were left out of the whole file's totals.
+    copies : int
+        How many times each event is there, one after the other; all numbers and sums count the copies.
     """
 
     path: Path
@@ -55,6 +57,7 @@ class LheBlock:
     sum_weights: float
     n_empty: int = 0
     sum_empty: float = 0.0
+    copies: int = 1
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,13 @@ class LheSource:
 
 
 def extract(
-    lhe: LheFile, first: int, n: int, target: str | os.PathLike[str], *, keep_slha: bool | None = None
+    lhe: LheFile,
+    first: int,
+    n: int,
+    target: str | os.PathLike[str],
+    *,
+    keep_slha: bool | None = None,
+    copies: int = 1,
 ) -> LheBlock:
     """Write events ``first`` to ``first + n`` (fewer at the end of the file) as a file that Pythia reads.
 
@@ -80,6 +89,8 @@ def extract(
         File to write; it appears when it is complete.
     keep_slha : bool, optional
         Keep the spectrum of the header; by default if the events have new particles.
+    copies : int
+        How many times each event is written.
 
     Raises
     ------
@@ -93,7 +104,7 @@ def extract(
     near = min(first // lhe.stride, len(lhe.offsets) - 1)
     for text, at, last in _groups(lhe, first, n, near):
         # one group only, for no limit lies within the range
-        return _write(lhe, text, at, last - at, Path(target), keep_slha)
+        return _write(lhe, text, (at, last - at, copies), Path(target), keep_slha)
     raise _changed(lhe)
 
 
@@ -104,6 +115,7 @@ def split(
     *,
     wanted: Collection[int] | None = None,
     keep_slha: bool | None = None,
+    copies: int = 1,
 ) -> dict[int, LheBlock]:
     """Cut the whole file into blocks ``block_0000.lhe``, ... in one pass.
 
@@ -119,6 +131,8 @@ def split(
         Only these blocks.
     keep_slha : bool, optional
         Keep the spectrum of the header; by default if the events have new particles.
+    copies : int
+        How many times each event is written.
 
     Returns
     -------
@@ -141,7 +155,7 @@ def split(
         raise LheError(msg)
     if not is_compressed(Path(lhe.path)):
         return {
-            k: extract(lhe, k * events, events, _block_path(folder, k), keep_slha=keep_slha)
+            k: extract(lhe, k * events, events, _block_path(folder, k), keep_slha=keep_slha, copies=copies)
             for k in sorted(chosen)
         }
     blocks = {}
@@ -150,7 +164,7 @@ def split(
         for text, at, last in _groups(lhe, 0, n_needed, 0, events):
             k = at // events
             if k in chosen:
-                blocks[k] = _write(lhe, text, at, last - at, _block_path(folder, k), keep_slha)
+                blocks[k] = _write(lhe, text, (at, last - at, copies), _block_path(folder, k), keep_slha)
     if len(blocks) != len(chosen):
         raise _changed(lhe)
     return blocks
@@ -197,7 +211,10 @@ def _groups(
         return
 
 
-def _write(lhe: LheFile, text: bytes, first: int, n: int, target: Path, keep_slha: bool | None) -> LheBlock:
+def _write(
+    lhe: LheFile, text: bytes, stretch: tuple[int, int, int], target: Path, keep_slha: bool | None
+) -> LheBlock:
+    first, n, copies = stretch
     weights = _weights(text)
     if len(weights) != n or not text.startswith(b"<event"):
         raise _changed(lhe)
@@ -208,6 +225,10 @@ def _write(lhe: LheFile, text: bytes, first: int, n: int, target: Path, keep_slh
         if lhe.empty_events == "count":
             empty = float(weights[~full].sum())
         text, weights = b"".join(event for event, has in zip(events, full, strict=True) if has), weights[full]
+    if copies > 1:
+        text = b"".join(
+            (event.strip() + b"\n" + _END + b"\n") * copies for event in text.split(_END)[: len(weights)]
+        )
     header = lhe.header
     keep = lhe.needs_spectrum if keep_slha is None else keep_slha
     kept = [block for block in (header.weight_block, header.slha if keep else b"") if block]
@@ -225,7 +246,8 @@ def _write(lhe: LheFile, text: bytes, first: int, n: int, target: Path, keep_slh
     except OSError as error:
         msg = f"{target} cannot be written: {error.strerror}"
         raise LheError(msg) from None
-    return LheBlock(target, first, len(weights), float(weights.sum()), n - len(weights), empty)
+    total, n_empty = copies * float(weights.sum()), copies * (n - len(weights))
+    return LheBlock(target, first, copies * len(weights), total, n_empty, copies * empty, copies)
 
 
 def _weights(text: bytes) -> np.ndarray:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from massgap.physical_constants import HIGGS_MASS, TAU_MASS, TOP_MASS, Z_MASS
+from massgap.physical_constants import HIGGS_MASS, MUON_MASS_ROUNDED, TAU_MASS, TOP_MASS, Z_MASS
 from massgap.samples.errors import GenerationError
+from massgap.samples.physics.offshell import LSP
+from massgap.samples.physics.scalar_decays import TwoBody
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -104,6 +106,11 @@ def smuon_settings(chirality: str = "left") -> tuple[str, ...]:
         f"SUSY:idVecA = {smuon}",
         f"SUSY:idVecB = {smuon}",
     )
+
+
+def smuon_decay(m_lsp: float, chirality: str = "left") -> TwoBody:
+    """The decay of :func:`smuon_slha`, for :func:`massgap.samples.physics.scalar_decays.decayed`."""
+    return TwoBody(_smuon(chirality), (13, LSP), (MUON_MASS_ROUNDED, m_lsp), (-1.0, 0.0), own=(LSP,))
 
 
 def _smuon(chirality: str) -> int:

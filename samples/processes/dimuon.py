@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from massgap.samples.physics.cross_sections import smuon_pair_xsec_fb
-from massgap.samples.physics.spectra import smuon_settings, smuon_slha
+from massgap.samples.physics.spectra import smuon_decay, smuon_settings, smuon_slha
 from massgap.samples.processes.process import COMPUTED, LO, TOP_PAIRS, CrossSection, Process, met_slices
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def smuon_pairs(
         is_signal=True,
         masses={"m_slepton": m, "m_lsp": m_lsp},
         slha=smuon_slha(m, m_lsp, chirality),
+        scalars=smuon_decay(m_lsp, chirality),
         card=card,
         filter=wanted,
     )

@@ -94,6 +94,7 @@ def _write(task: Task, path: Path) -> dict[str, Any]:
                 continue
             fastjet = {"fastjet": 0.0}
             content = event_content(kept, card, rng, luminosity_block, number, clock=fastjet)
+            content |= _numbers_of_copies(kept, task)
             clock.lap("detector", **fastjet)
             writer.extend(content)
             clock.lap("writing")
@@ -122,12 +123,24 @@ def _summary(task: Task, totals: Generated, writer: NanoWriter) -> dict[str, Any
         "tried_weights": totals.tried_weights,
         "accepted_weights": totals.accepted_weights,
         "tau_factor": totals.tau_factor,
+        **({"hard_tried": totals.hard_tried, "hard_passed": totals.hard_passed} if totals.hard_tried else {}),
+        "branching_fraction": totals.branching_fraction,
         "sigma_gen_fb": totals.sigma_gen_fb,
         "sigma_err_fb": totals.sigma_err_fb,
         "events": writer.count,
         "sum_weights": writer.sum_weights,
         "sum_weights2": writer.sum_weights2,
     }
+
+
+def _numbers_of_copies(record: Record, task: Task) -> dict[str, np.ndarray]:
+    """Numbers that all copies of an event share, which folds are made of; nothing where there are no copies."""
+    if "number" not in record.info:
+        return {}
+    number = record.info["number"]
+    # events of a file are counted through the whole file, generated ones in their block
+    block = 0 if task.source is not None else task.block
+    return {"event": number + 1, "luminosityBlock": np.full(len(number), 10_000 * task.tranche + block + 1)}
 
 
 class _Clock:
@@ -174,6 +187,8 @@ def _records(task: Task, totals: Generated) -> Iterator[Record]:
             totals,
             mpi=options.mpi,
             variations=options.variations,
+            leptonic=options.leptonic,
+            repeat=options.repeat,
         )
     assert task.block_file is not None
     return shower_block(
@@ -185,6 +200,7 @@ def _records(task: Task, totals: Generated) -> Iterator[Record]:
         totals,
         mpi=options.mpi,
         variations=options.variations,
+        leptonic=options.leptonic,
     )
 
 

@@ -7,9 +7,11 @@ are missing. A block's content does not depend on the number of workers.
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,19 +23,35 @@ from massgap.samples.detector.card import card_path
 from massgap.samples.errors import GenerationError
 from massgap.samples.extra import require
 from massgap.samples.processes.catalogue import list_processes, processes_of
+from massgap.samples.processes.hard_cut import with_hard_cut, with_usual_cut
 from massgap.samples.production.block import read_block, run_block
+from massgap.samples.production.event_files import cut_out, own_events
 from massgap.samples.production.normalisation import fileset_of, write_rates
-from massgap.samples.production.plan import Options, Task, at_energy, plan_tasks, with_cross_section
+from massgap.samples.production.plan import (
+    Options,
+    Task,
+    at_energy,
+    plan_lhe,
+    plan_tasks,
+    with_cross_section,
+    with_fast_taus,
+    with_leptons,
+    with_repeated_decays,
+)
 from massgap.samples.pythia.driver import MAX_SEED
+from massgap.samples.pythia.leptonic import check_leptons
 from massgap.worker_process import begin_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
+    from massgap.samples.processes.hard_cut import HardCut, Observable
     from massgap.samples.processes.process import Process
 
 __all__ = ["DEMO_EVENTS", "Progress", "generate", "list_processes"]
 
+#: More copies of an event than a block has room for make no sense.
+MAX_REPEAT = 1000
 #: Events (before the detector) of a demonstration: about four minutes on two cores.
 DEMO_EVENTS = 45_000
 
@@ -63,6 +81,11 @@ def generate(
     variations: bool = False,
     sqrt_s_tev: float | None = None,
     form: str = "ttree",
+    leptonic: Iterable[str] = (),
+    repeat: int = 1,
+    hard: HardCut | None = None,
+    observables: Mapping[str, Observable] | None = None,
+    fast_taus: bool = False,
 ) -> dict[str, Any]:
     """Generate samples with Pythia and a parametrised detector.
 
@@ -96,6 +119,22 @@ def generate(
     form : {"ttree", "rntuple"}
         How the events are stored.
 
+    leptonic : list of str, optional
+        Let W, Z, top and new particles decay to some of ``e``, ``mu``, ``tau`` only; the branching fraction is in the
+        cross section.
+    repeat : int
+        Decay the smuons of each event so many times after the shower; weights are divided by it, and copies carry one number,
+        so they are in one fold. The sample is then in one piece, without slices. Other processes are made as without.
+    hard : HardCut, optional
+        Slices in an observable of the hard process, decided before the shower, in place of those in missing momentum
+        (:func:`massgap.samples.processes.hard_cut.parse_hard_cut`).
+    observables : mapping, optional
+        Observables of the hard process by their names, for processes that are usually made with a cut on one
+        (``Process.usual_cut``): without them, or with ``hard``, they are made without it.
+    fast_taus : bool
+        Taus decay unpolarised in Pythia, and get the spin that W, photon and Z give them afterwards: ten times as fast. Three
+        mesons and more stay unpolarised.
+
     Returns
     -------
     dict
@@ -116,18 +155,55 @@ def generate(
         msg = f"form must be ttree or rntuple, not {form!r}"
         raise GenerationError(msg)
     chosen = processes_of(processes)
-    check_numbers(events, seed, workers)
+    check_numbers(events, seed, workers, repeat)
     require()
-    chosen = [with_cross_section(at_energy(process, sqrt_s_tev)) for process in chosen]
+    if repeat > 1 and hard is not None:
+        msg = "smuons that decay after the shower have no leptons in the hard process: give --repeat or --hard, not both"
+        raise GenerationError(msg)
+    leptons = check_leptons(leptonic) if leptonic else ()
+    chosen = [
+        with_fast_taus(with_cross_section(at_energy(process, sqrt_s_tev)), fast_taus) for process in chosen
+    ]
+    chosen = with_repeated_decays(chosen, repeat)
+    if observables and hard is None:
+        chosen = [with_usual_cut(process, observables) for process in chosen]
+    chosen = [with_leptons(with_hard_cut(process, hard), process.leptonic or leptons) for process in chosen]
     out = Path(out)
     if card is None:
         suited = {process.card for process in chosen}
         card = suited.pop() if len(suited) == 1 else "cms"
-    options = Options(os.fspath(card), mpi, variations, form)
+    options = Options(os.fspath(card), mpi, variations, form, leptons, repeat)
     tasks = plan_tasks(chosen, out, events, seed, options)
     with locked_folder(out):
         prepare(out, tasks, options)
-        return produce(chosen, tasks, out, workers, progress, resume=resume)
+        chosen, tasks, before = _with_own_events(chosen, tasks, out, seed, options)
+        try:
+            return produce(chosen, tasks, out, workers, progress, resume=resume, before=before)
+        finally:
+            shutil.rmtree(out / ".lhe", ignore_errors=True)
+
+
+def _with_own_events(
+    chosen: list[Process], tasks: list[Task], out: Path, seed: int, options: Options
+) -> tuple[list[Process], list[Task], Callable[[list[Task]], list[Task]] | None]:
+    """Processes of own matrix elements get their hard events and blocks of these; all others stay as they are."""
+    parts, made = [], []
+    for process in chosen:
+        if process.matrix_element is None:
+            made.append(process)
+            continue
+        events = sum(task.events for task in tasks if task.process == process)
+        parts.append(own_events(process, out, max(1, events // options.repeat), seed))
+        made.append(parts[-1].process)
+    if not parts:
+        return chosen, tasks, None
+    kept = [task for task in tasks if task.process.matrix_element is None]
+    for part in parts:
+        size = part.block_size(None, options.repeat)
+        own = replace(options, leptonic=part.process.leptonic or options.leptonic)
+        kept += plan_lhe(part.process, part.source, out, size, part.lhe.n_events, seed, own)
+    before = partial(cut_out, parts, out / ".lhe", None, options.repeat)
+    return made, sorted(kept, key=lambda task: task.block), before
 
 
 def produce(
@@ -175,12 +251,13 @@ def produce(
     return fileset
 
 
-def check_numbers(events: Any, seed: Any, workers: Any) -> None:
+def check_numbers(events: Any, seed: Any, workers: Any, repeat: Any = 1) -> None:
     """Refuse numbers that make no sense."""
     for name, value, low, high in (
         ("events", events, 1, 10**10),
         ("seed", seed, 0, MAX_SEED),
         ("workers", workers, 1, 1024),
+        ("repeat", repeat, 1, MAX_REPEAT),
     ):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
             msg = f"{name} must be a whole number from {low} to {high}, not {value!r}"

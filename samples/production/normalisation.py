@@ -13,7 +13,7 @@ from massgap.contracts.writing import write_json
 
 if TYPE_CHECKING:
     from massgap.samples.processes.process import Process, Tranche
-    from massgap.samples.production.plan import Task
+    from massgap.samples.production.plan import Options, Task
 
 __all__ = ["fileset_of", "write_rates"]
 
@@ -40,12 +40,13 @@ def fileset_of(
             passed = sum_weights / sum(found["generated_weights"] for found in blocks)
             hard, error = _hard_cross_section(process, tranche, blocks)
             empty = sum(found.get("empty", 0) for found in blocks)
-            efficiency = kept * blocks[0]["tau_factor"] * passed
+            fraction = _branching_fraction(blocks)
+            efficiency = kept * blocks[0]["tau_factor"] * passed / fraction
             fileset[f"{process.name}_{tranche.name}"] = {
                 "files": {task.path: "Events" for task in own},
                 "metadata": {
                     "process": process.label,
-                    "xsec_fb": hard * efficiency,
+                    "xsec_fb": hard * fraction * efficiency,
                     "sum_weights": sum_weights,
                     "is_data": False,
                     "is_signal": process.is_signal,
@@ -64,8 +65,9 @@ def fileset_of(
                     "hard_xsec_fb": hard,
                     **({"hard_xsec_error_fb": error} if error else {}),
                     **_inclusive(process),
+                    **_decays(own[0].options, fraction, process, blocks),
                     "filter_efficiency": efficiency,
-                    "filter_efficiency_error": _efficiency_error(efficiency, tried, accepted, blocks),
+                    "filter_efficiency_error": _efficiency_error(own[0], efficiency, tried, accepted, blocks),
                     "filter": process.filter.describe() if process.filter is not None else "none",
                     "order": "LO, no K factor",
                     "xsec_source": process.source,
@@ -82,6 +84,36 @@ def fileset_of(
     return fileset
 
 
+def _branching_fraction(blocks: list[dict[str, Any]]) -> float:
+    """Mean fraction of the decays that forcing leptons has left, where it is in the events' weights."""
+    tried = np.array([found["tried_weights"] for found in blocks])
+    return float(tried @ [found["branching_fraction"] for found in blocks] / tried.sum())
+
+
+def _hard_slice(blocks: list[dict[str, Any]]) -> dict[str, Any]:
+    """How many hard processes were tried and lay in the slice, with the fraction and its binomial error."""
+    tried, passed = (sum(found.get(f"hard_{name}", 0) for found in blocks) for name in ("tried", "passed"))
+    if not tried:
+        return {}
+    share = passed / tried
+    error = float(np.sqrt(share * (1 - share) / tried))
+    return {"hard_cut": {"tried": tried, "passed": passed, "efficiency": share, "efficiency_error": error}}
+
+
+def _decays(
+    options: Options, fraction: float, process: Process, blocks: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """What was asked of hard processes and decays: slice, leptons with their fraction, copies of an event."""
+    found = _hard_slice(blocks)
+    if options.leptonic:
+        found["leptonic"] = list(options.leptonic)
+        if process.lhe or process.slha is not None:
+            found["branching_fraction"] = fraction
+    if options.repeat > 1:
+        found["n_copies"] = options.repeat
+    return found
+
+
 def _inclusive(process: Process) -> dict[str, float]:
     """Cross section (fb) of the process in one piece, against which slices of phase space can be checked."""
     if process.inclusive_xsec_fb is None:
@@ -96,7 +128,7 @@ def _hard_cross_section(
     """Cross section (fb) before the filters and its statistical error: the catalogue's, or the generator's."""
     known = process.hard_xsec_fb(tranche)
     if known is not None:
-        return known, 0.0
+        return known, process.xsec_error_fb
     # The generator's number counts the events that the filter kept: undo that, and average over the blocks.
     tried = np.array([found["counters"]["tried"] for found in blocks], dtype=float)
     accepted = np.array([found["counters"]["accepted"] for found in blocks], dtype=float)
@@ -107,11 +139,13 @@ def _hard_cross_section(
     return float((weight * sigma * scale).sum()), float(np.sqrt(((weight * error * scale) ** 2).sum()))
 
 
-def _efficiency_error(efficiency: float, tried: int, accepted: int, blocks: list[dict[str, Any]]) -> float:
-    """Statistical error of the filter efficiency: binomial, of both of its factors."""
+def _efficiency_error(
+    task: Task, efficiency: float, tried: int, accepted: int, blocks: list[dict[str, Any]]
+) -> float:
+    """Statistical error of the filter efficiency: binomial, of both of its factors; copies of an event count as one."""
     written, generated = (sum(found[key] for found in blocks) for key in ("events", "generated"))
     relative = (1 - accepted / tried) / max(accepted, 1) + (1 - written / generated) / max(written, 1)
-    return float(efficiency * np.sqrt(relative))
+    return float(efficiency * np.sqrt(relative * task.options.repeat))
 
 
 def write_rates(

@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.samples.detector.response import load_card
 from massgap.samples.errors import GenerationError
+from massgap.samples.physics.tau_spin import FAST_TAUS
+from massgap.samples.processes.filters import DimuonFilter, ObjectFilter
+from massgap.samples.processes.process import ALL
 from massgap.samples.pythia.driver import settings_of
+from massgap.samples.pythia.leptonic import check_open, leptonic_lines
 from massgap.source_code import package_digest
 
 if TYPE_CHECKING:
@@ -28,6 +32,9 @@ __all__ = [
     "plan_lhe",
     "plan_tasks",
     "with_cross_section",
+    "with_fast_taus",
+    "with_leptons",
+    "with_repeated_decays",
 ]
 
 #: Events in a block.
@@ -37,13 +44,17 @@ _NO_CONTENT = (
     "description",
     "source",
     "xsec_fb",
+    "xsec_error_fb",
     "inclusive_xsec_fb",
     "xsec_rule",
     "generator_factor",
     "tranches",
+    "usual_cut",
 )
 _EVENTS = ("samples", "physical_constants.py")
 """Where the code lies that decides what an event looks like."""
+_OBSERVABLES = ("selections/hard_process.py", "selections/observables")
+"""Where the code lies that decides in which slice of an observable an event is."""
 _NOT_EVENTS = ("samples/processes",)
 """Folders that only make settings: these are part of the key."""
 
@@ -56,6 +67,10 @@ class Options:
     mpi: bool
     variations: bool
     form: str
+    #: Leptons that W, Z, top and new particles decay to; empty for all decays.
+    leptonic: tuple[str, ...] = ()
+    #: How many times an event of a file is showered, or a pair of particles decays.
+    repeat: int = 1
 
 
 @dataclass(frozen=True)
@@ -85,6 +100,67 @@ def at_energy(process: Process, sqrt_s_tev: float | None) -> Process:
     return replace(process, sqrt_s_tev=sqrt_s_tev, xsec_fb=None, inclusive_xsec_fb=None, tranches=tranches)
 
 
+def with_leptons(process: Process, leptons: tuple[str, ...]) -> Process:
+    """The process with W, Z and top decaying to these leptons; its cross section then is the generator's.
+
+    Signals with a spectrum keep theirs: the fraction of their decays is in the weights
+    (:class:`massgap.samples.pythia.leptonic.BranchingWeights`).
+
+    Raises
+    ------
+    GenerationError
+        If the process forces decays in a way of its own, or has no decay left.
+    """
+    if not leptons:
+        return process
+    wanted = process.filter
+    if isinstance(wanted, DimuonFilter) or (wanted is not None and wanted.ditau):
+        msg = f"{process.name} is made to decay to muons already, and its cross section counts on it: generate it without --leptonic"
+        raise GenerationError(msg)
+    settings = (*process.settings, *leptonic_lines(leptons))
+    check_open(process, settings)
+    if process.slha is not None:
+        return replace(process, settings=settings)
+    tranches = tuple(replace(tranche, xsec_fb=None) for tranche in process.tranches)
+    return replace(process, settings=settings, xsec_fb=None, inclusive_xsec_fb=None, tranches=tranches)
+
+
+def with_fast_taus(process: Process, fast: bool) -> Process:
+    """The process with taus of W and Z decaying ten times as fast (:mod:`massgap.samples.physics.tau_spin`)."""
+    return replace(process, settings=(*process.settings, *FAST_TAUS), fast_taus=True) if fast else process
+
+
+def with_repeated_decays(chosen: list[Process], repeat: int) -> list[Process]:
+    """Processes with scalars in one piece, these to decay after the shower; others stay as they are.
+
+    The filter on muons is left to what is written. A share counts copies: such a process has as many events as without.
+
+    Raises
+    ------
+    GenerationError
+        If none of the processes has scalars that may do so.
+    """
+    if repeat == 1:
+        return chosen
+    if not any(process.scalars is not None or process.matrix_element is not None for process in chosen):
+        msg = (
+            f"{chosen[0].name} cannot decay after the shower: --repeat is for pairs of smuons (smuonR_300_100) and, with --lhe, "
+            "for events of files"
+        )
+        raise GenerationError(msg)
+    alone = all(process.scalars is not None for process in chosen)
+    return [_to_repeat(process, 1 if alone else repeat) for process in chosen]
+
+
+def _to_repeat(process: Process, per_event: int) -> Process:
+    if process.scalars is None or process.filter is None:
+        return process
+    share = sum(tranche.share for tranche in process.tranches) / per_event
+    return replace(
+        process, tranches=(replace(ALL, share=share),), filter=ObjectFilter(muon_pt=process.filter.muon_pt)
+    )
+
+
 def with_cross_section(process: Process) -> Process:
     """Compute the cross section of signals whose normalisation in Pythia cannot be relied on."""
     if process.xsec_rule is None:
@@ -98,13 +174,19 @@ def plan_tasks(chosen: list[Process], out: Path, events: int, seed: int, options
     common = _digest_of(load_card(options.card))
     tasks = []
     for process in chosen:
+        decays_later = process.scalars is not None or process.matrix_element is not None
+        own = replace(
+            options,
+            leptonic=process.leptonic or options.leptonic,
+            repeat=options.repeat if decays_later else 1,
+        )
         for index, tranche in enumerate(process.tranches):
             wanted = max(1, round(events * tranche.share / total))
             for block, first in enumerate(range(0, wanted, BLOCK)):
                 n = min(BLOCK, wanted - first)
                 path = out / f"{process.name}_{tranche.name}" / f"block_{block:04d}.root"
-                digest = _digest(common, process, tranche, [index, block, n, seed], options)
-                tasks.append(Task(process, index, block, n, seed, options, str(path), digest))
+                digest = _digest(common, process, tranche, [index, block, n, seed], own)
+                tasks.append(Task(process, index, block, n, seed, own, str(path), digest))
     # one block of each tranche first: an interrupted run then has all tranches soonest
     return sorted(tasks, key=lambda task: task.block)
 
@@ -117,18 +199,21 @@ def plan_lhe(
     tasks = []
     for block in range(-(-events // size)):
         n = min(size, source.lhe.n_events - block * size)
-        path = out / f"{process.name}_all" / f"block_{block:04d}.root"
+        path = out / f"{process.name}_{process.tranches[0].name}" / f"block_{block:04d}.root"
         digest = _digest(common, process, process.tranches[0], [0, block, n, size, seed], options)
-        tasks.append(Task(process, 0, block, n, seed, options, str(path), digest, source))
+        tasks.append(Task(process, 0, block, n * options.repeat, seed, options, str(path), digest, source))
     return tasks
 
 
 def _digest(common: str, process: Process, tranche: Tranche, block: list[int], options: Options) -> str:
     key = {
         "common": common,
+        "observable": None if process.observable is None else package_digest(only=_OBSERVABLES),
         # all fields but those that change no event; a share may change, and blocks still fit
         "process": {k: v for k, v in asdict(process).items() if k not in _NO_CONTENT},
         "settings": settings_of(process, tranche, mpi=options.mpi, variations=options.variations),
+        "leptonic": options.leptonic,
+        "repeat": options.repeat,
         "form": options.form,
         "block": block,
     }

@@ -12,8 +12,12 @@ import numpy as np
 
 from massgap.samples.errors import GenerationError
 from massgap.samples.extra import require
+from massgap.samples.physics.scalar_decays import decayed, keep_stable
+from massgap.samples.physics.tau_spin import with_tau_spin
 from massgap.samples.processes.filters import DimuonFilter, ObjectFilter
-from massgap.samples.pythia.hooks import Counters, user_hook
+from massgap.samples.pythia.hard_slices import HardSlice, hard_slice
+from massgap.samples.pythia.hooks import Counters, add_hooks, user_hook
+from massgap.samples.pythia.leptonic import BranchingWeights, OffShell, force_new
 from massgap.samples.pythia.met_slices import MetSlices
 from massgap.samples.pythia.muon_pairs import MuonPairs
 from massgap.samples.pythia.object_filter import WantedObjects
@@ -77,6 +81,11 @@ class Generated:
     empty: int = 0
     #: Branching ratio of decays that were forced in every event.
     tau_factor: float = 1.0
+    #: Hard processes, and those in the slice of an observable.
+    hard_tried: int = 0
+    hard_passed: int = 0
+    #: Mean fraction of the decays that forcing leptons has left, where it is in the events' weights.
+    branching_fraction: float = 1.0
 
 
 def settings_of(
@@ -140,6 +149,8 @@ def generate_block(
     *,
     mpi: bool = False,
     variations: bool = False,
+    leptonic: tuple[str, ...] = (),
+    repeat: int = 1,
 ) -> Iterator[Record]:
     """Generate a block in batches; ``totals`` is complete after the last one.
 
@@ -157,6 +168,10 @@ def generate_block(
         Simulate multiparton interactions (ten times slower).
     variations : bool
         Also give the weights of scale, PDF and shower variations (three times slower).
+    leptonic : tuple of str
+        Leptons that new particles decay to; for W and Z the settings of the process say so already.
+    repeat : int
+        Above 1, the process' scalars decay so many times after the shower, each copy a record of its own.
 
     Raises
     ------
@@ -169,31 +184,70 @@ def generate_block(
     decides = _event_filter(process, tranche_index, number, pythia, totals)
     totals.counters = decides.counters
     lines = settings_of(process, tranche, mpi=mpi, variations=variations)
-    hook = user_hook(decides)
-    start(lines, number, process.slha, hook, pythia)
+    branching = BranchingWeights() if leptonic and process.slha is not None else None
+    sliced = hard_slice(process, tranche)
+    hooks = [user_hook(decision) for decision in (branching, sliced, decides) if decision is not None]
+    add_hooks(pythia, hooks)
+    start(lines, number, process.slha, None, pythia)
+    if branching is not None:
+        branching.fractions = force_new(pythia, leptonic)
+        offshell = OffShell(pythia)
+    if repeat > 1 and process.scalars is not None:
+        keep_stable(pythia, process.scalars)
     reader = BatchReader(pythia, totals)
+    turns = np.random.Generator(np.random.PCG64([number, 15]))
     empty = 0
+    n_events *= repeat
     while totals.events < n_events and empty < 3:
         # a skipped event is not replaced, so ask again for what is missing
-        found = reader.read(min(BATCH, n_events - totals.events))
+        found = reader.read(min(BATCH, (n_events - totals.events) // repeat))
         if found is None:
             empty += 1
             continue
         batch, record = found
-        totals.events += record.n_events
+        if process.fast_taus:
+            record = with_tau_spin(record, turns)
+        totals.events += repeat * record.n_events
         # without the decay weights: their mean is 1 over all decays, not over those that pass a filter
         totals.sum_weights += float(record.info["weight"].sum())
         record.info["weight"] = record.info["weight"] * decay_weights(process, record)
-        record.info |= _slicing_variable(tranche, record, decides)
+        if branching is not None:
+            record.info["weight"] *= branching.take(record.n_events) * offshell.weights(record)
+        record.info |= _slicing_variable(tranche, record, sliced or decides)
         if variations:
             record.info |= _variation_weights(process, pythia, batch, record)
-        yield record
+        yield from _copies(process, record, totals.events, number, repeat)
     if totals.events < n_events:
         msg = f"Pythia produced {totals.events} of {n_events} events of {process.name} {tranche.name}: every event fails"
         raise GenerationError(msg)
+    if branching is not None:
+        totals.branching_fraction = branching.sum_tried / max(branching.tried, 1)
+    if sliced is not None:
+        count_slice(totals, sliced)
     totals.tried_weights, totals.accepted_weights = totals.counters.tried, totals.counters.accepted
     totals.sigma_gen_fb = pythia.infoPython().sigmaGen() * 1e12
     totals.sigma_err_fb = pythia.infoPython().sigmaErr() * 1e12
+
+
+def _copies(process: Process, record: Record, n_after: int, seed: int, repeat: int) -> Iterator[Record]:
+    """The record, or copies of it whose scalars decay; ``n_after`` counts the copies up to this batch."""
+    if repeat == 1 or process.scalars is None:
+        yield record
+        return
+    first = n_after // repeat - record.n_events
+    for copy in range(repeat):
+        rng = np.random.Generator(np.random.PCG64([seed, first, copy]))
+        found = decayed(record, process.scalars, rng)
+        found.info["weight"] = record.info["weight"] / repeat
+        found.info["number"] = first + np.arange(record.n_events)
+        yield found
+
+
+def count_slice(totals: Generated, sliced: HardSlice) -> None:
+    """Count what a slice in an observable has dropped before the other filters."""
+    totals.hard_tried, totals.hard_passed = sliced.tried, sliced.passed
+    totals.counters.tried += sliced.tried - sliced.passed
+    totals.counters.dropped += sliced.tried - sliced.passed
 
 
 class BatchReader:
@@ -238,7 +292,7 @@ def _slicing_variable(tranche: Tranche, record: Record, decides: Any) -> dict[st
     """Value of the slicing variable of each event, which becomes Generator_binvar."""
     if tranche.variable == "m_hat":
         return {"binvar": record.info["mHat"]}
-    if tranche.variable != "met_hard":
+    if not hasattr(decides, "values"):
         return {}
     values, decides.values = decides.values, []
     if len(values) != record.n_events:

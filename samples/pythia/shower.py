@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from massgap.samples.errors import GenerationError
 from massgap.samples.extra import no_banner
 from massgap.samples.lhe.batch_weights import lhe_weights, shower_columns
+from massgap.samples.lhe.slots import slots_of
 from massgap.samples.physics.reweight import ps_weights
 from massgap.samples.processes.filters import DimuonFilter
 from massgap.samples.pythia.driver import (
@@ -19,16 +22,20 @@ from massgap.samples.pythia.driver import (
     settings_of,
     start,
 )
+from massgap.samples.pythia.hard_slices import hard_slice
 from massgap.samples.pythia.hooks import add_hooks, user_hook
+from massgap.samples.pythia.leptonic import OffShell, force_new, product_of
 from massgap.samples.pythia.matching import make_matching_hook
 from massgap.samples.pythia.object_filter import WantedObjects
 from massgap.samples.pythia.shower_settings import EventCounter, block_setting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from massgap.samples.lhe.blocks import LheBlock, LheSource
+    from massgap.samples.lhe.slots import Slot
     from massgap.samples.processes.process import Process
+    from massgap.samples.pythia.hard_slices import HardSlice
     from massgap.samples.pythia.shower_settings import LheAccount
     from massgap.samples.record import Record
 
@@ -43,6 +50,7 @@ def shower_block(
     *,
     mpi: bool = False,
     variations: bool = False,
+    leptonic: tuple[str, ...] = (),
 ) -> Iterator[Record]:
     """Shower all events of a block; ``totals`` is complete after the last one.
 
@@ -60,6 +68,8 @@ def shower_block(
         Filled while generating.
     mpi, variations : bool
         As for :func:`massgap.samples.pythia.driver.generate_block`.
+    leptonic : tuple of str
+        Leptons that are decayed to; the settings of the process say so already.
 
     Raises
     ------
@@ -75,9 +85,12 @@ def shower_block(
     if not block_file.n_events:
         totals.tried_weights = block_file.sum_empty
         return
-    counter, decides = EventCounter(), WantedObjects(process.filter)
+    copies = block_file.copies
+    slots = slots_of(block_file) if leptonic or copies > 1 else None
+    counter, decides = EventCounter(slots), WantedObjects(process.filter)
     totals.counters = decides.counters
-    hooks = [user_hook(counter), user_hook(decides)]
+    sliced = hard_slice(process, process.tranches[0])
+    hooks = [user_hook(decision) for decision in (counter, sliced, decides) if decision is not None]
     if source.matched:
         hooks.append(make_matching_hook())
     pythia = new()
@@ -88,6 +101,10 @@ def shower_block(
     with no_banner():
         add_hooks(pythia, hooks)
         start(lines, block_seed(seed, 0, block), process.slha, None, pythia)
+    fractions = force_new(pythia, leptonic) if leptonic else {}
+    offshell = OffShell(pythia) if leptonic else None
+    if leptonic and slots is not None:
+        totals.branching_fraction = mean_fraction(slots, fractions)
     reader = BatchReader(pythia, totals)
     returned = 0.0
     # XWGTUP may be in any unit: genWeight is 1 for an event of mean weight
@@ -102,23 +119,46 @@ def shower_block(
         found = lhe_weights(pythia, weights, source.lhe)
         returned += float(found["LHEWeight_originalXWGTUP"].sum())
         record.info |= found
-        weight = found["LHEWeight_originalXWGTUP"] / unit
+        if sliced is not None:
+            record.info["binvar"] = sliced.take()
+        weight = found["LHEWeight_originalXWGTUP"] / (unit * copies)
         record.info["weight"] = weight * decay_weights(process, record)
+        if slots is not None:
+            _tell_slots(record, counter.take(record.n_events), fractions, offshell)
         if variations:
             record.info["PSWeight"] = ps_weights(*shower_columns(pythia, weights, source.lhe))
         totals.events += record.n_events
         # without the decay weights, as for internal processes
         totals.sum_weights += float(weight.sum())
         yield record
-    _settle(totals, counter.account(block_file, totals.events, returned), source.lhe.path)
+    _settle(totals, counter.account(block_file, totals.events, returned), source.lhe.path, sliced)
     with no_banner():
         # what is deleted last prints the matching's statistics
         batch = read = None
         del pythia, reader, hooks
 
 
-def _settle(totals: Generated, account: LheAccount, path: str) -> None:
+def _tell_slots(
+    record: Record, came: list[Slot], fractions: Mapping[int, float], offshell: OffShell | None
+) -> None:
+    """Put the fractions of forced decays into the weights, and the numbers of copied events into the record."""
+    record.info["weight"] *= [product_of(fractions, slot.outgoing) for slot in came]
+    if offshell is not None:
+        record.info["weight"] *= offshell.weights(record)
+    if came and came[0].copies > 1:
+        record.info["number"] = np.array([slot.number for slot in came])
+
+
+def mean_fraction(slots: list[Slot], fractions: Mapping[int, float]) -> float:
+    """Mean over the events of a block, by their weights, of the fraction of their decays that is left."""
+    total = sum(slot.weight for slot in slots)
+    return sum(slot.weight * product_of(fractions, slot.outgoing) for slot in slots) / total if total else 1.0
+
+
+def _settle(totals: Generated, account: LheAccount, path: str, sliced: HardSlice | None) -> None:
     """Put what became of the events of a block into its totals."""
+    if sliced is not None:
+        totals.hard_tried, totals.hard_passed = sliced.tried, sliced.passed
     if account.failed == account.tried:
         msg = f"Pythia can handle none of the events of {path}: is the colour flow complete?"
         raise GenerationError(msg)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from massgap.samples.errors import GenerationError, LheError
-from massgap.samples.pythia.hooks import EventFilter
+from massgap.samples.pythia.hooks import COMPLETE, EventFilter
 
 if TYPE_CHECKING:
     import os
 
     from massgap.samples.lhe.blocks import LheBlock
     from massgap.samples.lhe.file import LheFile
+    from massgap.samples.lhe.slots import Slot
 
 
 #: POWHEG has made the hardest radiation already, of the scale of the event (SCALUP): showers begin there, whatever is in
@@ -115,20 +116,58 @@ _LATE_FAILURES = frozenset(
 )
 
 
+#: Rows of Pythia's record with the incoming partons.
+_INCOMING = (3, 4)
+
+
 class EventCounter(EventFilter):
-    """Counts what Pythia reads and loses; its hook must be the first one."""
+    """Counts what Pythia reads and loses; its hook must be the first one.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    slots : list of Slot, optional
+        The events of the block: then :meth:`take` tells which of them came out.
+    """
+
+    def __init__(self, slots: list[Slot] | None = None) -> None:
         self.seen = self.failed_late = 0
+        self._slots, self._next, self._now = slots, 0, 0
+        self._out: list[int] = []
 
-    def drops_process(self, event: Any) -> bool:  # noqa: ARG002
-        """Count; drop nothing."""
+    def drops_process(self, event: Any) -> bool:
+        """Count, and find the event's place in the block; drop nothing."""
         self.seen += 1
+        if self._slots is not None:
+            first, second = sorted(event[i].e() for i in _INCOMING)
+            # an event that failed before this moment was not asked about: its place is passed over
+            while not self._slots[self._next].is_at((first, second)):
+                self._next += 1
+                if self._next == len(self._slots):
+                    msg = f"an event with incoming partons of {first:g} and {second:g} GeV is not where it should be in its file"
+                    raise GenerationError(msg)
+            self._now = self._next
+            self._next += 1
         return False
 
     def end(self, status: str) -> None:
-        """Count late failures."""
+        """Count late failures, and note which event came out."""
         self.failed_late += status in _LATE_FAILURES
+        if status == COMPLETE:
+            self._out.append(self._now)
+
+    def take(self, n: int) -> list[Slot]:
+        """The events of the file that the ``n`` events are, which came out since the last call.
+
+        Raises
+        ------
+        GenerationError
+            If there are not as many, or nobody knows.
+        """
+        places, self._out = self._out, []
+        if self._slots is None or len(places) != n:
+            msg = f"{n} events came out where the counter has seen {len(places)} of a file that it knows"
+            raise GenerationError(msg)
+        return [self._slots[place] for place in places]
 
     def account(self, block: LheBlock, n_returned: int, sum_returned: float) -> LheAccount:
         """What became of the events of a block that was read to its end.

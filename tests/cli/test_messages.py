@@ -79,6 +79,7 @@ STAGES = {
     "run": "processing",
     "preflight": "processing",
     "train": "training",
+    "models": "training",
     "fit": "fitting",
     "limit": "fitting",
     "plane": "fitting",
@@ -129,7 +130,8 @@ def reached() -> dict[str, set[Path]]:
             if path not in seen:
                 seen.add(path)
                 todo += imported_by(path)
-        own = ROOT / "massgap" / "cli" / ("run.py" if command == "preflight" else f"{command}.py")
+        beside = {"preflight": "run", "models": "train"}  # commands that share a module
+        own = ROOT / "massgap" / "cli" / f"{beside.get(command, command)}.py"
         found[command] = seen | ({own.resolve()} if own.is_file() else set())
     return found
 

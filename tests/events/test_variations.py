@@ -18,8 +18,12 @@ from massgap.events.variations import (
     EMPTY,
     OBJECT_VARIATIONS,
     UNTOLD,
+    scale_electrons,
     scale_jets,
+    scale_leptons,
     scale_muons,
+    scale_unclustered,
+    stretch_jets,
     varied_weights,
 )
 
@@ -67,14 +71,109 @@ def test_muons(plain) -> None:
     np.testing.assert_allclose(shifted.muons.pt, 1.002 * event.muons.pt, rtol=1e-15)
 
 
+def met_of(event, i):
+    return complex(*(event.met.pt[i] * f(event.met.phi[i]) for f in (math.cos, math.sin)))
+
+
+def test_electrons_and_leptons(plain) -> None:
+    event = event_of(plain)
+    alone, both = scale_electrons(event, 1.003), scale_leptons(event, 0.998, 1.01)
+    np.testing.assert_allclose(alone.electrons.pt, 1.003 * event.electrons.pt, rtol=1e-15)
+    assert alone.muons.pt.tolist() == event.muons.pt.tolist()
+    np.testing.assert_allclose(both.electrons.pt, 1.01 * event.electrons.pt, rtol=1e-15)
+    np.testing.assert_allclose(both.muons.pt, 0.998 * event.muons.pt, rtol=1e-15)
+    electrons, muons = (objects.where(objects.identified) for objects in (event.electrons, event.muons))
+    for i in range(len(plain)):
+        assert abs(met_of(alone, i) - (met_of(event, i) - 0.003 * momentum(electrons, i))) < 1e-9
+        moved = -0.002 * momentum(muons, i) + 0.01 * momentum(electrons, i)
+        assert abs(met_of(both, i) - (met_of(event, i) - moved)) < 1e-9
+
+
+def test_unclustered_energy_is_what_is_in_no_object(plain) -> None:
+    event = event_of(plain)
+    shifted = scale_unclustered(event, 1.1)
+    leptons = [objects.where(objects.identified) for objects in (event.muons, event.electrons)]
+    assert any(len(objects.pt) for objects in leptons)
+    for i in range(len(plain)):
+        found = sum(momentum(objects, i) for objects in leptons)
+        jets, near = event.jets[[i]], [objects[[i]] for objects in leptons]
+        for pt, eta, phi in zip(jets.pt, jets.eta, jets.phi, strict=True):
+            distances = [
+                math.hypot(eta - e, math.remainder(phi - p, 2 * math.pi))
+                for objects in near
+                for e, p in zip(objects.eta, objects.phi, strict=True)
+            ]
+            if pt > 15 and min(distances, default=1.0) >= 0.4:
+                found += complex(pt * math.cos(phi), pt * math.sin(phi))
+        rest = -met_of(event, i) - found
+        assert abs(met_of(shifted, i) - (met_of(event, i) - 0.1 * rest)) < 1e-9
+    assert shifted.jets.pt.tolist() == event.jets.pt.tolist()
+    assert scale_unclustered(event, 1.0).met.pt == pytest.approx(event.met.pt)
+
+
+def test_jets_move_away_from_their_generated_ones() -> None:
+    jet = {"pt": 50.0, "eta": 0.5, "phi": 3.1, "mass": 5.0}
+    near, far = (
+        {"pt": 40.0, "eta": 0.6, "phi": -3.14, "mass": 4.0},
+        {"pt": 70.0, "eta": 0.75, "phi": 3.1, "mass": 0.0},
+    )
+    event = Event(
+        ak.zip(
+            {
+                "Jet": ak.Array([[jet, {**jet, "eta": -2.0, "pt": 10.0}], [jet], []]),
+                "GenJet": ak.Array([[far, near, {**near, "eta": -2.1, "pt": 12.0}], [far], [near]]),
+                "MET_pt": [30.0, 30.0, 30.0],
+                "MET_phi": [0.0, 0.0, 0.0],
+                "genWeight": [1.0, 1.0, 1.0],
+            },
+            depth_limit=1,
+        )
+    )
+    shifted = stretch_jets(event, 1.2)
+    # the second event's generated jet is too far away
+    assert shifted.jets.pt.tolist() == pytest.approx([52.0, 9.6, 50.0])
+    assert shifted.jets.mass.tolist() == pytest.approx([5.2, 4.8, 5.0])
+    # soft jets are no part of what MET takes up
+    gained = 2.0 * complex(math.cos(3.1), math.sin(3.1))
+    assert abs(met_of(shifted, 0) - (30.0 - gained)) < 1e-6
+    assert shifted.met.pt[1:] == pytest.approx([30.0, 30.0])
+    # however wrong a jet is, it does not point backwards
+    assert (stretch_jets(event, 100.0).jets.pt > 0).all()
+
+
+@pytest.mark.parametrize("met", ["detector", "objects"])
+@pytest.mark.parametrize("shift", [scale_jets, scale_muons, scale_electrons, scale_unclustered, stretch_jets])
+def test_shifted_met_of_some_events_is_that_of_all_bit_for_bit(plain, shift, met) -> None:
+    """It is computed for the events that are left when it is asked for."""
+    arrays = {k: v for k, v in eventfiles.columns(plain).items() if v is not None}
+    jets = arrays["Jet"]
+    arrays["GenJet"] = ak.zip({"pt": 0.9 * jets.pt + 2, "eta": jets.eta, "phi": jets.phi, "mass": jets.mass})
+    event = Event(ak.zip(arrays, depth_limit=1), met=met)
+    whole = shift(event, 1.05).met
+    for chosen in (np.arange(80) % 3 == 0, np.arange(80) == 7, np.zeros(80, bool)):
+        part = shift(event, 1.05)[chosen]
+        # Selected objects in place of all are nothing that MET is computed from.
+        part = part.with_(jets=part.jets.leading(1), muons=part.muons.leading(1))
+        assert part.met.pt.tobytes() == whole.pt[chosen].tobytes()
+        assert part.met.phi.tobytes() == whole.phi[chosen].tobytes()
+    assert np.array_equal(whole.pt, event.met.pt) == (shift is scale_unclustered and met == "objects")
+
+
 def test_up_and_down_are_what_they_say(plain) -> None:
     event = event_of(plain)
-    for variations in OBJECT_VARIATIONS.values():
+
+    def total(one):
+        return float(sum(objects.pt.sum() for objects in (one.jets, one.muons, one.electrons)))
+
+    for name, variations in OBJECT_VARIATIONS.items():
         down, up = variations.values()
-        assert [name.rsplit("_", 1)[1] for name in variations] == ["down", "up"]
-        total = [float(down(e).jets.pt.sum() + down(e).muons.pt.sum()) for e in (event,)]
-        more = [float(up(e).jets.pt.sum() + up(e).muons.pt.sum()) for e in (event,)]
-        assert total < [float(event.jets.pt.sum() + event.muons.pt.sum())] < more
+        assert [one.rsplit("_", 1)[1] for one in variations] == ["down", "up"]
+        assert {one.rsplit("_", 1)[0] for one in variations} == {name}
+        if name.endswith(("scale", "jes")):
+            assert total(down(event)) < total(event) < total(up(event))
+        elif name == "unclustered":
+            assert total(down(event)) == total(event) == total(up(event))
+            assert down(event).met.pt.tolist() != up(event).met.pt.tolist()
 
 
 def vector(n, values):

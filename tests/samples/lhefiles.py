@@ -50,6 +50,27 @@ def scattering(n, *, annihilate=False):
     return ["<event>\n" + "\n".join(lines) + "\n</event>\n"] * n
 
 
+def pairs(n, one, two, mass, *, energy=500.0, seed=1):
+    """Events u ubar > two outgoing particles of one mass (GeV), left undecayed, at random angles."""
+    random = np.random.default_rng(seed)
+    p = np.sqrt((energy / 2) ** 2 - mass**2)
+    events = []
+    for _ in range(n):
+        boost, cos, phi = random.uniform(-1, 1), random.uniform(-1, 1), random.uniform(-np.pi, np.pi)
+        sin, ch, sh = np.sqrt(1 - cos**2), np.cosh(boost), np.sinh(boost)
+        px, py, pz, e = p * sin * np.cos(phi), p * sin * np.sin(phi), p * cos, energy / 2
+        up, down = energy / 2 * np.exp(boost), energy / 2 * np.exp(-boost)
+        lines = [
+            f" 4 1 1.5 {energy:.6e} 7.8e-03 1.18e-01",
+            line(2, -1, (0, 0), (501, 0), (0, 0, up, up), 0),
+            line(-2, -1, (0, 0), (0, 501), (0, 0, -down, down), 0),
+            line(one, 1, (1, 2), (0, 0), (px, py, ch * pz + sh * e, ch * e + sh * pz), mass),
+            line(two, 1, (1, 2), (0, 0), (-px, -py, -ch * pz + sh * e, ch * e - sh * pz), mass),
+        ]
+        events.append("<event>\n" + "\n".join(lines) + "\n</event>\n")
+    return events
+
+
 def text_of(
     events, *, idwtup=-4, xsec=1.5, error=0.01, header="", beams="2212 2212 6.5e3 6.5e3", processes=None
 ):

@@ -56,6 +56,14 @@ def test_the_model_that_scored_the_run_comes_first(run, asked, tmp_path) -> None
     assert (asked["model"], asked["out"]) == ("x", "o.html")
 
 
+def test_of_several_models_each_is_found_by_its_score(run, asked, tmp_path) -> None:
+    low, high = model(tmp_path / "low"), model(tmp_path / "high")
+    # A run may have been given the file of a model or its folder.
+    folder = run(models={"low": {"file": str(low / "low.onnx")}, "high": {"file": str(high)}})
+    stages.report(folder)
+    assert asked["model"] == {"low": low, "high": high}
+
+
 def test_the_fit_in_the_run_folder(run, asked) -> None:
     folder = run(analysis="mine")
     stages.report(folder)

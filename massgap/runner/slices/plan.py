@@ -201,14 +201,14 @@ def _ship(analysis: str, options: dict[str, Any], folder: Path) -> tuple[str, di
         analysis = f"{Path(name).name}:{cls}"
     model = options.get("model")
     if model is not None:
-        from massgap.contracts.model_folder import model_file
+        from massgap.models.model_content import read_content
 
         # One without a name is for the only score of the analysis.
         named = model if isinstance(model, dict) else {"": model}
         files = {score: f"model-{score}.onnx" if score else "model.onnx" for score in named}
         for score, path in named.items():
             inputs.append(folder / files[score])
-            shutil.copyfile(model_file(Path(path)), inputs[-1])
+            inputs[-1].write_bytes(read_content(path)[1])
         options["model"] = files if isinstance(model, dict) else files[""]
     try:
         json.dumps(options)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +8,6 @@ from hypothesis import strategies as st
 from massgap.models.errors import ModelError
 from massgap.models.networks import tabnet
 from massgap.models.networks.backend import jax_and_optax
-from massgap.models.networks.optimisation import compiled
 from massgap.models.networks.scaling import Scaling
 from massgap.models.networks.sparsemax import sparsemax
 from massgap.models.networks.trainer import Network
@@ -32,7 +29,14 @@ def recipe():
         signal=("slepton_110_80",),
         backgrounds=("tt", "WW", "tautau"),
         features=NAMES,
-        hyperparameters={"n_d": 4, "n_a": 4, "epochs": 8, "batch_size": 512, "learning_rate": 0.03},
+        hyperparameters={
+            "n_d": 4,
+            "n_a": 4,
+            "n_steps": 2,
+            "epochs": 8,
+            "batch_size": 512,
+            "learning_rate": 0.03,
+        },
     )
 
 
@@ -73,9 +77,8 @@ def test_the_gradient_of_sparsemax_agrees_with_finite_differences():
     assert np.asarray(found) == pytest.approx(expected, abs=1e-7)
 
 
-def test_gradients_of_one_step_agree_with_finite_differences():
+def test_gradients_of_one_step_agree_with_finite_differences(slopes_of):
     """In ghost batches, with shared and own gated units, and the penalty of the masks."""
-    jax, _ = jax_and_optax()
     settings = tabnet.checked_hyperparameters(
         {
             "n_d": 2,
@@ -90,20 +93,9 @@ def test_gradients_of_one_step_agree_with_finite_differences():
     random = np.random.default_rng(3)
     x, label = random.normal(size=(24, 3)), random.integers(0, 2, 24).astype(float)
     start = tabnet.initial(settings, 3, random)
-    with jax.enable_x64(True):
-        loss = compiled(tabnet.forward, json.dumps(settings, sort_keys=True)).loss
-        parameters, state = jax.tree.map(lambda a: np.asarray(a, np.float64), start)
-        flat, unravel = jax.flatten_util.ravel_pytree(parameters)
-
-        def value(at):
-            return loss(unravel(at), state, x, label, np.ones(24), jax.random.key(0))[0]
-
-        slope = np.asarray(jax.jit(jax.grad(value))(flat))
-        step = 1e-6
-        points = np.concatenate([np.asarray(flat) + sign * step * np.eye(len(flat)) for sign in (1, -1)])
-        above, below = np.split(np.asarray(jax.jit(jax.vmap(value))(points)), 2)
+    slope, expected = slopes_of(tabnet.forward, settings, start, (x, label, np.ones(24)))
     assert np.abs(slope).max() > 1e-2
-    assert slope == pytest.approx((above - below) / (2 * step), abs=1e-7)
+    assert slope == pytest.approx(expected, abs=1e-7)
 
 
 def test_ghost_batches_are_normalised_each_by_itself():
@@ -124,11 +116,14 @@ def test_rows_of_masks_sum_to_one_and_importances_too(trained_networks, full_tab
     for (network,) in trained_networks.classifiers:
         assert network.scaling.told.tolist() == [1]  # m_tautau may be missing
         masks, shares = tabnet.masks(network, x)
-        assert masks.shape == (3, len(x), 5)
-        assert masks.sum(axis=2) == pytest.approx(np.ones((3, len(x))), abs=1e-12)
+        assert masks.shape == (2, len(x), 5)
+        assert masks.sum(axis=2) == pytest.approx(np.ones((2, len(x))), abs=1e-12)
         assert masks.min() >= 0
         assert (masks == 0).mean() > 0.1
         assert shares.min() >= 0
+    steps = trained_networks.attention
+    assert sum(step["share"] for step in steps) == pytest.approx(1)
+    assert [sum(step[kind]) for step in steps for kind in ("signal", "background")] == pytest.approx([1] * 4)
     importance = trained_networks.importance["all"]
     assert sum(importance.values()) == pytest.approx(1)
     assert max(importance, key=importance.get) in {"mt2_100", "cos_theta_star"}

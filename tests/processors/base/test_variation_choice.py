@@ -40,7 +40,9 @@ def test_plain_forms() -> None:
 
 
 def test_what_is_unknown() -> None:
-    with pytest.raises(ProcessorError, match=r"unknown variation 'jet', 'pu'; known are fsr, isr"):
+    with pytest.raises(
+        ProcessorError, match=r"unknown variation 'jet', 'pu'; known are electron_scale, fsr, isr"
+    ):
         VariationChoice.of_option(["pu", "jet", "isr"])
     with pytest.raises(ProcessorError, match=r"data set 'tt': unknown variation 'pu'"):
         VariationChoice.of_option({"tt": ["pu"]})

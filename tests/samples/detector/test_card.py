@@ -24,13 +24,15 @@ def tables_of(content, name=""):
 
 
 def test_the_package_has_the_cards_it_promises():
-    assert CARDS == ["atlas", "cascade", "cms", "hl-lhc", "perfect"]
+    assert CARDS == ["atlas", "cascade", "cms", "cms-towers", "hl-lhc", "perfect"]
 
 
 @pytest.mark.parametrize("name", CARDS)
 def test_cards_of_the_package_are_valid_and_name_every_source(name):
     card = load_card(name)
-    assert card == tomllib.loads((CARD_FOLDER / f"{name}.toml").read_text())
+    own = tomllib.loads((CARD_FOLDER / f"{name}.toml").read_text())
+    if "base" not in own:
+        assert card == own
     assert card["name"] == name
     assert card["description"]
     for dotted, table in tables_of(card):
@@ -133,7 +135,7 @@ def test_a_changed_copy_is_read(tmp_path):
 
 
 def test_cards_that_cannot_be_read(tmp_path):
-    with pytest.raises(CardError, match="give one of atlas, cascade, cms, hl-lhc, perfect"):
+    with pytest.raises(CardError, match="give one of atlas, cascade, cms, cms-towers, hl-lhc, perfect"):
         load_card("nothing")
     with pytest.raises(CardError, match="does not exist"):
         load_card(tmp_path / "missing.toml")

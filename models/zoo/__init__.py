@@ -1,0 +1,1 @@
+"""Trained models that come with massgap: a folder for each, as ``massgap train`` writes it, loadable by its name."""
