@@ -1,4 +1,4 @@
-"""What no program can beat by much: decompressing the bytes, and a compiled loop over arrays that are in memory.
+"""What no program can beat by much: decompressing the values, and a compiled loop over arrays that are in memory.
 
 The loop makes the same cuts, computes the same observables with the same compiled formulas, and fills the same
 histograms into one flat array of doubles, with nothing around it: no checks, no exact sums, no objects.
@@ -45,10 +45,22 @@ class Result:
         return digest.hexdigest()[:16]
 
 
-def decompression(path: Path, columns: tuple[str, ...] = COLUMNS) -> Callable[[], int]:
-    """Function that reads and decompresses the baskets of the columns and does nothing with them."""
-    import pyarrow as pa
+def decompression(
+    path: Path, columns: tuple[str, ...] = COLUMNS, *, tables: bool = False
+) -> Callable[[], int]:
+    """Function that reads and decompresses the values of the columns and does nothing with them.
+
+    Parameters
+    ----------
+    path
+        The events.
+    columns
+        Names of the branches.
+    tables
+        Decompress also the tables of offsets that end the baskets of lists: nobody needs them who reads the counts.
+    """
     import uproot
+    import zstandard
 
     content = path.read_bytes()
     blocks = []
@@ -60,19 +72,26 @@ def decompression(path: Path, columns: tuple[str, ...] = COLUMNS) -> Callable[[]
             for k in range(branch.num_baskets):
                 raw = content[seeks[k] : seeks[k] + sizes[k]]
                 at = int.from_bytes(raw[14:16], "big")
-                while at < len(raw):
+                left = (
+                    int.from_bytes(raw[6:10], "big")
+                    if tables
+                    else int.from_bytes(raw[at - 5 : at - 1], "big") - at
+                )
+                while at < len(raw) and left > 0:
                     if raw[at : at + 2] != b"ZS":
                         msg = f"{path}: branch {name} is not compressed with ZSTD"
                         raise ValueError(msg)
                     packed = int.from_bytes(raw[at + 3 : at + 6], "little")
-                    size = int.from_bytes(raw[at + 6 : at + 9], "little")
+                    size = min(int.from_bytes(raw[at + 6 : at + 9], "little"), left)
                     blocks.append((np.frombuffer(raw[at + 9 : at + 9 + packed], np.uint8), size))
                     at += 9 + packed
-    # The fastest of those that are at hand; cramjam, into memory that is there, takes 6 % longer.
-    codec, pool = pa.Codec("zstd"), pa.system_memory_pool()
+                    left -= size
+    # The fastest of those that are at hand; pyarrow takes 5 % longer, cramjam 15 %.
+    read = zstandard.ZstdDecompressor().stream_reader
+    place = np.empty(max(size for _, size in blocks), np.uint8)
 
     def work() -> int:
-        return sum(codec.decompress(packed, size, memory_pool=pool).size for packed, size in blocks)
+        return sum(read(packed).readinto(place[:size]) for packed, size in blocks)
 
     return work
 

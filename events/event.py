@@ -20,7 +20,7 @@ Collections are ordered by falling pT.  GeV and radians; floating-point numbers 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +56,7 @@ class _Read:
         self.readers = FORMATS[columns.format]
         self.event = EVENT_READERS[columns.format]
         self._values: dict[str, Any] = {}
+        self.remembers = False
 
     def get(self, name: str, read: Callable[[], Any]) -> Any:
         if name not in self._values:
@@ -64,7 +65,23 @@ class _Read:
 
     def collection(self, name: str) -> Any:
         """A collection in the order of the file, or a momentum per event."""
-        return self.get(name, lambda: self.readers[name](self.columns, self.taggers))
+
+        def read() -> Any:
+            found = self.readers[name](self.columns, self.taggers)
+            return found.remembering() if self.remembers and isinstance(found, Collection) else found
+
+        return self.get(name, read)
+
+
+class _Later(NamedTuple):
+    """What is made of the events that are left when somebody asks for it."""
+
+    events: Event
+    make: Callable[[Event], Any]
+
+    def of(self, name: str, left: Choice) -> Collection | PerEvent:
+        events = self.events.at(left.index) if left.index is not None else self.events
+        return _of_as_many(events, name, self.make(events))
 
 
 class Event:
@@ -116,6 +133,15 @@ class Event:
         self._left = Choice()
         self._cache: dict[str, Any] = {}
         self._replaced: dict[str, tuple[Any, Choice]] = {}
+
+    def for_several_passes(self) -> Event:
+        """The same events, whose collections keep what object definitions select of them for the next pass.
+
+        It takes memory and saves time where unshifted and shifted objects are selected one after the other.  To be called
+        before any collection is read.
+        """
+        self._read.remembers = True
+        return self
 
     @property
     def columns(self) -> Columns:
@@ -197,11 +223,25 @@ class Event:
         SelectionError
             If one has another number of events.
         """
-        new = {name: _as_collection(name, value) for name, value in collections.items()}
-        for name, value in new.items():
-            if len(value) != len(self):
-                msg = f"the {name} are of {len(value)} events, but there are {len(self)}: select them from these events"
-                raise SelectionError(msg)
+        return self._with({name: _of_as_many(self, name, value) for name, value in collections.items()})
+
+    def with_later(self, **functions: Callable[[Event], Any]) -> Event:
+        """The same events with some collections that are made when they are asked for, of the events that are left then.
+
+        Parameters
+        ----------
+        **functions
+            Name -> function of these events, or of the part of them that is left, that gives what :meth:`with_` takes.
+            What it gives for an event must not depend on others.
+
+        Raises
+        ------
+        SelectionError
+            When it is asked for, if it has another number of events.
+        """
+        return self._with({name: _Later(self, make) for name, make in functions.items()})
+
+    def _with(self, new: Mapping[str, Any]) -> Event:
         return self._like(
             self._left, {**self._replaced, **{name: (value, Choice()) for name, value in new.items()}}
         )
@@ -214,7 +254,10 @@ class Event:
     def _make(self, name: str) -> Any:
         if name in self._replaced:
             value, left = self._replaced[name]
-            if left:
+            if isinstance(value, _Later):
+                value = value.of(name, left)
+                self._replaced[name] = value, Choice()
+            elif left:
                 # From now on only what is left is kept.
                 value = value[left.index]
                 self._replaced[name] = value, Choice()
@@ -332,6 +375,14 @@ class Event:
         """Missing transverse momentum: pt, phi."""
         found: PerEvent = self._collection("met")
         return found
+
+
+def _of_as_many(events: Event, name: str, given: Any) -> Collection | PerEvent:
+    value = _as_collection(name, given)
+    if len(value) != len(events):
+        msg = f"the {name} are of {len(value)} events, but there are {len(events)}: select them from these events"
+        raise SelectionError(msg)
+    return value
 
 
 def _as_collection(name: str, value: Any) -> Collection | PerEvent:

@@ -10,6 +10,8 @@ from massgap.arrays.jagged.per_event import PerEvent
 from massgap.events.object_met import object_met
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     from massgap.arrays.jagged.collection import Collection
@@ -65,12 +67,18 @@ def _met_without(event: Event, *gains: tuple[Collection, npt.NDArray[np.float64]
     return PerEvent({"pt": np.hypot(px, py), "phi": np.arctan2(py, px)}, name="shifted MET")
 
 
-def _with_jets(event: Event, shifted: Collection, gain: npt.NDArray[np.float64]) -> Event:
-    """The events with other jets, MET shifted along; ``gain`` is what each has gained of its pT."""
-    if event.met_definition == "objects":
-        return event.with_(jets=shifted, met=object_met(event.muons, event.electrons, shifted))
-    hard = np.where(event.jets.pt > _JET_PT, gain, 0.0)
-    return event.with_(jets=shifted, met=_met_without(event, (event.jets, hard)))
+def _scaled(objects: Collection, factor: float, *fields: str) -> Collection:
+    """Objects with some fields scaled; pT all alike, so that their order is as before."""
+    found = objects.in_any_order()
+
+    def times(field: str) -> Callable[[], npt.NDArray[np.float64]]:
+        return lambda: found[field] * factor
+
+    scaled: Collection = found.with_fields(**{field: times(field) for field in fields})
+    return scaled if found is objects else scaled.by_pt()
+
+
+# MET is computed when it is asked for, of the events that are left then: of one in ten after the cuts of a search.
 
 
 def scale_jets(event: Event, factor: float) -> Event:
@@ -88,11 +96,15 @@ def scale_jets(event: Event, factor: float) -> Event:
     Event
         New events; the input is unchanged.
     """
+    moved = event.with_later(met=lambda some: _met_with_scaled_jets(some, factor))
+    return moved.with_(jets=_scaled(event.jets, factor, "pt", "mass"))
+
+
+def _met_with_scaled_jets(event: Event, factor: float) -> PerEvent:
     jets = event.jets
-    shifted = jets.with_fields(pt=lambda: jets.pt * factor, mass=lambda: jets.mass * factor)
     if event.met_definition == "objects":
-        return event.with_(jets=shifted, met=object_met(event.muons, event.electrons, shifted))
-    return event.with_(jets=shifted, met=_met_without(event, (jets.where(jets.pt > _JET_PT), factor - 1.0)))
+        return object_met(event.muons, event.electrons, _scaled(jets, factor, "pt", "mass"))
+    return _met_without(event, (jets.where(jets.pt > _JET_PT), factor - 1.0))
 
 
 def stretch_jets(event: Event, factor: float) -> Event:
@@ -107,6 +119,19 @@ def stretch_jets(event: Event, factor: float) -> Event:
     factor
         For instance 1.1.
     """
+    moved = event.with_later(met=lambda some: _met_with_stretched_jets(some, factor))
+    return moved.with_(jets=_stretched(event, factor)[0])
+
+
+def _met_with_stretched_jets(event: Event, factor: float) -> PerEvent:
+    shifted, gain = _stretched(event, factor)
+    if event.met_definition == "objects":
+        return object_met(event.muons, event.electrons, shifted)
+    return _met_without(event, (event.jets, np.where(event.jets.pt > _JET_PT, gain, 0.0)))
+
+
+def _stretched(event: Event, factor: float) -> tuple[Collection, npt.NDArray[np.float64]]:
+    """The jets, and what each has gained of its pT."""
     jets, truth = event.jets, event["gen_jets"]
     near = jets.closest_to(truth)
     matched = near.delta_r < _MATCH
@@ -115,7 +140,7 @@ def stretch_jets(event: Event, factor: float) -> Event:
     # a jet far below its generated one would end up below nothing
     pt = np.maximum(true_pt + factor * (jets.pt - true_pt), 1e-3)
     ratio = pt / jets.pt
-    return _with_jets(event, jets.with_fields(pt=pt, mass=lambda: jets.mass * ratio), ratio - 1.0)
+    return jets.with_fields(pt=pt, mass=lambda: jets.mass * ratio), ratio - 1.0
 
 
 def scale_leptons(
@@ -124,23 +149,24 @@ def scale_leptons(
     electron_factor: float = 1.0 + ELECTRON_ENERGY_SCALE,
 ) -> Event:
     """All muons' and electrons' pT times their factors, MET shifted along by identified ones."""
-    muons, electrons = event.muons, event.electrons
-    found = {}
-    for name, objects, factor in (("muons", muons, muon_factor), ("electrons", electrons, electron_factor)):
-        if factor != 1.0:
-            found[name] = objects.with_fields(pt=lambda objects=objects, factor=factor: objects.pt * factor)
+    factors = {
+        name: factor
+        for name, factor in (("muons", muon_factor), ("electrons", electron_factor))
+        if factor != 1.0
+    }
+    moved = event.with_later(met=lambda some: _met_with_leptons(some, factors))
+    return moved.with_(**{name: _scaled(event[name], factor, "pt") for name, factor in factors.items()})
+
+
+def _met_with_leptons(event: Event, factors: dict[str, float]) -> PerEvent:
     if event.met_definition == "objects":
-        met = object_met(found.get("muons", muons), found.get("electrons", electrons), event.jets)
-    else:
-        met = _met_without(
-            event,
-            *(
-                (objects.where(objects.identified), factor - 1.0)
-                for objects, factor in ((muons, muon_factor), (electrons, electron_factor))
-                if factor != 1.0
-            ),
+        muons, electrons = (
+            _scaled(event[name], factors[name], "pt") if name in factors else event[name]
+            for name in ("muons", "electrons")
         )
-    return event.with_(met=met, **found)
+        return object_met(muons, electrons, event.jets)
+    identified = {name: event[name].where(event[name].identified) for name in factors}
+    return _met_without(event, *((identified[name], factor - 1.0) for name, factor in factors.items()))
 
 
 def scale_muons(event: Event, factor: float) -> Event:
@@ -160,6 +186,10 @@ def scale_unclustered(event: Event, factor: float) -> Event:
     """
     if event.met_definition == "objects":
         return event
+    return event.with_later(met=lambda some: _met_with_unclustered(some, factor))
+
+
+def _met_with_unclustered(event: Event, factor: float) -> PerEvent:
     leptons = [objects.where(objects.identified) for objects in (event.muons, event.electrons)]
     jets = event.jets.where(event.jets.pt > _JET_PT)
     for objects in leptons:
@@ -171,5 +201,4 @@ def scale_unclustered(event: Event, factor: float) -> Event:
         x, y = _components(objects.pt, objects.phi)
         rest_x, rest_y = rest_x - objects.sum(x), rest_y - objects.sum(y)
     px, py = px - (factor - 1.0) * rest_x, py - (factor - 1.0) * rest_y
-    met = PerEvent({"pt": np.hypot(px, py), "phi": np.arctan2(py, px)}, name="shifted MET")
-    return event.with_(met=met)
+    return PerEvent({"pt": np.hypot(px, py), "phi": np.arctan2(py, px)}, name="shifted MET")

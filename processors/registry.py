@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
 import importlib.util
 import inspect
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from massgap.errors import MassgapError
 from massgap.processors.constructors import options_of
 from massgap.processors.errors import ProcessorError
+
+if TYPE_CHECKING:
+    from types import CodeType
 
 __all__ = ["ANALYSES", "find_processor", "make_processor"]
 
@@ -74,12 +78,21 @@ def _classes(module: Any) -> list[str]:
     return [k for k, v in vars(module).items() if inspect.isclass(v) and v.__module__ == module.__name__]
 
 
+class _FromSource(importlib.machinery.SourceFileLoader):
+    # Compiled code beside a file is taken for fresh when time and size agree, which an edit within the same second can
+    # leave as they were: it is neither read nor written.
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
 def _load_file(path: Path) -> Any:
     if not path.is_file():
         msg = f"{path}: no such file"
         raise ProcessorError(msg)
     name = f"massgap_user_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

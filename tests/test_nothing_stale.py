@@ -47,6 +47,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def python(clone: Path, *arguments: str) -> str:
     environment = {**os.environ, "PYTHONPATH": str(clone)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
         [sys.executable, *arguments], cwd=clone, env=environment, capture_output=True, text=True, check=False
     )
@@ -176,3 +177,14 @@ def test_a_changed_sample_module_in_a_subfolder(clone: Path) -> None:
     assert with_folder != before
     change(clone / "samples" / "deeper" / "response.py", "1.0", "1.1")
     assert python(clone, "-c", code) not in (before, with_folder)
+
+
+def test_a_changed_analysis_of_the_same_size_and_time(tmp_path: Path) -> None:
+    # An edit within the second that a file system keeps: compiled code beside the file would be taken for fresh.
+    file = tmp_path / "mine.py"
+    for value in ("5", "3"):
+        file.write_text(OWN.replace("PT = 5", f"PT = {value}"))
+        os.utime(file, (1_700_000_000, 1_700_000_000))
+        words = f"from massgap.processors.registry import find_processor as f; print(f('{file}:Mine').__module__);"
+        words += "import sys; print(sys.modules['massgap_user_mine'].PT)"
+        assert python(ROOT, "-c", words).split()[-1] == value

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from massgap.events.reading.raw.basket import OwnBasket, key_length
+from massgap.events.reading.raw.branch import Plain
 from massgap.events.reading.raw.compressed import Bytes, Reader, UnknownCompressionError
 from massgap.events.reading.raw.native import copy_native
 from massgap.events.reading.raw.scratch import Room, borrowed
@@ -25,29 +26,6 @@ _HEAD = 256  # bytes that hold the key of a basket, but for branches of a long n
 _Offsets = tuple[npt.NDArray[Any], int]
 
 
-class _Plain(NamedTuple):
-    """What every chunk asks of a branch of plain numbers.
-
-    Attributes
-    ----------
-    stored
-        Type of the numbers in the file.
-    jagged
-        Whether there is a list per event.
-    edges
-        Entries at which baskets begin, and the end of the last one.
-    seeks, sizes
-        Where the baskets are, and their numbers of bytes.
-        Those that come after are within the tree.
-    """
-
-    stored: np.dtype[Any]
-    jagged: bool
-    edges: list[int]
-    seeks: list[int]
-    sizes: list[int]
-
-
 def is_plain(branch: Any) -> bool:
     """Whether the branch holds plain numbers: one per event, or a list per event."""
     return _plain(branch) is not None
@@ -55,6 +33,11 @@ def is_plain(branch: Any) -> bool:
 
 def is_jagged(branch: Any) -> bool:
     """Whether the branch holds a list per event."""
+    plain = _plain(branch)
+    return _has_lists(branch) if plain is None else plain.jagged
+
+
+def _has_lists(branch: Any) -> bool:
     from uproot.interpretation.jagged import AsJagged
 
     return isinstance(branch.interpretation, AsJagged)
@@ -66,20 +49,20 @@ def stored_type(branch: Any) -> np.dtype[Any] | None:
     return None if plain is None else plain.stored
 
 
-def _plain(branch: Any) -> _Plain | None:
+def _plain(branch: Any) -> Plain | None:
     # Asked for every column of every chunk.
     try:
-        found: _Plain | None = branch._massgap_plain
+        found: Plain | None = branch._massgap_plain
     except AttributeError:
         found = branch._massgap_plain = _described(branch) if _holds_numbers(branch) else None
     return found
 
 
-def _described(branch: Any) -> _Plain:
-    jagged = is_jagged(branch)
+def _described(branch: Any) -> Plain:
+    jagged = _has_lists(branch)
     interpretation = branch.interpretation.content if jagged else branch.interpretation
     alone = branch.num_baskets - len(branch.embedded_baskets)
-    return _Plain(
+    return Plain(
         interpretation.from_dtype,
         jagged,
         branch.entry_offsets,
@@ -197,7 +180,7 @@ def _overlapping(edges: list[int], start: int, stop: int) -> range:
     return range(bisect.bisect_right(edges, start) - 1, bisect.bisect_left(edges, stop))
 
 
-def _pieces(branch: Any, plain: _Plain, wanted: tuple[int, int], read: Reader) -> list[_Piece]:
+def _pieces(branch: Any, plain: Plain, wanted: tuple[int, int], read: Reader) -> list[_Piece]:
     """The baskets of a range."""
     numbers = _overlapping(plain.edges, *wanted)
     # Beyond the tree there are none, which is an error before anything is read.
@@ -219,7 +202,7 @@ def _pieces(branch: Any, plain: _Plain, wanted: tuple[int, int], read: Reader) -
 
 
 def _own(
-    plain: _Plain, number: int, read: Reader, what: str, *, head_only: bool
+    plain: Plain, number: int, read: Reader, what: str, *, head_only: bool
 ) -> tuple[OwnBasket | None, Bytes | None]:
     """A basket with a place of its own, and its bytes, unless its head is enough for now; None for others."""
     if number >= len(plain.seeks):
@@ -236,7 +219,7 @@ def _own(
     return OwnBasket(raw, size, what), None if head_only else raw
 
 
-def _whole_size(plain: _Plain, basket: OwnBasket, entries: int, what: str) -> int:
+def _whole_size(plain: Plain, basket: OwnBasket, entries: int, what: str) -> int:
     """Number of values of a whole basket."""
     if not plain.jagged:
         _long_enough(basket.border, entries, plain, what)
@@ -251,7 +234,7 @@ def _whole_size(plain: _Plain, basket: OwnBasket, entries: int, what: str) -> in
 
 def _part(
     branch: Any,
-    plain: _Plain,
+    plain: Plain,
     number: int,
     found: tuple[Bytes, _Offsets | None],
     wanted: tuple[int, int],
@@ -277,7 +260,7 @@ def _part(
     return data[begin:end].view(plain.stored)
 
 
-def _long_enough(length: int, entries: int, plain: _Plain, what: str) -> None:
+def _long_enough(length: int, entries: int, plain: Plain, what: str) -> None:
     if length < entries * plain.stored.itemsize:
         msg = f"{what} has too few bytes for {entries} entries"
         raise ValueError(msg)
@@ -315,14 +298,14 @@ def _counted(branch: Any, number: int, size: int, length: int, read: Reader | No
     return out
 
 
-def _content(branch: Any, plain: _Plain, piece: _Piece, read: Reader, room: Room) -> npt.NDArray[Any]:
+def _content(branch: Any, plain: Plain, piece: _Piece, read: Reader, room: Room) -> npt.NDArray[Any]:
     """The values of a whole basket, until the next one is unpacked."""
     number, raw = piece.number, piece.raw
     assert piece.basket is not None
     if raw is None:
         raw = room.fetch(plain.seeks[number], plain.sizes[number], read)
     try:
-        content = piece.basket.content(raw, room.content)
+        content = piece.basket.content(raw, room.content, table=False)
     except UnknownCompressionError:
         content = _through(branch, number)[0]
     return content[: piece.size * plain.stored.itemsize].view(plain.stored)

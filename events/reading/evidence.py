@@ -34,7 +34,7 @@ _CONTRADICTION = re.compile(
     r"|computed checksum .* didn't match|decompressed to \d+ bytes, but the|uncompressed block size|corrupt",
     re.DOTALL | re.IGNORECASE,
 )
-_CODEC_ERRORS = {"DecompressionError", "LZMAError"}
+_CODEC_ERRORS = {"DecompressionError", "LZMAError", "ZstdError"}
 
 
 def shows_damage(errors: Iterable[BaseException]) -> str | None:

@@ -23,6 +23,7 @@ from massgap.events.errors import FileProblem
 from massgap.events.formats.names import event_format
 from massgap.events.reading.ntuple.envelopes import FeatureError, NotLeanError
 from massgap.events.reading.ntuple.ntuple import LeanNtuple
+from massgap.events.reading.raw.branch import lean_branch
 from massgap.events.reading.raw.local import open_root
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ class _Branches(Model_TObjArray):
         self.names: dict[str, int] = {}
         self.starts: list[int] = []
         self._read: dict[int, Any] = {}
+        self._lean: dict[int, Any] = {}
+        self._bodies: list[int] = []
         classes: dict[int, str] = {}
         for number in range(n):
             size, tag = self._word(chunk, at), self._word(chunk, at + 4)
@@ -103,6 +106,7 @@ class _Branches(Model_TObjArray):
                 raise _NotLeanError
             if kind not in _BEFORE_TOBJECT:
                 raise _NotLeanError
+            self._bodies.append(begin if kind == "TBranch" else 0)
             begin += _BEFORE_TOBJECT[kind]
             begin += self._tobject(begin)
             length, begin = self._byte(begin), begin + 1
@@ -155,6 +159,17 @@ class _Branches(Model_TObjArray):
         self.branch(number)
         return dict.__contains__(self._references, reference)
 
+    def lean(self, number: int) -> Any:
+        """The same without uproot, where it is a branch of plain numbers."""
+        if number not in self._lean:
+            begin = self._bodies[number]
+            found = None
+            if begin:
+                whole = functools.partial(self.branch, number)
+                found = lean_branch(self._bytes, begin - self._begin, self._class_at, whole)
+            self._lean[number] = self.branch(number) if found is None else found
+        return self._lean[number]
+
     def branch(self, number: int) -> Any:
         """The branch with this number, read on first use."""
         if number not in self._read:
@@ -193,7 +208,7 @@ def _classes() -> dict[str, Any]:
 
 
 class LeanTree:
-    """A tree whose branches are read one by one: names, number of entries, and branches as uproot gives them.
+    """A tree whose branches are read one by one: names, number of entries, and branches as uproot gives them, or as they are.
 
     Attributes
     ----------
@@ -220,7 +235,7 @@ class LeanTree:
             return self._tree[path]
         # The name of a branch may hold a slash itself.
         top, _, rest = (path, "", "") if path in self._lean.names else path.partition("/")
-        branch = self._lean.branch(self._lean.names[top])
+        branch = self._lean.lean(self._lean.names[top])
         return branch[rest] if rest else branch
 
     @property

@@ -280,4 +280,5 @@ class TreeColumns(Columns):
         if name not in self._fields:
             return False
         branch = self._tree[name]
-        return is_plain(branch) and not is_jagged(branch) and branch.interpretation.from_dtype.kind in "iu"
+        stored = stored_type(branch)
+        return stored is not None and not is_jagged(branch) and stored.kind in "iu"

@@ -24,11 +24,14 @@ from massgap.arrays.kernels.exact_parts import (
     count_signs,
     deposit,
     deposit_parts,
+    deposit_rows,
     deposit_total,
     exponent_range,
     parts_of,
     same_magnitude,
+    spread,
     take_apart,
+    used_limbs,
 )
 
 __all__ = ["ExactSum", "one_magnitude"]
@@ -37,6 +40,27 @@ _CARRY_EVERY = 1 << 29  # one term adds less than 2**33 to a limb
 
 
 _ALL = np.zeros(0, dtype=np.int64)
+
+_NARROW, _WIDE = 4, 8
+"""Limbs of numbers and their squares that are added side by side: of 4 or 8, which are one vector of the processor."""
+
+Fills = list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64] | None]]
+
+
+def _checked(
+    fills: Fills, values: int, size: int
+) -> tuple[list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]], int]:
+    """Fills with lines of bins, without empty ones, and how many terms they are."""
+    lines = [(np.atleast_2d(bins), _ALL if rows is None else rows) for bins, rows in fills]
+    for (bins, rows), (_, given) in zip(lines, fills, strict=True):
+        n = values if given is None else len(rows)
+        if bins.shape[1] != n or not all_inside(bins.ravel(), size, rows, values):
+            msg = (
+                f"ExactSum.fill_each: bins must be one per value and within 0 to {size - 1}, "
+                f"rows within 0 to {values - 1}"
+            )
+            raise ValueError(msg)
+    return [(bins, rows) for bins, rows in lines if bins.size], sum(bins.size for bins, _ in lines)
 
 
 def one_magnitude(values: npt.NDArray[np.float64]) -> bool:
@@ -99,7 +123,7 @@ class ExactSum:
 
     def fill_each(
         self,
-        fills: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64] | None]],
+        fills: Fills,
         values: npt.NDArray[np.float64],
         start: int = 0,
         stop: int | None = None,
@@ -122,21 +146,10 @@ class ExactSum:
             If a value is NaN or infinite, or a bin or row is outside its array.
         """
         size = (self.size if stop is None else min(stop, self.size)) - start
-        terms = 0
-        lines = [(np.atleast_2d(bins), _ALL if rows is None else rows) for bins, rows in fills]
-        for (bins, rows), (_, given) in zip(lines, fills, strict=True):
-            n = len(values) if given is None else len(rows)
-            terms += bins.size
-            if bins.shape[1] != n or not all_inside(bins.ravel(), size, rows, len(values)):
-                msg = (
-                    f"ExactSum.fill_each: bins must be one per value and within 0 to {size - 1}, "
-                    f"rows within 0 to {len(values) - 1}"
-                )
-                raise ValueError(msg)
+        lines, terms = _checked(fills, len(values), size)
         bits = self._prepare(values, terms)
         if bits is None:
             return
-        lines = [(bins, rows) for bins, rows in lines if bins.size]
         if same_magnitude(bits):
             # Data, and most simulations: weights are equal but for their signs, and are counted.
             net = np.zeros(size, dtype=np.int64)
@@ -154,6 +167,52 @@ class ExactSum:
         take_apart(bits, self.lowest, parts)
         for bins, rows in lines:
             deposit_parts(self.limbs, parts, bins, rows, start)
+
+    def fill_with_squares(self, fills: Fills, values: npt.NDArray[np.float64], start: int, size: int) -> None:
+        """Add values to the ``size`` sums from ``start`` on as :meth:`fill_each`, and their squares to as many sums after those.
+
+        Raises
+        ------
+        ValueError
+            If a value or its square is NaN or infinite, or a bin or row is outside its array.
+        """
+        values = np.ascontiguousarray(values, dtype=np.float64)
+        lines, terms = _checked(fills, len(values), size)
+        squares = values * values
+        numbers = None if one_magnitude(values) else self._side_by_side((values, squares), terms)
+        if numbers is None:
+            before = self.terms
+            self.fill_each(fills, values, start, start + size)
+            self.terms = min(before, self.terms)  # less where it carried
+            self.fill_each(fills, squares, start + size, start + 2 * size)
+            return
+        rows_of_numbers, columns = numbers
+        sums = np.zeros((size, rows_of_numbers.shape[1]), dtype=np.int64)
+        for bins, rows in lines:
+            deposit_rows(sums, rows_of_numbers, bins, rows)
+        for (which, limb), column in columns.items():
+            first = start + which * size
+            self.limbs[limb, first : first + size] += sums[:, column]
+
+    def _side_by_side(
+        self, numbers: tuple[npt.NDArray[np.float64], ...], terms: int
+    ) -> tuple[npt.NDArray[np.int64], dict[tuple[int, int], int]] | None:
+        """The parts of several numbers of each event in a row, and (number, limb) -> column; None if there are too many."""
+        bits = [self._prepare(values, terms if k == 0 else 0) for k, values in enumerate(numbers)]
+        columns: dict[tuple[int, int], int] = {}
+        used = np.zeros((len(numbers), len(self.limbs)), dtype=bool)
+        for k, found in enumerate(bits):
+            if found is not None:
+                used_limbs(found, self.lowest, used[k])
+                columns.update({(k, int(j)): len(columns) + n for n, j in enumerate(np.flatnonzero(used[k]))})
+        if not columns or len(columns) > _WIDE:
+            return None
+        rows = np.zeros((len(numbers[0]), _NARROW if len(columns) <= _NARROW else _WIDE), dtype=np.int64)
+        for k, found in enumerate(bits):
+            if found is not None:
+                place = np.array([columns.get((k, j), -1) for j in range(len(self.limbs))])
+                spread(found, self.lowest, place, rows)
+        return rows, columns
 
     def fill_total(self, values: npt.NDArray[np.float64]) -> None:
         """Add all values to the first of two sums, and their squares to the second.

@@ -239,7 +239,10 @@ def _write(
     from massgap.models.training.card import model_card
     from massgap.models.training.export import verified_bytes
 
-    content, difference = verified_bytes(folds, run.table[folds.inputs].to_numpy(dtype=np.float32))
+    met = (run.manifest.get("options") or {}).get("met")
+    content, difference = verified_bytes(
+        folds, run.table[folds.inputs].to_numpy(dtype=np.float32), {"massgap.met": met} if met else None
+    )
     training = {
         "model_file": request.model_file,
         "model_sha256": hashlib.sha256(content).hexdigest(),

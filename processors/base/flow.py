@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from massgap.arrays.jagged.choice import Choice
+from massgap.arrays.jagged.columns import frozen
+from massgap.arrays.kernels.selecting import taken, true_places
 from massgap.models.folds import fold_key, fold_of
 from massgap.processors.base.cutflow import Cutflow
 from massgap.processors.base.fills import Fills, Undefined
@@ -103,9 +105,10 @@ class Flow:
                 "use count() for steps that follow the first region(), channel(), fill() or record()"
             )
             raise ProcessorError(msg)
-        kept = np.flatnonzero(mask)
+        kept = true_places(frozen(mask))
         if len(kept) != len(mask):
-            self.weights = {name: weight[kept] for name, weight in self.weights.items()}
+            kept = frozen(kept)
+            self.weights = {name: taken(frozen(weight), kept) for name, weight in self.weights.items()}
             self._left = self._left.then(kept)
             event = event.at(kept)
         self.count(step)

@@ -66,12 +66,11 @@ class HistogramSums:
             Weight of each event under this variation.
         """
         first = 2 * self.variations.index(variation)
-        for part, values in ((first, weights), (first + 1, weights * weights)):
-            self.sums.terms = before = self._terms[part]
-            self.sums.fill_each(fills, values, part * self.bins, (part + 1) * self.bins)
-            if self.sums.terms < before:  # carried: all parts begin anew
-                self._terms = [1] * len(self._terms)
-            self._terms[part] = self.sums.terms
+        self.sums.terms = before = self._terms[first]
+        self.sums.fill_with_squares(fills, weights, first * self.bins, self.bins)
+        if self.sums.terms < before:  # carried: all parts begin anew
+            self._terms = [1] * len(self._terms)
+        self._terms[first] = self._terms[first + 1] = self.sums.terms
         self.sums.terms = max(self._terms)
 
     def finish(self) -> None:

@@ -82,7 +82,8 @@ def select_leptons(leptons: Collection, *, pt: float, eta: float, isolation: flo
             pts, etas, isolations, _as_bool(identified), float(pt), float(eta), float(isolation)
         )
 
-    return leptons.filter(good, "pt", "eta", "isolation", "identified", stored=True)
+    key = ("leptons", float(pt), float(eta), float(isolation))
+    return leptons.filter(good, "pt", "eta", "isolation", "identified", stored=True, key=key)
 
 
 def select_muons(
@@ -119,7 +120,8 @@ def select_jets(jets: Collection, *, pt: float = 20.0, eta: float = 4.5) -> Coll
         pts, etas = in_one_precision(*kinematic)
         return _good_jets(pts, etas, _as_bool(identified), float(pt), float(eta))
 
-    return jets.filter(good, "pt", "eta", "identified", stored=True)
+    key = ("jets", float(pt), float(eta))
+    return jets.filter(good, "pt", "eta", "identified", stored=True, key=key)
 
 
 def select_wide_jets(jets: Collection, *, pt: float = 15.0, eta: float = 2.8) -> Collection:

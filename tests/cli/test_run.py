@@ -331,7 +331,7 @@ def test_loss_can_be_accepted(massgap, good, tmp_path) -> None:
     [
         (["--precuts", "met,foo"], "precuts: unknown 'foo'; known are z_window"),
         (["--without", "bar"], "without: unknown 'bar'; known are no_electron"),
-        (["--variations", "jer"], "unknown variation 'jer'"),
+        (["--variations", "jez"], "unknown variation 'jez'"),
         (["--set", "muon_ptt=3"], "has no option 'muon_ptt'; it has model"),
         (["--set", "muon_pt=many"], "an option has a value that it cannot take"),
         (["--set", 'taggers={"b_tager": "x"}'], "b_tager"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import awkward as ak
 import eventfiles
@@ -12,7 +13,9 @@ import pytest
 from massgap.arrays.errors import SelectionError
 from massgap.events.errors import ImpossibleValueError, MissingBranchError, NonFiniteError
 from massgap.events.event import Event, TaggerOptions
+from massgap.events.variations import scale_jets
 from massgap.physical_constants import MUON_MASS
+from massgap.selections.objects.definitions import select_jets, select_muons
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +117,53 @@ def test_masks_and_replaced_collections(plain) -> None:
     assert lists(again.jets, "pt") == lists(event.jets[mask], "pt")
     half = other[np.arange(len(other)) % 2 == 0]
     assert half.muons.pt.tolist() == part.muons.leading(1)[::2].pt.tolist()
+
+
+def test_a_collection_that_is_made_later_is_made_of_the_events_that_are_left(plain) -> None:
+    event = Event(nano(plain))
+    asked: list[int] = []
+
+    def doubled(some: Event) -> Any:
+        asked.append(len(some))
+        return some.jets.with_fields(pt=some.jets.pt * 2)
+
+    later = event.with_later(jets=doubled)
+    mask, again = np.arange(len(plain)) % 3 == 0, np.arange(len(plain))[::3] % 2 == 0
+    part = later[mask].with_(muons=event.muons[mask].leading(1))[again]
+    assert not asked
+    assert part.jets.pt.tolist() == (event.jets[mask][again].pt * 2).tolist()
+    assert part.jets.pt.tolist() == part[np.ones(len(part), bool)].jets.pt.tolist()
+    assert asked == [len(part)]  # once, and of no more events than these
+    # Of the events as they were then: what is replaced afterwards does not matter.
+    assert later.with_(muons=event.muons.leading(1)).jets.pt.tolist() == (event.jets.pt * 2).tolist()
+    assert later.with_(jets=event.jets).jets.pt.tolist() == event.jets.pt.tolist()
+    wrong = event.with_later(jets=lambda some: some.jets[:-1])
+    with pytest.raises(
+        SelectionError, match=rf"the jets are of {len(plain) - 1} events, but there are {len(plain)}"
+    ):
+        wrong.jets  # noqa: B018
+
+
+def test_several_passes_share_what_object_definitions_select(plain) -> None:
+    single, event = Event(nano(plain)), Event(nano(plain)).for_several_passes()
+    mask = np.arange(len(plain)) % 3 == 0
+    for events, true in ((event, single), (event[mask], single[mask])):
+        for _ in range(2):
+            for pt in (10.0, 25.0):
+                assert lists(select_muons(events.muons, pt=pt), "pt") == lists(
+                    select_muons(true.muons, pt=pt), "pt"
+                )
+                assert lists(select_jets(events.jets, pt=pt), "eta") == lists(
+                    select_jets(true.jets, pt=pt), "eta"
+                )
+    assert len(event.muons.in_any_order()._known) == 2
+    assert len(event.jets.in_any_order()._known) == 2
+    # Others of the same name are not those that are known.
+    shifted = scale_jets(event, 1.5)
+    assert lists(select_jets(shifted.jets, pt=25.0), "pt") == lists(
+        select_jets(scale_jets(single, 1.5).jets, pt=25.0), "pt"
+    )
+    assert single.muons.in_any_order()._known is None
 
 
 def test_simulation_without_weights_is_not_taken_for_data(plain) -> None:

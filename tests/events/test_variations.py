@@ -141,6 +141,24 @@ def test_jets_move_away_from_their_generated_ones() -> None:
     assert (stretch_jets(event, 100.0).jets.pt > 0).all()
 
 
+@pytest.mark.parametrize("met", ["detector", "objects"])
+@pytest.mark.parametrize("shift", [scale_jets, scale_muons, scale_electrons, scale_unclustered, stretch_jets])
+def test_shifted_met_of_some_events_is_that_of_all_bit_for_bit(plain, shift, met) -> None:
+    """It is computed for the events that are left when it is asked for."""
+    arrays = {k: v for k, v in eventfiles.columns(plain).items() if v is not None}
+    jets = arrays["Jet"]
+    arrays["GenJet"] = ak.zip({"pt": 0.9 * jets.pt + 2, "eta": jets.eta, "phi": jets.phi, "mass": jets.mass})
+    event = Event(ak.zip(arrays, depth_limit=1), met=met)
+    whole = shift(event, 1.05).met
+    for chosen in (np.arange(80) % 3 == 0, np.arange(80) == 7, np.zeros(80, bool)):
+        part = shift(event, 1.05)[chosen]
+        # Selected objects in place of all are nothing that MET is computed from.
+        part = part.with_(jets=part.jets.leading(1), muons=part.muons.leading(1))
+        assert part.met.pt.tobytes() == whole.pt[chosen].tobytes()
+        assert part.met.phi.tobytes() == whole.phi[chosen].tobytes()
+    assert np.array_equal(whole.pt, event.met.pt) == (shift is scale_unclustered and met == "objects")
+
+
 def test_up_and_down_are_what_they_say(plain) -> None:
     event = event_of(plain)
 

@@ -199,6 +199,19 @@ def test_jes_moves_jets_and_met_together(nano_files) -> None:
         np.testing.assert_allclose(found, nominal * np.float32(factor), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("options", [{}, {"met": "objects", "without": ["no_tau", "no_electron"]}])
+def test_passes_that_share_objects_give_the_same_as_each_by_itself(nano_files, options) -> None:
+    together = process(nano_files["v12"], variations=["jes", "muon_scale"], **options).histograms
+    for systematic in ("jes", "muon_scale", None):
+        alone = process(
+            nano_files["v12"], variations=[systematic] if systematic else [], **options
+        ).histograms
+        for name, h in alone.items():
+            for variation in h.axes["variation"]:
+                one, other = (x[{"variation": variation}].view(flow=True) for x in (h, together[name]))
+                assert one.tobytes() == other.tobytes(), (name, variation)
+
+
 def test_data_are_not_varied(nano_files) -> None:
     result = process(nano_files["data"], is_data=True, variations=["jes", "isr"])
     assert list(result.histograms["met"].axes["variation"]) == ["nominal"]
@@ -231,7 +244,7 @@ def test_other_precuts_and_thresholds(nano_files) -> None:
         ({"precuts": ["z_windw"]}, r"precuts: unknown 'z_windw'; known are z_window, met"),
         ({"precuts": "met_30"}, r"precuts: unknown 'met_30'"),
         ({"without": ["no_photon"]}, r"without: unknown 'no_photon'; known are no_electron"),
-        ({"variations": ["jer"]}, r"unknown variation 'jer'; known are fsr"),
+        ({"variations": ["jez"]}, r"unknown variation 'jez'; known are electron_scale, fsr"),
         ({"muon_pt": -1}, r"muon_pt is -1"),
         ({"hard_jet_pt": math.nan}, r"hard_jet_pt is nan"),
     ],

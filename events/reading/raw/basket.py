@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from massgap.events.reading.raw.compressed import Bytes, fresh, unpacked
+from massgap.events.reading.raw.compressed import Bytes, fresh, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,8 +68,8 @@ class OwnBasket:
             raise ValueError(msg)
         return words - 1
 
-    def content(self, raw: Bytes, memory: Callable[[int], Bytes] = fresh) -> Bytes:
-        """Everything in it, unpacked.
+    def content(self, raw: Bytes, memory: Callable[[int], Bytes] = fresh, *, table: bool = True) -> Bytes:
+        """What is in it, unpacked.
 
         Parameters
         ----------
@@ -77,6 +77,9 @@ class OwnBasket:
             All its bytes; of numbers that are not compressed the content is a part of them.
         memory
             Function that gives so many bytes of memory for it.
+        table
+            Whether the table of offsets is wanted, too.  Where each event has few objects it takes as long to unpack as
+            the values.
 
         Raises
         ------
@@ -90,10 +93,13 @@ class OwnBasket:
         if len(raw) != self._length:
             msg = f"{self._what} ends beyond the end of the file"
             raise ValueError(msg)
+        wanted = self.size if table else self.border
         # Numbers that are not compressed may begin with any bytes.
         if self.size == len(raw) - self.key:
-            return raw[self.key :]
-        return unpacked(raw[self.key :], self.size, self._what, memory)
+            return raw[self.key : self.key + wanted]
+        out = memory(wanted)
+        unpack(raw[self.key :], out, self._what, self.size)
+        return out
 
 
 def key_length(head: Bytes) -> int:

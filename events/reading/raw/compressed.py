@@ -7,15 +7,15 @@ one after the other.  Source: ROOT ``core/zip`` and the specification of RNTuple
 
 from __future__ import annotations
 
-import contextlib
 import functools
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Bytes", "Reader", "UnknownCompressionError", "fresh", "unpack", "unpacked"]
+__all__ = ["Bytes", "Reader", "UnknownCompressionError", "fresh", "unpack"]
 
 Bytes = npt.NDArray[np.uint8]
 Reader = Callable[[int, int], "Bytes | bytes"]
@@ -23,6 +23,7 @@ Reader = Callable[[int, int], "Bytes | bytes"]
 
 _HEADER = 9
 _CHECKSUM = 8  # of a block of LZ4, before its data
+_NOT_SAID = -1  # size of the content, by a frame of zstd that was written as a stream
 
 
 def fresh(size: int) -> Bytes:
@@ -34,17 +35,20 @@ class UnknownCompressionError(Exception):
     """Bytes that are compressed in a way that is not read here; uproot may know it."""
 
 
-def unpack(raw: Bytes, out: Bytes, what: str) -> None:
-    """Unpack all blocks.
+def unpack(raw: Bytes, out: Bytes, what: str, size: int | None = None) -> None:
+    """Unpack all blocks, or the beginning of their content.
 
     Parameters
     ----------
     raw
         The blocks, and nothing after them.
     out
-        Where to; its size is that of the content.
+        Where to.
     what
         What this is, for error messages.
+    size
+        Number of bytes of the whole content, of which ``out`` holds the first; by default it holds all. What comes after is
+        not unpacked as far as the algorithm allows it, and damage there is not seen.
 
     Raises
     ------
@@ -55,72 +59,66 @@ def unpack(raw: Bytes, out: Bytes, what: str) -> None:
     Exception
         Of a decompressor, if the bytes are damaged.
     """
+    size = len(out) if size is None else size
     at, to = 0, 0
     while to < len(out):
         header = raw[at : at + _HEADER].tobytes()
         if len(header) < _HEADER:
-            msg = f"{what} has {to} bytes instead of {len(out)}"
+            msg = f"{what} has {to} bytes instead of {size}"
             raise ValueError(msg)
         unpacker = _UNPACKERS.get(header[:2])
         if unpacker is None:
             msg = f"{what} is compressed with the algorithm {header[:2]!r}"
             raise UnknownCompressionError(msg)
-        before, after = _sizes(header)
+        before, after = int.from_bytes(header[3:6], "little"), int.from_bytes(header[6:9], "little")
         at += _HEADER
         block, place = raw[at : at + before], out[to : to + after]
-        if len(block) != before or len(place) != after or not after:
-            msg = f"{what} has blocks of other sizes than {len(raw)} and {len(out)} bytes"
+        if len(block) != before or to + after > size or not after:
+            msg = f"{what} has blocks of other sizes than {len(raw)} and {size} bytes"
             raise ValueError(msg)
-        n = unpacker(block, place, what)
-        if n != after:
-            msg = f"{what} has {n} bytes instead of {after}"
+        n = unpacker(block, place, after, what)
+        if n != len(place):
+            msg = f"{what} has {n} bytes instead of {len(place)}"
             raise ValueError(msg)
         at, to = at + before, to + after
 
 
-def _sizes(header: bytes) -> tuple[int, int]:
-    """Bytes of a block before and after it is unpacked."""
-    return int.from_bytes(header[3:6], "little"), int.from_bytes(header[6:9], "little")
+class _Kept(threading.local):
+    """A decompressor of zstd for each thread: no two can use one at a time, and making it takes longer than a small block."""
+
+    open: Any = None
 
 
-def unpacked(raw: Bytes, size: int, what: str, memory: Callable[[int], Bytes] = fresh) -> Bytes:
-    """All blocks as :func:`unpack`, in memory that the decompressor may choose.
-
-    Parameters
-    ----------
-    raw, what
-        As of :func:`unpack`.
-    size
-        Number of bytes of the content.
-    memory
-        Function that gives so many bytes of memory, used if the decompressor has none.
-    """
-    header = raw[:_HEADER].tobytes()
-    if header[:2] == b"ZS" and _sizes(header) == (len(raw) - _HEADER, size):
-        # A single block, as mostly. Arrow takes a tenth less time than cramjam; what it refuses, cramjam gives the reason for.
-        with contextlib.suppress(OSError):
-            return np.frombuffer(_arrow_zstd()(raw[_HEADER:], size), dtype=np.uint8)
-    out = memory(size)
-    unpack(raw, out, what)
-    return out
+_kept = _Kept()
 
 
 @functools.cache
-def _arrow_zstd() -> Any:
-    import pyarrow as pa
-
-    # Its own pools would keep 20 MB that nobody else can use.
-    return functools.partial(pa.Codec("zstd").decompress, memory_pool=pa.system_memory_pool())
-
-
-def _zstd(block: Bytes, place: Bytes, what: str) -> int:  # noqa: ARG001 (unpackers are alike)
-    import cramjam
-
-    function: Any = cramjam.zstd.decompress_into
-    return int(function(block, place))
+def _zstandard() -> Any:
+    """The package zstandard; None on a worker without it, where cramjam unpacks all that there is."""
+    try:
+        import zstandard
+    except ImportError:
+        return None
+    return zstandard
 
 
-def _lz4(block: Bytes, place: Bytes, what: str) -> int:
+def _zstd(block: Bytes, place: Bytes, size: int, what: str) -> int:
+    package = _zstandard()
+    if package is None:
+        import cramjam
+
+        function: Any = cramjam.zstd.decompress_into
+        return _all_of(lambda whole: int(function(block, whole)), place, size)
+    found = package.frame_content_size(block)
+    if found not in (size, _NOT_SAID):
+        msg = f"{what} has {found} bytes instead of {size}"
+        raise ValueError(msg)
+    if _kept.open is None:
+        _kept.open = package.ZstdDecompressor().stream_reader
+    return int(_kept.open(block).readinto(place))
+
+
+def _lz4(block: Bytes, place: Bytes, size: int, what: str) -> int:
     import cramjam
     import xxhash
 
@@ -130,22 +128,36 @@ def _lz4(block: Bytes, place: Bytes, what: str) -> int:
         raise ValueError(msg)
     function: Any = cramjam.lz4.decompress_block_into
     # Without the length, the first four bytes of some blocks are taken for one.
-    return int(function(data, place, output_len=len(place)))
+    return _all_of(lambda whole: int(function(data, whole, output_len=size)), place, size)
 
 
-def _zlib(block: Bytes, place: Bytes, what: str) -> int:  # noqa: ARG001
+def _all_of(unpacker: Callable[[Bytes], int], place: Bytes, size: int) -> int:
+    """Unpack everything, also where only the beginning is wanted."""
+    if len(place) == size:
+        return unpacker(place)
+    whole = fresh(size)
+    n = unpacker(whole)
+    place[:] = whole[: len(place)]
+    return min(n, len(place))
+
+
+def _zlib(block: Bytes, place: Bytes, size: int, what: str) -> int:  # noqa: ARG001 (unpackers are alike)
     import zlib
 
-    content = zlib.decompress(block.data, bufsize=len(place))
-    if len(content) == len(place):
-        place[:] = np.frombuffer(content, dtype=np.uint8)
-    return len(content)
+    if len(place) == size:
+        return _put(zlib.decompress(block.data, bufsize=size), place)
+    return _put(zlib.decompressobj().decompress(block.data, len(place)), place)
 
 
-def _lzma(block: Bytes, place: Bytes, what: str) -> int:  # noqa: ARG001
+def _lzma(block: Bytes, place: Bytes, size: int, what: str) -> int:  # noqa: ARG001
     import lzma
 
-    content = lzma.decompress(block.data)
+    if len(place) == size:
+        return _put(lzma.decompress(block.data), place)
+    return _put(lzma.LZMADecompressor().decompress(block.data, len(place)), place)
+
+
+def _put(content: bytes, place: Bytes) -> int:
     if len(content) == len(place):
         place[:] = np.frombuffer(content, dtype=np.uint8)
     return len(content)

@@ -7,6 +7,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from massgap.arrays.jagged.columns import frozen
+from massgap.arrays.kernels.selecting import taken
+
 __all__ = ["Choice"]
 
 Index: TypeAlias = npt.NDArray[np.int64]
@@ -30,7 +33,7 @@ class Choice:
     __slots__ = ("_parts",)
 
     def __init__(self, *parts: Index) -> None:
-        self._parts = parts
+        self._parts = tuple(map(frozen, parts))
 
     def then(self, kept: Index) -> Choice:
         """What is left of these after another choice, indices into these."""
@@ -42,7 +45,7 @@ class Choice:
         if len(self._parts) > 1:
             out = self._parts[-1]
             for part in reversed(self._parts[:-1]):
-                out = part[out]
+                out = taken(part, frozen(out))
             self._parts = (out,)
         return self._parts[0] if self._parts else None
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from massgap.arrays.errors import SelectionError
-from massgap.arrays.kernels.selecting import Index, compose, gather, true_places
+from massgap.arrays.kernels.selecting import Index, compose, gather, taken, true_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sized
@@ -292,8 +292,7 @@ def _at(values: Flat, index: Index) -> Flat:
         if values.dtype.kind == "f":
             out[missing] = np.nan
         return out
-    taken: Flat = values.take(index)
-    return taken
+    return taken(frozen(values), frozen(index)) if values.dtype.kind in "biuf" else values.take(index)
 
 
 def in_one_precision(*arrays: Flat) -> tuple[Flat, ...]:

@@ -12,9 +12,10 @@ from massgap.arrays.jagged.columns import frozen, some_events
 from massgap.arrays.jagged.distances import Distances
 from massgap.arrays.kernels import ordering as orders
 from massgap.arrays.kernels import selecting as kernels
+from massgap.arrays.kernels.summing import counts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from massgap.arrays.jagged.offsets import EventOffsets
     from massgap.arrays.jagged.per_event import PerEvent
@@ -47,6 +48,8 @@ class Deferrable(Distances):
     """What is still to be done to other objects to get these; None once it is done."""
     _by_falling_pt: bool = False
     """Whether they were put in order."""
+    _known: dict[Hashable, Any] | None = None
+    """What was made of them by tests with a key; None where nothing is kept."""
 
     def _resolve(self) -> Index:
         if self._deferred is not None:
@@ -88,7 +91,7 @@ class Deferrable(Distances):
     def counts(self) -> Index:
         """Number of objects of each event, shape (events,)."""
         if self._deferred is not None and self._deferred.events is not None:
-            return self._deferred.objects.counts[self._deferred.events]
+            return counts_of(self._deferred.objects.offsets, self._deferred.events)
         return super().counts
 
     @property
@@ -141,9 +144,19 @@ class Deferrable(Distances):
         if self._deferred is None:
             return self._defer(events, by_pt=False)
         objects, before, by_pt = self._deferred
-        return objects._defer(events if before is None else frozen(before[events]), by_pt=by_pt)
+        return objects._defer(
+            events if before is None else frozen(kernels.taken(before, events)), by_pt=by_pt
+        )
 
-    def filter(self, test: Callable[..., Bools], *fields: str, stored: bool = False) -> Self:
+    def remembering(self) -> Self:
+        """The same objects, which keep what :meth:`filter` has made of them under a key: for several passes over one chunk."""
+        out = self._like(self.offsets, self._places())
+        out.__dict__["_known"] = {}
+        return out
+
+    def filter(
+        self, test: Callable[..., Bools], *fields: str, stored: bool = False, key: Hashable = None
+    ) -> Self:
         """The objects that pass a test of each by itself, in the same order.
 
         As ``where(test(...))``, but faster: the test may see the objects in any order, and those of events that a cut has
@@ -158,6 +171,8 @@ class Deferrable(Distances):
         stored
             Give the test the fields as they are stored, for a compiled one that compares in double precision itself: NumPy
             would round a threshold to single precision.
+        key
+            What tells the test from all others, where the result may be kept: see :meth:`remembering`.
 
         Raises
         ------
@@ -172,14 +187,20 @@ class Deferrable(Distances):
         [50.0]
         """
         if self._deferred is None:
+            if key is not None and self._known is not None:
+                found = self._known.get(key)
+                if found is None:
+                    found = self._known[key] = self.filter(test, *fields, stored=stored)
+                return found
             values = (self.stored(name) if stored else self._field(name) for name in fields)
             return self.where(test(*values))
         objects, events, by_pt = self._deferred
-        if events is not None and objects.size > MANY * len(events):
+        kept = key is not None and objects._known is not None
+        if events is not None and not kept and objects.size > MANY * len(events):
             objects, events = self.in_any_order(), None
             if objects is self:
                 return self.filter(test, *fields, stored=stored)
-        return objects.filter(test, *fields, stored=stored)._defer(events, by_pt=by_pt)  # type: ignore[return-value]
+        return objects.filter(test, *fields, stored=stored, key=key)._defer(events, by_pt=by_pt)  # type: ignore[return-value]
 
     def away_from(self, others: Jagged | PerEvent, delta_r: float) -> Self:
         """The objects at ``delta_r`` or farther from each of ``others`` (overlap removal); see :meth:`near`."""
@@ -208,4 +229,4 @@ def by_falling_pt(objects: Deferrable) -> Index | None:
         return places
     few = int(objects.counts.max()) <= FEW
     index = orders.order(objects.offsets, pt) if few else orders.any_order(objects.events_of_objects, pt)
-    return frozen(index if places is None else places[index])
+    return frozen(index if places is None else kernels.taken(places, frozen(index)))

@@ -15,11 +15,14 @@ __all__ = [
     "count_signs",
     "deposit",
     "deposit_parts",
+    "deposit_rows",
     "deposit_total",
     "exponent_range",
     "parts_of",
     "same_magnitude",
+    "spread",
     "take_apart",
+    "used_limbs",
 ]
 
 LIMB_BITS = 32
@@ -150,6 +153,55 @@ def deposit_parts(limbs, parts, bins, rows, start):
             limbs[j, b] += parts[1, i]
             limbs[j + 1, b] += parts[2, i]
             limbs[j + 2, b] += parts[3, i]
+
+
+@compiled
+def used_limbs(bits, lowest, used):
+    """Mark the limbs into which a part of any of the numbers falls that is not zero."""
+    for i in range(len(bits)):
+        if bits[i] & MAGNITUDE != 0:
+            limb, first, second, third = parts_of(bits[i])
+            j = limb - lowest
+            used[j] |= first != 0
+            used[j + 1] |= second != 0
+            used[j + 2] |= third != 0
+
+
+@compiled
+def spread(bits, lowest, column, rows):
+    """Write the parts of each number into its row, those of limb ``j`` into column ``column[j]`` (below 0: they are zero)."""
+    for i in range(len(bits)):
+        if bits[i] & MAGNITUDE != 0:
+            limb, first, second, third = parts_of(bits[i])
+            j = limb - lowest
+            if column[j] >= 0:
+                rows[i, column[j]] = first
+            if column[j + 1] >= 0:
+                rows[i, column[j + 1]] = second
+            if column[j + 2] >= 0:
+                rows[i, column[j + 2]] = third
+
+
+@compiled
+def deposit_rows(sums, numbers, bins, rows):
+    """Add the row of each number to the row of its bin, for each line of bins; bins below 0 are none.
+
+    All parts of a number and of its square lie side by side, so that a bin is looked up once for all of them.
+    """
+    all_rows = len(rows) == 0
+    width = numbers.shape[1]
+    for line in range(len(bins)):
+        for n in range(bins.shape[1]):
+            b = bins[line, n]
+            if b < 0:
+                continue
+            i = n if all_rows else rows[n]
+            if width == 4:  # a number that the compiler knows: one vector
+                for c in range(4):
+                    sums[b, c] += numbers[i, c]
+            else:
+                for c in range(8):
+                    sums[b, c] += numbers[i, c]
 
 
 @compiled

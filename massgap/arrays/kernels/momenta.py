@@ -17,12 +17,47 @@ from massgap.arrays.kernels.formulas import (
     sum_kernel,
     wrap_phi_kernel,
 )
+from massgap.arrays.kernels.selecting import At
 
 if TYPE_CHECKING:
     from massgap.arrays.jagged.columns import Flat
     from massgap.arrays.kernels.selecting import Bools, Floats, Index
 
 __all__ = ["closest", "delta_phi", "delta_r", "near", "pair_mass", "pair_momentum"]
+
+
+@compiled
+def _separation(eta_a: float, phi_a: float, eta_b: float, phi_b: float) -> float:
+    """Square of delta R in double precision."""
+    deta: float = np.float64(eta_a) - np.float64(eta_b)
+    dphi: float = abs(np.float64(phi_a) - np.float64(phi_b))
+    if dphi > 3.0 * math.pi:  # azimuths of two turns: hardly ever
+        dphi = wrap_phi_kernel(dphi)
+    # The same bits as those of wrap_phi_kernel, but for the sign.
+    dphi = 2.0 * math.pi - dphi if dphi > math.pi else dphi
+    return deta * deta + dphi * dphi
+
+
+@compiled
+def _events_of(offsets: Index) -> Any:
+    """The event of each object; four are written at once, and those of the next events then written over."""
+    event = np.empty(offsets[-1] + 4, np.int32)
+    for i in range(offsets.size - 1):
+        at = At(offsets[i])
+        for k in range(4):
+            event[at + At(k)] = i
+        for k in range(4, offsets[i + 1] - offsets[i]):
+            event[at + At(k)] = i
+    return event
+
+
+@compiled
+def _two_each(offsets: Index) -> bool:
+    """Whether all events have two objects."""
+    others = 0
+    for i in range(offsets.size - 1):
+        others += offsets[i + 1] - offsets[i] != 2
+    return others == 0 and offsets.size > 1
 
 
 @compiled
@@ -45,25 +80,23 @@ def near(
     whole, other_whole = index.size == 0, other_index.size == 0
     nearest = delta_r * delta_r
     out = np.empty(offsets[-1], np.bool_)
-    # The event of each object; four are written at once, and those of the next events then written over.
-    event = np.empty(offsets[-1] + 4, np.int32)
-    for i in range(offsets.size - 1):
-        for k in range(4):
-            event[offsets[i] + k] = i
-        for k in range(4, offsets[i + 1] - offsets[i]):
-            event[offsets[i] + k] = i
+    event = _events_of(offsets)
+    if _two_each(other):
+        # As mostly, two leptons: without a loop.
+        for k in range(out.size):
+            at, first = At(k) if whole else At(index[k]), At(2) * At(event[k])
+            one = first if other_whole else At(other_index[first])
+            two = first + At(1) if other_whole else At(other_index[first + At(1)])
+            out[k] = (_separation(eta[at], phi[at], other_eta[one], other_phi[one]) < nearest) | (
+                _separation(eta[at], phi[at], other_eta[two], other_phi[two]) < nearest
+            )
+        return out
     for k in range(out.size):
-        at, i = k if whole else index[k], event[k]
+        at, i = At(k) if whole else At(index[k]), At(event[k])
         found: Any = False
-        for m in range(other[i], other[i + 1]):
-            there = m if other_whole else other_index[m]
-            deta: float = np.float64(eta[at]) - np.float64(other_eta[there])
-            dphi: float = abs(np.float64(phi[at]) - np.float64(other_phi[there]))
-            if dphi > 3.0 * math.pi:  # azimuths of two turns: hardly ever
-                dphi = wrap_phi_kernel(dphi)
-            # The same bits as those of wrap_phi_kernel, but for the sign.
-            dphi = 2.0 * math.pi - dphi if dphi > math.pi else dphi
-            found |= deta * deta + dphi * dphi < nearest
+        for m in range(other[i], other[i + At(1)]):
+            there = At(m) if other_whole else At(other_index[At(m)])
+            found |= _separation(eta[at], phi[at], other_eta[there], other_phi[there]) < nearest
         out[k] = found
     return out
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from massgap.arrays.compiled import compiled
-from massgap.arrays.kernels.selecting import BLOCK, largest_block
+from massgap.arrays.kernels.selecting import At
 
 if TYPE_CHECKING:
     from typing import Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from massgap.arrays.kernels.selecting import Bools, Floats, Index
 
-__all__ = ["count", "extreme", "running_total", "total"]
+__all__ = ["count", "counts_of", "extreme", "running_total", "total"]
 
 UNROLLED = 4
 """Objects of an event that are added without a loop."""
@@ -37,19 +37,26 @@ def running_total(counts: npt.NDArray[Any]) -> tuple[Index, bool]:
 
 @compiled
 def count(offsets: Index, mask: Bools) -> Index:
-    """Number of objects of each event where ``mask`` is true; in blocks like :func:`select`."""
-    before = np.empty(largest_block(offsets) + 1, np.int64)
+    """Number of objects of each event where ``mask`` is true; one flat loop like that of :func:`select`."""
+    before = np.empty(mask.size + 1, np.int32)
+    n = 0
+    for k in range(mask.size):
+        before[k] = n
+        n += mask[k]
+    before[mask.size] = n
     out = np.empty(offsets.size - 1, np.int64)
-    for i in range(0, out.size, BLOCK):
-        stop = min(i + BLOCK, out.size)
-        start = offsets[i]
-        n = 0
-        for k in range(start, offsets[stop]):
-            before[k - start] = n
-            n += mask[k]
-        before[offsets[stop] - start] = n
-        for j in range(i, stop):
-            out[j] = before[offsets[j + 1] - start] - before[offsets[j] - start]
+    for j in range(out.size):
+        out[j] = before[At(offsets[j + 1])] - before[At(offsets[j])]
+    return out
+
+
+@compiled
+def counts_of(offsets: Index, events: Index) -> Index:
+    """Number of objects of some events."""
+    out = np.empty(events.size, np.int64)
+    for j in range(events.size):
+        event = At(events[j])
+        out[j] = offsets[event + At(1)] - offsets[event]
     return out
 
 

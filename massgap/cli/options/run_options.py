@@ -139,7 +139,7 @@ _ANALYSIS = (
     click.option(
         "--met",
         type=click.Choice(["detector", "objects"]),
-        help="MET of the detector, or minus the vector sum of leptons and jets.  [default: detector]",
+        help="MET of the detector, or minus the vector sum of leptons and jets.  [default: that of the model, else detector]",
     ),
     click.option(
         "--set",

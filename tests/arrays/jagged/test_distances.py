@@ -49,6 +49,36 @@ def test_near_and_away(events, kind, radius) -> None:
     assert away.counts.tolist() == one.count(~np.array(expected, dtype=bool)).tolist()
 
 
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+@pytest.mark.parametrize("selected", [False, True])
+def test_two_others_in_every_event(kind, selected) -> None:
+    """A loop of its own: as if they were three, one of them far away."""
+    rng = np.random.default_rng(7)
+
+    def some(counts, kind):
+        return directions([[(rng.normal(0, 1), rng.uniform(-7, 14)) for _ in range(n)] for n in counts], kind)
+
+    jets = some(rng.poisson(2.0, 300), kind)
+    leptons = some(np.full(300, 3 if selected else 2), "f4")
+    if selected:
+        leptons = leptons.where(np.arange(leptons.size) % 3 != rng.integers(0, 3, 300).repeat(3))
+    assert (leptons.counts == 2).all()
+    expected = [
+        any(
+            is_near(jets.eta[k], jets.phi[k], leptons.eta[m], leptons.phi[m], 0.7)
+            for m in range(2 * i, 2 * i + 2)
+        )
+        for i in range(300)
+        for k in range(jets.offsets[i], jets.offsets[i + 1])
+    ]
+    assert 50 < sum(expected) < len(expected) - 50
+    assert jets.near(leptons, 0.7).tolist() == expected
+    part = jets.where(jets.eta > 0)
+    assert part.near(leptons, 0.7).tolist() == np.array(expected)[jets.eta > 0].tolist()
+    none = leptons[np.zeros(300, bool)]
+    assert jets[np.zeros(300, bool)].near(none, 0.7).tolist() == []
+
+
 def test_exactly_at_the_distance_stays() -> None:
     jets = directions([[(0.5, 0.0), (0.25, 0.0), (3.0, 4.0), (0.0, 0.5)]])
     muon = directions([[(0.0, 0.0)]])

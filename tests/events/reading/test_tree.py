@@ -13,9 +13,11 @@ import uproot
 
 from massgap.arrays.errors import SelectionError
 from massgap.events.errors import FileProblem
+from massgap.events.reading import baskets
 from massgap.events.reading import tree as lean_tree
 from massgap.events.reading.baskets import flat_branch, is_jagged, is_plain
 from massgap.events.reading.files import inspect_file
+from massgap.events.reading.raw.branch import LeanBranch, lean_branch
 from massgap.events.reading.tree import LeanFile
 
 if TYPE_CHECKING:
@@ -226,9 +228,79 @@ def test_a_branch_that_cannot_be_read_fails_in_the_same_way_again(tmp_path, monk
         monkeypatch.setattr(lean_tree, "read_object_any", fail)
         for _ in range(2):
             with pytest.raises(OSError, match=MESSAGE):
-                tree["run"]
+                tree["run"].interpretation  # noqa: B018
         monkeypatch.undo()
         assert tree["run"].array().tolist() == list(range(N))
+
+
+def types_of_all_kinds(path: Path, **options: Any) -> Path:
+    """A file with one branch and one list of each type, and with what is not plain."""
+    n = 30
+    numbers = {f"s_{kind}": np.arange(n).astype(kind) for kind in KINDS}
+    counts = np.arange(n) % 4
+    lists = {f"l_{kind}": ak.unflatten(np.arange(counts.sum()).astype(kind), counts) for kind in KINDS}
+    others = {"fixed": np.ones((n, 3)), "one": np.ones((n, 1)), "text": ak.Array(["a"] * n)}
+    flags = {"fBits": np.arange(n, dtype=np.uint32)}
+    with uproot.recreate(path, **options) as file:
+        data = {**numbers, **lists, **others, **flags}
+        types = {k: ak.type(v).content if isinstance(v, ak.Array) else v.dtype for k, v in data.items()}
+        types |= {"fixed": (np.float64, (3,)), "one": (np.float64, (1,)), "text": "string"}
+        tree = file.mktree("t", types, title="of all kinds")
+        for begin in range(0, n, 10):
+            tree.extend({k: v[begin : begin + 10] for k, v in data.items()})
+    return path
+
+
+KINDS = ("?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
+
+
+@pytest.mark.parametrize("compression", [None, uproot.ZLIB(1)])
+def test_branches_are_described_as_by_uproot(tmp_path, compression) -> None:
+    path = types_of_all_kinds(tmp_path / "a.root", compression=compression)
+    with LeanFile(str(path)) as file:
+        tree = file.tree("t")
+        lean = {name: tree[name] for name in tree.names}
+        whole = {name: tree._lean.branch(tree._lean.names[name]) for name in tree.names}
+        for name, branch in lean.items():
+            plain = name.startswith(("s_", "l_", "nl_"))
+            assert isinstance(branch, LeanBranch) == plain, name
+            assert is_plain(branch) == is_plain(whole[name]) == plain
+            if not plain:
+                continue
+            mine, theirs = branch._massgap_plain, baskets._described(whole[name])
+            assert mine == theirs
+            assert mine.stored.str == theirs.stored.str  # == does not tell byte orders of one byte
+            assert len(mine.seeks) == branch.num_baskets == whole[name].num_baskets == 3
+            assert (branch.name, branch.title) == (whole[name].name, whole[name].title)
+            assert list(branch.entry_offsets) == list(whole[name].entry_offsets)
+            # What it does not know itself, and what Python looks for in the class alone.
+            assert branch.array().tolist() == whole[name].array().tolist()
+            assert "x" not in branch
+            with pytest.raises(KeyError):
+                branch["x"]
+
+
+def test_a_description_that_contradicts_itself_is_left_to_uproot(tmp_path) -> None:
+    """Some bits, and places where the description may end."""
+    path = types_of_all_kinds(tmp_path / "a.root", compression=None)
+    with LeanFile(str(path)) as file:
+        tree = file.tree("t")._lean
+        number = tree.names["l_f4"]
+        begin = tree._bodies[number] - tree._begin
+        end = tree.starts[number + 1] - tree._begin
+        assert lean_branch(tree._bytes, begin, tree._class_at, lambda: None).num_baskets == 3
+        rng = random.Random(3)
+        for at in rng.sample(range(begin, end), 300):
+            bad = bytearray(tree._bytes)
+            bad[at] ^= 1 << rng.randrange(8)
+            found = lean_branch(bytes(bad), begin, tree._class_at, lambda: None)
+            # Values that nothing contradicts may differ, never how many baskets and edges belong together.
+            if found is not None:
+                plain = found._massgap_plain
+                assert len(plain.seeks) == len(plain.sizes) == len(plain.edges) - 1
+                assert plain.stored.byteorder in ">|"
+        for stop in range(begin, end - 1, 3):
+            assert lean_branch(tree._bytes[:stop], begin, tree._class_at, lambda: None) is None
 
 
 # ---- damaged files
@@ -365,6 +437,9 @@ def test_real_files(real_files, name) -> None:
             ours, theirs = tree[path_], true[path_]
             assert ours.title == theirs.title
             assert str(ours.interpretation) == str(theirs.interpretation), path_
+            if isinstance(ours, LeanBranch):
+                number = tree._lean.names[path_]
+                assert ours._massgap_plain == baskets._described(tree._lean.branch(number))
             assert (ours.count_branch and ours.count_branch.name) == (
                 theirs.count_branch and theirs.count_branch.name
             )

@@ -96,3 +96,54 @@ def test_different_ones_are_not_added() -> None:
     for other in (HistogramSums(("nominal", "up"), 3), HistogramSums(("nominal",), 4)):
         with pytest.raises(ProcessorError, match="different variations or bins"):
             sums += other
+
+
+WEIGHTS = {
+    "two sizes": lambda rng, n: rng.choice([0.5, -3.0], n),
+    "single precision": lambda rng, n: rng.normal(1, 0.1, n).astype(np.float32).astype(np.float64),
+    "double precision": lambda rng, n: rng.normal(1, 0.1, n),
+    "some sizes": lambda rng, n: rng.normal(1, 0.1, n) * 10.0 ** rng.integers(-9, 9, n),
+    "all sizes": lambda rng, n: rng.normal(1, 0.1, n) * 10.0 ** rng.integers(-140, 140, n),
+    "squares below the smallest number": lambda rng, n: rng.normal(1, 0.1, n) * 1e-170,
+    "one magnitude": lambda rng, n: rng.choice([-0.7, 0.7], n),
+    "zeros": lambda rng, n: np.zeros(n),
+    "some zeros": lambda rng, n: rng.choice([0.0, 1.5, -0.1], n),
+}
+
+
+@pytest.mark.parametrize("kind", WEIGHTS)
+@pytest.mark.parametrize("carry", [50, 1 << 29])
+def test_many_events_at_once(kind, carry, monkeypatch) -> None:
+    """Against fractions: several fills, of all events and of some, with several lines of bins and without a bin for some."""
+    monkeypatch.setattr(exact, "_CARRY_EVERY", carry)
+    rng = np.random.default_rng(len(kind))
+    n = 40
+    out = HistogramSums(NAMES, BINS)
+    expected: dict[str, list[tuple[int, float]]] = {name: [] for name in NAMES}
+    for turn in range(4):
+        name, weights = NAMES[turn % 2 + 1], WEIGHTS[kind](rng, n)
+        rows = np.flatnonzero(rng.random(n) < 0.6)
+        some = rng.integers(-1, BINS, (3, len(rows))).astype(np.int32)
+        every = rng.integers(-1, BINS, n).astype(np.int32)
+        nothing = np.empty((2, 0), np.int32), np.empty(0, np.int64)
+        out.fill(name, [(some, rows), (every, None), nothing], weights)
+        expected[name] += [(b, weights[i]) for line in some for b, i in zip(line, rows, strict=True)]
+        expected[name] += list(zip(every, weights, strict=True))
+    out.finish()
+    for name in NAMES:
+        true = truth([(int(b), float(w), name) for b, w in expected[name]], name)
+        for found, exactly in zip(out.values(name), true, strict=True):
+            check(found, exactly)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, 1e200])
+def test_weights_and_squares_must_be_finite(bad) -> None:
+    weights = np.array([1.0, 2.0, bad])
+    with np.errstate(over="ignore"), pytest.raises(ValueError, match="must be finite"):
+        HistogramSums(("nominal",), 3).fill("nominal", [(np.array([0, 1, 2], np.int32), None)], weights)
+
+
+@pytest.mark.parametrize("bins", [[0, 3], [0, 99]])
+def test_bins_of_another_part_are_refused(bins) -> None:
+    with pytest.raises(ValueError, match="within 0 to 2"):
+        HistogramSums(NAMES, 3).fill("up", [(np.array(bins, np.int32), None)], np.array([1.0, 2.0]))
