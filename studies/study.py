@@ -311,7 +311,7 @@ class Study:
         if strange:
             msg = (
                 f"the study {self.name!r} generates no {strange[0]!r}; its samples are {', '.join(usual)}: "
-                f"--sample {next(iter(usual), 'samples')}=20k"
+                f"massgap study {self.name} --sample {next(iter(usual), 'samples')}=20k"
             )
             raise StudyError(msg)
         return {**shared, **(own or {})}
