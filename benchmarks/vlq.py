@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from benchmarks.events import columns, write_events
+from benchmarks.events import columns
 from benchmarks.fused_vlq import COLUMNS, arrays_in_memory, compiled_loop
-from benchmarks.limit import Result, decompression
-from benchmarks.measure import Effort, Row, cost, ratio
 from benchmarks.plain_vlq import STEPS
-from benchmarks.slepton import inverse, result_of, same
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from benchmarks.processor_lines import Contest
 
 GROUP = "VLQ processor, file to histograms"
 
@@ -74,107 +65,17 @@ def content(n: int, seed: int) -> dict[str, Any]:
     return out
 
 
-def package(path: Path, chunksize: int) -> Callable[[], Result]:
-    """Function that runs the processor as ``massgap run`` does."""
-    from massgap.processors.vlq import Vlq
-    from massgap.runner.runner import run
-
-    fileset = {"events": {"files": {str(path): "Events"}, "metadata": {}}}
-
-    def work() -> Result:
-        done = run(Vlq(), fileset, chunksize=chunksize)
-        done.require_complete()
-        return result_of(done.output, STEPS)
-
-    return work
-
-
-def rows(effort: Effort) -> Iterator[Row | str]:
-    """The lines of the table.
-
-    Parameters
-    ----------
-    effort
-        How many events and rounds.
-
-    Yields
-    ------
-    Row
-    """
-    from massgap.runner.planning import DEFAULT_CHUNKSIZE
-
-    n, rounds = effort.of(1_000_000, 100_000, 20_000), effort.rounds()
-    folder = Path(os.environ.get("MASSGAP_BENCH", "bench"))
-    path = write_events(folder / f"vlq_{n}.root", n, content=content)
-    unpack, loop = decompression(path, COLUMNS), compiled_loop(arrays_in_memory(path))
-
-    def limit() -> Result:
-        unpack()
-        return loop()
-
-    ours = package(path, DEFAULT_CHUNKSIZE)
-    best, mine = limit(), ours()
-    same(best, mine, "the limit")
-    detail = (
-        f"{n:,} events in {path.stat().st_size / 1e6:.0f} MB, chunks of {DEFAULT_CHUNKSIZE:,}; identical counts "
-        f"{mine.counts} and contents of {len(mine.histograms)} histograms (checksum {mine.checksum()})"
-    )
-    share = inverse(ratio(limit, ours, rounds=rounds, least=0.3))
-    yield Row(GROUP, "E = limit / massgap", share, goal=0.4, detail=detail)
-    for what, function in (
-        ("massgap", ours),
-        ("limit: decompression of the same bytes", unpack),
-        ("limit: compiled loop over arrays", loop),
-    ):
-        measured = cost(function, rounds=rounds, least=0.2, scale=1e9 / n)
-        yield Row(GROUP, what, measured, "ns per event", at_least=False)
-    yield _coffea(path, package(path, 100_000), max(rounds // 2, 1))
-
-
-def _coffea(path: Path, ours: Callable[[], Result], rounds: int) -> Row:
-    """The analysis as a coffea user writes it."""
-    from coffea.nanoevents import NanoAODSchema
-    from coffea.processor import IterativeExecutor, Runner
-
-    from benchmarks.plain_vlq import PlainVlq
-
-    def plain() -> Any:
-        run = Runner(IterativeExecutor(), schema=NanoAODSchema, chunksize=100_000, savemetrics=False)
-        with contextlib.redirect_stdout(io.StringIO()):  # its progress bars
-            return run({"events": {"files": {str(path): "Events"}}}, PlainVlq())
-
-    moved = compare(plain(), ours())
-    return Row(
-        GROUP,
-        "against the plain coffea way, chunks of 100k",
-        ratio(ours, plain, rounds=rounds, least=0.3),
-        goal=4.0,
-        detail=(
-            "NanoEvents, vector behaviours, one awkward expression per step and observable, hist.Hist; identical counts; "
-            f"{moved} events in another bin"
-        ),
-    )
-
-
-def compare(plain: dict[str, Any], ours: Result) -> int:
-    """Stop if the plain way differs by more than rounding at edges; give the number of events in other bins.
-
-    Raises
-    ------
-    AssertionError
-        If counts differ by more than rounding explains, or more than a few events lie elsewhere.
-    """
-    counts = tuple(plain["counts"][step] for step in STEPS)
-    if any(abs(a - b) > 2 + 1e-4 * b for a, b in zip(counts, ours.counts, strict=True)):
-        msg = f"the plain coffea way: events that pass are {counts} and {ours.counts}"
-        raise AssertionError(msg)
-    moved = 0.0
-    for name, mine in ours.histograms.items():
-        view = plain["histograms"][name].view(flow=True)
-        difference = np.abs(np.stack([view["value"], view["variance"]]) - mine)
-        off = difference[1].sum() / 2
-        if off > 10 + 0.001 * mine[1].sum():
-            msg = f"the plain coffea way: the contents of {name} differ"
-            raise AssertionError(msg)
-        moved += off
-    return round(moved)
+rows = Contest(
+    GROUP,
+    "vlq",
+    processor="massgap.processors.vlq:Vlq",
+    plain="benchmarks.plain_vlq:PlainVlq",
+    content=content,
+    columns=COLUMNS,
+    loop=lambda path: compiled_loop(arrays_in_memory(path)),
+    steps=STEPS,
+    goal=4.0,
+    plain_words=(
+        "NanoEvents, vector behaviours, one awkward expression per step and observable, hist.Hist; identical counts"
+    ),
+).rows
