@@ -21,11 +21,15 @@ from benchmarks.measured import keep
 SUBJECTS = {
     "mt2": "M_T2 against the package mt2",
     "slepton": "the slepton processor against the plain coffea way, compiled RDataFrame and the limit",
+    "smuon": "the smuon processor against the plain coffea way and the limit",
+    "vlq": "the vector-like-quark processor against the plain coffea way and the limit",
+    "electroweakino": "the electroweakino processor against the plain coffea way and a compiled loop",
     "reading": "RNTuple against TTree, and every compression against uproot",
     "running": "workers, chunks, memory, number of events",
     "merging": "adding the histograms of chunks",
-    "scoring": "compiled trees against XGBoost and onnxruntime",
-    "training": "dense networks in jax against scikit-learn and PyTorch",
+    "scoring": "compiled trees against XGBoost, onnxruntime, lleaves and YDF; processors over onnxruntime",
+    "training": "networks in jax against scikit-learn, PyTorch and pytorch-tabnet, and hundreds at once",
+    "agreement": "scores of exported models against those of what trained them, on a million hard rows",
     "observables": "each observable against awkward and vector",
     "reconstruction": "VLQ, VBF and smuon kernels against awkward and vector",
     "cascade": "cascade observables against NumPy and vector",
@@ -35,7 +39,7 @@ SUBJECTS = {
 PACKAGES = (
     "massgap", "numpy", "numba", "awkward", "uproot", "coffea", "hist", "boost-histogram", "vector", "mt2",
     "xgboost", "xgboost-cpu", "jax", "scikit-learn", "torch", "onnxruntime", "cramjam", "ROOT", "dask", "distributed",
-    "pyhf", "scipy",
+    "pyhf", "scipy", "pytorch-tabnet", "lightgbm", "lleaves", "ydf",
 )  # fmt: skip
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = ["BASKET", "columns", "write_events"]
@@ -97,6 +98,7 @@ def write_events(
     triggers: int = 200,
     basket: int = BASKET,
     form: str = "ttree",
+    content: Callable[[int, int], dict[str, Any]] | None = None,
 ) -> Path:
     """Write ``n`` events to ``path`` with ``triggers`` trigger bits, which no analysis reads, and 37 other branches.
 
@@ -116,6 +118,8 @@ def write_events(
         Entries per basket of each branch, or per cluster.
     form
         ``ttree`` or ``rntuple``.
+    content
+        What the events hold, by the number of events and a seed; by default :func:`columns`.
 
     Returns
     -------
@@ -141,7 +145,7 @@ def write_events(
         total = 0.0
         for part, start in enumerate(range(0, n, basket)):
             size = min(basket, n - start)
-            given = columns(size, 1000 * seed + part)
+            given = (content or columns)(size, 1000 * seed + part)
             flat = given.pop("")
             total += float(flat["genWeight"].sum(dtype=np.float64))
             data: dict[str, Any] = dict(flat)

@@ -45,13 +45,17 @@ class Result:
         return digest.hexdigest()[:16]
 
 
-def decompression(path: Path, *, tables: bool = False) -> Callable[[], int]:
+def decompression(
+    path: Path, columns: tuple[str, ...] = COLUMNS, *, tables: bool = False
+) -> Callable[[], int]:
     """Function that reads and decompresses the values of the columns and does nothing with them.
 
     Parameters
     ----------
     path
         The events.
+    columns
+        Names of the branches.
     tables
         Decompress also the tables of offsets that end the baskets of lists: nobody needs them who reads the counts.
     """
@@ -62,7 +66,7 @@ def decompression(path: Path, *, tables: bool = False) -> Callable[[], int]:
     blocks = []
     with uproot.open(path) as file:
         tree = file["Events"]
-        for name in COLUMNS:
+        for name in columns:
             branch = tree[name]
             seeks, sizes = branch.member("fBasketSeek"), branch.member("fBasketBytes")
             for k in range(branch.num_baskets):

@@ -19,8 +19,11 @@ AGREEMENT = 2e-6
 GROUP = "Scoring"
 
 
-def rows(effort: Effort) -> Iterator[Row]:
+def rows(effort: Effort) -> Iterator[Row | str]:
     """Yield the lines about scoring."""
+    from benchmarks.scoring_peers import compilers, processor
+    from massgap.models.scoring.scorer import OnnxScorer
+
     rng = np.random.default_rng(5)
     large, rounds = effort.of(200_000, 20_000, 2_000), effort.rounds()
     sizes = effort.of((50, 500), (50, 500), (10, 20))
@@ -33,6 +36,9 @@ def rows(effort: Effort) -> Iterator[Row]:
             yield from _against_peers(table[:n], boosters, content, n_trees, few)
         if n_trees == sizes[0]:
             yield _single_call(table[:1], content, n_trees, rounds)
+            ours = OnnxScorer.from_bytes(content, "benchmark", engine="compiled trees")
+            yield from compilers(table, _labels(table, n_trees), ours, n_trees, DEPTH, min(rounds, 5))
+    yield from processor(effort)
 
 
 def _against_peers(
@@ -124,6 +130,14 @@ def _events(rng: np.random.Generator, n: int) -> NDArray[np.float32]:
     return x
 
 
+def _labels(x: NDArray[np.float32], seed: int) -> NDArray[np.int64]:
+    """A class that depends on many features."""
+    rng = np.random.default_rng(seed + 1)
+    signal = np.nan_to_num(x) @ rng.normal(0, 1, N_FEATURES).astype(np.float32) / 60
+    signal += np.sin(3 * x[:, 12]) + 3 * x[:, 20] * x[:, 21] + rng.normal(0, 1, len(x))
+    return np.asarray(signal > np.median(signal), np.int64)
+
+
 def _models(n_trees: int, events: int) -> tuple[list[Any], bytes]:
     """Train one booster per fold on events whose class depends on many features; export them together."""
     import xgboost as xgb
@@ -131,11 +145,8 @@ def _models(n_trees: int, events: int) -> tuple[list[Any], bytes]:
     from massgap.models.training.export import to_bytes, to_onnx
     from massgap.models.training.recipe import Recipe
 
-    rng = np.random.default_rng(n_trees)
-    x = _events(rng, events)
-    signal = np.nan_to_num(x) @ rng.normal(0, 1, N_FEATURES).astype(np.float32) / 60
-    signal += np.sin(3 * x[:, 12]) + 3 * x[:, 20] * x[:, 21] + rng.normal(0, 1, len(x))
-    label = (signal > np.median(signal)).astype(np.int64)
+    x = _events(np.random.default_rng(n_trees), events)
+    label = _labels(x, n_trees)
     names = [f"x{j}" for j in range(N_FEATURES)]
     options = {"objective": "binary:logistic", "max_depth": DEPTH, "eta": 0.1, "nthread": 1, "seed": 1}
     boosters = []

@@ -89,7 +89,7 @@ def package(path: Path, chunksize: int, **options: Any) -> Callable[[], Result]:
     return work
 
 
-def result_of(output: dict[str, Any]) -> Result:
+def result_of(output: dict[str, Any], counted: tuple[str, ...] = STEPS) -> Result:
     """Counts and contents of the histograms of a massgap output."""
     (steps,) = output["cutflow"]["processes"].values()
     raw = {step["step"]: step["raw"] for step in steps}
@@ -98,7 +98,7 @@ def result_of(output: dict[str, Any]) -> Result:
         view = histogram.view(flow=True)
         content = np.stack([view["value"], view["variance"]])
         histograms[name] = content[:, 0].squeeze()
-    return Result(tuple(raw[step] for step in STEPS), histograms)
+    return Result(tuple(raw[step] for step in counted), histograms)
 
 
 def same(one: Result, other: Result, what: str) -> None:

@@ -1,14 +1,15 @@
-"""Training of dense networks: jax as massgap trains against scikit-learn, and against PyTorch where it is installed, one thread."""
+"""Training of networks: dense ones, jax as massgap trains against scikit-learn, and against PyTorch where it is installed, one thread."""
 
 from __future__ import annotations
 
 import importlib
+import itertools
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.measure import Effort, Row, ratio
+from benchmarks.measure import Effort, Row, cpu_seconds, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,15 +22,17 @@ SIZES = ((6, (64, 64)), (9, (200, 200, 200)), (3, (50, 50, 50)))
 """Inputs and hidden layers of the networks of the analyses."""
 
 
-def rows(effort: Effort) -> Iterator[Row]:
+def rows(effort: Effort) -> Iterator[Row | str]:
     """Yield the lines about training."""
     n = effort.of(100 * BATCH, 20 * BATCH, 4 * BATCH)
+    from benchmarks.training_many import many, tabnet
+
     for width, hidden in SIZES:
         random = np.random.default_rng(1)
         x = random.normal(size=(n, width)).astype(np.float32)
         label = ((x**2).sum(axis=1) > width).astype(np.float32)
         ours = _ours(x, label, hidden)
-        name = "-".join(map(str, (width, *hidden, 1)))
+        name, products = "-".join(map(str, (width, *hidden, 1))), _products(width, hidden)
         for peer, goal, made in (("scikit-learn", 2.0, _scikit_learn), ("PyTorch", 1.5, _torch)):
             theirs = made(x, label, hidden)
             if theirs is None:
@@ -41,8 +44,26 @@ def rows(effort: Effort) -> Iterator[Row]:
                 measured,
                 goal=goal,
                 detail=f"{n:,} events, Adam, batches of {BATCH}; {measured.ours / n * 1e9:.0f} and "
-                f"{measured.theirs / n * 1e9:.0f} ns per event and epoch; one thread",
+                f"{measured.theirs / n * 1e9:.0f} ns per event and epoch, {products:.0f} of them for the matrix products alone, "
+                "by numpy; one thread",
             )
+    yield from many(effort)
+    yield from tabnet(effort)
+
+
+def _products(width: int, hidden: tuple[int, ...]) -> float:
+    """Nanoseconds of the matrix products that an event cannot do without: forward, for weights, and backward but to the inputs."""
+    sizes = (width, *hidden, 1)
+    seconds = 0.0
+    for number, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
+        x, w, y = (np.ones(shape, np.float32) for shape in ((BATCH, n_in), (n_in, n_out), (BATCH, n_out)))
+        for product in (
+            lambda x=x, w=w: x @ w,
+            lambda x=x, y=y: x.T @ y,
+            *([lambda y=y, w=w: y @ w.T] if number else []),
+        ):
+            seconds += min(cpu_seconds(product, 20) for _ in range(5))
+    return seconds / BATCH * 1e9
 
 
 def _ours(x: NDArray[np.float32], label: NDArray[np.float32], hidden: tuple[int, ...]) -> Callable[[], Any]:

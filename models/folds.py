@@ -46,6 +46,26 @@ def splitmix64(state: ArrayLike) -> NDArray[np.uint64]:
         return np.asarray(z ^ (z >> _SHIFT_3), dtype=np.uint64)
 
 
+def uniform_of_key(fold_key: ArrayLike, salt: int, seed: int = 0) -> NDArray[np.float64]:
+    """A random number from 0 to 1 (1 excluded) of each event, decided by its key.
+
+    Parameters
+    ----------
+    fold_key
+        uint64, any shape.
+    salt, seed
+        Of what it is for: other numbers for another one.
+
+    Examples
+    --------
+    >>> uniform_of_key([1, 2], salt=7).round(3).tolist()
+    [0.71, 0.98]
+    """
+    key = np.asarray(fold_key, dtype=np.uint64)
+    drawn = splitmix64(splitmix64(key ^ np.uint64(salt)) + np.uint64(seed)) >> np.uint64(11)
+    return drawn.astype(float) * 2.0**-53
+
+
 def fold_key(run: ArrayLike, luminosity_block: ArrayLike, event: ArrayLike) -> NDArray[np.uint64]:
     """Return the stable 64-bit hash of each event.
 

@@ -24,6 +24,18 @@ ANALYSES = {
         "massgap.processors.slepton:Slepton",
         "two muons, one hard jet and MET: slepton pairs, small gaps",
     ),
+    "smuon": (
+        "massgap.processors.smuon:Smuon",
+        "two muons and MET, wide jets: smuons by networks, trees and jet vetoes",
+    ),
+    "vlq": (
+        "massgap.processors.vlq:Vlq",
+        "three leptons, one of them in a fat jet: T -> t Z, one classifier for all masses",
+    ),
+    "electroweakino": (
+        "massgap.processors.electroweakino:Electroweakino",
+        "two jets of vector boson fusion, one to three soft leptons: electroweakinos, small gaps",
+    ),
 }
 """Name -> (module:class, one line for the help)."""
 

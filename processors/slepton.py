@@ -11,14 +11,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.description import Region, Score
-from massgap.events.errors import MissingBranchError
 from massgap.processors.base.analysis import Analysis
-from massgap.processors.base.options import names, threshold
-from massgap.selections.objects.definitions import select_electrons, select_jets, select_muons, select_taus
+from massgap.processors.base.named_scores import named_scores
+from massgap.processors.base.options import choice, names, threshold
+from massgap.processors.errors import ProcessorError
+from massgap.selections.objects.definitions import select_electrons, select_jets, select_muons
 from massgap.selections.objects.pairs import opposite_sign_pair
+from massgap.selections.objects.tau_veto import taus_of_veto
 from massgap.selections.slepton.features import FEATURES, slepton_features
 from massgap.selections.slepton.precuts import PRECUTS
 from massgap.selections.slepton.processes import PROCESSES
+from massgap.selections.slepton.regions import CONTROLS, SELECTIONS, further_regions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,13 +45,21 @@ class Slepton(Analysis):
     Parameters
     ----------
     model
-        Path of an ONNX model made by ``massgap train``.
+        Path of an ONNX model made by ``massgap train``, or name -> path: the score of each name is filled in the region that
+        its model was trained on.
     precuts
         Names of the pre-cuts, in order: any of ``z_window`` (veto 81 <= m_ll <= 101), ``met`` (> 110),
         ``cos_theta_star`` (abs < 0.5), ``mt2_100`` (< 130, the paper's Table III), ``m_tautau`` (veto
         0 to 125) and ``met_125`` (> 125; both of the earlier cut-based study).
     without
         Names of topology steps to switch off: ``no_electron``, ``no_b_jet``, ``no_tau``, ``met_30``.
+    selections
+        Further selections beside the pre-cuts: ``low_mt2`` (pre-cuts and M_T2^100 < 130) and ``earlier`` (what is known of the
+        cut-based study's), see :mod:`massgap.selections.slepton.regions`.
+    controls
+        Control regions: ``tt`` (one b jet, else as the pre-cuts) and ``WW`` (abs(cos theta*) of 0.5 and more).
+    order
+        Of the steps of the topology, which select the same events: ``paper``, or ``authors`` as the authors' tool counts them.
     muon_pt, jet_pt, hard_jet_pt, topology_met
         Thresholds in GeV.
     met, variations, features, taggers, collections
@@ -74,7 +85,7 @@ class Slepton(Analysis):
     )
     channel = "mumu1j"
     observables = FEATURES
-    scores = (Score("score", "BDT score", regions=("precuts",)),)
+    scores: tuple[Score, ...] = (Score("score", "BDT score", regions=("precuts",)),)
     processes = PROCESSES
     luminosity = 300.0
     STEPS = ("no_electron", "no_b_jet", "no_tau", "met_30")
@@ -85,15 +96,23 @@ class Slepton(Analysis):
         *,
         precuts: tuple[str, ...] | list[str] | str = ("z_window", "met", "cos_theta_star"),
         without: tuple[str, ...] | list[str] | str = (),
+        selections: tuple[str, ...] | list[str] | str = (),
+        controls: tuple[str, ...] | list[str] | str = (),
+        order: str = "paper",
         muon_pt: float = 10.0,
         jet_pt: float = 20.0,
         hard_jet_pt: float = 30.0,
         topology_met: float = 30.0,
         **options: Any,
     ) -> None:
-        super().__init__(model, **options)
         self.precuts = names("precuts", precuts, PRECUTS)
         self.without = tuple(sorted(names("without", without, self.STEPS)))
+        self.selections = names("selections", selections, SELECTIONS)
+        self.controls = names("controls", controls, CONTROLS)
+        if "tt" in self.controls and "no_b_jet" in self.without:
+            msg = "a control region of events with a b jet needs the b veto: leave out --controls tt, or --without no_b_jet"
+            raise ProcessorError(msg)
+        self.order = choice("order", order, ("paper", "authors"))
         self.muon_pt = threshold("muon_pt", muon_pt)
         self.jet_pt = threshold("jet_pt", jet_pt)
         self.hard_jet_pt = threshold("hard_jet_pt", hard_jet_pt)
@@ -102,41 +121,72 @@ class Slepton(Analysis):
         self.regions = (
             Region("topology", "Topology"),
             Region("precuts", "Pre-cuts", within="topology", cuts=cuts),
+            *further_regions(self.selections, self.controls, cuts),
         )
+        self.scores = named_scores(model, type(self).scores)
+        super().__init__(model, **options)
 
     def select(self, event: Event, flow: Flow) -> None:
         """The topology of section IV.A, then the observables of Table II and the pre-cuts."""
+        event = self._until_b(event, flow)
+        if "tt" not in self.controls:
+            if "no_b_jet" not in self.without:
+                event = flow.keep(event, "no b jet", ~self._has_b(event))
+            self._after_b(event, flow)
+            return
+        has_b = self._has_b(event)
+        for channel, step, mask in ((self.channel, "no b jet", ~has_b), ("mumu1b", "a b jet", has_b)):
+            part = flow.channel(channel)
+            self._after_b(part.keep(event, step, mask), part)
+
+    def _until_b(self, event: Event, flow: Flow) -> Event:
+        """Muons, electrons and jets."""
+        if self.order == "authors":
+            event = self._tau_veto(event, flow)
         event = event.with_(muons=select_muons(event.muons, pt=self.muon_pt))
         event = flow.keep(event, "two opposite-sign muons", opposite_sign_pair(event.muons))
         event = event.with_(electrons=select_electrons(event.electrons))
         if "no_electron" not in self.without:
             event = flow.keep(event, "no electron", event.electrons.counts == 0)
-
         jets = select_jets(event.jets, pt=self.jet_pt).away_from(event.muons, 0.4)
         event = event.with_(jets=jets.away_from(event.electrons, 0.4))
-        event = flow.keep(event, "exactly one hard jet", self._one_hard_jet(event.jets))
-        if "no_b_jet" not in self.without:
-            b_jets = event.jets.filter(lambda eta, tagged: (abs(eta) < 2.5) & tagged, "eta", "b_tagged")
-            event = flow.keep(event, "no b jet", b_jets.counts == 0)
-        if "no_tau" not in self.without:
-            event = flow.keep(event, "no hadronic tau", self._taus(event).counts == 0)
+        if self.order == "paper":
+            return flow.keep(event, "exactly one hard jet", self._one_hard_jet(event.jets))
+        event = flow.keep(event, "a hard jet", self._hard(event.jets).counts > 0)
+        forward = self._hard(event.jets).filter(lambda eta: abs(eta) >= 2.5, "eta")
+        return flow.keep(event, "no forward hard jet", forward.counts == 0)
+
+    def _after_b(self, event: Event, flow: Flow) -> None:
+        """Taus and missing momentum, and all that is computed."""
+        if self.order == "paper":
+            event = self._tau_veto(event, flow)
         if "met_30" not in self.without:
             event = flow.keep(event, f"MET > {self.topology_met:g}", event.met.pt > self.topology_met)
-
-        if not self.precuts:
+        if self.order == "authors":
+            event = flow.keep(event, "exactly one hard jet", self._one_hard_jet(event.jets))
+        if not self.precuts and flow.name != "mumu1b":
             flow.region("precuts", flow.passes("topology"))
         muons, jets = event.muons, event.jets
         flow.record(event, slepton_features(muons.at(0), muons.at(1), jets.at(0), event.met, jets.sum("pt")))
 
+    def _tau_veto(self, event: Event, flow: Flow) -> Event:
+        if "no_tau" in self.without:
+            return event
+        return flow.keep(
+            event,
+            "no hadronic tau",
+            taus_of_veto(event, event.muons, analysis=type(self).__name__).counts == 0,
+        )
+
+    def _has_b(self, event: Event) -> npt.NDArray[np.bool_]:
+        b_jets = event.jets.filter(lambda eta, tagged: (abs(eta) < 2.5) & tagged, "eta", "b_tagged")
+        return b_jets.counts > 0
+
+    def _hard(self, jets: Collection) -> Collection:
+        return jets.filter(lambda pt: pt > self.hard_jet_pt, "pt")
+
     def _one_hard_jet(self, jets: Collection) -> npt.NDArray[np.bool_]:
         """Exactly one, which is central."""
-        hard = jets.filter(lambda pt: pt > self.hard_jet_pt, "pt")
+        hard = self._hard(jets)
         central = hard.filter(lambda eta: abs(eta) < 2.5, "eta")
         return (hard.counts == 1) & (central.counts == 1)
-
-    def _taus(self, event: Event) -> Collection:
-        try:
-            return select_taus(event.taus).away_from(event.muons, 0.4)
-        except MissingBranchError as error:
-            remedy = "To run without the tau veto: --without no_tau, or Slepton(without=['no_tau'])."
-            raise MissingBranchError(error.branch, error.where, remedy) from error

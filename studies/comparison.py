@@ -12,12 +12,21 @@ if TYPE_CHECKING:
     from massgap.reports.html.html import Markup
     from massgap.studies.tables import Cause, Kind, Paper, PaperTable, Tolerance
 
-__all__ = ["Compared", "compare", "compared_html", "compared_text"]
+__all__ = [
+    "HEADER",
+    "Compared",
+    "by_table",
+    "causes_of",
+    "cells_of",
+    "compare",
+    "compared_html",
+    "compared_text",
+]
 
 SIGMAS = 2.0
 """A number that misses its tolerance by less than this many of its standard errors is no miss yet."""
 
-Verdict = Literal["agrees", "unclear", "explained", "differs", "absent"]
+Verdict = Literal["agrees", "few events", "unclear", "explained", "differs", "absent"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,8 @@ class Compared:
     kind, tolerance
         How exactly it should come out.
     verdict
-        ``agrees``; ``unclear``: misses the tolerance by less than two of its own standard errors; ``explained``: misses it
+        ``agrees``; ``few events``: one's own standard error is larger than the tolerance, so that it says nothing either way (a miss
+        by more than two standard errors is one even so); ``unclear``: misses the tolerance by less than two of its own standard errors; ``explained``: misses it
         for a cause that is known; ``differs``: for one that is not; ``absent``: no number of one's own.
     causes
         Of a miss, where they are known.
@@ -56,7 +66,8 @@ class Compared:
     def as_dict(self) -> dict[str, Any]:
         """Plain data."""
         out = asdict(self)
-        out["tolerance"] = {key: value for key, value in asdict(self.tolerance).items() if value is not None}
+        given = asdict(self.tolerance).items()
+        out["tolerance"] = {key: value for key, value in given if value is not None and value is not False}
         return out
 
 
@@ -94,18 +105,26 @@ def compare(
             if number is not None and not math.isfinite(number):
                 number = error = None
             tolerance = table.tolerances[i][j]
-            side = _side(number, error, tolerance.allowed(printed))
+            allowed = tolerance.allowed(printed)
+            side = _side(number, error, allowed)
             verdict: Verdict = "absent"
             known: tuple[str, ...] = ()
             if side in {"", "unclear"} and number is not None:
-                verdict = "unclear" if side else "agrees"
+                verdict = (
+                    "few events"
+                    if _tells_nothing(printed, error, allowed)
+                    else "unclear"
+                    if side
+                    else "agrees"
+                )
             elif number is not None:
                 known = tuple(
-                    c.text for c in causes if c.explains(table.name, row, column, side, facts or {})
+                    c.words for c in causes if c.explains(table.name, row, column, side, facts or {})
                 )
                 verdict = "explained" if known else "differs"
             unit = table.units[j] if table.units else ""
-            cell = (table.name, row, column, unit, printed, number, error)
+            known_error = error if error is None or math.isfinite(error) else None
+            cell = (table.name, row, column, unit, printed, number, known_error)
             out.append(Compared(*cell, table.kinds[i][j], tolerance, verdict, known))
     return out
 
@@ -120,11 +139,20 @@ def _side(number: float | None, error: float | None, allowed: tuple[float, float
     return "below" if number < low else "above"
 
 
-def _cells(row: Compared) -> list[str]:
+def _tells_nothing(printed: float, error: float | None, allowed: tuple[float, float]) -> bool:
+    """Whether a standard error is larger than the tolerance on its wider side (a bound has none), or is not finite."""
+    if error is not None and not math.isfinite(error):
+        return True
+    widths = [abs(end - printed) for end in allowed if math.isfinite(end)]
+    return len(widths) == 2 and max(widths) > 0.0 and (error or 0.0) > max(widths)
+
+
+def cells_of(row: Compared) -> list[str]:
+    """What a table shows of a number: its name, and a cell for each of `HEADER`."""
     from massgap.reports.html.numbers import measured, number
 
     ours = "-" if row.ours is None else number(row.ours)
-    if row.ours is not None and row.error:
+    if row.ours is not None and row.error and math.isfinite(row.error):
         ours = measured(row.ours, row.error)
     ratio = "-" if row.ours is None or not row.paper else f"{row.ours / row.paper:.2f}"
     column = f"{row.column} [{row.unit}]" if row.unit else row.column
@@ -133,7 +161,7 @@ def _cells(row: Compared) -> list[str]:
     return [name, f"{row.paper:g}", ours, ratio, str(row.tolerance), row.kind, row.verdict]
 
 
-_HEADER = ("paper", "here", "ratio", "tolerance", "kind", "verdict")
+HEADER: tuple[str, ...] = ("paper", "here", "ratio", "tolerance", "kind", "verdict")
 
 
 def compared_text(rows: Iterable[Compared]) -> str:
@@ -141,10 +169,10 @@ def compared_text(rows: Iterable[Compared]) -> str:
     from massgap.reports.html.tables import plain_table
 
     blocks = []
-    for name, members in _by_table(rows).items():
+    for name, members in by_table(rows).items():
         shown, absent = _told(members)
-        lines = [plain_table([name, *_HEADER], [_cells(row) for row in shown])] if shown else [name]
-        lines += [f"{'; '.join(cells)}: {text}" for text, cells in _causes(shown).items()]
+        lines = [plain_table([name, *HEADER], [cells_of(row) for row in shown])] if shown else [name]
+        lines += [f"{'; '.join(cells)}: {text}" for text, cells in causes_of(shown).items()]
         if absent:
             lines.append(f"no numbers here: {', '.join(absent)}")
         blocks.append("\n".join(lines))
@@ -156,16 +184,16 @@ def compared_html(rows: Iterable[Compared], paper: Paper) -> Markup:
     from massgap.reports.html.html import Markup, escape, heading, join, paragraph, table, value
 
     parts = []
-    for name, members in _by_table(rows).items():
+    for name, members in by_table(rows).items():
         shown, absent = _told(members)
         body: list[list[object]] = []
         for row in shown:
-            title, printed, ours, *rest = _cells(row)
+            title, printed, ours, *rest = cells_of(row)
             body.append([title, value(row.paper, printed), value(row.ours, ours), *rest])
         items = "".join(
-            f"<li>{escape('; '.join(cells))}: {escape(text)}</li>" for text, cells in _causes(shown).items()
+            f"<li>{escape('; '.join(cells))}: {escape(text)}</li>" for text, cells in causes_of(shown).items()
         )
-        header = [name, *(word.capitalize() for word in _HEADER)]
+        header = [name, *(word.capitalize() for word in HEADER)]
         known = paper.tables.get(name)
         caption = f"{known.title if known else name}; the paper: {paper.source}"
         parts += [
@@ -178,7 +206,8 @@ def compared_html(rows: Iterable[Compared], paper: Paper) -> Markup:
     return join(*parts)
 
 
-def _by_table(rows: Iterable[Compared]) -> dict[str, list[Compared]]:
+def by_table(rows: Iterable[Compared]) -> dict[str, list[Compared]]:
+    """Table -> its numbers."""
     tables: dict[str, list[Compared]] = {}
     for row in rows:
         tables.setdefault(row.table, []).append(row)
@@ -192,7 +221,7 @@ def _told(rows: Sequence[Compared]) -> tuple[list[Compared], list[str]]:
     return [row for row in rows if row.row in present], list(absent)
 
 
-def _causes(rows: Iterable[Compared]) -> dict[str, list[str]]:
+def causes_of(rows: Iterable[Compared]) -> dict[str, list[str]]:
     """Cause -> the cells that it explains."""
     causes: dict[str, list[str]] = {}
     for row in rows:

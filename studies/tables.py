@@ -5,6 +5,7 @@ They are a data file of its study, read by :func:`read_paper`; :mod:`massgap.stu
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,7 +32,7 @@ KINDS: tuple[Kind, ...] = ("hard", "moderate", "trend")
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far a number may be from the printed one; one of the three is given.
+    """How far a number may be from the printed one; one of the five is given.
 
     Parameters
     ----------
@@ -41,6 +42,8 @@ class Tolerance:
         In its unit.
     factor
         At most so many times larger or smaller.
+    at_least, at_most
+        True where the printed number is a bound: any larger (or smaller) one agrees.
 
     Examples
     --------
@@ -51,17 +54,23 @@ class Tolerance:
     relative: float | None = None
     absolute: float | None = None
     factor: float | None = None
+    at_least: bool = False
+    at_most: bool = False
 
     def __post_init__(self) -> None:
         given = [number for number in (self.relative, self.absolute, self.factor) if number is not None]
-        if len(given) != 1 or given[0] < (0.0 if self.factor is None else 1.0):
+        bounds = int(self.at_least) + int(self.at_most)
+        if len(given) + bounds != 1 or any(n < (0.0 if self.factor is None else 1.0) for n in given):
             message = (
-                f"a tolerance is one of relative, absolute (0 or more) and factor (1 or more), not {self}"
+                "a tolerance is one of relative, absolute (0 or more), factor (1 or more), at_least and at_most, "
+                f"not {self}"
             )
             raise PaperError(message)
 
     def allowed(self, printed: float) -> tuple[float, float]:
         """Return the smallest and the largest number that agree with a printed one."""
+        if self.at_least or self.at_most:
+            return (printed, math.inf) if self.at_least else (-math.inf, printed)
         if self.factor is not None:
             ends = (printed / self.factor, printed * self.factor)
             return min(ends), max(ends)
@@ -69,6 +78,8 @@ class Tolerance:
         return printed - away, printed + away
 
     def __str__(self) -> str:
+        if self.at_least or self.at_most:
+            return "at least" if self.at_least else "at most"
         if self.factor is not None:
             return f"factor {self.factor:g}"
         return (
@@ -165,6 +176,8 @@ class Cause:
         Which cells; all rows or columns where none are named.
     text
         The cause.
+    evidence
+        What shows that it is one: a measurement, with where it was made.
     side
         ``below`` or ``above``: which misses it explains; both where it is empty.
     when
@@ -177,12 +190,19 @@ class Cause:
     columns: tuple[str, ...] = ()
     side: str = ""
     when: Mapping[str, Any] = field(default_factory=dict)
+    evidence: str = ""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Cause:
         """Read a cause of a data file."""
         rows, columns = tuple(data.get("rows", ())), tuple(data.get("columns", ()))
-        return cls(data["table"], data["text"], rows, columns, data.get("side", ""), data.get("when", {}))
+        rest = (data.get("side", ""), data.get("when", {}), data.get("evidence", ""))
+        return cls(data["table"], data["text"], rows, columns, *rest)
+
+    @property
+    def words(self) -> str:
+        """The cause and what shows it."""
+        return f"{self.text} Evidence: {self.evidence}" if self.evidence else self.text
 
     def explains(self, table: str, row: str, column: str, side: str, facts: Mapping[str, Any]) -> bool:
         """Tell whether it explains a miss of this cell on this side, in a run of which these facts are true."""

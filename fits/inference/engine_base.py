@@ -103,6 +103,11 @@ class Engine(ABC):
 
     @property
     @abstractmethod
+    def ambiguous(self) -> bool:
+        """Whether fits at every signal strength are to try other starts, not only those of the first."""
+
+    @property
+    @abstractmethod
     def poi_fixed(self) -> bool:
         """Whether the measurement holds the parameter of interest where it is."""
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtr, ndtri
 
 from massgap.fits.errors import InferenceError
 from massgap.fits.inference.engines import likelihood_of, with_interest
+from massgap.fits.inference.roots import IncreasingFunction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,8 @@ __all__ = [
     "upper_limit",
 ]
 
-_LARGEST_MU = 1e9
+_PRECISION = 1e-7
+"""Of roots of test statistics, and of their logarithms."""
 
 
 @dataclass(frozen=True)
@@ -212,18 +213,16 @@ def upper_limit(
     alpha = 1.0 - level
     root_asimov = _root_q_tilde(likelihood, asimov.data, known=asimov.pars)
     sigma = likelihood.poi_error(asimov.pars, asimov.data)
+    rising = IncreasingFunction(root_asimov, 0.0, _PRECISION)
     expected = []
     for n_sigma in (-2.0, -1.0, 0.0, 1.0, 2.0):
         target = n_sigma - float(ndtri(alpha * ndtr(n_sigma)))
-        expected.append(_rising_root(root_asimov, sigma * target, target=target))
+        expected.append(rising.reaches(target, sigma * target))
     limit = None
     if observed:
         root = _root_q_tilde(likelihood, likelihood.observed)
-
-        def excess(mu: float) -> float:
-            return float(np.log(alpha)) - log_cls(root(mu), root_asimov(mu))
-
-        limit = _rising_root(excess, expected[2])
+        excess = IncreasingFunction(lambda mu: -log_cls(root(mu), rising(mu)), 0.0, _PRECISION)
+        limit = excess.reaches(-float(np.log(alpha)), expected[2])
     a, b, c, d, e = expected
     return UpperLimit(limit, (a, b, c, d, e), level)
 
@@ -263,13 +262,14 @@ def signal_strength(workspace: Mapping[str, Any] | Likelihood, *, observed: bool
 
     def rise(mu: float) -> float:
         point = likelihood.fit(data, mu=mu, start=best.pars, check=likelihood.ambiguous)
-        return point.nll2 - best.nll2 - 1.0
+        return point.nll2 - best.nll2
 
-    up = _rising_root(lambda d: rise(value + d), sigma)
+    up = IncreasingFunction(lambda d: rise(value + d), 0.0, _PRECISION).reaches(1.0, sigma)
     room = value - lowest
     down: float | None = None
-    if room > 0.0 and rise(lowest) > 0.0:
-        down = _rising_root(lambda d: rise(value - min(d, room)), min(sigma, room))
+    if room > 0.0 and rise(lowest) > 1.0:
+        falling = IncreasingFunction(lambda d: rise(value - min(d, room)), 0.0, _PRECISION)
+        down = falling.reaches(1.0, min(sigma, room))
     pulls = {}
     for i, name in enumerate(likelihood.names):
         if i == likelihood.poi:
@@ -340,17 +340,3 @@ def log_cls(root: float, root_asimov: float) -> float:
     upper = (root**2 + root_asimov**2) / (2.0 * root_asimov)
     lower = (root_asimov**2 - root**2) / (2.0 * root_asimov)
     return float(log_ndtr(-upper) - log_ndtr(lower))
-
-
-def _rising_root(f: Callable[[float], float], guess: float, target: float = 0.0) -> float:
-    """Where an increasing function that is below its target at 0 reaches it."""
-    low, high = 0.0, guess if np.isfinite(guess) and guess > 0.0 else 1.0
-    while f(high) <= target:
-        low, high = high, 1.6 * high
-        if high > _LARGEST_MU:
-            message = (
-                f"No signal strength up to {_LARGEST_MU:g} is excluded: the signal hardly changes the expectation. "
-                "Check its cross section and the binning."
-            )
-            raise InferenceError(message)
-    return float(brentq(lambda x: f(x) - target, low, high, xtol=1e-8 * high, rtol=1e-7))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from massgap.fits.errors import InferenceError
 from massgap.fits.inference.engine_base import Certificate, Engine, FitPoint, ToyFits
 from massgap.fits.likelihoods.arrays import NORMSYS
-from massgap.fits.likelihoods.doubt import least_curvature
+from massgap.fits.likelihoods.doubt import least_curvatures
 from massgap.fits.likelihoods.evaluation import (
     VALUE,
     WITH_DERIVATIVES,
@@ -24,9 +24,19 @@ from massgap.fits.likelihoods.evaluation import (
     evaluate,
     expectation,
 )
-from massgap.fits.likelihoods.minimisation import CONVERGED, FLAT, minimise
+from massgap.fits.likelihoods.minimisation import FLAT, minimise
 from massgap.fits.likelihoods.model import Data, Model, model_of
 from massgap.fits.likelihoods.parameters import FREE
+from massgap.fits.likelihoods.search import (
+    BOUNDS,
+    Found,
+    in_the_limit,
+    is_lowest,
+    lowest,
+    other_starts,
+    scattered_start,
+    search,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,19 +47,13 @@ __all__ = ["Likelihood"]
 
 _TOLERANCE = 5e-12  # estimated distance to the minimum, in units of minus the logarithm of the likelihood
 _MAX_STEPS = 1000
-_ROUNDING = 1e-11
+_FEW_STEPS = 200  # where steps may go on for ever, see massgap.fits.likelihoods.search
+_MAX_STEPS = 1000
+_FEW_STEPS = 200  # where steps may go on for ever, see massgap.fits.likelihoods.search
+_LOWER = 1e-6
+"""By how much a start that did not converge may not be lower than what is taken for the lowest minimum."""
 _TOY_TOLERANCE = 1e-7  # what a toy is fitted to before its last step, which squares the error
-_PATTERNS = (
-    (0.8, -0.7, 0.9, 0.6, -0.8, -0.9, 0.7),
-    (1.2, 1.4, -1.3, 1.1, 1.2),
-    (-1.4, 1.2, 1.3, -1.1, -1.2, 1.5, 1.1, -1.3, -1.1),
-)
-"""Start values of interpolated parameters; no two of them repeat alike."""
-_LAST_BOUND = 10.0
-"""Of free factors, where the likelihood falls for ever as one grows and another shrinks: that of pyhf."""
 _FLUCTUATIONS, _LEAST_CURVATURE = 5.0, 0.0
-_MANY = 60
-"""Parameters beyond which further starts cost more than they are worth."""
 
 
 class Likelihood(Engine):
@@ -91,6 +95,7 @@ class Likelihood(Engine):
         self._free = np.flatnonzero(~arrays.fixed & ~profiled)
         others = self._free[self._free != self.poi]
         self._free_factors = bool((arrays.constraints[others] == FREE).any())
+        self._interpolated = workspace.initial == 0.0
         self._endless = np.flatnonzero((arrays.constraints == FREE) & np.isinf(arrays.high))
         if self.poi >= 0:
             # A bound of the signal strength is a habit of programs, and no part of the model.
@@ -98,16 +103,23 @@ class Likelihood(Engine):
             self._low[self.poi] = self._lowest_poi()
 
     @functools.cached_property
+    def _doubtful(self) -> list[int]:
+        """Systematic uncertainties along which there may be several minima, the most doubtful first."""
+        arrays = self.model.arrays
+        interpolated = arrays.rate_parameters[arrays.rate_kinds == NORMSYS]
+        parameters = np.unique(np.concatenate([interpolated, arrays.shape_parameters]))
+        parameters = parameters[~arrays.fixed[parameters]]
+        least = least_curvatures(arrays, self.with_poi(1.0), parameters, _FLUCTUATIONS)
+        order = np.argsort(least)
+        return [int(p) for p in parameters[order[least[order] < _LEAST_CURVATURE]]]
+
+    @property
     def ambiguous(self) -> bool:
         """Whether the likelihood may have several minima along some systematic uncertainty, for data within 5 standard deviations.
 
         A fit that starts at the minimum of another signal strength may end in the wrong one then.
         """
-        arrays = self.model.arrays
-        interpolated = arrays.rate_parameters[arrays.rate_kinds == NORMSYS]
-        parameters = np.unique(np.concatenate([interpolated, arrays.shape_parameters]))
-        parameters = parameters[~arrays.fixed[parameters]]
-        return least_curvature(arrays, self.with_poi(1.0), parameters, _FLUCTUATIONS) < _LEAST_CURVATURE
+        return bool(self._doubtful)
 
     @property
     def names(self) -> list[str]:
@@ -151,8 +163,9 @@ class Likelihood(Engine):
         start : ndarray, optional
             Where to start; default the nominal parameters.
         check : bool, optional
-            Repeat the fit from other starts and keep the best; default where in doubt: where the model is :attr:`ambiguous`,
-            or has free factors besides the signal strength. They are always tried where the first does not converge.
+            Repeat the fit from other starts (:mod:`massgap.fits.likelihoods.search`) and keep the best; default where in doubt:
+            where the model is :attr:`ambiguous`, or has free factors besides the signal strength. They are always tried where
+            the first does not converge.
         hold : mapping, optional
             Further parameters that are fixed: index -> value. None of them may be a profiled one, see :meth:`unprofiled`.
 
@@ -175,39 +188,48 @@ class Likelihood(Engine):
             first[list(held)] = list(held.values())
         if check is None:
             check = self._free_factors or self.ambiguous
-        high = self._high
-        results = [self._minimise(first.copy(), free, low, high, data)]
-        if check or results[0] is None:
-            results += [
-                self._minimise(start, free, low, high, data) for start in self._other_starts(first, free)
-            ]
-        converged = [found for found in results if found is not None]
-        if not converged and self._endless.size:
-            # Only the product of two factors matters, and it is best where one is 0 and the other endless.
-            high = high.copy()
-            high[self._endless] = _LAST_BOUND
-            starts = (first.copy(), *self._other_starts(first, free))
-            results = [self._minimise(start, free, low, high, data) for start in starts]
-            converged = [found for found in results if found is not None]
-        if not converged:
+
+        def run(begin: Floats, bound: float = np.inf) -> Found:
+            return self._minimise(begin, free, low, data, bound)
+
+        def searched(bound: float = np.inf, *, check: bool) -> list[Found]:
+            doubtful = [p for p in self._doubtful if p not in held] if check else []
+            return search(
+                functools.partial(run, bound=bound),
+                first,
+                self._other_starts(first, free),
+                functools.partial(scattered_start, first=first, free=free, interpolated=self._interpolated),
+                doubtful,
+                check=check,
+            )
+
+        found = searched(check=check)
+        if self._endless.size and not is_lowest(lowest(found), found):
+            factors = free[self.model.arrays.constraints[free] == FREE]
+            found += in_the_limit(run, searched(BOUNDS[0], check=True), factors[factors != self.poi])
+        best = lowest(found)
+        if best is None or not is_lowest(best, found):
             where = "free signal strength" if mu is None else f"signal strength {mu:g}"
             message = (
-                f"The fit with {where} did not converge from {len(results)} starts. Use fewer or wider bins, or "
+                f"The fit with {where} did not converge from {len(found)} starts. Use fewer or wider bins, or "
                 f"constrain free normalisations.{self._impossible(first, data)}"
             )
             raise InferenceError(message)
-        best = converged[0]
-        for found in converged[
-            1:
-        ]:  # the first of several that differ by rounding alone: it is next to the start
-            if found[0] < best[0] - _ROUNDING * max(1.0, abs(best[0])):
-                best = found
-        value, distance, status, steps, pars = best
-        rest = [found[0] for found in results[1:] if found is not None]
-        other = 2.0 * (min(rest) - results[0][0]) if rest and results[0] is not None else None
+        rest = [one.value for one in found[1:] if one.converged]
+        other = 2.0 * (min(rest) - found[0].value) if rest and found[0].converged else None
+        bounds = tuple(
+            name
+            for name in self._on_bounds(best.pars, low)
+            if self.poi not in held or name != self.names[self.poi]
+        )
+        certificate = Certificate(2.0 * best.distance, best.steps, best.status == FLAT, bounds, other)
+        return FitPoint(2.0 * best.value, best.pars, certificate)
+
+    def _on_bounds(self, pars: Floats, low: Floats) -> list[str]:
+        high = self._high.copy()
+        high[self._endless[np.isin(pars[self._endless], BOUNDS)]] = 0.0
         at = np.flatnonzero(~self.model.arrays.fixed & ((pars <= low) | (pars >= high)))
-        bounds = tuple(self.model.names[p] for p in at if p != self.poi or mu is None)
-        return FitPoint(2.0 * value, pars, Certificate(2.0 * distance, steps, status == FLAT, bounds, other))
+        return [self.model.names[p] for p in at]
 
     def _impossible(self, pars: Floats, data: Data) -> str:
         """What to say of a bin with events where nothing is expected, which no fit can mend."""
@@ -222,21 +244,7 @@ class Likelihood(Engine):
         return ""
 
     def _other_starts(self, first: Floats, free: NDArray[np.intp]) -> list[Floats]:
-        """More places, the same every time, with each interpolated parameter on both sides of its kink.
-
-        A systematic uncertainty that moves the expectation to one side both up and down makes two minima. Large models
-        get two more starts, small ones six.
-        """
-        interpolated = self.model.initial[free] == 0.0
-        out = []
-        for pattern in _PATTERNS[: 1 if free.size > _MANY else None]:
-            values = np.resize(pattern, free.size)
-            for sign in (1.0, -1.0):
-                start = first.copy()
-                factors = start[free] * (1.0 + 0.1 * sign * values) + 0.02
-                start[free] = np.where(interpolated, sign * values, factors)
-                out.append(start)
-        return out
+        return other_starts(first, free, self._interpolated)
 
     def fit_toys(
         self,
@@ -307,22 +315,23 @@ class Likelihood(Engine):
         return FitPoint(2.0 * float(value), pars, Certificate(0.0, 0, False, (), None))
 
     def _minimise(
-        self, start: Floats, free: NDArray[np.intp], low: Floats, high: Floats, data: Data
-    ) -> tuple[float, float, int, int, Floats] | None:
+        self, start: Floats, free: NDArray[np.intp], low: Floats, data: Data, bound: float = np.inf
+    ) -> Found:
+        """From one start, which becomes where it ends; ``bound`` is one of the free factors that have none."""
+        high, most = self._high, _MAX_STEPS
+        if np.isfinite(bound):
+            high = high.copy()
+            high[self._endless] = bound
+        elif self._endless.size:
+            most = _FEW_STEPS
+        arrays = self.model.arrays
         value, distance, status, steps = minimise(
-            self.model.arrays,
-            start,
-            free,
-            low,
-            high,
-            data.counts,
-            data.auxiliary,
-            _TOLERANCE,
-            _MAX_STEPS,
+            arrays, start, free, low, high, data.counts, data.auxiliary, _TOLERANCE, most
         )
-        if status not in (CONVERGED, FLAT):
-            return None
-        return float(value), float(distance), int(status), int(steps), start
+        means = np.empty(len(data.counts))
+        expectation(arrays, start, means)
+        below_zero = bool((means < 0.0).any())
+        return Found(float(value), float(distance), int(status), int(steps), below_zero, start)
 
     def poi_error(self, pars: Floats, data: Data) -> float:
         """Standard deviation of the signal strength at a minimum; infinite where data tell nothing of it."""

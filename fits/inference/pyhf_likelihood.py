@@ -114,7 +114,7 @@ class PyhfLikelihood(Engine):
 
     @property
     def ambiguous(self) -> bool:
-        """Fits of this engine try a second start for the first signal strength alone: it is slow."""
+        """Never, whatever the model: this engine is slow, and looks for no other minima (the other one does)."""
         return False
 
     @property

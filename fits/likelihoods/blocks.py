@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from massgap.arrays.compiled import compiled
 from massgap.fits.likelihoods.arrays import NORMSYS
 from massgap.fits.likelihoods.interpolation import rate, shape
@@ -32,15 +34,6 @@ def _without(product: float, zeros: int, one: float) -> float:
     if one == 0.0:
         return product if zeros == 1 else 0.0
     return product / one if zeros == 0 else 0.0
-
-
-@compiled
-def _without_two(product: float, zeros: int, one: float, two: float) -> float:
-    """The product without two of its factors."""
-    missing = (one == 0.0) + (two == 0.0)
-    if missing != zeros:
-        return 0.0
-    return product / ((one if one != 0.0 else 1.0) * (two if two != 0.0 else 1.0))
 
 
 @compiled
@@ -89,6 +82,16 @@ def _other_factors(parameters: Integers, begin: int, end: int, theta: Floats, b:
 
 
 @compiled
+def _slopes(m: ModelArrays, i: int, theta: Floats, slopes: Floats) -> float:
+    """Fill the derivative of the contents with respect to a shape's parameter; the second derivative is a multiple of its skews."""
+    _, _, mean, skew, _, bend = shape(theta[m.shape_parameters[i]])
+    at = m.shapes_at[i]
+    for b in range(len(slopes)):
+        slopes[b] = mean * m.shape_means[at + b] + skew * m.shape_skews[at + b]
+    return float(bend)
+
+
+@compiled
 def add_first_derivatives(
     m: ModelArrays,
     k: int,
@@ -108,12 +111,12 @@ def add_first_derivatives(
         j = m.rate_local[i]
         for b in range(n):
             jacobian[b, j] += slope * contents[b] * others[b]
+    slopes = np.empty(n)
     for i in range(m.shapes[k], m.shapes[k + 1]):
-        _, _, mean, skew, _, _ = shape(theta[m.shape_parameters[i]])
-        j, at = m.shape_local[i], m.shapes_at[i]
+        _slopes(m, i, theta, slopes)
+        j = m.shape_local[i]
         for b in range(n):
-            slope = mean * m.shape_means[at + b] + skew * m.shape_skews[at + b]
-            jacobian[b, j] += whole * slope * others[b]
+            jacobian[b, j] += whole * slopes[b] * others[b]
     for i in range(m.factors[k], m.factors[k + 1]):
         j = m.factor_local[i]
         for b in range(n):
@@ -141,57 +144,91 @@ def add_second_derivatives(
     contents: Floats,
     others: Floats,
     weights: Floats,
+    one: Floats,
+    two: Floats,
     hessian: Floats,
 ) -> None:
-    """Add the second derivatives of a block's expectation, summed over bins with weights, to the Hessian."""
-    n = len(contents)
-    whole = product if zeros == 0 else 0.0
+    r"""Second derivatives of a block's expectation, summed over bins with weights.
+
+    With rates :math:`r_i`, their product P, contents that add to T and slopes :math:`s_j` of shapes, those of different parameters are
+    :math:`T P r_i' r_j' / (r_i r_j) + P (r_i' / r_i s_j + r_j' / r_j s_i)`: a product of two vectors over the local parameters, both
+    ways round, which are added to ``one`` and ``two``. The rest is added to the Hessian.
+    """
     total = 0.0
-    for b in range(n):
+    for b in range(len(contents)):
         total += weights[b] * contents[b] * others[b]
+    # Both ways round make two of each pair, but where one of the rates is 0 and all derivatives are of that one.
+    part = 0.5 * total if zeros == 0 else total
     begin, end = m.rates[k], m.rates[k + 1]
     for i in range(begin, end):
-        p = m.rate_parameters[i]
-        hessian[p, p] += _without(product, zeros, rates[i, 0]) * rates[i, 2] * total
-        if zeros == 0:
-            # Parameters rise within a block.
-            factor = product * total * rates[i, 1] / rates[i, 0]
+        p, j, without = m.rate_parameters[i], m.rate_local[i], _without(product, zeros, rates[i, 0])
+        bend = without * rates[i, 2] * total
+        one[j] += without * rates[i, 1]
+        if rates[i, 0] != 0.0:
+            logarithmic = rates[i, 1] / rates[i, 0]
+            two[j] += part * logarithmic
+            if zeros == 0:
+                bend -= total * product * logarithmic * logarithmic
+        hessian[p, p] += bend
+    if zeros == 2:
+        for i in range(begin, end):
             for j in range(begin, i):
-                hessian[p, m.rate_parameters[j]] += factor * rates[j, 1] / rates[j, 0]
-        else:
-            for j in range(begin, i):
-                pair = _without_two(product, zeros, rates[i, 0], rates[j, 0]) * rates[i, 1] * rates[j, 1]
-                hessian[p, m.rate_parameters[j]] += pair * total
+                if rates[i, 0] == 0.0 and rates[j, 0] == 0.0:
+                    pair = product * rates[i, 1] * rates[j, 1] * total
+                    hessian[m.rate_parameters[i], m.rate_parameters[j]] += (
+                        pair  # parameters rise within a block
+                    )
+    whole = product if zeros == 0 else 0.0
+    slopes = np.empty(len(contents))
     for i in range(m.shapes[k], m.shapes[k + 1]):
         p, at = m.shape_parameters[i], m.shapes_at[i]
-        _, _, mean, skew, _, bend = shape(theta[p])
+        bend = _slopes(m, i, theta, slopes)
         slope, curvature = 0.0, 0.0
-        for b in range(n):
+        for b in range(len(contents)):
             weight = weights[b] * others[b]
-            slope += weight * (mean * m.shape_means[at + b] + skew * m.shape_skews[at + b])
+            slope += weight * slopes[b]
             curvature += weight * bend * m.shape_skews[at + b]
+        two[m.shape_local[i]] += slope
         hessian[p, p] += whole * curvature
-        for j in range(begin, end):
-            factor = _without(product, zeros, rates[j, 0]) * rates[j, 1]
-            _add(hessian, p, m.rate_parameters[j], factor * slope)
+    if m.factors[k + 1] > m.factors[k]:
+        _add_of_factors(m, k, theta, rates, product, zeros, contents, weights, hessian)
+
+
+@compiled
+def _add_of_factors(
+    m: ModelArrays,
+    k: int,
+    theta: Floats,
+    rates: Floats,
+    product: float,
+    zeros: int,
+    contents: Floats,
+    weights: Floats,
+    hessian: Floats,
+) -> None:
+    """Add the second derivatives with respect to factors per bin."""
+    n = len(contents)
+    whole = product if zeros == 0 else 0.0
+    slopes = np.empty(n)
     for f in range(m.factors[k], m.factors[k + 1]):
+        first = m.factor_parameters[f]
+        rest = np.empty(n)
         for b in range(n):
-            p = m.factor_parameters[f] + b
-            rest = weights[b] * _other_factors(
+            rest[b] = weights[b] * _other_factors(
                 m.factor_parameters, m.factors[k], m.factors[k + 1], theta, b, f
             )
-            for j in range(begin, end):
-                factor = _without(product, zeros, rates[j, 0]) * rates[j, 1]
-                _add(hessian, p, m.rate_parameters[j], factor * contents[b] * rest)
-            for i in range(m.shapes[k], m.shapes[k + 1]):
-                _, _, mean, skew, _, _ = shape(theta[m.shape_parameters[i]])
-                at = m.shapes_at[i]
-                slope = mean * m.shape_means[at + b] + skew * m.shape_skews[at + b]
-                _add(hessian, p, m.shape_parameters[i], whole * slope * rest)
-            for other in range(m.factors[k], f):
-                q = m.factor_parameters[other] + b
+        for j in range(m.rates[k], m.rates[k + 1]):
+            factor = _without(product, zeros, rates[j, 0]) * rates[j, 1]
+            for b in range(n):
+                _add(hessian, first + b, m.rate_parameters[j], factor * contents[b] * rest[b])
+        for i in range(m.shapes[k], m.shapes[k + 1]):
+            _slopes(m, i, theta, slopes)
+            for b in range(n):
+                _add(hessian, first + b, m.shape_parameters[i], whole * slopes[b] * rest[b])
+        for other in range(m.factors[k], f):
+            for b in range(n):
                 product_of_two = weights[b] * whole * contents[b]
                 for i in range(m.factors[k], m.factors[k + 1]):
                     if i not in (f, other):
                         product_of_two *= theta[m.factor_parameters[i] + b]
-                _add(hessian, p, q, product_of_two)
+                _add(hessian, first + b, m.factor_parameters[other] + b, product_of_two)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Blocks = tuple[Floats, Floats, Floats]
 
-__all__ = ["least_curvature"]
+__all__ = ["least_curvatures"]
 
 _STEPS = 6  # on each side
 _STEP = 0.5
@@ -104,8 +104,8 @@ def _blocks(m: ModelArrays, theta: Floats) -> Blocks:
 
 
 @compiled
-def least_curvature(m: ModelArrays, theta: Floats, parameters: Integers, fluctuations: float) -> float:
-    """Smallest second derivative along any of some parameters, from -3 to 3 of it, for data that differ from what is expected.
+def least_curvatures(m: ModelArrays, theta: Floats, parameters: Integers, fluctuations: float) -> Floats:
+    """Smallest second derivative along each of some parameters, from -3 to 3 of it, for data that differ from what is expected.
 
     Parameters
     ----------
@@ -121,13 +121,13 @@ def least_curvature(m: ModelArrays, theta: Floats, parameters: Integers, fluctua
     nominal, means = np.empty(n), np.empty((2 * _STEPS + 1, n))
     expectation(m, theta, nominal)
     blocks = _blocks(m, theta)
-    least = np.inf
-    for p in parameters:
+    least = np.full(len(parameters), np.inf)
+    for k in range(len(parameters)):
         # Only what the parameter moves is computed anew: all of the expectation would take most of the time of a model.
         for i in range(2 * _STEPS + 1):
             for b in range(n):
                 means[i, b] = nominal[b]
-        _add_blocks(m, p, theta, blocks, means)
+        _add_blocks(m, parameters[k], theta, blocks, means)
         for i in range(1, 2 * _STEPS):
             straight, bent = 0.0, 0.0
             for b in range(n):
@@ -136,5 +136,5 @@ def least_curvature(m: ModelArrays, theta: Floats, parameters: Integers, fluctua
                 bend = (means[i + 1, b] - 2.0 * means[i, b] + means[i - 1, b]) / (_STEP * _STEP)
                 straight += slope * slope / mean
                 bent += bend * bend / mean
-            least = min(least, 1.0 + straight - fluctuations * np.sqrt(bent))
+            least[k] = min(least[k], 1.0 + straight - fluctuations * np.sqrt(bent))
     return least

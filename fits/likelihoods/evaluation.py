@@ -129,18 +129,35 @@ def _add_bin(
     whole: Floats,
     cross: Floats,
     gradient: Floats,
-    hessian: Floats,
+    left: Floats,
+    right: Floats,
 ) -> None:
-    """Add a bin to gradient and Hessian; ``cross`` becomes the derivative with respect to parameter and factor."""
+    """Add a bin to the gradient, and fill the two products of vectors that are its part of the Hessian.
+
+    ``cross`` becomes the derivative with respect to parameter and factor.
+    """
     inverse = 1.0 / (weight * scaled_part * scaled_part + bend) if bend > 0.0 else 0.0
     for i in range(len(local)):
         cross[i] = weight * scaled_part * whole[i] + cross[i]
-        p, along, across = local[i], weight * whole[i], cross[i] * inverse
-        gradient[p] += slope * whole[i]
-        if along == 0.0 and across == 0.0:
-            continue
+        gradient[local[i]] += slope * whole[i]
+        left[0, i], right[0, i] = weight * whole[i], whole[i]
+        left[1, i], right[1, i] = -inverse * cross[i], cross[i]
+
+
+@compiled
+def _add_products(local: Integers, left: Floats, right: Floats, hessian: Floats) -> None:
+    """Add products of vectors over the local parameters, of which there are many, to the lower triangle of the Hessian."""
+    row = np.empty(len(local))
+    for i in range(len(local)):
+        row[: i + 1] = 0.0
+        for k in range(len(left)):
+            factor = left[k, i]
+            if factor != 0.0:
+                for j in range(i + 1):
+                    row[j] += factor * right[k, j]
+        p = local[i]
         for j in range(i + 1):
-            hessian[p, local[j]] += along * whole[j] - across * cross[j]
+            hessian[p, local[j]] += row[j]
 
 
 @compiled
@@ -165,6 +182,8 @@ def _channel(
     contents, others = np.empty((end - begin, n)), np.empty((end - begin, n))
     products, zeros = np.empty(end - begin), np.empty(end - begin, dtype=np.int64)
     _expectations(m, c, theta, rates, contents, others, products, zeros, expected, group, plain, scaled)
+    n_products = 2 * n + (2 * (end - begin) if what == WITH_DERIVATIVES else 0)
+    left, right = np.zeros((n_products, n_local)), np.zeros((n_products, n_local))
     slopes, factors = np.empty(n), np.empty(n)
     value = 0.0
     for b in range(n):
@@ -182,16 +201,34 @@ def _channel(
         for j in range(n_local):
             plain[b, j] += factors[b] * scaled[b, j]
             scaled[b, j] *= bent
-        _add_bin(local, slopes[b], weight, group[b], bend, plain[b], scaled[b], gradient, hessian)
-    if what == WITH_DERIVATIVES and value < np.inf:
+        pair = slice(2 * b, 2 * b + 2)
+        _add_bin(
+            local, slopes[b], weight, group[b], bend, plain[b], scaled[b], gradient, left[pair], right[pair]
+        )
+    if what == VALUE or not value < np.inf:
+        return value
+    if what == WITH_DERIVATIVES:
         for b in range(n):
             factors[b] *= slopes[b]
         for k in range(begin, end):
             i = k - begin
-            weights = factors if m.grouped[k] else slopes
+            weights, at = factors if m.grouped[k] else slopes, 2 * (n + i)
             add_second_derivatives(
-                m, k, theta, rates, products[i], zeros[i], contents[i], others[i], weights, hessian
+                m,
+                k,
+                theta,
+                rates,
+                products[i],
+                zeros[i],
+                contents[i],
+                others[i],
+                weights,
+                left[at],
+                right[at],
+                hessian,
             )
+            left[at + 1], right[at + 1] = right[at], left[at]
+    _add_products(local, left, right, hessian)
     return value
 
 

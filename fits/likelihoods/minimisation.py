@@ -27,40 +27,44 @@ _integer: Any = np.int64
 _ONCE: int = _integer(1)
 _TRIES: int = _integer(12)
 _SMALLEST_PIVOT = 1e-13
+_NO_CURVATURE = 1e-14
 _ALMOST_FLAT = 1e-9
 _LEAST_LEFT = 0.1  # of a factor with a Poisson constraint, after a step
 
 
 @compiled
 def _cholesky(matrix: Floats, n: int, damping: float, factor: Floats) -> bool:
-    """Factor of a symmetric matrix (lower triangle) with unit diagonal plus damping; whether it is positive definite."""
+    """Upper factor of a symmetric matrix (lower triangle) with unit diagonal plus damping; whether it is positive definite.
+
+    Rows are combined, not single numbers, which compilers turn into vector instructions.
+    """
     for i in range(n):
-        for j in range(i + 1):
-            total = matrix[i, j]
-            for k in range(j):
-                total -= factor[i, k] * factor[j, k]
-            if i == j:
-                total += damping
-                if total <= _SMALLEST_PIVOT:
-                    return False
-                factor[i, i] = np.sqrt(total)
-            else:
-                factor[i, j] = total / factor[j, j]
+        for j in range(i, n):
+            factor[i, j] = matrix[j, i]
+        factor[i, i] += damping
+        for k in range(i):
+            part = factor[k, i]
+            for j in range(i, n):
+                factor[i, j] -= part * factor[k, j]
+        if not factor[i, i] > _SMALLEST_PIVOT:
+            return False
+        factor[i, i] = np.sqrt(factor[i, i])
+        for j in range(i + 1, n):
+            factor[i, j] /= factor[i, i]
     return True
 
 
 @compiled
 def _solve(factor: Floats, n: int, right: Floats) -> None:
-    """Solve in place with the factor of a positive definite matrix."""
+    """Solve in place with the upper factor of a positive definite matrix."""
     for i in range(n):
-        total = right[i]
-        for k in range(i):
-            total -= factor[i, k] * right[k]
-        right[i] = total / factor[i, i]
+        right[i] /= factor[i, i]
+        for k in range(i + 1, n):
+            right[k] -= factor[i, k] * right[i]
     for i in range(n - 1, -1, -1):
         total = right[i]
         for k in range(i + 1, n):
-            total -= factor[k, i] * right[k]
+            total -= factor[i, k] * right[k]
         right[i] = total / factor[i, i]
 
 
@@ -79,14 +83,24 @@ def _movable(
 
 
 @compiled
-def _scaled(hessian: Floats, moving: Integers, n: int, matrix: Floats, scale: Floats) -> bool:
-    """The Hessian of the moving parameters with unit diagonal; those without curvature have a scale of 0."""
-    largest = 0.0
+def _scaled(hessian: Floats, theta: Floats, moving: Integers, n: int, matrix: Floats, scale: Floats) -> bool:
+    """The Hessian of the moving parameters with unit diagonal; those without curvature have a scale of 0.
+
+    That is what is nothing beside the largest one, and stays so in units of the parameters: of two factors that only their product
+    matters of, one may be huge.
+    """
+    largest, largest_relative = 0.0, 0.0
     for i in range(n):
-        largest = max(largest, abs(hessian[moving[i], moving[i]]))
+        p = moving[i]
+        curvature = abs(hessian[p, p])
+        largest = max(largest, curvature)
+        largest_relative = max(largest_relative, curvature * theta[p] * theta[p])
     for i in range(n):
-        curvature = abs(hessian[moving[i], moving[i]])
-        scale[i] = np.sqrt(curvature) if curvature > 1e-14 * largest else 0.0
+        p = moving[i]
+        curvature = abs(hessian[p, p])
+        felt = curvature > _NO_CURVATURE * largest
+        felt = felt or curvature * theta[p] * theta[p] > _NO_CURVATURE * largest_relative > 0.0
+        scale[i] = np.sqrt(curvature) if felt else 0.0
     definite = True
     for i in range(n):
         for j in range(i):
@@ -170,7 +184,7 @@ def minimise(
         n = _movable(theta, free, low, high, gradient, moving)
         if n == 0:
             return value, 0.0, CONVERGED, steps
-        definite = _scaled(hessian, moving, n, matrix, scale)
+        definite = _scaled(hessian, theta, moving, n, matrix, scale)
         exact = definite and _cholesky(matrix, n, damping, factor)
         if not exact and definite and _cholesky(matrix, n, _ALMOST_FLAT, factor):
             # Two parameters that do the same, for instance: a valley is a minimum, too.
@@ -180,7 +194,7 @@ def minimise(
         if not exact:
             # Far from the minimum, or a saddle: downhill for sure without the curvature of the expectation.
             evaluate(m, theta, data, auxiliary, WITHOUT_CURVATURE, gradient, hessian)
-            _scaled(hessian, moving, n, matrix, scale)
+            _scaled(hessian, theta, moving, n, matrix, scale)
             extra = max(damping, 1e-6)
             while not _cholesky(matrix, n, extra, factor):
                 extra *= 10.0

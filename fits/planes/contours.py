@@ -1,4 +1,4 @@
-"""Contours of a plane: where limits reach the signal, and where 3 and 5 standard deviations are expected."""
+"""Contours of a plane: where limits reach the signal, and where 3 and 5 standard deviations are expected or observed."""
 
 from __future__ import annotations
 
@@ -33,13 +33,19 @@ _LEAST_SIGNIFICANCE = 1e-3
 
 
 class _Quantity(NamedTuple):
-    """A contour that is wanted: logarithms of what is interpolated, and of its level."""
+    """A contour that is wanted: what is interpolated, by default a logarithm, and its level."""
 
     what: str
     band: int | str
     cross_section: int
     level: float
     values: Floats
+    logarithm: bool = True
+
+    @property
+    def crossed(self) -> float:
+        """Value on the contour."""
+        return float(np.log(self.level)) if self.logarithm else self.level
 
 
 @dataclass(frozen=True)
@@ -115,6 +121,7 @@ _NAMES = {
     ("exclusion", 0, 0): "log expected limit",
     ("exclusion", "observed", 0): "log observed limit",
     ("discovery", 0, 0): "log expected significance",
+    ("discovery", "observed", 0): "observed significance",
 }
 
 
@@ -147,6 +154,14 @@ def _quantities(rows: Sequence[Mapping[str, Any]], *, theory: bool) -> list[_Qua
         _Quantity("evidence", 0, 0, 3.0, significance),
         _Quantity("discovery", 0, 0, 5.0, significance),
     ]
+    found = [row["significance"]["observed"] for row in rows]
+    if rows and all(value is not None for value in found):
+        # Not its logarithm: where less is seen than expected it is 0.
+        seen = np.array(found, dtype=float)
+        out += [
+            _Quantity("evidence", "observed", 0, 3.0, seen, logarithm=False),
+            _Quantity("discovery", "observed", 0, 5.0, seen, logarithm=False),
+        ]
     return out
 
 
@@ -167,9 +182,9 @@ def _entry(
 
 def _note(quantity: _Quantity) -> str:
     """Why there is no contour."""
-    if (quantity.values > np.log(quantity.level)).all():
+    if (quantity.values > quantity.crossed).all():
         return "no point is excluded" if quantity.what == "exclusion" else "all points are above the level"
-    if (quantity.values < np.log(quantity.level)).all():
+    if (quantity.values < quantity.crossed).all():
         return "all points are excluded" if quantity.what == "exclusion" else "no point reaches the level"
     return "the level is crossed by no line between the points"
 
@@ -207,9 +222,7 @@ class _Plane:
         out = []
         for quantity, z in zip(quantities, surface.T, strict=True):
             generator = contour_generator(u, v, np.ma.masked_invalid(z.reshape(u.shape)))
-            drawn: list[Any] = [
-                line for line in generator.lines(float(np.log(quantity.level))) if len(line) > 1
-            ]
+            drawn: list[Any] = [line for line in generator.lines(quantity.crossed) if len(line) > 1]
             lines = [self.coordinates.masses(line) for line in drawn]
             ends = [not np.array_equal(line[0], line[-1]) for line in drawn]
             note = "" if lines else _note(quantity)
@@ -222,7 +235,7 @@ class _Plane:
         """How far the contour moves (GeV) where it runs beside a point that is left out, to first order."""
         from scipy.spatial import Delaunay
 
-        above = quantity.values > np.log(quantity.level)
+        above = quantity.values > quantity.crossed
         start, neighbours = Delaunay(at).vertex_neighbor_vertices
         near = [
             i
@@ -271,7 +284,7 @@ class _Line:
         edge = np.union1d(np.linspace(at.min(), at.max(), _CELLS + 1), at[:, 0])
         out = []
         for quantity in quantities:
-            column = quantity.values[:, np.newaxis] - np.log(quantity.level)
+            column = quantity.values[:, np.newaxis] - quantity.crossed
 
             def height(t: float, column: Floats = column) -> float:
                 return float(interpolate(at, column, np.array([[t]]), method)[0, 0])
@@ -297,7 +310,7 @@ class _Line:
         """As for a plane, from the slope between a point and its neighbours."""
         order = np.argsort(at[:, 0])
         t, z, guess = at[order, 0], quantity.values[order], foretold[order]
-        above = z > np.log(quantity.level)
+        above = z > quantity.crossed
         shifts = []
         for i in range(1, len(t) - 1):
             slope = abs(z[i + 1] - z[i - 1]) / (t[i + 1] - t[i - 1])

@@ -14,7 +14,7 @@ from scipy.special import log_ndtr, ndtr, ndtri
 
 from massgap.fits.errors import InferenceError
 from massgap.fits.inference.hypothesis_tests import log_cls
-from massgap.fits.planes.roots import IncreasingFunction
+from massgap.fits.inference.roots import IncreasingFunction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

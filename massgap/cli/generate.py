@@ -50,7 +50,11 @@ def _leptons(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
     "--energy", "sqrt_s_tev", type=float, help="Centre-of-mass energy in TeV.  [default: the analysis']"
 )
 @click.option("--variations", is_flag=True, help="Also weights of scale, PDF and shower variations (slower).")
-@click.option("--mpi", is_flag=True, help="Multiparton interactions (about ten times slower).")
+@click.option(
+    "--mpi/--no-mpi",
+    default=None,
+    help="Multiparton interactions (about ten times slower).  [default: for smuon yes, for others no]",
+)
 @click.option("--rntuple", is_flag=True, help="Write RNTuples instead of TTrees.")
 @click.option(
     "--lhe",
@@ -86,8 +90,10 @@ def _leptons(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
 )
 @click.option(
     "--leptonic",
+    is_flag=False,
+    flag_value="e,mu",
     callback=_leptons,
-    help="W, Z, top and new particles decay to these only, for instance e,mu or e,mu,tau; the weights have the fraction.",
+    help="W, Z, top and new particles decay to these only, e,mu unless said otherwise (e,mu,tau); the weights have the fraction.",
 )
 @click.option(
     "--fast-taus",
@@ -96,7 +102,8 @@ def _leptons(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
 )
 @click.option(
     "--hard",
-    help="Only hard processes with 'M_T2 > 80' (or m_ll, MET; also '40 < M_T2 < 80', slices 'M_T2: 0, 40, 80'), before the shower.",
+    help="Only hard processes with 'M_T2 > 80' (or m_ll, MET; also '40 < M_T2 < 80', slices 'M_T2: 0, 40, 80'), before the shower; "
+    "or none.  [default: as is usual for the process, smuon's tt and mumununu 'M_T2 > 80']",
 )
 @click.option(
     "--repeat",
@@ -117,6 +124,7 @@ def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> Non
     Examples:
       massgap generate slepton --events 100k --out samples
       massgap generate smuonR_300_100 smuonR_400_50 --events 20k --detector atlas
+      massgap generate vbf_wino_WZ_600_25 --events 20k --leptonic
       massgap generate --lhe my_events.lhe.gz --process tt --filter dimuon
       massgap generate --lhe wzj.lhe.gz --leptonic e,mu --repeat 5
       massgap generate --list
@@ -138,6 +146,7 @@ def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> Non
     options["workers"] = options["workers"] or os.cpu_count() or 1
     of_files = {name: options.pop(name) for name in _OF_FILES}
     if lhe:
+        options["mpi"] = bool(options["mpi"])
         if processes:
             msg = "give PROCESSES or --lhe files, not both"
             raise click.UsageError(msg)

@@ -10,12 +10,15 @@ import click
 from massgap.cli.console import Ticker, command_line, duration, say
 from massgap.cli.options.cluster_options import add_options, executor_options, take_cluster
 from massgap.cli.options.run_options import event_number
-from massgap.cli.printing.words import print_fit, print_validation
+from massgap.cli.printing.words import fit_lines, print_fit, print_validation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["demo", "study", "validate"]
+
+FEW_FITS = 3
+"""Of more fits than this, each has one line."""
 
 _SIZE = (
     click.option(
@@ -32,14 +35,36 @@ def _size_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return add_options(command, _SIZE)
 
 
+def _numbers_of_steps(
+    context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+) -> dict[str, int]:
+    """``STEP=N`` as a dict."""
+    found: dict[str, int] = {}
+    for word in given:
+        step, sign, number = word.partition("=")
+        if not sign or not step:
+            msg = f"{word!r} is not STEP=N; write for instance --sample samples/spectra=20k"
+            raise click.BadParameter(msg)
+        found[step] = int(event_number(context, parameter, number) or 0)
+    return found
+
+
 @click.command()
 @click.argument("name")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for everything.  [default: study-NAME]")
 @click.option("--quick", "small", is_flag=True, help="A small form of it, of a few minutes.")
+@click.option(
+    "--sample",
+    "samples",
+    multiple=True,
+    callback=_numbers_of_steps,
+    metavar="STEP=N",
+    help="Events of one of the study's samples, e.g. samples/spectra=20k; again for others.",
+)
 @_size_options
 @executor_options
 def study(name: str, **options: Any) -> None:
-    """Do a whole study: generate, run, train, run with the scores, fit, report.
+    """Do a whole study: generate, run, train, run with the scores, fit, test planes of signals, report.
 
     NAME is a study of massgap, such as slepton.  What an earlier call finished in the folder is used again.
 
@@ -67,7 +92,7 @@ def demo(**options: Any) -> None:
     """The slepton analysis from nothing to a report, in a few minutes.
 
     Generates a small sample, runs the processor, trains, runs again with the score, fits and reports.
-    What an earlier call finished is used again.  The same as massgap study slepton --quick.
+    What an earlier call finished is used again.  massgap study slepton does all of the paper.
 
     \b
     Example:
@@ -84,7 +109,10 @@ def demo(**options: Any) -> None:
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path), help="Also write the numbers to this file."
 )
-def validate(name: str, folder: Path, json_file: Path | None) -> None:
+@click.option(
+    "--page", type=click.Path(path_type=Path), help="Also write them to this file as a page of Markdown."
+)
+def validate(name: str, folder: Path, json_file: Path | None, page: Path | None) -> None:
     """Put the numbers of a study beside those of its paper.
 
     NAME is a study, FOLDER where massgap study has done it, or a run of its analysis.  Hard numbers must come out, moderate
@@ -95,6 +123,7 @@ def validate(name: str, folder: Path, json_file: Path | None) -> None:
     Examples:
       massgap validate slepton demo
       massgap validate slepton runs/scored --json numbers.json
+      massgap validate slepton slepton --page docs/slepton.md
     """
     from massgap import stages
 
@@ -105,6 +134,12 @@ def validate(name: str, folder: Path, json_file: Path | None) -> None:
 
         write_json(json_file, found.as_dict())
         click.echo(f"numbers: {json_file}")
+    if page is not None:
+        from massgap.contracts.writing import prepare_folder, write_atomically
+
+        prepare_folder(page.parent)
+        write_atomically(page, found.page().encode())
+        click.echo(f"page: {page}")
     if not found.holds:
         raise click.exceptions.Exit(1)
 
@@ -122,8 +157,12 @@ def _carry_out(stage: Callable[..., Any], *arguments: Any, **options: Any) -> No
         *arguments, hooks=hooks, announce=announce, command=command_line(), cluster=cluster, **options
     )
     ticker.close()
-    for fitted in done.fits:
-        print_fit(fitted)
+    if len(done.fits) > FEW_FITS:
+        for line in fit_lines(done.fits, done.folder):
+            click.echo(line)
+    else:
+        for fitted in done.fits:
+            print_fit(fitted)
     say("time: " + ", ".join(f"{stage} {duration(s)}" for stage, s in done.seconds.items()))
     for path in done.reports:
         click.echo(f"report: {path.resolve()}")

@@ -31,6 +31,11 @@ __all__ = ["models", "train"]
     help="Name of the ONNX file, and of the score if the analysis has several.  [default: the analysis]",
 )
 @click.option(
+    "--channels",
+    callback=names,
+    help="Train the scores of these names one after the other, each into RUN_FOLDER/models/NAME (or OUT/NAME).",
+)
+@click.option(
     "--classifier",
     type=click.Choice(["bdt", "mlp", "tabnet", "tabm"]),
     help="Boosted trees, a dense network, TabNet, or TabM.  [default: as the recipe says]",
@@ -67,8 +72,9 @@ __all__ = ["models", "train"]
 )
 @click.option(
     "--weighting",
-    type=click.Choice(["weights", "counts"]),
-    help="Train on weighted events, or let each count one.  [default: as the recipe says]",
+    type=click.Choice(["weights", "counts", "components", "signal_counts", "drawn"]),
+    help="Train on weighted events, or let each count one; or all processes of a class alike; or only each of signal one, and "
+    "background as it is or drawn by its weights.  [default: as the recipe says]",
 )
 @click.option(
     "--class-weights",
@@ -117,7 +123,7 @@ __all__ = ["models", "train"]
     help="Train on absolute weights, or without events of negative weight.  [default: as the recipe says]",
 )
 @click.option("--accept-loss", is_flag=True, help="Train although the run lost events.")
-def train(run_folder: Path, out: Path | None, **options: Any) -> None:
+def train(run_folder: Path, out: Path | None, channels: tuple[str, ...] | None, **options: Any) -> None:
     """Train a classifier on a run's feature tables and export it to ONNX.
 
     \b
@@ -125,6 +131,7 @@ def train(run_folder: Path, out: Path | None, **options: Any) -> None:
       massgap train runs/slepton --out runs/model
       massgap train runs/mine --classifier mlp --set hidden=50-50 --seeds 5
       massgap train runs/mine --name low --region sr_low --recipe my_recipe.py:SMALL
+      massgap train runs/ewk --channels 1l,2l,3l --classifier tabnet
     """
     from massgap import stages
 
@@ -135,10 +142,15 @@ def train(run_folder: Path, out: Path | None, **options: Any) -> None:
             msg = "--thin-bins is of --balance, which is not given."
             raise click.UsageError(msg)
         given["balance"]["thin"] = thin
-    ticker = Ticker()
-    made = stages.train(run_folder, out, progress=ticker.train, **given)
-    ticker.close()
-    _print_model(made)
+    if channels and "name" in given:
+        msg = "give --name or --channels, not both: --channels trains the scores of these names"
+        raise click.UsageError(msg)
+    for name in channels or (given.pop("name", None),):
+        ticker = Ticker()
+        folder = out / name if channels and out is not None else out
+        made = stages.train(run_folder, folder, name=name, progress=ticker.train, **given)
+        ticker.close()
+        _print_model(made)
 
 
 def _print_model(made: Any) -> None:

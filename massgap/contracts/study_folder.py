@@ -37,10 +37,14 @@ class StudyFolder:
         Place -> ``{"analysis", "samples": place, "models": {score: place of the model}}``.
     models
         Place -> ``{"run": place, "file": ONNX file}``.
-    fits
+    fits, planes
         Place -> ``{"run": place}``.
+    keys
+        Place -> key of all that decided what is there, of steps that are not done again while it is the same.
     reports
         File -> ``{"run", "model", "fit"}``.
+    failed
+        Place -> why, of steps that the study goes on without.
     complete
         Whether all steps are done.
     command
@@ -56,7 +60,10 @@ class StudyFolder:
     runs: dict[str, Any] = field(default_factory=dict)
     models: dict[str, Any] = field(default_factory=dict)
     fits: dict[str, Any] = field(default_factory=dict)
+    planes: dict[str, Any] = field(default_factory=dict)
     reports: dict[str, Any] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
     complete: bool = False
     command: str = ""
 
@@ -68,7 +75,7 @@ class StudyFolder:
         ContractError
             If the step is not done.
         """
-        done = {**self.samples, **self.runs, **self.models, **self.fits, **self.reports}
+        done = {**self.samples, **self.runs, **self.models, **self.fits, **self.planes, **self.reports}
         if name not in done:
             msg = f"{self.path / STUDY_FILE} has no {name!r}: massgap study {self.study} --out {self.path} makes what is missing"
             raise ContractError(msg)

@@ -21,6 +21,7 @@ def generate(
     seed: int = 1,
     workers: int = 2,
     hard: str | None = None,
+    mpi: bool | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Generate event samples; see :func:`massgap.samples.production.generate.generate`.
@@ -36,7 +37,10 @@ def generate(
     seed, workers
         The same seed gives the same files for any number of workers.
     hard
-        Slices in an observable of the hard process, as ``M_T2 > 80`` (:mod:`massgap.selections.hard_process`).
+        Slices in an observable of the hard process, as ``M_T2 > 80`` (:mod:`massgap.selections.hard_process`); by default
+        what is usual for each process, ``none`` for none at all.
+    mpi
+        Multiparton interactions; by default as the set of an analysis has them.
 
     Returns
     -------
@@ -48,10 +52,20 @@ def generate(
     massgap.samples.errors.SampleError
         If there is no such process, an option does not fit, or the generator is not installed.
     """
+    from massgap.samples.processes.catalogue import wants_mpi
     from massgap.samples.production.generate import generate as generate_samples
+    from massgap.selections.hard_process import OBSERVABLES
 
     return generate_samples(
-        processes, out, events=events, seed=seed, workers=workers, hard=_hard_cut(hard), **options
+        processes,
+        out,
+        events=events,
+        seed=seed,
+        workers=workers,
+        hard=_hard_cut(None if hard == "none" else hard),
+        observables=None if hard == "none" else OBSERVABLES,
+        mpi=wants_mpi(processes) if mpi is None else mpi,
+        **options,
     )
 
 

@@ -139,9 +139,14 @@ class RepeatedEvents:
         out = []
         for name, entry in self.found().items():
             if (other := entry["repeated"] - entry["identical"]) > 0 and not self._processes[name].is_data:
+                copies = all(
+                    int(self._datasets.get(dataset, {}).get("n_copies", 1)) > 1
+                    for dataset in entry["datasets"]
+                )
+                why = "they are copies of it (--repeat)" if copies else "numbers begin anew in its files"
                 out.append(
                     f"process {name!r}: {other:,} {_of(entry)} share run, luminosity block and event number with another one, but "
-                    f"not its observables ({_where(entry)}): numbers begin anew in its files; such events are in one fold of a training"
+                    f"not its observables ({_where(entry)}): {why}; such events are in one fold of a training"
                 )
         return out
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.contracts.errors import TableError
-from massgap.models.folds import splitmix64
+from massgap.models.folds import uniform_of_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ __all__ = ["PREFIX", "TRUE_RANDOM", "hypothesis_names", "with_true_masses"]
 TRUE_RANDOM = "true:random"
 PREFIX = "true_"
 """Before the name of a mass, the name of the input that it is."""
-_SALT = np.uint64(0x6C6162656C)  # "label" in ASCII: independent of the folds
+_SALT = 0x6C6162656C  # "label" in ASCII: independent of the folds
 
 
 def hypothesis_names(features: Sequence[str], label: str | None) -> list[str]:
@@ -58,7 +58,7 @@ def with_true_masses(
     signal
         Processes that are signal.
     weighting
-        ``"weights"`` or ``"counts"``: how signal events count when masses are drawn for background.
+        ``"weights"``, ``"counts"`` or ``"components"``: how signal events count when masses are drawn for background.
     seed
         Of the drawing; an event gets the same masses wherever it stands.
 
@@ -89,7 +89,10 @@ def with_true_masses(
     out = table.copy()
     place = np.array([sorted(known).index(name) if name in known else 0 for name in origin])
     values = np.array([[known[dataset][name] for name in varied] for dataset in sorted(known)], float)
-    weight = np.abs(table["weight"].to_numpy(float)) if weighting == "weights" else np.ones(len(table))
+    weight = np.ones(len(table)) if weighting == "counts" else np.abs(table["weight"].to_numpy(float))
+    if weighting == "components":
+        processes, of = np.unique(table["process"].astype(str), return_inverse=True)
+        weight /= np.bincount(of, weight, minlength=len(processes))[of]
     share = np.bincount(place[is_signal], weight[is_signal], minlength=len(values))
     drawn = _drawn(table["fold_key"].to_numpy(np.uint64), share / share.sum(), seed)
     chosen = np.where(is_signal, place, drawn)
@@ -100,7 +103,5 @@ def with_true_masses(
 
 def _drawn(key: NDArray[np.uint64], share: NDArray[np.float64], seed: int) -> NDArray[np.intp]:
     """Numbers drawn with these probabilities, decided by the key of each event."""
-    uniform = (splitmix64(splitmix64(key ^ _SALT) + np.uint64(seed)) >> np.uint64(11)).astype(
-        float
-    ) * 2.0**-53
+    uniform = uniform_of_key(key, _SALT, seed)
     return np.minimum(np.searchsorted(np.cumsum(share), uniform, side="right"), len(share) - 1)

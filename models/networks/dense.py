@@ -49,10 +49,10 @@ def initial(settings: Mapping[str, Any], width: int, random: np.random.Generator
     for n_in, n_out in itertools.pairwise(sizes):
         last = len(parameters) == len(sizes) - 2
         variance = 2 / n_in if rectified and not last else 2 / (n_in + n_out)
-        layer = {
-            "weight": random.normal(0, np.sqrt(variance), (n_in, n_out)).astype(np.float32),
-            "bias": np.zeros(n_out, np.float32),
-        }
+        layer = {"weight": random.normal(0, np.sqrt(variance), (n_in, n_out)).astype(np.float32)}
+        if settings["norm"] != "batch" or last:
+            # A batch norm takes a bias away: its slope is zero but for rounding, which Adam would make steps of.
+            layer["bias"] = np.zeros(n_out, np.float32)
         if settings["norm"] != "none" and not last:
             layer |= {"scale": np.ones(n_out, np.float32), "shift": np.zeros(n_out, np.float32)}
         parameters.append(layer)
@@ -69,10 +69,12 @@ def forward(
     """Logits (N,), the next state, and no penalty."""
     following = []
     for number, (layer, before) in enumerate(zip(parameters[:-1], state[:-1], strict=True)):
-        x = x @ layer["weight"] + layer["bias"]
+        x = x @ layer["weight"]
         if settings["norm"] == "batch":
             x, before = _batch_norm(xp, layer, before, x, training)  # noqa: PLW2901
-        elif settings["norm"] == "layer":
+        else:
+            x = x + layer["bias"]
+        if settings["norm"] == "layer":
             x = layers.normalised(xp, x, -1) * layer["scale"] + layer["shift"]
         following.append(before)
         x = layers.activate(xp, settings["activation"], x)
@@ -98,11 +100,11 @@ def write(graph: GraphWriter, settings: Mapping[str, Any], parameters: Any, stat
     """The operators of a trained network; a batch norm is part of the layer before it."""
     parameters, state = as_double(parameters), as_double(state)
     for layer, kept in zip(parameters[:-1], state[:-1], strict=True):
-        weight, bias = layer["weight"], layer["bias"]
         if settings["norm"] == "batch":
             scale, shift = layers.batch_affine(np, layer, kept)
-            weight, bias = weight * scale, bias * scale + shift
-        x = graph.dense(x, weight, bias)
+            x = graph.dense(x, layer["weight"] * scale, shift)
+        else:
+            x = graph.dense(x, layer["weight"], layer["bias"])
         if settings["norm"] == "layer":
             x = graph.op("Mul", layers.write_layer_norm(graph, x), layer["scale"])
             x = graph.op("Add", x, layer["shift"])

@@ -28,7 +28,7 @@ __all__ = ["Course", "Events", "Optimised", "Task", "compiled", "compiled_settin
 _ROWS = 4096
 """Arrays are padded to a multiple of a power of two of at least this: folds of nearly equal size share one compilation."""
 
-_AROUND = ("batch_size", "beta", "choose_epoch", "clip", "epochs", "missing", "schedule")
+_AROUND = ("batch_size", "beta", "choose_epoch", "clip", "constant", "epochs", "missing", "schedule")
 """Hyperparameters of what is done around the compiled steps; shapes are told apart by themselves."""
 
 

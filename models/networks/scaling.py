@@ -75,6 +75,7 @@ def scaling_of(
     clip: float,
     tell_missing: bool,
     where: str,
+    ignore_constant: bool = False,
 ) -> Scaling:
     """The scaling by weighted mean and standard deviation of the values that are there.
 
@@ -88,13 +89,15 @@ def scaling_of(
         As in :class:`Scaling`.
     where
         What the message calls these events.
+    ignore_constant
+        Let a feature of one value, or of none, be an input that is always 0.
 
     Raises
     ------
     TableError
-        If a feature is missing in all events or has one value alone; it is named.
+        If a feature is missing in all events or has one value alone, unless that is allowed; it is named.
     """
-    mean, deviation = np.empty(x.shape[1]), np.empty(x.shape[1])
+    mean, inverse = np.zeros(x.shape[1]), np.zeros(x.shape[1])
     useless = []
     for j, name in enumerate(features):
         there = np.isfinite(x[:, j]) & (weight > 0)
@@ -105,13 +108,12 @@ def scaling_of(
             )
             continue
         mean[j] = np.average(values, weights=w)
-        deviation[j] = np.sqrt(np.average((values - mean[j]) ** 2, weights=w))
-    if useless:
+        inverse[j] = 1.0 / np.sqrt(np.average((values - mean[j]) ** 2, weights=w))
+    if useless and not ignore_constant:
         kept = [name for name in features if name not in dict(useless)]
         remedy = f"Train without it: --features {','.join(kept)}." if kept else "Name others with --features."
         msg = f"Feature {useless[0][0]!r} {useless[0][1]} {where}, so a network learns nothing from it. {remedy}"
         raise TableError(msg)
-    told = np.flatnonzero(~np.isfinite(x).all(axis=0)) if tell_missing else np.empty(0)
-    return Scaling(
-        mean.astype(np.float32), (1 / deviation).astype(np.float32), told.astype(np.int64), float(clip)
-    )
+    some = ~np.isfinite(x).all(axis=0) & (inverse > 0.0)
+    told = np.flatnonzero(some) if tell_missing else np.empty(0)
+    return Scaling(mean.astype(np.float32), inverse.astype(np.float32), told.astype(np.int64), float(clip))

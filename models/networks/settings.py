@@ -94,12 +94,14 @@ OPTIMISATION: dict[str, Any] = {
     "choose_epoch": _Means("logloss"),
     "beta": Number(1.0, above=True),
     "missing": Choice("indicator", ("indicator", "mean")),
+    "constant": Choice("refuse", ("refuse", "ignore")),
     "clip": Number(10.0, above=True),
 }
 """Of every network. ``momentum`` is that of ``sgd``; ``weight_decay`` is added to the gradient (``adamw``: taken from the
 parameters); ``choose_epoch`` names the metric, or several joined by ``+``, whose mean on the stopping events picks the
 epoch; ``beta`` is that of ``f_beta``; ``missing`` says whether an input tells that a feature is missing, or the mean alone
-stands for it; ``clip`` bounds the standardised features."""
+stands for it; ``constant`` says whether a feature of one value is an error or an input that is always 0; ``clip`` bounds
+the standardised features."""
 
 
 def checked(known: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

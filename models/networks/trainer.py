@@ -201,6 +201,7 @@ class NetworkTrainer:
             fit.weight.astype(np.float64),
             features,
             clip=settings["clip"],
+            ignore_constant=settings["constant"] == "ignore",
             tell_missing=settings["missing"] == "indicator",
             where=where,
         )

@@ -51,9 +51,16 @@ def known_recipes() -> dict[str, Recipe]:
     return found
 
 
-def recipe_of_analysis(analysis: str) -> Recipe:
-    """The recipe that bears the name of an analysis, else the one for any analysis."""
-    return known_recipes().get(analysis) or known_recipes()[DEFAULT]
+def recipe_of_analysis(analysis: str, score: str | None = None) -> Recipe:
+    """The recipe that bears the names of an analysis and of a score of it, of the analysis, else the one for any analysis.
+
+    Examples
+    --------
+    >>> recipe_of_analysis("smuon", "low").name, recipe_of_analysis("slepton", "own").name
+    ('smuon-low', 'slepton')
+    """
+    known = known_recipes()
+    return known.get(f"{analysis}-{score}") or known.get(analysis) or known[DEFAULT]
 
 
 CLASSIFIERS = {"bdt": "trees", "mlp": "mlp", "tabnet": "tabnet", "tabm": "tabm"}

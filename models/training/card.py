@@ -96,7 +96,13 @@ def _method(t: Mapping[str, Any]) -> list[str]:
     }[t["protocol"]]
     recipe = t["recipe"]
     values = ", ".join(f"{name} {_shown(value)}" for name, value in t["hyperparameters"].items())
-    events = {"weights": "each event with its weight", "counts": "each event counts one"}[recipe["weighting"]]
+    events = {
+        "weights": "each event with its weight",
+        "counts": "each event counts one",
+        "components": "each event with its weight, all processes of a class with the same sum",
+        "signal_counts": "each signal event counts one, background events with their weight",
+        "drawn": "each event counts one, background events drawn in proportion to their weight",
+    }[recipe["weighting"]]
     lines = [
         "## Training",
         "",
@@ -151,16 +157,21 @@ def _performance(t: Mapping[str, Any]) -> list[str]:
             f"above {level} {found['chi2']:.1f} for {found['bins']} bins"
             for level, found in flat["background"].items()
         )
-        worst = {
-            level: max(fold["uncertainty"][level] for fold in flat["folds"]) for level in flat["background"]
-        }
-        stated = ", ".join(f"{level} to {value:.2g}" for level, value in worst.items())
+        places = ("uncertainty", "uncertainty_at_ends")
+        middle, ends = (
+            ", ".join(
+                f"{level} to {max(fold[place][level] for fold in flat['folds']):.2g}"
+                for level in flat["background"]
+            )
+            for place in places
+        )
         lines += [
             "",
             (
                 f"The score is the quantile of the background given `{flat['column']}`; the table above is of the probability "
                 f"before. AUC of the flat score {flat['auc_eval']:.4f}. Chi-square of the background's share in bins of "
-                f"`{flat['column']}`: {chi2}. Statistical uncertainty of the quantiles: {stated}."
+                f"`{flat['column']}`: {chi2}. Statistical uncertainty of the quantiles in its middle: {middle}; where it is largest, "
+                f"at its ends: {ends}."
             ),
         ]
     if comparison:

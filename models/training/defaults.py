@@ -119,21 +119,36 @@ def _described(described: Description, table: pd.DataFrame) -> list[str]:
     return [feature.name for feature in described.features if feature.name in table.columns]
 
 
+def _within(masses: Mapping[str, float], ranges: Mapping[str, tuple[float, float]]) -> bool:
+    """Whether a signal has all the masses, each in its range."""
+    return all(name in masses and low <= masses[name] <= high for name, (low, high) in ranges.items())
+
+
 def _processes(
     recipe: Recipe, table: pd.DataFrame, manifest: Mapping[str, Any]
 ) -> tuple[list[str], list[str], list[str]]:
     """Return signal, backgrounds and notes, from the manifest where the recipe leaves them open."""
     selected = {str(p) for p in table["process"].unique()}
     marked: dict[str, bool] = {}
+    outside: set[str] = set()
     for dataset, meta in sorted(manifest["datasets"].items()):
         if meta.get("is_data", False):
             continue
         process = str(meta.get("process", dataset))
         marked[process] = marked.get(process, False) or bool(meta.get("is_signal", False))
+        if meta.get("is_signal") and not _within(meta.get("masses") or {}, recipe.signal_masses):
+            outside.add(process)
     notes: list[str] = []
     signal, backgrounds = recipe.signal, recipe.backgrounds
     if signal is None:
-        signal = tuple(p for p in sorted(marked) if marked[p] and p in selected)
+        signal = tuple(p for p in sorted(marked) if marked[p] and p in selected and p not in outside)
+        if not signal and outside:
+            ranges = ", ".join(f"{name} from {a:g} to {b:g}" for name, (a, b) in recipe.signal_masses.items())
+            msg = (
+                f"The recipe {recipe.name!r} trains on signals with {ranges} GeV, and no selected signal of the run is one: it "
+                f"has {', '.join(sorted(outside))}. Name those that it is to be trained on (--signal), or run over others."
+            )
+            raise TableError(msg)
     if backgrounds is None:
         others = [p for p in sorted(marked) if not marked[p] and p not in set(signal)]
         backgrounds = tuple(p for p in others if p in selected)

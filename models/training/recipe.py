@@ -43,11 +43,11 @@ __all__ = ["ALL_ROWS", "KINDS", "PROTOCOLS", "Protocol", "Recipe"]
 
 Protocol = Literal["nested", "held_out", "next_fold"]
 PROTOCOLS: tuple[Protocol, ...] = ("nested", "held_out", "next_fold")
-WEIGHTINGS = ("weights", "counts")
+WEIGHTINGS = ("weights", "counts", "components", "signal_counts", "drawn")
 NEGATIVE_WEIGHTS = ("error", "absolute", "drop")
 SEED_CHOICES = ("best", "all")
 CLASSES = ("signal", "background")
-LATER = ("seeds", "seed_choice", "class_weights", "balance", "label", "flatten")
+LATER = ("seeds", "seed_choice", "class_weights", "balance", "label", "flatten", "signal_masses")
 """Fields that plain data leave out where they have their defaults, as recipes of earlier versions do."""
 ALL_ROWS = "all"
 """As a region: every row of the feature tables (unless there is a region of this name)."""
@@ -84,13 +84,18 @@ class Recipe:
         Region whose events are trained on, several joined by ``+``, or ``"all"``; by default the region of the score.
     signal, backgrounds
         Process names; by default as the samples say.
+    signal_masses
+        Name of a mass -> lowest and highest, GeV: only signals between them are trained on, the edges included.
     subsets
         Name -> backgrounds that are also trained against alone, for the importances.
     process_weights
         Process -> factor on its weights in the training; performance is measured without it.
     weighting
-        ``"weights"``: events count with their weight; ``"counts"``: each counts one. Either way the sums of signal
-        and of background are each one in every set of events.
+        ``"weights"``: events count with their weight; ``"counts"``: each counts one; ``"components"``: with their weight, and
+        every process of a class has the same sum. ``"signal_counts"``: each event of signal counts one, whatever the cross
+        section of its mass, and background its weight. ``"drawn"``: so, and background events are drawn in proportion to their
+        weights and count one, as those of a sample without slices. In any case the sums of signal and of background are each
+        one in every set of events.
     negative_weights
         ``"error"``: refuse them, as boosting does not work with them. ``"absolute"``: train on absolute weights, which uses
         all events and is right where the shares of negative weights are alike everywhere. ``"drop"``: train on the
@@ -157,6 +162,7 @@ class Recipe:
     balance: Mapping[str, Any] | None = None
     label: str | None = None
     flatten: str | None = None
+    signal_masses: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     code: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -166,6 +172,7 @@ class Recipe:
             self._set(name, None if value is None else self._names(name, value))
         subsets = self._mapping("subsets")
         self._set("subsets", {key: self._names(f"subsets[{key!r}]", value) for key, value in subsets.items()})
+        self._set("signal_masses", self._ranges("signal_masses"))
         self._set("process_weights", self._factors("process_weights"))
         self._set("class_weights", self._factors("class_weights"))
         for name in self.class_weights:
@@ -311,6 +318,15 @@ class Recipe:
         is_table = isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
         self._need(is_table, f"{name} is {value!r}", "it must be a table with names as keys")
         return dict(value)
+
+    def _ranges(self, name: str) -> dict[str, tuple[float, float]]:
+        ranges = self._mapping(name)
+        for mass, value in ranges.items():
+            pair = isinstance(value, (list, tuple)) and len(value) == 2
+            rising = pair and all(isinstance(x, (int, float)) for x in value) and value[0] < value[1]
+            must = "it must be a lower and an upper mass in GeV"
+            self._need(rising, f"{name}[{mass!r}] is {value!r}", must)
+        return {mass: (float(low), float(high)) for mass, (low, high) in ranges.items()}
 
     def _factors(self, name: str) -> dict[str, float]:
         factors = self._mapping(name)

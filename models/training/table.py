@@ -12,6 +12,7 @@ from massgap.contracts.errors import TableError
 from massgap.contracts.feature_table import is_feature
 from massgap.models.conditioning.balance import OUTSIDE, bins_of
 from massgap.models.errors import FeatureError
+from massgap.models.folds import uniform_of_key
 from massgap.models.training.recipe import NEGATIVE_WEIGHTS
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from numpy.typing import NDArray
+
+_SALT = 0x647261776E
+""""drawn" in ASCII: independent of folds and labels."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +150,10 @@ def training_table(
     key = _keys(chosen)
     x = _matrix(chosen, names)
     _check_weights(weight, process)
-    train_weight = (
-        _absolute(weight, process, negative_weights) if weighting == "weights" else np.ones(len(weight))
-    )
+    train_weight = _counted(weight, process, is_signal, key, weighting, negative_weights)
+    if weighting == "components":
+        for name in present:
+            train_weight[process == name] /= train_weight[process == name].sum()
     for name, factor in factors.items():
         train_weight[process == name] *= factor
 
@@ -306,6 +311,24 @@ def _check_weights(weight: NDArray[np.float64], process: NDArray[np.object_]) ->
                 "take away from, and run again."
             )
             raise TableError(msg)
+
+
+def _counted(
+    weight: NDArray[np.float64],
+    process: NDArray[np.object_],
+    is_signal: NDArray[np.bool_],
+    key: NDArray[np.uint64],
+    weighting: str,
+    policy: str,
+) -> NDArray[np.float64]:
+    """How much each event counts in the training."""
+    if weighting == "counts":
+        return np.ones(len(weight))
+    counted = _absolute(weight, process, policy)
+    if weighting == "drawn":
+        share = counted / counted[~is_signal].max()
+        counted = (uniform_of_key(key, _SALT) < share).astype(float)
+    return counted if weighting in ("weights", "components") else np.where(is_signal, 1.0, counted)
 
 
 def _absolute(weight: NDArray[np.float64], process: NDArray[np.object_], policy: str) -> NDArray[np.float64]:

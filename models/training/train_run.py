@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from massgap.contracts.description import Description
 from massgap.contracts.feature_table import RunFeatures, read_feature_tables
 from massgap.contracts.folder_lock import locked_folder
 from massgap.contracts.model_folder import ModelFolder, finished_model_folder, write_model_folder
@@ -109,7 +110,9 @@ def train_run(
     """
     run = read_run_features(run_folder, accept_loss=accept_loss)
     analysis = str(run.manifest.get("analysis") or "")
-    wanted = _wanted_recipe(recipe, protocol, analysis, classifier).changed(
+    scores = Description.from_dict(run.manifest.get("description")).scores
+    described = name if name in {score.name for score in scores} else None
+    wanted = _wanted_recipe(recipe, protocol, analysis, classifier, described).changed(
         signal=signal,
         backgrounds=backgrounds,
         features=features,
@@ -195,7 +198,11 @@ class _Request(NamedTuple):
 
 
 def _wanted_recipe(
-    recipe: Recipe | str | Path | None, protocol: str | None, analysis: str, classifier: str | None = None
+    recipe: Recipe | str | Path | None,
+    protocol: str | None,
+    analysis: str,
+    classifier: str | None = None,
+    score: str | None = None,
 ) -> Recipe:
     from massgap.models.recipes.registry import (
         find_recipe,
@@ -206,7 +213,7 @@ def _wanted_recipe(
     )
 
     if recipe is None:
-        recipe = recipe_of_analysis(analysis)
+        recipe = recipe_of_analysis(analysis, score)
         found = recipe if classifier is None else of_kind(recipe, classifier)
     else:
         found = recipe if isinstance(recipe, Recipe) else find_recipe(recipe)
@@ -232,7 +239,10 @@ def _write(
     from massgap.models.training.card import model_card
     from massgap.models.training.export import verified_bytes
 
-    content, difference = verified_bytes(folds, run.table[folds.inputs].to_numpy(dtype=np.float32))
+    met = (run.manifest.get("options") or {}).get("met")
+    content, difference = verified_bytes(
+        folds, run.table[folds.inputs].to_numpy(dtype=np.float32), {"massgap.met": met} if met else None
+    )
     training = {
         "model_file": request.model_file,
         "model_sha256": hashlib.sha256(content).hexdigest(),

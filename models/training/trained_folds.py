@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from massgap.contracts.errors import TableError
-from massgap.models.conditioning.flattening import Flattening, flatness, flattening_of
+from massgap.models.conditioning.balance import OUTSIDE
 from massgap.models.conditioning.labels import hypothesis_names
+from massgap.models.conditioning.quantile_table import flattening_of
+from massgap.models.measures.flatness import flatness
 from massgap.models.measures.roc import auc, roc_curve
 from massgap.models.training.evaluation import FoldResult, Unseen, evaluated
 from massgap.models.training.recipe import ALL_ROWS, LATER, Protocol, Recipe
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from numpy.typing import NDArray
+
+    from massgap.models.conditioning.flattening import Flattening
 
     Progress = Callable[[str, float, int], None]
 
@@ -73,14 +77,22 @@ class TrainedFolds:
         return self.recipe.n_folds
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the probabilities as the library that trained gives them, shape (N, n_folds); NaN is missing."""
-        trainer = self.recipe.trainer
+        """Return the scores as the library that trained gives them, shape (N, n_folds); NaN is missing."""
+        return self.flat(self.probability(features), features).astype(np.float32)
+
+    def probability(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probabilities, before they are made flat, shape (N, n_folds)."""
         own = features if len(self.inputs) == len(self.features) else features[:, : len(self.features)]
-        columns = [trainer.predict(classifier, own) for classifier in self.classifiers]
-        if self.flattening:
-            flat = features[:, self.inputs.index(str(self.recipe.flatten))]
-            columns = [table(column, flat) for table, column in zip(self.flattening, columns, strict=True)]
-        return np.stack(columns, axis=1).astype(np.float32)
+        columns = [self.recipe.trainer.predict(classifier, own) for classifier in self.classifiers]
+        return np.stack(columns, axis=1)
+
+    def flat(self, probability: NDArray[Any], features: NDArray[np.float32]) -> NDArray[Any]:
+        """Return probabilities, shape (N, n_folds), made flat, or as they are if they are not to be."""
+        if not self.flattening:
+            return probability
+        column = features[:, self.inputs.index(str(self.recipe.flatten))]
+        flat = [table(p, column) for table, p in zip(self.flattening, probability.T, strict=True)]
+        return np.stack(flat, axis=1)
 
     def cross_fitted(self, features: NDArray[np.float32], fold: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return for each event the probability of the classifier that has not seen it, shape (N,)."""
@@ -179,7 +191,7 @@ def train(
         protocol_comparison=comparison,
         processes=data.counts(),
         training_hash=training_hash(data, recipe),
-        notes=list(data.notes),
+        notes=[*data.notes, *_useless(data)],
         ranges=ranges,
         flattening=tables,
         flatness=flat,
@@ -193,15 +205,16 @@ def _flattened(
     """The table of each fold, and how flat its score is for the background that it has not seen."""
     if data.flat is None or recipe.flatten is None:
         return [], {}
-    background, tables = data.label < 0.5, []
-    score = np.zeros(len(data.label))
+    background, tables, made_of = data.label < 0.5, [], []
+    weight = _spread_weights(data, recipe)
+    score, scored_by = np.zeros(len(data.label)), np.zeros(len(data.label), np.int64)
     for fold, parts in zip(folds, split(data, recipe), strict=True):
         raw = recipe.trainer.predict(fold.classifier, data.x).astype(np.float64)
         rows = parts.stop & background
-        made = flattening_of(
-            raw[rows], data.flat[rows], data.weight[rows], name=recipe.flatten, fold=parts.fold
-        )
+        made = flattening_of(raw[rows], data.flat[rows], weight[rows], name=recipe.flatten, fold=parts.fold)
         tables.append(made)
+        made_of.append(rows[background])
+        scored_by[parts.held_out] = parts.fold
         score[parts.held_out] = made(raw[parts.held_out], data.flat[parts.held_out])
     roc = roc_curve(score, data.label, unit_sums(data.weight, data.label))
     return tables, {
@@ -211,10 +224,25 @@ def _flattened(
         "background": flatness(
             score[background],
             data.flat[background],
-            data.weight[background],
-            of_table=float(np.mean([table.effective.mean() for table in tables])),
+            weight[background],
+            fold=scored_by[background],
+            made_of=np.stack(made_of),
         ),
     }
+
+
+def _spread_weights(data: TrainingTable, recipe: Recipe) -> NDArray[np.float64]:
+    """The weights of the table and of its test: those of the training's bins, where it is balanced in the same column.
+
+    A quantile given the column does not depend on how the column is distributed. With physical weights of a falling spectrum
+    nearly all bins of the table would lie at its low end.
+    """
+    if data.bins is None or (recipe.balance or {}).get("column") != recipe.flatten:
+        return data.weight
+    inside = data.bins != OUTSIDE
+    sums = np.bincount(data.bins[inside], data.weight[inside] * (data.label[inside] < 0.5))
+    scale = 1 / np.where(sums > 0, sums, np.inf)
+    return np.where(inside, data.weight * scale[np.where(inside, data.bins, 0)], 0.0)
 
 
 def _ranges(data: TrainingTable, recipe: Recipe) -> dict[str, list[float]]:
@@ -235,6 +263,17 @@ def _ranges(data: TrainingTable, recipe: Recipe) -> dict[str, list[float]]:
             raise TableError(msg)
         found[name] = [float(values.min()), float(values.max())]
     return found
+
+
+def _useless(data: TrainingTable) -> list[str]:
+    """A sentence for each feature that tells nothing; networks refuse it, trees leave it aside."""
+    notes = []
+    for j, name in enumerate(data.features):
+        there = data.x[np.isfinite(data.x[:, j]), j]
+        if not len(there) or there.min() == there.max():
+            what = f"has the value {there[0]:g} in all events" if len(there) else "is missing in all events"
+            notes.append(f"feature {name!r} {what}: no classifier learns anything from it")
+    return notes
 
 
 def training_hash(data: TrainingTable, recipe: Recipe) -> str:

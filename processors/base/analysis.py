@@ -49,7 +49,8 @@ class Analysis(ProcessorABC):
         score is then filled and kept, each event scored by the classifier that has not seen it.  Checked when the
         processor is made.
     met
-        "detector", or "objects" for minus the vector sum of leptons and jets.
+        "detector", or "objects" for minus the vector sum of leptons and jets; by default that of the models' trainings, else the
+        detector's.
     variations
         Names of systematics to run: ``jes``, ``jer``, ``unclustered``, ``muon_scale``, ``electron_scale``,
         ``lepton_scale`` (objects), ``isr``, ``fsr``, ``mur``, ``muf``
@@ -105,7 +106,7 @@ class Analysis(ProcessorABC):
         self,
         model: str | os.PathLike[str] | dict[str, Any] | None = None,
         *,
-        met: str = "detector",
+        met: str | None = None,
         variations: tuple[str, ...] | list[str] | str | dict[str, Any] = (),
         features: bool = False,
         taggers: TaggerOptions | dict[str, Any] | None = None,
@@ -115,10 +116,10 @@ class Analysis(ProcessorABC):
     ) -> None:
         self.choice = VariationChoice.of_option(variations)
         """Which systematics are done for which data set."""
-        if met not in MET_DEFINITIONS:
+        if met is not None and met not in MET_DEFINITIONS:
             msg = f"met={met!r} (--met) is unknown; MET is one of {', '.join(MET_DEFINITIONS)}"
             raise ProcessorError(msg)
-        self.met = met
+        self.met = met or "detector"
         self.variations = self.choice.every
         self.features = features
         self.engine = engine
@@ -127,6 +128,7 @@ class Analysis(ProcessorABC):
         self.hypothesis = _hypothesis(hypothesis)
         self.models = self._load(model)
         """Score name -> model, for those that have one."""
+        self.met = self._met_of_models(met)
 
     # What an analysis says of itself
 
@@ -222,6 +224,25 @@ class Analysis(ProcessorABC):
                 msg = f"{error} The score {name!r} takes the model of its own training: {again}."
                 raise FeatureError(msg) from error
         return found
+
+    def _met_of_models(self, asked: str | None) -> str:
+        """The MET that was asked for, else that of the models' trainings, else the detector's.
+
+        Raises
+        ------
+        ProcessorError
+            If a model was trained with another one.
+        """
+        trained = {name: model.metadata.get("massgap.met") for name, model in self.models.items()}
+        met = asked or next((found for found in trained.values() if found), "detector")
+        for name, found in trained.items():
+            if found and found != met:
+                msg = (
+                    f"the model of the score {name!r} was trained with another MET: run with --met {found}, or train again on a "
+                    f"run with --met {met}"
+                )
+                raise ProcessorError(msg)
+        return met
 
     def notes(self) -> list[str]:
         """What somebody who runs it with these options should know, in sentences."""

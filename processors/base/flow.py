@@ -248,8 +248,8 @@ class Flow:
     def record(self, event: Event, observables: dict[str, Any]) -> None:
         """Do all that follows from the observables: cuts of regions, histograms, scores and rows.
 
-        Regions that are defined by cuts on observables are set, each cut is counted in the cutflow after those
-        before it, and its N-1 histogram filled.  Each observable that has a histogram of its name is filled in every
+        Regions that are defined by cuts on observables, or on scores by their columns, are set, each cut is counted in the
+        cutflow after those before it, and its N-1 histogram filled.  Each observable that has a histogram of its name is filled in every
         region.  Scores are computed and filled, and rows are written where the run keeps them.
 
         Parameters
@@ -269,14 +269,19 @@ class Flow:
             if values.shape != (len(self),):
                 msg = f"observable {name!r} has the shape {values.shape}, but {len(self)} events are left: give one value for each"
                 raise ProcessorError(msg)
+        key = fold_key(*event.identifiers.T) if self.chunk.models or self.chunk.keep_rows else None
+        scores = self._scores(event, x, key) if self.chunk.models else {}
+        cut_on = {**x, **{name: values.astype(np.float64) for name, (values, _) in scores.items()}}
         for region in self._own_regions():
             if region.cuts and region.name not in self._regions:
-                self._cut(region, x)
+                self._cut(region, cut_on)
         for name, values in x.items():
             if name in self.chunk.layout.specs:
                 self.fill(name, values)
-        if self.chunk.models or self.chunk.keep_rows:
-            self._score_and_write(event, x)
+        for name, (_, fold) in scores.items():
+            self.fill(name, cut_on[name], fold=fold)
+        if self.chunk.keep_rows:
+            self.write_rows({**x, "fold_key": key, **{name: values for name, (values, _) in scores.items()}})
 
     def _cut(self, region: Region, x: dict[str, Any]) -> None:
         within = self.passes(region.within) if region.within else np.ones(len(self), dtype=bool)
@@ -303,9 +308,9 @@ class Flow:
         known = self._cutflow is not None and self._cutflow.has(cut)
         self.count(f"{cut} ({region})" if known else cut, selected)
 
-    def _score_and_write(self, event: Event, x: dict[str, Any]) -> None:
-        key = fold_key(*event.identifiers.T)
-        rows: dict[str, Any] = {**x, "fold_key": key}
+    def _scores(self, event: Event, x: dict[str, Any], key: Any) -> dict[str, tuple[Any, Any]]:
+        """Column of each score that has a model -> the scores, and the fold of each event."""
+        out: dict[str, tuple[Any, Any]] = {}
         for score in self.chunk.scores:
             model = self.chunk.models.get(score.name)
             if model is None or not self._fills_any(score.column):
@@ -315,10 +320,8 @@ class Flow:
                 msg = f"the score {score.name!r} needs the observable {missing[0]!r}: give it to record()"
                 raise ProcessorError(msg)
             fold = fold_of(model.fold_rule, key, event.identifiers[:, 2], model.n_folds)
-            rows[score.column] = model.score({name: x[name] for name in model.features}, fold)
-            self.fill(score.column, rows[score.column].astype(np.float64), fold=fold)
-        if self.chunk.keep_rows:
-            self.write_rows(rows)
+            out[score.column] = model.score({name: x[name] for name in model.features}, fold), fold
+        return out
 
     def _fills_any(self, histogram: str) -> bool:
         own = {region.name for region in self._own_regions()}

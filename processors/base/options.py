@@ -12,7 +12,7 @@ from massgap.processors.errors import ProcessorError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["collection_choice", "names", "threshold"]
+__all__ = ["choice", "collection_choice", "names", "threshold"]
 
 
 def collection_choice(given: Mapping[str, str] | Iterable[str] | str) -> dict[str, str]:
@@ -87,6 +87,26 @@ def names(option: str, given: str | Iterable[str], known: Iterable[str]) -> tupl
         msg = f"{option}: unknown {', '.join(map(repr, unknown))}; known are {', '.join(known)}"
         raise ProcessorError(msg)
     return tuple(dict.fromkeys(given))
+
+
+def choice(option: str, value: str, known: Iterable[str]) -> str:
+    """One of several words.
+
+    Raises
+    ------
+    ProcessorError
+        If it is none of them.
+
+    Examples
+    --------
+    >>> choice("order", "paper", ("paper", "authors"))
+    'paper'
+    """
+    known = tuple(known)
+    if value not in known:
+        msg = f"{option} is {value!r}: choose from {', '.join(known)}"
+        raise ProcessorError(msg)
+    return value
 
 
 def threshold(option: str, value: float) -> float:

@@ -114,9 +114,9 @@ def _plane(inputs: PlaneInputs) -> list[Drawing]:
 
 
 def _lines_of(what: str, level: str) -> str:
-    if what == "significance":
+    if what.endswith("significance"):
         return "; dash-dotted 3 σ, dotted 5 σ."
-    return "." if what == "observed significance" else f"; the line is the exclusion at {level}."
+    return f"; the line is the exclusion at {level}."
 
 
 def _checks(inputs: PlaneInputs) -> list[Drawing]:

@@ -116,10 +116,13 @@ def _flatness(flat: Any) -> Markup:
         return Markup("")
     rows: list[list[object]] = []
     for level, found in flat["background"].items():
-        stated = max(fold["uncertainty"][level] for fold in flat["folds"])
+        middle, ends = (
+            max(fold.get(place, fold["uncertainty"])[level] for fold in flat["folds"])
+            for place in ("uncertainty", "uncertainty_at_ends")
+        )
         shares = ", ".join(f"{share:.3f}" for share in found["shares"])
         chi2 = value(found["chi2"], f"{found['chi2']:.1f} / {found['bins']}")
-        rows.append([level, shares, chi2, value(stated, f"{stated:.2g}")])
+        rows.append([level, shares, chi2, value(middle, f"{middle:.2g}"), value(ends, f"{ends:.2g}")])
     return join(
         heading(f"Flat in {flat['column']}"),
         paragraph(
@@ -131,7 +134,8 @@ def _flatness(flat: Any) -> Markup:
                 "Threshold",
                 "Background above it in bins of equal weight",
                 "Chi2 / bins",
-                "Uncertainty of the quantile",
+                "Uncertainty of the quantile, middle",
+                "At an end",
             ],
             rows,
             caption=f"Held-out background above a threshold, in bins of {flat['column']}",

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 #: NanoAOD's order of LHEScaleWeight: muR outer, muF inner.
 SCALES = tuple((mur, muf) for mur in (0.5, 1.0, 2.0) for muf in (0.5, 1.0, 2.0))
 _MIN_MEMBERS = 3
+#: Name of the group of weights, in files made here, whose members are different sets of parton densities.
+PDF_GROUP = "choice of parton densities"
 #: Names that Pythia takes for scales, whatever they are.
 SCALE_NAMES = {str(number) for number in range(1001, 1010)}
 _NUMBER = r"\s*[=:]?\s*[\"']?\s*([0-9.]+(?:[ed][+-]?\d+)?)"
@@ -132,6 +134,9 @@ def pdf_weights(weights: tuple[LheWeight, ...], nominal_pdf: int) -> tuple[tuple
         elif not runs or (runs[-1][-1].pdf, runs[-1][-1].group) != (w.pdf, w.group):
             runs.append([w])
     runs = [run for run in runs if len(run) >= _MIN_MEMBERS]
+    if choice := [w for w in weights if w.group == PDF_GROUP and w.pdf is not None]:
+        # different sets, which follow the nominal one
+        return ("", *(w.id for w in choice)), nominal_pdf
     if not runs:
         return (), 0
 

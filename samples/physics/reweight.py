@@ -47,7 +47,9 @@ _SHOWER = (
 )
 
 
-def scale_weights(info: Mapping[str, np.ndarray], qcd_order: int) -> np.ndarray:
+def scale_weights(
+    info: Mapping[str, np.ndarray], qcd_order: int, *, pdf_set: int = DEFAULT_PDF
+) -> np.ndarray:
     """Weights (n, 9) of the renormalisation and factorisation scales of the hard process.
 
     NanoAOD's order: muR = 0.5, 1, 2 outside, muF inside, so [0] is (0.5, 0.5) and [4] the nominal. muR acts through
@@ -60,6 +62,8 @@ def scale_weights(info: Mapping[str, np.ndarray], qcd_order: int) -> np.ndarray:
         ``id1, id2, x1, x2, Q2Fac`` and, unless qcd_order is 0, ``Q2Ren`` (GeV^2).
     qcd_order : int
         Power of alpha_s in the leading-order cross section: 0 for Drell-Yan or sleptons, 1 for Z + jet, 2 for top pairs.
+    pdf_set : int
+        Pythia's number (``PDF:pSet``) of the set of the events.
 
     Raises
     ------
@@ -71,16 +75,16 @@ def scale_weights(info: Mapping[str, np.ndarray], qcd_order: int) -> np.ndarray:
         msg = f"qcd_order is the power of alpha_s, a whole number from 0 up, not {qcd_order!r}"
         raise GenerationError(msg)
     _need(info, ("id1", "id2", "x1", "x2", "Q2Fac"))
-    nominal = _densities(info, DEFAULT_PDF, 1.0)
+    nominal = _densities(info, pdf_set, 1.0)
     muf = {1.0: np.ones(len(nominal[0]))}
     for factor in (0.5, 2.0):
-        muf[factor] = _ratio(_densities(info, DEFAULT_PDF, factor), nominal)
+        muf[factor] = _ratio(_densities(info, pdf_set, factor), nominal)
     mur = dict.fromkeys((0.5, 1.0, 2.0), np.ones(len(nominal[0])))
     if qcd_order:
         _need(info, ("Q2Ren",))
         q2 = np.asarray(info["Q2Ren"], dtype=np.float64)
-        reference = _alpha_s(q2)
-        mur |= {factor: (_alpha_s(factor**2 * q2) / reference) ** qcd_order for factor in (0.5, 2.0)}
+        reference = alpha_s(q2)
+        mur |= {factor: (alpha_s(factor**2 * q2) / reference) ** qcd_order for factor in (0.5, 2.0)}
     table = np.stack([mur[r] * muf[f] for r, f in SCALE_FACTORS], axis=1)
     return np.clip(table, 0.0, MAX_WEIGHT)
 
@@ -216,7 +220,8 @@ def _ratio(varied: tuple[np.ndarray, np.ndarray], nominal: tuple[np.ndarray, np.
     return result
 
 
-def _alpha_s(q2: np.ndarray) -> np.ndarray:
+def alpha_s(q2: np.ndarray) -> np.ndarray:
+    """Strong coupling of the hard process at scales squared (GeV^2): one loop, 0.130 at the Z mass, as Pythia's default."""
     from massgap.samples.extra import require
 
     running = require().AlphaStrong()

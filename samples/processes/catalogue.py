@@ -6,25 +6,28 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.samples.errors import UnknownProcessError
 from massgap.samples.processes.cascade import CASCADE_BACKGROUNDS
-from massgap.samples.processes.electroweakino import ELECTROWEAKINO_BACKGROUNDS
+from massgap.samples.processes.electroweakino import ELECTROWEAKINO_BACKGROUNDS, ELECTROWEAKINO_LEPTONIC
 from massgap.samples.processes.plain import PLAIN
 from massgap.samples.processes.signals import SIGNAL_FORMS, signal_processes
 from massgap.samples.processes.slepton import SLEPTON_BACKGROUNDS
 from massgap.samples.processes.smuon import SMUON_BACKGROUNDS
-from massgap.samples.processes.vlq import VLQ_BACKGROUNDS
+from massgap.samples.processes.vlq import VLQ_BACKGROUNDS, VLQ_POINTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from massgap.samples.processes.process import Process
 
-__all__ = ["ANALYSES", "PROCESSES", "list_processes", "processes_of"]
+__all__ = ["ANALYSES", "PROCESSES", "list_processes", "processes_of", "wants_mpi"]
+
+#: Sets that are made with multiparton interactions: they make the soft jets that these searches veto or count.
+_WITH_MPI = ("smuon",)
 
 #: Each analysis: the mass points of its standard set, and its backgrounds.
 _SETS: dict[str, tuple[tuple[str, ...], tuple[Process, ...]]] = {
     "slepton": (("slepton_110_80",), SLEPTON_BACKGROUNDS),
     "smuon": (("smuonR_200_50", "smuonR_300_100", "smuonR_500_0"), SMUON_BACKGROUNDS),
-    "vlq": (("vlq_1000", "vlq_2000", "vlq_4000", "vlq_6400"), VLQ_BACKGROUNDS),
+    "vlq": (VLQ_POINTS, VLQ_BACKGROUNDS),
     "cascade": (
         ("cascade_fDM_390_360_330_300", "cascade_sDM_390_360_330_300", "cascade_fDM_691_660_631_600"),
         CASCADE_BACKGROUNDS,
@@ -43,7 +46,7 @@ def _register() -> tuple[dict[str, Process], dict[str, tuple[str, ...]]]:
         members = [part for point in points for part in signal_processes(point)] + list(backgrounds)
         processes |= {part.name: part for part in members}
         analyses[name] = tuple(part.name for part in members)
-    processes |= {part.name: part for part in PLAIN}
+    processes |= {part.name: part for part in (*PLAIN, *ELECTROWEAKINO_LEPTONIC)}
     return processes, analyses
 
 
@@ -91,6 +94,16 @@ def processes_of(names: str | Iterable[str]) -> list[Process]:
         raise UnknownProcessError(msg)
     _check_together(list(found.values()))
     return list(found.values())
+
+
+def wants_mpi(names: str | Iterable[str]) -> bool:
+    """Whether a set is asked for that is made with multiparton interactions where nobody says otherwise.
+
+    >>> wants_mpi("smuon"), wants_mpi(["tt", "slepton"])
+    (True, False)
+    """
+    given = [names] if isinstance(names, str) else list(names)
+    return any(name in _WITH_MPI for name in given)
 
 
 def _check_together(chosen: list[Process]) -> None:

@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from functools import partial
 
+from massgap.samples.matrix_elements.request import WinoFusion
 from massgap.samples.physics.cross_sections import wino_pair_xsec_fb
-from massgap.samples.physics.electroweakino_spectra import electroweakino_settings, electroweakino_slha
+from massgap.samples.physics.electroweakino_spectra import (
+    electroweakino_decay_settings,
+    electroweakino_settings,
+    electroweakino_slha,
+)
 from massgap.samples.physics.offshell import offshell_weights
 from massgap.samples.processes.filters import ObjectFilter
 from massgap.samples.processes.process import (
@@ -24,7 +29,7 @@ from massgap.samples.processes.process import (
     whole,
 )
 
-__all__ = ["ELECTROWEAKINO_BACKGROUNDS", "ELECTROWEAKINO_SIGNALS"]
+__all__ = ["ELECTROWEAKINO_BACKGROUNDS", "ELECTROWEAKINO_LEPTONIC", "ELECTROWEAKINO_SIGNALS"]
 
 _VBF = ObjectFilter(leptons=1, vbf=True)
 _ZZ = ("WeakDoubleBoson:ffbar2gmZgmZ = on", "23:mMin = 4.")
@@ -66,8 +71,44 @@ def _signal(model: str, name: str, m: float, dm: float) -> tuple[Process, ...]:
     )
 
 
-ELECTROWEAKINO_SIGNALS = tuple(
-    SignalForm(f"wino_{model}", ("M", "DM"), partial(_signal, model)) for model in ("WZ", "slepton")
+def _fusion(
+    model: str, leptonic: tuple[str, ...], states: tuple[str, ...], name: str, m: float, dm: float
+) -> tuple[Process, ...]:
+    through = "W*, Z*" if model == "WZ" else "sleptons half way"
+    if leptonic:
+        through += f", {' and '.join(leptonic)} only"
+    made = WinoFusion(m, states=states)
+    return (
+        Process(
+            name=name,
+            process=name,
+            description=f"wino-like pairs by boson fusion, m = {m:g}, to a bino {dm:g} GeV below through {through}",
+            source=f"electroweak q q' -> q q' chi chi at lowest order; {made.describe()}",
+            settings=electroweakino_decay_settings(dm, model),
+            tranches=whole(3.0),
+            is_signal=True,
+            masses={"m_wino": m, "m_lsp": m - dm},
+            slha=electroweakino_slha(m, dm, model),
+            sqrt_s_tev=13.6,
+            card="hl-lhc",
+            filter=_VBF,
+            decay_weight=offshell_weights if model == "WZ" else None,
+            matrix_element=made,
+            leptonic=leptonic,
+        ),
+    )
+
+
+_MODELS = ("WZ", "slepton")
+_LIGHT = ("e", "mu")
+ELECTROWEAKINO_SIGNALS = (
+    *(SignalForm(f"wino_{model}", ("M", "DM"), partial(_signal, model)) for model in _MODELS),
+    *(SignalForm(f"vbf_wino_{model}", ("M", "DM"), partial(_fusion, model, (), ())) for model in _MODELS),
+    *(
+        SignalForm(f"vbf_wino_{model}_lep", ("M", "DM"), partial(_fusion, model, _LIGHT, ()))
+        for model in _MODELS
+    ),
+    SignalForm("vbf_N2C1_WZ_lep", ("M", "DM"), partial(_fusion, "WZ", _LIGHT, ("C1+ N2", "C1- N2"))),
 )
 
 
@@ -130,4 +171,20 @@ ELECTROWEAKINO_BACKGROUNDS = (
         "WZ", "VV", "W with Z (m > 4 GeV)", ("WeakDoubleBoson:ffbar2ZW = on", "23:mMin = 4."), xsec_fb=24.88e3
     ),
     _vbf("ZZ", "VV", "pairs of Z/gamma* (m > 4 GeV)", _ZZ, xsec_fb=12.74e3),
+)
+
+# Three leptons are rare in WZ and ZZ of all decays: these have electrons, muons and taus only, in place of WZ_vbf and ZZ_vbf.
+ELECTROWEAKINO_LEPTONIC = tuple(
+    _vbf(
+        f"{pair}_lep",
+        f"{pair}_leptonic",
+        f"{words}, all bosons to charged leptons",
+        settings,
+        leptonic=("e", "mu", "tau"),
+        xsec_fb=xsec_fb,  # of all decays: that of these is the generator's
+    )
+    for pair, words, settings, xsec_fb in (
+        ("WZ", "W with Z (m > 4 GeV)", ("WeakDoubleBoson:ffbar2ZW = on", "23:mMin = 4."), 24.88e3),
+        ("ZZ", "pairs of Z/gamma* (m > 4 GeV)", _ZZ, 12.74e3),
+    )
 )

@@ -9,10 +9,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from massgap.physical_constants import Z_MASS_ROUNDED
 
-__all__ = ["FILTERS", "DimuonAcceptance", "DimuonFilter", "MassWindow", "ObjectFilter", "OneJet"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "FILTERS",
+    "DimuonAcceptance",
+    "DimuonFilter",
+    "MassWindow",
+    "ObjectFilter",
+    "OneJet",
+    "tighter_cuts",
+]
 
 _MUONS = "muons of both charges, pT > {:g} GeV, abs(eta) < 2.5"
 
@@ -83,7 +95,7 @@ class DimuonFilter:
     ditau: bool = False
     #: The settings and xsec_fb count taus as the muons they are made to decay to.
     taus_in_xsec: bool = False
-    #: Keep dimuons inside of a window in mass (``inside``) or outside of it only.
+    #: Keep dimuons inside of a window in mass (``inside``) or outside of it only, where also taus and a third muon are.
     mass: MassWindow | None = None
     inside: bool = True
     #: Leave out events that hold nothing but muons, taus and neutrinos: another part of the process has them.
@@ -120,6 +132,9 @@ class ObjectFilter:
     jet_eta: float = 5.2
     delta_eta: float = 2.2
     m_jj: float = 140.0
+    #: Around one of the leptons, closer than ``beside_radius``, partons with this sum of pT (GeV); 0 for no such condition.
+    beside_pt: float = 0.0
+    beside_radius: float = 1.2
 
     def describe(self) -> str:
         """The filter in words."""
@@ -138,9 +153,46 @@ class ObjectFilter:
                 f"two parton-level jets, pT > {self.jet_pt:g} GeV, eta1 eta2 < 0, abs(delta eta) > "
                 f"{self.delta_eta:g}, m > {self.m_jj:g} GeV"
             )
+        if self.beside_pt:
+            parts.append(
+                f"partons with pT > {self.beside_pt:g} GeV together within {self.beside_radius:g} of a lepton"
+            )
         if self.muon_pt:
             parts.append(_MUONS.format(self.muon_pt))
         return "; ".join(parts)
+
+
+#: What the search selects behind the filter ``vbf``, by the names of MadGraph's run card: jets above this pT (GeV), farther
+#: apart in eta, with a larger mass (GeV).
+VBF_SELECTION = {"ptj": 30.0, "deltaeta": 2.5, "mmjj": 200.0}
+
+
+def tighter_cuts(run_card: Mapping[str, str], selection: Mapping[str, float] = VBF_SELECTION) -> list[str]:
+    """Cuts of a run card behind which events are missing that a selection would take, in sentences.
+
+    Parameters
+    ----------
+    run_card
+        Entries of MadGraph's run card by name.
+    selection
+        Thresholds by the same names.
+
+    Examples
+    --------
+    >>> tighter_cuts({"mmjj": "300.0", "ptj": "20.0"})
+    ['the file was made with mmjj > 300, tighter than the selection (200): events between are missing']
+    """
+    found = []
+    for name, threshold in selection.items():
+        try:
+            cut = float(run_card.get(name, "0").lower().replace("d", "e"))
+        except ValueError:
+            continue
+        if cut > threshold:
+            found.append(
+                f"the file was made with {name} > {cut:g}, tighter than the selection ({threshold:g}): events between are missing"
+            )
+    return found
 
 
 #: Filters by name, for events from files.

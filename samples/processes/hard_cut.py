@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     #: Charged leptons (px, py, pz, E in falling pT) and px, py of all that escapes -> value, 0 where undefined.
     Observable = Callable[[list[tuple[float, float, float, float]], tuple[float, float]], float]
 
-__all__ = ["HardCut", "parse_hard_cut", "with_hard_cut"]
+__all__ = ["HardCut", "parse_hard_cut", "with_hard_cut", "with_usual_cut"]
 
 _NUMBER = r"\s*(\d+(?:\.\d*)?)\s*"
 _NAME = r"\s*([A-Za-z]\w*)\s*"
@@ -93,6 +93,26 @@ def parse_hard_cut(text: str, observables: Mapping[str, Observable]) -> HardCut:
         msg = f"the edges of {text!r} must rise, as in --hard 'M_T2: 0, 40, 80'"
         raise GenerationError(msg)
     return HardCut(name, observables[name], edges)
+
+
+def with_usual_cut(process: Process, observables: Mapping[str, Observable]) -> Process:
+    """The process in the slice that is usual for it, if any; pairs of muons that the search vetoes are then left out, too.
+
+    Parameters
+    ----------
+    process : Process
+        With its ``usual_cut``.
+    observables : mapping
+        Functions of modules by their names.
+    """
+    if not process.usual_cut:
+        return process
+    sliced = with_hard_cut(process, parse_hard_cut(process.usual_cut, observables))
+    acceptance = getattr(process.filter, "acceptance", None)
+    if acceptance is None or not acceptance.veto.half_width:
+        return sliced
+    assert isinstance(sliced.filter, DimuonFilter)
+    return replace(sliced, filter=replace(sliced.filter, mass=acceptance.veto, inside=False))
 
 
 def with_hard_cut(process: Process, cut: HardCut | None) -> Process:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from massgap.samples.matrix_elements.request import WinoFusion
     from massgap.samples.physics.scalar_decays import TwoBody
     from massgap.samples.processes.filters import DimuonFilter, ObjectFilter
     from massgap.samples.processes.hard_cut import Observable
@@ -87,6 +88,8 @@ class Process:
     tranches: tuple[Tranche, ...] = (ALL,)
     #: Cross section of the hard process; None where the generator's own is taken.
     xsec_fb: float | None = None
+    #: Its statistical error, where it is computed with the events.
+    xsec_error_fb: float = 0.0
     #: Cross section without slicing and its error, measured apart from those of slices of phase space: a check.
     inclusive_xsec_fb: tuple[float, float] | None = None
     #: How ``xsec_fb`` of a signal is computed, where Pythia's own number cannot be relied on.
@@ -104,12 +107,19 @@ class Process:
     decay_weight: Callable[[Record], np.ndarray] | None = None
     #: What slices in an observable of the hard process are of; a function of a module.
     observable: Observable | None = None
+    #: Cut on the hard process that the samples of its analysis are usually made with (``M_T2 > 80``): rarely does an event
+    #: outside of it pass the analysis.
+    usual_cut: str = ""
     #: Taus decay unpolarised in Pythia and get their spin afterwards (:mod:`massgap.samples.physics.tau_spin`).
     fast_taus: bool = False
     #: How a pair of scalars decays, where that may happen after the shower and more than once.
     scalars: TwoBody | None = None
     #: Power of the strong coupling in the hard process, for scale variations.
     qcd_order: int = 0
+    #: Leptons that its particles decay to, whatever is asked for.
+    leptonic: tuple[str, ...] = ()
+    #: Matrix elements computed by massgap make its events, which are then showered as those of a file.
+    matrix_element: WinoFusion | None = None
     #: Matrix-element events instead of an internal process: hash of their file.
     lhe: str = ""
     #: Name of the process in filesets, where a process has several parts.

@@ -6,6 +6,10 @@ neutralino of 100 GeV.
 ``smuonL_M_LSP``, ``smuonR_M_LSP``  left- or right-handed smuons, any number of jets
 ``wino_WZ_M_DM``                    wino-like N2, C1 of mass M to a bino-like N1 of M - DM through W*, Z*
 ``wino_slepton_M_DM``               the same through sleptons half way
+``vbf_wino_WZ_M_DM``                the same pairs from the fusion of electroweak bosons, with two jets: own matrix element
+``vbf_wino_slepton_M_DM``           likewise, through sleptons half way
+``vbf_wino_WZ_lep_M_DM``            likewise (and ``vbf_wino_slepton_lep_M_DM``), with decays to e and mu only
+``vbf_N2C1_WZ_lep_M_DM``            likewise, N2 C1 alone
 ``vlq_M``                           single T -> t Z, leptonic decays
 ``cascade_fDM_X_Y_Z_CHI``           X chi, X -> mu Y, Y -> mu Z, Z -> photon chi, fermionic dark matter
 ``cascade_sDM_X_Y_Z_CHI``           the same with scalar dark matter (decay weights)

@@ -39,13 +39,15 @@ _ACCEPTANCE = DimuonAcceptance(
     third_muon=(14.0, 2.2),
     jet=OneJet(pt=20.0),
 )
+#: Muons far apart in eta are what a control region of W pairs is made of: |cos theta*| below 0.97, in tops as well.
+_OF_WW = replace(_ACCEPTANCE, delta_eta=4.2, hard_delta_eta=6.5)
 #: The jets of top pairs are there from the start, and their dimuon mass is not.
-_OF_TOPS = replace(_ACCEPTANCE, veto=MassWindow(0.0), jet=OneJet(pt=20.0, second_pt=65.0))
+_OF_TOPS = replace(_OF_WW, veto=MassWindow(0.0), jet=OneJet(pt=20.0, second_pt=65.0))
 
 
 def _signal(name: str, m: float, m_lsp: float) -> tuple[Process, ...]:
     wanted = DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=_ACCEPTANCE)
-    slices = tuple(zip(_EDGES, (4.0, 4.0, 13.0), strict=True))
+    slices = tuple(zip(_EDGES, (6.0, 4.0, 11.0), strict=True))
     return (smuon_pairs(name, "left", m, m_lsp, slices, wanted, "cms"),)
 
 
@@ -55,7 +57,7 @@ SLEPTON_SIGNALS = (SignalForm("slepton", ("M", "LSP"), _signal),)
 def _dimuon(on_peak: bool) -> Process:
     """Z/gamma* + jet to muons, near the Z mass or away from it, where the search looks."""
     # low recoil on the peak and high recoil off it
-    shares = (1.5, 2.5, 2.0, 1.0, 0.7, 0.3) if on_peak else (1.0, 1.0, 2.5, 3.5, 3.0, 1.0)
+    shares = (2.0, 3.0, 1.5, 0.5, 0.2, 0.1) if on_peak else (1.0, 1.5, 5.0, 4.5, 1.2, 0.3)
     edges = (20, 50, 100, 200, 400, 800)
     xsec = (488.4e3, 102.7e3, 20.07e3, 2012.0, 113.5, 3.403)
     return Process(
@@ -83,11 +85,11 @@ SLEPTON_BACKGROUNDS = (
         settings=(*DRELL_YAN, "23:onIfAny = 15"),
         tranches=phase_space_slices(
             "pT_hat",
-            (20, 1.5, 487.6e3),
-            (50, 2.0, 102.5e3),
-            (100, 8.0, 20.04e3),
-            (200, 13.0, 2008.0),
-            (400, 1.5, 116.5),
+            (20, 2.0, 487.6e3),
+            (50, 3.0, 102.5e3),
+            (100, 13.0, 20.04e3),
+            (200, 7.0, 2008.0),
+            (400, 0.8, 116.5),
         ),
         inclusive_xsec_fb=(613.6e3, 0.6e3),
         filter=DimuonFilter(muon_pt=_MUON_PT, ditau=True),
@@ -98,7 +100,7 @@ SLEPTON_BACKGROUNDS = (
         description="top pairs, both W to a muon (tau -> mu included)",
         source=LO,
         settings=TT,
-        tranches=met_slices((0.0, 3.0), (40.0, 3.0), (95.0, 38.0)),
+        tranches=met_slices((0.0, 4.0), (40.0, 15.0), (95.0, 25.0)),
         xsec_fb=XSEC_TT,
         generator_factor=GENERATOR_TWO_W,
         filter=DimuonFilter(
@@ -111,10 +113,10 @@ SLEPTON_BACKGROUNDS = (
         description="W pairs, both to a muon (tau -> mu included)",
         source=LO,
         settings=WW,
-        tranches=met_slices((0.0, 2.5), (40.0, 3.0), (95.0, 12.5)),
+        tranches=met_slices((0.0, 3.0), (40.0, 6.0), (95.0, 9.0)),
         xsec_fb=XSEC_WW,
         generator_factor=GENERATOR_TWO_W,
-        filter=DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=_ACCEPTANCE, taus_in_xsec=True),
+        filter=DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=_OF_WW, taus_in_xsec=True),
     ),
     Process(
         name="ZZ_leptons",
@@ -122,7 +124,7 @@ SLEPTON_BACKGROUNDS = (
         description="pairs of Z/gamma* (m > 50 GeV), both to muons, taus or neutrinos",
         source=LO,
         settings=ZZ_LEPTONS,
-        tranches=met_slices((0.0, 0.5), (40.0, 0.2), (95.0, 0.6)),
+        tranches=met_slices((0.0, 0.8), (40.0, 0.2), (95.0, 0.3)),
         xsec_fb=XSEC_ZZ_LEPTONS,
         filter=DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=_ACCEPTANCE),
     ),
@@ -141,7 +143,7 @@ SLEPTON_BACKGROUNDS = (
         description="W with Z (m > 50 GeV), Z to muons or taus",
         source=LO,
         settings=WZ,
-        tranches=met_slices((0.0, 0.8), (40.0, 0.3), (95.0, 1.0)),
+        tranches=met_slices((0.0, 1.5), (40.0, 0.4), (95.0, 0.6)),
         xsec_fb=XSEC_WZ,
         filter=DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=_ACCEPTANCE),
     ),

@@ -7,9 +7,11 @@ are missing. A block's content does not depend on the number of workers.
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +23,15 @@ from massgap.samples.detector.card import card_path
 from massgap.samples.errors import GenerationError
 from massgap.samples.extra import require
 from massgap.samples.processes.catalogue import list_processes, processes_of
-from massgap.samples.processes.hard_cut import with_hard_cut
+from massgap.samples.processes.hard_cut import with_hard_cut, with_usual_cut
 from massgap.samples.production.block import read_block, run_block
+from massgap.samples.production.event_files import cut_out, own_events
 from massgap.samples.production.normalisation import fileset_of, write_rates
 from massgap.samples.production.plan import (
     Options,
     Task,
     at_energy,
+    plan_lhe,
     plan_tasks,
     with_cross_section,
     with_fast_taus,
@@ -39,9 +43,9 @@ from massgap.samples.pythia.leptonic import check_leptons
 from massgap.worker_process import begin_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
-    from massgap.samples.processes.hard_cut import HardCut
+    from massgap.samples.processes.hard_cut import HardCut, Observable
     from massgap.samples.processes.process import Process
 
 __all__ = ["DEMO_EVENTS", "Progress", "generate", "list_processes"]
@@ -80,6 +84,7 @@ def generate(
     leptonic: Iterable[str] = (),
     repeat: int = 1,
     hard: HardCut | None = None,
+    observables: Mapping[str, Observable] | None = None,
     fast_taus: bool = False,
 ) -> dict[str, Any]:
     """Generate samples with Pythia and a parametrised detector.
@@ -119,10 +124,13 @@ def generate(
         cross section.
     repeat : int
         Decay the smuons of each event so many times after the shower; weights are divided by it, and copies carry one number,
-        so they are in one fold. The sample is then in one piece, without slices.
+        so they are in one fold. The sample is then in one piece, without slices. Other processes are made as without.
     hard : HardCut, optional
         Slices in an observable of the hard process, decided before the shower, in place of those in missing momentum
         (:func:`massgap.samples.processes.hard_cut.parse_hard_cut`).
+    observables : mapping, optional
+        Observables of the hard process by their names, for processes that are usually made with a cut on one
+        (``Process.usual_cut``): without them, or with ``hard``, they are made without it.
     fast_taus : bool
         Taus decay unpolarised in Pythia, and get the spin that W, photon and Z give them afterwards: ten times as fast. Three
         mesons and more stay unpolarised.
@@ -156,10 +164,10 @@ def generate(
     chosen = [
         with_fast_taus(with_cross_section(at_energy(process, sqrt_s_tev)), fast_taus) for process in chosen
     ]
-    chosen = [
-        with_leptons(with_hard_cut(with_repeated_decays(process, repeat), hard), leptons)
-        for process in chosen
-    ]
+    chosen = with_repeated_decays(chosen, repeat)
+    if observables and hard is None:
+        chosen = [with_usual_cut(process, observables) for process in chosen]
+    chosen = [with_leptons(with_hard_cut(process, hard), process.leptonic or leptons) for process in chosen]
     out = Path(out)
     if card is None:
         suited = {process.card for process in chosen}
@@ -168,7 +176,34 @@ def generate(
     tasks = plan_tasks(chosen, out, events, seed, options)
     with locked_folder(out):
         prepare(out, tasks, options)
-        return produce(chosen, tasks, out, workers, progress, resume=resume)
+        chosen, tasks, before = _with_own_events(chosen, tasks, out, seed, options)
+        try:
+            return produce(chosen, tasks, out, workers, progress, resume=resume, before=before)
+        finally:
+            shutil.rmtree(out / ".lhe", ignore_errors=True)
+
+
+def _with_own_events(
+    chosen: list[Process], tasks: list[Task], out: Path, seed: int, options: Options
+) -> tuple[list[Process], list[Task], Callable[[list[Task]], list[Task]] | None]:
+    """Processes of own matrix elements get their hard events and blocks of these; all others stay as they are."""
+    parts, made = [], []
+    for process in chosen:
+        if process.matrix_element is None:
+            made.append(process)
+            continue
+        events = sum(task.events for task in tasks if task.process == process)
+        parts.append(own_events(process, out, max(1, events // options.repeat), seed))
+        made.append(parts[-1].process)
+    if not parts:
+        return chosen, tasks, None
+    kept = [task for task in tasks if task.process.matrix_element is None]
+    for part in parts:
+        size = part.block_size(None, options.repeat)
+        own = replace(options, leptonic=part.process.leptonic or options.leptonic)
+        kept += plan_lhe(part.process, part.source, out, size, part.lhe.n_events, seed, own)
+    before = partial(cut_out, parts, out / ".lhe", None, options.repeat)
+    return made, sorted(kept, key=lambda task: task.block), before
 
 
 def produce(

@@ -6,27 +6,27 @@ the file; they are cut out before they are showered and removed afterwards.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.folder_lock import locked_folder
 from massgap.samples.errors import GenerationError, LheError
 from massgap.samples.extra import require
-from massgap.samples.lhe.blocks import LheSource, split
+from massgap.samples.lhe.blocks import LheSource
 from massgap.samples.lhe.events import EMPTY_EVENTS
 from massgap.samples.lhe.file import read_lhe, without_index
 from massgap.samples.processes.catalogue import processes_of
-from massgap.samples.processes.filters import FILTERS
+from massgap.samples.processes.filters import FILTERS, tighter_cuts
 from massgap.samples.processes.hard_cut import with_hard_cut
 from massgap.samples.processes.process import Process
+from massgap.samples.production.event_files import Part, cut_out, digest_of_file
 from massgap.samples.production.generate import check_numbers, prepare, produce
-from massgap.samples.production.plan import BLOCK, Options, Task, plan_lhe
+from massgap.samples.production.plan import Options, Task, plan_lhe
 from massgap.samples.pythia.leptonic import check_leptons, leptonic_lines
 from massgap.samples.pythia.matching import mlm_settings, unsupported
 from massgap.samples.pythia.shower_settings import lhe_settings
@@ -135,7 +135,6 @@ def generate_lhe(
     out = Path(out)
     leptons = check_leptons(leptonic) if leptonic else ()
     options = Options(os.fspath(card), mpi, variations, form, leptons, repeat)
-    size = max(1, BLOCK // repeat)
     parts = []
     for path, name in zip(paths, _names(paths), strict=True):
         lhe = read_lhe(path, accept_truncated=accept_truncated, empty_events=empty_events)
@@ -148,28 +147,21 @@ def generate_lhe(
         if len(made.tranches) > 1:
             msg = "events of a file are made in one slice at a time: give --hard 'M_T2 > 80', and the others into other folders"
             raise GenerationError(msg)
-        parts.append(_Part(made, LheSource(without_index(lhe), matched), lhe))
+        parts.append(Part(made, LheSource(without_index(lhe), matched), lhe))
     tasks: list[Task] = []
     for part in parts:
-        limit = min(part.lhe.n_events, events or part.lhe.n_events)
-        tasks += plan_lhe(part.process, part.source, out, min(size, limit), limit, seed, options)
+        tasks += plan_lhe(
+            part.process, part.source, out, part.block_size(events, repeat), part.limit(events), seed, options
+        )
     scratch = out / ".lhe"
     chosen = [part.process for part in parts]
-    before = partial(_cut_out, parts, scratch, events, repeat)
+    before = partial(cut_out, parts, scratch, events, repeat)
     with locked_folder(out):
         prepare(out, tasks, options)
         try:
             return produce(chosen, tasks, out, workers, progress, resume=resume, before=before)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-
-
-class _Part(NamedTuple):
-    """A file: the process made of it, what tasks carry of it, and all that was read."""
-
-    process: Process
-    source: LheSource
-    lhe: LheFile
 
 
 def _check_options(paths: list[Path], filter_name: str | None, matching: str, *, both_spectra: bool) -> None:
@@ -193,23 +185,6 @@ def _is_matched(lhe: LheFile, matching: str) -> bool:
     if foreign and not (matching == "none" and len(lhe.events_per_jets) == 1):
         raise LheError(unsupported(lhe))
     return matching == "mlm" or (matching == "auto" and lhe.is_multijet)
-
-
-def _cut_out(
-    parts: list[_Part], scratch: Path, events: int | None, copies: int, todo: list[Task]
-) -> list[Task]:
-    """Cut the events of some tasks out of their files, into a folder that is removed in the end."""
-    ready = []
-    for part in parts:
-        own = {task.block: task for task in todo if task.process == part.process}
-        if not own:
-            continue
-        folder = scratch / part.process.name
-        folder.mkdir(parents=True, exist_ok=True)
-        size = min(max(1, BLOCK // copies), part.lhe.n_events, events or part.lhe.n_events)
-        blocks = split(part.lhe, folder, size, wanted=set(own), copies=copies)
-        ready += [replace(task, block_file=blocks[number]) for number, task in own.items()]
-    return ready
 
 
 def _names(paths: list[Path]) -> list[str]:
@@ -254,11 +229,8 @@ def _process(
     is_signal: bool,
 ) -> Process:
     wanted = FILTERS[filter_name or "none"]
-    digest = hashlib.sha256()
-    with Path(lhe.path).open("rb") as stream:
-        while piece := stream.read(1 << 20):
-            digest.update(piece)
-    notes = "".join(f"; {note}" for note in lhe.notes)
+    told = [*lhe.notes, *_unlike(lhe, model, filter_name)]
+    notes = "".join(f"; {note}" for note in told)
     return Process(
         name=name,
         process=label or name,
@@ -272,5 +244,15 @@ def _process(
         sqrt_s_tev=lhe.sqrt_s_tev,
         filter=wanted,
         decay_weight=model.decay_weight,
-        lhe=digest.hexdigest(),
+        lhe=digest_of_file(lhe.path),
     )
+
+
+def _unlike(lhe: LheFile, model: Process, filter_name: str | None) -> list[str]:
+    """In what the file is not what the signal or the selection would have: another energy, tighter cuts."""
+    found = tighter_cuts(lhe.header.run_card) if filter_name == "vbf" else []
+    if model.is_signal and model.name and abs(lhe.sqrt_s_tev - model.sqrt_s_tev) > 1e-3 * model.sqrt_s_tev:
+        found.append(
+            f"the file is for {lhe.sqrt_s_tev:g} TeV, other samples of {model.label} for {model.sqrt_s_tev:g} TeV: do not add them"
+        )
+    return found

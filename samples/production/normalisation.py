@@ -128,7 +128,7 @@ def _hard_cross_section(
     """Cross section (fb) before the filters and its statistical error: the catalogue's, or the generator's."""
     known = process.hard_xsec_fb(tranche)
     if known is not None:
-        return known, 0.0
+        return known, process.xsec_error_fb
     # The generator's number counts the events that the filter kept: undo that, and average over the blocks.
     tried = np.array([found["counters"]["tried"] for found in blocks], dtype=float)
     accepted = np.array([found["counters"]["accepted"] for found in blocks], dtype=float)

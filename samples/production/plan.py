@@ -44,10 +44,12 @@ _NO_CONTENT = (
     "description",
     "source",
     "xsec_fb",
+    "xsec_error_fb",
     "inclusive_xsec_fb",
     "xsec_rule",
     "generator_factor",
     "tranches",
+    "usual_cut",
 )
 _EVENTS = ("samples", "physical_constants.py")
 """Where the code lies that decides what an event looks like."""
@@ -128,23 +130,35 @@ def with_fast_taus(process: Process, fast: bool) -> Process:
     return replace(process, settings=(*process.settings, *FAST_TAUS), fast_taus=True) if fast else process
 
 
-def with_repeated_decays(process: Process, repeat: int) -> Process:
-    """The process in one piece, its scalars to decay after the shower; the filter on muons is left to what is written.
+def with_repeated_decays(chosen: list[Process], repeat: int) -> list[Process]:
+    """Processes with scalars in one piece, these to decay after the shower; others stay as they are.
+
+    The filter on muons is left to what is written. A share counts copies: such a process has as many events as without.
 
     Raises
     ------
     GenerationError
-        If the process has no scalars that may do so.
+        If none of the processes has scalars that may do so.
     """
     if repeat == 1:
-        return process
-    if process.scalars is None or process.filter is None:
+        return chosen
+    if not any(process.scalars is not None or process.matrix_element is not None for process in chosen):
         msg = (
-            f"{process.name} cannot decay after the shower: --repeat is for pairs of smuons (smuonR_300_100) and, with --lhe, "
+            f"{chosen[0].name} cannot decay after the shower: --repeat is for pairs of smuons (smuonR_300_100) and, with --lhe, "
             "for events of files"
         )
         raise GenerationError(msg)
-    return replace(process, tranches=(ALL,), filter=ObjectFilter(muon_pt=process.filter.muon_pt))
+    alone = all(process.scalars is not None for process in chosen)
+    return [_to_repeat(process, 1 if alone else repeat) for process in chosen]
+
+
+def _to_repeat(process: Process, per_event: int) -> Process:
+    if process.scalars is None or process.filter is None:
+        return process
+    share = sum(tranche.share for tranche in process.tranches) / per_event
+    return replace(
+        process, tranches=(replace(ALL, share=share),), filter=ObjectFilter(muon_pt=process.filter.muon_pt)
+    )
 
 
 def with_cross_section(process: Process) -> Process:
@@ -160,13 +174,19 @@ def plan_tasks(chosen: list[Process], out: Path, events: int, seed: int, options
     common = _digest_of(load_card(options.card))
     tasks = []
     for process in chosen:
+        decays_later = process.scalars is not None or process.matrix_element is not None
+        own = replace(
+            options,
+            leptonic=process.leptonic or options.leptonic,
+            repeat=options.repeat if decays_later else 1,
+        )
         for index, tranche in enumerate(process.tranches):
             wanted = max(1, round(events * tranche.share / total))
             for block, first in enumerate(range(0, wanted, BLOCK)):
                 n = min(BLOCK, wanted - first)
                 path = out / f"{process.name}_{tranche.name}" / f"block_{block:04d}.root"
-                digest = _digest(common, process, tranche, [index, block, n, seed], options)
-                tasks.append(Task(process, index, block, n, seed, options, str(path), digest))
+                digest = _digest(common, process, tranche, [index, block, n, seed], own)
+                tasks.append(Task(process, index, block, n, seed, own, str(path), digest))
     # one block of each tranche first: an interrupted run then has all tranches soonest
     return sorted(tasks, key=lambda task: task.block)
 

@@ -35,13 +35,15 @@ class Counters:
 
 
 class EventFilter:
-    """Decisions on an event at four moments; ``True`` drops it. This one keeps all events and counts nothing.
+    """Decisions on an event at five moments; ``True`` drops it. This one keeps all events and counts nothing.
 
     ``event`` is Pythia's record. A later moment is asked for only if the attribute of its name is set before Pythia starts.
     """
 
     #: Steps of the shower after each of which :meth:`drops_step` is asked; 0 for none.
     steps: int = 0
+    #: Transverse momentum (GeV) down to which the shower has come when :meth:`drops_at_scale` is asked; 0 for never.
+    scale: float = 0.0
     #: Whether :meth:`drops_partons_early` is asked.
     early: bool = False
     #: Whether :meth:`drops_partons` is asked.
@@ -53,6 +55,10 @@ class EventFilter:
 
     def drops_step(self, position: int, n_isr: int, n_fsr: int, event: Any) -> bool:  # noqa: ARG002
         """After an emission of the shower: where it happened (4 and above in decays), and the numbers of emissions."""
+        return False
+
+    def drops_at_scale(self, position: int, event: Any) -> bool:  # noqa: ARG002
+        """When all emissions above a scale are done, of the hard process alone: where the last one happened."""
         return False
 
     def drops_partons_early(self, event: Any) -> bool:  # noqa: ARG002
@@ -102,6 +108,15 @@ def user_hook(decides: EventFilter) -> Any:
 
         def doVetoStep(self, i_pos: int, n_isr: int, n_fsr: int, event: Any) -> bool:
             return decides.drops_step(i_pos, n_isr, n_fsr, event)
+
+        def canVetoPT(self) -> bool:
+            return decides.scale > 0.0
+
+        def scaleVetoPT(self) -> float:
+            return decides.scale
+
+        def doVetoPT(self, i_pos: int, event: Any) -> bool:
+            return decides.drops_at_scale(i_pos, event)
 
         def canVetoPartonLevelEarly(self) -> bool:
             return decides.early

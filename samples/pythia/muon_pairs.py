@@ -98,6 +98,9 @@ class MuonPairs(EventFilter):
             return False
         if wanted.mass is None:
             return True
+        if len(plus) + len(minus) > 2 or any(abs(one.pdg) == 15 for one in leptons):
+            # The two that are measured may be others, or of another mass.
+            return not wanted.inside
         return lies_in(wanted.mass, pair_mass(momentum(plus[0]), momentum(minus[0]))) == wanted.inside
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.samples.extra import without_banner
 from massgap.samples.pythia.hooks import FIRST, Counters, EventFilter
+from massgap.samples.pythia.lepton_in_jet import LeptonsBesidePartons
 
 if TYPE_CHECKING:
     from massgap.samples.processes.filters import ObjectFilter
@@ -28,8 +29,12 @@ class WantedObjects(EventFilter):
     def __init__(self, wanted: ObjectFilter | None) -> None:
         self.counters = Counters()
         self._wanted = wanted
-        self.late = wanted is not None and bool(wanted.photons or wanted.vbf)
+        self.late = wanted is not None and bool(wanted.photons or wanted.vbf or wanted.beside_pt)
         self._jets: Any = None
+        self._leptons: LeptonsBesidePartons | None = None
+        if wanted is not None and wanted.beside_pt:
+            self._leptons = LeptonsBesidePartons(wanted)
+            self.scale = self._leptons.scale
         if wanted is not None and wanted.vbf:
             import pythia8mc
 
@@ -41,16 +46,24 @@ class WantedObjects(EventFilter):
         if self._wanted is not None and self._wanted.leptons and not _has_leptons(event, self._wanted):
             self.counters.dropped += 1
             return True
+        if self._leptons is not None:
+            self._leptons.begin(event)
         if not self.late:
             self.counters.accepted += 1
         return False
 
+    def drops_at_scale(self, position: int, event: Any) -> bool:  # noqa: ARG002
+        """Drop what has no hard parton where a lepton will be: what is emitted later is softer."""
+        return self._leptons is not None and not self._leptons.may_be_in(event)
+
     def drops_partons(self, event: Any) -> bool:
-        """Drop what has too few photons, or no two jets far apart."""
+        """Drop what has too few photons, no two jets far apart, or no lepton among hard partons."""
         wanted = self._wanted
         if wanted is not None and wanted.photons and not _has_photons(event, wanted):
             return True
         if wanted is not None and wanted.vbf and not self._has_two_jets(event, wanted):
+            return True
+        if self._leptons is not None and not self._leptons.are_in(event):
             return True
         self.counters.accepted += 1
         return False

@@ -25,6 +25,7 @@ __all__ = [
     "select_muons",
     "select_photons",
     "select_taus",
+    "select_wide_jets",
 ]
 
 
@@ -121,3 +122,13 @@ def select_jets(jets: Collection, *, pt: float = 20.0, eta: float = 4.5) -> Coll
 
     key = ("jets", float(pt), float(eta))
     return jets.filter(good, "pt", "eta", "identified", stored=True, key=key)
+
+
+def select_wide_jets(jets: Collection, *, pt: float = 15.0, eta: float = 2.8) -> Collection:
+    """Jets of a large radius with pT > ``pt`` and abs(eta) < ``eta``; no format has an identification of them."""
+
+    def good(*fields: Any) -> npt.NDArray[np.bool_]:
+        pts, etas = in_one_precision(*fields)
+        return _good_jets(pts, etas, frozen(np.ones(pts.size, np.bool_)), float(pt), float(eta))
+
+    return jets.filter(good, "pt", "eta", stored=True)

@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from massgap.arrays.compiled import compiled
-from massgap.arrays.elementwise import elementwise
+from massgap.arrays.elementwise import comparable, elementwise
 from massgap.physical_constants import Z_MASS
 
-__all__ = ["CUTFLOW", "VETOES", "JetVetoes", "jet_vetoes"]
+__all__ = [
+    "CUTFLOW",
+    "VETOES",
+    "JetVetoes",
+    "jet_vetoes",
+    "opposite_charge",
+    "outside_of_z",
+]
 
 CUTFLOW = ("basic", "two_muons", "opposite_charge", "m_mumu", "m_t2", "lepton_pt")
 """Table I of the smuon paper: E_T^miss > 100 GeV, >= 2 muons, opposite charge, m_mumu > 20 GeV and more than
@@ -90,3 +97,38 @@ def jet_vetoes(pt_mu1: Any, pt_mu2: Any, pt_j1: Any, ht: Any) -> JetVetoes:
     return JetVetoes(
         *(kept != 0.0 for kept in elementwise(jet_vetoes_kernel, pt_mu1, pt_mu2, pt_j1, ht, outputs=7))
     )
+
+
+def opposite_charge(charge_mu1: Any, charge_mu2: Any) -> Any:
+    """Whether the two leading muons have opposite charges; not where one of them is missing (NaN).
+
+    Examples
+    --------
+    >>> opposite_charge([1.0, 1.0, float("nan")], [-1.0, 1.0, 1.0]).tolist()
+    [True, False, False]
+    """
+    return comparable(charge_mu1) * comparable(charge_mu2) < 0.0
+
+
+def outside_of_z(m_mumu: Any, minimum: float = 20.0, half_width: float = 15.0) -> Any:
+    """Whether the mass of the muons exceeds a minimum and is farther from the Z mass than ``half_width``.
+
+    Parameters
+    ----------
+    m_mumu
+        GeV.
+    minimum, half_width
+        GeV; the values themselves fail.
+
+    Returns
+    -------
+    bool or array of bool
+        False where the mass is undefined.
+
+    Examples
+    --------
+    >>> outside_of_z([20.0, 70.0, 91.0, 110.0]).tolist()
+    [False, True, False, True]
+    """
+    values = comparable(m_mumu)
+    return (values > minimum) & (abs(values - Z_MASS) > half_width)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FEATURES",
     "FEATURE_NAMES",
+    "HIGH_AND_DERIVED",
     "LOW_LEVEL",
     "NULL",
     "SmuonEvents",
@@ -86,6 +87,9 @@ FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 
 LOW_LEVEL = FEATURE_NAMES[:21]
 """The features of which the paper writes null entries as :data:`NULL`."""
+
+HIGH_AND_DERIVED = FEATURE_NAMES[21:]
+"""The six high-level and the ten derived features."""
 
 NULL = -10000.0
 """What the paper writes for an object that does not exist (footnote 2)."""

@@ -87,6 +87,7 @@ def vlq_features(
     *,
     select_leptons: bool = True,
     rescale_met: bool = False,
+    min_pt_beside_lepton: float = 0.0,
     masses: Masses = Masses(),  # noqa: B008 (an immutable tuple)
 ) -> VlqEvents:
     """Reconstruct T -> t Z, and evaluate the preselection cut by cut, each quantity once per event.
@@ -114,6 +115,10 @@ def vlq_features(
         slim jets.  If false, all do, for leptons that have been selected before.
     rescale_met
         For complex neutrino roots, rescale MET until they are one real root, instead of the real part.
+    min_pt_beside_lepton
+        The fat jet must hold more than this (GeV) beside l3, with l3 within 0.8 of that; 0 asks for nothing.  Leptons are
+        clustered, too, so that a hard lepton is a fat jet of its own.  The paper does not say so; its table of efficiencies
+        tells that such jets are not counted.
     masses
         Masses of the Z, the W and the top quark, GeV.
 
@@ -148,7 +153,7 @@ def vlq_features(
     same_events(leptons=leptons, fat_jets=fat_jets, slim_jets=slim_jets, met=met)
     chosen = selected_leptons(leptons, everything=not select_leptons)
     slim = slim_jets_away_from(slim_jets, chosen)
-    found = reconstruct(chosen, fat_jets, met, masses, rescale_met)
+    found = reconstruct(chosen, fat_jets, met, masses, rescale_met, min_pt_beside_lepton)
     values = {
         **found.values,
         "n_forward": slim.count(abs(slim.eta) >= 2.5).astype(np.float64),

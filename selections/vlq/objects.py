@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.kernels.formulas import delta_r_kernel
+from massgap.selections.observables.invariant_mass import momentum_kernel
 
 if TYPE_CHECKING:
     from massgap.arrays.elementwise import Floats
@@ -81,10 +83,28 @@ def within_kernel(radius: float, jets: Floats, jet: int, leptons: Floats, lepton
 
 
 @compiled
+def beside_lepton_kernel(jets: Floats, jet: int, leptons: Floats, lepton: int, min_pt: float) -> bool:
+    """Whether what a jet holds beside a lepton has pT > min_pt, and the lepton lies inside of that.
+
+    Detectors and generators cluster leptons, too: without this a lepton is its own jet.
+    """
+    px, py, pz = momentum_kernel(jets[0, jet], jets[1, jet], jets[2, jet])
+    qx, qy, qz = momentum_kernel(leptons[0, lepton], leptons[1, lepton], leptons[2, lepton])
+    pt = math.hypot(px - qx, py - qy)
+    if not pt > min_pt:
+        return False
+    eta, phi = math.asinh((pz - qz) / pt), math.atan2(py - qy, px - qx)
+    return delta_r_kernel(eta, phi, leptons[1, lepton], leptons[2, lepton]) < FAT_RADIUS
+
+
+@compiled
 def fat_jet_kernel(
-    jets: Floats, start: int, stop: int, leptons: Floats, z_i: int, z_j: int, l3: int
+    jets: Floats, start: int, stop: int, leptons: Floats, z_i: int, z_j: int, l3: int, min_pt_beside: float
 ) -> tuple[int, int]:
-    """Column of the leading fat jet with l3 inside and the Z leptons outside, -1 without; number with them outside."""
+    """Column of the leading fat jet with l3 inside and the Z leptons outside, -1 without; number with them outside.
+
+    Where ``min_pt_beside`` is above 0, l3 must also lie inside of what the jet holds beside it, with that pT at least.
+    """
     best, n_away = -1, 0
     if z_i < 0:
         return best, n_away
@@ -97,6 +117,8 @@ def fat_jet_kernel(
             continue
         n_away += 1
         inside = l3 >= 0 and within_kernel(FAT_RADIUS, jets, k, leptons, l3)
+        if inside and min_pt_beside > 0.0:
+            inside = beside_lepton_kernel(jets, k, leptons, l3, min_pt_beside)
         if inside and (best < 0 or jets[0, k] > jets[0, best]):
             best = k
     return best, n_away

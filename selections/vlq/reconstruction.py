@@ -139,6 +139,7 @@ def _loop(
     met: Floats,
     masses: Masses,
     rescale: bool,
+    min_pt_beside: float,
     values: Floats,
     indices: Index,
     n_away: Index,
@@ -149,7 +150,9 @@ def _loop(
         # Z: two leptons of opposite charge and same flavour.
         i, j, m_z = z_pair_kernel(leptons, start, stop, masses.z)
         l3 = third_lepton_kernel(leptons, start, stop, i, j)
-        fat, n_away[event] = fat_jet_kernel(fat_jets, fat_start, fat_offsets[event + 1], leptons, i, j, l3)
+        fat, n_away[event] = fat_jet_kernel(
+            fat_jets, fat_start, fat_offsets[event + 1], leptons, i, j, l3, min_pt_beside
+        )
         z, pt_z, eta_z, phi_z, pt_l1, pt_l2 = z_kernel(leptons, i, j)
         # Top: the fat jet with the third lepton inside, and the neutrino; T: top and Z.
         t_prime = t_prime_kernel(
@@ -169,7 +172,12 @@ def _loop(
 
 
 def reconstruct(
-    leptons: Collection, fat_jets: Collection, met: PerEvent, masses: Masses, rescale_met: bool
+    leptons: Collection,
+    fat_jets: Collection,
+    met: PerEvent,
+    masses: Masses,
+    rescale_met: bool,
+    min_pt_beside_lepton: float,
 ) -> Reconstruction:
     """Find the decay products of T -> t Z; see :func:`massgap.selections.vlq.features.vlq_features`.
 
@@ -185,6 +193,8 @@ def reconstruct(
         GeV.
     rescale_met
         For complex neutrino roots, rescale MET until they are one real root.
+    min_pt_beside_lepton
+        What the fat jet must hold beside l3, GeV.
 
     Returns
     -------
@@ -206,6 +216,7 @@ def reconstruct(
         met.columns("pt", "phi"),
         Masses(float(masses.z), float(masses.w), float(masses.top)),
         bool(rescale_met),
+        float(min_pt_beside_lepton),
         values,
         indices,
         n_away,

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from massgap.contracts.study_folder import STUDY_FILE
 from massgap.reports.run.chapters import Chapter
 from massgap.studies.comparison import compared_html
-from massgap.studies.slepton.validation import (
-    ARITHMETIC,
-    HARD_BACKGROUNDS,
-    Folders,
-    endpoint_mt2,
-    paper,
-    validate,
-)
+from massgap.studies.slepton.numbers.folders import Folders, paper
+from massgap.studies.slepton.numbers.gain import further_tables
+from massgap.studies.slepton.numbers.statements import HARD_BACKGROUNDS, endpoint_mt2
+from massgap.studies.slepton.validation import ARITHMETIC, validate
 
 if TYPE_CHECKING:
     from massgap.reports.html.html import Markup
@@ -26,15 +23,25 @@ def chapters() -> tuple[Chapter, ...]:
     """The chapters of a report on a run of this study."""
     return (
         Chapter("Beside the paper", beside_the_paper, after="cutflow"),
+        Chapter("What each step buys", gains, after="fit"),
         Chapter("M_T2 of signal and of the hard backgrounds", hard_backgrounds, after="training"),
     )
+
+
+def _folders(inputs: Inputs) -> Folders:
+    """The folders of the complete study that the run is part of, or the run's own."""
+    home = inputs.run_folder.parent
+    whole = (STUDY_FILE, "scored/manifest.json", "fits/benchmark/results.json")
+    if all((home / name).is_file() for name in whole):
+        return Folders.find(home)
+    return Folders(inputs.run_folder, inputs.fit_folder, inputs.model_folder)
 
 
 def beside_the_paper(inputs: Inputs) -> Markup | None:
     """Tables I and III, and what the text says, beside the numbers of this run."""
     from massgap.reports.html.html import join, paragraph
 
-    rows = validate(Folders(inputs.run_folder, inputs.fit_folder, inputs.model_folder))
+    rows = validate(_folders(inputs))
     if not any(row.ours is not None for row in rows if row.table != ARITHMETIC):
         return None
     text = paragraph(
@@ -42,6 +49,23 @@ def beside_the_paper(inputs: Inputs) -> Markup | None:
         "does not. A number whose simulation is too small to tell is unclear."
     )
     return join(text, compared_html(rows, paper()))
+
+
+def gains(inputs: Inputs) -> Markup | None:
+    """Expected significance of the benchmark step by step, and of each spectrum with three classifiers."""
+    from massgap.reports.html.html import join, paragraph, table
+
+    folders = _folders(inputs)
+    if folders.study is None:
+        return None
+    return join(
+        *(
+            part
+            for found in further_tables(folders)
+            for part in (paragraph(found.note), table(found.header, found.texts(), caption=found.title))
+            if found.rows
+        )
+    )
 
 
 def hard_backgrounds(inputs: Inputs) -> Markup | None:

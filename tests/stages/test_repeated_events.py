@@ -58,6 +58,15 @@ def test_simulation() -> None:
     )
 
 
+def test_copies_of_a_hard_process_are_called_so() -> None:
+    watch = RepeatedEvents({"a": {"process": "p", "n_copies": 2}})
+    watch.see("a", table([1, 2, 1, 2], [10.0, 11, 12, 13]))
+    (note,) = watch.notes()
+    assert "they are copies of it (--repeat)" in note
+    assert "begin anew" not in note
+    assert watch.warnings() == []
+
+
 def test_data() -> None:
     """The same number is the same event, also in another stream, and where it was reconstructed again."""
     tables = {"muons": table([1, 2, 3], [10.0, 11, 12]), "jets": table([3, 4], [12.5, 13])}

@@ -8,6 +8,7 @@ import math
 import pytest
 
 from massgap.studies.comparison import compare, compared_html, compared_text
+from massgap.studies.markdown import FurtherTable, markdown_page
 from massgap.studies.tables import Cause, Paper, PaperTable
 
 TABLE = {
@@ -94,3 +95,61 @@ def test_rows_are_plain_data_and_text_and_html() -> None:
     )
     assert "A &lt; B." in page
     assert '<data value="100.0">100</data>' in page
+
+
+def test_an_error_larger_than_the_tolerance_tells_nothing_unless_the_number_is_far_away() -> None:
+    assert verdicts({("tt", "efficiency"): (0.1, 0.03)})["tt", "efficiency"] == "few events"
+    assert verdicts({("tt", "efficiency"): (0.15, 0.03)})["tt", "efficiency"] == "few events"
+    assert verdicts({("tt", "efficiency"): (0.19, 0.03)})["tt", "efficiency"] == "differs"
+    assert verdicts({("tt", "efficiency"): (0.1, 0.019)})["tt", "efficiency"] == "agrees"
+    unknown = compare(PaperTable.from_dict(TABLE), {("tt", "efficiency"): (0.5, math.inf)})
+    assert [(row.verdict, row.error) for row in unknown if row.column == "efficiency"] == [
+        ("few events", None)
+    ]
+
+
+def test_a_bound_has_one_side() -> None:
+    table = PaperTable.from_dict(
+        {
+            **TABLE,
+            "tolerance": [{"at_least": True}, {"at_most": True}],
+            "values": [[100.0, 0.1], [10.0, None]],
+        }
+    )
+    found = {
+        number: [
+            row.verdict
+            for row in compare(table, {("tt", "cross section"): (number, 1.0)})
+            if row.ours is not None
+        ]
+        for number in (100.0, 1e6, 98.5, 97.0)
+    }
+    assert found == {100.0: ["agrees"], 1e6: ["agrees"], 98.5: ["unclear"], 97.0: ["differs"]}
+    assert verdict_of(table, 0.05) == verdict_of(table, 0.1) == "agrees"
+    assert verdict_of(table, 0.2) == "differs"
+
+
+def verdict_of(table: PaperTable, efficiency: float) -> str:
+    rows = compare(table, {("tt", "efficiency"): (efficiency, None)})
+    return next(row.verdict for row in rows if row.ours is not None)
+
+
+def test_a_cause_is_told_with_what_shows_it() -> None:
+    cause = Cause.from_dict({"table": "Table I", "text": "Why.", "evidence": "A measurement."})
+    rows = compare(PaperTable.from_dict(TABLE), {("tt", "efficiency"): (0.5, 0.001)}, [cause])
+    assert "Why. Evidence: A measurement." in compared_text(rows)
+
+
+def test_a_page_of_markdown_has_all_that_was_compared() -> None:
+    ours = {("tt", "cross section"): (10.0, 1.0), ("tt", "efficiency"): (0.1, 0.001)}
+    rows = compare(PaperTable.from_dict(TABLE), ours, [Cause("Table I", "A | B.", side="below")])
+    further = FurtherTable("More", ("what", "number"), (("a|b", (2.0, 0.1)), ("c", None)), "Of ours.")
+    page = markdown_page("A study", {"written": "today"}, rows, {"Table I": "A note."}, [further])
+    assert page.startswith("# A study\n\n- written: today\n\n3 numbers: 1 explained, 1 agrees, 1 absent.")
+    assert "| tt: cross section [fb] | 100 | 10.0 ± 1.0 | 0.10 | factor 1.5 | trend | explained |" in page
+    assert "- tt, cross section: A | B." in page
+    assert "1 printed numbers have none here." in page
+    assert "| a\\|b | 2.00 ± 0.10 |" in page
+    assert "| c | - |" in page
+    widths = {line.count("|") - line.count("\\|") for line in page.splitlines() if line.startswith("|")}
+    assert widths == {3, 8}

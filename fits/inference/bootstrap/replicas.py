@@ -225,7 +225,9 @@ def _keys(run: RunFolder, label: str, dataset: str, process: str, table: pd.Data
     """What tells the events of all datasets apart: simulation counts its events anew in each of them."""
     keys = table["fold_key"].to_numpy(np.uint64) ^ np.uint64(number_of("dataset", label, dataset))
     again = table.duplicated("fold_key", keep=False).to_numpy()
-    if again.any():
+    # Copies of one hard process that decayed or was showered several times (--repeat) are kept or lost together.
+    copies = int(run.manifest["datasets"][dataset].get("n_copies", 1)) > 1
+    if again.any() and not copies:
         # Files that count anew: other events, unless all that is known of them is the same.
         import pandas as pd
 

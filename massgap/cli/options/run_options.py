@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,7 @@ def models(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> st
     named: dict[str, str] = {}
     for value in values:
         name, sign, path = value.partition("=")
-        if not sign or not name.isidentifier() or Path(value).exists():
+        if not sign or not re.fullmatch(r"\w+", name) or Path(value).exists():
             if len(values) > 1:
                 msg = f"{value!r}: of several models each needs the name of its score, NAME=FILE"
                 raise click.BadParameter(msg)
@@ -139,7 +140,7 @@ _ANALYSIS = (
     click.option(
         "--met",
         type=click.Choice(["detector", "objects"]),
-        help="MET of the detector, or minus the vector sum of leptons and jets.  [default: detector]",
+        help="MET of the detector, or minus the vector sum of leptons and jets.  [default: that of the model, else detector]",
     ),
     click.option(
         "--set",

@@ -13,11 +13,12 @@ import click
 from massgap.cli.console import say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from massgap.stages.batch_status import BatchStatus
 
-__all__ = ["preflight_lines", "print_fit", "print_run", "print_validation", "status_lines"]
+__all__ = ["fit_lines", "preflight_lines", "print_fit", "print_run", "print_validation", "status_lines"]
 
 
 def print_run(result: Any, out: Path) -> None:
@@ -75,6 +76,17 @@ def print_fit(fitted: Any) -> None:
     for warning in fitted.warnings:
         say(f"note: {warning}")
     click.echo(f"fit folder: {fitted.out}")
+
+
+def fit_lines(fits: Iterable[Any], folder: Path) -> list[str]:
+    """A line per fit: where it is, its signal, the expected significance."""
+    rows = []
+    for fitted in fits:
+        found = dict(fitted.summary())
+        place = fitted.out.relative_to(folder) if fitted.out.is_relative_to(folder) else fitted.out
+        rows.append((str(place), found["signal"], found["expected significance"]))
+    widths = [max((len(row[i]) for row in rows), default=0) for i in range(2)]
+    return [f"{place:{widths[0]}s}  {signal:{widths[1]}s}  {words}" for place, signal, words in rows]
 
 
 def print_validation(found: Any) -> None:

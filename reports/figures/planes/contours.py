@@ -88,7 +88,7 @@ def exclusion(
     """Draw what is excluded and what could be discovered, with the points of the plane.
 
     Expected exclusion is dashed, with the band of one sigma where one luminosity is drawn; observed is full; evidence (3
-    sigma) is dash-dotted, discovery (5 sigma) dotted.
+    sigma) is dash-dotted, discovery (5 sigma) dotted, observed ones thicker and, of one luminosity, black.
 
     Parameters
     ----------
@@ -166,6 +166,11 @@ def _draw_lines(
         for line in contours_of(plane, lumi, "exclusion", "observed"):
             axes.plot(*view.place(line).T, color=seen, lw=2.1, zorder=3.2)
             entries.setdefault(f"{level} observed", Line2D([], [], color=INK, lw=2.1))
+        for what in ("evidence", "discovery"):
+            for line in contours_of(plane, lumi, what, "observed"):
+                axes.plot(*view.place(line).T, color=seen, ls=LINES[what], lw=2.1, zorder=3.2)
+                name = names[what].replace("expected", "observed")
+                entries.setdefault(name, Line2D([], [], color=INK, ls=LINES[what], lw=2.1))
         for sign in (-1, 1) if alone else ():
             for line in contours_of(plane, lumi, "exclusion", "observed", sign):
                 axes.plot(*view.place(line).T, color=seen, lw=0.9, ls=":", zorder=3.1)

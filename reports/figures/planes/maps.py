@@ -38,6 +38,10 @@ CONTOURS: dict[str, tuple[tuple[str, int | str, Any], ...]] = {
     "cls": (("exclusion", 0, "--"),),
     "observed cls": (("exclusion", "observed", "-"),),
     "significance": (("evidence", 0, (0, (4, 1.2, 1, 1.2))), ("discovery", 0, (0, (1, 1.1)))),
+    "observed significance": (
+        ("evidence", "observed", (0, (4, 1.2, 1, 1.2))),
+        ("discovery", "observed", (0, (1, 1.1))),
+    ),
 }
 
 

@@ -64,12 +64,10 @@ def test_every_start_converges_in_a_few_steps() -> None:
     free = likelihood._free[likelihood._free != likelihood.poi]
     for start in likelihood._other_starts(first.pars, free):
         start[likelihood.poi] = 1.0
-        found = likelihood._minimise(
-            start, free, likelihood._low, likelihood._high, likelihood.observed
-        )  # a fit would try other starts where this one fails
-        assert found is not None
-        steps = found[3]
-        assert steps < 60
+        # A fit would try other starts where this one fails.
+        found = likelihood._minimise(start, free, likelihood._low, likelihood.observed)
+        assert found.converged
+        assert found.steps < 60
 
 
 def test_without_its_signals_the_patch_set_is_named() -> None:

@@ -10,7 +10,9 @@ from massgap.fits.planes.interpolation import Coordinates, interpolate, leave_on
 from massgap.fits.planes.points import PlanePoint, axes_of
 
 
-def rows_of(points, log_limit, significance=None, *, failed=(), lumi=100.0, uncertainty=None, observed=None):
+def rows_of(
+    points, log_limit, significance=None, *, failed=(), lumi=100.0, uncertainty=None, observed=None, seen=None
+):
     """Rows with a given logarithm of the limit as a function of the masses."""
     rows = []
     for point in points:
@@ -32,7 +34,7 @@ def rows_of(points, log_limit, significance=None, *, failed=(), lumi=100.0, unce
                 else None,
                 "significance": {
                     "expected": significance(m, child) if significance else 1.0,
-                    "observed": None,
+                    "observed": seen(m, child) if seen else None,
                 }
                 if good
                 else None,
@@ -129,6 +131,22 @@ def test_contours_of_3_and_5_sigma():
     for what, level in (("evidence", 3.0), ("discovery", 5.0)):
         line = np.concatenate(only(found, what=what)["lines"])
         assert line[:, 0] == pytest.approx(100.0 + 100.0 * np.log(10.0 / level), rel=1e-3)
+
+
+def test_contours_of_3_and_5_sigma_that_are_observed():
+    """Where less is seen than expected the significance is 0, whose logarithm no contour could be drawn with."""
+    points = plane_of(GRID)
+    rows = rows_of(points, lambda *_: 0.5, observed=0.1, seen=lambda m, _: max(0.0, (250.0 - m) / 25.0))
+    found = contours_of(rows, axes_of(points), "linear")
+    for what, level in (("evidence", 3.0), ("discovery", 5.0)):
+        entry = only(found, what=what, band="observed")
+        assert entry["level"] == level
+        line = np.concatenate(entry["lines"])
+        assert line[:, 0] == pytest.approx(250.0 - 25.0 * level, rel=1e-3)
+        assert only(found, what=what, band=0)["note"] == "no point reaches the level"
+    assert "observed significance" in {entry["quantity"] for entry in found.interpolation}
+    unseen = contours_of(rows_of(points, lambda *_: 0.5), axes_of(points))
+    assert not [entry for entry in unseen.contours if entry["band"] == "observed"]
 
 
 def test_a_line_of_points_is_crossed_at_a_mass():

@@ -193,6 +193,7 @@ def test_onnx_is_what_was_trained(trained_networks):
 
 def test_a_network_that_rounds_too_much_is_written_in_float64(trained_networks, full_table, monkeypatch):
     x = full_table[trained_networks.features].to_numpy(np.float32)
+    monkeypatch.setattr(export, "AGREEMENT", 1e-5)
     plain, _ = export.verified_bytes(trained_networks, x)
     monkeypatch.setattr(export, "AGREEMENT", 6e-8)
     precise, difference = export.verified_bytes(trained_networks, x)

@@ -65,6 +65,28 @@ def test_each_is_what_it_would_be_alone(samples, together):
     assert all(np.abs(scores[0] - other).max() > 0.02 for other in scores[1:])
 
 
+def test_batch_norm_has_its_running_statistics_network_by_network(samples):
+    """A network that is over goes along with the others: neither its parameters nor its statistics may move on."""
+    changes = {**CHANGES, "norm": "batch", "dropout": 0.0}
+    settings = dense.checked_hyperparameters(changes)
+    found = fit_many(dense.TRAINER, samples, FEATURES, changes, patience=1, seed=3, at_once=3)
+    for number, (sample, network) in enumerate(zip(samples, found, strict=True)):
+        one = dense.TRAINER.prepared(sample.fit, sample.stop, settings, FEATURES, (3 + number, 0), "")
+        alone = optimise(
+            dense.forward, settings, one.initial, one.fit, one.stop, patience=1, seed=(3 + number, 0)
+        )
+        assert (network.best_epoch, network.n_epochs) == (alone.best_epoch, alone.n_epochs)
+        assert network.curves["valid"] == pytest.approx(alone.curves["valid"], abs=5e-5)
+        for name in ("mean", "variance"):
+            assert network.state[0][name] == pytest.approx(alone.state[0][name], abs=1e-4)
+        x = sample.stop.x
+        by_itself = dense.TRAINER.network(3 + number, one.scaling, settings, alone)
+        assert dense.predict([network], x) == pytest.approx(dense.predict([by_itself], x), abs=5e-5)
+    assert len({network.n_epochs for network in found}) > 1
+    means = [network.state[0]["mean"] for network in found]
+    assert all(np.abs(means[0] - other).max() > 0.01 for other in means[1:])
+
+
 def test_neither_the_order_nor_the_groups_matter(samples, together):
     found = optimise_many(
         dense.forward,

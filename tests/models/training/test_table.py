@@ -211,3 +211,30 @@ def test_weights_of_processes(make):
 
 def test_rows_without_any_region_can_be_trained_on(make, table):
     assert len(make(table=table.drop(columns="region_precuts"), region=None).x) == len(table)
+
+
+def test_signal_counts_one_and_background_its_weight(make):
+    data, plain = make(weighting="signal_counts"), make()
+    is_signal = data.label > 0.5
+    assert (data.train_weight[is_signal] == 1).all()
+    np.testing.assert_array_equal(data.train_weight[~is_signal], plain.train_weight[~is_signal])
+    np.testing.assert_array_equal(data.weight, plain.weight)
+
+
+def test_background_drawn_by_its_weight(make, table):
+    """Events count one or nothing, and the drawn ones have the spectrum that the weights tell."""
+    data = make(weighting="drawn", region=None)
+    background = data.label < 0.5
+    assert (data.train_weight[~background] == 1).all()
+    assert set(np.unique(data.train_weight)) == {0.0, 1.0}
+    share = data.weight[background] / data.weight[background].max()
+    drawn = data.train_weight[background]
+    assert drawn[share == 1].all()
+    error = np.sqrt((share * (1 - share)).sum())
+    assert drawn.sum() == pytest.approx(share.sum(), abs=4 * error)
+    for name in sorted(set(data.process[background])):
+        of = data.process[background] == name
+        error = np.sqrt((share[of] * (1 - share[of])).sum())
+        assert drawn[of].sum() == pytest.approx(share[of].sum(), abs=4 * error + 1e-9)
+    again = make(weighting="drawn", region=None, table=table.sample(frac=1, random_state=3))
+    np.testing.assert_array_equal(again.train_weight, data.train_weight)

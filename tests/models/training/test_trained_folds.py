@@ -138,6 +138,21 @@ def test_rare_background_is_left_out_of_the_importances_by_name(table, recipe):
     assert "ZZ" not in folds.importance
 
 
+def test_a_feature_that_tells_nothing_is_named(table, recipe):
+    flat = table.assign(**{recipe.features[0]: 7.0, recipe.features[1]: np.nan})
+    few = recipe.changed(hyperparameters={**recipe.hyperparameters, "n_trees": 2})
+    notes = train(flat, few, importances=False, compare_protocols=False).notes
+    assert (
+        f"feature {recipe.features[0]!r} has the value 7 in all events: no classifier learns anything from it"
+        in notes
+    )
+    assert any(f"feature {recipe.features[1]!r} is missing in all events" in note for note in notes)
+    assert not any(
+        "no classifier learns" in note
+        for note in train(table, few, importances=False, compare_protocols=False).notes
+    )
+
+
 def test_progress_counts_every_training(table, recipe):
     seen = []
     quick(table, recipe, compare_protocols=True, progress=lambda *step: seen.append(step))

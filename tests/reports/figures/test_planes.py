@@ -20,7 +20,7 @@ from massgap.reports.figures.planes import (
     point_map,
 )
 from massgap.reports.figures.planes.maps import short
-from massgap.reports.figures.planes.view import LUMINOSITY_COLOURS
+from massgap.reports.figures.planes.view import INK, LUMINOSITY_COLOURS
 from massgap.reports.figures.style import render
 
 FAILED = "pair_240_230"
@@ -105,6 +105,20 @@ def test_each_luminosity_has_its_colour_and_no_band(several) -> None:
     assert legend(figure)[:3] == ["137 fb$^{-1}$", "300 fb$^{-1}$", "3000 fb$^{-1}$"]
     assert r"$\pm 1\sigma$" not in legend(figure)
     assert r"$\pm 1\sigma$" in legend(exclusion(several, luminosities=[300.0]))
+
+
+def test_observed_significance_has_lines_of_its_own(plane) -> None:
+    (expected,) = [c for c in plane["contours"] if (c["what"], c["band"]) == ("evidence", 0)]
+    moved = [[[m - 7.0, lsp] for m, lsp in line] for line in expected["lines"]]
+    with_seen = {**plane, "contours": [*plane["contours"], {**expected, "band": "observed", "lines": moved}]}
+    figure = exclusion(with_seen)
+    assert r"3$\sigma$ observed" in legend(figure)
+    assert r"5$\sigma$ observed" not in legend(figure)
+    black = [line for line in figure.axes[0].lines if to_rgba(line.get_color()) == to_rgba(INK)]
+    assert any(np.array_equal(line.get_xydata(), moved[0]) for line in black)
+    on_map = point_map(with_seen, "observed significance", LUMI)
+    assert any(np.array_equal(line.get_xydata(), moved[0]) for line in on_map.axes[0].lines)
+    render(figure, "png")
 
 
 def test_what_is_forbidden_lies_above_the_diagonal(plane) -> None:

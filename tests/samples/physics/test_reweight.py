@@ -40,7 +40,7 @@ def test_nominal_densities_are_those_of_the_events(top_pairs):
 
 
 def test_coupling_is_that_of_the_events(top_pairs):
-    found = reweight._alpha_s(top_pairs.info["Q2Ren"])
+    found = reweight.alpha_s(top_pairs.info["Q2Ren"])
     np.testing.assert_allclose(found, top_pairs.info["alphaS"], rtol=1e-9)
 
 

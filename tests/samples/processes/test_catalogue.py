@@ -104,3 +104,12 @@ def test_list_has_a_row_for_each():
     assert all(row["description"] and row["source"] for row in rows)
     # what is not a signal has a cross section from the start
     assert all(row["xsec_fb"] > 0 for row in rows if not PROCESSES[row["name"]].is_signal)
+
+
+def test_backgrounds_of_the_electroweakino_study_stand_together():
+    """WZ and ZZ of leptonic decays take the place of all decays; with those they would count twice."""
+    wanted = ["tt_vbf", "WW_vbf", "WZ_lep_vbf", "ZZ_lep_vbf", "vbf_wino_WZ_lep_200_25"]
+    chosen = {process.name: process for process in processes_of(wanted)}
+    assert chosen["WZ_lep_vbf"].leptonic == ("e", "mu", "tau")
+    assert chosen["vbf_wino_WZ_lep_200_25"].leptonic == ("e", "mu")
+    assert len({process.label for process in chosen.values()}) == 5

@@ -14,14 +14,13 @@ pytest.importorskip("fastjet")
 
 from massgap.contracts.filesets.fileset import load_fileset
 from massgap.samples.errors import GenerationError, LheError, UnknownProcessError
-from massgap.samples.production import generate_lhe as lhe_generation
-from massgap.samples.production import plan
+from massgap.samples.production import event_files, plan
 from massgap.samples.production.generate_lhe import generate_lhe
 
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(lhe_generation, "BLOCK", 40)
+    monkeypatch.setattr(event_files, "BLOCK", 40)
     monkeypatch.setattr(plan, "BLOCK", 40)
 
 

@@ -17,8 +17,7 @@ from massgap.cli import main
 from massgap.contracts.filesets.fileset import load_fileset
 from massgap.samples.errors import GenerationError, LheError
 from massgap.samples.lhe.file import read_lhe
-from massgap.samples.production import generate_lhe as lhe_generation
-from massgap.samples.production import plan
+from massgap.samples.production import event_files, plan
 from massgap.samples.production.generate_lhe import generate_lhe
 from massgap.samples.pythia.shower_settings import lhe_settings
 
@@ -32,7 +31,7 @@ def massgap(*words):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(lhe_generation, "BLOCK", 10)
+    monkeypatch.setattr(event_files, "BLOCK", 10)
     monkeypatch.setattr(plan, "BLOCK", 10)
 
 

@@ -88,6 +88,10 @@ def decide(particles, *, chance=0.5, **options):
         (ON_PEAK, {"mass": WINDOW, "inside": False}, False),
         ((MU, Particle(-13)), {"mass": WINDOW}, False),
         ((MU, Particle(-13)), {"mass": WINDOW, "inside": False}, True),
+        # a third muon may be one of the two that are measured: outside, wherever the pair lies
+        ((*ON_PEAK, MU), {"mass": WINDOW, "inside": False}, True),
+        ((*ON_PEAK, MU), {"mass": WINDOW}, False),
+        ((*ON_PEAK, TAU), {"mass": WINDOW, "inside": False}, True),
     ],
 )
 def test_which_pairs_are_kept(particles, options, kept):

@@ -111,6 +111,47 @@ def test_the_cross_section_before_the_filter_is_found_again():
     assert counters.dropped / counters.tried == pytest.approx(0.51, abs=0.1)
 
 
+def test_the_cross_section_with_a_lepton_among_partons():
+    """What is dropped half way down the shower would have been dropped at its end, too."""
+    settings = (
+        "WeakDoubleBoson:ffbar2ZW = on", "PhaseSpace:mHatMin = 1000.", "23:onMode = off", "23:onIfAny = 11 13",
+        "24:onMode = off", "24:onIfAny = 11 13",
+    )  # fmt: skip
+    wanted = ObjectFilter(leptons=3, lepton_pt=20.0, lepton_eta=2.6, beside_pt=60.0)
+    assert "60 GeV" in wanted.describe()
+
+    class Late(WantedObjects):
+        """Decides only when all partons are there, and compares with what was said half way."""
+
+        def __init__(self):
+            super().__init__(wanted)
+            self.early, self.spared, self.wrong = False, 0, 0
+
+        def drops_at_scale(self, position, event):
+            self.early = super().drops_at_scale(position, event)
+            self.spared += self.early
+            return False
+
+        def drops_process(self, event):
+            self.early = False
+            return super().drops_process(event)
+
+        def drops_partons(self, event):
+            dropped = super().drops_partons(event)
+            self.wrong += self.early and not dropped
+            return dropped
+
+    decides = Late()
+    pythia = new()
+    hook = user_hook(decides)
+    start([*COMMON, "Beams:eCM = 13000", "PartonLevel:MPI = off", *settings], 7, None, hook, pythia)
+    assert len(pythia.nextBatch(60, errorMode="skip")) == 60
+    counters = decides.counters
+    assert decides.wrong <= 2
+    assert decides.spared > 0.3 * (counters.tried - counters.dropped)
+    assert 0.005 < counters.accepted / counters.tried < 0.05
+
+
 def test_every_filter_says_what_it_does():
     for name, wanted in FILTERS.items():
         assert wanted is None or ("pT >" in wanted.describe()), name

@@ -255,3 +255,34 @@ def test_selection_of_leptons():
     assert kept.columns("pt", "eta", "position").tolist() == [[30.0, 25.0], [0.0, 2.4], [0.0, 1.0]]
     assert kept.offsets.tolist() == [0, 1, 1, 2]
     assert selected_leptons(leptons, everything=True).columns("pt", "eta", "position").shape == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("fat", "least", "found"),
+    [
+        (jet(150.0, -0.1, 3.1, 0.1), 0.0, True),  # nothing but the lepton
+        (jet(150.0, -0.1, 3.1, 0.1), 1.0, False),
+        (jet(240.0, -0.1, 3.1, 30.0), 80.0, True),
+        (jet(240.0, -0.1, 3.1, 30.0), 95.0, False),
+        # The axis is near the lepton, which pulls it; what is beside it is 1 away.
+        (jet(200.0, 0.2, 3.1, 60.0), 40.0, False),
+    ],
+)
+def test_what_the_fat_jet_holds_beside_the_lepton(fat, least, found):
+    _, indices, cuts = one({"min_pt_beside_lepton": least}, fat_jets=[fat])
+    assert bool(indices["fat_jet"] == 0) is found
+    assert cuts["fat_jet"] == found
+    assert cuts["fat_jet_away"]
+
+
+def test_a_lone_lepton_gives_way_to_the_softer_jet():
+    fat_jets = [jet(400.0, -0.1, 3.1, 0.1), jet(300.0, -0.1, 3.0, 50.0)]
+    leptons = [*EVENT["leptons"][:2], lepton(400.0, -0.1, 3.1, 1)]
+    for least, chosen in ((0.0, 0), (80.0, -1)):
+        assert (
+            one({"min_pt_beside_lepton": least}, fat_jets=fat_jets[:1], leptons=leptons)[1]["fat_jet"]
+            == chosen
+        )
+    softer = jet(600.0, -0.1, 3.05, 50.0)
+    found = one({"min_pt_beside_lepton": 80.0}, fat_jets=[*fat_jets[:1], softer], leptons=leptons)
+    assert found[1]["fat_jet"] == 1

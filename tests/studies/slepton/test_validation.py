@@ -13,7 +13,8 @@ from reportfolders import SIGNAL, YIELDS
 from massgap.reports.run.page import write_report
 from massgap.studies.errors import StudyError
 from massgap.studies.slepton.chapters import chapters
-from massgap.studies.slepton.validation import Folders, paper, validate
+from massgap.studies.slepton.numbers.folders import Folders, paper
+from massgap.studies.slepton.validation import validate
 
 
 @pytest.fixture(scope="module")

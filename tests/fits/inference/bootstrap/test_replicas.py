@@ -115,6 +115,28 @@ def test_equal_numbers_in_one_data_set_are_other_events_unless_all_is_the_same(
     assert scatter(doubled) == pytest.approx(1.0, abs=0.08)
 
 
+def test_copies_of_an_event_are_kept_or_lost_together(run: RunFolder, tmp_path: Path) -> None:
+    """Four decays of each hard process with a quarter of its weight know as much as the hard processes, not four times that."""
+
+    def scatter(copies: int) -> float:
+        def four_each(table: pd.DataFrame) -> pd.DataFrame:
+            place, fold = divmod(table["fold_key"].to_numpy(np.uint64), np.uint64(3))  # folds stay
+            return table.assign(fold_key=place // np.uint64(4) * np.uint64(3) + fold)
+
+        repeated = rewritten(run, four_each, tmp_path)
+        datasets = run.manifest["datasets"]
+        repeated.manifest["datasets"] = {
+            **datasets,
+            "signal_0": {**datasets["signal_0"], "n_copies": copies},
+        }
+        found = ReplicaSource(repeated, 1500).of("x", "sr", "signal")
+        assert found.method == "events"
+        return float(found.contents.sum(axis=(0, 1)).std() / (0.01 * np.sqrt(len(EVENTS["signal"][0]))))
+
+    assert scatter(4) == pytest.approx(2.0, abs=0.16)
+    assert scatter(1) == pytest.approx(1.0, abs=0.08)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgap.fits.errors import InferenceError
-from massgap.fits.planes.roots import IncreasingFunction
+from massgap.fits.inference.roots import IncreasingFunction
 
 
 @given(

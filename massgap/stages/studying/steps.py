@@ -1,0 +1,266 @@
+"""A study under way: each step is a stage, and is left out if what it made before is still good."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from massgap.contracts.study_folder import StudyFolder, write_study
+from massgap.errors import MassgapError
+from massgap.stages.fitting import fit, plane
+from massgap.stages.generation import generate
+from massgap.stages.processing import run
+from massgap.stages.reporting import report, report_plane
+from massgap.stages.studying.filesets import merged_fileset
+from massgap.stages.studying.keys import finished_fit, step_key
+from massgap.stages.training import train
+from massgap.studies.study import (
+    FitStep,
+    GenerateStep,
+    PlaneStep,
+    ReportStep,
+    RunStep,
+    Step,
+    Study,
+    TrainStep,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from massgap.stages.execution import Execution
+
+__all__ = ["Going", "TimeAhead"]
+
+EVENTS_PER_S = 350.0
+"""Generated events per second on two cores, about."""
+PRIOR_S = 120.0
+"""Seconds for which the estimates are believed before what the first steps took outweighs them."""
+USUAL_WORDS = {"train": "train", "fit": "fit", "plane": "fit every signal", "report": "write the report"}
+
+
+class Going:
+    """A study under way.
+
+    Parameters
+    ----------
+    study
+        Which.
+    record
+        What was done before, and is added to.
+    execution
+        What runs processors.
+    events
+        Of each step that generates.
+    announce
+        Called with a line when a step begins.
+    hooks
+        Progress callbacks by stage.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        record: StudyFolder,
+        execution: Execution,
+        events: Mapping[str, int],
+        announce: Callable[[str], None] | None,
+        hooks: dict[str, Any],
+    ) -> None:
+        self.study, self.record, self.execution, self.events = study, record, execution, events
+        self.announce, self.hooks = announce or (lambda _: None), hooks
+        self.made: dict[str, Any] = {}
+        self.ahead = TimeAhead()
+
+    def through(self, steps: tuple[Step, ...]) -> tuple[dict[str, Any], dict[str, float]]:
+        """Do all steps in their order; after each the record says that it is done.
+
+        Returns
+        -------
+        tuple of two dicts
+            What the stages returned by the name of the step, and how long they took (s) by its key.
+        """
+        seconds: dict[str, float] = {}
+        for number, step in enumerate(steps, 1):
+            left = self.ahead.words(self._cost(later) for later in steps[number - 1 :])
+            self.announce(f"{number}/{len(steps)}  {step.words or self._usual_words(step)}{left}")
+            start = time.perf_counter()
+            done = self._tried(step)
+            took = time.perf_counter() - start
+            self.ahead.add(self._cost(step), took)
+            key = step.key or step.kind
+            seconds[key] = seconds.get(key, 0.0) + took
+            self.record = replace(self.record, complete=number == len(steps), **done)
+            write_study(self.record)
+        return self.made, seconds
+
+    def _tried(self, step: Step) -> dict[str, Any]:
+        """Do a step: what is new in the record."""
+        try:
+            self.made[step.name], room, entry = self._do(step)
+        except MassgapError as error:
+            if not step.optional:
+                raise
+            self.announce(f"     not done: {error}")
+            return {"failed": {**self.record.failed, step.name: str(error)}}
+        return {room: {**getattr(self.record, room), step.name: entry}}
+
+    def _cost(self, step: Step) -> float:
+        return self.events[step.name] / EVENTS_PER_S if isinstance(step, GenerateStep) else step.seconds
+
+    def _usual_words(self, step: Step) -> str:
+        if isinstance(step, GenerateStep):
+            return f"generate {self.events[step.name]:,} events with Pythia (kept in {self.record.path / step.name})"
+        if isinstance(step, RunStep):
+            return f"run the {step.analysis} processor"
+        return USUAL_WORDS[step.kind]
+
+    def _do(self, step: Step) -> tuple[Any, str, dict[str, Any]]:
+        """Do a step: what it made, its part of the record, and its entry there."""
+        stages: dict[str, Callable[[Any], tuple[Any, str, dict[str, Any]]]] = {
+            "generate": self._generate,
+            "run": self._run,
+            "train": self._train,
+            "fit": self._fit,
+            "plane": self._plane,
+            "report": self._report,
+        }
+        return stages[step.kind](step)
+
+    def _generate(self, step: GenerateStep) -> tuple[Any, str, dict[str, Any]]:
+        made = generate(
+            step.processes if isinstance(step.processes, str) else list(step.processes),
+            self.record.path / step.name,
+            events=self.events[step.name],
+            seed=self.record.seed,
+            workers=self.execution.workers,
+            progress=self.hooks.get("generate"),
+            **step.options,
+        )
+        return made, "samples", {"events": self.events[step.name], "fileset": f"{step.name}/fileset.json"}
+
+    def _run(self, step: RunStep) -> tuple[Any, str, dict[str, Any]]:
+        models: Any = step.models
+        if isinstance(models, Mapping):
+            models = {score: name for score, name in models.items() if name in self.made}
+            model: Any = {score: self.made[name].model_file for score, name in models.items()}
+        else:
+            model = self.made[models].model_file if models else None
+        result = run(
+            step.analysis,
+            fileset=merged_fileset(self.record.path, step.sources),
+            out=self.record.path / step.name,
+            model=model or None,
+            options=dict(step.options),
+            command=self.record.command,
+            progress=self.hooks.get("run"),
+            **vars(self.execution),
+        )
+        result.require_complete()
+        if isinstance(models, str):
+            models = dict.fromkeys(result.identity.get("models", {}), models)
+        entry = {"analysis": step.analysis, "samples": _plain(step.samples), "models": dict(models)}
+        return result, "runs", entry
+
+    def _train(self, step: TrainStep) -> tuple[Any, str, dict[str, Any]]:
+        folder = self.record.path
+        made = train(
+            folder / step.run,
+            folder / step.name,
+            progress=self.hooks.get("train"),
+            **{"seed": self.record.seed, **step.options},
+        )
+        return made, "models", {"run": step.run, "file": f"{step.name}/{made.model_file.name}"}
+
+    def _fit(self, step: FitStep) -> tuple[Any, str, dict[str, Any]]:
+        folder = self.record.path
+        key = self._key(step, step.run)
+        made = finished_fit(folder / step.name) if self.record.keys.get(step.name) == key else None
+        if made is None:
+            options = {**self._fit_options(step), **step.options}
+            made = fit(folder / step.run, folder / step.name, lumi_fb=self.record.luminosity, **options)
+            self._remember(step, key)
+        return made, "fits", {"run": step.run}
+
+    def _plane(self, step: PlaneStep) -> tuple[Any, str, dict[str, Any]]:
+        folder = self.record.path
+        options = {**self._fit_options(step), **step.options}
+        made = plane(
+            folder / step.run,
+            folder / step.name,
+            luminosities=[] if self.record.luminosity is None else [self.record.luminosity],
+            workers=self.execution.workers or 1,
+            **options,
+        )
+        # Contours of others, whose numbers somebody has put there: one CSV file each.
+        contours = sorted((folder / "overlays").glob("*.csv"))
+        report_plane(folder / step.name, overlays=[f"{path}:{path.stem}" for path in contours])
+        return made, "planes", {"run": step.run}
+
+    def _fit_options(self, step: FitStep) -> dict[str, Any]:
+        """Plan and options of a fit; nothing where the step leaves all of it to the stage."""
+        from massgap.fits.plan import FitOptions, FitPlan, as_part
+        from massgap.fits.scans.threshold_scan import ScanOptions
+        from massgap.fits.workspaces.workspace import WorkspaceOptions
+
+        out: dict[str, Any] = {}
+        if step.parts:
+            controls = [replace(as_part(part), count=True) for part in step.controls]
+            out["plan"] = FitPlan([*step.parts, *controls], step.scans)
+        if step.scan or step.model or step.fit:
+            out["options"] = FitOptions(
+                scan=ScanOptions(**step.scan), model=WorkspaceOptions(**step.model), **step.fit
+            )
+        return out
+
+    def _key(self, step: Step, *needs: str) -> str:
+        return step_key(step, self.record, needs)
+
+    def _remember(self, step: Step, key: str) -> None:
+        self.record = replace(self.record, keys={**self.record.keys, step.name: key})
+
+    def _report(self, step: ReportStep) -> tuple[Any, str, dict[str, Any]]:
+        folder = self.record.path
+        options = dict(step.options)
+        if self.study.chapters is not None:
+            options.setdefault("chapters", self.study.chapters())
+        found = next((name for name in step.fits if name in self.record.fits), "")
+        made = report(
+            folder / step.run,
+            folder / step.name,
+            model_folder=folder / step.model if step.model else None,
+            fit_folder=folder / found if found else None,
+            **options,
+        )
+        return made, "reports", {"run": step.run, "model": step.model, "fit": found}
+
+
+def _plain(names: str | tuple[str, ...]) -> str | list[str]:
+    return names if isinstance(names, str) else list(names)
+
+
+class TimeAhead:
+    """How long a study still takes, from what its steps took so far against what they cost by estimate."""
+
+    def __init__(self) -> None:
+        self.estimated, self.took = 0.0, 0.0
+
+    def add(self, estimated: float, took: float) -> None:
+        """A step is done; one that took nearly nothing was finished before, and says nothing of the rest."""
+        if took > 0.05 * estimated:
+            self.estimated += estimated
+            self.took += took
+
+    def words(self, costs: Iterable[float]) -> str:
+        """``(about 12 min left)``, nothing below a minute.
+
+        Examples
+        --------
+        >>> TimeAhead().words([600.0, 120.0])
+        '  (about 12 min left)'
+        """
+        pace = (self.took + PRIOR_S) / (self.estimated + PRIOR_S)
+        minutes = pace * sum(costs) / 60.0
+        return f"  (about {minutes:.0f} min left)" if minutes >= 1.0 else ""

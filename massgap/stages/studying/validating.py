@@ -1,0 +1,134 @@
+"""Numbers of a study beside those of its paper."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from massgap.contracts.study_folder import STUDY_FILE, open_study
+from massgap.studies.errors import StudyError
+from massgap.studies.study import Study, find_study
+
+__all__ = ["Validation", "validate"]
+
+VERSIONS = ("massgap", "pythia8mc", "fastjet", "xgboost", "xgboost-cpu", "coffea", "numpy")
+"""Packages whose versions a page names."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Numbers of a study beside those of its paper.
+
+    Attributes
+    ----------
+    study, folder
+        Which, and where its results are.
+    source
+        The paper.
+    rows
+        A :class:`massgap.studies.comparison.Compared` per number.
+    chosen
+        The study itself.
+    """
+
+    study: str
+    folder: Path
+    source: str
+    rows: tuple[Any, ...]
+    chosen: Study | None = None
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """Verdict -> how many numbers have it."""
+        return dict(Counter(row.verdict for row in self.rows))
+
+    @property
+    def holds(self) -> bool:
+        """Whether no number that must come out differs for a cause that is not known."""
+        return not any(row.kind == "hard" and row.verdict == "differs" for row in self.rows)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for scripts."""
+        return {
+            "format": "massgap-validation/1",
+            "study": self.study,
+            "folder": str(self.folder),
+            "source": self.source,
+            "holds": self.holds,
+            "verdicts": self.verdicts,
+            "rows": [row.as_dict() for row in self.rows],
+        }
+
+    def page(self) -> str:
+        """A page of Markdown: all numbers, with the date, versions and sizes of what they come from."""
+        from massgap.studies.markdown import markdown_page
+
+        study = self.chosen
+        printed = None if study is None or study.paper is None else study.paper()
+        notes = (
+            {}
+            if printed is None
+            else {t.name: f"{t.title}. {t.note}".strip() for t in printed.tables.values()}
+        )
+        further = () if study is None or study.further is None else study.further(self.folder)
+        title = f"The study {self.study} beside its paper"
+        return markdown_page(title, self._about(), self.rows, notes, further)
+
+    def _about(self) -> dict[str, str]:
+        import datetime as dt
+
+        from massgap.contracts.writing import versions
+
+        now = dt.datetime.now(dt.UTC)
+        told = {
+            "paper": self.source,
+            "written": f"{now:%Y-%m-%d} by `massgap validate {self.study} FOLDER --page FILE`",
+            "versions": ", ".join(
+                f"{name} {number}" for name, number in versions(VERSIONS).items() if number
+            ),
+        }
+        if (self.folder / STUDY_FILE).is_file():
+            record = open_study(self.folder)
+            events = sum(entry["events"] for entry in record.samples.values())
+            # Where a folder lies on somebody's disk is nobody else's business.
+            command = re.sub(
+                r" --out[ =]\S+", " --out FOLDER", record.command or f"massgap study {self.study}"
+            )
+            told["samples"] = f"{events:,} generated events, seed {record.seed}, `{command}`"
+        return told
+
+
+def validate(name: str | Study, folder: str | Path) -> Validation:
+    """Put the numbers of a study beside those of its paper; nothing is computed anew.
+
+    Parameters
+    ----------
+    name
+        Name of a study.
+    folder
+        Its folder, or that of a run of its analysis.
+
+    Returns
+    -------
+    Validation
+
+    Raises
+    ------
+    massgap.errors.MassgapError
+        If there is no such study, it has no numbers of a paper, or the folder is of another study or holds none.
+    """
+    chosen = name if isinstance(name, Study) else find_study(name)
+    folder = Path(folder)
+    if not folder.is_dir():
+        msg = f"{folder}: no such folder; massgap study {chosen.name} --out {folder} makes it"
+        raise StudyError(msg)
+    if chosen.validate is None:
+        msg = f"the study {chosen.name!r} has no numbers of a paper to compare with"
+        raise StudyError(msg)
+    if (folder / STUDY_FILE).is_file() and (other := open_study(folder).study) != chosen.name:
+        msg = f"{folder} is a folder of the study {other!r}: massgap validate {other} {folder}"
+        raise StudyError(msg)
+    return Validation(chosen.name, folder, chosen.source, tuple(chosen.validate(folder)), chosen)

@@ -1,0 +1,1 @@
+"""Matrix elements that the generator of showers does not have, computed here."""

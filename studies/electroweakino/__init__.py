@@ -1,0 +1,1 @@
+"""Electroweakinos in vector boson fusion: the study of the vbf-electroweakino paper."""

@@ -1,0 +1,133 @@
+"""What is compared: the folders of a study, or a single run with its fit and model, and the paper's numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from massgap.contracts.errors import ContractError
+from massgap.contracts.fit_folder import open_fit
+from massgap.contracts.model_folder import open_model
+from massgap.contracts.run_folder import open_run
+from massgap.contracts.study_folder import STUDY_FILE
+from massgap.fits.scans.threshold_scan import ThresholdScan
+from massgap.studies.errors import StudyError
+from massgap.studies.slepton.places import SPECTRA
+from massgap.studies.tables import Paper, read_paper
+
+if TYPE_CHECKING:
+    from massgap.contracts.run_folder import RunFolder
+
+__all__ = ["Folders", "paper", "printed_precuts"]
+
+
+def paper() -> Paper:
+    """The paper's numbers, out of the data file beside this module."""
+    return read_paper(Path(__file__).parent.with_name("paper_tables.json"))
+
+
+def printed_precuts(printed: Paper, process: str) -> float:
+    """Cross section of a process after the pre-cuts in Table I, fb."""
+    table = printed.tables["Table I"]
+    return float(table.values[table.rows.index(process)][table.columns.index("pre-cuts")] or 0.0)
+
+
+@dataclass(frozen=True)
+class Folders:
+    """What is compared: a run, and the fit and model that belong to it, if any.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    fit, model
+        Fit and model folder.
+    study
+        Folder of the complete study, if they are part of one.
+    """
+
+    run: Path
+    fit: Path | None = None
+    model: Path | None = None
+    study: Path | None = None
+
+    @classmethod
+    def find(cls, folder: str | Path) -> Folders:
+        """Find them in the folder of a study, or beside a single run.
+
+        Raises
+        ------
+        StudyError
+            If there is no run.
+        """
+        folder = Path(folder)
+        runs = [folder, folder / "scored", folder / "run"]
+        run = next((place for place in runs if (place / "manifest.json").is_file()), None)
+        if run is None:
+            message = (
+                f"{folder} holds no run (a folder with manifest.json, or scored or run in it): "
+                f"`massgap study slepton --out {folder}` makes all."
+            )
+            raise StudyError(message)
+        home = next((place for place in (folder, folder.parent) if (place / STUDY_FILE).is_file()), None)
+        of_study = [] if home is None else [home]
+        fits = [run / "fit", folder / "fit", *(place / "fits" / "benchmark" for place in of_study)]
+        models = [folder / "model", folder.parent / "model", run / "model"]
+        models += [place / "models" / "benchmark" for place in of_study]
+        return cls(
+            run,
+            next((place for place in fits if (place / "results.json").is_file()), None),
+            next((place for place in models if (place / "training.json").is_file()), None),
+            home,
+        )
+
+    @cached_property
+    def opened(self) -> RunFolder:
+        """The run."""
+        return open_run(self.run)
+
+    @cached_property
+    def scan(self) -> ThresholdScan | None:
+        """The scan of the score's threshold, if the fit has one."""
+        if self.fit is None:
+            return None
+        found = (scan for scan in open_fit(self.fit).scans if scan["histogram"] == "score")
+        return next((ThresholdScan.from_dict(scan) for scan in found), None)
+
+    @cached_property
+    def importance(self) -> dict[str, dict[str, float]]:
+        """Shares of the total gain per training, empty without a model."""
+        if self.model is None:
+            return {}
+        return dict(open_model(self.model).training.get("importance") or {})
+
+    def trained_on(self, process: str) -> float:
+        """Effective number of events of a process in the training, 0 without a model."""
+        if self.model is None:
+            return 0.0
+        entry = (open_model(self.model).training.get("processes") or {}).get(process) or {}
+        return float(entry.get("effective", 0.0))
+
+    def signal(self) -> str | None:
+        """The process of the benchmark, if the run has it."""
+        return self.process(*SPECTRA[0])
+
+    def process(self, m: int, gap: int) -> str | None:
+        """The process of a spectrum, if the run has it."""
+        wanted = {"m_slepton": float(m), "m_lsp": float(m - gap)}
+        for metadata in self.opened.manifest["datasets"].values():
+            masses = metadata.get("masses") or {}
+            if metadata.get("is_signal") and all(masses.get(k) == v for k, v in wanted.items()):
+                return str(metadata["process"])
+        return None
+
+    def results(self, place: str) -> dict[str, Any] | None:
+        """What a fit of the study found, None where it was not made."""
+        if self.study is None:
+            return None
+        try:
+            return open_fit(self.study / place).results
+        except ContractError:
+            return None

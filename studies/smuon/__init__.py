@@ -1,0 +1,1 @@
+"""The smuon paper: two muons and missing momentum."""

@@ -1,0 +1,267 @@
+"""The numbers of the smuon paper beside those of a run: Tables III, IV, VII, VIII, IX, and the reach."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from massgap.studies.comparison import Compared, compare
+from massgap.studies.errors import StudyError
+from massgap.studies.smuon.planes import counting_planes
+from massgap.studies.smuon.reach import excluded_events, reach
+from massgap.studies.smuon.yields import Amount, Yields
+from massgap.studies.tables import Paper, read_paper
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Numbers = dict[tuple[str, str], tuple[float, float | None] | None]
+
+__all__ = ["BOUNDARY", "find_run", "paper", "printed_reach", "signal_name", "validate"]
+
+BOUNDARY = 450.0
+"""GeV: heavier smuons are looked for with the high network."""
+_VETOES = ("veto_a", "veto_b", "veto_c", "veto_d")
+
+
+def paper() -> Paper:
+    """The paper's numbers, out of the data file beside this module."""
+    return read_paper(Path(__file__).with_name("paper_tables.json"))
+
+
+def signal_name(row: str) -> str:
+    """Process of a row of a table: ``200/50`` is ``smuonR_200_50``."""
+    return f"smuonR_{row.replace('/', '_')}"
+
+
+def find_run(folder: str | Path) -> Path:
+    """The run of a study's folder, the one with scores if there are two, or the folder itself.
+
+    Raises
+    ------
+    StudyError
+        If there is none.
+    """
+    places = [Path(folder), Path(folder) / "scored", Path(folder) / "run"]
+    found = next((place for place in places if (place / "manifest.json").is_file()), None)
+    if found is None:
+        msg = (
+            f"{folder} holds no run (a folder with manifest.json, or scored or run in it): `massgap study smuon --out {folder}` "
+            "makes all."
+        )
+        raise StudyError(msg)
+    return found
+
+
+def validate(folder: str | Path) -> list[Compared]:
+    """Compare a run with the paper.
+
+    Parameters
+    ----------
+    folder
+        Folder of the study, or a run folder.
+
+    Returns
+    -------
+    list of Compared
+        What the run cannot say is absent: classifiers need a run with scores, step ratios whole samples.
+
+    Raises
+    ------
+    massgap.errors.MassgapError
+        If there is no run, or a file of it cannot be read.
+    """
+    yields = Yields(find_run(folder))
+    printed = paper()
+    steps = _steps(yields)
+    tables: dict[str, Numbers] = {
+        "Table III": steps,
+        "Table IV": steps,
+        "Table VII": _areas(yields),
+        "Table VIII": _efficiencies(yields, printed.tables["Table VIII"].rows),
+        "Table VIII, background": _background(yields),
+        "Table IX, tt alone": _tt(yields),
+        "Table IX": _efficiencies(yields, printed.tables["Table IX"].rows),
+        "Reach of the printed yields": {
+            (name, "reach"): (gev, None) for name, gev in printed_reach(printed).items()
+        },
+        "Reach": _reach(yields),
+    }
+    tables["Orderings"] = _orderings(yields, tables["Table VII"])
+    return [
+        row for name, ours in tables.items() for row in compare(printed.tables[name], ours, printed.causes)
+    ]
+
+
+def printed_reach(printed: Paper) -> dict[str, float]:
+    """The reach of the networks, the BDT and the static veto (GeV) that follows from the numbers that the paper prints.
+
+    Signal events of Tables IV and VIII at 400, 500 and 600 GeV with a massless neutralino; 2.4, 28.4 and 33.8 background
+    events; exact CLs of the rounded background.  Beyond Table VIII the 6.0 events of Table IV at 600 GeV have the
+    efficiencies of 500 GeV.
+    """
+    table = printed.tables["Table VIII"]
+    after = {400.0: 32.1, 500.0: 13.3, 600.0: 6.0}
+    background = {"network": 2.4, "bdt": 28.4, "static_veto": 33.8}
+    out = {}
+    for name, b in background.items():
+        column = table.columns.index(name)
+        share = {
+            m: float(table.values[table.rows.index(f"{m:g}/0")][column] or 0.0) / 100 for m in (400.0, 500.0)
+        }
+        share[600.0] = share[500.0]
+        if name == "network":
+            del share[400.0]  # of the low network
+        events = {mass: after[mass] * part for mass, part in share.items()}
+        found = reach(events, excluded_events(b, method="exact"))
+        assert found is not None
+        out[name] = found
+    return out
+
+
+def _steps(yields: Yields) -> Numbers:
+    """Shares of the cuts on m_mumu and M_T2, by rows of Tables III and IV, for samples without a cut on M_T2."""
+    cut = {str(m["process"]) for m in yields.run.manifest["datasets"].values() if m.get("hard_cut")}
+    out: Numbers = {}
+    for process, rows in yields.run.cutflow["processes"].items():
+        if process in cut:
+            continue
+        by_step = {row["step"].split(" >")[0]: row for row in rows}
+        names = ("opposite charge", "m_mumu", "M_T2")
+        if not set(names) <= set(by_step):
+            continue
+        counted = [Amount(by_step[n]["weighted"], math.sqrt(by_step[n]["variance"])) for n in names]
+        row = process.removeprefix("smuonR_").replace("_", "/")
+        for before, after, column in zip(counted, counted[1:], names[1:], strict=False):
+            if before.value > 0:
+                share = after.value / before.value
+                spread = math.sqrt(max(0.0, (1 - 2 * share) * after.error**2 + (share * before.error) ** 2))
+                out[row, column] = (share, spread / before.value)
+    return out
+
+
+def _percent(found: Amount | None) -> tuple[float, float | None] | None:
+    return None if found is None else (100.0 * found.value, 100.0 * found.error)
+
+
+def _efficiencies(yields: Yields, rows: tuple[str, ...]) -> Numbers:
+    out: Numbers = {}
+    for row in rows:
+        name = signal_name(row)
+        if name not in yields.masses:
+            continue
+        network = "low" if yields.masses[name][0] < BOUNDARY else "high"
+        regions = {"network": network, **{k: k for k in ("bdt", "static_veto", *_VETOES)}}
+        for column, region in regions.items():
+            if region in yields.regions:
+                out[row, column] = _percent(yields.efficiency(name, region))
+    return out
+
+
+def _background(yields: Yields) -> Numbers:
+    return {
+        ("background", name): _percent(yields.background_efficiency(name, "as Table VIII"))
+        for name in ("low", "high", "bdt", "static_veto", *_VETOES)
+        if name in yields.regions
+    }
+
+
+def _tt(yields: Yields) -> Numbers:
+    return {("tt", name): _percent(yields.efficiency("tt", name)) for name in ("static_veto", "veto_c")}
+
+
+def _reach(yields: Yields) -> Numbers:
+    """Networks: the better of the two."""
+    out: Numbers = {}
+    for plane in counting_planes(yields, method="exact"):
+        gev = plane.reach() if (plane.luminosity, plane.uncertainty) == (139.0, 0.0) else None
+        if gev is None:
+            continue
+        row = "network" if plane.region in ("low", "high") else plane.region
+        before = out.get((row, plane.mixture))
+        out[row, plane.mixture] = (max(gev, before[0] if before else 0.0), None)
+    return out
+
+
+class _Scored:
+    """Scores of the events of a run, with labels and weights."""
+
+    def __init__(self, yields: Yields) -> None:
+        from massgap.contracts.feature_table import read_feature_tables
+
+        self.table = read_feature_tables(yields.run.path, yields.run.manifest).table
+        factors = yields.event_factors("as Table III")
+        self.process = self.table["process"].astype(str).to_numpy()
+        self.is_background = np.isin(self.process, list(factors))
+        self.weight = self.table["weight"].to_numpy(np.float64).copy()
+        for name, factor in factors.items():
+            self.weight[self.process == name] *= factor
+
+    def has(self, score: str) -> bool:
+        return f"score_{score}" in self.table
+
+    def of(self, signal: str, score: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Scores, labels, weights of a signal and all background."""
+        used = self.is_background | (self.process == signal)
+        values = self.table[f"score_{score}"].to_numpy(np.float64)
+        return values[used], ~self.is_background[used], self.weight[used]
+
+
+def _scored(yields: Yields) -> _Scored | None:
+    if not (yields.run.path / "features").is_dir() or not any(
+        s in yields.regions for s in ("low", "all", "bdt")
+    ):
+        return None
+    return _Scored(yields)
+
+
+def _areas(yields: Yields) -> Numbers:
+    """One minus the area under the ROC curve, with the error of Hanley and McNeil for effective numbers of events."""
+    from massgap.models.measures.roc import auc, roc_curve
+
+    scored = _scored(yields)
+    out: Numbers = {}
+    for row in ("200/0", "300/0", "500/0"):
+        signal = signal_name(row)
+        for score in ("lowlevel", "derived", "all"):
+            if scored is None or not scored.has(score) or signal not in yields.masses:
+                continue
+            value, label, weight = scored.of(signal, score)
+            area = auc(roc_curve(value, label, weight))
+            n, m = (weight[k].sum() ** 2 / (weight[k] ** 2).sum() for k in (label, ~label))
+            q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+            variance = (area * (1 - area) + (n - 1) * (q1 - area**2) + (m - 1) * (q2 - area**2)) / (n * m)
+            out[row, score] = (1.0 - area, math.sqrt(max(variance, 0.0)))
+    return out
+
+
+def _orderings(yields: Yields, areas: Numbers) -> Numbers:
+    from massgap.models.measures.roc import roc_curve
+
+    out: Numbers = {}
+    rows = [row for row in ("200/0", "300/0", "500/0") if (row, "all") in areas and (row, "derived") in areas]
+    missed = {key: value[0] for key, value in areas.items() if value is not None}
+    if rows and all((row, "lowlevel") in areas for row in rows):
+        better = all(missed[row, "lowlevel"] > missed[row, "derived"] for row in rows)
+        out["AUC: low-level below derived", "holds"] = (float(better), None)
+    if rows:
+        equal = all(missed[row, "all"] <= missed[row, "derived"] + 0.005 for row in rows)
+        out["AUC: derived at most 0.005 above all", "holds"] = (float(equal), None)
+    scored, signal = _scored(yields), signal_name("300/0")
+    veto = yields.efficiency(signal, "static_veto") if signal in yields.masses else None
+    of_veto = yields.background_efficiency("static_veto", "as Table III")
+    if scored is None or veto is None or of_veto is None:
+        return out
+    passed = {}
+    for score in ("low", "bdt"):
+        if scored.has(score):
+            curve = roc_curve(*scored.of(signal, score))
+            passed[score] = float(np.interp(veto.value, curve.tpr, curve.fpr))
+    if len(passed) == 2:
+        out["rejection: network above BDT", "holds"] = (float(passed["low"] < passed["bdt"]), None)
+    if "bdt" in passed:
+        out["rejection: BDT above static veto", "holds"] = (float(passed["bdt"] < of_veto.value), None)
+    return out

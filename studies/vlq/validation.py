@@ -1,0 +1,69 @@
+"""The numbers of the mass-unspecific paper beside those of a study folder: efficiencies of the cuts, and orderings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from massgap.contracts.run_folder import open_run
+from massgap.studies.comparison import Compared, compare
+from massgap.studies.errors import StudyError
+from massgap.studies.tables import Paper, read_paper
+
+if TYPE_CHECKING:
+    from massgap.studies.vlq.measured import Numbers
+
+__all__ = ["paper", "validate"]
+
+
+def paper() -> Paper:
+    """The paper's numbers, out of the data file beside this module."""
+    return read_paper(Path(__file__).with_name("paper_tables.json"))
+
+
+def validate(folder: str | Path) -> list[Compared]:
+    """Compare a study, or a single run of its analysis, with the paper.
+
+    Parameters
+    ----------
+    folder
+        Folder of the study, or a run folder: it says nothing of classifiers.
+
+    Returns
+    -------
+    list of Compared
+        The table of efficiencies, and statements of the text.
+
+    Raises
+    ------
+    massgap.errors.MassgapError
+        If there is no run, or a file of it cannot be read.
+    """
+    from massgap.studies.vlq.measured import MASSES, cut_efficiencies, orderings, shapes
+    from massgap.studies.vlq.performance import Performance
+    from massgap.studies.vlq.study import BACKGROUND_EFFICIENCY
+
+    folder = Path(folder)
+    run = next((p for p in (folder / "run", folder) if (p / "manifest.json").is_file()), None)
+    if run is None:
+        message = (
+            f"{folder} holds no run (a folder with manifest.json, or run in it): `massgap study vlq --out {folder}` "
+            "makes all."
+        )
+        raise StudyError(message)
+    if (analysis := open_run(run).description.analysis) not in ("", "vlq"):
+        message = (
+            f"{run} is a run of the analysis '{analysis}': give one of vlq, or a folder of massgap study vlq"
+        )
+        raise StudyError(message)
+    printed, numbers = paper(), {"Preselection": cut_efficiencies(run)}
+    performance = Performance(folder, BACKGROUND_EFFICIENCY)
+    stated: Numbers = {}
+    if run != folder and performance.classifiers:
+        points = [performance.at(mass) for mass in MASSES if mass in performance.masses]
+        complete = any(c.place == "models/mubdt" for c in performance.classifiers)
+        stated = orderings(points, shapes(performance).flat if complete else None)
+    numbers["Orderings"] = stated
+    return [
+        row for name, ours in numbers.items() for row in compare(printed.tables[name], ours, printed.causes)
+    ]

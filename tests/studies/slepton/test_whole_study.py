@@ -1,0 +1,184 @@
+"""A part of the complete study on a fixed small sample: many trainings, one run with all scores, fits, limits, the comparison."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import eventfiles
+import numpy as np
+import pytest
+
+from massgap import stages
+from massgap.contracts.filesets.fileset import write_fileset
+from massgap.contracts.run_folder import open_run
+from massgap.contracts.study_folder import open_study
+from massgap.stages.studying import steps as carried_out
+from massgap.studies.slepton.numbers.folders import Folders, paper
+from massgap.studies.slepton.numbers.gain import further_tables, of_spectra
+from massgap.studies.slepton.numbers.tables import factors_of, table_one
+from massgap.studies.slepton.places import BACKGROUNDS
+from massgap.studies.slepton.study import STUDY
+
+MODELS = ("models/benchmark", "models/low_mt2", "models/m110_70")
+FITS = ("fits/benchmark", "fits/low_mt2", "fits/spectra/110_70_benchmark", "fits/spectra/110_70_retrained")
+SIGNALS = {"slepton_110_80": 80.0, "slepton_110_70": 70.0}
+
+
+def part_of_the_study():
+    """Its steps that two spectra can do, with trainings that few events allow."""
+    out = []
+    for step in STUDY.steps:
+        if step.kind == "train" and step.name in MODELS:
+            few = {
+                "protocol": "held_out",
+                "importances": False,
+                "compare_protocols": False,
+                "hyperparameters": {"n_trees": 8},
+            }
+            out.append(replace(step, options={**step.options, **few}, optional=False))
+        elif step.name == "scored":
+            out.append(replace(step, models={s: m for s, m in step.models.items() if m in MODELS}))
+        elif step.kind == "fit" and step.name in FITS:
+            out.append(replace(step, optional=False, fit={"replicas": 10}))
+        elif step.kind == "plane":
+            out.append(replace(step, parts=(("precuts", "score"),), optional=False, fit={"replicas": 0}))
+        elif step.kind == "generate" or step.name == "run":
+            out.append(step)
+    return replace(STUDY, steps=tuple(out))
+
+
+def made_up(processes, out, **_):
+    """What stands in for the generator: the same events for the same process."""
+    fileset = {}
+    wanted = [name for name in processes if not name.startswith("slepton") or name in SIGNALS]
+    for name in wanted:
+        number = [*BACKGROUNDS, *SIGNALS].index(name)
+        events = eventfiles.make_events(
+            1600 if name in SIGNALS else 500, seed=number, first=10_000 * number, negative=False
+        )
+        path = Path(out) / f"{name}.root"
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            eventfiles.write_nano(path, events, "v12")
+        metadata = {"process": name, "xsec_fb": 40.0, "is_signal": name in SIGNALS, "is_data": False}
+        if name in SIGNALS:
+            metadata["masses"] = {"m_slepton": 110.0, "m_lsp": SIGNALS[name]}
+        fileset[name] = {"files": {str(path): "Events"}, "metadata": metadata}
+    write_fileset(fileset, Path(out) / "fileset.json")
+    return fileset
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    pytest.importorskip("xgboost")
+    folder = tmp_path_factory.mktemp("study")
+    lines: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(carried_out, "generate", made_up)
+        study = part_of_the_study()
+        first = stages.study(study, folder, announce=lines.append, executor="iterative", workers=1)
+        before = {path: path.stat().st_mtime_ns for path in folder.glob("fits/**/results.json")}
+        stages.study(study, folder, executor="iterative", workers=1)
+    assert len(lines) == len(study.steps)
+    return folder, first, before
+
+
+@pytest.fixture(scope="module")
+def folders(done):
+    return Folders.find(done[0])
+
+
+def test_all_steps_are_done_and_told(done) -> None:
+    record = open_study(done[0])
+    assert record.complete
+    assert not record.failed
+    assert set(record.models) == set(MODELS)
+    assert set(record.fits) == set(FITS)
+    assert record.runs["scored"]["models"] == {
+        "score": "models/benchmark",
+        "low_mt2": "models/low_mt2",
+        "m110_70": "models/m110_70",
+    }
+
+
+def test_a_second_call_fits_nothing_again(done) -> None:
+    before = done[2]
+    assert len(before) == len(FITS)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_every_score_holds_the_events_of_its_region(folders) -> None:
+    run = folders.opened
+    for score, region in (("score", "precuts"), ("score_low_mt2", "low_mt2"), ("score_m110_70", "precuts")):
+        for process in (*BACKGROUNDS, *SIGNALS):
+            at = {"process": process, "variation": "nominal"}
+            filled = run.histogram(score)[{**at, "region": region}].values(flow=True).sum()
+            there = run.histogram("m_ll")[{**at, "region": region}].values(flow=True).sum()
+            assert filled == pytest.approx(there, rel=1e-12)
+
+
+def test_a_limit_is_that_of_pyhf(done) -> None:
+    """The likelihood of a fit of the study, tested by the other engine."""
+    from massgap.fits.workspace_fit import WorkspaceFitOptions
+
+    place = done[0] / "fits" / "spectra" / "110_70_retrained"
+    ours = json.loads((place / "results.json").read_text())["upper_limit"]["expected"]
+    found = stages.limit(place / "workspace.json", options=WorkspaceFitOptions(engine="pyhf"))
+    np.testing.assert_allclose(found.points[0].results["upper_limit"]["expected"], ours, rtol=2e-3)
+
+
+def test_the_plane_has_both_spectra_and_a_patch_set(done) -> None:
+    plane = json.loads((done[0] / "plane" / "plane.json").read_text())
+    assert {row["process"] for row in plane["points"]} == set(SIGNALS)
+    assert all(row["converged"] for row in plane["points"])
+    assert (done[0] / "plane" / "report.html").is_file()
+    assert (done[0] / "plane" / "patchset.json").is_file()
+
+
+def test_normalised_processes_have_the_printed_cross_sections(folders) -> None:
+    ours, table = table_one(folders), paper().tables["Table I"]
+    factors = factors_of(folders)
+    for name in BACKGROUNDS:
+        printed = table.values[table.rows.index(name)][1]
+        assert ours[name, "pre-cuts"][0] * factors[name] == pytest.approx(printed)
+    assert (
+        factors["slepton_110_70"]
+        == factors["slepton_110_80"]
+        == pytest.approx(1.38 / ours["signal", "pre-cuts"][0])
+    )
+
+
+def test_numbers_stand_beside_the_paper(done) -> None:
+    found = stages.validate("slepton", done[0])
+    assert {row.table for row in found.rows} == set(paper().tables)
+    told = {row.table for row in found.rows if row.ours is not None}
+    assert {"Table I", "Table III", "Steps of the authors' files", "Text"} <= told
+    page = found.page()
+    assert "| signal: pre-cuts [fb] | 1.38 |" in page
+    assert "## What each step buys" in page
+    assert str(done[0]) not in page
+
+
+def test_steps_of_the_authors_are_quotients_of_the_cutflow(done, folders) -> None:
+    rows = {
+        row.column: row
+        for row in stages.validate("slepton", done[0]).rows
+        if row.table.startswith("Steps") and row.row == "tt"
+    }
+    flow = [
+        row for row in open_run(done[0] / "scored").cutflow["processes"]["tt"] if row["channel"] == "mumu1j"
+    ]
+    left = {row["step"]: row["weighted"] for row in flow}
+    assert rows["one jet"].ours == pytest.approx(left["exactly one hard jet"] / left["MET > 30"])
+    assert rows["b veto"].ours == pytest.approx(left["no b jet"] / left["no forward hard jet"])
+    assert folders.study == done[0]
+
+
+def test_gains_name_what_was_fitted(folders) -> None:
+    found = of_spectra(folders)[110, 40]
+    assert found["retrained"][0] > 0.0
+    assert found["one for all"] is None
+    titles = [table.title for table in further_tables(folders)]
+    assert titles == ["What each step buys", "All spectra with three classifiers"]
