@@ -172,11 +172,8 @@ class Slepton(Analysis):
     def _tau_veto(self, event: Event, flow: Flow) -> Event:
         if "no_tau" in self.without:
             return event
-        return flow.keep(
-            event,
-            "no hadronic tau",
-            taus_of_veto(event, event.muons, analysis=type(self).__name__).counts == 0,
-        )
+        taus = taus_of_veto(event, event.muons, analysis=type(self).__name__)
+        return flow.keep(event, "no hadronic tau", taus.counts == 0)
 
     def _has_b(self, event: Event) -> npt.NDArray[np.bool_]:
         b_jets = event.jets.filter(lambda eta, tagged: (abs(eta) < 2.5) & tagged, "eta", "b_tagged")

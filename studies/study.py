@@ -168,6 +168,8 @@ class FitStep(Step):
         Control regions, as (region, histogram) with "" for one bin of the first histogram, or with edges.
     model
         Options of the likelihood, see :class:`massgap.fits.workspaces.workspace.WorkspaceOptions`.
+    nuisances
+        What a file of nuisance parameters would say, see :mod:`massgap.fits.workspaces.nuisances`.
     fit
         Further options of the fit, see :class:`massgap.fits.plan.FitOptions`.
     """
@@ -180,6 +182,7 @@ class FitStep(Step):
     scans: tuple[tuple[Any, ...], ...] | None = field(default=None, kw_only=True)
     controls: tuple[tuple[Any, ...], ...] = field(default=(), kw_only=True)
     model: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    nuisances: Mapping[str, Any] | None = field(default=None, kw_only=True)
     fit: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     @property
@@ -308,7 +311,7 @@ class Study:
         if strange:
             msg = (
                 f"the study {self.name!r} generates no {strange[0]!r}; its samples are {', '.join(usual)}: "
-                f"--sample {next(iter(usual), 'samples')}=20k"
+                f"massgap study {self.name} --sample {next(iter(usual), 'samples')}=20k"
             )
             raise StudyError(msg)
         return {**shared, **(own or {})}

@@ -193,13 +193,12 @@ class Likelihood(Engine):
             return self._minimise(begin, free, low, data, bound)
 
         def searched(bound: float = np.inf, *, check: bool) -> list[Found]:
-            doubtful = [p for p in self._doubtful if p not in held] if check else []
             return search(
                 functools.partial(run, bound=bound),
                 first,
-                self._other_starts(first, free),
+                functools.partial(other_starts, first, free, self._interpolated),
                 functools.partial(scattered_start, first=first, free=free, interpolated=self._interpolated),
-                doubtful,
+                [p for p in self._doubtful if p not in held] if check else [],
                 check=check,
             )
 
@@ -217,19 +216,16 @@ class Likelihood(Engine):
             raise InferenceError(message)
         rest = [one.value for one in found[1:] if one.converged]
         other = 2.0 * (min(rest) - found[0].value) if rest and found[0].converged else None
-        bounds = tuple(
-            name
-            for name in self._on_bounds(best.pars, low)
-            if self.poi not in held or name != self.names[self.poi]
-        )
+        bounds = self._on_bounds(best.pars, low, held)
         certificate = Certificate(2.0 * best.distance, best.steps, best.status == FLAT, bounds, other)
         return FitPoint(2.0 * best.value, best.pars, certificate)
 
-    def _on_bounds(self, pars: Floats, low: Floats) -> list[str]:
-        high = self._high.copy()
-        high[self._endless[np.isin(pars[self._endless], BOUNDS)]] = 0.0
-        at = np.flatnonzero(~self.model.arrays.fixed & ((pars <= low) | (pars >= high)))
-        return [self.model.names[p] for p in at]
+    def _on_bounds(self, pars: Floats, low: Floats, held: Mapping[int, float]) -> tuple[str, ...]:
+        reached = (pars <= low) | (pars >= self._high)
+        if self._endless.size:
+            reached[self._endless] |= np.isin(pars[self._endless], BOUNDS)
+        at = np.flatnonzero(~self.model.arrays.fixed & reached)
+        return tuple(self.model.names[p] for p in at if p != self.poi or p not in held)
 
     def _impossible(self, pars: Floats, data: Data) -> str:
         """What to say of a bin with events where nothing is expected, which no fit can mend."""
@@ -242,9 +238,6 @@ class Likelihood(Engine):
                 "expected: merge it with a neighbour."
             )
         return ""
-
-    def _other_starts(self, first: Floats, free: NDArray[np.intp]) -> list[Floats]:
-        return other_starts(first, free, self._interpolated)
 
     def fit_toys(
         self,
@@ -280,7 +273,7 @@ class Likelihood(Engine):
             self.model.arrays,
             toys.counts,
             toys.auxiliary,
-            np.array([start, self.nominal, *self._other_starts(self.nominal, self._free)]),
+            np.array([start, self.nominal, *other_starts(self.nominal, self._free, self._interpolated)]),
             self.ambiguous,
             self.valley(start) if valley is None else valley,
             self._free,
@@ -328,10 +321,15 @@ class Likelihood(Engine):
         value, distance, status, steps = minimise(
             arrays, start, free, low, high, data.counts, data.auxiliary, _TOLERANCE, most
         )
-        means = np.empty(len(data.counts))
-        expectation(arrays, start, means)
-        below_zero = bool((means < 0.0).any())
+        below_zero = functools.partial(self._below_zero, start, data)
         return Found(float(value), float(distance), int(status), int(steps), below_zero, start)
+
+    def _below_zero(self, pars: Floats, data: Data) -> bool:
+        if data.counts.all():  # where events are seen and none expected, there is no likelihood at all
+            return False
+        means = np.empty(len(data.counts))
+        expectation(self.model.arrays, pars, means)
+        return bool((means < 0.0).any())
 
     def poi_error(self, pars: Floats, data: Data) -> float:
         """Standard deviation of the signal strength at a minimum; infinite where data tell nothing of it."""

@@ -72,8 +72,8 @@ class Found(NamedTuple):
     value, distance : float
     status, steps : int
         As :func:`massgap.fits.likelihoods.minimisation.minimise` says.
-    below_zero : bool
-        Whether less than nothing is expected in some bin, without events: nowhere that a likelihood can be.
+    below_zero : callable
+        Tells whether less than nothing is expected in some bin, without events: nowhere that a likelihood can be.
     pars : ndarray of shape (parameters,)
     """
 
@@ -81,7 +81,7 @@ class Found(NamedTuple):
     distance: float
     status: int
     steps: int
-    below_zero: bool
+    below_zero: Callable[[], bool]
     pars: Floats
 
     @property
@@ -141,19 +141,19 @@ def is_lowest(best: Found | None, found: Sequence[Found]) -> bool:
     """Whether a minimum is there, and no start that did not converge came lower."""
     if best is None:
         return False
-    return all(one.converged or one.below_zero or one.value > best.value - _LOWER for one in found)
+    return all(one.converged or one.value > best.value - _LOWER or one.below_zero() for one in found)
 
 
 def _lower(one: Found, other: Found) -> bool:
-    if one.below_zero is not other.below_zero:
-        return other.below_zero
+    if abs(one.value - other.value) > _APART and one.below_zero() is not other.below_zero():
+        return other.below_zero()
     return one.value < other.value - _ROUNDING * max(1.0, abs(other.value))
 
 
 def search(
     run: Callable[[Floats], Found],
     first: Floats,
-    others: Sequence[Floats],
+    others: Callable[[], Sequence[Floats]],
     scattered: Callable[[int], Floats],
     doubtful: Sequence[int],
     *,
@@ -166,8 +166,8 @@ def search(
     run : callable
         Minimises from a start, which it may change.
     first : ndarray of shape (parameters,)
-    others : sequence of ndarray
-        From :func:`other_starts`.
+    others : callable
+        Gives :func:`other_starts`.
     scattered : callable
         :func:`scattered_start` of a number.
     doubtful : sequence of int
@@ -178,11 +178,12 @@ def search(
     found = [run(first.copy())]
     if found[0].converged and not check:
         return found
-    found += [run(start) for start in others[:_FIRST]]
-    sides = list(doubtful)[:_MOST_SIDES] if first.size and len(others) > _FIRST else []
+    more = others()
+    found += [run(start) for start in more[:_FIRST]]
+    sides = list(doubtful)[:_MOST_SIDES] if len(more) > _FIRST else []
     _other_sides(run, sides, found)
     if _minima(found) > 1:
-        found += [run(start) for start in others[_FIRST:]]
+        found += [run(start) for start in more[_FIRST:]]
         _other_sides(run, sides, found)
         if sides:
             _until_all_are_found(run, scattered, found)

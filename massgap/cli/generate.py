@@ -53,7 +53,7 @@ def _leptons(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
 @click.option(
     "--mpi/--no-mpi",
     default=None,
-    help="Multiparton interactions (about ten times slower).  [default: for smuon yes, for others no]",
+    help="Multiparton interactions (about ten times slower).  [default: as the set of the analysis has them]",
 )
 @click.option("--rntuple", is_flag=True, help="Write RNTuples instead of TTrees.")
 @click.option(
@@ -103,7 +103,7 @@ def _leptons(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
 @click.option(
     "--hard",
     help="Only hard processes with 'M_T2 > 80' (or m_ll, MET; also '40 < M_T2 < 80', slices 'M_T2: 0, 40, 80'), before the shower; "
-    "or none.  [default: as is usual for the process, smuon's tt and mumununu 'M_T2 > 80']",
+    "or none.  [default: as is usual for the process]",
 )
 @click.option(
     "--repeat",

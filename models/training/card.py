@@ -122,6 +122,13 @@ def _method(t: Mapping[str, Any]) -> list[str]:
     return lines + ([f"- source: {recipe['source']}"] if recipe["source"] else [])
 
 
+def _largest(flat: Any, place: str) -> str:
+    """Uncertainty of each level, the largest of the folds."""
+    return ", ".join(
+        f"{level} to {max(fold[place][level] for fold in flat['folds']):.2g}" for level in flat["background"]
+    )
+
+
 def _performance(t: Mapping[str, Any]) -> list[str]:
     rows = [
         [
@@ -157,14 +164,7 @@ def _performance(t: Mapping[str, Any]) -> list[str]:
             f"above {level} {found['chi2']:.1f} for {found['bins']} bins"
             for level, found in flat["background"].items()
         )
-        places = ("uncertainty", "uncertainty_at_ends")
-        middle, ends = (
-            ", ".join(
-                f"{level} to {max(fold[place][level] for fold in flat['folds']):.2g}"
-                for level in flat["background"]
-            )
-            for place in places
-        )
+        middle, ends = (_largest(flat, place) for place in ("uncertainty", "uncertainty_at_ends"))
         lines += [
             "",
             (

@@ -35,6 +35,7 @@ AGREEMENT = 1e-6
 _MARGIN = 0.5
 """Share of it that float32 may use up where float64 is a choice: other rows find larger differences."""
 _HARD_ROWS = 20_000
+_LARGEST = 3e38
 _EXTREME = (np.inf, -np.inf, 3e38, -3e38, 1e10, -1e10, 1e-45, 0.0, -0.0, np.nan)
 
 
@@ -206,7 +207,8 @@ def hard_rows(x: NDArray[np.float32]) -> NDArray[np.float32]:
         there = x[np.isfinite(x[:, j]), j].astype(np.float64)
         far = (random.random(n) < 0.3) & (len(there) > 0)
         if len(there):
-            rows[far, j] = random.normal(there.mean(), 8 * there.std(), int(far.sum()))
+            values = random.normal(there.mean(), 8 * there.std(), int(far.sum()))
+            rows[far, j] = np.clip(values, -_LARGEST, _LARGEST)
         rows[random.random(n) < 0.05, j] = np.nan
         odd = random.random(n) < 0.02
         rows[odd, j] = random.choice(np.array(_EXTREME, np.float32), int(odd.sum()))

@@ -174,12 +174,8 @@ def plan_tasks(chosen: list[Process], out: Path, events: int, seed: int, options
     common = _digest_of(load_card(options.card))
     tasks = []
     for process in chosen:
-        decays_later = process.scalars is not None or process.matrix_element is not None
-        own = replace(
-            options,
-            leptonic=process.leptonic or options.leptonic,
-            repeat=options.repeat if decays_later else 1,
-        )
+        repeat = options.repeat if process.scalars is not None else 1
+        own = replace(options, repeat=repeat, leptonic=process.leptonic or options.leptonic)
         for index, tranche in enumerate(process.tranches):
             wanted = max(1, round(events * tranche.share / total))
             for block, first in enumerate(range(0, wanted, BLOCK)):

@@ -51,8 +51,16 @@ _STATISTICS_ONLY = {
     "mc_statistics": "off",
     "systematics": False,
 }
+_VARIATIONS = ("jes", "jer", "muon_scale")
+# Where a process has a handful of simulated events, what a variation does to it is noise, or nothing at all.
+_VARIED = (
+    (("signal", "tt", "WW", "tautau"), "precuts"),
+    (("tt", "WW"), "cr_WW"),
+    (("tt",), "cr_tt"),
+)
 _CONTROLS = (("cr_tt", "m_ll"), ("cr_WW", "m_ll"))
-_CONSTRAINED = {"normalisation": {"tt": "free", "WW": "free"}}
+# Tops are most of what either control region holds: they need no prior, WW keeps its own.
+_CONSTRAINED = {"normalisation": {"tt": "free"}}
 
 
 def chapters_of() -> tuple[Chapter, ...]:
@@ -188,6 +196,13 @@ def _complete(name: str, words: str, *, controls: bool = False, statistics: bool
         scan={"min_ratio": MIN_RATIO},
         controls=_CONTROLS if controls else (),
         model={**(_CONSTRAINED if controls else {}), "mc_statistics": "lite" if statistics else "off"},
+        nuisances={
+            "nuisance": [
+                {"name": name, "kind": "shape", "processes": list(processes), "channels": [region]}
+                for name in _VARIATIONS
+                for processes, region in (_VARIED if controls else _VARIED[:1])
+            ]
+        },
         options={"signal": signal_name(*BENCHMARK)},
         words=words,
         optional=True,
@@ -221,7 +236,7 @@ STUDY = Study(
             "slepton",
             ("samples/backgrounds", "samples/benchmark"),
             {"score": "models/benchmark"},
-            options={**_RUN, "selections": (), "variations": ("jes", "jer", "muon_scale")},
+            options={**_RUN, "selections": (), "variations": _VARIATIONS},
             words="run again with jets and muons varied",
             key="vary",
             cost=400.0,

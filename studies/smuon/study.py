@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from massgap.studies.study import GenerateStep, ReportStep, RunStep, Study, TrainStep
+from massgap.studies.study import FitStep, GenerateStep, ReportStep, RunStep, Study, TrainStep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +85,15 @@ STUDY = Study(
             words="run again with all scores inside the processor",
             key="score",
         ),
-        ReportStep("report.html", "scored", "models/low", words="write the report"),
+        FitStep(
+            "scored/fit",
+            "scored",
+            parts=(("high", "met", (0.0, 1000.0)),),
+            scans=(),
+            options={"signal": "smuonR_500_0"},
+            words="count above the threshold of the high network",
+        ),
+        ReportStep("report.html", "scored", "models/low", "scored/fit", words="write the report"),
     ),
     chapters=_chapters,
     validate=_validate,

@@ -12,7 +12,7 @@ from massgap.studies.comparison import Compared, compare
 from massgap.studies.errors import StudyError
 from massgap.studies.smuon.planes import counting_planes
 from massgap.studies.smuon.reach import excluded_events, reach
-from massgap.studies.smuon.yields import Amount, Yields
+from massgap.studies.smuon.yields import Amount, Yields, share_of
 from massgap.studies.tables import Paper, read_paper
 
 if TYPE_CHECKING:
@@ -136,10 +136,7 @@ def _steps(yields: Yields) -> Numbers:
         counted = [Amount(by_step[n]["weighted"], math.sqrt(by_step[n]["variance"])) for n in names]
         row = process.removeprefix("smuonR_").replace("_", "/")
         for before, after, column in zip(counted, counted[1:], names[1:], strict=False):
-            if before.value > 0:
-                share = after.value / before.value
-                spread = math.sqrt(max(0.0, (1 - 2 * share) * after.error**2 + (share * before.error) ** 2))
-                out[row, column] = (share, spread / before.value)
+            out[row, column] = share_of(after, before)
     return out
 
 

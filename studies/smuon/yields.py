@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from massgap.contracts.run_folder import RunFolder
 
-__all__ = ["MIXTURES", "PAPER_FB", "Amount", "Mixture", "Yields", "normalisation"]
+__all__ = ["MIXTURES", "PAPER_FB", "Amount", "Mixture", "Yields", "normalisation", "share_of"]
 
 Mixture = Literal["as Table III", "as Table VIII"]
 MIXTURES: tuple[Mixture, ...] = ("as Table III", "as Table VIII")
@@ -98,7 +98,7 @@ class Yields:
     def efficiency(self, process: str, region: str) -> Amount | None:
         """Share of the events after M_T2 that are in a region; None where there are none."""
         part, whole = self.one(process, region), self.one(process, "preselection")
-        return _share(part, whole)
+        return share_of(part, whole)
 
     def background(self, region: str, mixture: Mixture) -> Amount:
         """Cross section of all backgrounds in a region, fb, with the paper's normalisation."""
@@ -112,7 +112,7 @@ class Yields:
 
     def background_efficiency(self, region: str, mixture: Mixture) -> Amount | None:
         """Share of the background after M_T2 that is in a region."""
-        return _share(self.background(region, mixture), self.background("preselection", mixture))
+        return share_of(self.background(region, mixture), self.background("preselection", mixture))
 
     def event_factors(self, mixture: Mixture) -> dict[str, float]:
         """Background -> factor on the weights of its events."""
@@ -131,10 +131,12 @@ class Yields:
         }
 
 
-def _share(part: Amount, whole: Amount) -> Amount | None:
-    """Share of a part in the whole, of weighted events."""
+def share_of(part: Amount, whole: Amount) -> Amount | None:
+    """Share of a part in the whole and its error, of weighted events; of none at all, that of one event."""
     if whole.value <= 0.0:
         return None
+    if part.value == 0.0:
+        return Amount(0.0, 1.0 / whole.effective)
     share = part.value / whole.value
     variance = (1.0 - 2.0 * share) * part.error**2 + (share * whole.error) ** 2
     return Amount(share, float(np.sqrt(max(0.0, variance))) / whole.value)

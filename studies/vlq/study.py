@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from massgap.fits.plan import FitPlan
-from massgap.models.recipes.vlq import RECIPES
-from massgap.studies.study import FitStep, GenerateStep, ReportStep, RunStep, Study, TrainStep
+from massgap.models.recipes.vlq import MASS, RECIPES
+from massgap.studies.study import FitStep, GenerateStep, PlaneStep, ReportStep, RunStep, Study, TrainStep
 from massgap.studies.vlq.classifiers import CLASSIFIERS, FLAT
 
 if TYPE_CHECKING:
@@ -14,17 +13,17 @@ if TYPE_CHECKING:
 
     from massgap.reports.run.chapters import Chapter
     from massgap.studies.comparison import Compared
+    from massgap.studies.tables import Paper
 
 __all__ = ["BACKGROUND_EFFICIENCY", "SIGNAL", "STUDY"]
 
 BACKGROUND_EFFICIENCY = 0.01
 """Share of the background that the cut keeps at each reconstructed mass."""
 SIGNAL = "vlq_2000"
-"""The mass whose fit the report shows; all of them are a plane, ``massgap plane STUDY/tagged``."""
-EDGES = tuple(
-    float(edge) for edge in (*range(900, 2100, 200), *range(2100, 4500, 400), *range(4500, 8001, 700))
-)
-"""Bins of the fit in the reconstructed mass, GeV: about as wide as the peak of a T there."""
+"""The mass whose fit the report shows; all of them are in the plane."""
+_PARTS = (("tagged", MASS),)
+_BINS = {"min_background": 0.5, "max_relative_error": 0.5}
+"""Bins of the fit in the reconstructed mass are as narrow as the background allows: some ten events at 3000 fb-1."""
 LEAST = 10
 """Events of a class that a bin of the training must have."""
 
@@ -41,12 +40,20 @@ def _validate(folder: Path) -> list[Compared]:
     return validate(folder)
 
 
+def _printed() -> Paper:
+    from massgap.studies.vlq.validation import paper
+
+    return paper()
+
+
 def _training(place: str, name: str) -> TrainStep:
     """A training that leaves out bins of the reconstructed mass with hardly any events, and says so."""
     options: dict[str, Any] = {"recipe": name}
     if (balance := RECIPES[name].balance) is not None:
         options["balance"] = {**balance, "least": LEAST, "thin": "drop"}
-    return TrainStep(place, "run", options=options, words=f"train {name}", key=f"train {name}")
+    return TrainStep(
+        place, "run", options=options, words=f"train {name}", key=f"train {name}", optional=place != FLAT
+    )
 
 
 STUDY = Study(
@@ -71,11 +78,23 @@ STUDY = Study(
         FitStep(
             "tagged/fit",
             "tagged",
-            options={"signal": SIGNAL, "plan": FitPlan([("tagged", "m_t_prime", EDGES)])},
+            options={"signal": SIGNAL},
+            parts=_PARTS,
+            fit=_BINS,
+            optional=True,
             words=f"fit {SIGNAL} in the reconstructed mass",
+        ),
+        PlaneStep(
+            "tagged/plane",
+            "tagged",
+            parts=_PARTS,
+            fit=_BINS,
+            words="limits on the cross section against the mass",
+            optional=True,
         ),
         ReportStep("report.html", "tagged", FLAT, "tagged/fit", words="write the report"),
     ),
     chapters=_chapters,
+    paper=_printed,
     validate=_validate,
 )

@@ -58,7 +58,7 @@ def test_shipped_studies(name) -> None:
     assert study.name == name
     assert study.title
     assert study.source
-    assert {step.kind for step in study.steps} >= {"generate", "run", "fit", "report"}
+    assert {step.kind for step in study.steps} >= {"generate", "run", "report"}
     assert all(0 < step.small < step.events for step in study.steps if isinstance(step, GenerateStep))
     assert study.chapters is not None
     assert study.chapters()

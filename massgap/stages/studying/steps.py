@@ -203,16 +203,17 @@ class Going:
         """Plan and options of a fit; nothing where the step leaves all of it to the stage."""
         from massgap.fits.plan import FitOptions, FitPlan, as_part
         from massgap.fits.scans.threshold_scan import ScanOptions
+        from massgap.fits.workspaces.nuisances import NuisanceSet
         from massgap.fits.workspaces.workspace import WorkspaceOptions
 
         out: dict[str, Any] = {}
         if step.parts:
             controls = [replace(as_part(part), count=True) for part in step.controls]
             out["plan"] = FitPlan([*step.parts, *controls], step.scans)
-        if step.scan or step.model or step.fit:
-            out["options"] = FitOptions(
-                scan=ScanOptions(**step.scan), model=WorkspaceOptions(**step.model), **step.fit
-            )
+        if step.scan or step.model or step.fit or step.nuisances:
+            own = None if step.nuisances is None else NuisanceSet.from_dict(step.nuisances)
+            model = WorkspaceOptions(nuisances=own, **step.model)
+            out["options"] = FitOptions(scan=ScanOptions(**step.scan), model=model, **step.fit)
         return out
 
     def _key(self, step: Step, *needs: str) -> str:

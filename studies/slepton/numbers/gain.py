@@ -49,7 +49,7 @@ def gain_steps(folders: Folders) -> list[Step]:
             "binned score, 20 % on each background, luminosity, variations, finite simulation",
             "fits/systematics",
         ),
-        ("the same with tt and WW free and two control regions", "fits/controls"),
+        ("the same with tt free and two control regions", "fits/controls"),
         ("the same, had the simulation no end", "fits/large_simulation"),
     ):
         if (number := significance(folders.results(place))) is not None:

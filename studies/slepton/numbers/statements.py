@@ -83,7 +83,7 @@ def statements(folders: Folders) -> Numbers:
     """What the text says, as far as the folders can tell."""
     numbers = _of_mt2(folders)
     signal = folders.signal()
-    if signal is not None:
+    if signal is not None and "mt2_100" in folders.opened.histograms:
         numbers["endpoint of M_T2^100 of the signal", "number"] = (endpoint_mt2(110.0, 80.0), None)
     score = folders.opened.histograms.get("score")
     there = set() if score is None else {str(p) for p in score.axes["process"]}

@@ -145,7 +145,7 @@ def from_other_starts(likelihood: Likelihood, fit: Fit, rng: np.random.Generator
     free = free[np.isin(free, likelihood._free)]
     for _ in range(RANDOM_STARTS):
         found = likelihood._minimise(random_start(likelihood, fit, rng), free, low, fit.data)
-        yield np.inf if found.below_zero or not found.converged else 2.0 * found.value
+        yield np.inf if not found.converged or found.below_zero() else 2.0 * found.value
 
 
 def by_scipy(likelihood: Likelihood, fit: Fit, rng: np.random.Generator) -> tuple[float, Floats]:

@@ -17,6 +17,7 @@ import pytest
 from massgap.fits.errors import WorkspaceError
 from massgap.fits.inference.hypothesis_tests import hypothesis_test
 from massgap.fits.inference.likelihood import Likelihood
+from massgap.fits.likelihoods.search import other_starts
 
 FILE = Path(__file__).parent / "published" / "ATLAS-SUSY-2018-16_2L_bkgonly.json.xz"
 OF_PYHF = {
@@ -62,7 +63,7 @@ def test_every_start_converges_in_a_few_steps() -> None:
     likelihood = Likelihood(with_signal())
     first = likelihood.fit(likelihood.observed, non_negative=True, check=False)
     free = likelihood._free[likelihood._free != likelihood.poi]
-    for start in likelihood._other_starts(first.pars, free):
+    for start in other_starts(first.pars, free, likelihood.nominal == 0.0):
         start[likelihood.poi] = 1.0
         # A fit would try other starts where this one fails.
         found = likelihood._minimise(start, free, likelihood._low, likelihood.observed)
