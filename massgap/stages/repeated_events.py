@@ -143,7 +143,11 @@ class RepeatedEvents:
                     int(self._datasets.get(dataset, {}).get("n_copies", 1)) > 1
                     for dataset in entry["datasets"]
                 )
-                why = "they are copies of it (massgap generate --repeat)" if copies else "numbers begin anew in its files"
+                why = (
+                    "they are copies of it (massgap generate --repeat)"
+                    if copies
+                    else "numbers begin anew in its files"
+                )
                 out.append(
                     f"process {name!r}: {other:,} {_of(entry)} share run, luminosity block and event number with another one, but "
                     f"not its observables ({_where(entry)}): {why}; such events are in one fold of a training"
