@@ -82,8 +82,8 @@ def test_a_changed_cut_of_an_own_analysis_inside_the_clone(clone: Path) -> None:
 CHANGES = {
     "selection": ("selections/objects/definitions.py", "out[i] = pt[i] > min_pt and abs(eta[i]) < max_eta and identified[i]",
                   "out[i] = pt[i] > min_pt + 20.0 and abs(eta[i]) < max_eta and identified[i]"),
-    "kernel": ("massgap/arrays/kernels/momenta.py", "found |= deta * deta + dphi * dphi < nearest",
-               "found |= deta * deta + dphi * dphi < 4.0 * nearest"),
+    "kernel": ("massgap/arrays/kernels/momenta.py", "nearest = delta_r * delta_r",
+               "nearest = 4.0 * delta_r * delta_r"),
     "reader": ("events/formats/nanoaod.py", "return columns.flat(name, tagger) > threshold",
                "return columns.flat(name, tagger) > -1e9"),
 }  # fmt: skip

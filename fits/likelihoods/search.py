@@ -245,18 +245,22 @@ def in_the_limit(
 
 def _followed(run: Callable[[Floats, float], Found], last: Found, factors: Integers) -> Found:
     """A minimum at the first bound, where it is at the last one."""
-    steps, power = last.steps, np.zeros(factors.size)
+    steps, power, slope = last.steps, np.zeros(last.pars.size), np.zeros(last.pars.size)
     for bound, before in zip(BOUNDS[1:], BOUNDS, strict=False):
         if (last.pars[factors] < before).all():
             return last  # inside the bounds
-        start = last.pars.copy()
-        start[factors] *= (bound / before) ** power
-        now = run(start, bound)
+        # What grows or shrinks with the bound, and what comes near its own limit as one over the bound.
+        start = last.pars * (bound / before) ** power
+        now = run(start + slope * (1.0 / bound - 1.0 / before), bound)
+        if not now.converged:
+            now = run(start.copy(), bound)
         if not now.converged or now.value > last.value:
             return last
-        positive = (last.pars[factors] > 0.0) & (now.pars[factors] > 0.0)
-        ratio = np.where(positive, now.pars[factors], 1.0) / np.where(positive, last.pars[factors], 1.0)
+        positive = np.zeros(last.pars.size, dtype=bool)
+        positive[factors] = (last.pars[factors] > 0.0) & (now.pars[factors] > 0.0)
+        ratio = np.where(positive, now.pars, 1.0) / np.where(positive, last.pars, 1.0)
         power = np.rint(np.log(ratio) / np.log(bound / before))
+        slope = np.where(power == 0.0, (now.pars - last.pars) / (1.0 / bound - 1.0 / before), 0.0)
         rest = (last.value - now.value) / (bound / before - 1.0)
         steps += now.steps
         last = now._replace(distance=now.distance + rest, steps=steps)

@@ -128,6 +128,20 @@ def test_bounds_that_grow_come_near_the_limit(seed) -> None:
     assert above[1] / above[2] == pytest.approx(10.0, rel=0.1)
 
 
+def test_a_factor_grows_as_the_content_that_it_multiplies_vanishes() -> None:
+    """No other factor shrinks there, but a systematic uncertainty goes to where the bin of a sample is empty."""
+    likelihood = Likelihood(document_of(4692))
+    point = likelihood.fit(likelihood.observed, mu=2.0)
+    assert "sf_ch1_1[3]" in point.certificate.on_bounds
+    assert point.certificate.distance < 1e-5
+    free = likelihood._free[likelihood._free != likelihood.poi]
+    start = likelihood.with_poi(2.0)
+    assert not likelihood._minimise(start, free, likelihood._low, likelihood.observed).converged
+    found = likelihood._minimise(start, free, likelihood._low, likelihood.observed, 1000.0)
+    assert found.converged
+    assert 1e-4 < 2.0 * found.value - point.nll2 < 1e-2
+
+
 def test_bounds_that_are_named_give_the_answer_of_pyhf() -> None:
     document = endless(4.0)
     document["measurements"][0]["config"]["parameters"] = [{"name": "each", "bounds": [[0.0, 10.0]]}]

@@ -89,7 +89,7 @@ def test_variants():
     assert find_variant(slepton, "paper") is find_recipe("slepton-paper")
     with pytest.raises(
         RecipeError,
-        match=r"Unknown protocol 'both' for .*'slepton': choose one of nested, held_out, next_fold, paper",
+        match=r"Unknown protocol 'both' for .*'slepton': choose one of nested, held_out, next_fold, any, paper",
     ):
         find_variant(slepton, "both")
 
