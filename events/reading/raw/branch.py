@@ -1,4 +1,4 @@
-"""Branches of plain numbers, described from their bytes in 20 microseconds; uproot takes 0.5 ms for each.
+"""Branches of plain numbers, described from their bytes in 0.05 ms each; uproot takes 0.45 ms.
 
 What ROOT writes of a branch that holds one number per event, or a list of them, is read here: where its baskets are and
 of which type the numbers are.  Whatever else there is, or is written in another way than ROOT 6 and uproot do, is left to
