@@ -52,7 +52,7 @@ def excluded_events(
     Examples
     --------
     >>> round(excluded_events(5.9), 2), round(excluded_events(5.9, method="exact"), 2)
-    (6.12, 6.79)
+    (6.12, 6.78)
     """
     from scipy.optimize import brentq
 

@@ -144,23 +144,21 @@ def _all_of(unpacker: Callable[[Bytes], int], place: Bytes, size: int) -> int:
 def _zlib(block: Bytes, place: Bytes, size: int, what: str) -> int:  # noqa: ARG001 (unpackers are alike)
     import zlib
 
-    if len(place) == size:
-        return _put(zlib.decompress(block.data, bufsize=size), place)
-    return _put(zlib.decompressobj().decompress(block.data, len(place)), place)
+    # All of it, as the checksum comes last.
+    return _put(zlib.decompress(block.data, bufsize=size), place, size)
 
 
 def _lzma(block: Bytes, place: Bytes, size: int, what: str) -> int:  # noqa: ARG001
     import lzma
 
-    if len(place) == size:
-        return _put(lzma.decompress(block.data), place)
-    return _put(lzma.LZMADecompressor().decompress(block.data, len(place)), place)
+    return _put(lzma.decompress(block.data), place, size)
 
 
-def _put(content: bytes, place: Bytes) -> int:
-    if len(content) == len(place):
-        place[:] = np.frombuffer(content, dtype=np.uint8)
-    return len(content)
+def _put(content: bytes, place: Bytes, size: int) -> int:
+    if len(content) != size:
+        return len(content)
+    place[:] = np.frombuffer(content, dtype=np.uint8, count=len(place))
+    return len(place)
 
 
 _UNPACKERS = {b"ZS": _zstd, b"L4": _lz4, b"ZL": _zlib, b"XZ": _lzma}

@@ -199,8 +199,10 @@ def test_a_threshold_keeps_the_shape_of_the_background(kind, features):
     scorer = OnnxScorer.from_bytes(content, "flat", list(features), beside=["m"])
     assert scorer.engine == "onnxruntime"
     assert scorer.features == folds.inputs
-    assert np.abs(scorer.score_all_folds(x) - folds.predict(x)).max() == pytest.approx(difference)
-    assert difference <= 2e-3 if kind == "trees" else difference <= 1e-6
+    # Rows that are harder than these are looked at as well; there the table may be steep.
+    here = np.abs(scorer.score_all_folds(x) - folds.predict(x)).max()
+    assert here <= difference <= 2e-3
+    assert kind == "trees" or here <= 1e-6
     fold = held_out_fold(table["fold_key"].to_numpy(), 2)
     score = scorer.score({name: table[name].to_numpy() for name in folds.inputs}, fold)
     background = (table["process"] == "background").to_numpy()

@@ -63,7 +63,7 @@ def test_copies_of_w_pairs_to_leptons(tmp_path):
 
 def test_numbers_do_not_depend_on_the_number_of_copies_or_blocks(tmp_path, monkeypatch):
     path = lhefiles.write(tmp_path / "ww.lhe", lhefiles.pairs(9, 24, -24, 80.4))
-    for module in ("generate_lhe", "plan"):
+    for module in ("event_files", "plan"):
         monkeypatch.setattr(f"massgap.samples.production.{module}.BLOCK", 12)
     for repeat, blocks in ((2, 2), (3, 3)):
         fileset = generate_lhe(path, tmp_path / str(repeat), workers=1, repeat=repeat)

@@ -41,7 +41,7 @@ def test_met_is_the_vector_sum_of_what_escapes():
         ([MU, ANTI], [15.0]),
         ([MU], [100.0]),
         ([MU, HardLepton(13, ANTI.momentum)], [100.0]),
-        ([MU, HardLepton(-13, particle(30.0, -1.9, 2.0))], [100.0]),
+        ([HardLepton(13, particle(40.0, 2.2, 0.0)), HardLepton(-13, particle(30.0, -2.1, 2.0))], [100.0]),
         ([MU, HardLepton(-13, particle(5.0, -0.3, 2.0))], [100.0]),
         ([MU, HardLepton(-13, particle(91.19**2 / 4 / 40.0, 0.2, math.pi))], [100.0]),
         ([MU, ANTI, HardLepton(13, particle(50.0, 0.0, 1.0))], [100.0]),
