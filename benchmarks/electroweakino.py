@@ -13,11 +13,11 @@ import awkward as ak
 import numba
 import numpy as np
 from coffea import processor
-from coffea.nanoevents.methods import vector
 
 from benchmarks.events import columns, write_events
 from benchmarks.limit import Result
 from benchmarks.measure import Effort, Row, cost, ratio
+from benchmarks.plain_coffea import double, vectors_of
 from benchmarks.slepton import inverse
 from massgap.selections.electroweakino.features import FEATURES_OF_CHANNEL
 
@@ -176,7 +176,7 @@ class PlainElectroweakino(processor.ProcessorABC):
         hard = jets[jets.pt > 30]
         keep = np.asarray(ak.num(hard) >= 2)
         counts[COMMON[1]] = int(keep.sum())
-        vectors = _vectors(hard)
+        vectors = vectors_of(hard)
         first, second = ak.unzip(ak.combinations(vectors, 2))
         candidates = (
             (first.eta * second.eta < 0) & (abs(first.eta - second.eta) > 2.5) & ((first + second).mass > 200)
@@ -191,7 +191,7 @@ class PlainElectroweakino(processor.ProcessorABC):
             counts[step] = int(keep.sum())
         leptons = ak.concatenate([_light(muons[keep]), _light(electrons[keep])], axis=1)
         leptons = leptons[ak.argsort(leptons.pt, ascending=False, stable=True)]
-        hard, jets, met, weight = vectors[keep], _vectors(jets[keep]), met[keep], weight[keep]
+        hard, jets, met, weight = vectors[keep], vectors_of(jets[keep]), met[keep], weight[keep]
         hard = hard[ak.argsort(hard.pt, ascending=False, stable=True)]
         n = np.asarray(n[keep])
         a, b = ak.unzip(ak.combinations(jets, 2))
@@ -211,20 +211,8 @@ class PlainElectroweakino(processor.ProcessorABC):
         return accumulator
 
 
-def _double(array: Any) -> Any:
-    return ak.values_astype(array, np.float64)
-
-
-def _vectors(objects: Any) -> Any:
-    return ak.zip(
-        {name: _double(objects[name]) for name in ("pt", "eta", "phi", "mass")},
-        with_name="PtEtaPhiMLorentzVector",
-        behavior=vector.behavior,
-    )
-
-
 def _light(objects: Any) -> Any:
-    return ak.zip({name: _double(objects[name]) for name in ("pt", "eta")})
+    return ak.zip({name: double(objects[name]) for name in ("pt", "eta")})
 
 
 def _filled(x: dict[str, np.ndarray], n: np.ndarray, weight: np.ndarray) -> dict[str, Any]:

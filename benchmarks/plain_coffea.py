@@ -20,7 +20,7 @@ from massgap.selections.slepton.features import FEATURES
 if TYPE_CHECKING:
     import hist
 
-__all__ = ["PlainSlepton"]
+__all__ = ["PlainSlepton", "double", "vectors_of"]
 
 
 class PlainSlepton(processor.ProcessorABC):
@@ -79,11 +79,11 @@ class PlainSlepton(processor.ProcessorABC):
         muons = muons[ak.argsort(muons.pt, ascending=False, stable=True)]
         jets = jets[ak.argsort(jets.pt, ascending=False, stable=True)]
         x = observables(
-            _vectors(muons[:, 0]),
-            _vectors(muons[:, 1]),
-            _vectors(jets[:, 0]),
+            vectors_of(muons[:, 0]),
+            vectors_of(muons[:, 1]),
+            vectors_of(jets[:, 0]),
             met,
-            ak.sum(_double(jets.pt), axis=1),
+            ak.sum(double(jets.pt), axis=1),
         )
         cuts = {
             "z_window": (x["m_ll"] < 81) | (x["m_ll"] > 101),
@@ -101,13 +101,15 @@ class PlainSlepton(processor.ProcessorABC):
         return accumulator
 
 
-def _double(array: Any) -> Any:
+def double(array: Any) -> Any:
+    """The numbers in double precision."""
     return ak.values_astype(array, np.float64)
 
 
-def _vectors(objects: Any) -> Any:
+def vectors_of(objects: Any) -> Any:
+    """Four-vectors of objects, in double precision."""
     return ak.zip(
-        {name: _double(objects[name]) for name in ("pt", "eta", "phi", "mass")},
+        {name: double(objects[name]) for name in ("pt", "eta", "phi", "mass")},
         with_name="PtEtaPhiMLorentzVector",
         behavior=vector.behavior,
     )
@@ -127,7 +129,7 @@ def observables(l1: Any, l2: Any, jet: Any, met: Any, ht: Any) -> dict[str, np.n
     """
     from mt2 import mt2
 
-    pt, phi = np.asarray(_double(met.pt)), np.asarray(_double(met.phi))
+    pt, phi = np.asarray(double(met.pt)), np.asarray(double(met.phi))
     missing = ak.zip({"pt": pt, "phi": phi}, with_name="PolarTwoVector", behavior=vector.behavior)
     legs = [np.asarray(v) for v in (l1.mass, l1.px, l1.py, l2.mass, l2.px, l2.py)]
     momentum = pt * np.cos(phi), pt * np.sin(phi)

@@ -12,8 +12,8 @@ from typing import Any
 import awkward as ak
 import numpy as np
 from coffea import processor
-from coffea.nanoevents.methods import vector
 
+from benchmarks.plain_coffea import double, vectors_of
 from massgap.selections.smuon.features import FEATURES
 
 __all__ = ["PlainSmuon"]
@@ -36,7 +36,7 @@ class PlainSmuon(processor.ProcessorABC):
         keep = muons.charge[:, 0] * muons.charge[:, 1] < 0
         events, muons = events[keep], muons[keep]
         counts["opposite charge"] = len(events)
-        m_mumu = (_vectors(muons[:, 0]) + _vectors(muons[:, 1])).mass
+        m_mumu = (vectors_of(muons[:, 0]) + vectors_of(muons[:, 1])).mass
         keep = (m_mumu > 20) & (abs(m_mumu - 91.1876) > 15)
         events, muons = events[keep], muons[keep]
         counts["m_mumu"] = len(events)
@@ -95,20 +95,8 @@ def objects(events: Any, muons: Any) -> tuple[Any, Any]:
 def _distances(one: Any, others: Any) -> Any:
     """Distance of each object to each of the others, shape (events, objects, others)."""
     a, b = ak.unzip(ak.cartesian([one[["eta", "phi"]], others[["eta", "phi"]]], nested=True))
-    dphi = (_double(a.phi) - _double(b.phi) + np.pi) % (2 * np.pi) - np.pi
-    return np.hypot(_double(a.eta) - _double(b.eta), dphi)
-
-
-def _double(array: Any) -> Any:
-    return ak.values_astype(array, np.float64)
-
-
-def _vectors(objects: Any) -> Any:
-    return ak.zip(
-        {name: _double(objects[name]) for name in ("pt", "eta", "phi", "mass")},
-        with_name="PtEtaPhiMLorentzVector",
-        behavior=vector.behavior,
-    )
+    dphi = (double(a.phi) - double(b.phi) + np.pi) % (2 * np.pi) - np.pi
+    return np.hypot(double(a.eta) - double(b.eta), dphi)
 
 
 def observables(electrons: Any, muons: Any, jets: Any, met: Any) -> dict[str, np.ndarray]:
@@ -116,7 +104,7 @@ def observables(electrons: Any, muons: Any, jets: Any, met: Any) -> dict[str, np
     from mt2 import mt2
 
     def leading(found: Any, k: int, key: str) -> np.ndarray:
-        padded = ak.pad_none(_double(found[key]), k + 1, clip=True)[:, k]
+        padded = ak.pad_none(double(found[key]), k + 1, clip=True)[:, k]
         return np.asarray(ak.fill_none(padded, np.nan))
 
     x = {"n_e": ak.num(electrons), "n_mu": ak.num(muons), "n_j": ak.num(jets)}
@@ -124,12 +112,12 @@ def observables(electrons: Any, muons: Any, jets: Any, met: Any) -> dict[str, np
         for name, found in (("e", electrons), ("mu", muons), ("j", jets)):
             for k in (0, 1):
                 x[f"{key}_{name}{k + 1}"] = leading(found, k, key)
-    one, two = _vectors(muons[:, 0]), _vectors(muons[:, 1])
-    pt, phi = np.asarray(_double(met.pt)), np.asarray(_double(met.phi))
+    one, two = vectors_of(muons[:, 0]), vectors_of(muons[:, 1])
+    pt, phi = np.asarray(double(met.pt)), np.asarray(double(met.phi))
     legs = [np.asarray(v) for v in (one.mass, one.px, one.py, two.mass, two.px, two.py)]
     dphi = abs((x["phi_mu1"] - x["phi_mu2"] + np.pi) % (2 * np.pi) - np.pi)
     energies = np.hypot(one.pt, one.mass) * np.hypot(two.pt, two.mass)
-    st, ht, j1 = x["pt_mu1"] + x["pt_mu2"], ak.sum(_double(jets.pt), axis=1), x["pt_j1"]
+    st, ht, j1 = x["pt_mu1"] + x["pt_mu2"], ak.sum(double(jets.pt), axis=1), x["pt_j1"]
     ht = np.asarray(ht)
     over = np.where(ht > 0, ht, np.nan)
     x |= {

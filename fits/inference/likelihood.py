@@ -48,10 +48,6 @@ __all__ = ["Likelihood"]
 _TOLERANCE = 5e-12  # estimated distance to the minimum, in units of minus the logarithm of the likelihood
 _MAX_STEPS = 1000
 _FEW_STEPS = 200  # where steps may go on for ever, see massgap.fits.likelihoods.search
-_MAX_STEPS = 1000
-_FEW_STEPS = 200  # where steps may go on for ever, see massgap.fits.likelihoods.search
-_LOWER = 1e-6
-"""By how much a start that did not converge may not be lower than what is taken for the lowest minimum."""
 _TOY_TOLERANCE = 1e-7  # what a toy is fitted to before its last step, which squares the error
 _FLUCTUATIONS, _LEAST_CURVATURE = 5.0, 0.0
 
