@@ -15,7 +15,9 @@ import numpy as np
 from massgap.arrays.exact_sum import ExactSum
 from massgap.contracts.feature_table import LazyTables
 from massgap.contracts.filesets.normalisation import normalisation
-from massgap.processors.base.steps import all_steps, joined_steps
+from massgap.events.pdf_members import is_member
+from massgap.processors.base.results.members import PDF_DOWN, PDF_UP, sides_of_members
+from massgap.processors.base.results.steps import all_steps, joined_steps
 from massgap.processors.base.sums import HistogramSums
 from massgap.processors.errors import ProcessorError
 
@@ -265,18 +267,19 @@ class Tally:
 
     def _histograms(self, scales: dict[str, float]) -> dict[str, Any]:
         processes = self._processes()
-        variations = sorted({key for part in self.datasets.values() for key in part.histograms})
+        every = sorted({key for part in self.datasets.values() for key in part.histograms})
         contents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
         for process, names in processes.items():
             for name in names:
                 sums = self.datasets[name].histograms
                 # Simulation without a variation counts as nominal in it; data are in nominal alone.
                 is_data = self.datasets[name].metadata.get("is_data")
-                for variation in sums if is_data else variations:
+                for variation in sums if is_data else every:
                     w, w2 = sums.values(variation if variation in sums else "nominal")
                     w, w2 = w * scales[name], w2 * scales[name] ** 2
                     old = contents.get((process, variation))
                     contents[process, variation] = (w, w2) if old is None else (old[0] + w, old[1] + w2)
+        variations = self._with_sides(contents, every)
         out = {}
         for name, spec in self.layout.specs.items():
             histogram = spec.empty(list(processes), list(self.layout.regions[name]), variations)
@@ -288,6 +291,24 @@ class Tally:
                 view["variance"][place] = w2[block].reshape(shape)
             out[name] = histogram
         return out
+
+    def _with_sides(
+        self, contents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], every: list[str]
+    ) -> list[str]:
+        """Replace members of sets of parton densities by what they make of each bin; the variations that there are then."""
+        members = [name for name in every if is_member(name)]
+        if not any("pdf" in part.systematics for part in self.datasets.values()):
+            return every
+        for process in {process for process, _ in contents}:
+            found = {name: contents.pop((process, name), None) for name in members}
+            own = {name: pair[0] for name, pair in found.items() if pair is not None}
+            if own or not all(self.datasets[n].metadata.get("is_data") for n in self._processes()[process]):
+                w, w2 = contents[process, "nominal"]
+                sides = sides_of_members(w, own)
+                contents |= {
+                    (process, side): (x, w2) for side, x in zip((PDF_UP, PDF_DOWN), sides, strict=True)
+                }
+        return sorted({*every, PDF_UP, PDF_DOWN} - set(members))
 
     def _cutflow(self, scales: dict[str, float]) -> dict[str, Any]:
         processes: dict[str, list[dict[str, Any]]] = {}
