@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap.contracts.filesets.pdf_sets import combination_of
 from massgap.contracts.writing import write_json
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def fileset_of(
                     **({"hard_xsec_error_fb": error} if error else {}),
                     **_inclusive(process),
                     **_decays(own[0].options, fraction, process, blocks),
+                    **_pdf_members(own[0]),
                     "filter_efficiency": efficiency,
                     "filter_efficiency_error": _efficiency_error(own[0], efficiency, tried, accepted, blocks),
                     "filter": process.filter.describe() if process.filter is not None else "none",
@@ -88,6 +90,15 @@ def _branching_fraction(blocks: list[dict[str, Any]]) -> float:
     """Mean fraction of the decays that forcing leptons has left, where it is in the events' weights."""
     tried = np.array([found["tried_weights"] for found in blocks])
     return float(tried @ [found["branching_fraction"] for found in blocks] / tried.sum())
+
+
+def _pdf_members(task: Task) -> dict[str, str]:
+    """What the members of ``LHEPdfWeight`` are, where events of a file bring those of a set that is known."""
+    if task.source is None or not task.source.lhe.header.pdf_ids:
+        return {}
+    header = task.source.lhe.header
+    known = combination_of(header.pdf_set, len(header.pdf_ids))
+    return {"pdf_members": known[0]} if known is not None and known[1] else {}
 
 
 def _hard_slice(blocks: list[dict[str, Any]]) -> dict[str, Any]:

@@ -110,5 +110,5 @@ def test_jets_without_efficiency_are_nominal_and_another_working_point_is_refuse
     columns |= {"btagEff": np.ones(1), "hadronFlavour": np.array([5], dtype=np.uint8)}
     for taggers in (TaggerOptions(b_threshold=0.5), TaggerOptions(b_tagger="btagPNetB")):
         event = event_of(jets_of([1], **columns), taggers=taggers)
-        with pytest.raises(SelectionError, match="efficiency of btagDeepFlavB above 0.2783.*Leave it out"):
+        with pytest.raises(SelectionError, match=r"efficiency of btagDeepFlavB above 0\.2783.*Leave it out"):
             varied_weights(event, "mistag", "Leave it out")
