@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.contracts.errors import HistogramError
-from massgap.fits.copies import with_shared_events
 from massgap.fits.errors import FitError
 from massgap.fits.plan import PlannedRun, channel_names
 from massgap.fits.workspaces.binning import choose_edges, rebin
+from massgap.fits.workspaces.shared_events import with_shared_events
 from massgap.fits.workspaces.templates import Template, templates_from_histogram
 
 if TYPE_CHECKING:

@@ -38,8 +38,9 @@ def sums_of_squares(
     place, key, weight = places[inside].astype(np.int64), keys[inside], weights[inside]
     order = np.lexsort((key, place))
     place, key, weight = place[order], key[order], weight[order]
-    naive = np.bincount(place, weight**2, bins)
+    naive: Floats = np.bincount(place, weight**2, bins).astype(np.float64)
     if not len(place):
         return naive, naive
     first = np.flatnonzero(np.concatenate(([True], (place[1:] != place[:-1]) | (key[1:] != key[:-1]))))
-    return naive, np.bincount(place[first], np.add.reduceat(weight, first) ** 2, bins)
+    exact: Floats = np.bincount(place[first], np.add.reduceat(weight, first) ** 2, bins).astype(np.float64)
+    return naive, exact

@@ -14,7 +14,7 @@ from massgap.contracts.writing import write_json
 
 if TYPE_CHECKING:
     from massgap.samples.processes.process import Process, Tranche
-    from massgap.samples.production.plan import Options, Task
+    from massgap.samples.production.plan import Task
 
 __all__ = ["fileset_of", "write_rates"]
 
@@ -66,8 +66,7 @@ def fileset_of(
                     "hard_xsec_fb": hard,
                     **({"hard_xsec_error_fb": error} if error else {}),
                     **_inclusive(process),
-                    **_decays(own[0].options, fraction, process, blocks),
-                    **_pdf_members(own[0]),
+                    **_decays(own[0], fraction, process, blocks),
                     "filter_efficiency": efficiency,
                     "filter_efficiency_error": _efficiency_error(own[0], efficiency, tried, accepted, blocks),
                     "filter": process.filter.describe() if process.filter is not None else "none",
@@ -111,11 +110,10 @@ def _hard_slice(blocks: list[dict[str, Any]]) -> dict[str, Any]:
     return {"hard_cut": {"tried": tried, "passed": passed, "efficiency": share, "efficiency_error": error}}
 
 
-def _decays(
-    options: Options, fraction: float, process: Process, blocks: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """What was asked of hard processes and decays: slice, leptons with their fraction, copies of an event."""
-    found = _hard_slice(blocks)
+def _decays(task: Task, fraction: float, process: Process, blocks: list[dict[str, Any]]) -> dict[str, Any]:
+    """What was asked of hard processes and decays: slice, weights, leptons with their fraction, copies of an event."""
+    options = task.options
+    found = {**_hard_slice(blocks), **_pdf_members(task)}
     if options.leptonic:
         found["leptonic"] = list(options.leptonic)
         if process.lhe or process.slha is not None:

@@ -68,7 +68,7 @@ class Recoil:
     def finish(self) -> Part:
         """Return checks and figures."""
         part = Part()
-        n, total, fourth = self.squares
+        n, total, fourth = map(float, self.squares)
         if n < ENOUGH:
             part.absent.append(
                 "Missing momentum in Z -> ll: fewer than 20 events with two muons or two electrons near the Z mass. "
