@@ -75,7 +75,7 @@ def test_every_form_of_signal_is_known():
         ("wino_WZ_100_200", r"wino_WZ_100_200 \(wino_WZ_M_DM\)"),
         ("cascade_fDM_300_330_360_390", r"cascade_fDM_300_330_360_390"),
         ("smuonR_100", "unknown process 'smuonR_100'.*smuonR_M_LSP"),
-        ("tth", "unknown process 'tth'"),
+        ("tth", "unknown process 'tth': did you mean tt.*massgap generate --list shows all"),
     ],
 )
 def test_impossible_signals(name, message):
