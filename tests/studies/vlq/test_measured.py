@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from massgap.models.measures.roc import auc, roc_curve
-from massgap.studies.vlq.measured import _told, mass_edges, orderings
-from massgap.studies.vlq.performance import AtMass, Performance, Quality, efficiency_at, shape_of
+from massgap.studies.vlq.numbers.measured import _told, mass_edges, orderings
+from massgap.studies.vlq.numbers.performance import AtMass, Performance, Quality, efficiency_at, shape_of
 from massgap.studies.vlq.validation import paper
 
 
