@@ -92,7 +92,7 @@ VLQ_BACKGROUNDS = (
             (4400, 0.7, 9.955e-05),
             (4650, 0.7, 5.696e-05),
             (4900, 2, 4.546e-05),
-            (5300, 2, 0.0),
+            (5300, 2, 3.247e-05),
             pt_share=0.05,
         ),
         filter=ObjectFilter(leptons=3, lepton_pt=20.0, lepton_eta=2.6, beside_pt=60.0, beside_third=True),

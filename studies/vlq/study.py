@@ -177,7 +177,7 @@ STUDY = Study(
             "tagged/plane",
             "tagged",
             parts=_PARTS,
-            fit=_BINS,
+            fit={**_BINS, "replicas": 10},
             scans=(),
             words="limits on the cross section against the mass",
             optional=True,
