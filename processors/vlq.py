@@ -76,7 +76,7 @@ class Vlq(Analysis):
     source = "J. A. Aguilar-Saavedra and S. Rodriguez Benitez, Mass-unspecific classifiers (2503.20926)"
     channel = "3l"
     observables = FEATURES
-    scores = (Score("score", "Mass-unspecific score", regions=("selected",)),)
+    scores: tuple[Score, ...] = (Score("score", "Mass-unspecific score", regions=("selected",)),)
     processes = PROCESSES
     luminosity = 3000.0
 

@@ -152,14 +152,16 @@ def limits(found: Sequence[Limit]) -> Figure:
         bands = np.array([one.fb for one in found]).T
         outer = axes.fill_between(x, bands[0], bands[4], color="#f5d76e", lw=0)
         inner = axes.fill_between(x, bands[1], bands[3], color="#8bc34a", lw=0)
-        handles = [axes.plot(x, bands[2], color="black", ls="--", lw=1.2)[0], inner, outer]
+        handles: list[Any] = [axes.plot(x, bands[2], color="black", ls="--", lw=1.2)[0], inner, outer]
         labels = ["all masses, median", "68 %", "95 %"]
         own = [one for one in found if one.own is not None]
         if own:
             error = [0.0 if one.own_error is None else one.own_error for one in own]
             middle = [one.mass / _TEV for one in own]
             handles.append(
-                axes.errorbar(middle, [one.own for one in own], error, fmt="o", ms=4, color="#bd1f01", lw=1)
+                axes.errorbar(
+                    middle, [one.own or 0.0 for one in own], error, fmt="o", ms=4, color="#bd1f01", lw=1
+                )
             )
             labels.append("of this mass alone")
         axes.set_yscale("log")

@@ -89,7 +89,7 @@ def _shape_row(name: str, share: float, shape: Shape) -> tuple[str, ...]:
 
 def edges_table(jumps: Jumps) -> FurtherTable:
     """Steps of the score of background where bins of the training meet."""
-    rows = ()
+    rows: tuple[tuple[str, ...], ...] = ()
     if jumps.ndf:
         verdict = "no jump" if jumps.none else "a jump"
         rows = (

@@ -155,7 +155,7 @@ STUDY = Study(
     "(2503.20926)",
     luminosity=3000.0,
     steps=(
-        GenerateStep("samples", "vlq", events=900_000, small=40_000),
+        GenerateStep("samples", "vlq", events=950_000, small=150_000),
         # What the run has of the two masses that have a classifier of their own is too little to compare these on.
         GenerateStep(
             "samples/tests",
