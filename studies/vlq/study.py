@@ -34,8 +34,11 @@ SIGNAL = "vlq_2000"
 OWN_LIMITS = (1000, 2000, 4000, 6000)
 """Masses (GeV) with a classifier of their own for the limit, to compare with."""
 _PARTS = (("tagged", MASS),)
-_BINS = {"min_background": 0.5, "max_relative_error": 0.5, "replicas": 20}
-"""Bins of the fit in the reconstructed mass are as narrow as the background allows: some ten events at 3000 fb-1."""
+_BINS = {"min_background": 0.02, "max_relative_error": 0.5, "replicas": 20}
+"""Bins of the fit in the reconstructed mass are as narrow as the simulation allows.
+
+Of the 43 events of background above 0.9 TeV at 3000 fb-1 the cut keeps 0.4: no bin expects an event.
+"""
 LEAST = 10
 """Events of a class that a bin of the training must have."""
 
