@@ -170,7 +170,7 @@ def limits_against_mass(inputs: Inputs) -> Markup | None:
 def numbers_behind(inputs: Inputs) -> Markup | None:
     """Each statement with its numbers, how events are spread over bins, and how scores are calibrated."""
     from massgap.reports.figures import render
-    from massgap.reports.html.html import figure, join
+    from massgap.reports.html.html import figure, grid, join
     from massgap.studies.vlq.figures import calibration
 
     performance = _performance(inputs)
@@ -179,19 +179,21 @@ def numbers_behind(inputs: Inputs) -> Markup | None:
     points = [performance.at(mass) for mass in MASSES if mass in performance.masses]
     counts = bin_counts(performance.table, performance.is_background(performance.table))
     made = calibrations(performance)
-    picture = (
-        figure(
-            render(calibration(made)),
-            alt="Share of signal against the score.",
-            caption="Share of signal among held-out events against the score; both classes weigh the same in each bin of the "
-            "reconstructed mass, as in the training.",
-        )
+    picture = grid(
+        [
+            figure(
+                render(calibration(made)),
+                alt="Share of signal against the score.",
+                caption="Share of signal among held-out events against the score; both classes weigh the same in each bin of the "
+                "reconstructed mass, as in the training.",
+            )
+        ]
         if made
-        else ""
+        else []
     )
     tables = (claims_table(claims_at(points)), calibration_table(performance), counts_table(counts))
-    shown = [_shown(one) for one in tables if one.rows]
-    return join(shown[0], picture, *shown[1:]) if len(shown) == len(tables) else join(picture, *shown)
+    first, *rest = (_shown(one) for one in tables)
+    return join(first, picture, *rest)
 
 
 def _shown(found: FurtherTable) -> Markup:
