@@ -173,7 +173,7 @@ def parameterised(tmp_path_factory):
     table = pd.DataFrame({name: random.uniform(0, 1, n) for name in names})
     table["process"] = table["dataset"] = np.where(np.arange(n) % 2, "T", "WZ")
     table["true_m_T"] = random.choice([1000.0, 2000.0], n)
-    table["pt_z_l1"] = random.exponential(200, n) + 0.05 * table["true_m_T"] * (np.arange(n) % 2)
+    table["pt_z_l1"] = random.exponential(200, n) + 0.4 * table["true_m_T"] * (np.arange(n) % 2)
     table["weight"], table["fold_key"] = 1.0, fold_key(1, 1, np.arange(n))
     recipe = Recipe(
         "small", features=(*names, "true_m_T"), signal=("T",), backgrounds=("WZ",), n_folds=2, label="true:random",

@@ -9,8 +9,11 @@ import pandas as pd
 import pytest
 from vlq_scores import quality
 
+from massgap.contracts.study_folder import StudyFolder
 from massgap.models.folds import fold_key, held_out_fold
 from massgap.models.recipes.vlq import MASS
+from massgap.stages.studying.steps import Going
+from massgap.studies.errors import StudyError
 from massgap.studies.vlq.further import claims_table
 from massgap.studies.vlq.numbers.bins import bin_counts, counts_table, smallest
 from massgap.studies.vlq.numbers.claims import claims_at
@@ -162,3 +165,12 @@ def test_the_small_form_leaves_out_what_takes_long():
         *(f"{place}{mass}{more}" for mass in (1000, 2000, 4000, 6000)
           for place, more in (("models/own_", ""), ("own/", ""), ("own/", "/fit"))),
     }  # fmt: skip
+
+
+def test_a_run_whose_optional_model_was_not_made_says_so(tmp_path):
+    """A study goes on without an optional training, and names it where a later step needs it."""
+    record = StudyFolder(tmp_path, "vlq", failed={"models/own_1000": "too few events"})
+    going = Going(STUDY, record, None, {}, None, {})
+    step = next(step for step in STUDY.steps if step.name == "own/1000")
+    with pytest.raises(StudyError, match=r"own/1000 needs models/own_1000, .*: too few events"):
+        going._run(step)
