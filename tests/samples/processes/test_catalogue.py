@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from massgap.samples.errors import UnknownProcessError
 from massgap.samples.processes.catalogue import ANALYSES, PROCESSES, list_processes, processes_of
+from massgap.samples.processes.process import phase_space_slices
 from massgap.samples.processes.signals import SIGNAL_FORMS, signal_processes
 
 
@@ -113,3 +116,23 @@ def test_backgrounds_of_the_electroweakino_study_stand_together():
     assert chosen["WZ_lep_vbf"].leptonic == ("e", "mu", "tau")
     assert chosen["vbf_wino_WZ_lep_200_25"].leptonic == ("e", "mu")
     assert len({process.label for process in chosen.values()}) == 5
+
+
+def test_slices_in_m_hat_may_leave_out_the_forward_part():
+    """The bound follows the lower edge of each slice, and slices still meet."""
+    slices = phase_space_slices("m_hat", (400, 1.0, 3.0), (800, 2.0, 1.0), pt_share=0.05)
+    assert [s.settings for s in slices] == [
+        ("PhaseSpace:mHatMin = 400", "PhaseSpace:mHatMax = 800", "PhaseSpace:pTHatMin = 20"),
+        ("PhaseSpace:mHatMin = 800", "PhaseSpace:mHatMax = -1", "PhaseSpace:pTHatMin = 40"),
+    ]
+    assert all(len(s.settings) == 2 for s in phase_space_slices("m_hat", (400, 1.0, 3.0)))
+    with pytest.raises(ValueError, match="m_hat"):
+        phase_space_slices("pT_hat", (20, 1.0), pt_share=0.05)
+
+
+def test_the_slices_of_wz_fall_and_have_events():
+    tranches = PROCESSES["WZ_3l"].tranches
+    assert len(tranches) == 29
+    per_gev = [t.xsec_fb / (t.max - t.min) for t in tranches if t.max is not None]
+    assert all(a > b > 0 for a, b in itertools.pairwise(per_gev))
+    assert [t.max for t in tranches[:-1]] == [t.min for t in tranches[1:]]
