@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from massgap.contracts.run_folder import open_run
 from massgap.contracts.study_folder import StudyFolder, write_study
 from massgap.errors import MassgapError
 from massgap.stages.fitting import fit, plane
@@ -15,6 +16,7 @@ from massgap.stages.processing import run
 from massgap.stages.reporting import report, report_plane
 from massgap.stages.studying.filesets import merged_fileset
 from massgap.stages.studying.keys import finished_fit, step_key
+from massgap.stages.studying.variations import available_variations, known_nuisances
 from massgap.stages.training import train
 from massgap.studies.study import (
     FitStep,
@@ -148,12 +150,16 @@ class Going:
             model: Any = {score: self.made[name].model_file for score, name in models.items()}
         else:
             model = self.made[models].model_file if models else None
+        fileset = merged_fileset(self.record.path, step.sources)
+        options = dict(step.options)
+        if step.wanted:
+            options["variations"] = available_variations(step.wanted, fileset)
         result = run(
             step.analysis,
-            fileset=merged_fileset(self.record.path, step.sources),
+            fileset=fileset,
             out=self.record.path / step.name,
             model=model or None,
-            options=dict(step.options),
+            options=options,
             command=self.record.command,
             progress=self.hooks.get("run"),
             **vars(self.execution),
@@ -211,10 +217,18 @@ class Going:
             controls = [replace(as_part(part), count=True) for part in step.controls]
             out["plan"] = FitPlan([*step.parts, *controls], step.scans)
         if step.scan or step.model or step.fit or step.nuisances:
-            own = None if step.nuisances is None else NuisanceSet.from_dict(step.nuisances)
+            own = None if step.nuisances is None else NuisanceSet.from_dict(self._nuisances(step))
             model = WorkspaceOptions(nuisances=own, **step.model)
             out["options"] = FitOptions(scan=ScanOptions(**step.scan), model=model, **step.fit)
         return out
+
+    def _nuisances(self, step: FitStep) -> dict[str, Any]:
+        """Those of a fit; of a run that asked for all systematics that its samples can have, those that it got."""
+        made = next((other for other in self.study.steps if other.name == step.run), None)
+        if not isinstance(made, RunStep) or not made.wanted:
+            return dict(step.nuisances or {})
+        varied = open_run(self.record.path / step.run).manifest.get("options", {}).get("variations", ())
+        return known_nuisances(step.nuisances or {}, varied)
 
     def _key(self, step: Step, *needs: str) -> str:
         return step_key(step, self.record, needs)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from massgap.studies.slepton.numbers.detectors import detector_table
 from massgap.studies.slepton.numbers.scans import highest
 from massgap.studies.slepton.numbers.tables import quotient
 from massgap.studies.slepton.places import LEFT_OUT, SPECTRA, any_fit, benchmark_fit, retrained_fit
@@ -81,6 +82,8 @@ def further_tables(folders: Folders) -> list[FurtherTable]:
         )
         note = "Expected significance of the binned score, statistics alone, 300 fb-1."
         out.append(FurtherTable("All spectra with three classifiers", header, spectra, note))
+    if (detectors := detector_table(folders)) is not None:
+        out.append(detectors)
     return out
 
 
