@@ -175,7 +175,9 @@ def with_shares(chosen: list[Process], shares: Mapping[str, float]) -> list[Proc
     known = [f"{process.name}_{tranche.name}" for process in chosen for tranche in process.tranches]
     strange = sorted(set(shares) - set(known))
     if strange:
-        msg = f"there is no dataset {strange[0]!r} to have a share of the events; there are: {', '.join(known)}"
+        msg = (
+            f"there is no dataset {strange[0]!r} to have a share of the events; there are: {', '.join(known)}"
+        )
         raise GenerationError(msg)
     bad = next((name for name, share in shares.items() if not 0.0 < share < math.inf), None)
     if bad is not None:

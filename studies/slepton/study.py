@@ -25,7 +25,16 @@ from massgap.studies.slepton.places import (
     retrained_score,
     signal_name,
 )
-from massgap.studies.study import FitStep, GenerateStep, PlaneStep, ReportStep, RunStep, Step, Study, TrainStep
+from massgap.studies.study import (
+    FitStep,
+    GenerateStep,
+    PlaneStep,
+    ReportStep,
+    RunStep,
+    Step,
+    Study,
+    TrainStep,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

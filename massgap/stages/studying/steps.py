@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -40,6 +41,7 @@ EVENTS_PER_S = 350.0
 """Generated events per second on two cores, about."""
 PRIOR_S = 120.0
 """Seconds for which the estimates are believed before what the first steps took outweighs them."""
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 USUAL_WORDS = {"train": "train", "fit": "fit", "plane": "fit every signal", "report": "write the report"}
 
 
@@ -103,7 +105,7 @@ class Going:
         try:
             self.made[step.name], room, entry = self._do(step)
         except MassgapError as error:
-            if not step.optional:
+            if not step.optional or _is_of_the_machine(error):
                 raise
             self.announce(f"     not done: {error}")
             return {"failed": {**self.record.failed, step.name: str(error)}}
@@ -250,6 +252,16 @@ class Going:
             **options,
         )
         return made, "reports", {"run": step.run, "model": step.model, "fit": found}
+
+
+def _is_of_the_machine(error: BaseException) -> bool:
+    """Whether a disk is behind an error: the steps that follow would fail for the same reason, one by one."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in _DISK:
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 def _plain(names: str | tuple[str, ...]) -> str | list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from massgap.contracts.study_folder import open_study
 from massgap.studies.slepton.numbers.folders import Folders, paper
 from massgap.studies.slepton.numbers.statements import steps
 from massgap.studies.slepton.numbers.tables import table_one
@@ -33,11 +34,12 @@ def detector_table(folders: Folders) -> FurtherTable | None:
 
     if folders.study is None:
         return None
-    places = [folders.study / "detectors" / name for name in OTHER_DETECTORS]
-    if not any((place / "manifest.json").is_file() for place in places):
+    done = open_study(folders.study).runs
+    places = [f"detectors/{name}" for name in OTHER_DETECTORS]
+    if not done.keys() & set(places):
         return None
-    runs = [folders, *(Folders(place) if (place / "manifest.json").is_file() else None for place in places)]
-    tables = [{} if run is None else {**table_one(run), **_named(run)} for run in runs]
+    runs = [folders, *(Folders(folders.study / place) if place in done else None for place in places)]
+    tables = [{} if run is None else {**table_one(run), **steps(run)} for run in runs]
     rows = []
     for process in PROCESSES:
         for column in ("topology", "pre-cuts", "efficiency", "MET", "one jet"):
@@ -49,10 +51,6 @@ def detector_table(folders: Folders) -> FurtherTable | None:
         "MET and one jet are efficiencies of these steps in the authors' order, beside those of their files. Cross sections in fb."
     )
     return FurtherTable("Other responses of the detector", HEADER, tuple(rows), note)
-
-
-def _named(run: Folders) -> dict[tuple[str, str], Number | None]:
-    return dict(steps(run))
 
 
 def _words(process: str, column: str) -> str:
