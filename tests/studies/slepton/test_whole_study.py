@@ -15,6 +15,10 @@ from massgap import stages
 from massgap.contracts.filesets.fileset import write_fileset
 from massgap.contracts.run_folder import open_run
 from massgap.contracts.study_folder import open_study
+from massgap.models.errors import FeatureError
+from massgap.processors.errors import ProcessorError
+from massgap.processors.slepton import Slepton
+from massgap.processors.vlq import Vlq
 from massgap.stages.studying import steps as carried_out
 from massgap.studies.slepton.numbers.detectors import detector_table
 from massgap.studies.slepton.numbers.folders import Folders, paper
@@ -241,3 +245,12 @@ def test_normalisations_are_those_of_the_fit() -> None:
     fits = {"fits/controls": {"pulls": pulls, "options": {"model": model}}}
     found = normalisations(SimpleNamespace(results=fits.get))
     assert found == (("tt", "free", (0.05, None), None), ("WW", "20%", (0.1, None), None))
+
+
+def test_a_model_of_another_met_or_other_observables_is_refused(done) -> None:
+    model = str(done[0] / "models" / "benchmark" / "slepton.onnx")
+    assert Slepton(model).met == "objects"
+    with pytest.raises(ProcessorError, match=r"'score' was trained with another MET: run with --met objects"):
+        Slepton(model, met="detector")
+    with pytest.raises(FeatureError, match=r"missing: m_ll, m_j"):
+        Vlq(model)
