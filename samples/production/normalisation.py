@@ -81,7 +81,15 @@ def fileset_of(
                     ).hexdigest()[:16],
                 },
             }
+        _name_slices(fileset, process)
     return fileset
+
+
+def _name_slices(fileset: dict[str, Any], process: Process) -> None:
+    """Let every slice of a process say which datasets add up to it; one in which nothing passed is not among them."""
+    slices = [name for tranche in process.tranches if (name := f"{process.name}_{tranche.name}") in fileset]
+    for name in slices if len(slices) > 1 else ():
+        fileset[name]["metadata"]["tranche"]["slices"] = slices
 
 
 def _branching_fraction(blocks: list[dict[str, Any]]) -> float:

@@ -92,7 +92,7 @@ def done(tmp_path_factory):
         first = stages.study(study, folder, announce=lines.append, executor="iterative", workers=1)
         before = {path: path.stat().st_mtime_ns for path in folder.glob("fits/**/results.json")}
         stages.study(study, folder, executor="iterative", workers=1)
-    assert len(lines) == len(study.steps)
+    assert sum("not done" not in line for line in lines) == len(study.steps)
     return folder, first, before
 
 
