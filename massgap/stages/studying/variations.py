@@ -47,7 +47,7 @@ def available_variations(wanted: Iterable[str], fileset: str | Path) -> tuple[st
         if entry["metadata"].get("is_data"):
             continue
         path, tree = next(iter(entry["files"].items()))
-        found = inspect_file(path, tree if isinstance(tree, str) else None)
+        found = inspect_file(path, tree)
         if found.entries:
             there = set(found.weights) if there is None else there & set(found.weights)
     return tuple(name for name in names if weights.get(name) in {None, *(there or ())})
