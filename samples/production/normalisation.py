@@ -31,8 +31,7 @@ def fileset_of(
         for index, tranche in enumerate(process.tranches):
             own = [task for task in done if task.tranche == index]
             blocks = [summaries[task.path] for task in own]
-            sum_weights = sum(found["sum_weights"] for found in blocks)
-            if not sum_weights:
+            if not (sum_weights := sum(found["sum_weights"] for found in blocks)):
                 continue  # nothing passed: the best estimate of its cross section is 0
             tried = sum(found["counters"]["tried"] for found in blocks)
             accepted = sum(found["counters"]["accepted"] for found in blocks)
