@@ -120,6 +120,8 @@ class RunStep(Step):
         The step that made the samples, or several, whose processes are run together.
     models
         The step that trained the model of the only score, or score -> step.
+    wanted
+        Systematics that it has if they are known and its samples hold what they are made of.
     """
 
     kind: ClassVar[str] = "run"
@@ -128,6 +130,7 @@ class RunStep(Step):
     analysis: str = ""
     samples: str | tuple[str, ...] = ""
     models: str | Mapping[str, str] = ""
+    wanted: tuple[str, ...] = ()
 
     @property
     def sources(self) -> tuple[str, ...]:

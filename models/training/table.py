@@ -271,7 +271,10 @@ def _check_processes(table: pd.DataFrame, signal: Sequence[str], backgrounds: Se
     known = sorted({str(p) for p in table["process"].unique()})
     unknown = [p for p in (*signal, *backgrounds) if p not in known]
     if unknown:
-        msg = f"The feature table has no rows of process {unknown[0]!r}; its processes are {_listed(known)}."
+        msg = (
+            f"The feature table has no rows of process {unknown[0]!r}; its processes are {_listed(known)}. Name one of these "
+            "(--signal, --backgrounds), or generate more events of it."
+        )
         raise TableError(msg)
 
 

@@ -25,8 +25,8 @@ def load_card(card: str | Path = "cms") -> dict[str, Any]:
     Parameters
     ----------
     card : str or path
-        Name of a card of this package (``cms``, ``cms-towers``, ``atlas``, ``hl-lhc``, ``cascade``, ``perfect``), or the path
-        of a TOML file. A card with ``base = "cms"`` says only what differs from that.
+        Name of a card of this package (``cms``, ``cms-towers``, ``cms-wide-jets``, ``atlas``, ``hl-lhc``, ``cascade``,
+        ``perfect``), or the path of a TOML file. A card with ``base = "cms"`` says only what differs from that.
 
     Returns
     -------

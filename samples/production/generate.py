@@ -37,6 +37,7 @@ from massgap.samples.production.plan import (
     with_fast_taus,
     with_leptons,
     with_repeated_decays,
+    with_shares,
 )
 from massgap.samples.pythia.driver import MAX_SEED
 from massgap.samples.pythia.leptonic import check_leptons
@@ -86,6 +87,7 @@ def generate(
     hard: HardCut | None = None,
     observables: Mapping[str, Observable] | None = None,
     fast_taus: bool = False,
+    shares: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Generate samples with Pythia and a parametrised detector.
 
@@ -134,6 +136,9 @@ def generate(
     fast_taus : bool
         Taus decay unpolarised in Pythia, and get the spin that W, photon and Z give them afterwards: ten times as fast. Three
         mesons and more stay unpolarised.
+    shares : mapping, optional
+        Dataset -> its share of the events, in place of the catalogue's; the others keep theirs. Shares say how many events a
+        slice has, not what it weighs.
 
     Returns
     -------
@@ -168,6 +173,7 @@ def generate(
     if observables and hard is None:
         chosen = [with_usual_cut(process, observables) for process in chosen]
     chosen = [with_leptons(with_hard_cut(process, hard), process.leptonic or leptons) for process in chosen]
+    chosen = with_shares(chosen, shares or {})
     out = Path(out)
     if card is None:
         suited = {process.card for process in chosen}

@@ -32,8 +32,7 @@ def fileset_of(
         for index, tranche in enumerate(process.tranches):
             own = [task for task in done if task.tranche == index]
             blocks = [summaries[task.path] for task in own]
-            sum_weights = sum(found["sum_weights"] for found in blocks)
-            if not sum_weights:
+            if not (sum_weights := sum(found["sum_weights"] for found in blocks)):
                 continue  # nothing passed: the best estimate of its cross section is 0
             tried = sum(found["counters"]["tried"] for found in blocks)
             accepted = sum(found["counters"]["accepted"] for found in blocks)
@@ -82,7 +81,15 @@ def fileset_of(
                     ).hexdigest()[:16],
                 },
             }
+        _name_slices(fileset, process)
     return fileset
+
+
+def _name_slices(fileset: dict[str, Any], process: Process) -> None:
+    """Let every slice of a process say which datasets add up to it; one in which nothing passed is not among them."""
+    slices = [name for tranche in process.tranches if (name := f"{process.name}_{tranche.name}") in fileset]
+    for name in slices if len(slices) > 1 else ():
+        fileset[name]["metadata"]["tranche"]["slices"] = slices
 
 
 def _branching_fraction(blocks: list[dict[str, Any]]) -> float:

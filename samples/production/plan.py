@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from types import FunctionType
@@ -19,6 +20,7 @@ from massgap.samples.pythia.leptonic import check_open, leptonic_lines
 from massgap.source_code import package_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from massgap.samples.lhe.blocks import LheBlock, LheSource
@@ -35,6 +37,7 @@ __all__ = [
     "with_fast_taus",
     "with_leptons",
     "with_repeated_decays",
+    "with_shares",
 ]
 
 #: Events in a block.
@@ -159,6 +162,37 @@ def _to_repeat(process: Process, per_event: int) -> Process:
     return replace(
         process, tranches=(replace(ALL, share=share),), filter=ObjectFilter(muon_pt=process.filter.muon_pt)
     )
+
+
+def with_shares(chosen: list[Process], shares: Mapping[str, float]) -> list[Process]:
+    """Processes with other shares of the events for some datasets, as ``{"tt_met95toinf": 4.0}``; the others keep theirs.
+
+    Raises
+    ------
+    GenerationError
+        If there is no such dataset, or a share is no positive number.
+    """
+    known = [f"{process.name}_{tranche.name}" for process in chosen for tranche in process.tranches]
+    strange = sorted(set(shares) - set(known))
+    if strange:
+        msg = (
+            f"there is no dataset {strange[0]!r} to have a share of the events; there are: {', '.join(known)}"
+        )
+        raise GenerationError(msg)
+    bad = next((name for name, share in shares.items() if not 0.0 < share < math.inf), None)
+    if bad is not None:
+        msg = f"the share of {bad!r} must be a positive number, not {shares[bad]!r}"
+        raise GenerationError(msg)
+    return [
+        replace(
+            process,
+            tranches=tuple(
+                replace(tranche, share=shares.get(f"{process.name}_{tranche.name}", tranche.share))
+                for tranche in process.tranches
+            ),
+        )
+        for process in chosen
+    ]
 
 
 def with_cross_section(process: Process) -> Process:

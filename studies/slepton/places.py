@@ -7,6 +7,7 @@ __all__ = [
     "BENCHMARK",
     "LEFT_OUT",
     "MIN_RATIO",
+    "OTHER_DETECTORS",
     "SOURCE",
     "SPECTRA",
     "VARIANTS",
@@ -42,6 +43,13 @@ VARIANTS = {
     "no pre-cuts": ("topology", "score_no_precuts", "fits/no_precuts"),
 }
 """Selection -> region, score and fit of it."""
+
+
+OTHER_DETECTORS: dict[str, dict[str, str | bool]] = {
+    "calorimeter_cells": {"card": "cms-towers"},
+    "wide_jets": {"card": "cms-wide-jets", "mpi": True},
+}
+"""Name of a response -> how its samples are made: hadrons in cells of the calorimeter, and jets of R = 0.5 with multiple interactions."""
 
 
 def signal_name(m: int, gap: int) -> str:

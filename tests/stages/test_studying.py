@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import eventfiles
 import pytest
 from click.testing import CliRunner
 
@@ -14,8 +16,11 @@ from massgap import stages
 from massgap.cli import main
 from massgap.contracts.errors import IncompleteRunError
 from massgap.contracts.study_folder import open_study
+from massgap.events.reading.files import inspect_file
+from massgap.events.variations import WEIGHT_VARIATIONS
 from massgap.fits.errors import FitError
 from massgap.stages.studying import steps as carried_out
+from massgap.stages.studying.variations import available_variations
 from massgap.studies.errors import StudyError
 from massgap.studies.study import (
     FitStep,
@@ -375,3 +380,132 @@ def test_scores_whose_training_failed_are_left_out_of_the_run(stand_ins, samples
     found = open_study(samples)
     assert found.runs["scored"]["models"] == {"low": "low"}
     assert found.failed == {"high": "no event of the signal"}
+
+
+# ---- what ends a study, and what is kept
+
+
+def at(place: str, error: BaseException):
+    """A stage that fails when it makes one thing, and works otherwise."""
+
+    def chosen(stage):
+        def made(*arguments):
+            if any(str(argument).endswith(place) for argument in arguments):
+                raise error
+            return stage(*arguments)
+
+        return made
+
+    return chosen
+
+
+STAGES = {
+    "samples": "_generate",
+    "run": "_run",
+    "low": "_train",
+    "scored/fit": "_fit",
+    "page.html": "_report",
+}
+
+
+@pytest.fixture
+def of_disk(stand_ins, tmp_path, monkeypatch):
+    """The command on the study ``mine`` whose stand-ins do their work when they are called with a folder of it."""
+    monkeypatch.setattr("massgap.stages.studying.studies.find_study", lambda name: MINE)
+    monkeypatch.setattr(stand_ins, "_run", lambda *_: Stages._run(stand_ins))
+
+    def type_it():
+        return CliRunner().invoke(main, ["study", "mine", "--out", str(tmp_path), "--workers", "1"])
+
+    return type_it
+
+
+def fails(stand_ins, monkeypatch, place: str, error: BaseException) -> None:
+    """Let one stage fail where it makes a place: runs are told by their option ``out``, the others by an argument."""
+    method = STAGES[place]
+    if place != "run":
+        monkeypatch.setattr(stand_ins, method, at(place, error)(getattr(stand_ins, method)))
+        return
+
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr(carried_out, "run", refuse)
+
+
+@pytest.mark.parametrize("place", STAGES)
+def test_ctrl_c_in_each_stage(stand_ins, of_disk, tmp_path, monkeypatch, place) -> None:
+    fails(stand_ins, monkeypatch, place, KeyboardInterrupt())
+    done = of_disk()
+    assert done.exit_code == 130
+    assert "What was finished is kept: the same command goes on from there" in done.output
+    names = [step.name for step in MINE.steps]
+    before = names[: names.index(place)]
+    if before:
+        found = open_study(tmp_path)
+        assert {*found.samples, *found.runs, *found.models, *found.fits} == set(before)
+        assert not found.complete
+
+
+@pytest.mark.parametrize("place", STAGES)
+def test_a_full_disk_in_each_stage(stand_ins, of_disk, tmp_path, monkeypatch, place) -> None:
+    """As the system says it, and as a room says it that names the folder; also where the step may fail."""
+    full = OSError(errno.ENOSPC, "No space left on device", str(tmp_path / place))
+    fails(stand_ins, monkeypatch, place, full)
+    done = of_disk()
+    assert done.exit_code == 1
+    assert done.output.strip().splitlines()[-1] == f"Error: {tmp_path / place}: No space left on device"
+
+
+def test_a_full_disk_ends_a_study_that_may_go_without_a_step(stand_ins, tmp_path, monkeypatch) -> None:
+    def full(*_):
+        msg = "the fit folder cannot be written"
+        raise FitError(msg) from OSError(errno.ENOSPC, "No space left on device")
+
+    stand_ins._fit = full
+    steps = tuple(replace(step, optional=True) for step in MINE.steps)
+    with pytest.raises(FitError, match="the fit folder cannot be written"):
+        stages.study(replace(MINE, steps=steps), tmp_path)
+    found = open_study(tmp_path)
+    assert set(found.models) == {"low", "high"}
+    assert not found.failed
+
+
+# ---- systematics by name
+
+
+def test_a_run_has_those_systematics_that_its_samples_can_have(tmp_path) -> None:
+    path = tmp_path / "events.root"
+    eventfiles.write_nano(path, eventfiles.make_events(5, seed=1), "v12")
+    metadata = {"process": "tt", "xsec_fb": 1.0, "is_data": False, "is_signal": False}
+    fileset = {"tt": {"files": {str(path): "Events"}, "metadata": metadata}}
+    (tmp_path / "fileset.json").write_text(json.dumps(fileset))
+    weights = inspect_file(str(path)).weights
+    wanted = ("jes", "nothing_that_is_known", "mur", "isr", "jer")
+    there = {name for name in wanted if name in WEIGHT_VARIATIONS and WEIGHT_VARIATIONS[name][0] in weights}
+    found = available_variations(wanted, tmp_path / "fileset.json")
+    assert found == tuple(name for name in wanted if name in {"jes", "jer", *there})
+
+
+def test_a_study_asks_for_them(stand_ins, samples, monkeypatch) -> None:
+    monkeypatch.setattr(carried_out, "available_variations", lambda wanted, fileset: wanted[:1])
+    steps = tuple(
+        replace(step, wanted=("jes", "pdf")) if step.name == "scored" else step for step in LARGE.steps
+    )
+    run = samples / "scored"
+    run.mkdir()
+    manifest = {
+        "format": "massgap-run/1",
+        "options": {"variations": ["jes"]},
+        "datasets": {"a": {"process": "a"}},
+    }
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    entries = [{"name": name, "kind": "shape"} for name in ("jes", "pdf")]
+    steps = tuple(
+        replace(step, nuisances={"nuisance": entries}) if step.name == "fits/one" else step for step in steps
+    )
+    stages.study(replace(LARGE, steps=steps), samples, small=True)
+    scored = [options for name, _, options in stand_ins.calls if name == "run"][1]
+    assert scored["options"]["variations"] == ("jes",)
+    nuisances = stand_ins.calls[-1][2]["options"].model.nuisances
+    assert [each.name for each in nuisances.nuisances] == ["jes"]

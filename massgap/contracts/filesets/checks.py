@@ -178,6 +178,10 @@ def _check_tranche(tranche: Any, where: str) -> dict[str, Any]:
         if high <= low:
             msg = f"{where}: the tranche in {tranche['variable']} ends at {high:g}, below its start {low:g}"
             raise FilesetError(msg)
+    slices = tranche.get("slices", [])
+    if not isinstance(slices, list) or not all(isinstance(name, str) for name in slices):
+        msg = f'{where}: "tranche.slices" must be a list of the datasets that add up to the process, not {slices!r}'
+        raise FilesetError(msg)
     return {**tranche, "min": low, "max": high}
 
 
@@ -205,7 +209,7 @@ def check_duplicates(fileset: Fileset, source: str | os.PathLike[str]) -> None:
 
 
 def check_processes(fileset: Fileset, source: str | os.PathLike[str]) -> None:
-    """Refuse processes that are data here and simulation there, and tranches that overlap."""
+    """Refuse processes that are data here and simulation there, and tranches that overlap or lack one of theirs."""
     first: dict[str, tuple[str, Metadata]] = {}
     slices: dict[tuple[str, str, str], list[tuple[float, float, str]]] = {}
     for name, entry in fileset.items():
@@ -222,6 +226,12 @@ def check_processes(fileset: Fileset, source: str | os.PathLike[str]) -> None:
                 )
                 raise FilesetError(msg)
         if tranche := metadata.get("tranche"):
+            if lacking := [other for other in tranche.get("slices", ()) if other not in fileset]:
+                msg = (
+                    f"{source}: the slice {lacking[0]!r} of process {metadata['process']!r} is missing, without which the others do not add "
+                    f"up to it: take it in again, or leave out {', '.join(tranche['slices'])}"
+                )
+                raise FilesetError(msg)
             group = (metadata["process"], tranche["variable"], str(tranche.get("group", "")))
             high = math.inf if tranche["max"] is None else tranche["max"]
             slices.setdefault(group, []).append((tranche["min"], high, name))

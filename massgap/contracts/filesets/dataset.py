@@ -8,12 +8,16 @@ __all__ = ["Dataset", "Fileset", "KnownFile", "Metadata", "Tranche"]
 
 
 class Tranche(TypedDict):
-    """Events of a process with a generated quantity from ``min`` to below ``max`` (None for no end)."""
+    """Events of a process with a generated quantity from ``min`` to below ``max`` (None for no end).
+
+    ``slices`` are the datasets that add up to the process, where somebody has said it.
+    """
 
     variable: str
     min: float
     max: float | None
     group: NotRequired[str]
+    slices: NotRequired[list[str]]
 
 
 class Metadata(TypedDict, total=False):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from massgap.contracts.run_folder import open_run
 from massgap.contracts.study_folder import StudyFolder, write_study
 from massgap.errors import MassgapError
 from massgap.stages.fitting import fit, plane
@@ -15,6 +17,7 @@ from massgap.stages.processing import run
 from massgap.stages.reporting import report, report_plane
 from massgap.stages.studying.filesets import merged_fileset
 from massgap.stages.studying.keys import finished_fit, step_key
+from massgap.stages.studying.variations import available_variations, known_nuisances
 from massgap.stages.training import train
 from massgap.studies.errors import StudyError
 from massgap.studies.study import (
@@ -39,6 +42,7 @@ EVENTS_PER_S = 350.0
 """Generated events per second on two cores, about."""
 PRIOR_S = 120.0
 """Seconds for which the estimates are believed before what the first steps took outweighs them."""
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 USUAL_WORDS = {"train": "train", "fit": "fit", "plane": "fit every signal", "report": "write the report"}
 
 
@@ -102,7 +106,7 @@ class Going:
         try:
             self.made[step.name], room, entry = self._do(step)
         except MassgapError as error:
-            if not step.optional:
+            if not step.optional or _is_of_the_machine(error):
                 raise
             self.announce(f"     not done: {error}")
             return {"failed": {**self.record.failed, step.name: str(error)}}
@@ -152,12 +156,16 @@ class Going:
             raise StudyError(msg)
         else:
             model = self.made[models].model_file if models else None
+        fileset = merged_fileset(self.record.path, step.sources)
+        options = dict(step.options)
+        if step.wanted:
+            options["variations"] = available_variations(step.wanted, fileset)
         result = run(
             step.analysis,
-            fileset=merged_fileset(self.record.path, step.sources),
+            fileset=fileset,
             out=self.record.path / step.name,
             model=model or None,
-            options=dict(step.options),
+            options=options,
             command=self.record.command,
             progress=self.hooks.get("run"),
             **vars(self.execution),
@@ -215,10 +223,18 @@ class Going:
             controls = [replace(as_part(part), count=True) for part in step.controls]
             out["plan"] = FitPlan([*step.parts, *controls], step.scans)
         if step.scan or step.model or step.fit or step.nuisances:
-            own = None if step.nuisances is None else NuisanceSet.from_dict(step.nuisances)
+            own = None if step.nuisances is None else NuisanceSet.from_dict(self._nuisances(step))
             model = WorkspaceOptions(nuisances=own, **step.model)
             out["options"] = FitOptions(scan=ScanOptions(**step.scan), model=model, **step.fit)
         return out
+
+    def _nuisances(self, step: FitStep) -> dict[str, Any]:
+        """Those of a fit; of a run that asked for all systematics that its samples can have, those that it got."""
+        made = next((other for other in self.study.steps if other.name == step.run), None)
+        if not isinstance(made, RunStep) or not made.wanted:
+            return dict(step.nuisances or {})
+        varied = open_run(self.record.path / step.run).manifest.get("options", {}).get("variations", ())
+        return known_nuisances(step.nuisances or {}, varied)
 
     def _key(self, step: Step, *needs: str) -> str:
         return step_key(step, self.record, needs)
@@ -240,6 +256,16 @@ class Going:
             **options,
         )
         return made, "reports", {"run": step.run, "model": step.model, "fit": found}
+
+
+def _is_of_the_machine(error: BaseException) -> bool:
+    """Whether a disk is behind an error: the steps that follow would fail for the same reason, one by one."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in _DISK:
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 def _plain(names: str | tuple[str, ...]) -> str | list[str]:

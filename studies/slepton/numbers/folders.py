@@ -11,7 +11,7 @@ from massgap.contracts.errors import ContractError
 from massgap.contracts.fit_folder import open_fit
 from massgap.contracts.model_folder import open_model
 from massgap.contracts.run_folder import open_run
-from massgap.contracts.study_folder import STUDY_FILE
+from massgap.contracts.study_folder import STUDY_FILE, open_study
 from massgap.fits.scans.threshold_scan import ThresholdScan
 from massgap.studies.errors import StudyError
 from massgap.studies.slepton.places import SPECTRA
@@ -63,7 +63,12 @@ class Folders:
             If there is no run.
         """
         folder = Path(folder)
+        home = next((place for place in (folder, folder.parent) if (place / STUDY_FILE).is_file()), None)
         runs = [folder, folder / "scored", folder / "run"]
+        done = None if home is None else open_study(home)
+        if done is not None and home == folder:
+            # What an earlier call left there, and this one has not come to, is not of this study.
+            runs = [place for place in runs if place == folder or place.name in done.runs]
         run = next((place for place in runs if (place / "manifest.json").is_file()), None)
         if run is None:
             message = (
@@ -71,11 +76,11 @@ class Folders:
                 f"`massgap study slepton --out {folder}` makes all."
             )
             raise StudyError(message)
-        home = next((place for place in (folder, folder.parent) if (place / STUDY_FILE).is_file()), None)
-        of_study = [] if home is None else [home]
-        fits = [run / "fit", folder / "fit", *(place / "fits" / "benchmark" for place in of_study)]
+        fits = [run / "fit", folder / "fit"]
         models = [folder / "model", folder.parent / "model", run / "model"]
-        models += [place / "models" / "benchmark" for place in of_study]
+        if done is not None:
+            fits += [done.path / name for name in done.fits if name == "fits/benchmark"]
+            models += [done.path / name for name in done.models if name == "models/benchmark"]
         return cls(
             run,
             next((place for place in fits if (place / "results.json").is_file()), None),
@@ -87,6 +92,10 @@ class Folders:
     def opened(self) -> RunFolder:
         """The run."""
         return open_run(self.run)
+
+    @cached_property
+    def _fits_done(self) -> frozenset[str]:
+        return frozenset() if self.study is None else frozenset(open_study(self.study).fits)
 
     @cached_property
     def scan(self) -> ThresholdScan | None:
@@ -124,8 +133,8 @@ class Folders:
         return None
 
     def results(self, place: str) -> dict[str, Any] | None:
-        """What a fit of the study found, None where it was not made."""
-        if self.study is None:
+        """What a fit of the study found, None where it was not made, or an earlier call made it and this one could not."""
+        if self.study is None or place not in self._fits_done:
             return None
         try:
             return open_fit(self.study / place).results

@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from massgap.studies.slepton.numbers.detectors import detector_table
 from massgap.studies.slepton.numbers.scans import highest
 from massgap.studies.slepton.numbers.tables import quotient
-from massgap.studies.slepton.places import LEFT_OUT, SPECTRA, any_fit, benchmark_fit, retrained_fit
+from massgap.studies.slepton.places import (
+    BACKGROUNDS,
+    LEFT_OUT,
+    SPECTRA,
+    any_fit,
+    benchmark_fit,
+    retrained_fit,
+)
 
 if TYPE_CHECKING:
     from massgap.studies.markdown import FurtherTable
@@ -18,7 +26,7 @@ if TYPE_CHECKING:
     Number = tuple[float, float | None]
     Numbers = dict[tuple[str, str], Number | None]
 
-__all__ = ["Step", "beyond", "further_tables", "gain_steps", "of_spectra"]
+__all__ = ["Step", "beyond", "further_tables", "gain_steps", "normalisations", "of_spectra"]
 
 
 class Step(NamedTuple):
@@ -81,6 +89,16 @@ def further_tables(folders: Folders) -> list[FurtherTable]:
         )
         note = "Expected significance of the binned score, statistics alone, 300 fb-1."
         out.append(FurtherTable("All spectra with three classifiers", header, spectra, note))
+    known = normalisations(folders)
+    if known:
+        header = ("Background", "Prior", "Finite simulation", "Had the simulation no end")
+        note = (
+            "Relative uncertainty of the normalisations after the fit with control regions, of Asimov data. What lies between the two "
+            "columns is the number of simulated events, what is left is the number of recorded ones and the variations."
+        )
+        out.append(FurtherTable("What the control regions know", header, known, note))
+    if (detectors := detector_table(folders)) is not None:
+        out.append(detectors)
     return out
 
 
@@ -105,6 +123,29 @@ def of_spectra(folders: Folders) -> dict[tuple[int, int], dict[str, Number | Non
         spectrum: {name: significance(folders.results(place(*spectrum))) for name, place in places.items()}
         for spectrum in SPECTRA
     }
+
+
+def normalisations(folders: Folders) -> tuple[tuple[str | Number | None, ...], ...]:
+    """Background, prior, and relative uncertainty of its normalisation with finite and with endless simulation."""
+    fits = [folders.results(f"fits/{place}") for place in ("controls", "large_simulation")]
+    rows = []
+    for background in BACKGROUNDS:
+        name = f"norm_{background}"
+        pulls = [((found or {}).get("pulls") or {}).get(name) for found in fits]
+        if not any(pulls):
+            continue
+        model = next(found for found in fits if found)["options"]["model"]
+        own = model["normalisation"].get(background, model["default_normalisation"])
+        errors = [_relative(pull, own) for pull in pulls]
+        rows.append((background, "free" if own == "free" else f"{float(own):.0%}", *errors))
+    return tuple(rows)
+
+
+def _relative(pull: dict[str, float] | None, prior: float | str) -> Number | None:
+    """Relative uncertainty of a normalisation: of a free factor, or of a parameter in units of its prior."""
+    if not pull or (prior == "free" and not pull["value"]):
+        return None
+    return (abs(pull["error"] / pull["value"]) if prior == "free" else pull["error"] * float(prior)), None
 
 
 def beyond(folders: Folders) -> Numbers:
@@ -150,4 +191,4 @@ def beyond(folders: Folders) -> Numbers:
 def _of_tt(folders: Folders) -> Number | None:
     """Uncertainty of the free normalisation of tt after the fit, relative to its value."""
     pull = ((folders.results("fits/controls") or {}).get("pulls") or {}).get("norm_tt")
-    return None if not pull or not pull["value"] else (abs(pull["error"] / pull["value"]), None)
+    return _relative(pull, "free")

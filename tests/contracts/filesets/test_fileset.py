@@ -257,3 +257,18 @@ def test_fileset_from_files_faults(roots, monkeypatch, arguments, message):
     monkeypatch.chdir(roots)
     with pytest.raises(FilesetError, match=message):
         fileset_from_files(*arguments)
+
+
+def test_a_missing_slice_is_named():
+    """Samples in slices say which of them add up to the process; those of somebody else need not."""
+    files = [{f"root://host//store/{name}.root": "Events"} for name in "de"]
+    tranches = [{"variable": "pt", "min": low, "max": low + 10, "slices": ["d", "e"]} for low in (0, 10)]
+    both = {name: entry(f, tranche=t, process="tt") for name, f, t in zip("de", files, tranches, strict=True)}
+    assert set(validate_fileset(both)) == {"d", "e"}
+    with pytest.raises(FilesetError, match=r"slice 'e' of process 'tt' is missing.*leave out d, e"):
+        validate_fileset({"d": both["d"]})
+    del both["d"]["metadata"]["tranche"]["slices"]
+    assert set(validate_fileset({"d": both["d"]})) == {"d"}
+    both["e"]["metadata"]["tranche"]["slices"] = "d"
+    with pytest.raises(FilesetError, match=r"tranche.slices.*must be a list of the datasets.*not 'd'"):
+        validate_fileset({"e": both["e"]})

@@ -24,7 +24,7 @@ def tables_of(content, name=""):
 
 
 def test_the_package_has_the_cards_it_promises():
-    assert CARDS == ["atlas", "cascade", "cms", "cms-towers", "hl-lhc", "perfect"]
+    assert CARDS == ["atlas", "cascade", "cms", "cms-towers", "cms-wide-jets", "hl-lhc", "perfect"]
 
 
 @pytest.mark.parametrize("name", CARDS)
@@ -135,7 +135,9 @@ def test_a_changed_copy_is_read(tmp_path):
 
 
 def test_cards_that_cannot_be_read(tmp_path):
-    with pytest.raises(CardError, match="give one of atlas, cascade, cms, cms-towers, hl-lhc, perfect"):
+    with pytest.raises(
+        CardError, match="give one of atlas, cascade, cms, cms-towers, cms-wide-jets, hl-lhc, perfect"
+    ):
         load_card("nothing")
     with pytest.raises(CardError, match="does not exist"):
         load_card(tmp_path / "missing.toml")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import eventfiles
 import numpy as np
@@ -14,15 +15,24 @@ from massgap import stages
 from massgap.contracts.filesets.fileset import write_fileset
 from massgap.contracts.run_folder import open_run
 from massgap.contracts.study_folder import open_study
+from massgap.models.errors import FeatureError
+from massgap.processors.errors import ProcessorError
+from massgap.processors.slepton import Slepton
+from massgap.processors.vlq import Vlq
 from massgap.stages.studying import steps as carried_out
+from massgap.studies.slepton.numbers.detectors import detector_table
 from massgap.studies.slepton.numbers.folders import Folders, paper
-from massgap.studies.slepton.numbers.gain import further_tables, of_spectra
+from massgap.studies.slepton.numbers.gain import further_tables, normalisations, of_spectra
 from massgap.studies.slepton.numbers.tables import factors_of, table_one
 from massgap.studies.slepton.places import BACKGROUNDS
 from massgap.studies.slepton.study import STUDY
 
 MODELS = ("models/benchmark", "models/low_mt2", "models/m110_70")
+EMPTY = "slepton_110_60"
+"""A spectrum of which no event is selected."""
+OF_EMPTY = ("models/m110_60", "fits/spectra/110_60_benchmark")
 FITS = ("fits/benchmark", "fits/low_mt2", "fits/spectra/110_70_benchmark", "fits/spectra/110_70_retrained")
+SAMPLES = ("samples/backgrounds", "samples/benchmark", "samples/spectra")
 SIGNALS = {"slepton_110_80": 80.0, "slepton_110_70": 70.0}
 
 
@@ -30,21 +40,22 @@ def part_of_the_study():
     """Its steps that two spectra can do, with trainings that few events allow."""
     out = []
     for step in STUDY.steps:
-        if step.kind == "train" and step.name in MODELS:
+        if step.kind == "train" and step.name in (*MODELS, *OF_EMPTY):
             few = {
                 "protocol": "held_out",
                 "importances": False,
                 "compare_protocols": False,
                 "hyperparameters": {"n_trees": 8},
             }
-            out.append(replace(step, options={**step.options, **few}, optional=False))
+            out.append(replace(step, options={**step.options, **few}, optional=step.name in OF_EMPTY))
         elif step.name == "scored":
-            out.append(replace(step, models={s: m for s, m in step.models.items() if m in MODELS}))
-        elif step.kind == "fit" and step.name in FITS:
-            out.append(replace(step, optional=False, fit={"replicas": 10}))
+            models = {s: m for s, m in step.models.items() if m in (*MODELS, *OF_EMPTY)}
+            out.append(replace(step, models=models))
+        elif step.kind == "fit" and step.name in (*FITS, *OF_EMPTY):
+            out.append(replace(step, optional=step.name in OF_EMPTY, fit={"replicas": 10}))
         elif step.kind == "plane":
             out.append(replace(step, parts=(("precuts", "score"),), optional=False, fit={"replicas": 0}))
-        elif step.kind == "generate" or step.name == "run":
+        elif (step.kind == "generate" and step.name in SAMPLES) or step.name == "run":
             out.append(step)
     return replace(STUDY, steps=tuple(out))
 
@@ -52,19 +63,19 @@ def part_of_the_study():
 def made_up(processes, out, **_):
     """What stands in for the generator: the same events for the same process."""
     fileset = {}
-    wanted = [name for name in processes if not name.startswith("slepton") or name in SIGNALS]
+    masses = {**SIGNALS, EMPTY: 60.0}
+    wanted = [name for name in processes if not name.startswith("slepton") or name in masses]
     for name in wanted:
-        number = [*BACKGROUNDS, *SIGNALS].index(name)
-        events = eventfiles.make_events(
-            1600 if name in SIGNALS else 500, seed=number, first=10_000 * number, negative=False
-        )
+        number = [*BACKGROUNDS, *masses].index(name)
+        n = 1 if name == EMPTY else 1600 if name in SIGNALS else 500
+        events = eventfiles.make_events(n, seed=number, first=10_000 * number, negative=False)
         path = Path(out) / f"{name}.root"
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             eventfiles.write_nano(path, events, "v12")
-        metadata = {"process": name, "xsec_fb": 40.0, "is_signal": name in SIGNALS, "is_data": False}
-        if name in SIGNALS:
-            metadata["masses"] = {"m_slepton": 110.0, "m_lsp": SIGNALS[name]}
+        metadata = {"process": name, "xsec_fb": 40.0, "is_signal": name in masses, "is_data": False}
+        if name in masses:
+            metadata["masses"] = {"m_slepton": 110.0, "m_lsp": masses[name]}
         fileset[name] = {"files": {str(path): "Events"}, "metadata": metadata}
     write_fileset(fileset, Path(out) / "fileset.json")
     return fileset
@@ -81,7 +92,7 @@ def done(tmp_path_factory):
         first = stages.study(study, folder, announce=lines.append, executor="iterative", workers=1)
         before = {path: path.stat().st_mtime_ns for path in folder.glob("fits/**/results.json")}
         stages.study(study, folder, executor="iterative", workers=1)
-    assert len(lines) == len(study.steps)
+    assert sum("not done" not in line for line in lines) == len(study.steps)
     return folder, first, before
 
 
@@ -93,7 +104,6 @@ def folders(done):
 def test_all_steps_are_done_and_told(done) -> None:
     record = open_study(done[0])
     assert record.complete
-    assert not record.failed
     assert set(record.models) == set(MODELS)
     assert set(record.fits) == set(FITS)
     assert record.runs["scored"]["models"] == {
@@ -101,6 +111,29 @@ def test_all_steps_are_done_and_told(done) -> None:
         "low_mt2": "models/low_mt2",
         "m110_70": "models/m110_70",
     }
+
+
+def test_the_study_goes_on_without_a_spectrum_that_is_empty(done) -> None:
+    record = open_study(done[0])
+    assert set(record.failed) == set(OF_EMPTY)
+    assert EMPTY in record.failed["models/m110_60"]
+    assert "generate more events of it" in record.failed["models/m110_60"]
+    assert "--signal" in record.failed["fits/spectra/110_60_benchmark"]
+
+
+def test_a_fit_that_an_earlier_call_left_is_none_of_the_study(done, tmp_path) -> None:
+    """This call could not make it: its numbers are not told as if it had."""
+    (tmp_path / "fits" / "spectra").mkdir(parents=True)
+    for place in ("scored", "run", "fits/benchmark", "fits/spectra/110_70_retrained"):
+        (tmp_path / place).symlink_to(done[0] / place)
+    record = json.loads((done[0] / "study.json").read_text())
+    assert Folders.find(done[0]).results("fits/spectra/110_70_retrained") is not None
+    del record["fits"]["fits/spectra/110_70_retrained"], record["runs"]["scored"]
+    (tmp_path / "study.json").write_text(json.dumps(record))
+    found = Folders.find(tmp_path)
+    assert found.results("fits/spectra/110_70_retrained") is None
+    assert found.results("fits/benchmark") is not None
+    assert found.run == tmp_path / "run"
 
 
 def test_a_second_call_fits_nothing_again(done) -> None:
@@ -131,8 +164,10 @@ def test_a_limit_is_that_of_pyhf(done) -> None:
 
 def test_the_plane_has_both_spectra_and_a_patch_set(done) -> None:
     plane = json.loads((done[0] / "plane" / "plane.json").read_text())
-    assert {row["process"] for row in plane["points"]} == set(SIGNALS)
-    assert all(row["converged"] for row in plane["points"])
+    assert {row["process"]: row["converged"] for row in plane["points"]} == {
+        **dict.fromkeys(SIGNALS, True),
+        EMPTY: False,
+    }
     assert (done[0] / "plane" / "report.html").is_file()
     assert (done[0] / "plane" / "patchset.json").is_file()
 
@@ -182,3 +217,43 @@ def test_gains_name_what_was_fitted(folders) -> None:
     assert found["one for all"] is None
     titles = [table.title for table in further_tables(folders)]
     assert titles == ["What each step buys", "All spectra with three classifiers"]
+
+
+def test_other_detectors_stand_beside_this_one(done, folders, tmp_path) -> None:
+    """The same run in their place: the same numbers in both columns, the printed ones before them."""
+    (tmp_path / "detectors").mkdir()
+    (tmp_path / "scored").symlink_to(done[0] / "scored")
+    (tmp_path / "detectors" / "wide_jets").symlink_to(done[0] / "scored")
+    record = json.loads((done[0] / "study.json").read_text())
+    assert detector_table(folders) is None
+    record["runs"]["detectors/wide_jets"] = record["runs"]["scored"]
+    (tmp_path / "study.json").write_text(json.dumps(record))
+    table = detector_table(Folders.find(tmp_path))
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert len(table.header) == 1 + len(rows["tt: topology"])
+    printed, here, cells, wide = rows["tt: topology"]
+    assert (printed, cells) == ((66.8, None), None)
+    assert here == wide == table_one(folders)["tt", "topology"]
+    assert rows["mumu: MET step"][0] == (0.195, None)
+    assert rows["tautau: efficiency"][0] == (0.0245, None)
+
+
+def test_normalisations_are_those_of_the_fit() -> None:
+    pulls = {
+        "norm_tt": {"value": 2.0, "error": 0.1},
+        "norm_WW": {"value": 0.3, "error": 0.5},
+        "jes": {"value": 0.0, "error": 0.9},
+    }
+    model = {"normalisation": {"tt": "free"}, "default_normalisation": 0.2}
+    fits = {"fits/controls": {"pulls": pulls, "options": {"model": model}}}
+    found = normalisations(SimpleNamespace(results=fits.get))
+    assert found == (("tt", "free", (0.05, None), None), ("WW", "20%", (0.1, None), None))
+
+
+def test_a_model_of_another_met_or_other_observables_is_refused(done) -> None:
+    model = str(done[0] / "models" / "benchmark" / "slepton.onnx")
+    assert Slepton(model).met == "objects"
+    with pytest.raises(ProcessorError, match=r"'score' was trained with another MET: run with --met objects"):
+        Slepton(model, met="detector")
+    with pytest.raises(FeatureError, match=r"missing: m_ll, m_j"):
+        Vlq(model)
