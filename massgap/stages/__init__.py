@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from massgap.stages.batch import merge, resubmit, status, work
     from massgap.stages.execution import Execution
     from massgap.stages.fitting import fit, limit, plane
-    from massgap.stages.generation import generate, generate_lhe
+    from massgap.stages.generation import generate, generate_lhe, generate_partons
     from massgap.stages.inputs import Inputs
     from massgap.stages.processing import preflight, run
     from massgap.stages.reporting import (
@@ -39,6 +39,7 @@ __all__ = [
     "fit",
     "generate",
     "generate_lhe",
+    "generate_partons",
     "limit",
     "merge",
     "plane",
@@ -70,6 +71,7 @@ __getattr__, __dir__ = face(
         "fit": "fitting",
         "generate": "generation",
         "generate_lhe": "generation",
+        "generate_partons": "generation",
         "limit": "fitting",
         "merge": "batch",
         "plane": "fitting",
