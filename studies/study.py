@@ -29,6 +29,7 @@ __all__ = [
     "PlaneStep",
     "ReportStep",
     "RunStep",
+    "ScanStep",
     "Step",
     "Study",
     "TrainStep",
@@ -96,6 +97,8 @@ class GenerateStep(Step):
         An analysis (all its processes), or names of processes.
     events, small
         Number of events of the study, and of its small form.
+    parton
+        At parton level, for decay chains.
     """
 
     kind: ClassVar[str] = "generate"
@@ -103,6 +106,7 @@ class GenerateStep(Step):
     processes: str | tuple[str, ...] = ()
     events: int = 1_000_000
     small: int = 50_000
+    parton: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,30 @@ class TrainStep(Step):
     kind: ClassVar[str] = "train"
 
     run: str = ""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The run."""
+        return (self.run,)
+
+
+@dataclass(frozen=True)
+class ScanStep(Step):
+    """What the study's own ``scan`` makes of a run.
+
+    Parameters
+    ----------
+    run
+        The step that made it.
+    small
+        Options of the small form, in place of ``options``.
+    """
+
+    kind: ClassVar[str] = "scan"
+    usual_cost: ClassVar[float] = 600.0
+
+    run: str = ""
+    small: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -251,6 +279,9 @@ class Study:
         Gives the paper's numbers, :class:`massgap.studies.tables.Paper`.
     validate
         Puts the numbers of a folder beside the paper's: folder -> list of :class:`massgap.studies.comparison.Compared`.
+    scan
+        Trains networks of sets of variables on a run: (folder for the results, run folder, **options) -> what ``massgap scan`` prints
+        and writes, plain data with a ``summary`` of lines.
 
     Raises
     ------
@@ -267,6 +298,7 @@ class Study:
     further: Callable[[Path], Sequence[FurtherTable]] | None = field(default=None, compare=False)
     paper: Callable[[], Paper] | None = field(default=None, compare=False)
     validate: Callable[[Path], Sequence[Compared]] | None = field(default=None, compare=False)
+    scan: Callable[..., Mapping[str, Any]] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         made: set[str] = set()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         report_plane,
         report_samples,
     )
-    from massgap.stages.studying import StudyResult, Validation, demo, study, validate
+    from massgap.stages.studying import StudyResult, Validation, demo, scan, study, validate
     from massgap.stages.submission import submit
     from massgap.stages.training import train, zoo
 
@@ -50,6 +50,7 @@ __all__ = [
     "report_samples",
     "resubmit",
     "run",
+    "scan",
     "status",
     "study",
     "submit",
@@ -83,6 +84,7 @@ __getattr__, __dir__ = face(
         "resubmit": "batch",
         "run": "processing",
         "status": "batch",
+        "scan": "studying",
         "study": "studying",
         "submit": "submission",
         "train": "training",
