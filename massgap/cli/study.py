@@ -121,7 +121,9 @@ def demo(**options: Any) -> None:
     multiple=True,
     help="Train again along a line of spectra, such as alpha=-20:20:5 (GeV); again for others.",
 )
-@click.option("--triplets", is_flag=True, help="Also the paper's triplets, and the search that orderings guide.")
+@click.option(
+    "--triplets", is_flag=True, help="Also the paper's triplets, and the search that orderings guide."
+)
 @click.option("--stages", "beyond", is_flag=True, help="Also what ensembles tell.")
 @click.option("--events", callback=event_number, help="Selected signal events per network.  [default: 20k]")
 @click.option("--quick", is_flag=True, help="Small networks, a few minutes.")

@@ -69,9 +69,7 @@ def generate(
     )
 
 
-def generate_partons(
-    processes: str | list[str], out: str | Path = "data", **options: Any
-) -> dict[str, Any]:
+def generate_partons(processes: str | list[str], out: str | Path = "data", **options: Any) -> dict[str, Any]:
     """Generate decay chains at parton level; see
     :func:`massgap.samples.production.parton_level.generate_parton_level`.
 

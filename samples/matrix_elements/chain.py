@@ -96,7 +96,9 @@ def _decays(rng: Any, process: Exchange, masses: Any, point: Any, out: Any, plus
             second, z = _emitted(rng, y, m_y, m_z)
             if not process.scalar:
                 break
-            squared = first[0] * second[0] - first[1] * second[1] - first[2] * second[2] - first[3] * second[3]
+            squared = (
+                first[0] * second[0] - first[1] * second[1] - first[2] * second[2] - first[3] * second[3]
+            )
             if 2.0 * squared > largest * rng.random():
                 break
         photon, _ = _emitted(rng, z, m_z, m_chi)

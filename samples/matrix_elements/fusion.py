@@ -169,9 +169,7 @@ class Integral:
 def integral_of(weights: np.ndarray) -> Integral:
     """Mean, error and cap of the weights (fb) of all points, shape (n,)."""
     n = len(weights)
-    return Integral(
-        float(weights.sum()) / n, float(weights.std()) / math.sqrt(n), n, cap_of_weights(weights)
-    )
+    return Integral(float(weights.sum()) / n, float(weights.std()) / math.sqrt(n), n, cap_of_weights(weights))
 
 
 @dataclass

@@ -27,9 +27,7 @@ _ZZ = ("WeakDoubleBoson:ffbar2gmZgmZ = on", "23:mMin = 4.")
 _WITH_PHOTON = ObjectFilter(leptons=2, muon_pair=True, lepton_pt=5.0, photons=1, muon_pt=7.0)
 
 
-def _signal(
-    model: str, name: str, m_x: float, m_y: float, m_z: float, m_chi: float
-) -> tuple[Process, ...]:
+def _signal(model: str, name: str, m_x: float, m_y: float, m_z: float, m_chi: float) -> tuple[Process, ...]:
     masses = (m_x, m_y, m_z, m_chi)
     words = {"fDM": "fermionic", "sDM": "scalar"}[model]
     return (

@@ -184,9 +184,7 @@ def generate_parton_level(
         raise GenerationError(msg)
     out = Path(out)
     common = {"card": card, "form": form, "mediator": float(mediator), "chiral": bool(chiral), "seed": seed}
-    tasks = [
-        task for process in chosen for task in _tasks(process, out, -(-events // len(chosen)), **common)
-    ]
+    tasks = [task for process in chosen for task in _tasks(process, out, -(-events // len(chosen)), **common)]
     integrals = {task.process.name: task.generator().integrate() for task in tasks if task.block == 0}
     with locked_folder(out):
         try:
@@ -404,9 +402,7 @@ def _entry(
     }
 
 
-def _rates(
-    chosen: list[Process], tasks: list[_Task], summaries: dict[str, dict[str, Any]]
-) -> dict[str, Any]:
+def _rates(chosen: list[Process], tasks: list[_Task], summaries: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """What ``generation.json`` tells of each data set."""
     rows = {}
     for process in chosen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -70,7 +71,7 @@ def falling_spectrum(masses: Sequence[Any]) -> Spectrum:
         found = tuple(float(mass) for mass in masses)
     except (TypeError, ValueError):
         found = ()
-    if len(found) != 4 or not all(a > b for a, b in zip(found, found[1:], strict=False)) or not found[3] >= 0.0:
+    if len(found) != 4 or not all(a > b for a, b in itertools.pairwise(found)) or not found[3] >= 0.0:
         shown = ",".join(map(str, masses))
         msg = (
             f"the masses of X, Y, Z and chi must be four that fall, in GeV, and not {shown}: for instance --spectrum "

@@ -52,9 +52,7 @@ class Pull(NamedTuple):
     spread: float
 
 
-def cut_at(
-    signal: ArrayLike, background: ArrayLike, weight: ArrayLike, eps_b: float = EPS_B
-) -> Cut:
+def cut_at(signal: ArrayLike, background: ArrayLike, weight: ArrayLike, eps_b: float = EPS_B) -> Cut:
     """The lowest threshold above which at most a share of the background lies.
 
     Parameters
@@ -159,7 +157,11 @@ def ratio_pulls(
     estimate = estimated_ratio(cut, passed, signal + other)
     share = passed / (signal + other)
     with np.errstate(divide="ignore", invalid="ignore"):
-        error = (cut.eps_s - cut.eps_b) / (cut.eps_s - share) ** 2 * np.sqrt(share * (1 - share) / (signal + other))
+        error = (
+            (cut.eps_s - cut.eps_b)
+            / (cut.eps_s - share) ** 2
+            * np.sqrt(share * (1 - share) / (signal + other))
+        )
         # What an experiment wants to know is the ratio that it is a draw of.
         pulls = (estimate - ratio) / error
     good = np.isfinite(pulls)

@@ -127,7 +127,9 @@ def guided_search(
     found = Found((), (), (), ())
     for _ in range(depth):
         left = {
-            name: (sides.first[name][a], sides.second[name][b]) for name in HIGH_LEVEL if name not in found.names
+            name: (sides.first[name][a], sides.second[name][b])
+            for name in HIGH_LEVEL
+            if name not in found.names
         }
         step = ordering_on_disagreement(wanted, now, left)
         if not step.pairs:

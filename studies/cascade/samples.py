@@ -12,7 +12,7 @@ from massgap.arrays.jagged.per_event import PerEvent
 from massgap.physical_constants import MUON_MASS
 from massgap.selections.cascade.cuts import passes_cascade_selection
 from massgap.selections.cascade.features import CASCADE_FEATURE_NAMES, cascade_features
-from massgap.selections.cascade.momenta import MOMENTA
+from massgap.selections.cascade.momenta import MOMENTA, oriented
 from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, falling_spectrum
 from massgap.studies.errors import StudyError
 
@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["LUMINOSITY", "MODELS", "PAPER_BACKGROUND_FB", "Events", "background_events", "observables", "signal_events"]
+__all__ = [
+    "LUMINOSITY",
+    "MODELS",
+    "PAPER_BACKGROUND_FB",
+    "Events",
+    "background_events",
+    "observables",
+    "signal_events",
+]
 
 MODELS = ("fDM", "sDM")
 """Spin models: X, Z and chi fermions, or scalars."""
@@ -58,7 +66,13 @@ class Events(NamedTuple):
 
 
 def signal_events(
-    model: str, spectrum: Sequence[float], n: int, *, seed: int = 1, chiral: bool = False, mediator: float | None = None
+    model: str,
+    spectrum: Sequence[float],
+    n: int,
+    *,
+    seed: int = 1,
+    chiral: bool = False,
+    mediator: float | None = None,
 ) -> Events:
     """``n`` selected signal events at parton level, after the resolution.
 
@@ -158,7 +172,7 @@ def _selected(events: Events) -> NDArray[np.bool_]:
 
 
 def observables(events: Events, spectrum: Sequence[float]) -> Mapping[str, NDArray[np.float64]]:
-    """The observables with Delta_4 of a spectrum, which need not be that of the events; and the momenta.
+    """The observables with Delta_4 of a spectrum, which need not be that of the events; and the momenta, also oriented.
 
     ``delta4`` is the larger of both orders of the muons, ``delta4_low`` the smaller.  Networks take their signed fourth roots, in GeV^2:
     Delta_4 itself spans many powers of ten, and a scale that fits its tails hides the peak at zero.
@@ -177,7 +191,8 @@ def observables(events: Events, spectrum: Sequence[float]) -> Mapping[str, NDArr
     assert set(found) == set(CASCADE_FEATURE_NAMES)
     larger, smaller = np.maximum(*both), np.minimum(*both)
     roots = {"delta4_root": _root(larger), "delta4_low_root": _root(smaller)}
-    return {**events.columns, **found, "delta4": larger, "delta4_low": smaller, **roots}
+    momenta = {**events.columns, **oriented(events.columns)}
+    return {**momenta, **found, "delta4": larger, "delta4_low": smaller, **roots}
 
 
 def _root(delta4: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -205,16 +205,18 @@ def _spin(other: Events, events: int, training: Training, ensembles: int) -> dic
 def summary(result: Mapping[str, Any]) -> list[str]:
     """Lines that tell what a scan has found."""
     sizes = result["events"]
+    fb = result["background_fb"]
     lines = [
-        f"{sizes['signal']:,} signal and {sizes['background']:,} background events, {result['background_fb']['here']:.3g} fb "
-        f"(the paper's: {result['background_fb']['paper']:g} fb)"
+        f"{sizes['signal']:,} signal and {sizes['background']:,} background events, {fb['here']:.3g} fb (the paper's: {fb['paper']:g} fb)"
     ]
     for model, found in result["models"].items():
         for name, told in found["networks"].items():
             line = f"{model}  AUC {told['auc'][0]:.4f} +- {told['auc'][1]:.4f}  {name}"
             if "cut" in told:
                 cut = told["cut"]
-                line += f"; eps_S = {cut['eps_s']:.3f} +- {cut['eps_s_error']:.3f} at eps_B = {result['eps_b']:g}"
+                line += (
+                    f"; eps_S = {cut['eps_s']:.3f} +- {cut['eps_s_error']:.3f} at eps_B = {result['eps_b']:g}"
+                )
             lines.append(line)
         ranked = ", ".join(
             f"{name} {value:.3f}" for name, (value, _) in list(found["orderings"].items())[:_SHOWN]

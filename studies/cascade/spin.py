@@ -10,7 +10,13 @@ from massgap.models.measures.ensemble_draws import Part, best_threshold, ensembl
 from massgap.models.measures.roc import auc, roc_curve
 from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, TRUTH_SPECTRUM
 from massgap.studies.cascade.networks import Scored, Task, cross_fitted
-from massgap.studies.cascade.samples import LUMINOSITY, PAPER_BACKGROUND_FB, Events, observables, signal_events
+from massgap.studies.cascade.samples import (
+    LUMINOSITY,
+    PAPER_BACKGROUND_FB,
+    Events,
+    observables,
+    signal_events,
+)
 from massgap.studies.cascade.variables import columns_of
 from massgap.studies.errors import StudyError
 
@@ -180,7 +186,11 @@ def spin_study(
 
 
 def _network(
-    names: tuple[str, ...], hidden: tuple[int, ...], kept: Mapping[Any, Events], beside: Events | None, **training: Any
+    names: tuple[str, ...],
+    hidden: tuple[int, ...],
+    kept: Mapping[Any, Events],
+    beside: Events | None,
+    **training: Any,
 ) -> tuple[Scored, NDArray[np.float64]]:
     """A network at the testing spectrum, and the logits of both models at the truth spectrum and of the background, in this order."""
     columns = columns_of(names)

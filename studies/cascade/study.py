@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["SIGNALS", "STUDY"]
 
 SIGNALS = tuple(
-    f"cascade_{model}_{masses}" for model in ("fDM", "sDM") for masses in ("691_660_631_600", "390_360_330_300")
+    f"cascade_{model}_{masses}"
+    for model in ("fDM", "sDM")
+    for masses in ("691_660_631_600", "390_360_330_300")
 )
 """Both spin models at the testing and at the truth spectrum."""
 _VARIABLES = "momenta|met,delta4,m_mumugamma"
@@ -90,7 +92,11 @@ STUDY = Study(
         ScanStep(
             "scan",
             "run",
-            options={"triplets": True, "beyond": True, "lines": ("alpha=-20:20:2", "beta=-20:20:2", "gamma=-20:20:2")},
+            options={
+                "triplets": True,
+                "beyond": True,
+                "lines": ("alpha=-20:20:2", "beta=-20:20:2", "gamma=-20:20:2"),
+            },
             small={"triplets": True, "beyond": True, "quick": True},
             words="train networks of sets of variables for both spin models",
             optional=True,

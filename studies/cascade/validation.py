@@ -70,7 +70,10 @@ def measured(found: Mapping[str, Any]) -> dict[str, Numbers]:
             numbers["Pulls"]["width", model] = (told["ratio"]["0.1"]["width"], None)
         for line, sets in of["lines"].items():
             for ratio, best in sets.get(PURIFYING, {}).get("best", {}).items():
-                numbers["Table IV"][f"{model}, S/B = {ratio}, {line}", "number"] = (best["mean"], best["spread"])
+                numbers["Table IV"][f"{model}, S/B = {ratio}, {line}", "number"] = (
+                    best["mean"],
+                    best["spread"],
+                )
     numbers |= _spin(found.get("spin", {}))
     numbers["Orderings"] = {
         (name, "number"): (float(holds), None) for name, holds in _statements(found).items()
@@ -96,7 +99,9 @@ def _statements(found: Mapping[str, Any]) -> dict[str, bool]:
         ado = {name: value for name, (value, _) in of["orderings"].items()}
         momenta = max(ado[name] for name in ("pt_plus", "pt_minus", "pt_gamma"))
         masses = max(value for name, value in ado.items() if name.startswith("m_"))
-        said[f"MET, Delta_4, pT and masses in this order, {model}"] = ado["met"] > ado["delta4"] > momenta > masses
+        said[f"MET, Delta_4, pT and masses in this order, {model}"] = (
+            ado["met"] > ado["delta4"] > momenta > masses
+        )
         differences += [
             abs(ado["pt_plus"] - ado["pt_minus"]),
             abs(ado["m_plus_gamma"] - ado["m_minus_gamma"]),

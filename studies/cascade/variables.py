@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from massgap.selections.cascade.features import CASCADE_FEATURE_NAMES
-from massgap.selections.cascade.momenta import MOMENTA
+from massgap.selections.cascade.momenta import ORIENTED
 from massgap.studies.errors import StudyError
 
 __all__ = ["HIGH_LEVEL", "TRIPLETS", "columns_of", "variable_sets"]
@@ -54,7 +54,9 @@ def variable_sets(text: str) -> dict[str, tuple[str, ...]]:
         names = tuple(name.strip() for name in part.split(",") if name.strip())
         unknown = [name for name in names if name not in known]
         if not names or unknown or len(set(names)) < len(names):
-            what = f"{unknown[0]!r} is no variable" if unknown else f"{part!r} is no set of different variables"
+            what = (
+                f"{unknown[0]!r} is no variable" if unknown else f"{part!r} is no set of different variables"
+            )
             msg = f"{what}: write sets as --variables 'momenta|met,delta4,m_mumugamma', with any of {', '.join(known)}"
             raise StudyError(msg)
         found[",".join(names)] = names
@@ -62,7 +64,7 @@ def variable_sets(text: str) -> dict[str, tuple[str, ...]]:
 
 
 def columns_of(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The columns that a network of these variables takes: nine for the momenta, both orders of the muons for Delta_4.
+    """The columns that a network of these variables takes: the oriented momenta, both orders of the muons for Delta_4.
 
     Examples
     --------
@@ -71,5 +73,11 @@ def columns_of(names: tuple[str, ...]) -> tuple[str, ...]:
     """
     columns: list[str] = []
     for name in names:
-        columns += MOMENTA if name == "momenta" else ("delta4_root", "delta4_low_root") if name == "delta4" else (name,)
+        columns += (
+            ORIENTED
+            if name == "momenta"
+            else ("delta4_root", "delta4_low_root")
+            if name == "delta4"
+            else (name,)
+        )
     return tuple(dict.fromkeys(columns))

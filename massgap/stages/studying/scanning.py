@@ -45,7 +45,9 @@ def scan(name: str | Study, run: str | Path, out: str | Path, **options: Any) ->
     study = name if isinstance(name, Study) else find_study(name)
     if study.scan is None:
         able = [other for other in known_studies() if find_study(other).scan is not None]
-        msg = f"the study {study.name!r} has no scan of variables; there is one in {', '.join(able) or 'none'}"
+        msg = (
+            f"the study {study.name!r} has no scan of variables; there is one in {', '.join(able) or 'none'}"
+        )
         raise StudyError(msg)
     return study.scan(Path(out), Path(run), **options)
 

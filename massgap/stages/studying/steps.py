@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.study_folder import StudyFolder, write_study
 from massgap.errors import MassgapError
+from massgap.source_code import package_digest
 from massgap.stages.fitting import fit, plane
 from massgap.stages.generation import generate, generate_partons
 from massgap.stages.processing import run
@@ -16,7 +17,6 @@ from massgap.stages.reporting import report, report_plane
 from massgap.stages.studying.filesets import merged_fileset
 from massgap.stages.studying.keys import finished_fit, step_key
 from massgap.stages.studying.scanning import finished_scan, scan
-from massgap.source_code import package_digest
 from massgap.stages.training import train
 from massgap.studies.study import (
     FitStep,
@@ -43,7 +43,13 @@ PRIOR_S = 120.0
 """Seconds for which the estimates are believed before what the first steps took outweighs them."""
 SCANNED = ("models", "samples", "selections", "studies")
 """Where the code lies that decides what a scan finds."""
-USUAL_WORDS = {"train": "train", "scan": "train networks of sets of variables", "fit": "fit", "plane": "fit every signal", "report": "write the report"}
+USUAL_WORDS = {
+    "train": "train",
+    "scan": "train networks of sets of variables",
+    "fit": "fit",
+    "plane": "fit every signal",
+    "report": "write the report",
+}
 
 
 class Going:

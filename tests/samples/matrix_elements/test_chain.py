@@ -43,7 +43,9 @@ def by_traces(process, s, c):
     """The squared amplitude, averaged, from products of matrices in the centre-of-mass frame; and t."""
     e = 0.5 * np.sqrt(s)
     p1, p2 = np.array([e, 0, 0, e]), np.array([e, 0, 0, -e])
-    k = np.sqrt((s - (process.m1 + process.m2) ** 2) * (s - (process.m1 - process.m2) ** 2)) / (2 * np.sqrt(s))
+    k = np.sqrt((s - (process.m1 + process.m2) ** 2) * (s - (process.m1 - process.m2) ** 2)) / (
+        2 * np.sqrt(s)
+    )
     k1 = np.array([np.sqrt(process.m1**2 + k**2), k * np.sqrt(1 - c**2), 0, k * c])
     k2, q = p1 + p2 - k1, p1 - k1
     t = q[0] ** 2 - (q[1:] ** 2).sum()
@@ -80,8 +82,8 @@ def test_cross_section_is_an_integral_over_densities():
         s = threshold * np.exp(span * u**2)
         root = np.sqrt((s - threshold) * (s - 90.0**2))
         t = 0.5 * (390.0**2 + 300.0**2 - s + root * nodes)
-        partonic = 0.5 * root * sum(
-            w * squared_exchange(process, s, one) for w, one in zip(weights, t, strict=True)
+        partonic = (
+            0.5 * root * sum(w * squared_exchange(process, s, one) for w, one in zip(weights, t, strict=True))
         )
         half = 0.5 * np.log(sqrt_s**2 / s)
         x1, x2 = (np.exp(-half + sign * half * nodes) for sign in (1, -1))
@@ -95,7 +97,9 @@ def test_cross_section_is_an_integral_over_densities():
     assert found.xsec_fb == pytest.approx(FB * total, abs=4.0 * found.error_fb + 2e-3 * FB * total)
 
 
-@pytest.mark.parametrize(("scalar", "chiral", "power"), [(False, False, 4), (True, False, 2), (True, True, 4)])
+@pytest.mark.parametrize(
+    ("scalar", "chiral", "power"), [(False, False, 4), (True, False, 2), (True, True, 4)]
+)
 def test_heavy_mediators_decouple(scalar, chiral, power):
     light, heavy = (ChainGenerator(TRUTH, scalar, m, chiral=chiral).integrate().xsec_fb for m in (1e5, 2e5))
     assert light / heavy == pytest.approx(2.0**power, rel=0.01)
@@ -106,7 +110,12 @@ def masses_of(events):
         total = sum(events.momenta[:, k] for k in which)
         return np.sqrt(np.maximum(total[:, 0] ** 2 - (total[:, 1:] ** 2).sum(axis=1), 0.0))
 
-    return {"mumu": mass(0, 1), "near_photon": mass(0, 2), "far_photon": mass(1, 2), "mumu_photon": mass(0, 1, 2)}
+    return {
+        "mumu": mass(0, 1),
+        "near_photon": mass(0, 2),
+        "far_photon": mass(1, 2),
+        "mumu_photon": mass(0, 1, 2),
+    }
 
 
 @pytest.mark.parametrize(
@@ -126,7 +135,9 @@ def test_masses_follow_their_closed_forms():
         found, ends = masses_of(ChainGenerator(TRUTH, scalar, seed=3).events(50_000)), endpoints(TRUTH)
         share = np.minimum((found["mumu"] / ends["mumu"]) ** 2, 1.0)
         assert kstest(share, lambda x, power=power: x**power).pvalue > 1e-3
-        assert kstest(np.minimum((found["far_photon"] / ends["far_photon"]) ** 2, 1.0), "uniform").pvalue > 1e-3
+        assert (
+            kstest(np.minimum((found["far_photon"] / ends["far_photon"]) ** 2, 1.0), "uniform").pvalue > 1e-3
+        )
 
 
 def test_charges_are_shared_evenly():
@@ -183,7 +194,10 @@ def test_command_writes_the_usual_files(tmp_path):
     assert path.read_bytes() == before
     lighter = CliRunner().invoke(main, [*words, "--mediator", "2000"])
     assert "fb" in lighter.output
-    assert json.loads((out / "fileset.json").read_text())[f"{POINT}_parton"]["metadata"]["hard_xsec_fb"] > 5 * about["hard_xsec_fb"]
+    assert (
+        json.loads((out / "fileset.json").read_text())[f"{POINT}_parton"]["metadata"]["hard_xsec_fb"]
+        > 5 * about["hard_xsec_fb"]
+    )
 
 
 def test_blocks_do_not_depend_on_workers(tmp_path, monkeypatch):
