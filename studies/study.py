@@ -29,7 +29,6 @@ __all__ = [
     "PlaneStep",
     "ReportStep",
     "RunStep",
-    "ScanStep",
     "Step",
     "Study",
     "TrainStep",
@@ -149,30 +148,6 @@ class TrainStep(Step):
     kind: ClassVar[str] = "train"
 
     run: str = ""
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The run."""
-        return (self.run,)
-
-
-@dataclass(frozen=True)
-class ScanStep(Step):
-    """What the study's own ``scan`` makes of a run.
-
-    Parameters
-    ----------
-    run
-        The step that made it.
-    small
-        Options of the small form, in place of ``options``.
-    """
-
-    kind: ClassVar[str] = "scan"
-    usual_cost: ClassVar[float] = 600.0
-
-    run: str = ""
-    small: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -95,7 +95,7 @@ def ordering_on_disagreement(
     n = len(candidates)
     stacked = [np.stack(arrays[2:]) if n else np.zeros((0, arrays[0].size)) for arrays in classes]
     alike, ties = np.zeros(n, np.int64), np.zeros(n, np.int64)
-    pairs = int(_compare(a[0], b[0], a[1], b[1], *stacked, alike, ties))
+    pairs = int(_compare(a[0], b[0], a[1], b[1], stacked[0], stacked[1], alike, ties))
     orderings = {}
     for k, name in enumerate(candidates):
         ado = (alike[k] + 0.5 * ties[k]) / pairs if pairs else math.nan

@@ -20,7 +20,6 @@ import numpy as np
 from massgap.contracts.filesets.fileset import write_fileset
 from massgap.contracts.folder_lock import locked_folder
 from massgap.contracts.writing import replacing, write_json
-from massgap.physical_constants import MUON_MASS
 from massgap.samples.detector.card import card_path
 from massgap.samples.detector.resolution import energy_resolution, lognormal, momentum_resolution
 from massgap.samples.detector.response import load_card
@@ -269,6 +268,7 @@ def _made(todo: list[_Task], workers: int) -> Iterable[dict[str, Any]]:
 def _write(task: _Task) -> dict[str, Any]:
     """Make one file and return its summary."""
     from massgap.samples.nanoaod import NanoWriter
+    from massgap.samples.nanoaod.dimuon_photon import dimuon_photon_content
 
     card, generator = load_card(task.card), task.generator()
     generator.integrate()
@@ -288,7 +288,7 @@ def _write(task: _Task) -> dict[str, Any]:
                 made = generator.events(min(_BATCH, task.events - start))
                 generated_weights += float(made.weight.sum())
                 seen = seen_events(made, card, rng, muon_pt)
-                writer.extend(_content(seen, task.block + 1, first))
+                writer.extend(dimuon_photon_content(seen, task.block + 1, first))
                 first += seen.n_events
             writer.flush()
             summary = {
@@ -309,52 +309,6 @@ def _write(task: _Task) -> dict[str, Any]:
         msg = f"{path} could not be written: {error.strerror or error}"
         raise GenerationError(msg) from None
     return summary
-
-
-def _content(seen: SeenEvents, luminosity_block: int, first_event: int) -> dict[str, Any]:
-    """The events as NanoAOD: two muons and a photon, all of them identified and isolated, and what balances them."""
-    from massgap.samples.nanoaod.content import empty_content
-
-    n = seen.n_events
-    content = empty_content(n, luminosity_block, first_event)
-    order = np.argsort(-seen["pt"][:2], axis=0, kind="stable")
-
-    def of_muons(rows: np.ndarray) -> np.ndarray:
-        return np.take_along_axis(rows[:2], order, axis=0).T.reshape(-1)
-
-    charge = np.where(order == 0, 1, -1).T.reshape(-1)
-    ones, none = np.ones(2 * n, bool), np.full(2 * n, -1)
-    content["Muon"] |= {
-        "_counts": np.full(n, 2),
-        **{name: of_muons(seen[name]) for name in ("pt", "eta", "phi")},
-        "mass": np.full(2 * n, MUON_MASS),
-        "charge": charge,
-        "pdgId": -13 * charge,
-        **dict.fromkeys(("dxy", "dz", "pfRelIso03_all", "pfRelIso04_all"), np.zeros(2 * n)),
-        **dict.fromkeys(("genPartIdx", "jetIdx", "fsrPhotonIdx"), none),
-        "genPartFlav": np.ones(2 * n),
-        **dict.fromkeys(("looseId", "mediumId", "tightId", "isPFcand", "isGlobal", "isTracker"), ones),
-        "pfIsoId": np.full(2 * n, 6),
-    }
-    content["Photon"] |= {
-        "_counts": np.ones(n, np.int64),
-        **{name: seen[name][2] for name in ("pt", "eta", "phi")},
-        **dict.fromkeys(("genPartIdx", "jetIdx", "electronIdx"), none[:n]),
-        "genPartFlav": np.ones(n),
-        "pfRelIso03_all": np.zeros(n),
-        "cutBased": np.full(n, 3),
-        **dict.fromkeys(("mvaID_WP80", "mvaID_WP90", "electronVeto"), ones[:n]),
-        "pixelSeed": ~ones[:n],
-    }
-    x, y = ((seen["pt"] * wave(seen["phi"])).sum(axis=0) for wave in (np.cos, np.sin))
-    content |= {
-        "MET_pt": np.hypot(x, y),
-        "MET_phi": np.arctan2(-y, -x),
-        "MET_sumEt": seen["pt"].sum(axis=0),
-        "genWeight": seen["weight"],
-        "Generator_weight": seen["weight"],
-    }
-    return content
 
 
 def _entry(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from massgap.studies.study import GenerateStep, ReportStep, RunStep, ScanStep, Study
+from massgap.studies.scan_step import ScanStep
+from massgap.studies.study import GenerateStep, ReportStep, RunStep, Study
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -24,7 +24,6 @@ from massgap.studies.study import (
     PlaneStep,
     ReportStep,
     RunStep,
-    ScanStep,
     Step,
     Study,
     TrainStep,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from massgap.stages.execution import Execution
+    from massgap.studies.scan_step import ScanStep
 
 __all__ = ["Going", "TimeAhead"]
 

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from scipy.stats import spearmanr
 
 from massgap.arrays.errors import SelectionError
 from massgap.cli import main
@@ -79,7 +80,7 @@ def test_networks_reach_the_likelihood_ratio():
     scored = cross_fitted({"x": task}, ["x"], (16,), epochs=60, patience=60)["x"]
     # Phi(1.4 / sqrt 2)
     assert scored.auc == pytest.approx(0.839, abs=4 * scored.auc_error + 0.005)
-    assert np.corrcoef(scored.first, first[:, 0])[0, 1] > 0.97
+    assert spearmanr(scored.first, first[:, 0]).statistic > 0.98
     assert np.allclose(scored.logits(first), scored.also)
     with pytest.raises(StudyError, match="has 30 events"):
         cross_fitted(
