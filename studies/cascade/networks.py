@@ -115,9 +115,10 @@ def cross_fitted(
     found = {}
     for number, (name, task) in enumerate(tasks.items()):
         pair = networks[2 * number : 2 * number + 2]
-        logits = [_scored(pair, np.asarray(x, np.float32)) for x in (task.first, task.second)]
+        first, second = (_scored(pair, np.asarray(x, np.float32)) for x in (task.first, task.second))
+        area, error = _area(first, second, task)
         also = np.zeros(0) if task.also is None else _logit(pair, np.asarray(task.also, np.float32))
-        found[name] = Scored(*logits, *_area(*logits, task), also, tuple(pair))
+        found[name] = Scored(first, second, area, error, also, tuple(pair))
     return found
 
 

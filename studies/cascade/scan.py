@@ -173,7 +173,10 @@ def scan(
         result["models"][model] = found
     if ensembles:
         announce("spins from ensembles")
-        result["spin"] = _spin(other, events, training, ensembles)
+        try:
+            result["spin"] = _spin(other, events, training, ensembles)
+        except StudyError as error:
+            result["spin_missing"] = str(error)
     result |= {"summary": summary(result), "complete": True}
     write_json(folder / "scan.json", result)
     return result
@@ -232,6 +235,8 @@ def summary(result: Mapping[str, Any]) -> list[str]:
                     for ratio, b in along["best"].items()
                 )
                 lines.append(f"{model}  {line_name} by {name}: {best}")
+    if "spin_missing" in result:
+        lines.append(f"spin: {result['spin_missing']}")
     for name, told in result.get("spin", {}).get("networks", {}).items():
         rates = ", ".join(f"{row['accuracy']:.4f} at S/B = {row['ratio']:g}" for row in told["accuracies"])
         lines.append(f"spin by {name}: AUC {told['auc'][0]:.4f} +- {told['auc'][1]:.4f}; accuracy {rates}")
