@@ -182,7 +182,13 @@ def generate_parton_level(
         )
         raise GenerationError(msg)
     out = Path(out)
-    common = {"card": card, "form": form, "mediator": float(mediator), "chiral": bool(chiral), "seed": seed}
+    common: dict[str, Any] = {
+        "card": card,
+        "form": form,
+        "mediator": float(mediator),
+        "chiral": bool(chiral),
+        "seed": seed,
+    }
     tasks = [task for process in chosen for task in _tasks(process, out, -(-events // len(chosen)), **common)]
     integrals = {task.process.name: task.generator().integrate() for task in tasks if task.block == 0}
     with locked_folder(out):
