@@ -154,7 +154,7 @@ def scan(
         for name, names in every.items():
             announce(f"{model}: network of {name}")
             scored[name] = sides.fitted(names, training)
-        found = {
+        found: dict[str, Any] = {
             "networks": {name: _told(one, other.weight) for name, one in scored.items()},
             "orderings": {
                 name: list(value) for name, value in orderings(sides, scored["momenta"], most=events).items()

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from massgap.reports.run.chapters import Chapter
     from massgap.studies.comparison import Compared
     from massgap.studies.tables import Paper
 
@@ -56,6 +57,12 @@ def _scan(
         training=training,
         announce=announce or (lambda _: None),
     )
+
+
+def _chapters() -> tuple[Chapter, ...]:
+    from massgap.studies.cascade.chapters import chapters
+
+    return chapters()
 
 
 def _validate(folder: Path) -> list[Compared]:
@@ -104,6 +111,7 @@ STUDY = Study(
         ),
         ReportStep("report.html", "run", words="write the report"),
     ),
+    chapters=_chapters,
     paper=_printed,
     validate=_validate,
     scan=_scan,
