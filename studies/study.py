@@ -98,6 +98,8 @@ class GenerateStep(Step):
         Number of events of the study, and of its small form.
     parton
         At parton level, for decay chains.
+    further_seed
+        Added to the seed of the study, for samples that must share no event with others of the same processes.
     """
 
     kind: ClassVar[str] = "generate"
@@ -106,6 +108,7 @@ class GenerateStep(Step):
     events: int = 1_000_000
     small: int = 50_000
     parton: bool = False
+    further_seed: int = 0
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def with_true_masses(
     signal
         Processes that are signal.
     weighting
-        ``"weights"``, ``"counts"`` or ``"components"``: how signal events count when masses are drawn for background.
+        As in `massgap.models.training.recipe.Recipe`: how signal events count, also when masses are drawn for background.
     seed
         Of the drawing; an event gets the same masses wherever it stands.
 
@@ -89,7 +89,8 @@ def with_true_masses(
     out = table.copy()
     place = np.array([sorted(known).index(name) if name in known else 0 for name in origin])
     values = np.array([[known[dataset][name] for name in varied] for dataset in sorted(known)], float)
-    weight = np.ones(len(table)) if weighting == "counts" else np.abs(table["weight"].to_numpy(float))
+    counted = weighting in ("counts", "signal_counts", "drawn")
+    weight = np.ones(len(table)) if counted else np.abs(table["weight"].to_numpy(float))
     if weighting == "components":
         processes, of = np.unique(table["process"].astype(str), return_inverse=True)
         weight /= np.bincount(of, weight, minlength=len(processes))[of]

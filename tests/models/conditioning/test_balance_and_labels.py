@@ -149,6 +149,29 @@ def test_masses_of_background_are_drawn_from_those_of_signal():
     assert (other["true_T"] != out["true_T"]).any()
 
 
+@pytest.mark.parametrize("weighting", ["counts", "signal_counts", "drawn"])
+def test_masses_are_drawn_as_signal_events_count(weighting):
+    """Where each signal event counts one, whatever its cross section, a mass alone tells nothing."""
+    table = resonance(20_000)
+    heavy = table["dataset"] == "signal_4000"
+    table.loc[heavy, "weight"] *= 1e-4
+    out, _ = with_true_masses(table, datasets(), ["signal"], weighting=weighting, seed=1)
+    shares = [(out.loc[out["process"] == of, "true_T"] == 4000.0).mean() for of in ("signal", "background")]
+    assert shares == pytest.approx([1 / 3, 1 / 3], abs=0.02)
+
+
+def test_a_label_that_is_missing_in_an_event_is_refused():
+    table = resonance(400)
+    table["label"] = 1.0
+    table.loc[7, "label"] = np.nan
+    recipe = Recipe(
+        "n", kind="trees", signal=["signal"], backgrounds=["background"], features=["m", "other", "label"],
+        label="label", n_folds=2,
+    )  # fmt: skip
+    with pytest.raises(TableError, match=r"label 'label' is NaN in 1 of 800 rows: .*--label"):
+        train(table, recipe, importances=False, compare_protocols=False)
+
+
 def test_masses_that_are_not_there_are_named():
     table = resonance(100)
     lacking = datasets()
