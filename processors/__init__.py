@@ -13,17 +13,19 @@ if TYPE_CHECKING:
     from massgap.processors.base.analysis import Analysis
     from massgap.processors.base.flow import Flow
     from massgap.processors.base.histograms import HistogramSpec
+    from massgap.processors.cascade import Cascade
     from massgap.processors.electroweakino import Electroweakino
     from massgap.processors.slepton import Slepton
     from massgap.processors.smuon import Smuon
     from massgap.processors.vlq import Vlq
 
-__all__ = ["Analysis", "Electroweakino", "Flow", "HistogramSpec", "Slepton", "Smuon", "Vlq"]
+__all__ = ["Analysis", "Cascade", "Electroweakino", "Flow", "HistogramSpec", "Slepton", "Smuon", "Vlq"]
 
 __getattr__, __dir__ = face(
     __name__,
     {
         "Analysis": "base.analysis",
+        "Cascade": "cascade",
         "Electroweakino": "electroweakino",
         "Flow": "base.flow",
         "HistogramSpec": "base.histograms",

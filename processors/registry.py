@@ -32,6 +32,10 @@ ANALYSES = {
         "massgap.processors.vlq:Vlq",
         "three leptons, one of them in a fat jet: T -> t Z, one classifier for all masses",
     ),
+    "cascade": (
+        "massgap.processors.cascade:Cascade",
+        "two muons, a photon and MET: X -> mu Y -> mu mu Z -> mu mu photon chi, small gaps",
+    ),
     "electroweakino": (
         "massgap.processors.electroweakino:Electroweakino",
         "two jets of vector boson fusion, one to three soft leptons: electroweakinos, small gaps",

@@ -96,6 +96,8 @@ class GenerateStep(Step):
         An analysis (all its processes), or names of processes.
     events, small
         Number of events of the study, and of its small form.
+    parton
+        At parton level, for decay chains.
     further_seed
         Added to the seed of the study, for samples that must share no event with others of the same processes.
     """
@@ -105,6 +107,7 @@ class GenerateStep(Step):
     processes: str | tuple[str, ...] = ()
     events: int = 1_000_000
     small: int = 50_000
+    parton: bool = False
     further_seed: int = 0
 
 
@@ -257,6 +260,9 @@ class Study:
         Gives the paper's numbers, :class:`massgap.studies.tables.Paper`.
     validate
         Puts the numbers of a folder beside the paper's: folder -> list of :class:`massgap.studies.comparison.Compared`.
+    scan
+        Trains networks of sets of variables on a run: (folder for the results, run folder, **options) -> what ``massgap scan`` prints
+        and writes, plain data with a ``summary`` of lines.
 
     Raises
     ------
@@ -273,6 +279,7 @@ class Study:
     further: Callable[[Path], Sequence[FurtherTable]] | None = field(default=None, compare=False)
     paper: Callable[[], Paper] | None = field(default=None, compare=False)
     validate: Callable[[Path], Sequence[Compared]] | None = field(default=None, compare=False)
+    scan: Callable[..., Mapping[str, Any]] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         made: set[str] = set()

@@ -24,7 +24,7 @@ from massgap.cli.limit import limit
 from massgap.cli.plane import plane
 from massgap.cli.report import report
 from massgap.cli.run import preflight, run, verify
-from massgap.cli.study import demo, study, validate
+from massgap.cli.study import demo, scan, study, validate
 from massgap.cli.train import models, train
 from massgap.errors import MassgapError
 
@@ -128,6 +128,7 @@ for _command in (
     limit,
     plane,
     report,
+    scan,
     verify,
     study,
     validate,

@@ -15,7 +15,7 @@ from massgap.cli.printing.words import fit_lines, print_fit, print_validation
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["demo", "study", "validate"]
+__all__ = ["demo", "scan", "study", "validate"]
 
 FEW_FITS = 3
 """Of more fits than this, each has one line."""
@@ -101,6 +101,48 @@ def demo(**options: Any) -> None:
     from massgap import stages
 
     _carry_out(stages.demo, **options)
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--background",
+    "run",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A run of the analysis over backgrounds, made with --features.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for scan.json.  [default: scan-NAME]")
+@click.option("--variables", default="", help="Sets of variables: 'momenta|met,delta4,m_mumugamma'.")
+@click.option("--spin", help="Spin models of the signal, such as fDM,sDM.  [default: all]")
+@click.option(
+    "--line",
+    "lines",
+    multiple=True,
+    help="Train again along a line of spectra, such as alpha=-20:20:5 (GeV); again for others.",
+)
+@click.option(
+    "--triplets", is_flag=True, help="Also the paper's triplets, and the search that orderings guide."
+)
+@click.option("--stages", "beyond", is_flag=True, help="Also what ensembles tell.")
+@click.option("--events", callback=event_number, help="Selected signal events per network.  [default: 20k]")
+@click.option("--quick", is_flag=True, help="Small networks, a few minutes.")
+@click.option("--seed", default=1, show_default=True)
+def scan(name: str, run: Path, out: Path | None, **options: Any) -> None:
+    """Train networks of sets of variables on signals made on the spot, and rank observables by their decision ordering.
+
+    NAME is a study that scans.
+
+    \b
+    Example:
+      massgap scan cascade --background runs/backgrounds --variables "momenta|met,delta4,m_mumugamma" --spin fDM
+    """
+    from massgap import stages
+
+    given = {key: value for key, value in options.items() if value not in (None, "", ())}
+    found = stages.scan(name, run, out or Path(f"scan-{name}"), announce=say, **given)
+    for line in found["summary"]:
+        click.echo(line)
 
 
 @click.command()

@@ -41,6 +41,8 @@ class StudyFolder:
         Place -> ``{"run": place}``.
     keys
         Place -> key of all that decided what is there, of steps that are not done again while it is the same.
+    scans
+        Place -> ``{"run": place}``.
     reports
         File -> ``{"run", "model", "fit"}``.
     failed
@@ -61,6 +63,7 @@ class StudyFolder:
     models: dict[str, Any] = field(default_factory=dict)
     fits: dict[str, Any] = field(default_factory=dict)
     planes: dict[str, Any] = field(default_factory=dict)
+    scans: dict[str, Any] = field(default_factory=dict)
     reports: dict[str, Any] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
@@ -75,7 +78,8 @@ class StudyFolder:
         ContractError
             If the step is not done.
         """
-        done = {**self.samples, **self.runs, **self.models, **self.fits, **self.planes, **self.reports}
+        done = {**self.samples, **self.runs, **self.models, **self.fits, **self.planes}
+        done |= {**self.scans, **self.reports}
         if name not in done:
             msg = f"{self.path / STUDY_FILE} has no {name!r}: massgap study {self.study} --out {self.path} makes what is missing"
             raise ContractError(msg)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from massgap.stages.batch_jobs.submitted import merge, resubmit, status, work
     from massgap.stages.execution import Execution
     from massgap.stages.fitting import fit, limit, plane
-    from massgap.stages.generation import generate, generate_lhe
+    from massgap.stages.generation import generate, generate_lhe, generate_partons
     from massgap.stages.inputs import Inputs
     from massgap.stages.processing import preflight, run
     from massgap.stages.reporting import (
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         report_plane,
         report_samples,
     )
-    from massgap.stages.studying import StudyResult, Validation, demo, study, validate
+    from massgap.stages.studying import StudyResult, Validation, demo, scan, study, validate
     from massgap.stages.training import train, zoo
     from massgap.stages.verification import Verification, verify
 
@@ -41,6 +41,7 @@ __all__ = [
     "fit",
     "generate",
     "generate_lhe",
+    "generate_partons",
     "limit",
     "merge",
     "plane",
@@ -51,6 +52,7 @@ __all__ = [
     "report_samples",
     "resubmit",
     "run",
+    "scan",
     "status",
     "study",
     "submit",
@@ -73,6 +75,7 @@ __getattr__, __dir__ = face(
         "fit": "fitting",
         "generate": "generation",
         "generate_lhe": "generation",
+        "generate_partons": "generation",
         "limit": "fitting",
         "merge": "batch_jobs.submitted",
         "plane": "fitting",
@@ -83,6 +86,7 @@ __getattr__, __dir__ = face(
         "report_samples": "reporting",
         "resubmit": "batch_jobs.submitted",
         "run": "processing",
+        "scan": "studying",
         "status": "batch_jobs.submitted",
         "study": "studying",
         "submit": "batch_jobs.submission",

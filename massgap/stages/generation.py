@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from massgap.samples.processes.hard_cut import HardCut
 
-__all__ = ["generate", "generate_lhe"]
+__all__ = ["generate", "generate_lhe", "generate_partons"]
 
 
 def generate(
@@ -67,6 +67,32 @@ def generate(
         mpi=wants_mpi(processes) if mpi is None else mpi,
         **options,
     )
+
+
+def generate_partons(processes: str | list[str], out: str | Path = "data", **options: Any) -> dict[str, Any]:
+    """Generate decay chains at parton level; see
+    :func:`massgap.samples.production.parton_level.generate_parton_level`.
+
+    Parameters
+    ----------
+    processes
+        Names of signals.
+    out
+        Folder for the files and ``fileset.json``.
+
+    Returns
+    -------
+    dict
+        The fileset.
+
+    Raises
+    ------
+    massgap.samples.errors.SampleError
+        If a process cannot be made so, or an option does not fit.
+    """
+    from massgap.samples.production.parton_level import generate_parton_level
+
+    return generate_parton_level(processes, out, **options)
 
 
 def _hard_cut(text: str | None) -> HardCut | None:

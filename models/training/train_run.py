@@ -239,9 +239,13 @@ def _write(
     from massgap.models.training.card import model_card
     from massgap.models.training.export import verified_bytes
 
-    met = (run.manifest.get("options") or {}).get("met")
+    options = run.manifest.get("options") or {}
+    # What the features depend on: an analysis may refuse the model where its own options differ.
+    about = {"massgap.run_options": json.dumps(options, sort_keys=True)} if options else {}
+    if met := options.get("met"):
+        about["massgap.met"] = met
     content, difference = verified_bytes(
-        folds, run.table[folds.inputs].to_numpy(dtype=np.float32), {"massgap.met": met} if met else None
+        folds, run.table[folds.inputs].to_numpy(dtype=np.float32), about or None
     )
     training = {
         "model_file": request.model_file,

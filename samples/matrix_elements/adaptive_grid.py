@@ -8,7 +8,7 @@ import numpy as np
 
 from massgap.arrays.compiled import compiled
 
-__all__ = ["AdaptiveGrid", "through_grid"]
+__all__ = ["AdaptiveGrid", "cap_of_weights", "through_grid"]
 
 
 @compiled
@@ -22,6 +22,29 @@ def through_grid(edges: Any, even: Any, u: Any) -> float:
         u[d] = edges[d, k] + (even[d] * bins - k) * width
         jacobian *= bins * width
     return jacobian
+
+
+def cap_of_weights(weights: np.ndarray, above: float = 1e-3) -> float:
+    """The weight above which lies a share of the sum: events are accepted against it, and those above it keep a weight above 1.
+
+    Parameters
+    ----------
+    weights
+        Of points, shape (n,); none is negative.
+    above
+        The share.
+
+    Examples
+    --------
+    >>> cap_of_weights(np.array([1.0, 1.0, 1.0, 7.0]), above=0.0)
+    7.0
+    >>> cap_of_weights(np.array([1.0, 1.0, 1.0, 7.0]), above=0.4)
+    1.0
+    """
+    falling = np.sort(weights)[::-1]
+    # what lies above the k-th largest: sum of (w - w_k)
+    beyond = np.cumsum(falling) - np.arange(1, len(falling) + 1) * falling
+    return float(falling[min(int(np.searchsorted(beyond, above * falling.sum())), len(falling) - 1)])
 
 
 class AdaptiveGrid:

@@ -15,7 +15,7 @@ import numpy as np
 
 from massgap.arrays.compiled import compiled
 from massgap.samples.errors import GenerationError
-from massgap.samples.matrix_elements.adaptive_grid import AdaptiveGrid, through_grid
+from massgap.samples.matrix_elements.adaptive_grid import AdaptiveGrid, cap_of_weights, through_grid
 from massgap.samples.matrix_elements.couplings import (
     FINAL_STATES,
     N_PROPAGATORS,
@@ -32,7 +32,7 @@ from massgap.samples.matrix_elements.spinors import dot, shifted
 from massgap.samples.matrix_elements.structures import N_STRUCTURES, gram, lorentz_structures, wino_spinors
 from massgap.samples.physics.cross_sections import DEFAULT_PDF
 
-__all__ = ["FusionGenerator", "HardEvents", "Integral", "squared_amplitudes"]
+__all__ = ["FusionGenerator", "HardEvents", "Integral", "integral_of", "squared_amplitudes"]
 
 _CHUNK = 20_000
 
@@ -166,6 +166,12 @@ class Integral:
         return self.xsec_fb / self.largest_fb
 
 
+def integral_of(weights: np.ndarray) -> Integral:
+    """Mean, error and cap of the weights (fb) of all points, shape (n,)."""
+    n = len(weights)
+    return Integral(float(weights.sum()) / n, float(weights.std()) / math.sqrt(n), n, cap_of_weights(weights))
+
+
 @dataclass
 class HardEvents:
     """Events of the hard process.
@@ -265,14 +271,8 @@ class FusionGenerator:
         for _ in range(rounds):
             even, weight, *_ = self._points(points)
             self._grid.adapt(even, weight)
-        weights = np.sort(np.concatenate([self._points(_CHUNK)[1] for _ in range(max(1, last // _CHUNK))]))[
-            ::-1
-        ]
-        n, total = len(weights), float(weights.sum())
-        # what lies above the k-th largest: sum of (w - w_k)
-        above = np.cumsum(weights) - np.arange(1, n + 1) * weights
-        largest = float(weights[np.searchsorted(above, 1e-3 * total)])
-        self._integral = Integral(total / n, float(weights.std()) / math.sqrt(n), n, largest)
+        weights = np.concatenate([self._points(_CHUNK)[1] for _ in range(max(1, last // _CHUNK))])
+        self._integral = integral_of(weights)
         return self._integral
 
     def events(self, n: int) -> tuple[HardEvents, Integral]:

@@ -13,10 +13,26 @@ from massgap.source_code import package_digest
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["WinoFusion"]
+__all__ = ["ChainRequest", "WinoFusion"]
 
 _CODE = ("samples/matrix_elements", "samples/physics", "physical_constants.py")
 """Where the code lies that decides what is in a file."""
+
+
+@dataclass(frozen=True)
+class ChainRequest:
+    """X chi with X -> muon Y, Y -> muon Z, Z -> photon chi, which is made at parton level.
+
+    Attributes
+    ----------
+    masses : four floats
+        Of X, Y, Z and chi, GeV.
+    scalar : bool
+        Whether X, Z and chi are scalars.
+    """
+
+    masses: tuple[float, float, float, float]
+    scalar: bool
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from massgap.samples.detector.leptons import leptons_and_photons
 from massgap.samples.detector.missing import missing_momentum
 from massgap.samples.detector.response import Candidates, reconstruct
 from massgap.samples.detector.tagging import btag_efficiency, btag_score, tau_tags
-from massgap.samples.nanoaod.branches import COLLECTIONS, EMPTY, OPTIONAL, VARIATIONS
+from massgap.samples.nanoaod.branches import COLLECTIONS, EMPTY, OPTIONAL, SCALARS, VARIATIONS
 from massgap.samples.nanoaod.truth import gen_jets, gen_particles, visible_flow, visible_taus
 from massgap.samples.record import Record, local_index, tau_decays
 
@@ -102,6 +102,24 @@ def event_content(
     content |= missing_momentum(record, seen, flow, jets, card, random)
     content |= _generator(record)
     content |= {name: record.info[name] for name in (*VARIATIONS, *OPTIONAL) if name in record.info}
+    return content | _numbers(n, luminosity_block, first_event)
+
+
+def empty_content(n: int, luminosity_block: int, first_event: int) -> dict[str, Any]:
+    """``n`` events without any object, weight or momentum, to be filled by who makes them without a generator's record.
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    luminosity_block, first_event : int
+        Numbering, as for :func:`event_content`.
+    """
+    content: dict[str, Any] = {
+        name: {"_counts": np.zeros(n, np.int64), **{key: np.zeros(0) for key in columns}}
+        for name, columns in COLLECTIONS.items()
+    }
+    content |= {name: np.zeros(n) for name in SCALARS}
     return content | _numbers(n, luminosity_block, first_event)
 
 

@@ -32,6 +32,8 @@ class NanoWriter:
     variations : tuple of (str, int) pairs
         Weights of variations and how many of each, for files that may stay empty. By default what the first batch
         holds is what the file gets.
+    flush_events : int
+        Events per cluster of baskets.
 
     Raises
     ------
@@ -40,14 +42,19 @@ class NanoWriter:
     """
 
     def __init__(
-        self, path: Path, *, form: str = "ttree", variations: tuple[tuple[str, int], ...] | None = None
+        self,
+        path: Path,
+        *,
+        form: str = "ttree",
+        variations: tuple[tuple[str, int], ...] | None = None,
+        flush_events: int = _FLUSH,
     ) -> None:
         import uproot
 
         if form not in FORMS:
             msg = f"event files can be written as {' or '.join(FORMS)}, not as {form!r}"
             raise GenerationError(msg)
-        self.path, self.form = path, form
+        self.path, self.form, self._flush_events = path, form, flush_events
         # Zstandard: as small as zlib and several times faster, for writers and readers
         self._file = uproot.recreate(path, compression=uproot.ZSTD(3))
         self._variations = None if variations is None else dict(variations)
@@ -85,7 +92,7 @@ class NanoWriter:
         self._count(batch)
         self._waiting.append(batch)
         self._events_waiting += len(batch["genWeight"])
-        if self._events_waiting >= _FLUSH:
+        if self._events_waiting >= self._flush_events:
             self.flush()
 
     def _count(self, batch: dict[str, Any]) -> None:

@@ -57,7 +57,7 @@ def cascade_slha(masses: Sequence[float]) -> str:
     GenerationError
         If the masses do not fall along the chain by more than the muon mass.
     """
-    m_x, m_y, m_z, m_chi = _check(masses)
+    m_x, m_y, m_z, m_chi = check_chain(masses)
     decays = [
         f"DECAY {X} {_WIDTH:.1e}",
         f"  0.5 2 {Y} -13",
@@ -88,7 +88,7 @@ def endpoints(masses: Sequence[float]) -> dict[str, float]:
     GenerationError
         If the masses do not fall along the chain.
     """
-    x, y, z, c = (mass**2 for mass in _check(masses))
+    x, y, z, c = (mass**2 for mass in check_chain(masses))
     near = (x - y) * (z - c) / z
     far = (y - z) * (z - c) / z
     steps = {"x": x / y, "y": y / z, "z": math.inf if c == 0 else z / c}
@@ -144,7 +144,14 @@ def spin_weights(record: Record) -> np.ndarray:
     return np.clip(2.0 * squared / largest, 0.0, 2.0)
 
 
-def _check(masses: Sequence[float]) -> tuple[float, float, float, float]:
+def check_chain(masses: Sequence[float]) -> tuple[float, float, float, float]:
+    """The masses of X, Y, Z and chi (GeV), if each can decay into the next.
+
+    Raises
+    ------
+    GenerationError
+        If they are not four, or do not fall along the chain by more than the muon mass.
+    """
     if len(masses) != 4:
         msg = f"four masses are needed, of X, Y, Z and chi, not {len(masses)}"
         raise GenerationError(msg)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from massgap.samples.matrix_elements.request import ChainRequest
 from massgap.samples.physics.cascade_decays import cascade_settings, cascade_slha, spin_weights
 from massgap.samples.physics.cross_sections import higgsino_pair_xsec_fb
 from massgap.samples.processes.filters import ObjectFilter
@@ -26,7 +27,8 @@ _ZZ = ("WeakDoubleBoson:ffbar2gmZgmZ = on", "23:mMin = 4.")
 _WITH_PHOTON = ObjectFilter(leptons=2, muon_pair=True, lepton_pt=5.0, photons=1, muon_pt=7.0)
 
 
-def _signal(model: str, name: str, *masses: float) -> tuple[Process, ...]:
+def _signal(model: str, name: str, m_x: float, m_y: float, m_z: float, m_chi: float) -> tuple[Process, ...]:
+    masses = (m_x, m_y, m_z, m_chi)
     words = {"fDM": "fermionic", "sDM": "scalar"}[model]
     return (
         Process(
@@ -46,6 +48,7 @@ def _signal(model: str, name: str, *masses: float) -> tuple[Process, ...]:
             card="cascade",
             filter=_WITH_PHOTON,
             decay_weight=spin_weights if model == "sDM" else None,
+            chain=ChainRequest(masses, scalar=model == "sDM"),
         ),
     )
 

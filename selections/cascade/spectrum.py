@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from massgap.arrays.compiled import compiled
 from massgap.arrays.elementwise import elementwise
+from massgap.arrays.errors import SelectionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-__all__ = ["TESTING_SPECTRUM", "TRUTH_SPECTRUM", "Spectrum", "shifted_spectrum"]
+__all__ = ["TESTING_SPECTRUM", "TRUTH_SPECTRUM", "Spectrum", "falling_spectrum", "shifted_spectrum"]
 
 
 class Spectrum(NamedTuple):
@@ -45,6 +47,38 @@ def shifted_spectrum_kernel(
         m_z + ((c - b) + delta),
         m_chi + (delta - (a + c)),
     )
+
+
+def falling_spectrum(masses: Sequence[Any]) -> Spectrum:
+    """Four masses as a spectrum in which each particle can decay into the next.
+
+    Parameters
+    ----------
+    masses
+        Of X, Y, Z and chi, GeV.
+
+    Raises
+    ------
+    SelectionError
+        If they are not four numbers, or do not fall.
+
+    Examples
+    --------
+    >>> falling_spectrum((390, 360, 330, 300)).m_z
+    330.0
+    """
+    try:
+        found = tuple(float(mass) for mass in masses)
+    except (TypeError, ValueError):
+        found = ()
+    if len(found) != 4 or not all(a > b for a, b in itertools.pairwise(found)) or not found[3] >= 0.0:
+        shown = ",".join(map(str, masses))
+        msg = (
+            f"the masses of X, Y, Z and chi must be four that fall, in GeV, and not {shown}: for instance --spectrum "
+            "691,660,631,600"
+        )
+        raise SelectionError(msg)
+    return Spectrum(*found)
 
 
 def shifted_spectrum(

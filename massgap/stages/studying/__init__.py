@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from massgap.lazy import face
 
 if TYPE_CHECKING:
+    from massgap.stages.studying.scanning import scan
     from massgap.stages.studying.studies import StudyResult, demo, study
     from massgap.stages.studying.validating import Validation, validate
 
-__all__ = ["StudyResult", "Validation", "demo", "study", "validate"]
+__all__ = ["StudyResult", "Validation", "demo", "scan", "study", "validate"]
 
 __getattr__, __dir__ = face(
     __name__,
@@ -18,6 +19,7 @@ __getattr__, __dir__ = face(
         "StudyResult": "studies",
         "Validation": "validating",
         "demo": "studies",
+        "scan": "scanning",
         "study": "studies",
         "validate": "validating",
     },

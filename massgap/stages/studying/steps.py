@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 from massgap.contracts.run_folder import open_run
 from massgap.contracts.study_folder import StudyFolder, write_study
 from massgap.errors import MassgapError
+from massgap.source_code import package_digest
 from massgap.stages.fitting import fit, plane
-from massgap.stages.generation import generate
+from massgap.stages.generation import generate, generate_partons
 from massgap.stages.processing import run
 from massgap.stages.reporting import report, report_plane
 from massgap.stages.studying.filesets import merged_fileset
 from massgap.stages.studying.keys import finished_fit, step_key
+from massgap.stages.studying.scanning import finished_scan, scan
 from massgap.stages.studying.variations import available_variations, known_nuisances
 from massgap.stages.training import train
 from massgap.studies.errors import StudyError
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from massgap.stages.execution import Execution
+    from massgap.studies.scan_step import ScanStep
 
 __all__ = ["Going", "TimeAhead"]
 
@@ -43,7 +46,15 @@ EVENTS_PER_S = 350.0
 PRIOR_S = 120.0
 """Seconds for which the estimates are believed before what the first steps took outweighs them."""
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
-USUAL_WORDS = {"train": "train", "fit": "fit", "plane": "fit every signal", "report": "write the report"}
+SCANNED = ("models", "samples", "selections", "studies")
+"""Where the code lies that decides what a scan finds."""
+USUAL_WORDS = {
+    "train": "train",
+    "scan": "train networks of sets of variables",
+    "fit": "fit",
+    "plane": "fit every signal",
+    "report": "write the report",
+}
 
 
 class Going:
@@ -130,17 +141,19 @@ class Going:
             "train": self._train,
             "fit": self._fit,
             "plane": self._plane,
+            "scan": self._scan,
             "report": self._report,
         }
         return stages[step.kind](step)
 
     def _generate(self, step: GenerateStep) -> tuple[Any, str, dict[str, Any]]:
-        made = generate(
+        make = generate_partons if step.parton else generate
+        made = make(
             step.processes if isinstance(step.processes, str) else list(step.processes),
             self.record.path / step.name,
             events=self.events[step.name],
             seed=self.record.seed + step.further_seed,
-            workers=self.execution.workers,
+            workers=self.execution.workers or 1,
             progress=self.hooks.get("generate"),
             **step.options,
         )
@@ -210,6 +223,17 @@ class Going:
         contours = sorted((folder / "overlays").glob("*.csv"))
         report_plane(folder / step.name, overlays=[f"{path}:{path.stem}" for path in contours])
         return made, "planes", {"run": step.run}
+
+    def _scan(self, step: ScanStep) -> tuple[Any, str, dict[str, Any]]:
+        folder = self.record.path
+        key = self._key(step, step.run) + package_digest(only=SCANNED)
+        made = finished_scan(folder / step.name) if self.record.keys.get(step.name) == key else None
+        if made is None:
+            options = dict(step.small if self.record.small else step.options)
+            options = {"seed": self.record.seed, "announce": self.announce, **options}
+            made = scan(self.study, folder / step.run, folder / step.name, **options)
+            self._remember(step, key)
+        return made, "scans", {"run": step.run}
 
     def _fit_options(self, step: FitStep) -> dict[str, Any]:
         """Plan and options of a fit; nothing where the step leaves all of it to the stage."""

@@ -179,3 +179,21 @@ def test_errors(tmp_path):
     record, _ = generate("", ("WeakSingleBoson:ffbar2gmZ = on",), 5, tmp_path)
     with pytest.raises(GenerationError, match="decay weights"):
         cascade.spin_weights(record)
+
+
+@pytest.mark.parametrize("scalar", [False, True])
+def test_parton_level_decays_are_those_of_the_full_chain(chain, scalar):
+    from scipy.stats import ks_2samp
+
+    from massgap.samples.matrix_elements.chain import ChainGenerator
+
+    masses, record, _ = chain
+    full = _products(record)
+    if scalar:
+        weights = cascade.spin_weights(record)
+        keep = np.random.default_rng(4).random(len(weights)) < weights / 2.0
+        full = [p[keep] for p in full]
+    own = np.moveaxis(ChainGenerator(masses, scalar, seed=5).events(20_000).momenta, 1, 0)
+    for which in ((0, 1), (0, 2), (1, 2), (0, 1, 2)):
+        a, b = (_mass2(sum(products[k] for k in which)) for products in (full, own))
+        assert ks_2samp(a, b).pvalue > 1e-3, which

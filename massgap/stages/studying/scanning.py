@@ -1,0 +1,63 @@
+"""Networks of sets of variables, trained by a study on a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from massgap.contracts.errors import ContractError
+from massgap.contracts.writing import read_json
+from massgap.studies.errors import StudyError
+from massgap.studies.study import Study, find_study, known_studies
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["SCAN_FILE", "SCAN_FORMAT", "finished_scan", "scan"]
+
+SCAN_FILE, SCAN_FORMAT = "scan.json", "massgap-scan/1"
+
+
+def scan(name: str | Study, run: str | Path, out: str | Path, **options: Any) -> Mapping[str, Any]:
+    """Train networks of sets of variables, and say how well they separate and what stands in for what.
+
+    Parameters
+    ----------
+    name
+        Name of a study that scans.
+    run
+        A run of its analysis, with feature tables.
+    out
+        Folder for ``scan.json``.
+    options
+        Of the study's scan.
+
+    Returns
+    -------
+    mapping
+        Plain data; ``summary`` has lines to print.
+
+    Raises
+    ------
+    massgap.errors.MassgapError
+        If the study has no scan, or it cannot be done.
+    """
+    study = name if isinstance(name, Study) else find_study(name)
+    if study.scan is None:
+        able = [other for other in known_studies() if find_study(other).scan is not None]
+        msg = (
+            f"the study {study.name!r} has no scan of variables; there is one in {', '.join(able) or 'none'}"
+        )
+        raise StudyError(msg)
+    return study.scan(Path(out), Path(run), **options)
+
+
+def finished_scan(folder: Path) -> Mapping[str, Any] | None:
+    """A scan that was written before, None where it is not whole."""
+    try:
+        found: Mapping[str, Any] = read_json(
+            folder / SCAN_FILE, SCAN_FORMAT, remedy="massgap scan NAME makes it."
+        )
+    except ContractError:
+        return None
+    return found if found.get("complete") else None

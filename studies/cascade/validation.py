@@ -1,0 +1,124 @@
+"""The numbers of the cascade-decays paper beside those of a study folder, or of a scan."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from massgap.contracts.writing import read_json
+from massgap.studies.comparison import Compared, compare
+from massgap.studies.errors import StudyError
+from massgap.studies.tables import Paper, read_paper
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["measured", "paper", "validate"]
+
+FORMAT = "massgap-scan/1"
+PURIFYING = "met,delta4,m_mumugamma"
+
+Numbers = dict[tuple[str, str], tuple[float, float | None] | None]
+
+
+def paper() -> Paper:
+    """The paper's numbers, out of the data file beside this module."""
+    return read_paper(Path(__file__).with_name("paper_tables.json"))
+
+
+def validate(folder: str | Path) -> list[Compared]:
+    """Compare a study or a scan with the paper; what is not measured is absent.
+
+    Parameters
+    ----------
+    folder
+        Folder of the study, or one with scan.json.
+
+    Raises
+    ------
+    massgap.errors.MassgapError
+        If there is no scan, or its file cannot be read.
+    """
+    folder = Path(folder)
+    place = next((p for p in (folder / "scan", folder) if (p / "scan.json").is_file()), None)
+    if place is None:
+        message = f"{folder} holds no scan (scan.json, or scan in it): `massgap study cascade --out {folder}` makes all."
+        raise StudyError(message)
+    found = read_json(place / "scan.json", FORMAT, remedy="massgap scan cascade makes it.")
+    printed, numbers = paper(), measured(found)
+    return [
+        row
+        for name, table in printed.tables.items()
+        for row in compare(table, numbers.get(name, {}), printed.causes)
+    ]
+
+
+def measured(found: Mapping[str, Any]) -> dict[str, Numbers]:
+    """Table -> (row, column) -> number and error, of what a scan holds."""
+    numbers: dict[str, Numbers] = {
+        name: {} for name in ("Table II", "Table III", "Discovery cut", "Table IV", "Pulls")
+    }
+    for model, of in found["models"].items():
+        for name, (value, error) in of["orderings"].items():
+            numbers["Table II"][name, model] = (value, error)
+        for name, told in of["networks"].items():
+            numbers["Table III"][name, model] = (told["auc"][0], told["auc"][1])
+        told = of["networks"].get(PURIFYING, {})
+        if "cut" in told:
+            numbers["Discovery cut"]["eps_S", model] = (told["cut"]["eps_s"], told["cut"]["eps_s_error"])
+            numbers["Pulls"]["width", model] = (told["ratio"]["0.1"]["width"], None)
+        for line, sets in of["lines"].items():
+            for ratio, best in sets.get(PURIFYING, {}).get("best", {}).items():
+                numbers["Table IV"][f"{model}, S/B = {ratio}, {line}", "number"] = (
+                    best["mean"],
+                    best["spread"],
+                )
+    numbers |= _spin(found.get("spin", {}))
+    numbers["Orderings"] = {
+        (name, "number"): (float(holds), None) for name, holds in _statements(found).items()
+    }
+    return numbers
+
+
+def _spin(found: Mapping[str, Any]) -> dict[str, Numbers]:
+    networks = found.get("networks", {})
+    areas: Numbers = {(name, "number"): (told["auc"][0], told["auc"][1]) for name, told in networks.items()}
+    rates: Numbers = {
+        (f"S/B = {row['ratio']:g}", "number"): (row["accuracy"], None)
+        for row in networks.get("m_mumu,met", {}).get("accuracies", ())
+    }
+    return {"Table V": areas, "Spin accuracy": rates}
+
+
+def _statements(found: Mapping[str, Any]) -> dict[str, bool]:
+    """Statements of the text, those of which a scan says something."""
+    said: dict[str, bool] = {}
+    differences = []
+    for model, of in found["models"].items():
+        ado = {name: value for name, (value, _) in of["orderings"].items()}
+        momenta = max(ado[name] for name in ("pt_plus", "pt_minus", "pt_gamma"))
+        masses = max(value for name, value in ado.items() if name.startswith("m_"))
+        said[f"MET, Delta_4, pT and masses in this order, {model}"] = (
+            ado["met"] > ado["delta4"] > momenta > masses
+        )
+        differences += [
+            abs(ado["pt_plus"] - ado["pt_minus"]),
+            abs(ado["m_plus_gamma"] - ado["m_minus_gamma"]),
+        ]
+        areas = {name: told["auc"][0] for name, told in of["networks"].items() if name.count(",") == 2}
+        with_it = [area for name, area in areas.items() if "delta4" in name]
+        without = [area for name, area in areas.items() if "delta4" not in name]
+        if with_it and without:
+            said[f"a triplet with Delta_4 is better than all without, {model}"] = max(with_it) > max(without)
+    if differences:
+        said["positive and negative muon alike within 0.02"] = max(differences) <= 0.02
+    rates = [row["accuracy"] for row in _rates(found)]
+    if rates:
+        said["accuracy of the spin rises with S/B"] = all(a <= b for a, b in itertools.pairwise(rates))
+    return said
+
+
+def _rates(found: Mapping[str, Any]) -> list[Mapping[str, float]]:
+    rows = found.get("spin", {}).get("networks", {}).get("m_mumu,met", {}).get("accuracies", [])
+    return sorted(rows, key=lambda row: row["ratio"])

@@ -1,0 +1,196 @@
+"""Stages of the cascade study on small samples: variables, discovery cut, orderings, spins, lines of spectra."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy.stats import spearmanr
+
+from massgap.arrays.errors import SelectionError
+from massgap.cli import main
+from massgap.contracts.errors import MassgapError
+from massgap.models.measures.ensembles import ensemble_score
+from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, falling_spectrum
+from massgap.studies.cascade.discovery import Cut, cut_at, estimated_ratio, ratio_pulls
+from massgap.studies.cascade.networks import Task, cross_fitted
+from massgap.studies.cascade.scan import Direction, _winners
+from massgap.studies.cascade.spin import accuracies, ratio_of_network
+from massgap.studies.cascade.variables import columns_of, variable_sets
+from massgap.studies.errors import StudyError
+
+
+def test_sets_of_variables():
+    assert variable_sets("momenta|met, m_mumu") == {"momenta": ("momenta",), "met,m_mumu": ("met", "m_mumu")}
+    assert len(columns_of(("momenta",))) == 8
+    for wrong in ("", "met|", "met,met", "mets"):
+        with pytest.raises(StudyError, match="--variables"):
+            variable_sets(wrong)
+
+
+@pytest.mark.parametrize(
+    "masses", [(691, 660, 660, 600), (1, 2, 3, 4), (3, 2, 1), "abcd", (4, 3, 2, float("nan"))]
+)
+def test_masses_that_do_not_fall(masses):
+    with pytest.raises(SelectionError, match="four that fall"):
+        falling_spectrum(masses)
+
+
+def test_lines_of_spectra():
+    assert Direction.of_text("gamma=-1:1:0.5").values == (-1.0, -0.5, 0.0, 0.5, 1.0)
+    for wrong in ("mass=0:1:1", "alpha=0:1", "alpha=0:1:0", "alpha=1:0:1", "alpha=x:1:1"):
+        with pytest.raises(StudyError, match="--line alpha"):
+            Direction.of_text(wrong)
+
+
+def test_discovery_cut_against_sorting():
+    rng = np.random.default_rng(1)
+    signal, background, weight = rng.normal(2, 1, 5000), rng.normal(0, 1, 9000), rng.exponential(1, 9000)
+    cut = cut_at(signal, background, weight, 0.05)
+    share = weight[background > cut.threshold].sum() / weight.sum()
+    assert cut.eps_b == pytest.approx(share, abs=1e-12)
+    assert share <= 0.05 < share + weight.max() / weight.sum()
+    assert cut.eps_s == (signal > cut.threshold).mean()
+    assert 0.0 < cut.eps_b_error < 0.01
+    with pytest.raises(StudyError, match="generate 200 at least"):
+        cut_at(signal, background[:100], weight[:100])
+
+
+def test_ratio_is_recovered_with_pulls_of_width_one():
+    cut = Cut(0.0, 0.005, 0.0, 0.5, 0.0)
+    for ratio in (0.01, 0.1, 1.0):
+        pull = ratio_pulls(cut, ratio, 8640.0)
+        assert abs(pull.mean) < 0.2
+        assert 0.8 < pull.width < 1.2
+        assert pull.estimate == pytest.approx(ratio, rel=0.03)
+    share = 0.2 / 1.2 * 0.5 + 1.0 / 1.2 * 0.005
+    assert float(estimated_ratio(cut, share * 1e6, 1e6)) == pytest.approx(0.2)
+    with pytest.raises(StudyError, match="eps_S no larger than eps_B"):
+        estimated_ratio(cut._replace(eps_s=0.005), 5, 1000)
+    with pytest.raises(StudyError, match="S/B = -1"):
+        ratio_pulls(cut, -1.0, 100.0)
+
+
+def test_networks_reach_the_likelihood_ratio():
+    rng = np.random.default_rng(2)
+    first, second = rng.normal(0.7, 1, (4000, 1)), rng.normal(-0.7, 1, (3000, 1))
+    task = Task(first, second, np.ones(4000), rng.uniform(0.5, 1.5, 3000), first)
+    scored = cross_fitted({"x": task}, ["x"], (16,), epochs=60, patience=60)["x"]
+    # Phi(1.4 / sqrt 2)
+    assert scored.auc == pytest.approx(0.839, abs=4 * scored.auc_error + 0.005)
+    # two networks of a few thousand events each: their logits differ by some tenths where both are right
+    assert spearmanr(scored.first, first[:, 0]).statistic > 0.95
+    assert np.allclose(scored.logits(first), scored.also)
+    with pytest.raises(StudyError, match="has 30 events"):
+        cross_fitted(
+            {"x": task._replace(first=first[:30], weight_first=np.ones(30))},
+            ["x"],
+            (4,),
+            epochs=1,
+            patience=1,
+        )
+
+
+def test_accuracy_rises_with_events_and_spins_are_told_apart():
+    rng = np.random.default_rng(3)
+    logits = {"sDM": rng.normal(0.15, 0.55, 20000), "fDM": rng.normal(-0.15, 0.55, 20000)}
+    background, eps = rng.normal(0, 0.3, 500), {"sDM": 0.5, "fDM": 0.5}
+    rows = accuracies(logits, background, np.ones(500), eps, ratios=(0.001, 0.01, 0.1), n=4000)
+    found = [row["accuracy"] for row in rows]
+    assert found[0] < found[1] < found[2]
+    assert rows[1]["n_sDM"] == pytest.approx(0.01 * 8640 * 0.5)
+    with pytest.raises(MassgapError, match="empty"):
+        accuracies(logits, None, None, {"sDM": 0.0, "fDM": 0.5}, n=10)
+    assert float(ensemble_score([0.5, 0.5]).score) == 0.5
+
+
+def test_estimates_outside_the_trained_ratios():
+    assert ratio_of_network(0.06, (0.05, 0.1)) == 0.05
+    with pytest.raises(StudyError, match=r"outside of 0\.05 to 0\.1"):
+        ratio_of_network(2.0, (0.05, 0.1))
+
+
+def test_the_winner_is_the_spectrum_that_lets_most_pass():
+    rng = np.random.default_rng(5)
+    passed = [(rng.random(5000) < share, rng.random(4000) < 0.005) for share in (0.3, 0.5, 0.45)]
+    best = _winners((-1.0, 0.0, 1.0), passed, np.ones(4000), 1.0, 1)
+    assert best == {"mean": 0.0, "spread": 0.0}
+    assert _winners((-1.0, 0.0, 1.0), passed, np.ones(4000), 0.001, 1)["spread"] > 0.0
+
+
+@pytest.fixture(scope="module")
+def background_run(tmp_path_factory):
+    """Signals of a far spectrum stand in for backgrounds, whose generation takes minutes."""
+    pytest.importorskip("pythia8mc")
+    from massgap import stages
+
+    folder = tmp_path_factory.mktemp("study")
+    fileset = stages.generate_partons("cascade_fDM_600_500_400_300", folder / "s", events=30_000)
+    for entry in fileset.values():
+        entry["metadata"] |= {"is_signal": False, "process": "other"}
+        entry["files"] = {str(name): tree for name, tree in entry["files"].items()}
+    stages.run("cascade", fileset=fileset, out=folder / "run", executor="iterative")
+    return folder / "run"
+
+
+def test_scan_and_validation_from_the_command_line(background_run, tmp_path):
+    out = tmp_path / "scan"
+    words = [
+        "scan",
+        "cascade",
+        "--background",
+        str(background_run),
+        "--out",
+        str(out),
+        "--quick",
+        "--spin",
+        "sDM",
+    ]
+    words += ["--events", "1200", "--variables", "met,m_mumu"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    found = json.loads((out / "scan.json").read_text())
+    assert found["complete"]
+    assert found["summary"][-1] in done.output
+    model = found["models"]["sDM"]
+    assert 0.5 < model["networks"]["met,m_mumu"]["auc"][0] <= 1.0
+    assert all(0.5 <= value <= 1.0 for value, _ in model["orderings"].values())
+
+    page = CliRunner().invoke(main, ["validate", "cascade", str(out), "--json", str(tmp_path / "v.json")])
+    assert page.exit_code == 0, page.output
+    rows = json.loads((tmp_path / "v.json").read_text())["rows"]
+    verdicts = {(row["table"], row["row"], row["column"]): row["verdict"] for row in rows}
+    assert verdicts["Mass scale", "M_chi", "sDM"] == "absent"
+    assert verdicts["Table II", "met", "fDM"] == "absent"
+    assert verdicts["Table II", "met", "sDM"] != "absent"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--spin", "tDM"], "no spin model 'tDM'"),
+        (["--variables", "pt"], "--variables"),
+        (["--line", "x"], "--line alpha"),
+    ],
+)
+def test_scan_refuses_in_a_sentence(background_run, tmp_path, words, said):
+    done = CliRunner().invoke(
+        main,
+        ["scan", "cascade", "--background", str(background_run), "--out", str(tmp_path), "--quick", *words],
+    )
+    assert done.exit_code != 0
+    assert said in done.output
+
+
+def test_a_study_without_scan_says_so(tmp_path):
+    done = CliRunner().invoke(
+        main, ["scan", "slepton", "--background", str(tmp_path), "--out", str(tmp_path / "x")]
+    )
+    assert done.exit_code != 0
+    assert "has no scan of variables; there is one in cascade" in done.output
+
+
+def test_the_testing_spectrum_falls():
+    assert falling_spectrum(TESTING_SPECTRUM) == TESTING_SPECTRUM
