@@ -51,7 +51,10 @@ __all__ = ["plane"]
     help="Masses by process (JSON or CSV), instead of the samples'.",
 )
 @click.option(
-    "--signal", "signals", multiple=True, help="Only this signal; again for others.  [default: all]"
+    "--signal",
+    "signals",
+    multiple=True,
+    help="Only this signal, or a pattern as 'vlq_*'; again for others.  [default: all]",
 )
 @click.option("--x", help="Mass on the first axis.  [default: the first that varies]")
 @click.option("--y", help="Mass on the second axis.  [default: the next that varies]")

@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.samples.errors import UnknownProcessError
 from massgap.samples.processes.cascade import CASCADE_BACKGROUNDS
-from massgap.samples.processes.electroweakino import ELECTROWEAKINO_BACKGROUNDS, ELECTROWEAKINO_LEPTONIC
+from massgap.samples.processes.electroweakino import (
+    ELECTROWEAKINO_BACKGROUNDS,
+    ELECTROWEAKINO_GRIDS,
+    ELECTROWEAKINO_LEPTONIC,
+)
 from massgap.samples.processes.plain import PLAIN
 from massgap.samples.processes.signals import SIGNAL_FORMS, signal_processes
 from massgap.samples.processes.slepton import SLEPTON_BACKGROUNDS
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
 
     from massgap.samples.processes.process import Process
 
-__all__ = ["ANALYSES", "PROCESSES", "list_processes", "processes_of", "wants_mpi"]
+__all__ = ["ANALYSES", "GRIDS", "PROCESSES", "list_processes", "processes_of", "wants_mpi"]
 
 #: Sets that are made with multiparton interactions: they make the soft jets that these searches veto or count.
 _WITH_MPI = ("smuon",)
@@ -62,6 +66,8 @@ _GROUPS = {
         for point in points
     },
 }
+GRIDS: dict[str, tuple[str, ...]] = {**ELECTROWEAKINO_GRIDS}
+"""Signals at many mass points that can be asked for in one word: names alone, their spectra are made when they are wanted."""
 
 
 def processes_of(names: str | Iterable[str]) -> list[Process]:
@@ -70,7 +76,8 @@ def processes_of(names: str | Iterable[str]) -> list[Process]:
     Parameters
     ----------
     names : str or list of str
-        Analyses (``slepton``), processes (``tt``), or signals at any mass point (``smuonR_300_100``).
+        Analyses (``slepton``), processes (``tt``), signals at any mass point (``smuonR_300_100``), or grids of them
+        (``vbf_wino_grid``).
 
     Raises
     ------
@@ -79,13 +86,14 @@ def processes_of(names: str | Iterable[str]) -> list[Process]:
     """
     given = [names] if isinstance(names, str) else list(names)
     found: dict[str, Process] = {}
-    for name in given:
+    for name in (member for word in given for member in GRIDS.get(word, (word,))):
         members = ANALYSES.get(name) or _GROUPS.get(name) or ((name,) if name in PROCESSES else ())
         parts = [PROCESSES[member] for member in members] or signal_processes(name)
         if not parts:
             msg = (
                 f"unknown process {name!r}: choose from analyses: {', '.join(ANALYSES)}; processes: "
-                f"{', '.join(sorted({*PROCESSES, *_GROUPS}))}; signals of any mass: {', '.join(SIGNAL_FORMS)}"
+                f"{', '.join(sorted({*PROCESSES, *_GROUPS}))}; signals of any mass: {', '.join(SIGNAL_FORMS)}; grids of them: "
+                f"{', '.join(GRIDS)}"
             )
             raise UnknownProcessError(msg)
         found |= {part.name: part for part in parts}

@@ -10,7 +10,7 @@ import numpy as np
 
 from massgap.contracts.run_folder import open_run
 from massgap.studies.comparison import Compared, compare
-from massgap.studies.electroweakino.study import CHANNELS, TABLE_II
+from massgap.studies.electroweakino.places import CHANNELS, TABLE_II
 from massgap.studies.errors import StudyError
 from massgap.studies.tables import Paper, read_paper
 
