@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from massgap.stages.batch import merge, resubmit, status, work
     from massgap.stages.execution import Execution
     from massgap.stages.fitting import fit, limit, plane
-    from massgap.stages.generation import generate, generate_lhe
+    from massgap.stages.generation import generate, generate_lhe, slha
     from massgap.stages.inputs import Inputs
     from massgap.stages.processing import preflight, run
     from massgap.stages.reporting import (
@@ -49,6 +49,7 @@ __all__ = [
     "report_samples",
     "resubmit",
     "run",
+    "slha",
     "status",
     "study",
     "submit",
@@ -80,6 +81,7 @@ __getattr__, __dir__ = face(
         "report_samples": "reporting",
         "resubmit": "batch",
         "run": "processing",
+        "slha": "generation",
         "status": "batch",
         "study": "studying",
         "submit": "submission",

@@ -1,17 +1,118 @@
-"""Tables of the study that the paper has not: which classifier wins, reaches with both normalisations, importances by seed."""
+"""Tables of the study that the paper has not: which classifier wins, one for all masses or one for each, and the reach."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from massgap.studies.electroweakino.performance import EFFICIENCY, Performance
+from massgap.studies.electroweakino.places import (
+    CHANNELS,
+    COMBINED,
+    KINDS,
+    LUMINOSITIES,
+    POINTS,
+    SEEDS,
+    classifier,
+    of_point,
+)
+from massgap.studies.electroweakino.reach import opened_planes, reach
+from massgap.studies.markdown import FurtherTable
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from massgap.studies.markdown import FurtherTable
-
 __all__ = ["further_tables"]
+
+_GAPS = (2.5, 5.0, 10.0, 25.0, 50.0, 75.0)
 
 
 def further_tables(folder: Path) -> list[FurtherTable]:
     """The tables that a folder has numbers for."""
-    return []
+    found = [reaches(folder)]
+    if (folder / "run" / "manifest.json").is_file():
+        performance = Performance(folder)
+        found = [kinds(performance), points(performance), importances(performance), *found]
+    return [table for table in found if table.rows]
+
+
+def kinds(performance: Performance) -> FurtherTable:
+    """Classifiers of different kinds on the same events of the same folds."""
+    rows = []
+    for channel in CHANNELS:
+        places = {kind: classifier(channel, kind) for kind in KINDS}
+        found = performance.qualities(channel, list(places.values()))
+        paper_s = found.get(places["tabnet"])
+        for kind, place in places.items():
+            if paper_s is not None and (quality := found.get(place)) is not None:
+                gain = None if kind == "tabnet" else quality.better_than(paper_s)
+                rows.append((channel, KINDS[kind], quality.auc_number, gain, quality.background_number))
+    return FurtherTable(
+        "Which classifier wins",
+        ("channel", "classifier", "AUC", "AUC above TabNet", f"background at {EFFICIENCY:.1%} of the signal"),
+        tuple(rows),
+        "All signals of the study, each event once, against the backgrounds with their weights; errors from 100 bootstrap "
+        "replicas of the events, the same for all classifiers.",
+    )
+
+
+def points(performance: Performance) -> FurtherTable:
+    """A classifier of each signal beside the one for all masses."""
+    rows = []
+    for channel in CHANNELS:
+        for name in POINTS:
+            one, own = classifier(channel), of_point(channel, name)
+            found = performance.qualities(channel, [one, own], [name])
+            if one in found and own in found:
+                gain = found[own].better_than(found[one])
+                rows.append((channel, name, found[one].auc_number, found[own].auc_number, gain))
+    return FurtherTable(
+        "One classifier for all masses, or one for each",
+        ("channel", "signal", "AUC, all masses", "AUC, its own", "its own above"),
+        tuple(rows),
+        "TabNet with the paper's settings, asked about one signal.",
+    )
+
+
+def importances(performance: Performance) -> FurtherTable:
+    """Shares of the features in the attention masks, training by training."""
+    rows = []
+    for channel in CHANNELS:
+        places = [classifier(channel, seed=seed) for seed in SEEDS]
+        shares = [performance.importances(place) for place in places if performance.trained(place)]
+        shares = [each for each in shares if each]
+        if len(shares) > 1:
+            for name in sorted(shares[0], key=lambda name: -shares[0][name]):
+                values = [each[name] for each in shares]
+                rows.append(
+                    (channel, name, " / ".join(f"{v:.3f}" for v in values), (max(values) - min(values), None))
+                )
+    return FurtherTable(
+        "Importances by seed",
+        ("channel", "feature", "share of the attention, by seed", "spread"),
+        tuple(rows),
+    )
+
+
+def reaches(folder: Path) -> FurtherTable:
+    """Up to which mass each plane excludes, and expects 5 sigma, at three luminosities and with both normalisations."""
+    rows = []
+    for place, plane in opened_planes(folder).items():
+        if place.channel != COMBINED:
+            continue
+        for gap in _GAPS:
+            cells = [
+                reach(plane, lumi, gap, what) for what in ("exclusion", "discovery") for lumi in LUMINOSITIES
+            ]
+            if any(cell is not None for cell in cells):
+                shown = tuple(
+                    cell if cell is None or isinstance(cell, str) else f"{cell:.0f}" for cell in cells
+                )
+                rows.append((place.model, place.normalisation, f"{gap:g}", *shown))
+    heads = [f"{words}, {lumi:g} fb-1" for words in ("95 % CL", "5 sigma") for lumi in LUMINOSITIES]
+    return FurtherTable(
+        "Reach of the combination [GeV]",
+        ("decays", "cross section", "gap [GeV]", *heads),
+        tuple(rows),
+        "Own: electroweak production of winos at leading order; paper: 9 exp(-(m - 200) ln 9 / 450) fb. Decays of W*, Z* are those of "
+        "the standard model, where the paper has leptons alone.",
+    )

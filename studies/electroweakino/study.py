@@ -110,7 +110,12 @@ def _samples() -> list[GenerateStep]:
 def _training(place: str, words: str, *, quick: bool = False, **options: Any) -> TrainStep:
     """A training in the channel that its folder is called after; signal events count one, whatever the rate of their mass."""
     channel = place.rpartition("/")[2]
-    own = {"name": channel, "region": channel, "negative_weights": "absolute", "weighting": "signal_counts"}
+    own: dict[str, Any] = {
+        "name": channel,
+        "region": channel,
+        "negative_weights": "absolute",
+        "weighting": "signal_counts",
+    }
     wanted = classifier(channel) == place
     if not wanted:
         own |= {"compare_protocols": False}
