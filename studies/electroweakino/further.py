@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from massgap.studies.electroweakino.performance import EFFICIENCY, Performance
+from massgap.studies.electroweakino.numbers.performance import EFFICIENCY, Performance
+from massgap.studies.electroweakino.numbers.reach import opened_planes, reach
 from massgap.studies.electroweakino.places import (
     CHANNELS,
     COMBINED,
@@ -15,7 +16,6 @@ from massgap.studies.electroweakino.places import (
     classifier,
     of_point,
 )
-from massgap.studies.electroweakino.reach import opened_planes, reach
 from massgap.studies.markdown import FurtherTable
 
 if TYPE_CHECKING:

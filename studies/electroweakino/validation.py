@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.run_folder import open_run
 from massgap.studies.comparison import Compared, compare
-from massgap.studies.electroweakino.checks import checks
-from massgap.studies.electroweakino.performance import Performance
+from massgap.studies.electroweakino.numbers.checks import checks
+from massgap.studies.electroweakino.numbers.performance import Performance
 from massgap.studies.electroweakino.places import BENCHMARK, CHANNELS, TABLE_II, classifier, of_point
 from massgap.studies.errors import StudyError
 from massgap.studies.tables import Paper, read_paper

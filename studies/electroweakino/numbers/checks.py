@@ -13,14 +13,14 @@ from massgap.contracts.model_folder import open_model
 from massgap.contracts.run_folder import open_run
 from massgap.fits.counting.significance import binned_statistical
 from massgap.models.recipes.registry import find_recipe
-from massgap.studies.electroweakino.performance import Performance, importance_spread
-from massgap.studies.electroweakino.places import CHANNELS, SEEDS, classifier
-from massgap.studies.electroweakino.reach import (
+from massgap.studies.electroweakino.numbers.performance import Performance, importance_spread
+from massgap.studies.electroweakino.numbers.reach import (
     combined_is_best,
     falls_with_mass,
     opened_planes,
     rises_with_luminosity,
 )
+from massgap.studies.electroweakino.places import CHANNELS, SEEDS, classifier
 
 if TYPE_CHECKING:
     from pathlib import Path
