@@ -61,8 +61,15 @@ def significances(planes: Mapping[str, Mapping[str, Any]], lumi: float) -> Figur
                 for line in entry["lines"]:
                     xy = np.array(line, dtype=float)
                     axes.plot(xy[:, 0], xy[:, 0] - xy[:, 1], _LINES[entry["what"]], color="black", lw=1.2)
-            axes.set_yscale("log")
             axes.set_title(name)
+        gaps = sorted({gap for found in values.values() for gap in found[:, 1]})
+        panels[0].set_yscale("log")
+        panels[0].set_ylim(
+            gaps[0] / 1.5, gaps[-1] * 1.8
+        )  # markers are wide, and a number stands above the last one
+        panels[0].margins(x=0.1)
+        panels[0].yaxis.set_minor_formatter("")
+        panels[0].set_yticks(gaps, [f"{gap:g}" for gap in gaps])
         for axes in panels[2:]:
             axes.set_xlabel(_MASS)
         for axes in panels[::2]:

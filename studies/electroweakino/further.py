@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from massgap.contracts.plane_folder import open_plane
 from massgap.studies.electroweakino.numbers.performance import EFFICIENCY, Performance
 from massgap.studies.electroweakino.numbers.reach import opened_planes, reach
 from massgap.studies.electroweakino.places import (
     CHANNELS,
     COMBINED,
+    ENDLESS,
     KINDS,
     LUMINOSITIES,
     POINTS,
     SEEDS,
+    PlanePlace,
     classifier,
     of_point,
 )
@@ -28,7 +31,7 @@ _GAPS = (2.5, 5.0, 10.0, 25.0, 50.0, 75.0)
 
 def further_tables(folder: Path) -> list[FurtherTable]:
     """The tables that a folder has numbers for."""
-    found = [reaches(folder)]
+    found = [reaches(folder), simulation(folder)]
     if (folder / "run" / "manifest.json").is_file():
         performance = Performance(folder)
         found = [kinds(performance), points(performance), importances(performance), *found]
@@ -115,4 +118,24 @@ def reaches(folder: Path) -> FurtherTable:
         tuple(rows),
         "Own: electroweak production of winos at leading order; paper: 9 exp(-(m - 200) ln 9 / 450) fb. Decays of W*, Z* are those of "
         "the standard model, where the paper has leptons alone.",
+    )
+
+
+def simulation(folder: Path) -> FurtherTable:
+    """Limits of the combination with the statistics of the simulation and without, at the largest luminosity."""
+    places = (folder / PlanePlace("WZ", "own", COMBINED).folder, folder / ENDLESS)
+    rows = []
+    if all((place / "plane.json").is_file() for place in places):
+        lumi = LUMINOSITIES[-1]
+        finite, endless = ({row["name"]: row for row in open_plane(place).points(lumi)} for place in places)
+        for name in (name for name in finite if name in endless):
+            pair = [of[name]["upper_limit"] for of in (finite, endless)]
+            if None not in pair:
+                one, other = (limit["expected"][2] for limit in pair)
+                rows.append((name, (one, None), (other, None), (one / other, None)))
+    return FurtherTable(
+        "How far the simulation limits the plane",
+        ("signal", "limit", "had it no end", "ratio"),
+        tuple(rows),
+        f"Expected limits on the signal strength at {LUMINOSITIES[-1]:g} fb-1, own cross sections, all channels.",
     )

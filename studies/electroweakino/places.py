@@ -10,6 +10,7 @@ __all__ = [
     "BENCHMARK",
     "CHANNELS",
     "COMBINED",
+    "ENDLESS",
     "GRID",
     "KINDS",
     "LUMINOSITIES",
@@ -27,6 +28,8 @@ __all__ = [
 
 CHANNELS = ("1l", "2l", "3l")
 COMBINED = "combined"
+ENDLESS = "planes/WZ_own/endless"
+"""The combined plane of the own cross sections without the statistics of the simulation."""
 LUMINOSITIES = (137.0, 300.0, 3000.0)
 """fb-1: of now, of Run 3, and of the high-luminosity LHC."""
 MODELS = ("WZ", "slepton")

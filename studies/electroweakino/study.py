@@ -10,6 +10,7 @@ from massgap.studies.electroweakino.places import (
     BENCHMARK,
     CHANNELS,
     COMBINED,
+    ENDLESS,
     GRID,
     KINDS,
     LUMINOSITIES,
@@ -151,13 +152,16 @@ def _trainings() -> list[TrainStep]:
     return [*every, *kinds, *seeds, *points]
 
 
-def _plane(place: PlanePlace) -> PlaneStep:
+def _plane(place: PlanePlace, folder: str = "", **model: Any) -> PlaneStep:
     chosen = CHANNELS if place.channel == COMBINED else (place.channel,)
     words = "all channels" if place.channel == COMBINED else place.channel
-    quick = place.model == "WZ"
+    quick = place.model == "WZ" and not folder
+    if folder:
+        words += ", had the simulation no end"
     return PlaneStep(
-        place.folder,
+        folder or place.folder,
         "scored",
+        model=model,
         parts=tuple((channel, f"score_{channel}") for channel in chosen),
         nuisances=_nuisances(),
         fit={"replicas": 0},
@@ -211,6 +215,7 @@ STUDY = Study(
             words="the same had the fit no uncertainty, for the closed form",
         ),
         *(_plane(place) for place in planes()),
+        _plane(PlanePlace("WZ", "own", COMBINED), ENDLESS, mc_statistics="off"),
         ReportStep("report.html", "scored", "models/2l", "fits/benchmark", words="write the report"),
     ),
     chapters=_chapters,

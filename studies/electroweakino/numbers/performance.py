@@ -108,12 +108,14 @@ class Performance:
             Place -> quality; empty where a class has too few events.
         """
         places = [place for place in places if self.trained(place)]
+        if not places:
+            return {}
         table = self.table[self.table[f"region_{channel}"]]
         process = table["process"].astype(str).to_numpy()
         label = np.isin(process, list(self.signals if signals is None else signals))
         used = label | ~np.isin(process, list(self.signals))
         table, label = table[used], label[used]
-        if not places or min(label.sum(), (~label).sum()) < LEAST:
+        if min(label.sum(), (~label).sum()) < LEAST:
             return {}
         weight = np.where(label, 1.0, table["weight"].to_numpy(float))
         drawn = np.random.default_rng(len(table)).poisson(1.0, (_REPLICAS, len(table)))
