@@ -201,7 +201,9 @@ STUDY = Study(
         FitStep(
             "fits/benchmark",
             "scored",
+            scans=(),
             nuisances=_nuisances(),
+            fit={"replicas": 10},
             options={"signal": BENCHMARK},
             words=f"fit the three channels together, {BENCHMARK}",
         ),

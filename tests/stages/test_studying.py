@@ -375,3 +375,10 @@ def test_scores_whose_training_failed_are_left_out_of_the_run(stand_ins, samples
     found = open_study(samples)
     assert found.runs["scored"]["models"] == {"low": "low"}
     assert found.failed == {"high": "no event of the signal"}
+
+
+def test_a_plane_has_the_luminosity_of_the_study_or_its_own(stand_ins, samples) -> None:
+    other = PlaneStep("other", "scored", options={"luminosities": [3.0, 4.0]})
+    stages.study(replace(LARGE, steps=(*LARGE.steps, other)), samples, lumi_fb=7.0)
+    asked = [options["luminosities"] for name, _, options in stand_ins.calls if name == "plane"]
+    assert asked == [[7.0], [3.0, 4.0]]
