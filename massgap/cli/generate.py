@@ -214,8 +214,7 @@ def _list_processes() -> None:
             click.echo(f"{heading} ({row['sqrt_s_tev']:g} TeV)")
         xsec = f"{'computed':>12s}" if row["xsec_fb"] is None else f"{row['xsec_fb']:9.4g} fb"
         click.echo(f"  {row['name']:28s} {xsec}  {row['description']}")
-    click.echo(f"signals of any mass in GeV: {', '.join(SIGNAL_FORMS)}")
-    click.echo(f"grids of signals: {', '.join(GRIDS)}")
+    click.echo(f"signals of any mass in GeV: {', '.join(SIGNAL_FORMS)}; grids of them: {', '.join(GRIDS)}")
     click.echo(
         "Cross sections are leading order, before the filters; those of signals are computed when they are made."
     )

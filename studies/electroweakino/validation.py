@@ -155,6 +155,6 @@ def _order(shares: Numbers) -> Numbers:
         answer = float(value > runner_up)
         found[f"{largest} is the largest channel at {gap}", "number"] = (
             answer,
-            0.5 * math.erfc(abs(sigmas) / math.sqrt(2)),
+            round(0.5 * math.erfc(abs(sigmas) / math.sqrt(2)), 3) or None,
         )
     return found

@@ -155,4 +155,4 @@ def test_the_largest_channel(tmp_path, shares, answers):
     write_run(tmp_path / "table2" / "run", **processes)
     found = [row for row in validate(tmp_path) if row.table == "Order"]
     assert tuple(row.ours for row in found) == answers
-    assert all(0.0 <= row.error < 0.5 for row in found)
+    assert all(0.0 <= (row.error or 0.0) < 0.5 for row in found)
