@@ -31,7 +31,7 @@ _GAPS = (2.5, 5.0, 10.0, 25.0, 50.0, 75.0)
 
 def further_tables(folder: Path) -> list[FurtherTable]:
     """The tables that a folder has numbers for."""
-    found = [reaches(folder), simulation(folder)]
+    found = [reaches(folder), limits(folder), simulation(folder)]
     if (folder / "run" / "manifest.json").is_file():
         performance = Performance(folder)
         found = [kinds(performance), points(performance), importances(performance), *found]
@@ -118,6 +118,30 @@ def reaches(folder: Path) -> FurtherTable:
         tuple(rows),
         "Own: electroweak production of winos at leading order; paper: 9 exp(-(m - 200) ln 9 / 450) fb. Decays of W*, Z* are those of "
         "the standard model, where the paper has leptons alone.",
+    )
+
+
+def limits(folder: Path) -> FurtherTable:
+    """Cross sections that the combination is expected to exclude beside those of the signals, at the largest luminosity."""
+    lumi = LUMINOSITIES[-1]
+    planes = {p: plane.points(lumi) for p, plane in opened_planes(folder).items() if p.channel == COMBINED}
+    rows = []
+    for place, points in planes.items():
+        if place.normalisation != "own":
+            continue
+        theirs = {row["name"]: row for row in planes.get(place._replace(normalisation="paper"), [])}
+        for row in (row for row in points if row["converged"]):
+            other = theirs.get(row["name"])
+            paper = None if other is None or not other["converged"] else other
+            of_paper = None if paper is None else (paper["cross_section_fb"], None)
+            z_paper = None if paper is None else (paper["significance"]["expected"], None)
+            own = (row["cross_section_fb"], row["cross_section_uncertainty"])
+            limit = (row["limit_fb"]["expected"][2], None)
+            rows.append((row["name"], limit, own, of_paper, (row["significance"]["expected"], None), z_paper))
+    return FurtherTable(
+        f"Expected limits of the combination at {lumi:g} fb-1",
+        ("signal", "limit [fb]", "own [fb]", "paper [fb]", "significance, own", "significance, paper"),
+        tuple(rows),
     )
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from massgap.contracts.plane_folder import PlaneFolder
+from massgap.contracts.plane_folder import PLANE_FORMAT, PlaneFolder
 from massgap.models.measures.roc import auc, roc_curve
 from massgap.studies.electroweakino.figures import cross_sections, significances, spectrum_of_interference
+from massgap.studies.electroweakino.further import further_tables
 from massgap.studies.electroweakino.numbers.checks import closed_form
 from massgap.studies.electroweakino.numbers.performance import EFFICIENCY, Performance
 from massgap.studies.electroweakino.numbers.reach import (
@@ -22,7 +23,7 @@ from massgap.studies.electroweakino.numbers.reach import (
     rises_with_luminosity,
 )
 from massgap.studies.electroweakino.numbers.rki import interference, sets_of
-from massgap.studies.electroweakino.places import COMBINED, PlanePlace
+from massgap.studies.electroweakino.places import COMBINED, ENDLESS, PlanePlace
 
 LUMIS = (137.0, 3000.0)
 MASSES = (200.0, 400.0, 600.0)
@@ -236,3 +237,25 @@ def test_classifiers_are_asked_about_the_same_events(tmp_path):
     assert gain > 3 * error > 0
     # the same events: the difference is known better than if the samples were independent
     assert made.qualities("2l", ["good"], ["nothing"]) == {}
+
+
+def test_tables_of_planes(tmp_path):
+    """Own cross sections and the paper's side by side, and what the simulation's statistics cost."""
+    for place_, made in (
+        (PlanePlace("WZ", "own", COMBINED).folder, plane()),
+        (PlanePlace("WZ", "paper", COMBINED).folder, plane(0.5)),
+        (ENDLESS, plane(0.25)),
+    ):
+        rows = [{"cross_section_uncertainty": None, **row} for row in made.results["points"]]
+        content = {**made.results, "points": rows, "format": PLANE_FORMAT}
+        (tmp_path / place_).mkdir(parents=True)
+        (tmp_path / place_ / "plane.json").write_text(json.dumps(content))
+    found = {table.title: table for table in further_tables(tmp_path)}
+    reaches = found["Reach of the combination [GeV]"]
+    # no plane at 300 fb-1: nothing is said of it
+    assert ("WZ", "own", "25", "246", None, "400", "below 200", None, "308") in reaches.rows
+    (limits,) = [table for title, table in found.items() if title.startswith("Expected limits")]
+    row = next(row for row in limits.rows if row[0] == "s_400_25")
+    assert [value for value, _ in row[1:]] == pytest.approx([10.0, 10.0, 10.0, 2.0, 4.0])
+    simulation = found["How far the simulation limits the plane"]
+    assert [row[3][0] for row in simulation.rows] == pytest.approx([4.0] * 6)
