@@ -20,6 +20,7 @@ __all__ = [
     "POINTS",
     "SEEDS",
     "TABLE_II",
+    "WITH_PYHF",
     "PlanePlace",
     "classifier",
     "of_point",
@@ -30,6 +31,8 @@ CHANNELS = ("1l", "2l", "3l")
 COMBINED = "combined"
 ENDLESS = "planes/WZ_own/endless"
 """The combined plane of the own cross sections without the statistics of the simulation."""
+WITH_PYHF = "planes/WZ_own/3l_pyhf"
+"""The plane of three leptons at the largest luminosity, computed by pyhf."""
 LUMINOSITIES = (137.0, 300.0, 3000.0)
 """fb-1: of now, of Run 3, and of the high-luminosity LHC."""
 MODELS = ("WZ", "slepton")

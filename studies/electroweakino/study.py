@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from massgap.events.variations import known_variations
 from massgap.studies.electroweakino.places import (
     BENCHMARK,
     CHANNELS,
@@ -18,6 +19,7 @@ from massgap.studies.electroweakino.places import (
     POINTS,
     SEEDS,
     TABLE_II,
+    WITH_PYHF,
     PlanePlace,
     classifier,
     of_point,
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from massgap.studies.markdown import FurtherTable
     from massgap.studies.tables import Paper
 
-__all__ = ["BACKGROUNDS", "NUISANCES", "STUDY"]
+__all__ = ["BACKGROUNDS", "NUISANCES", "STUDY", "VARIATIONS"]
 
 NUISANCES = Path(__file__).with_name("nuisances.toml")
 """What the fits take for uncertain, from section V of the paper."""
@@ -47,6 +49,9 @@ BACKGROUNDS = (
 )
 """WZ and ZZ to leptons in place of all decays, of which too few have three leptons: with one or two, V + jets and tt are 100
 times more."""
+VARIATIONS = ("jes", "lepton_scale", "btag", "mistag")
+"""What the scored run varies, as far as massgap knows it.  Weights of scales and densities make samples three times as slow: their
+sizes are those of the paper, in the file of nuisance parameters."""
 _SAMPLES = ("samples/backgrounds", "samples/signals", "samples/grid")
 _NOTHING_UNCERTAIN = {
     "default_normalisation": 0.0,
@@ -152,21 +157,23 @@ def _trainings() -> list[TrainStep]:
     return [*every, *kinds, *seeds, *points]
 
 
-def _plane(place: PlanePlace, folder: str = "", **model: Any) -> PlaneStep:
+def _plane(place: PlanePlace, folder: str = "", *, engine: str = "massgap", **model: Any) -> PlaneStep:
     chosen = CHANNELS if place.channel == COMBINED else (place.channel,)
     words = "all channels" if place.channel == COMBINED else place.channel
     quick = place.model == "WZ" and not folder
-    if folder:
+    if folder == ENDLESS:
         words += ", had the simulation no end"
+    elif folder == WITH_PYHF:
+        words += ", with pyhf"
     return PlaneStep(
         folder or place.folder,
         "scored",
         model=model,
         parts=tuple((channel, f"score_{channel}") for channel in chosen),
         nuisances=_nuisances(),
-        fit={"replicas": 0},
+        fit={"replicas": 0, "engine": engine},
         options={
-            "luminosities": list(LUMINOSITIES),
+            "luminosities": list(LUMINOSITIES) if engine == "massgap" else [LUMINOSITIES[-1]],
             "xsec": place.normalisation,
             "plane_options": {"signals": [f"vbf_wino_{place.model}_[0-9]*"]},
         },
@@ -194,7 +201,7 @@ STUDY = Study(
             "electroweakino",
             _SAMPLES,
             {name: classifier(name) for name in CHANNELS},
-            options={"variations": ["jes", "lepton_scale"]},
+            options={"variations": [name for name in VARIATIONS if name in known_variations()]},
             words="run again with the three scores inside the processor",
             key="score",
         ),
@@ -218,6 +225,7 @@ STUDY = Study(
         ),
         *(_plane(place) for place in planes()),
         _plane(PlanePlace("WZ", "own", COMBINED), ENDLESS, mc_statistics="off"),
+        _plane(PlanePlace("WZ", "own", "3l"), WITH_PYHF, engine="pyhf"),
         ReportStep("report.html", "scored", "models/2l", "fits/benchmark", words="write the report"),
     ),
     chapters=_chapters,

@@ -19,6 +19,7 @@ from massgap.studies.electroweakino.numbers.performance import EFFICIENCY, Perfo
 from massgap.studies.electroweakino.numbers.reach import (
     combined_is_best,
     falls_with_mass,
+    largest_difference,
     reach,
     rises_with_luminosity,
 )
@@ -81,6 +82,13 @@ def test_heavier_signals_are_harder():
     assert falls_with_mass({place(COMBINED): plane()}) == (8, 8)
     assert falls_with_mass({place(COMBINED): plane(m600_10_137=0.01)}) == (7, 8)
     assert falls_with_mass({place("1l"): plane(m600_10_137=0.01)}).share is None
+
+
+def test_the_largest_difference_of_two_planes():
+    other = plane(masses=(200.0, 900.0), m200_10_3000=1.01 * limit(200, 10, 3000))
+    # the significance is 2 over the limit
+    assert largest_difference(plane(), other) == pytest.approx(0.01, rel=0.02)
+    assert largest_difference(plane(), plane(masses=(900.0,))) is None
 
 
 def test_reach_is_where_the_formula_says():

@@ -10,6 +10,7 @@ import numpy as np
 
 from massgap.contracts.feature_table import read_feature_tables
 from massgap.contracts.model_folder import open_model
+from massgap.contracts.plane_folder import open_plane
 from massgap.contracts.run_folder import open_run
 from massgap.fits.counting.significance import binned_statistical
 from massgap.models.recipes.registry import find_recipe
@@ -17,10 +18,11 @@ from massgap.studies.electroweakino.numbers.performance import Performance, impo
 from massgap.studies.electroweakino.numbers.reach import (
     combined_is_best,
     falls_with_mass,
+    largest_difference,
     opened_planes,
     rises_with_luminosity,
 )
-from massgap.studies.electroweakino.places import CHANNELS, SEEDS, classifier
+from massgap.studies.electroweakino.places import CHANNELS, SEEDS, WITH_PYHF, PlanePlace, classifier
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +53,7 @@ def checks(folder: Path) -> Numbers:
         "significance without uncertainties over the closed form": closed_form(
             folder / "fits/nothing_uncertain"
         ),
+        "largest relative difference from pyhf, 3l": _from_pyhf(folder),
         "settings of the TabNets that are the paper's": _settings(folder),
     }
     performance = Performance(folder)
@@ -89,6 +92,13 @@ def closed_form(fit_folder: Path) -> float | None:
             b += [math.fsum(bin_) for bin_ in zip(*of.values(), strict=True)]
     expected = float(binned_statistical(np.array(s), np.array(b)))
     return float(results["discovery"]["expected_significance"]) / expected if expected > 0 else None
+
+
+def _from_pyhf(folder: Path) -> float | None:
+    places = (folder / PlanePlace("WZ", "own", "3l").folder, folder / WITH_PYHF)
+    if not all((place / "plane.json").is_file() for place in places):
+        return None
+    return largest_difference(*(open_plane(place) for place in places))
 
 
 def _settings(folder: Path) -> float | None:

@@ -19,6 +19,7 @@ __all__ = [
     "Holds",
     "combined_is_best",
     "falls_with_mass",
+    "largest_difference",
     "opened_planes",
     "reach",
     "rises_with_luminosity",
@@ -96,6 +97,19 @@ def falls_with_mass(found: Mapping[PlanePlace, PlaneFolder]) -> Holds:
                 _significance(b) <= _significance(a) * (1 + ROUNDING) for a, b in itertools.pairwise(along)
             ]
     return Holds(sum(held), len(held))
+
+
+def largest_difference(plane: PlaneFolder, other: PlaneFolder) -> float | None:
+    """Largest relative difference of two planes in limits and significances of the points that both have."""
+    ours, theirs = _rows(plane), _rows(other)
+    found = [
+        abs(of(ours[key]) / of(theirs[key]) - 1.0)
+        for key in ours
+        if key in theirs
+        for of in (_limit, _significance)
+        if of(theirs[key]) > 0.0
+    ]
+    return max(found, default=None)
 
 
 def reach(plane: PlaneFolder, lumi: float, gap: float, what: str = "exclusion") -> str | float | None:
