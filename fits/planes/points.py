@@ -88,7 +88,7 @@ def plane_points(
     masses : mapping, optional
         Process -> name -> GeV, in place of what the metadata of the datasets say.
     wanted : iterable of str
-        Only these processes, by name or pattern (``vlq_*``); default all signals.
+        Only these processes, by name or pattern (``pair_300_*``); default all signals.
 
     Raises
     ------

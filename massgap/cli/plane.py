@@ -55,7 +55,7 @@ __all__ = ["plane"]
     "--signal",
     "signals",
     multiple=True,
-    help="Only this signal, or a pattern as 'vlq_*'; again for others.  [default: all]",
+    help="Only this signal, or a pattern as 'pair_300_*'; again for others.  [default: all]",
 )
 @click.option(
     "--model",
