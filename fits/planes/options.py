@@ -24,7 +24,7 @@ class PlaneOptions:
     Attributes
     ----------
     signals : sequence of str
-        Only these; default all of the run.
+        Only these, by name or pattern; default all of the run.
     masses : mapping, optional
         Process -> name -> GeV; default those of the metadata.
     x, y : str, optional

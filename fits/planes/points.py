@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,7 +88,7 @@ def plane_points(
     masses : mapping, optional
         Process -> name -> GeV, in place of what the metadata of the datasets say.
     wanted : iterable of str
-        Only these processes; default all signals.
+        Only these processes, by name or pattern (``pair_300_*``); default all signals.
 
     Raises
     ------
@@ -101,7 +102,9 @@ def plane_points(
             f"{where} has no signal: set is_signal and masses in the metadata of its datasets, and run again."
         )
         raise PlaneError(message)
-    chosen = list(dict.fromkeys(wanted)) or signals
+    # A pattern without a match stays as it is, and is said to be no signal.
+    matching = ([name for name in signals if fnmatchcase(name, word)] or [word] for word in wanted)
+    chosen = list(dict.fromkeys(name for names in matching for name in names)) or signals
     for name in (*chosen, *(masses or {})):
         if name not in signals:
             message = f"{where} has no signal '{name}' (--signal, --masses); it has: {', '.join(signals)}."

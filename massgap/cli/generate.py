@@ -12,7 +12,7 @@ import click
 from massgap.cli.console import Ticker, say
 from massgap.cli.options.run_options import event_number
 
-__all__ = ["generate"]
+__all__ = ["generate", "slha"]
 
 
 _DEFAULTS = ("matching", "empty_events")
@@ -256,7 +256,34 @@ def _check_words(processes: tuple[str, ...], options: dict[str, Any]) -> None:
         check_leptons(options["leptonic"])
 
 
+@click.command()
+@click.argument("point")
+@click.option("--out", type=click.Path(path_type=Path), help="Write it to this file.  [default: print it]")
+def slha(point: str, out: Path | None) -> None:
+    """Print spectrum and decays of a signal as SLHA: what its samples are made with, for other generators and for --slha.
+
+    POINT is a signal at a mass point.
+
+    \b
+    Examples:
+      massgap slha wino_WZ_600_25
+      massgap slha wino_slepton_200_50 --out spectrum.slha
+    """
+    from massgap import stages
+
+    text = stages.slha(point)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    from massgap.contracts.writing import prepare_folder, write_atomically
+
+    prepare_folder(out.parent)
+    write_atomically(out, text.encode())
+    click.echo(f"spectrum: {out}")
+
+
 def _list_processes() -> None:
+    from massgap.samples.processes.catalogue import GRIDS
     from massgap.samples.processes.signals import SIGNAL_FORMS
     from massgap.samples.production.generate import list_processes
 
@@ -268,7 +295,7 @@ def _list_processes() -> None:
             click.echo(f"{heading} ({row['sqrt_s_tev']:g} TeV)")
         xsec = f"{'computed':>12s}" if row["xsec_fb"] is None else f"{row['xsec_fb']:9.4g} fb"
         click.echo(f"  {row['name']:28s} {xsec}  {row['description']}")
-    click.echo(f"signals of any mass in GeV: {', '.join(SIGNAL_FORMS)}")
+    click.echo(f"signals of any mass in GeV: {', '.join(SIGNAL_FORMS)}; grids of them: {', '.join(GRIDS)}")
     click.echo(
         "Cross sections are leading order, before the filters; those of signals are computed when they are made."
     )

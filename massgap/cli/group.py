@@ -19,7 +19,7 @@ from massgap import __version__
 from massgap.cli import batch
 from massgap.cli.console import say
 from massgap.cli.fit import fit
-from massgap.cli.generate import generate
+from massgap.cli.generate import generate, slha
 from massgap.cli.limit import limit
 from massgap.cli.plane import plane
 from massgap.cli.report import report
@@ -120,6 +120,7 @@ def main(debug: bool) -> None:
 
 for _command in (
     generate,
+    slha,
     run,
     preflight,
     train,

@@ -17,6 +17,7 @@ from massgap.cli.options.fit_options import (
     runs_options,
     simulation_options,
 )
+from massgap.cli.options.run_options import models
 
 if TYPE_CHECKING:
     from massgap.fits.planes.options import PlaneResult
@@ -51,7 +52,17 @@ __all__ = ["plane"]
     help="Masses by process (JSON or CSV), instead of the samples'.",
 )
 @click.option(
-    "--signal", "signals", multiple=True, help="Only this signal; again for others.  [default: all]"
+    "--signal",
+    "signals",
+    multiple=True,
+    help="Only this signal, or a pattern as 'pair_300_*'; again for others.  [default: all]",
+)
+@click.option(
+    "--model",
+    multiple=True,
+    callback=models,
+    metavar="[NAME=]FILE|FOLDER",
+    help="Model of the score, or a folder of models by score: a run without these scores is made again with them, in RUN/scored.",
 )
 @click.option("--x", help="Mass on the first axis.  [default: the first that varies]")
 @click.option("--y", help="Mass on the second axis.  [default: the next that varies]")
@@ -78,6 +89,7 @@ def plane(
     \\b
     Examples:
       massgap plane runs/scored --lumi 137,300,3000
+      massgap plane runs/mine --model models --lumi 137,300,3000
       massgap plane runs/scored --xsec nlo --out planes/nlo --workers 2
       massgap plane runs/mine --histogram met --region two_leptons --xsec my_cross_sections.csv
     """

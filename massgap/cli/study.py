@@ -147,17 +147,17 @@ def scan(name: str, run: Path, out: Path | None, **options: Any) -> None:
 
 @click.command()
 @click.argument("name")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path), help="Also write the numbers to this file."
 )
 @click.option(
     "--page", type=click.Path(path_type=Path), help="Also write them to this file as a page of Markdown."
 )
-def validate(name: str, folder: Path, json_file: Path | None, page: Path | None) -> None:
+def validate(name: str, folder: Path | None, json_file: Path | None, page: Path | None) -> None:
     """Put the numbers of a study beside those of its paper.
 
-    NAME is a study, FOLDER where massgap study has done it, or a run of its analysis.  Hard numbers must come out, moderate
+    NAME is a study, FOLDER where massgap study has done it (by default study-NAME), or a run of its analysis.  Hard numbers must come out, moderate
     ones depend on details that the paper prints, trends on such that it does not.  Ends with code 1 if a hard one differs
     and nobody knows why.
 
@@ -169,7 +169,7 @@ def validate(name: str, folder: Path, json_file: Path | None, page: Path | None)
     """
     from massgap import stages
 
-    found = stages.validate(name, folder)
+    found = stages.validate(name, folder or Path(f"study-{name}"))
     print_validation(found)
     if json_file is not None:
         from massgap.contracts.writing import write_json

@@ -30,6 +30,7 @@ __all__ = [
     "check_model_file",
     "finished_model_folder",
     "model_file",
+    "models_in",
     "open_model",
     "write_model_folder",
 ]
@@ -140,6 +141,18 @@ def model_file(path: Path) -> Path:
         msg = f"The model folder {path} should hold one .onnx file; it holds {names}. Give the file itself."
         raise ModelFolderError(msg)
     return found[0]
+
+
+def models_in(path: Path) -> Path | dict[str, Path]:
+    """The ONNX file of a model folder, or score name -> file of a folder that has a model folder for each score.
+
+    Raises
+    ------
+    ModelFolderError
+        If it is neither.
+    """
+    found = {file.parent.name: model_file(file.parent) for file in sorted(path.glob(f"*/{TRAINING}"))}
+    return found or model_file(path)
 
 
 def check_model_file(file: Path, content: bytes) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from massgap.stages.batch_jobs.submitted import merge, resubmit, status, work
     from massgap.stages.execution import Execution
     from massgap.stages.fitting import fit, limit, plane
-    from massgap.stages.generation import generate, generate_lhe, generate_partons
+    from massgap.stages.generation import generate, generate_lhe, generate_partons, slha
     from massgap.stages.inputs import Inputs
     from massgap.stages.processing import preflight, run
     from massgap.stages.reporting import (
@@ -53,6 +53,7 @@ __all__ = [
     "resubmit",
     "run",
     "scan",
+    "slha",
     "status",
     "study",
     "submit",
@@ -87,6 +88,7 @@ __getattr__, __dir__ = face(
         "resubmit": "batch_jobs.submitted",
         "run": "processing",
         "scan": "studying",
+        "slha": "generation",
         "status": "batch_jobs.submitted",
         "study": "studying",
         "submit": "batch_jobs.submission",

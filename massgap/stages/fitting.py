@@ -156,6 +156,7 @@ def plane(
     *,
     xsec: str | Path = "own",
     masses: str | Path | None = None,
+    model: str | Path | dict[str, str | Path] | None = None,
     workers: int = 1,
     plane_options: Mapping[str, Any] | None = None,
     **options: Any,
@@ -172,6 +173,9 @@ def plane(
         ``own`` for the cross sections of the samples, the name of a set of the analysis, or a file.
     masses
         File of masses by process, in place of those of the samples.
+    model
+        Models whose scores the run is to have, see :func:`massgap.stages.processing.with_scores`: a run without them is made again
+        with them, in ``scored`` in its folder.
     workers
         Processes that fit.
     plane_options
@@ -194,6 +198,10 @@ def plane(
     from massgap.runner.executors.local import FuturesExecutor
 
     folders = [run_folders] if isinstance(run_folders, (str, Path)) else list(run_folders)
+    if model is not None:
+        from massgap.stages.processing import with_scores
+
+        folders = [with_scores(folder, model, workers=workers) for folder in folders]
     asked = PlaneOptions(
         cross_sections=cross_sections(xsec, folders),
         masses=None if masses is None else read_masses(masses),

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from massgap.samples.processes.hard_cut import HardCut
 
-__all__ = ["generate", "generate_lhe", "generate_partons"]
+__all__ = ["generate", "generate_lhe", "generate_partons", "slha"]
 
 
 def generate(
@@ -129,3 +129,38 @@ def generate_lhe(
     from massgap.samples.production.generate_lhe import generate_lhe as generate_samples
 
     return generate_samples(files, out, hard=_hard_cut(hard), **options)
+
+
+def slha(point: str) -> str:
+    """Spectrum and decays of a signal as SLHA, as its samples are made with.
+
+    Parameters
+    ----------
+    point
+        A signal at a mass point, as ``wino_WZ_600_25``.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    massgap.samples.errors.SampleError
+        If there is no such signal, its masses do not allow the decays, or it has no spectrum.
+
+    Examples
+    --------
+    >>> slha("wino_WZ_200_30").splitlines()[0]
+    'BLOCK MODSEL'
+    """
+    from massgap.samples.errors import UnknownProcessError
+    from massgap.samples.processes.signals import SIGNAL_FORMS, signal_processes
+
+    parts = signal_processes(point)
+    if not parts:
+        msg = f"{point!r} is no signal at a mass point; there are: {', '.join(SIGNAL_FORMS)}"
+        raise UnknownProcessError(msg)
+    if not (text := parts[0].slha):
+        msg = f"{point} is made without an SLHA spectrum; `massgap generate {point} --events 1k` makes its events"
+        raise UnknownProcessError(msg)
+    return text

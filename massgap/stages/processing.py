@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import shutil
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from massgap.stages.execution import Execution
@@ -14,12 +16,11 @@ from massgap.stages.repeated_events import RepeatedEvents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from massgap.runner.preflight.answers import Preflight
     from massgap.runner.result import RunResult
 
-__all__ = ["preflight", "processor_of", "reported", "run"]
+__all__ = ["preflight", "processor_of", "reported", "run", "with_scores"]
 
 
 def run(
@@ -126,6 +127,51 @@ def run(
                 watch=RepeatedEvents(result.datasets),
             )
     return result
+
+
+def with_scores(run_folder: str | Path, model: str | Path | dict[str, str | Path], **options: Any) -> Path:
+    """A run with the scores of models: the run itself if they are those that it has, else the same again with them.
+
+    Parameters
+    ----------
+    run_folder
+        A run, with scores or without; its files are read again.
+    model
+        ONNX file, score name -> ONNX file, a model folder, or a folder with a model folder for each score.
+    options
+        Further arguments of :func:`run`.
+
+    Returns
+    -------
+    pathlib.Path
+        The run folder, or ``scored`` in it.
+
+    Raises
+    ------
+    massgap.errors.MassgapError
+        If there is no such run or model, or a score has none.
+    """
+    from massgap.contracts.model_folder import models_in
+    from massgap.contracts.run_folder import open_run
+
+    folder = Path(run_folder)
+    found = open_run(folder)
+    chosen: Any = model if isinstance(model, dict) or Path(model).is_file() else models_in(Path(model))
+    files = [Path(file) for file in (chosen.values() if isinstance(chosen, dict) else [chosen])]
+    has = sorted(entry["sha256"] for entry in found.manifest["models"].values())
+    # What is no file may be a model that comes with massgap: the run knows, or says what is wrong.
+    if has == sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()):
+        return folder
+    made = run(
+        found.manifest["analysis"],
+        fileset=folder / "fileset.json",
+        out=folder / "scored",
+        model=chosen,
+        options=found.manifest["options"],
+        **options,
+    )
+    made.require_complete()
+    return folder / "scored"
 
 
 def preflight(

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.samples.errors import UnknownProcessError
 from massgap.samples.processes.cascade import CASCADE_BACKGROUNDS
-from massgap.samples.processes.electroweakino import ELECTROWEAKINO_BACKGROUNDS, ELECTROWEAKINO_LEPTONIC
+from massgap.samples.processes.electroweakino import (
+    ELECTROWEAKINO_BACKGROUNDS,
+    ELECTROWEAKINO_GRIDS,
+    ELECTROWEAKINO_LEPTONIC,
+)
 from massgap.samples.processes.plain import PLAIN
 from massgap.samples.processes.signals import SIGNAL_FORMS, signal_processes
 from massgap.samples.processes.slepton import SLEPTON_BACKGROUNDS
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 
     from massgap.samples.processes.process import Process
 
-__all__ = ["ANALYSES", "PROCESSES", "list_processes", "processes_of", "wants_mpi"]
+__all__ = ["ANALYSES", "GRIDS", "PROCESSES", "list_processes", "processes_of", "wants_mpi"]
 
 #: Sets that are made with multiparton interactions: they make the soft jets that these searches veto or count.
 _WITH_MPI = ("smuon",)
@@ -63,6 +67,8 @@ _GROUPS = {
         for point in points
     },
 }
+GRIDS: dict[str, tuple[str, ...]] = {**ELECTROWEAKINO_GRIDS}
+"""Signals at many mass points that can be asked for in one word: names alone, their spectra are made when they are wanted."""
 
 
 def processes_of(names: str | Iterable[str]) -> list[Process]:
@@ -71,7 +77,8 @@ def processes_of(names: str | Iterable[str]) -> list[Process]:
     Parameters
     ----------
     names : str or list of str
-        Analyses (``slepton``), processes (``tt``), or signals at any mass point (``smuonR_300_100``).
+        Analyses (``slepton``), processes (``tt``), signals at any mass point (``smuonR_300_100``), or grids of them
+        (``vbf_wino_grid``).
 
     Raises
     ------
@@ -80,7 +87,7 @@ def processes_of(names: str | Iterable[str]) -> list[Process]:
     """
     given = [names] if isinstance(names, str) else list(names)
     found: dict[str, Process] = {}
-    for name in given:
+    for name in (member for word in given for member in GRIDS.get(word, (word,))):
         members = ANALYSES.get(name) or _GROUPS.get(name) or ((name,) if name in PROCESSES else ())
         parts = [PROCESSES[member] for member in members] or signal_processes(name)
         if not parts:
@@ -94,11 +101,11 @@ def processes_of(names: str | Iterable[str]) -> list[Process]:
 
 
 def _unknown(name: str) -> str:
-    near = get_close_matches(name, [*ANALYSES, *PROCESSES, *_GROUPS], n=3)
+    near = get_close_matches(name, [*ANALYSES, *PROCESSES, *_GROUPS, *GRIDS], n=3)
     meant = f"did you mean {' or '.join(near)}? " if near else ""
     return (
         f"unknown process {name!r}: {meant}massgap generate --list shows all processes; analyses are {', '.join(ANALYSES)}, signals "
-        f"of any mass {', '.join(SIGNAL_FORMS)}"
+        f"of any mass {', '.join(SIGNAL_FORMS)}, grids of them {', '.join(GRIDS)}"
     )
 
 

@@ -29,7 +29,12 @@ from massgap.samples.processes.process import (
     whole,
 )
 
-__all__ = ["ELECTROWEAKINO_BACKGROUNDS", "ELECTROWEAKINO_LEPTONIC", "ELECTROWEAKINO_SIGNALS"]
+__all__ = [
+    "ELECTROWEAKINO_BACKGROUNDS",
+    "ELECTROWEAKINO_GRIDS",
+    "ELECTROWEAKINO_LEPTONIC",
+    "ELECTROWEAKINO_SIGNALS",
+]
 
 _VBF = ObjectFilter(leptons=1, vbf=True)
 _ZZ = ("WeakDoubleBoson:ffbar2gmZgmZ = on", "23:mMin = 4.")
@@ -109,6 +114,16 @@ ELECTROWEAKINO_SIGNALS = (
         for model in _MODELS
     ),
     SignalForm("vbf_N2C1_WZ_lep", ("M", "DM"), partial(_fusion, "WZ", _LIGHT, ("C1+ N2", "C1- N2"))),
+)
+
+_MASSES, _GAPS = (200, 400, 600, 850, 1100), ("0.5", "2.5", "5", "10", "25", "50", "75")
+ELECTROWEAKINO_GRIDS = {
+    f"vbf_wino_{model}_grid": tuple(f"vbf_wino_{model}_{m}_{dm}" for m in _MASSES for dm in _GAPS)
+    for model in _MODELS
+}
+"""Name of a grid -> its signals: the masses of the paper's figures, 200 to 1100 GeV, with gaps from 0.5 to 75 GeV."""
+ELECTROWEAKINO_GRIDS["vbf_wino_grid"] = tuple(
+    name for grid in list(ELECTROWEAKINO_GRIDS.values()) for name in grid
 )
 
 

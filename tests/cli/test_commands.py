@@ -158,3 +158,36 @@ def test_preflight_takes_what_run_takes() -> None:
     """So that a command line can be checked before it is run."""
     options = {name: {o for p in main.commands[name].params for o in p.opts} for name in ("run", "preflight")}
     assert options["run"] - options["preflight"] == {"--out", "--accept-loss", "--fresh"}
+
+
+def test_the_spectrum_of_a_signal(tmp_path) -> None:
+    """Masses as the name says them; branching ratios of each particle add up to one."""
+    done = CliRunner().invoke(main, ["slha", "wino_slepton_200_50"])
+    assert done.exit_code == 0, done.output
+    lines = [line.split() for line in done.output.splitlines()]
+    masses = {words[0]: float(words[1]) for words in lines if len(words) == 2 and words[0].startswith("1000")}
+    assert (masses["1000024"], masses["1000022"], masses["1000011"]) == (200.0, 150.0, 175.0)
+    at = next(i for i, words in enumerate(lines) if words[:2] == ["DECAY", "1000023"])
+    shares = []
+    for words in lines[at + 1 :]:
+        if words[0] == "DECAY":
+            break
+        shares.append(float(words[0]))
+    assert sum(shares) == pytest.approx(1.0, abs=1e-7)
+    file = tmp_path / "new" / "spectrum.slha"
+    CliRunner().invoke(main, ["slha", "wino_slepton_200_50", "--out", str(file)], catch_exceptions=False)
+    assert file.read_text() == done.output
+
+
+@pytest.mark.parametrize(
+    ("point", "message"),
+    [
+        ("nothing_200", "is no signal at a mass point; there are: slepton_M_LSP"),
+        ("wino_slepton_200_300", "the mass gap must lie between 0.3 GeV and m"),
+        ("vlq_2000", "massgap generate vlq_2000 --events 1k"),
+    ],
+)
+def test_no_spectrum(point, message) -> None:
+    done = CliRunner().invoke(main, ["slha", point])
+    assert done.exit_code == 1
+    assert message in " ".join(done.output.split())

@@ -317,19 +317,22 @@ def test_unknown_options():
         Electroweakino(without=["no_met"])
 
 
-def test_a_model_of_another_channel(tmp_path, written):
-    """A network of two leptons looks at 12 observables, which events of one lepton do not have."""
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run without scores, and the folder of a model of two leptons."""
     from massgap import stages
 
-    out = tmp_path / "run"
+    folder = tmp_path_factory.mktemp("trained")
+    out = folder / "run"
     fileset = {}
     for name, seed in {"p": 2, "s": 3}.items():
-        path = eventfiles.write_nano(tmp_path / f"{name}.root", make_events(1500, seed=seed), "v12")
+        path = eventfiles.write_nano(folder / f"{name}.root", make_events(1500, seed=seed), "v12")
         metadata = {"process": name, "xsec_fb": 1.0, "is_signal": name == "s"}
         fileset[name] = {"files": {str(path): "Events"}, "metadata": metadata}
-    stages.run("electroweakino", fileset=fileset, out=out, executor="iterative")
-    model = stages.train(
+    stages.run("electroweakino", fileset=fileset, out=out, executor="iterative", options={"deta_jj": 2.0})
+    made = stages.train(
         out,
+        folder / "models" / "2l",
         name="2l",
         negative_weights="absolute",
         recipe="trees",
@@ -337,12 +340,40 @@ def test_a_model_of_another_channel(tmp_path, written):
         compare_protocols=False,
         importances=False,
         hyperparameters={"n_trees": 5},
-    ).model_file
+    )
+    return out, made.model_file
+
+
+def test_a_model_of_another_channel(trained):
+    """A network of two leptons looks at 12 observables, which events of one lepton do not have."""
+    _, model = trained
     assert Electroweakino(model={"2l": model}).models["2l"].features == list(
         Electroweakino.scores[1].features
     )
-    with pytest.raises(FeatureError, match="pt_l2"):
-        Electroweakino(model={"1l": model})
+    for channel, missing in (("1l", "pt_l2"), ("3l", "pt_l3")):
+        with pytest.raises(FeatureError, match=missing) as caught:
+            Electroweakino(model={channel: model})
+        assert f"massgap train RUN_FOLDER --name {channel}" in str(caught.value)
+
+
+def test_scores_that_a_run_lacks_are_made(trained):
+    """The run again with the same options, and not again where it has the scores."""
+    from massgap.contracts.run_folder import open_run
+    from massgap.stages.processing import with_scores
+
+    run_folder, model = trained
+    words = {"executor": "iterative"}
+    made = with_scores(run_folder, model.parent.parent, **words)
+    assert made == run_folder / "scored"
+    before, found = open_run(run_folder), open_run(made)
+    assert found.manifest["options"]["deta_jj"] == 2.0
+    assert list(found.manifest["models"]) == ["2l"]
+    assert found.cutflow["processes"] == before.cutflow["processes"]
+    counts = before.cutflow["processes"]["s"]
+    (selected,) = [row["weighted"] for row in counts if row["channel"] == "2l" and "exactly" in row["step"]]
+    filled = found.histograms["score_2l"][{"process": "s", "region": "2l", "variation": "nominal"}]
+    assert np.sum(filled.values()) == pytest.approx(selected)
+    assert with_scores(made, {"2l": model}, **words) == made
 
 
 def test_models_by_the_names_of_the_channels():

@@ -509,3 +509,10 @@ def test_a_study_asks_for_them(stand_ins, samples, monkeypatch) -> None:
     assert scored["options"]["variations"] == ("jes",)
     nuisances = stand_ins.calls[-1][2]["options"].model.nuisances
     assert [each.name for each in nuisances.nuisances] == ["jes"]
+
+
+def test_a_plane_has_the_luminosity_of_the_study_or_its_own(stand_ins, samples) -> None:
+    other = PlaneStep("other", "scored", options={"luminosities": [3.0, 4.0]})
+    stages.study(replace(LARGE, steps=(*LARGE.steps, other)), samples, lumi_fb=7.0)
+    asked = [options["luminosities"] for name, _, options in stand_ins.calls if name == "plane"]
+    assert asked == [[7.0], [3.0, 4.0]]

@@ -7,8 +7,12 @@ import math
 
 import pytest
 
+from massgap.fits.planes.cross_sections import read_cross_sections
+from massgap.fits.planes.points import PlanePoint
 from massgap.fits.workspaces.nuisances import read_nuisances
-from massgap.studies.electroweakino.study import CHANNELS, NUISANCES, STUDY, TABLE_II
+from massgap.studies.cross_sections import cross_section_sets
+from massgap.studies.electroweakino.places import CHANNELS, ENDLESS, GRID, LUMINOSITIES, TABLE_II, WITH_PYHF
+from massgap.studies.electroweakino.study import NUISANCES, STUDY
 from massgap.studies.electroweakino.validation import paper, validate
 from massgap.studies.errors import StudyError
 
@@ -104,7 +108,51 @@ def test_nuisances_are_those_of_the_paper():
     assert found.drop == ("norm_*",)
 
 
-def test_the_fit_of_the_study_takes_them():
-    (fit,) = [step for step in STUDY.steps if step.kind == "fit"]
-    options = dict(fit.options)["options"]
-    assert {each.name for each in options.model.nuisances.nuisances} >= {"lumi", "closure", "jes_rate"}
+def test_fits_and_planes_of_the_study_take_them():
+    steps = [step for step in STUDY.steps if step.kind in ("fit", "plane") and step.nuisances]
+    for step in steps:
+        assert {each["name"] for each in step.nuisances["nuisance"]} >= {"lumi", "closure", "jes_rate"}
+    assert {step.name for step in steps} >= {
+        "fits/benchmark",
+        "planes/WZ_own/combined",
+        "planes/slepton_paper/3l",
+    }
+
+
+def test_the_planes_are_at_all_luminosities_of_both_models_and_normalisations():
+    planes = [step for step in STUDY.steps if step.kind == "plane" and step.name not in (ENDLESS, WITH_PYHF)]
+    assert len(planes) == 2 * 2 * 4
+    assert {tuple(step.options["luminosities"]) for step in planes} == {LUMINOSITIES}
+    assert {step.options["xsec"] for step in planes} == {"own", "paper"}
+
+
+def test_every_signal_of_the_grid_is_made_once():
+    made = [name for step in STUDY.steps if step.kind == "generate" for name in step.processes]
+    assert len(made) == len(set(made))
+    assert set(GRID) <= set(made)
+
+
+def test_the_paper_s_cross_sections():
+    """9 fb at 200 GeV, 1 fb at 650 GeV, and in between as an exponential: 3 fb half way."""
+    found = read_cross_sections(cross_section_sets("electroweakino")["paper"])
+    for m, fb in ((200.0, 9.0), (650.0, 1.0), (425.0, 3.0), (1100.0, 1.0 / 9.0)):
+        point = PlanePoint("s", {"m_wino": m, "m_lsp": m - 10}, 1.0)
+        assert found.of(point)[0] == pytest.approx(fb, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("shares", "answers"),
+    [
+        (((50, 30, 10), (10, 50, 40), (5, 30, 65)), (1.0, 1.0, 1.0)),
+        (((30, 50, 10), (10, 40, 50), (5, 65, 30)), (0.0, 0.0, 0.0)),
+    ],
+)
+def test_the_largest_channel(tmp_path, shares, answers):
+    processes = {
+        f"vbf_N2C1_WZ_lep_600_{dm}": ({"masses": {"m_wino": 600.0, "m_lsp": 600.0 - dm}}, counts)
+        for dm, counts in zip((10, 25, 50), shares, strict=True)
+    }
+    write_run(tmp_path / "table2" / "run", **processes)
+    found = [row for row in validate(tmp_path) if row.table == "Order"]
+    assert tuple(row.ours for row in found) == answers
+    assert all(0.0 <= (row.error or 0.0) < 0.5 for row in found)

@@ -215,9 +215,8 @@ class Going:
         made = plane(
             folder / step.run,
             folder / step.name,
-            luminosities=[] if self.record.luminosity is None else [self.record.luminosity],
             workers=self.execution.workers or 1,
-            **options,
+            **{"luminosities": [] if self.record.luminosity is None else [self.record.luminosity], **options},
         )
         # Contours of others, whose numbers somebody has put there: one CSV file each.
         contours = sorted((folder / "overlays").glob("*.csv"))

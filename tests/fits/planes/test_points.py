@@ -25,6 +25,10 @@ def test_signals_with_masses_of_the_metadata_or_of_a_file(tmp_path, plane_run):
     run = planned(plane_run(tmp_path / "run", signals, masses))
     assert [point.process for point in plane_points([run])] == ["q", "p"]
     assert [point.process for point in plane_points([run], wanted=["p"])] == ["p"]
+    assert [point.process for point in plane_points([run], wanted=["[p]*"])] == ["p"]
+    assert [point.process for point in plane_points([run], wanted=["p", "*"])] == ["q", "p"]
+    with pytest.raises(PlaneError, match=r"no signal 'z\*'"):
+        plane_points([run], wanted=["z*"])
     # A process that is in two runs is one signal.
     assert len(plane_points([run, run])) == 2
     for name, text in (

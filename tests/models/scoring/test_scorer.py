@@ -385,6 +385,19 @@ def test_own_model_needs_names(tmp_path):
         OnnxScorer(saved(tmp_path, own_model()))
 
 
+def test_scores_a_rounding_above_1_are_1(tmp_path):
+    """What onnxruntime's sigmoid does far from 0; a little more is no rounding."""
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["z"]), helper.make_node("Relu", ["z"], ["p"])]
+    w = np.full((3, 1), 2.0**-17, dtype=np.float32)
+    scorer = OnnxScorer(saved(tmp_path, own_model(nodes=nodes, w=w)), ["a", "b", "c"])
+    x = np.zeros((2, 3), dtype=np.float32)
+    x[:, 0] = np.nextafter(np.float32(1), np.float32(2)) * 2**17, 2**15
+    assert scorer.score(x).tolist() == [1.0, 0.25]
+    x[0, 0] = 1.00001 * 2**17
+    with pytest.raises(ModelError, match="for 1 of 2 events: a score must lie between 0 and 1"):
+        scorer.score(x)
+
+
 def test_scores_beyond_the_unit_interval(tmp_path):
     nodes = [helper.make_node("MatMul", ["x", "w"], ["z"]), helper.make_node("Relu", ["z"], ["p"])]
     w = np.full((3, 1), 2.0**-17, dtype=np.float32)

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from massgap.samples.errors import UnknownProcessError
-from massgap.samples.processes.catalogue import ANALYSES, PROCESSES, list_processes, processes_of
+from massgap.samples.processes.catalogue import ANALYSES, GRIDS, PROCESSES, list_processes, processes_of
 from massgap.samples.processes.process import phase_space_slices
 from massgap.samples.processes.signals import SIGNAL_FORMS, signal_processes
 
@@ -34,6 +34,16 @@ def test_tranches_of_a_process_do_not_overlap_and_leave_no_gap():
         if edges:
             assert tuple(tranche.min for tranche in part.tranches) == edges
         assert len(part.tranches) <= 32  # as many as a seed has room for
+
+
+def test_grids_are_signals_by_one_name():
+    """The spectra of W* and Z* take long: those of sleptons tell as much."""
+    half = processes_of(["vbf_wino_slepton_grid", "vbf_wino_slepton_600_25", "tt_vbf"])
+    assert [part.name for part in half] == [*GRIDS["vbf_wino_slepton_grid"], "tt_vbf"]
+    gaps = {round(part.masses["m_wino"] - part.masses["m_lsp"], 6) for part in half[:-1]}
+    assert (min(gaps), max(gaps)) == (0.5, 75.0)
+    assert GRIDS["vbf_wino_grid"] == GRIDS["vbf_wino_WZ_grid"] + GRIDS["vbf_wino_slepton_grid"]
+    assert len(set(GRIDS["vbf_wino_grid"])) == 2 * len(half[:-1])
 
 
 def test_groups_and_duplicates():
