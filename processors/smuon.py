@@ -6,6 +6,7 @@ smuon-nn paper): section II for objects, cuts (Table I) and the 37 observables (
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.description import Cut, Region, Score
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Smuon"]
 
+KEPT = "veto_c"
+"""Region that the control of tops is the rest of: two thirds of tt pass veto (c), and nearly all of the signal."""
+
 
 class Smuon(Analysis):
     """The smuon analysis as a coffea processor.
@@ -58,6 +62,9 @@ class Smuon(Analysis):
         The region of a score has the events above it.
     without
         Objects that the file lacks, and jets are not removed for: ``photons``, ``taus``.
+    controls
+        ``tt``: a control region of tops, with the events that veto (c) rejects; scores are then also filled for those that it
+        keeps, so that a fit may take both.
     met, variations, features, taggers, collections
         See :class:`massgap.processors.base.analysis.Analysis`.
 
@@ -107,8 +114,12 @@ class Smuon(Analysis):
         static_jet_pt: float = 25.0,
         score_above: float = 0.7,
         without: tuple[str, ...] | list[str] | str = (),
+        controls: tuple[str, ...] | list[str] | str = (),
         **options: Any,
     ) -> None:
+        self.controls = tuple(sorted(names("controls", controls, ("tt",))))
+        if self.controls:
+            self.scores = tuple(replace(s, regions=(*s.regions, KEPT)) for s in type(self).scores)
         super().__init__(model, **options)
         self.basic_met = threshold("basic_met", basic_met)
         self.mt2 = threshold("mt2", mt2)
@@ -127,6 +138,10 @@ class Smuon(Analysis):
             Region("static_veto", "Static jet veto", within="preselection"),
             *(Region(f"veto_{v}", f"Jet veto ({v})", within="preselection") for v in VETOES[1:]),
             *by_score,
+            *(
+                Region("cr_tt", "Control of tops", within="preselection", disjoint=(KEPT,))
+                for _ in self.controls
+            ),
         )
 
     def histograms(self) -> tuple[HistogramSpec, ...]:
@@ -167,6 +182,8 @@ class Smuon(Analysis):
         flow.region("static_veto", hard_muons & ~(x["pt_j1"] > self.static_jet_pt))
         for veto in VETOES[1:]:
             flow.region(f"veto_{veto}", found.vetoes[veto][heavy])
+        if self.controls:
+            flow.region("cr_tt", ~found.vetoes["c"][heavy])
         flow.record(event, x)
 
     def _without_overlap(self, event: Event) -> tuple[Collection, Collection]:

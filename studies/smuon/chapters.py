@@ -8,7 +8,8 @@ import numpy as np
 
 from massgap.reports.run.chapters import Chapter
 from massgap.studies.comparison import compared_html
-from massgap.studies.smuon.planes import FEW, LUMINOSITIES, Plane, counting_planes, exclusion_line
+from massgap.studies.smuon.places import LUMINOSITIES
+from massgap.studies.smuon.planes import FEW, Plane, counting_planes, exclusion_line
 from massgap.studies.smuon.validation import paper, validate
 from massgap.studies.smuon.yields import MIXTURES, Yields
 

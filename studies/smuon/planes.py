@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap.studies.smuon.places import LUMINOSITIES
 from massgap.studies.smuon.reach import Method, excluded_events, reach
 from massgap.studies.smuon.yields import MIXTURES, Mixture
 
@@ -15,10 +16,9 @@ if TYPE_CHECKING:
 
     from massgap.studies.smuon.yields import Yields
 
-__all__ = ["LUMINOSITIES", "REGIONS", "UNCERTAINTIES", "Plane", "counting_planes", "exclusion_line"]
+__all__ = ["REGIONS", "UNCERTAINTIES", "Plane", "counting_planes", "exclusion_line"]
 
 REGIONS = ("low", "high", "bdt", "static_veto")
-LUMINOSITIES = (139.0, 300.0, 3000.0)
 UNCERTAINTIES = (0.0, 0.5)
 FEW = 10.0
 """Below so many effective events of background a number is said to be uncertain."""

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
     from massgap.contracts.run_folder import RunFolder
 
-__all__ = ["MIXTURES", "PAPER_FB", "Amount", "Mixture", "Yields", "normalisation", "share_of"]
+__all__ = [
+    "MIXTURES",
+    "PAPER_FB",
+    "Amount",
+    "Mixture",
+    "Yields",
+    "normalisation",
+    "share_of",
+    "signal_factors",
+]
 
 Mixture = Literal["as Table III", "as Table VIII"]
 MIXTURES: tuple[Mixture, ...] = ("as Table III", "as Table VIII")
@@ -84,6 +93,15 @@ class Yields:
         }
 
     @cached_property
+    def cross_sections(self) -> dict[str, float]:
+        """Signal -> cross section of its samples before filters and cuts, fb, where they say it."""
+        return {
+            str(m["process"]): float(m["hard_xsec_fb"])
+            for m in self.run.manifest["datasets"].values()
+            if m.get("process") in self.masses and m.get("hard_xsec_fb")
+        }
+
+    @cached_property
     def regions(self) -> tuple[str, ...]:
         """Regions that the run has."""
         return tuple(str(name) for name in self.run.histogram(_COUNTED).axes["region"])
@@ -140,3 +158,32 @@ def share_of(part: Amount, whole: Amount) -> Amount | None:
     share = part.value / whole.value
     variance = (1.0 - 2.0 * share) * part.error**2 + (share * whole.error) ** 2
     return Amount(share, float(np.sqrt(max(0.0, variance))) / whole.value)
+
+
+def signal_factors(yields: Yields, name: str) -> dict[str, float]:
+    """Signal -> factor on its weights for another set of cross sections: those of which the set has a number.
+
+    Parameters
+    ----------
+    yields
+        Of a run.
+    name
+        ``own``, or a set of the study (``nlo``, ``paper``).
+    """
+    from massgap.fits.errors import PlaneError
+    from massgap.fits.planes.cross_sections import read_cross_sections
+    from massgap.fits.planes.points import PlanePoint
+    from massgap.studies.cross_sections import cross_section_sets
+
+    if name == "own":
+        return dict.fromkeys(yields.masses, 1.0)
+    table = read_cross_sections(cross_section_sets("smuon")[name], name)
+    out = {}
+    for process, own in yields.cross_sections.items():
+        m, lsp = yields.masses[process]
+        try:
+            fb, _ = table.of(PlanePoint(process, {"m_slepton": m, "m_lsp": lsp}, own, 0.0))
+        except PlaneError:
+            continue  # beyond the table
+        out[process] = fb / own
+    return out
