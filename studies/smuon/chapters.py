@@ -9,7 +9,7 @@ import numpy as np
 from massgap.reports.run.chapters import Chapter
 from massgap.studies.comparison import compared_html
 from massgap.studies.smuon.places import LUMINOSITIES
-from massgap.studies.smuon.planes import FEW, Plane, counting_planes, exclusion_line
+from massgap.studies.smuon.planes import FEW, Plane, beyond, counting_planes, exclusion_line, open_ends
 from massgap.studies.smuon.validation import paper, validate
 from massgap.studies.smuon.yields import MIXTURES, Yields
 
@@ -62,8 +62,7 @@ def exclusions(inputs: Inputs) -> Markup | None:
         return None
     rows = [_row(plane) for plane in planes if plane.luminosity == LUMINOSITIES[0]]
     head = ["region", "background", "uncertainty", "b", "excluded s", "reach [GeV]"]
-    few = sorted({_LABELS[p.region] for p in planes if p.effective < FEW})
-    said = f" Fewer than {FEW:g} effective simulated events of background: {', '.join(few)}." if few else ""
+    said = _caveats(inputs, planes)
     drawn = [
         figure(
             render(draw_fiducial(yields)),
@@ -85,6 +84,27 @@ def exclusions(inputs: Inputs) -> Markup | None:
         table(head, rows, caption=f"Counting at {LUMINOSITIES[0]:g} fb-1", text_columns=(1,)),
         grid(drawn, wide=True),
     )
+
+
+def _caveats(inputs: Inputs, planes: Sequence[Plane]) -> str:
+    """What a reader must know of these planes: few events, extrapolation, lines that end at the edge of the points."""
+    out = ""
+    few = sorted({_LABELS[p.region] for p in planes if p.effective < FEW})
+    if few:
+        out += f" Fewer than {FEW:g} effective simulated events of background: {', '.join(few)}."
+    points = [(p["m_slepton"], p["m_lsp"]) for p in planes[0].points]
+    for score, model in inputs.models.items():
+        seen = [inputs.masses[name] for name in model.training.get("signal") or () if name in inputs.masses]
+        masses = [(m["m_slepton"], m["m_lsp"]) for m in seen if {"m_slepton", "m_lsp"} <= set(m)]
+        if score in _LABELS and masses and (far := beyond(masses, points)):
+            named = ", ".join(f"{m:g}/{lsp:g}" for m, lsp in far[:8]) + (", ..." if len(far) > 8 else "")
+            out += f" {_LABELS[score]} extrapolates to {len(far)} of {len(points)} signals, outside of those that it was trained on: {named}."
+    open_lines = sorted({_LABELS[p.region] for p in planes if open_ends(p, exclusion_line(p))})
+    if open_lines:
+        out += f" Lines that end at the edge of the points, beyond which nothing is known: {', '.join(open_lines)}."
+    if len({tuple(point) for point in points}) < 3:
+        out += " Fewer than three signals: there is no plane, and no line."
+    return out
 
 
 def _row(plane: Plane) -> list[str]:

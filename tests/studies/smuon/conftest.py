@@ -37,6 +37,7 @@ def fileset_of(folder) -> dict:
         if signal:
             _, m, lsp = process.split("_")
             metadata["masses"] = {"m_slepton": float(m), "m_lsp": float(lsp)}
+            metadata["hard_xsec_fb"] = XSEC[process]
         out[process] = {"files": {str(path): "Events"}, "metadata": metadata}
     return out
 
