@@ -34,6 +34,7 @@ def chapters() -> tuple[Chapter, ...]:
     return (
         Chapter("Beside the paper", beside_the_paper, after="cutflow"),
         Chapter("What counting excludes", exclusions, after="training"),
+        Chapter("Beyond the paper", beyond_the_paper, after="fit"),
     )
 
 
@@ -49,6 +50,19 @@ def beside_the_paper(inputs: Inputs) -> Markup | None:
         "the others to 1.2 times leading order."
     )
     return join(text, compared_html(validate(inputs.run_folder), paper()))
+
+
+def beyond_the_paper(inputs: Inputs) -> Markup | None:
+    """What each step buys, limits by method and by cross sections, the learning curve."""
+    from massgap.reports.html.html import join, paragraph, table
+    from massgap.studies.smuon.numbers.further import further_tables
+
+    if not Yields(inputs.run_folder).masses:
+        return None
+    parts = []
+    for found in further_tables(inputs.run_folder):
+        parts += [paragraph(found.note), table(found.header, found.texts(), caption=found.title)]
+    return join(*parts)
 
 
 def exclusions(inputs: Inputs) -> Markup | None:

@@ -98,9 +98,24 @@ def test_thresholds(path) -> None:
     assert "M_T2 > 120" in result.cutflow["steps"]
 
 
+def test_the_control_region_is_the_rest_of_veto_c(path) -> None:
+    result = process(path, controls="tt")
+    table = result.features["d"]
+    assert (table["region_cr_tt"] == ~table["region_veto_c"]).all()
+    # Some of both: muons that are hard enough for M_T2 seldom have a harder jet here.
+    assert 0 < table["region_cr_tt"].sum() < len(table)
+    regions = {region.name: region for region in Smuon(controls=["tt"]).regions}
+    assert regions["cr_tt"].disjoint == ("veto_c",)
+    assert "cr_tt" not in {region.name for region in Smuon().regions}
+    # A fit needs the scores of what is left where a control region is taken with it.
+    assert Smuon(controls=["tt"]).scores[0].regions == ("preselection", "veto_c")
+    assert Smuon().scores[0].regions == ("preselection",)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"controls": "WW"}, r"controls: unknown 'WW'; known are tt"),
         ({"without": ["jets"]}, r"without: unknown 'jets'; known are photons, taus"),
         ({"mt2": -1}, r"mt2 is -1"),
         ({"score_above": math.nan}, r"score_above is nan"),

@@ -182,8 +182,9 @@ def test_the_chapters_show_tables_and_planes(small) -> None:
     from massgap.studies.smuon.chapters import chapters
 
     inputs = read_inputs(small.scored, None, None)
-    beside, planes = (str(chapter.body(inputs)) for chapter in chapters())
+    beside, planes, further = (str(chapter.body(inputs)) for chapter in chapters())
     assert "Table VIII" in beside
+    assert "Excluded events by method" in further
     assert planes.count("<figure") == 3
     assert "High network" in planes
 
