@@ -38,7 +38,7 @@ __all__ = ["STUDY"]
 
 _SIGNALS = tuple(signal_name(*masses) for masses in TRAINED)
 _MADE: dict[str, Any] = {"card": "perfect", "mpi": True}
-_RUN: dict[str, Any] = {"controls": ("tt",)}
+_RUN: dict[str, Any] = {"controls": ("tt",), "hadron_sum": True}
 _STATISTICS_ONLY: dict[str, Any] = {
     "default_normalisation": 0.0,
     "lumi_uncertainty": 0.0,
@@ -190,14 +190,14 @@ STUDY = Study(
         GenerateStep(
             "samples",
             (*BACKGROUNDS, *_SIGNALS, *(signal_name(*masses) for masses in TESTED)),
-            events=400_000,
+            events=300_000,
             small=20_000,
             options={**_MADE, "repeat": 10},
         ),
         GenerateStep(
             "plane_samples",
             tuple(signal_name(*masses) for masses in PLANE),
-            events=134_000,
+            events=107_200,
             small=13_400,
             options={**_MADE, "repeat": 5},
             quick=False,

@@ -83,6 +83,7 @@ def validate(folder: str | Path) -> list[Compared]:
         "Table VIII, background": _background(yields),
         "Table IX, tt alone": _tt(yields),
         "Table IX": _efficiencies(yields, printed.tables["Table IX"].rows),
+        "Table IX, all hadrons": _all_hadrons(yields, printed.tables["Table IX"].rows),
         "Reach of the printed yields": {
             (name, "reach"): (gev, None) for name, gev in printed_reach(printed).items()
         },
@@ -169,6 +170,19 @@ def _background(yields: Yields) -> Numbers:
         for name in ("low", "high", "bdt", "static_veto", *_VETOES)
         if name in yields.regions
     }
+
+
+def _all_hadrons(yields: Yields, rows: tuple[str, ...]) -> Numbers:
+    """Vetoes (b) and (d) by the other reading of H_T, of a run with ``hadron_sum``."""
+    out: Numbers = {}
+    for name in (f"veto_{v}_sum" for v in "bd"):
+        if name not in yields.regions:
+            continue
+        out["background", name] = _percent(yields.background_efficiency(name, "as Table VIII"))
+        for row in rows:
+            if (signal := signal_of_row(row)) in yields.masses:
+                out[row, name] = _percent(yields.efficiency(signal, name))
+    return out
 
 
 def _tt(yields: Yields) -> Numbers:
