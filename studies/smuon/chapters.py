@@ -9,7 +9,16 @@ import numpy as np
 from massgap.reports.run.chapters import Chapter
 from massgap.studies.comparison import compared_html
 from massgap.studies.smuon.places import LUMINOSITIES
-from massgap.studies.smuon.planes import FEW, Plane, beyond, counting_planes, exclusion_line, open_ends
+from massgap.studies.smuon.planes import (
+    FEW,
+    REGIONS,
+    Plane,
+    beyond,
+    counting_plane,
+    counting_planes,
+    exclusion_line,
+    open_ends,
+)
 from massgap.studies.smuon.validation import paper, validate
 from massgap.studies.smuon.yields import MIXTURES, Yields
 
@@ -20,8 +29,9 @@ if TYPE_CHECKING:
 
     from massgap.reports.html.html import Markup
     from massgap.reports.run.inputs import Inputs
+    from massgap.studies.smuon.reach import Method
 
-__all__ = ["chapters", "draw_exclusions", "draw_fiducial"]
+__all__ = ["chapters", "draw_exclusions", "draw_fiducial", "draw_methods"]
 
 _COLORS = {"low": "#3f90da", "high": "#832db6", "bdt": "#222222", "static_veto": "#bd1f01"}
 _LABELS = {"low": "Low network", "high": "High network", "bdt": "BDT", "static_veto": "Static jet veto"}
@@ -90,6 +100,11 @@ def exclusions(inputs: Inputs) -> Markup | None:
             f"Expected 95 % CL exclusion, background {mixture}; solid without uncertainty, dashed with 50 %."
         )
         drawn.append(figure(render(picture), alt=caption, caption=caption))
+    caption = (
+        f"The same at {LUMINOSITIES[0]:g} fb-1, background as Table VIII, by what is assumed of its 50 %: asymptotic, and exact CLs "
+        "with a log-normal and with a truncated Gaussian."
+    )
+    drawn.append(figure(render(draw_methods(yields)), alt=caption, caption=caption))
     words = paragraph(
         f"Counting at {LUMINOSITIES[0]:g} fb-1, leading-order signals, median of the asymptotic CLs.{said}"
     )
@@ -155,6 +170,38 @@ def draw_exclusions(planes: Sequence[Plane]) -> Figure:
         for region in dict.fromkeys(plane.region for plane in planes):
             axes[0].plot([], [], color=_COLORS[region], label=_LABELS[region])
         axes[0].legend(loc="upper left", fontsize="small")
+    return drawn
+
+
+_STYLES: dict[Method, tuple[float, str]] = {
+    "asymptotic": (0.0, "-"),
+    "exact": (0.0, "--"),
+    "exact lnN": (0.5, "-."),
+    "exact gauss": (0.5, ":"),
+}
+
+
+def draw_methods(yields: Yields) -> Figure:
+    """Lines of exclusion at the first luminosity by method, a panel per region."""
+    from matplotlib.figure import Figure
+
+    from massgap.reports.figures.style import style
+
+    regions = [name for name in REGIONS if name in yields.regions]
+    with style():
+        drawn = Figure(figsize=(3.2 * len(regions) + 1.4, 3.4), layout="constrained")
+        axes: Any = drawn.subplots(1, len(regions), sharey=True, squeeze=False)[0]
+        for ax, region in zip(axes, regions, strict=True):
+            for method, (uncertainty, dashes) in _STYLES.items():
+                plane = counting_plane(yields, region, "as Table VIII", LUMINOSITIES[0], uncertainty, method)
+                for line in exclusion_line(plane):
+                    ax.plot(line[:, 0], line[:, 1], dashes, color=_COLORS[region])
+            ax.set_title(_LABELS[region])
+            ax.set_xlabel(r"$m_{\tilde{\mu}}$ [GeV]")
+        for method, (uncertainty, dashes) in _STYLES.items():
+            axes[0].plot([], [], dashes, color="0.3", label=f"{method}, {100 * uncertainty:g} %")
+        axes[0].set_ylabel(r"$m_{\tilde{\chi}}$ [GeV]")
+        axes[0].legend(loc="upper left", fontsize="x-small")
     return drawn
 
 

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
     from massgap.studies.smuon.yields import Yields
 
-__all__ = ["REGIONS", "UNCERTAINTIES", "Plane", "beyond", "counting_planes", "exclusion_line", "open_ends"]
+__all__ = [
+    "REGIONS",
+    "UNCERTAINTIES",
+    "Plane",
+    "beyond",
+    "counting_plane",
+    "counting_planes",
+    "exclusion_line",
+    "open_ends",
+]
 
 REGIONS = ("low", "high", "bdt", "static_veto")
 UNCERTAINTIES = (0.0, 0.5)
@@ -79,17 +88,22 @@ def counting_planes(yields: Yields, *, method: Method = "asymptotic") -> Iterato
     Plane
     """
     for region in (name for name in REGIONS if name in yields.regions):
-        signals = {name: yields.one(name, region).value for name in yields.masses}
         for mixture in MIXTURES:
-            b = yields.background(region, mixture)
             for lumi in LUMINOSITIES:
                 for uncertainty in UNCERTAINTIES:
-                    limit = excluded_events(lumi * b.value, uncertainty, method=method)
-                    points = tuple(
-                        _point(*yields.masses[name], lumi * fb, limit) for name, fb in sorted(signals.items())
-                    )
-                    counted = (lumi * b.value, lumi * b.error, b.effective)
-                    yield Plane(region, mixture, lumi, uncertainty, method, *counted, limit, points)
+                    yield counting_plane(yields, region, mixture, lumi, uncertainty, method)
+
+
+def counting_plane(
+    yields: Yields, region: str, mixture: Mixture, lumi: float, uncertainty: float, method: Method
+) -> Plane:
+    """One of them; parameters as those of :class:`Plane`."""
+    b = yields.background(region, mixture)
+    limit = excluded_events(lumi * b.value, uncertainty, method=method)
+    signals = {name: yields.one(name, region).value for name in yields.masses}
+    points = tuple(_point(*yields.masses[name], lumi * fb, limit) for name, fb in sorted(signals.items()))
+    counted = (lumi * b.value, lumi * b.error, b.effective)
+    return Plane(region, mixture, lumi, uncertainty, method, *counted, limit, points)
 
 
 def _point(m_slepton: float, m_lsp: float, signal: float, limit: float) -> dict[str, float]:

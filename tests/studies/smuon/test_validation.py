@@ -185,7 +185,7 @@ def test_the_chapters_show_tables_and_planes(small) -> None:
     beside, planes, further = (str(chapter.body(inputs)) for chapter in chapters())
     assert "Table VIII" in beside
     assert "Excluded events by method" in further
-    assert planes.count("<figure") == 3
+    assert planes.count("<figure") == 4
     assert "High network" in planes
 
 
