@@ -114,9 +114,38 @@ class Yields:
         return Amount(float(values.sum()), math.sqrt(float(variances.sum())))
 
     def efficiency(self, process: str, region: str) -> Amount | None:
-        """Share of the events after M_T2 that are in a region; None where there are none."""
+        """Share of the events after M_T2 that are in a region; None where there are none.
+
+        The copies of an event (``massgap generate --repeat``) have its jets in common: where there are any, the error is of the
+        sums over the copies of each event, if the run has kept its tables.
+        """
         part, whole = self.one(process, region), self.one(process, "preselection")
-        return share_of(part, whole)
+        found = share_of(part, whole)
+        if found is None or part.value == 0.0 or process not in self._copied:
+            return found
+        table = self._copied[process]
+        moves = table["weight"] * (table[f"region_{region}"].astype(float) - found.value)
+        of_events = moves.groupby(table["fold_key"]).sum()
+        return Amount(found.value, float(np.sqrt((of_events**2).sum())) / float(table["weight"].sum()))
+
+    @cached_property
+    def _copied(self) -> dict[str, Any]:
+        """Process -> table of its selected events, of those that were made with copies."""
+        from massgap.contracts.feature_table import read_feature_tables
+
+        names = {
+            str(m["process"])
+            for m in self.run.manifest["datasets"].values()
+            if int(m.get("n_copies") or 1) > 1
+        }
+        if not names or not (self.run.path / "features").is_dir():
+            return {}
+        table = read_feature_tables(self.run.path, self.run.manifest).table
+        return {
+            name: part
+            for name, part in table.groupby(table["process"].astype(str), observed=True)
+            if name in names
+        }
 
     def background(self, region: str, mixture: Mixture) -> Amount:
         """Cross section of all backgrounds in a region, fb, with the paper's normalisation."""

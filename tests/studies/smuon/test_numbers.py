@@ -7,6 +7,7 @@ import math
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from massgap.contracts.model_folder import write_model_folder
@@ -19,7 +20,7 @@ from massgap.studies.smuon.numbers.trainings import learning_curve, missed, trai
 from massgap.studies.smuon.places import GRID, PLANE, SEEDS, TESTED, TRAINED, fraction_place, seed_place
 from massgap.studies.smuon.planes import Plane, beyond, open_ends
 from massgap.studies.smuon.study import STUDY
-from massgap.studies.smuon.yields import Amount
+from massgap.studies.smuon.yields import Amount, Yields
 
 
 @pytest.fixture
@@ -253,3 +254,23 @@ def test_a_line_that_ends_at_the_edge_of_the_points_is_open() -> None:
     to_the_edge = np.array([[300.0, 0.0], [320.0, 100.0]])
     assert not open_ends(plane, [closed, across])
     assert open_ends(plane, [closed, to_the_edge])
+
+
+def test_copies_of_an_event_are_no_new_ones(small) -> None:
+    """Each event four times, with its key: the same share, and the same error."""
+    alone = Yields(small.scored)
+    table = pd.DataFrame(
+        {
+            "weight": [1.0, 2.0, 1.0, 3.0],
+            "fold_key": np.array([1, 2, 3, 4], np.uint64),
+            "region_veto_c": [True, False, True, True],
+        }
+    )
+    share = Amount(5.0 / 7.0, 0.0)
+    alone.one = lambda process, region: Amount(5.0 if region == "veto_c" else 7.0, 1.0)
+    alone._copied = {"s": pd.concat([table.assign(weight=table["weight"] / 4)] * 4)}
+    found = alone.efficiency("s", "veto_c")
+    moves = table["weight"] * (table["region_veto_c"] - share.value)
+    assert found.value == pytest.approx(share.value)
+    assert found.error == pytest.approx(math.sqrt((moves**2).sum()) / 7.0)
+    assert Yields(small.scored)._copied == {}
