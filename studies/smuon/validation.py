@@ -14,12 +14,14 @@ from massgap.studies.smuon.numbers.performance import against_trees, areas, orde
 from massgap.studies.smuon.numbers.samples import effective_events, scale_errors
 from massgap.studies.smuon.numbers.trainings import trainings
 from massgap.studies.smuon.places import signal_of_row
-from massgap.studies.smuon.planes import counting_planes
+from massgap.studies.smuon.planes import REGIONS, counting_plane
 from massgap.studies.smuon.reach import excluded_events, reach
-from massgap.studies.smuon.yields import Amount, Yields, share_of
+from massgap.studies.smuon.yields import MIXTURES, Amount, Yields, share_of
 from massgap.studies.tables import Paper, read_paper
 
 if TYPE_CHECKING:
+    from massgap.studies.smuon.yields import Mixture
+
     Numbers = dict[tuple[str, str], tuple[float, float | None] | None]
 
 __all__ = ["BOUNDARY", "find_run", "paper", "printed_reach", "validate"]
@@ -192,11 +194,12 @@ def _tt(yields: Yields) -> Numbers:
 def _reach(yields: Yields) -> Numbers:
     """Networks: the better of the two."""
     out: Numbers = {}
-    for plane in counting_planes(yields, method="exact"):
-        gev = plane.reach() if (plane.luminosity, plane.uncertainty) == (139.0, 0.0) else None
-        if gev is None:
-            continue
-        row = "network" if plane.region in ("low", "high") else plane.region
-        before = out.get((row, plane.mixture))
-        out[row, plane.mixture] = (max(gev, before[0] if before else 0.0), None)
+    mixtures: tuple[Mixture, ...] = (*MIXTURES, "printed yields")
+    for region in (name for name in REGIONS if name in yields.regions):
+        row = "network" if region in ("low", "high") else region
+        for mixture in mixtures:
+            gev = counting_plane(yields, region, mixture, 139.0, 0.0, "exact").reach()
+            if gev is not None:
+                before = out.get((row, mixture))
+                out[row, mixture] = (max(gev, before[0] if before else 0.0), None)
     return out

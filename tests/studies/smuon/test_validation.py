@@ -77,6 +77,8 @@ def test_the_mixtures(yields) -> None:
     total = sum(factors[name] * yields.one(name, "preselection").value for name in PAPER_FB)
     for mixture in ("as Table III", "as Table VIII"):
         assert yields.background("preselection", mixture).value == pytest.approx(total)
+    printed = yields.background("preselection", "printed yields").value
+    assert 139 * printed == pytest.approx(376.9 + 307.4 + 57.4)
     # tt is nine tenths of the second one, whatever was selected.
     shares = {
         name: factor * yields.one(name, "preselection").value / total
