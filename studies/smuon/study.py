@@ -212,6 +212,13 @@ STUDY = Study(
             small=300,
             options={**_MADE, "repeat": 10, "variations": True},
         ),
+        GenerateStep(
+            "whole_samples",
+            tuple(name for name in BACKGROUNDS if name != "WZ_2mu"),
+            events=40_000,
+            small=3_000,
+            options={**_MADE, "hard": "none"},
+        ),
         RunStep("run", "smuon", ("samples", "plane_samples"), options=_RUN, words="run the smuon processor"),
         RunStep(
             "scales",
@@ -220,6 +227,14 @@ STUDY = Study(
             options={"variations": ("mur", "muf")},
             words="run again with the scales varied",
             key="vary",
+            optional=True,
+        ),
+        RunStep(
+            "whole",
+            "smuon",
+            "whole_samples",
+            words="run over backgrounds without a cut on the hard process",
+            key="run",
             optional=True,
         ),
         *_trainings(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from massgap.studies.comparison import Compared, compare
 from massgap.studies.errors import StudyError
@@ -75,7 +75,7 @@ def validate(folder: str | Path) -> list[Compared]:
     """
     yields, folders = Yields(find_run(folder)), Folders.of(folder)
     printed, found = paper(), scored(yields)
-    steps = _steps(yields)
+    steps = _steps(yields, folders)
     tables: dict[str, Numbers] = {
         "Table III": steps,
         "Table IV": steps,
@@ -130,22 +130,42 @@ def printed_reach(printed: Paper) -> dict[str, float]:
     return out
 
 
-def _steps(yields: Yields) -> Numbers:
-    """Shares of the cuts on m_mumu and M_T2, by rows of Tables III and IV, for samples without a cut on M_T2."""
+def _steps(yields: Yields, folders: Folders) -> Numbers:
+    """Shares of the cuts on m_mumu and M_T2, by rows of Tables III and IV.
+
+    Samples with a cut on M_T2 of the hard process tell what passes M_T2, those without one what comes before it.
+    """
     cut = {str(m["process"]) for m in yields.run.manifest["datasets"].values() if m.get("hard_cut")}
     out: Numbers = {}
     for process, rows in yields.run.cutflow["processes"].items():
-        if process in cut:
+        if process in cut or (counted := _counted(rows)) is None:
             continue
-        by_step = {row["step"].split(" >")[0]: row for row in rows}
-        names = ("opposite charge", "m_mumu", "M_T2")
-        if not set(names) <= set(by_step):
-            continue
-        counted = [Amount(by_step[n]["weighted"], math.sqrt(by_step[n]["variance"])) for n in names]
         row = process.removeprefix("smuonR_").replace("_", "/")
-        for before, after, column in zip(counted, counted[1:], names[1:], strict=False):
+        for before, after, column in zip(counted, counted[1:], _STEPS[1:], strict=False):
             out[row, column] = share_of(after, before)
+    whole = folders.run("whole")
+    for process, rows in whole.cutflow["processes"].items() if whole is not None else ():
+        if process not in cut or (counted := _counted(rows)) is None:
+            continue
+        opposite, mass, _ = counted
+        passed = yields.one(process, "preselection")
+        out[process, "m_mumu"] = share_of(mass, opposite)
+        if mass.value > 0.0 and passed.value > 0.0:
+            share = passed.value / mass.value
+            error = share * math.hypot(passed.error / passed.value, mass.error / mass.value)
+            out[process, "M_T2"] = (share, error)
     return out
+
+
+_STEPS = ("opposite charge", "m_mumu", "M_T2")
+
+
+def _counted(rows: list[dict[str, Any]]) -> list[Amount] | None:
+    """What the steps of a process leave, None without them."""
+    by_step = {row["step"].split(" >")[0]: row for row in rows}
+    if not set(_STEPS) <= set(by_step):
+        return None
+    return [Amount(by_step[n]["weighted"], math.sqrt(by_step[n]["variance"])) for n in _STEPS]
 
 
 def _percent(found: Amount | None) -> tuple[float, float | None] | None:

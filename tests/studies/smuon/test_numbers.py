@@ -20,6 +20,7 @@ from massgap.studies.smuon.numbers.trainings import learning_curve, missed, trai
 from massgap.studies.smuon.places import GRID, PLANE, SEEDS, TESTED, TRAINED, fraction_place, seed_place
 from massgap.studies.smuon.planes import Plane, beyond, open_ends
 from massgap.studies.smuon.study import STUDY
+from massgap.studies.smuon.validation import _steps
 from massgap.studies.smuon.yields import Amount, Yields
 
 
@@ -55,9 +56,15 @@ def test_the_plane_has_154_points_of_25_masses() -> None:
 
 def test_the_small_form_has_every_kind_of_step() -> None:
     names = [step.name for step in STUDY.chosen(small=True)]
-    assert {"scale_samples", "scales", "scored", "planes/all", "fits/controls_high", "report.html"} <= set(
-        names
-    )
+    assert {
+        "scale_samples",
+        "scales",
+        "whole",
+        "scored",
+        "planes/all",
+        "fits/controls_high",
+        "report.html",
+    } <= set(names)
     assert "plane_samples" not in names
     run = next(step for step in STUDY.chosen(small=True) if step.name == "run")
     assert run.sources == ("samples",)
@@ -274,3 +281,28 @@ def test_copies_of_an_event_are_no_new_ones(small) -> None:
     assert found.value == pytest.approx(share.value)
     assert found.error == pytest.approx(math.sqrt((moves**2).sum()) / 7.0)
     assert Yields(small.scored)._copied == {}
+
+
+def cutflow(opposite, mass, transverse):
+    names = ("opposite charge", "m_mumu", "M_T2 > 90")
+    rows = zip(names, (opposite, mass, transverse), strict=True)
+    return [{"step": name, "weighted": n, "variance": 0.01 * n} for name, n in rows]
+
+
+def test_what_is_cut_in_the_hard_process_is_compared_with_whole_samples(home, monkeypatch) -> None:
+    """tt: what passes M_T2 of the one, over what comes before it of the other; a signal tells by itself."""
+    run = SimpleNamespace(
+        manifest={"datasets": {"a": {"process": "tt", "hard_cut": {}}, "b": {"process": "smuonR_600_0"}}},
+        cutflow={"processes": {"tt": cutflow(9.0, 8.0, 4.0), "smuonR_600_0": cutflow(10.0, 9.0, 8.0)}},
+    )
+    whole = SimpleNamespace(cutflow={"processes": {"tt": cutflow(1000.0, 800.0, 3.0)}})
+    monkeypatch.setattr(Folders, "run", lambda self, name: whole if name == "whole" else None)
+    yields = SimpleNamespace(run=run, one=lambda process, region: Amount(4.0, 0.2))
+    found = _steps(yields, Folders.of(home))
+    assert found["tt", "m_mumu"][0] == pytest.approx(0.8)
+    assert found["tt", "M_T2"] == pytest.approx(
+        (4.0 / 800.0, 0.005 * math.hypot(0.05, math.sqrt(8.0) / 800.0))
+    )
+    assert found["600/0", "M_T2"][0] == pytest.approx(8.0 / 9.0)
+    monkeypatch.setattr(Folders, "run", lambda self, name: None)
+    assert {row for row, _ in _steps(yields, Folders.of(home))} == {"600/0"}
