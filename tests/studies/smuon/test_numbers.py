@@ -292,7 +292,9 @@ def cutflow(opposite, mass, transverse):
 def test_what_is_cut_in_the_hard_process_is_compared_with_whole_samples(home, monkeypatch) -> None:
     """tt: what passes M_T2 of the one, over what comes before it of the other; a signal tells by itself."""
     run = SimpleNamespace(
-        manifest={"datasets": {"a": {"process": "tt", "hard_cut": {}}, "b": {"process": "smuonR_600_0"}}},
+        manifest={
+            "datasets": {"a": {"process": "tt", "hard_cut": {"tried": 1}}, "b": {"process": "smuonR_600_0"}}
+        },
         cutflow={"processes": {"tt": cutflow(9.0, 8.0, 4.0), "smuonR_600_0": cutflow(10.0, 9.0, 8.0)}},
     )
     whole = SimpleNamespace(cutflow={"processes": {"tt": cutflow(1000.0, 800.0, 3.0)}})
