@@ -23,7 +23,7 @@ from massgap.cli.generate import generate
 from massgap.cli.limit import limit
 from massgap.cli.plane import plane
 from massgap.cli.report import report
-from massgap.cli.run import preflight, run
+from massgap.cli.run import preflight, run, verify
 from massgap.cli.study import demo, study, validate
 from massgap.cli.train import models, train
 from massgap.errors import MassgapError
@@ -110,6 +110,7 @@ for _command in (
     limit,
     plane,
     report,
+    verify,
     study,
     validate,
     demo,
