@@ -313,22 +313,10 @@ class Event:
         )
         return identifiers
 
-    def number(self, collection: str, field: str) -> npt.NDArray[np.float64] | None:
-        """A number per event that no collection has, as the file calls it, or None where there is none.
-
-        Parameters
-        ----------
-        collection, field
-            For instance ``"MET"`` and ``"sumEt"``.
-        """
-        if not self.columns.has(collection, field):
-            return None
-        return np.asarray(
-            self._per_event(
-                f"{collection}_{field}",
-                lambda: np.asarray(self.columns.floats(collection, field), np.float64),
-            )
-        )
+    def number(self, collection: str, field: str) -> Any:
+        """A number per event as the file calls it, for instance ``"MET", "sumEt"``; None where there is none."""
+        name, there = f"{collection}_{field}", self.columns.has(collection, field)
+        return self._per_event(name, lambda: self.columns.floats(collection, field)) if there else None
 
     def weight_vector(self, branch: str) -> ak.Array | None:
         """A per-event list of variation weights such as ``PSWeight``, or None where there is none."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from massgap.contracts.description import Cut, Region, Score
 from massgap.events.errors import MissingBranchError
 from massgap.processors.base.analysis import Analysis
@@ -206,7 +208,7 @@ class Smuon(Analysis):
         if found is None:
             remedy = "Generated samples and CMS NanoAOD have it; leave out --hadron-sum, or Smuon(hadron_sum=True)."
             raise MissingBranchError(branch, event.columns.where, remedy)
-        return found
+        return np.asarray(found)
 
     def _without_overlap(self, event: Event) -> tuple[Collection, Collection]:
         """Jets and electrons that are left of each other, in the paper's order; what it does to photons after that is seen nowhere."""
