@@ -8,6 +8,7 @@ import numpy as np
 
 from massgap.reports.run.chapters import Chapter
 from massgap.studies.comparison import compared_html
+from massgap.studies.smuon.numbers.folders import Folders
 from massgap.studies.smuon.places import LUMINOSITIES
 from massgap.studies.smuon.planes import (
     FEW,
@@ -122,8 +123,12 @@ def _caveats(inputs: Inputs, planes: Sequence[Plane]) -> str:
     if few:
         out += f" Fewer than {FEW:g} effective simulated events of background: {', '.join(few)}."
     points = [(p["m_slepton"], p["m_lsp"]) for p in planes[0].points]
-    for score, model in inputs.models.items():
-        seen = [inputs.masses[name] for name in model.training.get("signal") or () if name in inputs.masses]
+    folders = Folders.of(inputs.run_folder)
+    records = {score: folders.training(f"models/{score}") for score in _LABELS}
+    records |= {score: model.training for score, model in inputs.models.items()}
+    for score, record in records.items():
+        named_signals = (record or {}).get("signal") or ()
+        seen = [inputs.masses[name] for name in named_signals if name in inputs.masses]
         masses = [(m["m_slepton"], m["m_lsp"]) for m in seen if {"m_slepton", "m_lsp"} <= set(m)]
         if score in _LABELS and masses and (far := beyond(masses, points)):
             named = ", ".join(f"{m:g}/{lsp:g}" for m, lsp in far[:8]) + (", ..." if len(far) > 8 else "")

@@ -143,7 +143,7 @@ def plane_of(points, effective=100.0) -> Plane:
 def inputs_of(trained):
     masses = {name: {"m_slepton": float(name[0]), "m_lsp": float(name[1])} for name in trained}
     model = SimpleNamespace(training={"signal": list(masses)})
-    return SimpleNamespace(models={"low": model}, masses=masses)
+    return SimpleNamespace(models={"low": model}, masses=masses, run_folder="nowhere")
 
 
 GRID = [(200.0, 0.0, 0.2), (400.0, 0.0, 4.0), (400.0, 100.0, 5.0), (200.0, 100.0, 0.3)]
