@@ -314,6 +314,11 @@ class Event:
         )
         return identifiers
 
+    def number(self, collection: str, field: str) -> Any:
+        """A number per event as the file calls it, for instance ``"MET", "sumEt"``; None where there is none."""
+        name, there = f"{collection}_{field}", self.columns.has(collection, field)
+        return self._per_event(name, lambda: self.columns.floats(collection, field)) if there else None
+
     def weight_vector(self, branch: str) -> ak.Array | None:
         """A per-event list of variation weights such as ``PSWeight``, or None where there is none."""
         if self.columns.format == DELPHES or not self.columns.has("", branch):

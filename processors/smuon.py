@@ -6,7 +6,10 @@ smuon-nn paper): section II for objects, cuts (Table I) and the 37 observables (
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from massgap.contracts.description import Cut, Region, Score
 from massgap.events.errors import MissingBranchError
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Smuon"]
 
+KEPT = "veto_c"
+"""Region that the control of tops is the rest of: two thirds of tt pass veto (c), and nearly all of the signal."""
+
 
 class Smuon(Analysis):
     """The smuon analysis as a coffea processor.
@@ -58,6 +64,12 @@ class Smuon(Analysis):
         The region of a score has the events above it.
     without
         Objects that the file lacks, and jets are not removed for: ``photons``, ``taus``.
+    controls
+        ``tt``: a control region of tops, with the events that veto (c) rejects; scores are then also filled for those that it
+        keeps, so that a fit may take both.
+    hadron_sum
+        Also the vetoes (b) and (d) with all that is seen but the two muons in place of the jets' H_T: what the paper's numbers
+        come near to.
     met, variations, features, taggers, collections
         See :class:`massgap.processors.base.analysis.Analysis`.
 
@@ -107,8 +119,13 @@ class Smuon(Analysis):
         static_jet_pt: float = 25.0,
         score_above: float = 0.7,
         without: tuple[str, ...] | list[str] | str = (),
+        controls: tuple[str, ...] | list[str] | str = (),
+        hadron_sum: bool = False,
         **options: Any,
     ) -> None:
+        self.controls = tuple(sorted(names("controls", controls, ("tt",))))
+        if self.controls:
+            self.scores = tuple(replace(s, regions=(*s.regions, KEPT)) for s in type(self).scores)
         super().__init__(model, **options)
         self.basic_met = threshold("basic_met", basic_met)
         self.mt2 = threshold("mt2", mt2)
@@ -117,6 +134,7 @@ class Smuon(Analysis):
         self.static_jet_pt = threshold("static_jet_pt", static_jet_pt)
         self.score_above = threshold("score_above", score_above)
         self.without = tuple(sorted(names("without", without, ("photons", "taus"))))
+        self.hadron_sum = hadron_sum
         by_score = [
             Region(score.name, score.label, within="preselection", cuts=(self._above(score),))
             for score in self.scores
@@ -126,7 +144,15 @@ class Smuon(Analysis):
             Region("preselection", "After M_T2"),
             Region("static_veto", "Static jet veto", within="preselection"),
             *(Region(f"veto_{v}", f"Jet veto ({v})", within="preselection") for v in VETOES[1:]),
+            *(
+                Region(f"veto_{v}_sum", f"Jet veto ({v}), all hadrons", within="preselection")
+                for v in ("bd" if hadron_sum else "")
+            ),
             *by_score,
+            *(
+                Region("cr_tt", "Control of tops", within="preselection", disjoint=(KEPT,))
+                for _ in self.controls
+            ),
         )
 
     def histograms(self) -> tuple[HistogramSpec, ...]:
@@ -167,7 +193,22 @@ class Smuon(Analysis):
         flow.region("static_veto", hard_muons & ~(x["pt_j1"] > self.static_jet_pt))
         for veto in VETOES[1:]:
             flow.region(f"veto_{veto}", found.vetoes[veto][heavy])
+        if self.hadron_sum:
+            hadrons = self._hadrons(event) - x["st"]
+            flow.region("veto_b_sum", ~(hadrons > x["pt_mu1"]))
+            flow.region("veto_d_sum", ~(hadrons > x["st"]))
+        if self.controls:
+            flow.region("cr_tt", ~found.vetoes["c"][heavy])
         flow.record(event, x)
+
+    def _hadrons(self, event: Event) -> Any:
+        """Scalar sum of all that is seen, GeV."""
+        branch = "MET_sumEt"
+        found = event.number(*branch.split("_"))
+        if found is None:
+            remedy = "Generated samples and CMS NanoAOD have it; leave out --hadron-sum, or Smuon(hadron_sum=True)."
+            raise MissingBranchError(branch, event.columns.where, remedy)
+        return np.asarray(found)
 
     def _without_overlap(self, event: Event) -> tuple[Collection, Collection]:
         """Jets and electrons that are left of each other, in the paper's order; what it does to photons after that is seen nowhere."""

@@ -104,6 +104,11 @@ __all__ = ["models", "train"]
     help="Make the score the quantile of the background given this column: a threshold keeps its shape in it.",
 )
 @click.option(
+    "--fraction",
+    type=click.FloatRange(0.0, 1.0, min_open=True),
+    help="Share of the training events that are used, for a learning curve.  [default: all]",
+)
+@click.option(
     "--patience",
     "early_stopping",
     type=click.IntRange(1),

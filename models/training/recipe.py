@@ -47,7 +47,16 @@ WEIGHTINGS = ("weights", "counts", "components", "signal_counts", "drawn")
 NEGATIVE_WEIGHTS = ("error", "absolute", "drop")
 SEED_CHOICES = ("best", "all")
 CLASSES = ("signal", "background")
-LATER = ("seeds", "seed_choice", "class_weights", "balance", "label", "flatten", "signal_masses")
+LATER = (
+    "seeds",
+    "seed_choice",
+    "class_weights",
+    "balance",
+    "label",
+    "flatten",
+    "signal_masses",
+    "fraction",
+)
 """Fields that plain data leave out where they have their defaults, as recipes of earlier versions do."""
 ALL_ROWS = "all"
 """As a region: every row of the feature tables (unless there is a region of this name)."""
@@ -125,6 +134,9 @@ class Recipe:
         metadata of its datasets, and masses drawn from the same distribution for the background.
     flatten
         A column: the score becomes the quantile of the background given it, see `massgap.models.conditioning.flattening`.
+    fraction
+        Share of the training events that are used, for a learning curve: those that stop and evaluate stay as they are. A smaller
+        share is part of any larger one.
     code
         Digest of the file that the recipe comes from and of what it imports; filled in by who reads it.
 
@@ -163,6 +175,7 @@ class Recipe:
     label: str | None = None
     flatten: str | None = None
     signal_masses: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    fraction: float = 1.0
     code: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -302,6 +315,11 @@ class Recipe:
             must = f"it must be an integer of at least {lowest}"
             self._need(whole and value >= lowest, f"{name} is {value!r}", must)
             self._set(name, int(value))
+        share: Any = self.fraction
+        number = isinstance(share, (int, float)) and not isinstance(share, bool)
+        must = "it must be above 0, and 1 at most"
+        self._need(number and 0.0 < share <= 1.0, f"fraction is {share!r}", must)
+        self._set("fraction", float(share))
 
     def _names(self, what: str, value: Any) -> tuple[str, ...]:
         is_list = not isinstance(value, (str, Mapping)) and hasattr(value, "__iter__")

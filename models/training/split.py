@@ -8,7 +8,7 @@ import numpy as np
 
 from massgap.contracts.errors import TableError
 from massgap.models.conditioning.balance import balanced
-from massgap.models.folds import held_out_fold, set_aside_for_stopping
+from massgap.models.folds import held_out_fold, set_aside_for_stopping, uniform_of_key
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MIN_EVENTS", "Parts", "fit_weights", "require_both_classes", "split", "unit_sums"]
 
+# "fraction" in ASCII: other random numbers than those of the folds.
+_FRACTION_SALT = 0x6672616374696F6E
 MIN_EVENTS = 5
 """Fewest raw events of each class in each part (fit, stopping, evaluation) of a fold."""
 
@@ -42,14 +44,15 @@ def split(data: TrainingTable, recipe: Recipe) -> list[Parts]:
     fold = held_out_fold(data.fold_key, recipe.n_folds)
     aside = set_aside_for_stopping(data.fold_key)
     nested = recipe.protocol == "nested"
+    used = uniform_of_key(data.fold_key, _FRACTION_SALT) < recipe.fraction
     folds = []
     for i in range(recipe.n_folds):
         held_out = fold == i
         if recipe.protocol == "next_fold":
             stop = fold == (i + 1) % recipe.n_folds
-            folds.append(Parts(i, ~held_out & ~stop, stop, held_out))
+            folds.append(Parts(i, ~held_out & ~stop & used, stop, held_out))
             continue
-        fit = ~held_out & ~aside if nested else ~held_out
+        fit = used & (~held_out & ~aside if nested else ~held_out)
         folds.append(Parts(i, fit, ~held_out & aside if nested else held_out, held_out))
     return folds
 

@@ -62,6 +62,7 @@ def train_run(
     balance: Mapping[str, Any] | None = None,
     label: str | None = None,
     flatten: str | None = None,
+    fraction: float | None = None,
     importances: bool = True,
     compare_protocols: bool = True,
     accept_loss: bool = False,
@@ -88,7 +89,7 @@ def train_run(
         Kind of classifier, see `massgap.models.recipes.registry.CLASSIFIERS`; by default that of the recipe. Without a recipe
         it has what the analysis' recipe says of features, region and processes.
     signal, backgrounds, features, region, n_folds, seed, hyperparameters, negative_weights, seeds, seed_choice, weighting, \
-    class_weights, early_stopping, balance, label, flatten
+    class_weights, early_stopping, balance, label, flatten, fraction
         Changes of the recipe, see `massgap.models.training.recipe.Recipe`; hyperparameters are changed one by one.
     importances, compare_protocols, progress
         As in `massgap.models.training.trained_folds.train`.
@@ -129,6 +130,7 @@ def train_run(
         balance=balance,
         label=label,
         flatten=flatten,
+        fraction=fraction,
     )
     wanted.trainer.library()  # refuses before the work if it is not installed
     complete, notes = completed_recipe(wanted, run.table, run.manifest, run.features, name)

@@ -292,6 +292,7 @@ def _run(
     progress: Callable[[Progress], None] | None,
 ) -> None:
     begin, fresh = time.monotonic(), 0
+    before = total - sum(task.events for task in todo)
 
     def finished(task: Task, summary: dict[str, Any]) -> None:
         nonlocal fresh
@@ -299,7 +300,8 @@ def _run(
         fresh += task.events
         if progress is not None:
             rate = fresh / max(time.monotonic() - begin, 1e-9)
-            done = sum(found["generated"] for found in summaries.values())
+            # Not what was generated: that counts the copies of an event.
+            done = before + fresh
             progress(Progress(done, total, rate, (total - done) / rate, Path(task.path).parent.name))
 
     if workers == 1 or len(todo) <= 1:

@@ -7,18 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap.studies.smuon.places import LUMINOSITIES
 from massgap.studies.smuon.reach import Method, excluded_events, reach
 from massgap.studies.smuon.yields import MIXTURES, Mixture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from massgap.studies.smuon.yields import Yields
 
-__all__ = ["LUMINOSITIES", "REGIONS", "UNCERTAINTIES", "Plane", "counting_planes", "exclusion_line"]
+__all__ = [
+    "REGIONS",
+    "UNCERTAINTIES",
+    "Plane",
+    "beyond",
+    "counting_plane",
+    "counting_planes",
+    "exclusion_line",
+    "open_ends",
+]
 
 REGIONS = ("low", "high", "bdt", "static_veto")
-LUMINOSITIES = (139.0, 300.0, 3000.0)
 UNCERTAINTIES = (0.0, 0.5)
 FEW = 10.0
 """Below so many effective events of background a number is said to be uncertain."""
@@ -79,22 +88,81 @@ def counting_planes(yields: Yields, *, method: Method = "asymptotic") -> Iterato
     Plane
     """
     for region in (name for name in REGIONS if name in yields.regions):
-        signals = {name: yields.one(name, region).value for name in yields.masses}
         for mixture in MIXTURES:
-            b = yields.background(region, mixture)
             for lumi in LUMINOSITIES:
                 for uncertainty in UNCERTAINTIES:
-                    limit = excluded_events(lumi * b.value, uncertainty, method=method)
-                    points = tuple(
-                        _point(*yields.masses[name], lumi * fb, limit) for name, fb in sorted(signals.items())
-                    )
-                    counted = (lumi * b.value, lumi * b.error, b.effective)
-                    yield Plane(region, mixture, lumi, uncertainty, method, *counted, limit, points)
+                    yield counting_plane(yields, region, mixture, lumi, uncertainty, method)
+
+
+def counting_plane(
+    yields: Yields, region: str, mixture: Mixture, lumi: float, uncertainty: float, method: Method
+) -> Plane:
+    """One of them; parameters as those of :class:`Plane`."""
+    b = yields.background(region, mixture)
+    limit = excluded_events(lumi * b.value, uncertainty, method=method)
+    signals = {name: yields.one(name, region).value for name in yields.masses}
+    points = tuple(_point(*yields.masses[name], lumi * fb, limit) for name, fb in sorted(signals.items()))
+    counted = (lumi * b.value, lumi * b.error, b.effective)
+    return Plane(region, mixture, lumi, uncertainty, method, *counted, limit, points)
 
 
 def _point(m_slepton: float, m_lsp: float, signal: float, limit: float) -> dict[str, float]:
     mu = limit / signal if signal > 0.0 else float("inf")
     return {"m_slepton": m_slepton, "m_lsp": m_lsp, "signal": signal, "mu": mu}
+
+
+def beyond(
+    trained: Iterable[tuple[float, float]], points: Iterable[tuple[float, float]]
+) -> list[tuple[float, float]]:
+    """Points outside of what a classifier was trained on: not in the hull of its masses, where it extrapolates.
+
+    Parameters
+    ----------
+    trained
+        Masses (GeV) of smuon and neutralino of the signals that it has seen.
+    points
+        Those that it is applied to.
+
+    Returns
+    -------
+    list of tuple
+        Sorted.
+
+    Examples
+    --------
+    >>> beyond([(200, 0), (400, 0), (400, 200)], [(300, 50), (500, 0), (300, 200)])
+    [(300, 200), (500, 0)]
+    """
+    from scipy.spatial import ConvexHull, QhullError
+
+    seen = np.unique(np.array(sorted(trained), dtype=float).reshape(-1, 2), axis=0)
+    wanted = sorted(set(points))
+    try:
+        faces = ConvexHull(seen).equations
+    except (QhullError, ValueError):
+        # No area: one signal, or all on a line. What lies on the line between them is inside.
+        return [point for point in wanted if not _between(seen, np.array(point, dtype=float))]
+    return [point for point in wanted if (faces[:, :2] @ np.array(point) + faces[:, 2] > 1e-6).any()]
+
+
+def _between(seen: np.ndarray, point: np.ndarray) -> bool:
+    """Whether a point lies between two of some points."""
+    to = np.linalg.norm(seen - point, axis=1)
+    apart = np.linalg.norm(seen[:, np.newaxis] - seen, axis=2)
+    return bool(len(seen)) and bool((to[:, np.newaxis] + to - apart < 1e-6).any())
+
+
+def open_ends(plane: Plane, lines: Iterable[np.ndarray]) -> bool:
+    """Whether a line of exclusion ends at the edge of the points while the axis m_lsp = 0 is not the edge: what is beyond is not known.
+
+    A line that ends where the neutralino has its smallest mass crosses the whole plane there, and is not open.
+    """
+    least = min(p["m_lsp"] for p in plane.points)
+    return any(
+        not np.array_equal(line[0], line[-1])
+        and sum(end[1] > least + 1e-9 for end in (line[0], line[-1])) > 0
+        for line in lines
+    )
 
 
 def exclusion_line(plane: Plane, steps: int = 120) -> list[np.ndarray]:

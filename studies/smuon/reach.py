@@ -60,6 +60,8 @@ def excluded_events(
         msg = f"a background of {background} +- {100 * uncertainty:g} % events cannot be tested: both must be 0 or more"
         raise StudyError(msg)
     prior = {"exact lnN": "lnN", "exact gauss": "gauss"}.get(method, "poisson")
+    if background == 0.0:
+        uncertainty, prior = 0.0, "poisson"  # a part of nothing is nothing
 
     def above(s: float) -> float:
         if method == "asymptotic":
@@ -68,7 +70,15 @@ def excluded_events(
             cls = exact(round(background), s, background, uncertainty, prior=prior)  # type: ignore[arg-type]
         return float(cls) - (1.0 - level)
 
-    return float(brentq(above, 1e-6, _LARGEST, xtol=1e-6))
+    low, high = 1e-6, _LARGEST
+    if method != "asymptotic":
+        # Exact CLs take long: begin beside the asymptotic number, which is known at once.
+        low = high = excluded_events(background, uncertainty, level=level)
+        while above(low) <= 0.0 and low > 1e-6:
+            low /= 2.0
+        while above(high) > 0.0 and high < _LARGEST:
+            high *= 2.0
+    return float(brentq(above, low, high, xtol=1e-6))
 
 
 def reach(events: Mapping[float, float], excluded: float) -> float | None:

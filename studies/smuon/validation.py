@@ -6,21 +6,25 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from massgap.studies.comparison import Compared, compare
 from massgap.studies.errors import StudyError
-from massgap.studies.smuon.planes import counting_planes
+from massgap.studies.smuon.numbers.contours import held_out
+from massgap.studies.smuon.numbers.folders import Folders
+from massgap.studies.smuon.numbers.performance import against_trees, areas, orderings, scored
+from massgap.studies.smuon.numbers.samples import effective_events, scale_errors
+from massgap.studies.smuon.numbers.trainings import trainings
+from massgap.studies.smuon.places import signal_of_row
+from massgap.studies.smuon.planes import REGIONS, counting_plane
 from massgap.studies.smuon.reach import excluded_events, reach
-from massgap.studies.smuon.yields import Amount, Yields, share_of
+from massgap.studies.smuon.yields import MIXTURES, Amount, Yields, share_of
 from massgap.studies.tables import Paper, read_paper
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from massgap.studies.smuon.yields import Mixture
 
     Numbers = dict[tuple[str, str], tuple[float, float | None] | None]
 
-__all__ = ["BOUNDARY", "find_run", "paper", "printed_reach", "signal_name", "validate"]
+__all__ = ["BOUNDARY", "find_run", "paper", "printed_reach", "validate"]
 
 BOUNDARY = 450.0
 """GeV: heavier smuons are looked for with the high network."""
@@ -30,11 +34,6 @@ _VETOES = ("veto_a", "veto_b", "veto_c", "veto_d")
 def paper() -> Paper:
     """The paper's numbers, out of the data file beside this module."""
     return read_paper(Path(__file__).with_name("paper_tables.json"))
-
-
-def signal_name(row: str) -> str:
-    """Process of a row of a table: ``200/50`` is ``smuonR_200_50``."""
-    return f"smuonR_{row.replace('/', '_')}"
 
 
 def find_run(folder: str | Path) -> Path:
@@ -74,25 +73,34 @@ def validate(folder: str | Path) -> list[Compared]:
     massgap.errors.MassgapError
         If there is no run, or a file of it cannot be read.
     """
-    yields = Yields(find_run(folder))
-    printed = paper()
-    steps = _steps(yields)
+    yields, folders = Yields(find_run(folder)), Folders.of(folder)
+    printed, found = paper(), scored(yields)
+    steps = _steps(yields, folders)
     tables: dict[str, Numbers] = {
         "Table III": steps,
         "Table IV": steps,
-        "Table VII": _areas(yields),
+        "Table IV, scales": scale_errors(folders),
+        "Table VII": areas(yields, found),
         "Table VIII": _efficiencies(yields, printed.tables["Table VIII"].rows),
         "Table VIII, background": _background(yields),
         "Table IX, tt alone": _tt(yields),
         "Table IX": _efficiencies(yields, printed.tables["Table IX"].rows),
+        "Table IX, all hadrons": _all_hadrons(yields, printed.tables["Table IX"].rows),
         "Reach of the printed yields": {
             (name, "reach"): (gev, None) for name, gev in printed_reach(printed).items()
         },
         "Reach": _reach(yields),
+        "Networks against trees": against_trees(yields, found),
+        "Samples": effective_events(yields),
+        "Trainings": trainings(folders),
+        "Held-out points": held_out(folders),
     }
-    tables["Orderings"] = _orderings(yields, tables["Table VII"])
+    tables["Orderings"] = orderings(yields, tables["Table VII"], found)
+    facts = {"small": folders.small}
     return [
-        row for name, ours in tables.items() for row in compare(printed.tables[name], ours, printed.causes)
+        row
+        for name, ours in tables.items()
+        for row in compare(printed.tables[name], ours, printed.causes, facts)
     ]
 
 
@@ -122,22 +130,42 @@ def printed_reach(printed: Paper) -> dict[str, float]:
     return out
 
 
-def _steps(yields: Yields) -> Numbers:
-    """Shares of the cuts on m_mumu and M_T2, by rows of Tables III and IV, for samples without a cut on M_T2."""
+def _steps(yields: Yields, folders: Folders) -> Numbers:
+    """Shares of the cuts on m_mumu and M_T2, by rows of Tables III and IV.
+
+    Samples with a cut on M_T2 of the hard process tell what passes M_T2, those without one what comes before it.
+    """
     cut = {str(m["process"]) for m in yields.run.manifest["datasets"].values() if m.get("hard_cut")}
     out: Numbers = {}
     for process, rows in yields.run.cutflow["processes"].items():
-        if process in cut:
+        if process in cut or (counted := _counted(rows)) is None:
             continue
-        by_step = {row["step"].split(" >")[0]: row for row in rows}
-        names = ("opposite charge", "m_mumu", "M_T2")
-        if not set(names) <= set(by_step):
-            continue
-        counted = [Amount(by_step[n]["weighted"], math.sqrt(by_step[n]["variance"])) for n in names]
         row = process.removeprefix("smuonR_").replace("_", "/")
-        for before, after, column in zip(counted, counted[1:], names[1:], strict=False):
+        for before, after, column in zip(counted, counted[1:], _STEPS[1:], strict=False):
             out[row, column] = share_of(after, before)
+    whole = folders.run("whole")
+    for process, rows in whole.cutflow["processes"].items() if whole is not None else ():
+        if process not in cut or (counted := _counted(rows)) is None:
+            continue
+        opposite, mass, _ = counted
+        passed = yields.one(process, "preselection")
+        out[process, "m_mumu"] = share_of(mass, opposite)
+        if mass.value > 0.0 and passed.value > 0.0:
+            share = passed.value / mass.value
+            error = share * math.hypot(passed.error / passed.value, mass.error / mass.value)
+            out[process, "M_T2"] = (share, error)
     return out
+
+
+_STEPS = ("opposite charge", "m_mumu", "M_T2")
+
+
+def _counted(rows: list[dict[str, Any]]) -> list[Amount] | None:
+    """What the steps of a process leave, None without them."""
+    by_step = {row["step"].split(" >")[0]: row for row in rows}
+    if not set(_STEPS) <= set(by_step):
+        return None
+    return [Amount(by_step[n]["weighted"], math.sqrt(by_step[n]["variance"])) for n in _STEPS]
 
 
 def _percent(found: Amount | None) -> tuple[float, float | None] | None:
@@ -147,7 +175,7 @@ def _percent(found: Amount | None) -> tuple[float, float | None] | None:
 def _efficiencies(yields: Yields, rows: tuple[str, ...]) -> Numbers:
     out: Numbers = {}
     for row in rows:
-        name = signal_name(row)
+        name = signal_of_row(row)
         if name not in yields.masses:
             continue
         network = "low" if yields.masses[name][0] < BOUNDARY else "high"
@@ -166,6 +194,19 @@ def _background(yields: Yields) -> Numbers:
     }
 
 
+def _all_hadrons(yields: Yields, rows: tuple[str, ...]) -> Numbers:
+    """Vetoes (b) and (d) by the other reading of H_T, of a run with ``hadron_sum``."""
+    out: Numbers = {}
+    for name in (f"veto_{v}_sum" for v in "bd"):
+        if name not in yields.regions:
+            continue
+        out["background", name] = _percent(yields.background_efficiency(name, "as Table VIII"))
+        for row in rows:
+            if (signal := signal_of_row(row)) in yields.masses:
+                out[row, name] = _percent(yields.efficiency(signal, name))
+    return out
+
+
 def _tt(yields: Yields) -> Numbers:
     return {("tt", name): _percent(yields.efficiency("tt", name)) for name in ("static_veto", "veto_c")}
 
@@ -173,92 +214,12 @@ def _tt(yields: Yields) -> Numbers:
 def _reach(yields: Yields) -> Numbers:
     """Networks: the better of the two."""
     out: Numbers = {}
-    for plane in counting_planes(yields, method="exact"):
-        gev = plane.reach() if (plane.luminosity, plane.uncertainty) == (139.0, 0.0) else None
-        if gev is None:
-            continue
-        row = "network" if plane.region in ("low", "high") else plane.region
-        before = out.get((row, plane.mixture))
-        out[row, plane.mixture] = (max(gev, before[0] if before else 0.0), None)
-    return out
-
-
-class _Scored:
-    """Scores of the events of a run, with labels and weights."""
-
-    def __init__(self, yields: Yields) -> None:
-        from massgap.contracts.feature_table import read_feature_tables
-
-        self.table = read_feature_tables(yields.run.path, yields.run.manifest).table
-        factors = yields.event_factors("as Table III")
-        self.process = self.table["process"].astype(str).to_numpy()
-        self.is_background = np.isin(self.process, list(factors))
-        self.weight = self.table["weight"].to_numpy(np.float64).copy()
-        for name, factor in factors.items():
-            self.weight[self.process == name] *= factor
-
-    def has(self, score: str) -> bool:
-        return f"score_{score}" in self.table
-
-    def of(self, signal: str, score: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """Scores, labels, weights of a signal and all background."""
-        used = self.is_background | (self.process == signal)
-        values = self.table[f"score_{score}"].to_numpy(np.float64)
-        return values[used], ~self.is_background[used], self.weight[used]
-
-
-def _scored(yields: Yields) -> _Scored | None:
-    if not (yields.run.path / "features").is_dir() or not any(
-        s in yields.regions for s in ("low", "all", "bdt")
-    ):
-        return None
-    return _Scored(yields)
-
-
-def _areas(yields: Yields) -> Numbers:
-    """One minus the area under the ROC curve, with the error of Hanley and McNeil for effective numbers of events."""
-    from massgap.models.measures.roc import auc, roc_curve
-
-    scored = _scored(yields)
-    out: Numbers = {}
-    for row in ("200/0", "300/0", "500/0"):
-        signal = signal_name(row)
-        for score in ("lowlevel", "derived", "all"):
-            if scored is None or not scored.has(score) or signal not in yields.masses:
-                continue
-            value, label, weight = scored.of(signal, score)
-            area = auc(roc_curve(value, label, weight))
-            n, m = (weight[k].sum() ** 2 / (weight[k] ** 2).sum() for k in (label, ~label))
-            q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
-            variance = (area * (1 - area) + (n - 1) * (q1 - area**2) + (m - 1) * (q2 - area**2)) / (n * m)
-            out[row, score] = (1.0 - area, math.sqrt(max(variance, 0.0)))
-    return out
-
-
-def _orderings(yields: Yields, areas: Numbers) -> Numbers:
-    from massgap.models.measures.roc import roc_curve
-
-    out: Numbers = {}
-    rows = [row for row in ("200/0", "300/0", "500/0") if (row, "all") in areas and (row, "derived") in areas]
-    missed = {key: value[0] for key, value in areas.items() if value is not None}
-    if rows and all((row, "lowlevel") in areas for row in rows):
-        better = all(missed[row, "lowlevel"] > missed[row, "derived"] for row in rows)
-        out["AUC: low-level below derived", "holds"] = (float(better), None)
-    if rows:
-        equal = all(missed[row, "all"] <= missed[row, "derived"] + 0.005 for row in rows)
-        out["AUC: derived at most 0.005 above all", "holds"] = (float(equal), None)
-    scored, signal = _scored(yields), signal_name("300/0")
-    veto = yields.efficiency(signal, "static_veto") if signal in yields.masses else None
-    of_veto = yields.background_efficiency("static_veto", "as Table III")
-    if scored is None or veto is None or of_veto is None:
-        return out
-    passed = {}
-    for score in ("low", "bdt"):
-        if scored.has(score):
-            curve = roc_curve(*scored.of(signal, score))
-            passed[score] = float(np.interp(veto.value, curve.tpr, curve.fpr))
-    if len(passed) == 2:
-        out["rejection: network above BDT", "holds"] = (float(passed["low"] < passed["bdt"]), None)
-    if "bdt" in passed:
-        out["rejection: BDT above static veto", "holds"] = (float(passed["bdt"] < of_veto.value), None)
+    mixtures: tuple[Mixture, ...] = (*MIXTURES, "printed yields")
+    for region in (name for name in REGIONS if name in yields.regions):
+        row = "network" if region in ("low", "high") else region
+        for mixture in mixtures:
+            gev = counting_plane(yields, region, mixture, 139.0, 0.0, "exact").reach()
+            if gev is not None:
+                before = out.get((row, mixture))
+                out[row, mixture] = (max(gev, before[0] if before else 0.0), None)
     return out

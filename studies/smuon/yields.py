@@ -16,13 +16,25 @@ if TYPE_CHECKING:
 
     from massgap.contracts.run_folder import RunFolder
 
-__all__ = ["MIXTURES", "PAPER_FB", "Amount", "Mixture", "Yields", "normalisation", "share_of"]
+__all__ = [
+    "MIXTURES",
+    "PAPER_FB",
+    "PRINTED",
+    "Amount",
+    "Mixture",
+    "Yields",
+    "normalisation",
+    "share_of",
+    "signal_factors",
+]
 
-Mixture = Literal["as Table III", "as Table VIII"]
+Mixture = Literal["as Table III", "as Table VIII", "printed yields"]
 MIXTURES: tuple[Mixture, ...] = ("as Table III", "as Table VIII")
 """Backgrounds as their cross sections say; and in the shares of cross sections before all cuts, which the printed numbers of
 Tables VIII and IX need: there the mean weight of a *selected* data set is its cross section."""
 
+PRINTED = {"tt": 376.9, "mumununu": 307.4, "mumulnu": 57.4}
+"""Events after M_T2 at 139 fb-1 in Table III: as ``"printed yields"`` backgrounds are scaled to them, and only efficiencies are one's own."""
 PAPER_FB = {"tt": 9500.0, "mumununu": 840.0, "mumulnu": 160.0}
 """Cross sections of the paper, fb, decays to muons included (section II)."""
 _COUNTED = "met"
@@ -84,6 +96,15 @@ class Yields:
         }
 
     @cached_property
+    def cross_sections(self) -> dict[str, float]:
+        """Signal -> cross section of its samples before filters and cuts, fb, where they say it."""
+        return {
+            str(m["process"]): float(m["hard_xsec_fb"])
+            for m in self.run.manifest["datasets"].values()
+            if m.get("process") in self.masses and m.get("hard_xsec_fb")
+        }
+
+    @cached_property
     def regions(self) -> tuple[str, ...]:
         """Regions that the run has."""
         return tuple(str(name) for name in self.run.histogram(_COUNTED).axes["region"])
@@ -96,9 +117,38 @@ class Yields:
         return Amount(float(values.sum()), math.sqrt(float(variances.sum())))
 
     def efficiency(self, process: str, region: str) -> Amount | None:
-        """Share of the events after M_T2 that are in a region; None where there are none."""
+        """Share of the events after M_T2 that are in a region; None where there are none.
+
+        The copies of an event (``massgap generate --repeat``) have its jets in common: where there are any, the error is of the
+        sums over the copies of each event, if the run has kept its tables.
+        """
         part, whole = self.one(process, region), self.one(process, "preselection")
-        return share_of(part, whole)
+        found = share_of(part, whole)
+        if found is None or part.value == 0.0 or process not in self._copied:
+            return found
+        table = self._copied[process]
+        moves = table["weight"] * (table[f"region_{region}"].astype(float) - found.value)
+        of_events = moves.groupby(table["fold_key"]).sum()
+        return Amount(found.value, float(np.sqrt((of_events**2).sum())) / float(table["weight"].sum()))
+
+    @cached_property
+    def _copied(self) -> dict[str, Any]:
+        """Process -> table of its selected events, of those that were made with copies."""
+        from massgap.contracts.feature_table import read_feature_tables
+
+        names = {
+            str(m["process"])
+            for m in self.run.manifest["datasets"].values()
+            if int(m.get("n_copies") or 1) > 1
+        }
+        if not names or not (self.run.path / "features").is_dir():
+            return {}
+        table = read_feature_tables(self.run.path, self.run.manifest).table
+        return {
+            name: part
+            for name, part in table.groupby(table["process"].astype(str), observed=True)
+            if name in names
+        }
 
     def background(self, region: str, mixture: Mixture) -> Amount:
         """Cross section of all backgrounds in a region, fb, with the paper's normalisation."""
@@ -123,6 +173,8 @@ class Yields:
         if mixture == "as Table III":
             return factors
         selected = {name: self.one(name, "preselection").value for name in factors}
+        if mixture == "printed yields":
+            return {name: PRINTED[name] / 139.0 / fb if fb > 0.0 else 0.0 for name, fb in selected.items()}
         total = sum(factors[name] * selected[name] for name in factors)
         whole = sum(PAPER_FB.values())
         return {
@@ -140,3 +192,32 @@ def share_of(part: Amount, whole: Amount) -> Amount | None:
     share = part.value / whole.value
     variance = (1.0 - 2.0 * share) * part.error**2 + (share * whole.error) ** 2
     return Amount(share, float(np.sqrt(max(0.0, variance))) / whole.value)
+
+
+def signal_factors(yields: Yields, name: str) -> dict[str, float]:
+    """Signal -> factor on its weights for another set of cross sections: those of which the set has a number.
+
+    Parameters
+    ----------
+    yields
+        Of a run.
+    name
+        ``own``, or a set of the study (``nlo``, ``paper``).
+    """
+    from massgap.fits.errors import PlaneError
+    from massgap.fits.planes.cross_sections import read_cross_sections
+    from massgap.fits.planes.points import PlanePoint
+    from massgap.studies.cross_sections import cross_section_sets
+
+    if name == "own":
+        return dict.fromkeys(yields.masses, 1.0)
+    table = read_cross_sections(cross_section_sets("smuon")[name], name)
+    out = {}
+    for process, own in yields.cross_sections.items():
+        m, lsp = yields.masses[process]
+        try:
+            fb, _ = table.of(PlanePoint(process, {"m_slepton": m, "m_lsp": lsp}, own, 0.0))
+        except PlaneError:
+            continue  # beyond the table
+        out[process] = fb / own
+    return out

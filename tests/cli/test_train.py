@@ -123,3 +123,13 @@ def test_what_cannot_be_is_one_line(run, arguments, words):
     assert done.exit_code == 1
     assert words in done.output
     assert len(done.output.strip().splitlines()) == 1
+
+
+def test_a_point_of_a_learning_curve(run):
+    done = train(run, "--name", "high", "--fraction", "0.5")
+    assert done.exit_code == 0, done.output
+    training = json.loads((run / "models" / "high" / "training.json").read_text())
+    assert training["recipe"]["fraction"] == 0.5
+    refused = train(run, "--name", "high", "--fraction", "0")
+    assert refused.exit_code == 2
+    assert "0 is not in the range 0.0<x<=1.0" in " ".join(refused.output.replace("0.0 is", "0 is").split())

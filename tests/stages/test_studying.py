@@ -292,6 +292,19 @@ def test_a_fit_gets_its_parts_and_options(stand_ins, samples) -> None:
     assert options["options"].model.normalisation == {"tt": "free"}
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"), [({}, [140.0]), ({"luminosities": (140.0, 3000.0)}, (140.0, 3000.0))]
+)
+def test_a_plane_is_of_the_luminosity_of_the_study_unless_it_says_its_own(
+    stand_ins, tmp_path, options, expected
+) -> None:
+    step = PlaneStep("plane", "scored", parts=(("sr", "score_low"),), options={**options, "xsec": "nlo"})
+    stages.study(replace(MINE, steps=(*MINE.steps, step)), tmp_path)
+    (given,) = (made for name, _, made in stand_ins.calls if name == "plane")
+    assert given["luminosities"] == expected
+    assert given["xsec"] == "nlo"
+
+
 def test_samples_of_different_energies_are_refused(stand_ins, samples) -> None:
     path = samples / "samples" / "b" / "fileset.json"
     found = json.loads(path.read_text())

@@ -211,13 +211,9 @@ class Going:
 
     def _plane(self, step: PlaneStep) -> tuple[Any, str, dict[str, Any]]:
         folder = self.record.path
-        options = {**self._fit_options(step), **step.options}
-        made = plane(
-            folder / step.run,
-            folder / step.name,
-            workers=self.execution.workers or 1,
-            **{"luminosities": [] if self.record.luminosity is None else [self.record.luminosity], **options},
-        )
+        own = [] if self.record.luminosity is None else [self.record.luminosity]
+        options = {"luminosities": own, **self._fit_options(step), **step.options}
+        made = plane(folder / step.run, folder / step.name, workers=self.execution.workers or 1, **options)
         # Contours of others, whose numbers somebody has put there: one CSV file each.
         contours = sorted((folder / "overlays").glob("*.csv"))
         report_plane(folder / step.name, overlays=[f"{path}:{path.stem}" for path in contours])

@@ -90,6 +90,9 @@ def test_changes():
     [
         ({"name": ""}, "name is empty"),
         ({"name": 3}, "The recipe 3: name is 3: it must be a text"),
+        ({"fraction": 0.0}, "fraction is 0.0: it must be above 0, and 1 at most"),
+        ({"fraction": 1.5}, "fraction is 1.5: it must be above 0"),
+        ({"fraction": True}, "fraction is True: it must be above 0"),
         ({"kind": "forest"}, "The recipe 'low': Unknown kind 'forest': choose one of trees"),
         ({"description": None}, "description is None: it must be a text"),
         ({"features": "met"}, "features is 'met': it must be a list of names"),

@@ -234,3 +234,24 @@ def test_a_subset_without_all_its_backgrounds_is_left_out_by_name(table, recipe)
     folds = train(table, few, compare_protocols=False)
     assert set(folds.importance) == {"all", "tt", "tautau"}
     assert folds.importance_left_out == {"hard": "WW is not among the backgrounds"}
+
+
+def test_a_fraction_thins_what_is_fitted_to_and_nothing_else(table, recipe):
+    from massgap.models.training.split import split
+    from massgap.models.training.table import training_table
+
+    data = training_table(table, recipe.signal, recipe.backgrounds, recipe.features, region="precuts")
+    whole, half, quarter = (split(data, recipe.changed(fraction=part)) for part in (1.0, 0.5, 0.25))
+    for one, two, four in zip(whole, half, quarter, strict=True):
+        assert (one.stop == two.stop).all()
+        assert (one.held_out == four.held_out).all()
+        # A smaller part is of a larger one: a learning curve adds events.
+        assert not (four.fit & ~two.fit).any()
+        assert not (two.fit & ~one.fit).any()
+        n = one.fit.sum()
+        for part, found in ((0.5, two), (0.25, four)):
+            assert abs(found.fit.sum() - part * n) < 4 * np.sqrt(n * part * (1 - part))
+
+
+def test_the_part_of_a_sample_is_named_in_its_hash(table, recipe):
+    assert quick(table, recipe).training_hash != quick(table, recipe, fraction=0.5).training_hash

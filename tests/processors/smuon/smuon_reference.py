@@ -90,6 +90,9 @@ def write(path: Path, events: list[dict[str, Any]]) -> Path:
     arrays["MET_pt"], arrays["MET_phi"] = (
         np.array([event["met"][k] for event in events], "f4") for k in (0, 1)
     )
+    # All that is seen: what the muons and jets have, and a soft rest.
+    seen = [sum(x["pt"] for kind in ("Muon", "WideJet") for x in event[kind]) + 7.0 for event in events]
+    arrays["MET_sumEt"] = np.array(seen, "f4")
     arrays["genWeight"] = np.array([event["weight"] for event in events], "f4")
     for name, kind in (("run", "u4"), ("luminosityBlock", "u4"), ("event", "u8")):
         arrays[name] = np.array([1 if name != "event" else event["number"] for event in events], kind)

@@ -98,9 +98,55 @@ def test_thresholds(path) -> None:
     assert "M_T2 > 120" in result.cutflow["steps"]
 
 
+def test_vetoes_with_all_hadrons(events, path, tmp_path) -> None:
+    result = process(path, hadron_sum=True)
+    table = result.features["d"]
+    sums = {
+        event["number"]: np.float32(sum(x["pt"] for kind in ("Muon", "WideJet") for x in event[kind]) + 7.0)
+        for event in events
+    }
+    # Rows and events are matched by what no two have alike.
+    of = {np.float32(event["met"][0]): sums[event["number"]] for event in events}
+    hadrons = np.array([of[np.float32(met)] for met in table["met"]]) - table["st"].to_numpy()
+    assert (table["region_veto_b_sum"] == ~(hadrons > table["pt_mu1"])).all()
+    assert (table["region_veto_d_sum"] == ~(hadrons > table["st"])).all()
+    # With the jets that overlap with leptons, and the soft rest, never less than H_T: it keeps fewer.
+    assert table["region_veto_b_sum"].sum() < table["region_veto_b"].sum()
+    assert "region_veto_b_sum" not in process(path).features["d"]
+
+
+def test_files_without_the_sum_say_what_to_leave_out(events, tmp_path) -> None:
+    import uproot
+
+    path = reference.write(tmp_path / "events.root", events[:300])
+    with uproot.open(path) as file:
+        whole = file["Events"].arrays()
+    fields = [name for name in whole.fields if name != "MET_sumEt" and not name.startswith("n")]
+    with uproot.recreate(tmp_path / "without.root") as file:
+        types = {name: str(whole[name].type.content) for name in fields}
+        file.mktree("Events", types).extend({name: whole[name] for name in fields})
+    with pytest.raises(MassgapError, match=r"MET_sumEt.*leave out --hadron-sum"):
+        process(tmp_path / "without.root", hadron_sum=True)
+
+
+def test_the_control_region_is_the_rest_of_veto_c(path) -> None:
+    result = process(path, controls="tt")
+    table = result.features["d"]
+    assert (table["region_cr_tt"] == ~table["region_veto_c"]).all()
+    # Some of both: muons that are hard enough for M_T2 seldom have a harder jet here.
+    assert 0 < table["region_cr_tt"].sum() < len(table)
+    regions = {region.name: region for region in Smuon(controls=["tt"]).regions}
+    assert regions["cr_tt"].disjoint == ("veto_c",)
+    assert "cr_tt" not in {region.name for region in Smuon().regions}
+    # A fit needs the scores of what is left where a control region is taken with it.
+    assert Smuon(controls=["tt"]).scores[0].regions == ("preselection", "veto_c")
+    assert Smuon().scores[0].regions == ("preselection",)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"controls": "WW"}, r"controls: unknown 'WW'; known are tt"),
         ({"without": ["jets"]}, r"without: unknown 'jets'; known are photons, taus"),
         ({"mt2": -1}, r"mt2 is -1"),
         ({"score_above": math.nan}, r"score_above is nan"),

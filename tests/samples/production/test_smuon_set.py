@@ -79,7 +79,18 @@ def test_decays_after_the_shower_equal_direct_ones(tmp_path):
 
     tables, counted = [], []
     for name, options in (("direct", {"events": 900}), ("repeated", {"events": 250, "repeat": 4})):
-        generate("smuonR_300_100", tmp_path / name, workers=1, card="perfect", seed=2, **options)
+        states = []
+        generate(
+            "smuonR_300_100",
+            tmp_path / name,
+            workers=1,
+            card="perfect",
+            seed=2,
+            progress=states.append,
+            **options,
+        )
+        # Copies are no further work.
+        assert states[-1].done == states[-1].total
         done = run(Smuon(features=True), load_fileset(tmp_path / name / "fileset.json"))
         done.require_complete()
         counted.append({row["step"]: row for row in done.cutflow["processes"]["smuonR_300_100"]})

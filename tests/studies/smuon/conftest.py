@@ -37,6 +37,7 @@ def fileset_of(folder) -> dict:
         if signal:
             _, m, lsp = process.split("_")
             metadata["masses"] = {"m_slepton": float(m), "m_lsp": float(lsp)}
+            metadata["hard_xsec_fb"] = XSEC[process]
         out[process] = {"files": {str(path): "Events"}, "metadata": metadata}
     return out
 
@@ -48,7 +49,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 
     folder = tmp_path_factory.mktemp("smuon-study")
     fileset = fileset_of(folder)
-    stages.run("smuon", fileset=fileset, out=folder / "run", workers=1)
+    options = {"controls": ("tt",), "hadron_sum": True}
+    stages.run("smuon", fileset=fileset, out=folder / "run", workers=1, options=options)
     models = {}
     for name, changes in {
         "low": {"hyperparameters": {"epochs": 5}, "n_folds": 3},
@@ -67,7 +69,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
         models[name] = made.model_file
     # What it was trained on does not matter here: it is another network of all features.
     models["high"] = models["low"]
-    result = stages.run("smuon", fileset=fileset, out=folder / "scored", model=models, workers=1)
+    result = stages.run(
+        "smuon", fileset=fileset, out=folder / "scored", model=models, workers=1, options=options
+    )
     return SimpleNamespace(
         folder=folder, scored=folder / "scored", models=models, result=result, fileset=fileset
     )

@@ -17,6 +17,12 @@ def test_without_background_three_events_are_excluded() -> None:
     assert excluded_events(0.0, method="exact", level=0.9) == pytest.approx(-math.log(0.1), rel=1e-5)
 
 
+@pytest.mark.parametrize("method", ["exact lnN", "exact gauss"])
+def test_a_part_of_no_background_is_nothing(method) -> None:
+    """As in a region without one simulated event of background."""
+    assert excluded_events(0.0, 0.5, method=method) == pytest.approx(-math.log(0.05), rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("background", "uncertainty", "method", "expected"),
     [

@@ -77,6 +77,8 @@ def test_the_mixtures(yields) -> None:
     total = sum(factors[name] * yields.one(name, "preselection").value for name in PAPER_FB)
     for mixture in ("as Table III", "as Table VIII"):
         assert yields.background("preselection", mixture).value == pytest.approx(total)
+    printed = yields.background("preselection", "printed yields").value
+    assert 139 * printed == pytest.approx(376.9 + 307.4 + 57.4)
     # tt is nine tenths of the second one, whatever was selected.
     shares = {
         name: factor * yields.one(name, "preselection").value / total
@@ -95,7 +97,7 @@ def test_the_error_of_an_efficiency_is_binomial_where_weights_are_equal(yields) 
     assert found.error == pytest.approx(math.sqrt(found.value * (1 - found.value) / n), rel=0.15)
 
 
-def test_tables_hold_what_the_run_says(rows, yields) -> None:
+def test_tables_hold_what_the_run_says(rows, yields, table) -> None:
     assert rows["Table VIII", "300/0", "network"].ours == pytest.approx(
         100 * yields.efficiency("smuonR_300_0", "low").value
     )
@@ -106,6 +108,11 @@ def test_tables_hold_what_the_run_says(rows, yields) -> None:
         100 * yields.efficiency("tt", "veto_c").value
     )
     assert rows["Table VIII", "100/0", "network"].verdict == "absent"
+    of_signal = table[table["process"] == "smuonR_300_0"]
+    kept = np.average(of_signal["region_veto_b_sum"], weights=of_signal["weight"])
+    assert rows["Table IX, all hadrons", "300/0", "veto_b_sum"].ours == pytest.approx(100 * kept)
+    printed = paper().tables
+    assert rows["Table IX, all hadrons", "300/0", "veto_b_sum"].paper == printed["Table IX"].values[6][1]
     reached = [row for key, row in rows.items() if key[0] == "Reach of the printed yields"]
     assert [row.verdict for row in reached] == ["agrees"] * 3
     steps = {row["step"]: row["weighted"] for row in yields.run.cutflow["processes"]["tt"]}
@@ -177,14 +184,45 @@ def test_all_tables_of_the_paper_can_be_read() -> None:
     assert tables["Table IX"].values[tables["Table IX"].rows.index("100/25")][1:3] == (42.4, 96.4)
 
 
+def test_networks_are_compared_with_trees_at_the_efficiency_of_the_veto(rows, table, yields) -> None:
+    factors = yields.event_factors("as Table III")
+    signal = table[table["process"] == "smuonR_300_0"]
+    background = table[table["process"].isin(list(factors))]
+    w = background["weight"] * background["process"].map(factors)
+    wanted = yields.efficiency("smuonR_300_0", "static_veto").value
+    kept = {}
+    for score in ("low", "bdt"):
+        s = signal.sort_values(f"score_{score}", ascending=False, kind="stable")
+        above = s["weight"].cumsum()
+        least = s[f"score_{score}"].iloc[int((above < wanted * above.iloc[-1]).sum())]
+        kept[score] = w[background[f"score_{score}"] >= least].sum() / w.sum()
+    row = rows["Networks against trees", "low, 300/0", "rejection"]
+    assert row.ours == pytest.approx(kept["bdt"] / kept["low"])
+    assert 0.0 < row.error < row.ours
+    difference = rows["Networks against trees", "low, 300/0", "area"]
+    assert 0.0 < difference.error < 0.05
+    assert rows["Networks against trees", "all, 300/0", "area"].verdict == "absent"
+
+
+def test_a_control_region_can_be_fitted_beside_what_is_kept(small) -> None:
+    from massgap.contracts.run_folder import open_run
+    from massgap.fits.combination.runs import require_disjoint
+    from massgap.fits.plan import FitPart, FitPlan, PlannedRun
+
+    run = open_run(small.scored)
+    plan = FitPlan([("veto_c", "score_low"), FitPart("cr_tt", "met", count=True)], ())
+    require_disjoint([PlannedRun(run, plan)])
+
+
 def test_the_chapters_show_tables_and_planes(small) -> None:
     from massgap.reports.run.inputs import read_inputs
     from massgap.studies.smuon.chapters import chapters
 
     inputs = read_inputs(small.scored, None, None)
-    beside, planes = (str(chapter.body(inputs)) for chapter in chapters())
+    beside, planes, further = (str(chapter.body(inputs)) for chapter in chapters())
     assert "Table VIII" in beside
-    assert planes.count("<figure") == 3
+    assert "Excluded events by method" in further
+    assert planes.count("<figure") == 4
     assert "High network" in planes
 
 

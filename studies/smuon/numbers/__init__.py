@@ -1,0 +1,1 @@
+"""Numbers of a folder of the smuon study, by what they are of."""
