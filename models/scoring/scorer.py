@@ -24,7 +24,13 @@ from massgap.models.errors import ModelError, ModelFileError
 from massgap.models.model_content import read_content
 from massgap.models.scoring.feature_matrix import feature_matrix
 from massgap.models.scoring.feature_names import agreed_features, columns_beside
-from massgap.models.scoring.hypothesis import checked_hypothesis, names_of, outside_notes
+from massgap.models.scoring.hypothesis import (
+    checked_hypothesis,
+    names_of,
+    outside_hypothesis,
+    outside_notes,
+    trained_ranges,
+)
 from massgap.models.scoring.onnx_file import read_model
 from massgap.models.scoring.tree_reading import read_trees
 from massgap.models.scoring.trees import TreeModel, UnsupportedTreesError, probes
@@ -244,6 +250,17 @@ class OnnxScorer:
                 "this order. To have that checked, write them into it: onnx.helper.set_model_props(model, {'feature_names': 'a,b,...'})"
             )
         return notes
+
+    @property
+    def label_ranges(self) -> dict[str, tuple[float, float]]:
+        """Label among the features -> its smallest and largest value in the training."""
+        ranges = trained_ranges(self._description.properties)
+        return {name: ends for name, ends in ranges.items() if name in self._features}
+
+    @property
+    def outside_hypothesis(self) -> dict[str, tuple[float, float, float]]:
+        """Mass of the hypothesis -> its value and the ends of the trained range, where it lies outside of that."""
+        return outside_hypothesis(self._masses, self._hypothesis, self._description.properties)
 
     def __repr__(self) -> str:
         return (
