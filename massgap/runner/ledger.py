@@ -130,7 +130,9 @@ class Ledger:
         self.extrapolated = found
         notes = []
         for score, about in found.items():
-            outside, events = (sum(d[key] for d in about["datasets"].values()) for key in ("outside", "events"))
+            outside, events = (
+                sum(d[key] for d in about["datasets"].values()) for key in ("outside", "events")
+            )
             notes += [
                 f"score {score!r}: the label {name} is missing or outside of the trained range {label['low']:g} to {label['high']:g} in "
                 f"{outside:,} of {events:,} events: their scores are extrapolated"

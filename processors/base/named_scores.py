@@ -86,7 +86,9 @@ def extrapolated_events(model: Any, columns: Mapping[str, Any], n: int) -> dict[
 
 
 def extrapolated_scores(
-    scores: tuple[Score, ...], models: Mapping[str, Any], counts: Mapping[str, Mapping[str, Mapping[str, int]]]
+    scores: tuple[Score, ...],
+    models: Mapping[str, Any],
+    counts: Mapping[str, Mapping[str, Mapping[str, int]]],
 ) -> dict[str, dict[str, Any]]:
     """What of the scores is extrapolated in each dataset.
 
