@@ -345,21 +345,20 @@ class OnnxScorer:
         scores = np.empty((len(x), self.n_folds), dtype=np.float32)
         session = self._open()
         for start in range(0, len(x), sessions.BATCH):
-            part = slice(start, start + sessions.BATCH)
+            part = np.ascontiguousarray(x[start : start + sessions.BATCH])
+            given = sessions.full(part)
             try:
-                out = session.run(
-                    [self._description.output], {self._description.input: np.ascontiguousarray(x[part])}
-                )[0]
+                out = session.run([self._description.output], {self._description.input: given})[0]
             except Exception as error:  # onnxruntime has no common base class
                 msg = f"onnxruntime failed on the model {self.path}: {first_line(error)}"
                 raise ModelFileError(msg) from error
-            if out.size != scores[part].size:
+            if out.size != len(given) * self.n_folds:
                 msg = (
-                    f"The model {self.path} gave an output of shape {out.shape} for {len(x[part])} events: "
-                    f"({len(x[part])}, {self.n_folds}) is expected."
+                    f"The model {self.path} gave an output of shape {out.shape} for {len(given)} events: "
+                    f"({len(given)}, {self.n_folds}) is expected."
                 )
                 raise ModelFileError(msg)
-            scores[part] = out.reshape(-1, self.n_folds)
+            scores[start : start + len(part)] = out.reshape(-1, self.n_folds)[: len(part)]
         return scores
 
     def _checked(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:

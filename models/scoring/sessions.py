@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from massgap.models.scoring.onnx_file import Description
 
-__all__ = ["BATCH", "Apart", "FoldGraphs", "apart", "first_line", "open_session", "taken_apart"]
+__all__ = ["BATCH", "Apart", "FoldGraphs", "apart", "first_line", "full", "open_session", "taken_apart"]
 
 _ELEMENTWISE = ("Identity", "Cast", "Sigmoid")
 """Operators that do the same to each column."""
@@ -29,8 +29,9 @@ BATCH = 65536
 """Events per call of a session: bounds the memory, does not change a score."""
 _TRIED = 512
 """Rows on which the classifiers apart are compared with the whole."""
-_FEWEST = 2
-"""Rows of a call: some operators refuse a fold without events, and a product with one row may sum in another order."""
+_FULL = 16
+"""Rows of a call are a multiple of this: the library that onnxruntime takes logarithms with computes what is left over of its
+vectors in another way, and the score of an event must not depend on which events it comes with."""
 
 
 def open_session(content: bytes, path: str) -> Any:
@@ -276,7 +277,7 @@ class Apart:
         for start in range(0, max(map(len, rows)), BATCH):
             parts = [mine[start : start + BATCH] for mine in rows]
             given = {
-                name: _at_least(x.take(part, axis=0))
+                name: x.take(full(part), axis=0) if len(part) else np.zeros((_FULL, x.shape[1]), x.dtype)
                 for name, part in zip(self.graphs.inputs, parts, strict=True)
             }
             try:
@@ -328,7 +329,13 @@ def apart(
     return made if np.array_equal(found, whole(x)[np.arange(_TRIED), fold], equal_nan=True) else None
 
 
-def _at_least(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    if len(x) >= _FEWEST:
-        return x
-    return np.concatenate([x, np.zeros((_FEWEST - len(x), x.shape[1]), x.dtype)])
+def full(rows: NDArray[Any]) -> NDArray[Any]:
+    """Rows with the last one repeated, as many as are computed in whole vectors.
+
+    Examples
+    --------
+    >>> len(full(np.zeros((16, 2)))), len(full(np.zeros((17, 2))))
+    (16, 32)
+    """
+    lacking = -len(rows) % _FULL
+    return np.concatenate([rows, np.broadcast_to(rows[-1:], (lacking, *rows.shape[1:]))]) if lacking else rows

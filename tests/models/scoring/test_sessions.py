@@ -94,6 +94,9 @@ def test_the_same_bits_as_by_the_whole_graph(x, options, monkeypatch) -> None:
     assert np.array_equal(scorer.score(x, fold), expected)
     for n in (0, 1, 2, 3, 17):
         assert np.array_equal(scorer.score(x[:n], fold[:n]), expected[:n])
+    # The library's logarithm of the last few events would have another last bit.
+    for n in (1, 5, 40):
+        assert np.array_equal(scorer.score_all_folds(x[:n]), scorer.score_all_folds(x)[:n])
     one = np.full(len(x), 2)  # other folds have no event
     assert np.array_equal(scorer.score(x, one), scorer.score_all_folds(x)[:, 2])
     monkeypatch.setattr(sessions, "BATCH", 50)
