@@ -6,13 +6,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from massgap.models.training.recipe import ALL_ROWS, KINDS
+from massgap.models.training.weights import FEW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-_FEW = 30
-"""Effective events below which a card warns of a process."""
 
 
 def model_card(training: Mapping[str, Any]) -> str:
@@ -214,9 +211,9 @@ def _limits(t: Mapping[str, Any]) -> list[str]:
 
 def _few(t: Mapping[str, Any]) -> list[str]:
     """Processes of which there was little to learn from."""
-    few = [f"`{n}` ({c['effective']:.1f})" for n, c in t["processes"].items() if c["effective"] < _FEW]
+    few = [f"`{n}` ({c['effective']:.1f})" for n, c in t["processes"].items() if c["effective"] < FEW]
     return (
-        [f"- Effective events below {_FEW}, so that little was learned of them: {', '.join(few)}."]
+        [f"- Effective events below {FEW}, so that little was learned of them: {', '.join(few)}."]
         if few
         else []
     )
