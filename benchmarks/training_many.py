@@ -128,7 +128,7 @@ def _own_tabnet(
     from massgap.models.networks import tabnet as own
     from massgap.models.networks.optimisation import Events, optimise
 
-    settings = own.checked_hyperparameters({"batch_size": 2048, "epochs": epochs})
+    settings = own.TRAINER.checked_hyperparameters({"batch_size": 2048, "epochs": epochs})
     ends = [time.process_time()]
     found = optimise(
         own.forward,

@@ -155,7 +155,7 @@ class OnnxScorer:
         self._run(np.zeros((2, len(self._inputs)), dtype=np.float32))
         if engine != ONNXRUNTIME:
             self._take_trees(forced=engine == COMPILED)
-        if self._trees is None and self.n_folds > 1:
+        if self.engine == ONNXRUNTIME and self.n_folds > 1:
             self._apart = apart(model, self._description, name, len(self._inputs), self._run)
 
     def _take_trees(self, *, forced: bool) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
-from massgap.models.training.recipe import ALL_ROWS, KINDS
+from massgap.models.training.recipe import ALL_ROWS, trainer_of
 from massgap.models.training.weights import FEW
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ def _what(t: Mapping[str, Any]) -> list[str]:
     return [
         f"# Model card: {t['model_file']}",
         "",
-        f"{importlib.import_module(KINDS[kind]).TITLE} that separate {_names(t['signal'])} from {_names(t['backgrounds'])}"
+        f"{trainer_of(kind).TITLE} that separate {_names(t['signal'])} from {_names(t['backgrounds'])}"
         + (f" in the analysis `{analysis}`." if analysis else "."),
         (
             f"{t['n_folds']} classifiers in one ONNX file: output column i is the signal probability from the "

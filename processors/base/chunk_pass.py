@@ -121,7 +121,7 @@ class ChunkPass:
         self,
         event: Event,
         x: dict[str, Any],
-        key: npt.NDArray[np.uint64],
+        key: Any,
         regions: set[str],
         labels: dict[str, Undefined],
     ) -> dict[str, tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
