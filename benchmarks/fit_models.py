@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["large", "plane"]
+from massgap.fits.workspaces.patch_sets import Patch
+
+__all__ = ["large", "patched_plane", "plane"]
 
 Workspace = dict[str, Any]
 
@@ -71,6 +73,24 @@ def _with_signal(
         "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": settings}}],
         "version": "1.0.0",
     }
+
+
+def patched_plane(points: int, *, channels: int, systematics: int) -> tuple[Workspace, list[Patch]]:
+    """The points of :func:`plane` as one workspace without signal and a patch per point."""
+    workspaces = plane(points, channels=channels, systematics=systematics)
+    patches = [
+        Patch(
+            f"point{i}",
+            {"point": i},
+            [
+                {"op": "add", "path": f"/channels/{c}/samples/0", "value": channel["samples"][0]}
+                for c, channel in enumerate(workspace["channels"])
+            ],
+        )
+        for i, workspace in enumerate(workspaces)
+    ]
+    without = [{**channel, "samples": channel["samples"][1:]} for channel in workspaces[0]["channels"]]
+    return {**workspaces[0], "channels": without}, patches
 
 
 def large(channels: int) -> Workspace:

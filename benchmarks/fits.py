@@ -11,6 +11,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.fit_models import large, plane
+from benchmarks.fit_models import large, patched_plane, plane
 from benchmarks.fit_opponents import ELSEWHERE, Opponent, python_with_opponents
 from benchmarks.measure import Effort, Measurement, Row, cost, paired
 
@@ -66,6 +67,7 @@ def rows(effort: Effort) -> Iterator[Row | str]:
             paths[-1].write_text(json.dumps(workspace), encoding="utf-8")
         for name, questions in case.opponents.items():
             yield from _with(name, questions, case, paths, effort)
+    yield _workers(effort)
     yield _shell(folder, effort)
     yield _toys(effort)
 
@@ -223,6 +225,31 @@ def _difference(what: str, ours: Any, observed: float, expected: list[float]) ->
         return float(np.abs(found - theirs).max())
     inside = found < 9.9
     return float(np.abs(theirs / found - 1.0)[inside].max(initial=0.0))
+
+
+def _workers(effort: Effort) -> Row:
+    """Wall-clock time of the points of a plane with one process and with two, their start included."""
+    from massgap.fits.planes.finished import FinishedPoints
+    from massgap.fits.planes.point_fit import PointTests
+    from massgap.fits.planes.tasks import Background, fit_points
+    from massgap.runner.executors.make import make_executor
+
+    n = effort.of(4_000, 400, 2)
+    workspace, patches = patched_plane(n, channels=3, systematics=effort.of(18, 18, 2))
+    background = Background(workspace, PointTests(observed=True))
+
+    def seconds(workers: int) -> float:
+        start = time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder:
+            executor = make_executor("futures", workers)
+            results, _ = fit_points(background, patches, FinishedPoints(Path(folder)), executor)
+        assert len(results) == n
+        assert not any("error" in found for found in results.values())
+        return time.perf_counter() - start
+
+    measured = paired([(seconds(2), seconds(1)) for _ in range(effort.rounds(3))])
+    detail = f"{n:,} points, 49 parameters; wall-clock time with the start of the processes"
+    return Row(GROUP, "points of a plane with two processes: with one", measured, "x", None, True, detail)
 
 
 def _shell(folder: Path, effort: Effort) -> Row:

@@ -23,7 +23,7 @@ from massgap.cli.generate import generate
 from massgap.cli.limit import limit
 from massgap.cli.plane import plane
 from massgap.cli.report import report
-from massgap.cli.run import preflight, run
+from massgap.cli.run import preflight, run, verify
 from massgap.cli.study import demo, study, validate
 from massgap.cli.train import models, train
 from massgap.errors import MassgapError
@@ -81,8 +81,26 @@ def _terminate_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def _show_versions(ctx: click.Context) -> None:
+    """What belongs into a report of a fault, and into a paper."""
+    from massgap.contracts.writing import NUMBERS, OPTIONAL, versions
+
+    click.echo(f"massgap {__version__}")
+    found = versions((*NUMBERS, *OPTIONAL))
+    for name in ("python", *NUMBERS[1:], *OPTIONAL):
+        click.echo(f"  {name:12s} {found.get(name, 'not installed')}")
+    ctx.exit()
+
+
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(__version__, prog_name="massgap")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda ctx, _, asked: _show_versions(ctx) if asked and not ctx.resilient_parsing else None,
+    help="Show the versions of massgap and of what its numbers depend on, and exit.",
+)
 @click.option("--debug", is_flag=True, help="Show the full traceback of an error.")
 def main(debug: bool) -> None:
     """Columnar searches for new particles behind small mass gaps: from event files to limits.
@@ -110,6 +128,7 @@ for _command in (
     limit,
     plane,
     report,
+    verify,
     study,
     validate,
     demo,

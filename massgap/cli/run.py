@@ -1,9 +1,10 @@
-"""The commands ``massgap run`` and ``massgap preflight``."""
+"""The commands ``massgap run``, ``massgap preflight`` and ``massgap verify``."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,12 +19,9 @@ from massgap.cli.options.run_options import (
     run_folder_of,
     take_options,
 )
-from massgap.cli.printing.words import preflight_lines, print_run
+from massgap.cli.printing.words import preflight_lines, print_run, verification_lines
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["preflight", "run"]
+__all__ = ["preflight", "run", "verify"]
 
 
 @click.command(cls=AnalysisCommand)
@@ -126,4 +124,48 @@ def preflight(
         for line in preflight_lines(result):
             click.echo(line)
     if not result.ok:
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option(
+    "--all", "everything", is_flag=True, help="Compute all chunks again, and use nothing that was kept."
+)
+@click.option(
+    "--share",
+    type=click.FloatRange(0.0, 1.0),
+    default=0.01,
+    show_default=True,
+    help="Share of the chunks that are computed again; at least one is.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), help="Chooses the chunks.  [default: a random one, which is printed]"
+)
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Worker processes.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def verify(run_folder: Path, as_json: bool, workers: int, **settings: Any) -> None:
+    """Compute a part of a run again and compare it to the last bit.
+
+    Says what code, libraries, models and files the numbers of the folder came from, and whether these are still the same; then
+    some chunks, chosen at random, are computed again and compared with what was kept of them, and histograms, cutflow and
+    feature tables are put together again from all that was kept.  Ends with code 1 if anything differs.
+
+    \b
+    Examples:
+      massgap verify runs/scored
+      massgap verify runs/scored --share 0.1 --seed 7
+      massgap verify runs/scored --all --json
+    """
+    from massgap import stages
+
+    ticker = Ticker()
+    found = stages.verify(run_folder, executor="futures", workers=workers, progress=ticker.run, **settings)
+    ticker.close()
+    if as_json:
+        click.echo(json.dumps(found.as_dict(), indent=1))
+    else:
+        for line in verification_lines(found):
+            click.echo(line)
+    if not found.ok:
         raise click.exceptions.Exit(1)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from massgap.errors import MassgapError
 
 __all__ = [
+    "NUMBERS",
+    "OPTIONAL",
     "digest",
     "prepare_folder",
     "read_json",
@@ -33,8 +35,11 @@ __all__ = [
     "write_json",
 ]
 
-_VERSIONED = ("massgap", "coffea", "awkward", "uproot", "hist", "numpy", "numba", "onnxruntime", "vector")
+NUMBERS = ("massgap", "coffea", "awkward", "uproot", "hist", "numpy", "numba", "onnxruntime", "vector")
 """Packages that can change a number of a run."""
+
+OPTIONAL = ("pyhf", "scipy", "xgboost", "jax", "pythia8mc", "fastjet", "dask")
+"""Packages of fits, and of extras."""
 
 
 @contextlib.contextmanager
@@ -223,7 +228,7 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def versions(packages: tuple[str, ...] = _VERSIONED) -> dict[str, str]:
+def versions(packages: tuple[str, ...] = NUMBERS) -> dict[str, str]:
     """Versions of Python and of packages; those that are not installed are left out.
 
     Parameters

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from massgap.runner.result import RunResult
 
-__all__ = ["process_plan", "tree_levels"]
+__all__ = ["process_plan", "shared_work", "tree_levels"]
 
 QUARANTINE = 2
 """Further attempts at a chunk whose worker was lost; the last one is made alone."""
@@ -59,6 +59,33 @@ def tree_levels(chunks: int) -> tuple[int, int]:
     while result < task + 1 and chunks > 512 * FAN_IN**result:
         result += 1
     return task, result
+
+
+def shared_work(
+    processor: Any,
+    identity: dict[str, Any],
+    metadata: dict[str, dict[str, Any]],
+    total: int,
+    retries: Retries | None = None,
+) -> SharedWork:
+    """What all tasks of a run have in common.
+
+    Parameters
+    ----------
+    processor, identity
+        What processes them, and its identity.
+    metadata
+        Of each dataset.
+    total
+        Number of chunks of the run.
+    retries
+        How transient errors are met.
+    """
+    import cloudpickle
+
+    pickled = cloudpickle.dumps(processor)
+    key = digest(identity) + digest(pickled.hex())
+    return SharedWork(key, pickled, code_hash(), metadata, total, retries or Retries())
 
 
 class _Stop(RunnerError):
@@ -141,8 +168,6 @@ class _Work:
         retries: Retries,
         levels: tuple[int, int],
     ) -> None:
-        import cloudpickle
-
         self.executor = executor
         self.entries = result.ledger.chunks
         self.total = len(self.entries)
@@ -150,15 +175,7 @@ class _Work:
         self.retries = retries
         self.store = store
         self.tree = MergeTree(self.total)
-        pickled = cloudpickle.dumps(processor)
-        self.shared = SharedWork(
-            digest(result.identity) + digest(pickled.hex()),
-            pickled,
-            code_hash(),
-            metadata,
-            self.total,
-            retries,
-        )
+        self.shared = shared_work(processor, result.identity, metadata, self.total, retries)
         self.report = report
         self.start = time.perf_counter()
         self.settled: set[int] = set()

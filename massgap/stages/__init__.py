@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from massgap.lazy import face
 
 if TYPE_CHECKING:
-    from massgap.stages.batch import merge, resubmit, status, work
+    from massgap.stages.batch_jobs.submission import submit
+    from massgap.stages.batch_jobs.submitted import merge, resubmit, status, work
     from massgap.stages.execution import Execution
     from massgap.stages.fitting import fit, limit, plane
     from massgap.stages.generation import generate, generate_lhe
@@ -26,14 +27,15 @@ if TYPE_CHECKING:
         report_samples,
     )
     from massgap.stages.studying import StudyResult, Validation, demo, study, validate
-    from massgap.stages.submission import submit
     from massgap.stages.training import train, zoo
+    from massgap.stages.verification import Verification, verify
 
 __all__ = [
     "Execution",
     "Inputs",
     "StudyResult",
     "Validation",
+    "Verification",
     "benchmarks_table",
     "demo",
     "fit",
@@ -54,6 +56,7 @@ __all__ = [
     "submit",
     "train",
     "validate",
+    "verify",
     "work",
     "zoo",
 ]
@@ -71,21 +74,23 @@ __getattr__, __dir__ = face(
         "generate": "generation",
         "generate_lhe": "generation",
         "limit": "fitting",
-        "merge": "batch",
+        "merge": "batch_jobs.submitted",
         "plane": "fitting",
         "preflight": "processing",
         "report": "reporting",
         "report_benchmarks": "reporting",
         "report_plane": "reporting",
         "report_samples": "reporting",
-        "resubmit": "batch",
+        "resubmit": "batch_jobs.submitted",
         "run": "processing",
-        "status": "batch",
+        "status": "batch_jobs.submitted",
         "study": "studying",
-        "submit": "submission",
+        "submit": "batch_jobs.submission",
         "train": "training",
         "zoo": "training",
+        "Verification": "verification",
         "validate": "studying",
-        "work": "batch",
+        "verify": "verification",
+        "work": "batch_jobs.submitted",
     },
 )

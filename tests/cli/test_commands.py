@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -44,7 +45,11 @@ def test_help_of_each_command_has_an_example(command: str) -> None:
 
 
 def test_version() -> None:
-    assert __version__ in invoke("--version").output
+    lines = invoke("--version").output.splitlines()
+    assert lines[0] == f"massgap {__version__}"
+    shown = dict(line.split(maxsplit=1) for line in lines[1:])
+    assert shown["numpy"] == np.__version__
+    assert {"python", "coffea", "pyhf", "jax"} <= set(shown)
 
 
 def test_list_of_processes_has_a_line_each_with_cross_section() -> None:

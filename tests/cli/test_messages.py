@@ -84,10 +84,11 @@ STAGES = {
     "limit": "fitting",
     "plane": "fitting",
     "report": "reporting",
-    "submit": "submission",
-    "status": "batch",
-    "resubmit": "batch",
-    "merge": "batch",
+    "verify": "verification",
+    "submit": "batch_jobs.submission",
+    "status": "batch_jobs.submitted",
+    "resubmit": "batch_jobs.submitted",
+    "merge": "batch_jobs.submitted",
 }
 """Command -> the module of massgap.stages that it calls. Studies do all of it, with options of their own."""
 COMMAND = re.compile(r"massgap (?:--debug )?([a-z]+)")
@@ -124,13 +125,13 @@ def reached() -> dict[str, set[Path]]:
     found = {}
     for command, stage in STAGES.items():
         seen: set[Path] = set()
-        todo = [(ROOT / "massgap" / "stages" / f"{stage}.py").resolve()]
+        todo = [(ROOT / "massgap" / "stages").joinpath(*stage.split(".")).with_suffix(".py").resolve()]
         while todo:
             path = todo.pop()
             if path not in seen:
                 seen.add(path)
                 todo += imported_by(path)
-        beside = {"preflight": "run", "models": "train"}  # commands that share a module
+        beside = {"preflight": "run", "verify": "run", "models": "train"}  # commands that share a module
         own = ROOT / "massgap" / "cli" / f"{beside.get(command, command)}.py"
         found[command] = seen | ({own.resolve()} if own.is_file() else set())
     return found

@@ -16,9 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from massgap.stages.batch_status import BatchStatus
+    from massgap.stages.batch_jobs.status import BatchStatus
+    from massgap.stages.verification import Verification
 
-__all__ = ["fit_lines", "preflight_lines", "print_fit", "print_run", "print_validation", "status_lines"]
+__all__ = [
+    "fit_lines",
+    "preflight_lines",
+    "print_fit",
+    "print_run",
+    "print_validation",
+    "status_lines",
+    "verification_lines",
+]
 
 
 def print_run(result: Any, out: Path) -> None:
@@ -162,7 +171,7 @@ def status_lines(status: BatchStatus) -> list[str]:
     Parameters
     ----------
     status
-        See :func:`massgap.stages.batch.status`.
+        See :func:`massgap.stages.batch_jobs.submitted.status`.
     """
     counts = status.counts
     data = status.as_dict()["chunks"]
@@ -218,3 +227,43 @@ def _next(status: BatchStatus) -> list[str]:
     if not lines:
         lines.append("The jobs are at work; nothing to do.")
     return lines
+
+
+_PROBLEMS = 20
+
+
+def verification_lines(found: Verification) -> list[str]:
+    """Lines for the console: where the numbers of a run came from, what was computed again, and what differs.
+
+    Parameters
+    ----------
+    found
+        See :func:`massgap.stages.verification.verify`.
+    """
+    code = "the same now" if found.code == found.code_now else f"another one now ({found.code_now[:12]})"
+    lines = [
+        f"{found.run}, made {found.created} by: {found.command or 'a call from Python'}",
+        f"  code      {found.code[:12]}, {code}",
+    ]
+    changes = ", ".join(f"{name} {then} then, {now} now" for name, (then, now) in found.versions.items())
+    lines.append(f"  libraries {changes or 'the same versions now'}")
+    lines += [
+        f"  model     {name}: {str(model['sha256'])[:12]}, {model['file']}"
+        for name, model in found.models.items()
+    ]
+    same = sum(not file["changed"] for file in found.files)
+    lines.append(f"  files     {same} of {len(found.files)} are those that were read (UUID, size, events)")
+    again = len(found.chunks)
+    if again:
+        seed = (
+            "all" if found.seed is None else f"{again / max(found.total_chunks, 1):.1%}, --seed {found.seed}"
+        )
+        lines.append(f"  chunks    {again} of {found.total_chunks} computed again ({seed})")
+    if found.outputs:
+        good = sum(found.outputs.values())
+        lines.append(f"  outputs   {good} of {len(found.outputs)} made again with the same bits")
+    problems = found.problems()
+    lines += [f"differs: {problem}" for problem in problems[:_PROBLEMS]]
+    if len(problems) > _PROBLEMS:
+        lines.append(f"... and {len(problems) - _PROBLEMS} other differences; see --json")
+    return [*lines, "Verified." if found.ok else "NOT verified."]

@@ -27,7 +27,7 @@ from massgap.processors.base.sums import HistogramSums
 from massgap.processors.base.tally import CutCount, DatasetTally, Tally
 from massgap.runner.errors import RunnerError
 
-__all__ = ["NotStorableError", "StoredRows", "load", "save", "set_rows_aside"]
+__all__ = ["NotStorableError", "StoredRows", "load", "same_bits", "save", "set_rows_aside"]
 
 
 _RECORDS = (CutCount, DatasetTally, Regular, Variable, Integer)
@@ -64,6 +64,29 @@ def load(path: Path) -> Any:
             return _decode(json.loads(text), stored)
     except Exception:  # noqa: BLE001 - damaged bytes fail in many ways; each chunk of a zip file has a checksum
         return None
+
+
+def same_bits(a: Any, b: Any) -> bool:
+    """Whether two results are stored as the same: structure, numbers, and every bit of every array.
+
+    Raises
+    ------
+    NotStorableError
+        If a part of one is of an unknown type.
+
+    Examples
+    --------
+    >>> same_bits({"a": np.array([0.0])}, {"a": np.array([-0.0])}), same_bits([1, float("nan")], [1, float("nan")])
+    (False, True)
+    """
+    ours: list[np.ndarray] = []
+    theirs: list[np.ndarray] = []
+    if json.dumps(_encode(a, ours)) != json.dumps(_encode(b, theirs)):
+        return False
+    return all(
+        x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes()
+        for x, y in zip(ours, theirs, strict=True)
+    )
 
 
 def _encode(value: Any, arrays: list[np.ndarray]) -> Any:

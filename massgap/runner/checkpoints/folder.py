@@ -118,11 +118,33 @@ class Checkpoints:
                 set_rows_aside(value, self.folder / name)
                 yield node, value
             elif node[0]:
-                below = FAN_IN ** (node[0] - 1)
-                first = node[1] * FAN_IN
-                pending += [
-                    (node[0] - 1, k) for k in range(first, first + FAN_IN) if k * below < len(self.keys)
-                ][::-1]
+                pending += self._below(node)
+
+    def cover(self, level: int) -> list[Node] | None:
+        """The highest nodes that are there, so that each chunk is below one of them; None if some have no result.
+
+        Parameters
+        ----------
+        level
+            Highest level to look for.
+        """
+        found: list[Node] = []
+        pending: list[Node] = [(level, k) for k in range(-(-len(self.keys) // FAN_IN**level))][::-1]
+        while pending:
+            node = pending.pop()
+            if self.has(node):
+                found.append(node)
+            elif node[0] == 0:
+                return None
+            else:
+                pending += self._below(node)
+        return found
+
+    def _below(self, node: Node) -> list[Node]:
+        """The children of a node, the last first."""
+        size = FAN_IN ** (node[0] - 1)
+        first = node[1] * FAN_IN
+        return [(node[0] - 1, k) for k in range(first, first + FAN_IN) if k * size < len(self.keys)][::-1]
 
     def save(self, node: Node, value: Any) -> None:
         """Keep a result; its feature rows stay there, and out of memory.

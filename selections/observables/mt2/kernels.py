@@ -24,12 +24,12 @@ from massgap.selections.observables.mt2.massless import (
     prepare_block,
     solve_block,
 )
-from massgap.selections.observables.mt2.search import excess
+from massgap.selections.observables.mt2.search import excess_and_direction
 
 if TYPE_CHECKING:
     from massgap.arrays.elementwise import Floats
 
-__all__ = ["general_kernel", "mt2_block", "mt2_kernel", "mt2_pair_block"]
+__all__ = ["general_kernel", "mt2_block", "mt2_kernel", "mt2_pair_block", "touching_kernel"]
 
 # Masses below this fraction of the largest input are zero: their squares would underflow in ratios.
 _TINY_MASS = 1e-30
@@ -54,16 +54,33 @@ def general_kernel(
     chi2: float,
 ) -> float:
     """M_T2 of one event by the general method."""
+    return touching_kernel(m1, px1, py1, m2, px2, py2, pxmiss, pymiss, chi1, chi2)[0]
+
+
+@compiled
+def touching_kernel(
+    m1: float,
+    px1: float,
+    py1: float,
+    m2: float,
+    px2: float,
+    py2: float,
+    pxmiss: float,
+    pymiss: float,
+    chi1: float,
+    chi2: float,
+) -> tuple[float, float, float]:
+    """The same, with the direction in which the two sets touch; (0, 0) where M_T2 is its least possible value."""
     inputs = m1 + px1 + py1 + m2 + px2 + py2 + pxmiss + pymiss + chi1 + chi2
     if not math.isfinite(inputs):
-        return math.nan
+        return math.nan, 0.0, 0.0
     m1, m2, chi1, chi2 = max(m1, 0.0), max(m2, 0.0), max(chi1, 0.0), max(chi2, 0.0)
     bound = max(m1 + chi1, m2 + chi2)
     scale = max(m1, m2, chi1, chi2, abs(px1), abs(py1), abs(px2), abs(py2), abs(pxmiss), abs(pymiss))
     # A leg without energy has m_T = chi whatever it is given.
     empty = (m1 == 0.0 and px1 == 0.0 and py1 == 0.0) or (m2 == 0.0 and px2 == 0.0 and py2 == 0.0)
     if empty:
-        return bound
+        return bound, 0.0, 0.0
     m1, px1, py1, chi1 = m1 / scale, px1 / scale, py1 / scale, chi1 / scale
     m2, px2, py2, chi2 = m2 / scale, px2 / scale, py2 / scale, chi2 / scale
     m1 = m1 if m1 > _TINY_MASS else 0.0
@@ -71,14 +88,14 @@ def general_kernel(
     chi1 = chi1 if chi1 > _TINY_TRIAL_MASS else 0.0
     chi2 = chi2 if chi2 > _TINY_TRIAL_MASS else 0.0
     if (m1 == 0.0 and px1 == 0.0 and py1 == 0.0) or (m2 == 0.0 and px2 == 0.0 and py2 == 0.0):
-        return bound
+        return bound, 0.0, 0.0
     if m1 + chi1 < m2 + chi2 or (m1 + chi1 == m2 + chi2 and m1 < m2):
         m1, px1, py1, chi1, m2, px2, py2, chi2 = m2, px2, py2, chi2, m1, px1, py1, chi1
     low, low2 = m1 + chi1, m2 + chi2
     leg1 = (m1, px1, py1, chi1, 0.0)
     leg2 = (m2, px2, py2, chi2, 0.5 * (low - low2) * (low + low2))
-    gained = excess(leg1, leg2, pxmiss / scale, pymiss / scale, low * low)
-    return max(bound, math.sqrt(low * low + gained) * scale)
+    gained, nx, ny = excess_and_direction(leg1, leg2, pxmiss / scale, pymiss / scale, low * low)
+    return max(bound, math.sqrt(low * low + gained) * scale), nx, ny
 
 
 @compiled

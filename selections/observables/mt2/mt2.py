@@ -25,10 +25,22 @@ from massgap.selections.observables.mt2.kernels import mt2_block, mt2_kernel
 if TYPE_CHECKING:
     from massgap.arrays.elementwise import Floats
 
-__all__ = ["mt2"]
+__all__ = ["mt2", "refuse_negative_masses"]
 
 _NUMBERS = (float, int, np.float64)
 _MASSES = ("m_vis_1", "m_vis_2", "m_invis_1", "m_invis_2")
+
+
+def refuse_negative_masses(m_vis_1: Any, m_vis_2: Any, m_invis_1: Any, m_invis_2: Any) -> None:
+    """Look at the masses of M_T2 before anything is computed.
+
+    Raises
+    ------
+    SelectionError
+        If one holds a negative mass that no mask hides.
+    """
+    for name, mass in zip(_MASSES, (m_vis_1, m_vis_2, m_invis_1, m_invis_2), strict=True):
+        _refuse_negative(name, mass)
 
 
 def _refuse_negative(name: str, mass: Any) -> None:
@@ -134,8 +146,7 @@ def mt2(
     momenta = (px_vis_1, py_vis_1, px_vis_2, py_vis_2, px_miss, py_miss)
     event = (m_vis_1, px_vis_1, py_vis_1, m_vis_2, px_vis_2, py_vis_2, px_miss, py_miss, m_invis_1, m_invis_2)
     masses = (m_vis_1, m_vis_2, m_invis_1, m_invis_2)
-    for name, mass in zip(_MASSES, masses, strict=True):
-        _refuse_negative(name, mass)
+    refuse_negative_masses(*masses)
     if out is None and all(type(value) in _NUMBERS for value in event):
         return np.float64(mt2_kernel(*map(float, event)))
     # A mass that is one number stays one number: repeated for each event it would be another array to read.

@@ -26,7 +26,7 @@ from typing import TypeAlias
 
 from massgap.arrays.compiled import compiled
 
-__all__ = ["Leg", "excess"]
+__all__ = ["Leg", "excess", "excess_and_direction", "support"]
 
 Leg: TypeAlias = tuple[float, float, float, float, float]
 """Mass, px, py and trial mass of one leg, and (M_low^2 - (mass + trial mass)^2) / 2."""
@@ -48,7 +48,7 @@ _PARALLEL = 1e-15  # sine of the angle below which two unit vectors are the same
 
 
 @compiled
-def _support(ax: float, m: float, chi: float, delta: float) -> tuple[float, float, float, float]:
+def support(ax: float, m: float, chi: float, delta: float) -> tuple[float, float, float, float]:
     """h, e, s, R of one leg: delta = D - m chi, e = sqrt(chi^2 + h^2); h is inf if n.q is not bounded."""
     s = math.sqrt(m * m + ax * ax)
     dd = delta + m * chi
@@ -74,8 +74,8 @@ def _gap(
     m1, x1, y1, chi1, low1 = leg1
     m2, x2, y2, chi2, low2 = leg2
     a1, a2 = nx * x1 + ny * y1, nx * x2 + ny * y2
-    h1, e1, s1, r1 = _support(a1, m1, chi1, 0.5 * delta + low1)
-    h2, e2, s2, r2 = _support(a2, m2, chi2, 0.5 * delta + low2)
+    h1, e1, s1, r1 = support(a1, m1, chi1, 0.5 * delta + low1)
+    h2, e2, s2, r2 = support(a2, m2, chi2, 0.5 * delta + low2)
     gap = h1 + h2 - (nx * px + ny * py)
     if not gap < math.inf:
         return math.inf, 0.0, 1.0, 1.0, 0.0
@@ -249,8 +249,8 @@ def _estimate(nx: float, ny: float, leg1: Leg, leg2: Leg, px: float, py: float) 
 @compiled
 def _newton(
     nx: float, ny: float, delta: float, floor: float, leg1: Leg, leg2: Leg, px: float, py: float
-) -> float:
-    """Newton steps in Delta and direction together on G = dG/dphi = 0; 0 if they do not settle.
+) -> tuple[float, float, float]:
+    """Newton steps in Delta and direction together on G = dG/dphi = 0; Delta is 0 if they do not settle.
 
     There is only one such point, and it is the maximum: the gradient of a support function vanishes only
     where the sets touch.  So whatever the steps settle on is right.
@@ -260,32 +260,40 @@ def _newton(
         bend = curvature - gap
         det = bend * rise - mixed * slope
         if not det > 0.0 or not gap < math.inf:
-            return 0.0
+            return 0.0, nx, ny
         turn = (mixed * gap - slope * rise) / det
         step = (slope * slope - bend * gap) / det
         allowed = min(_SETTLED * delta + _TOLERANCE * floor, _LOCAL * delta)
         local = abs(turn) * _finest(nx, ny, leg1, leg2) <= _LOCAL
         if abs(step) <= allowed and slope * slope <= 2.0 * curvature * rise * allowed and local:
-            return delta + step
+            return delta + step, nx, ny
         delta = max(delta + step, 0.1 * delta)
         turn = min(max(turn, -1.0), 1.0)
         nx, ny = nx - turn * ny, ny + turn * nx
         norm = math.sqrt(nx * nx + ny * ny)
         nx, ny = nx / norm, ny / norm
-    return 0.0
+    return 0.0, nx, ny
 
 
 @compiled
 def excess(leg1: Leg, leg2: Leg, px: float, py: float, floor: float) -> float:
     """M_T2^2 - M_low^2 for legs (m, px, py, chi, (M_low^2 - (m + chi)^2) / 2), the first with 0 as last."""
+    return excess_and_direction(leg1, leg2, px, py, floor)[0]
+
+
+@compiled
+def excess_and_direction(
+    leg1: Leg, leg2: Leg, px: float, py: float, floor: float
+) -> tuple[float, float, float]:
+    """The same, and the direction in which the ellipses touch; (0, 0) where M_T2 is M_low."""
     nx, ny = _first_direction(leg1, leg2, px, py)
     if nx == 0.0 and ny == 0.0:
-        return 0.0
+        return 0.0, 0.0, 0.0
     gx, gy = _guess(nx, ny, leg1, leg2, px, py)
     delta = _estimate(gx, gy, leg1, leg2, px, py)
     if delta > 0.0:
         quick = _newton(gx, gy, delta, floor, leg1, leg2, px, py)
-        if quick > 0.0:
+        if quick[0] > 0.0:
             return quick
     else:
         # From an explicit splitting, an upper bound.
@@ -294,7 +302,7 @@ def excess(leg1: Leg, leg2: Leg, px: float, py: float, floor: float) -> float:
             _half_excess(leg2[0], 0.5 * px, 0.5 * py, leg2[1], leg2[2], leg2[3], leg2[4]),
         )
         if not delta > 0.0:
-            return 0.0
+            return 0.0, 0.0, 0.0
     return _search(nx, ny, delta, floor, leg1, leg2, px, py)
 
 
@@ -322,13 +330,13 @@ def _arc(nx: float, ny: float, slope: float, leg1: Leg, leg2: Leg) -> tuple[floa
 @compiled
 def _search(
     nx: float, ny: float, delta: float, floor: float, leg1: Leg, leg2: Leg, px: float, py: float
-) -> float:
+) -> tuple[float, float, float]:
     """The largest root over all directions, by a search that is bracketed throughout and cannot fail."""
     # Down to a value with G < 0, from which Newton steps climb.
     while _gap(nx, ny, delta, leg1, leg2, px, py)[0] >= 0.0:
         delta *= 0.0625
         if delta < 1e-40:
-            return 0.0
+            return 0.0, 0.0, 0.0
     delta = _root(nx, ny, delta, floor, leg1, leg2, px, py)
 
     _, slope, curvature, rise, mixed = _gap(nx, ny, delta, leg1, leg2, px, py)
@@ -371,7 +379,7 @@ def _search(
             lx, ly = nx, ny
         else:
             rx, ry = nx, ny
-    return delta
+    return delta, nx, ny
 
 
 @compiled

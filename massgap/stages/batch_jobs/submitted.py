@@ -13,11 +13,11 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from massgap.stages.batch_status import BatchStatus, status_of
+from massgap.stages.batch_jobs.status import BatchStatus, status_of
+from massgap.stages.batch_jobs.submission import Submitted
 from massgap.stages.job_options import Luggage, job_options
 from massgap.stages.processing import reported
 from massgap.stages.repeated_events import RepeatedEvents
-from massgap.stages.submission import Submitted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

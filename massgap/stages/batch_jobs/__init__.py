@@ -1,0 +1,1 @@
+"""A run as batch jobs: submitted, looked at, sent again and merged."""
