@@ -6,7 +6,8 @@ electrons     the same
 leptons       electrons and muons together, and flavour (11, 13)
 photons       pt, eta, phi, mass, isolation, identified
 taus          pt, eta, phi, mass, charge, identified (hadronic decays)
-jets          pt, eta, phi, mass, b_tagged, tau_tagged (bool), identified
+jets          pt, eta, phi, mass, b_tagged, tau_tagged (bool), identified; in
+              generated samples flavour (5, 4, 0) and b_efficiency
 fat_jets      pt, eta, phi, mass (R = 0.8 in NanoAOD, 1.0 in PHYSLITE)
 wide_jets     pt, eta, phi, mass (R = 1.0, in generated samples and PHYSLITE)
 gen_particles pt, eta, phi, mass, pdg_id, status, in the order of the file; mother where the format tells it

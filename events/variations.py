@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from massgap.arrays.errors import SelectionError
+from massgap.events.btag_weights import BTAG_VARIATIONS, btag_weights
 from massgap.events.object_shifts import (
     ELECTRON_ENERGY_SCALE,
     JET_ENERGY_SCALE,
@@ -30,6 +31,7 @@ from massgap.events.object_shifts import (
     scale_unclustered,
     stretch_jets,
 )
+from massgap.events.pdf_members import PDF_WEIGHTS, pdf_weights
 from massgap.events.weight_places import SHOWER_WEIGHTS, WEIGHT_VARIATIONS, known_lengths, places_of
 
 if TYPE_CHECKING:
@@ -97,7 +99,7 @@ def known_variations() -> tuple[str, ...]:
     Examples
     --------
     >>> known_variations()
-    ('electron_scale', 'fsr', 'isr', 'jer', 'jes', 'lepton_scale', 'muf', 'muon_scale', 'mur', 'unclustered')
+    ('btag', 'electron_scale', 'fsr', 'isr', 'jer', 'jes', 'lepton_scale', 'mistag', 'muf', 'muon_scale', 'mur', 'pdf', 'unclustered')
     """
     return tuple(sorted({*OBJECT_VARIATIONS, *WEIGHT_VARIATIONS}))
 
@@ -131,7 +133,9 @@ class VariedWeights:
     nominal: dict[str, int] = field(default_factory=dict)
 
 
-def varied_weights(event: Event, name: str, remedy: str = "") -> VariedWeights:
+def varied_weights(
+    event: Event, name: str, remedy: str = "", pdf_members: str | None = None
+) -> VariedWeights:
     """The event weights under the variations of a weight systematic.
 
     An event without such weights counts as nominal: there is no branch, its list is empty, or holds the dummy that
@@ -145,12 +149,14 @@ def varied_weights(event: Event, name: str, remedy: str = "") -> VariedWeights:
         A key of :data:`WEIGHT_VARIATIONS`.
     remedy
         What to do where the weights cannot be used; a sentence.
+    pdf_members
+        For ``pdf``, what the metadata of the data set say the members are.
 
     Raises
     ------
     SelectionError
-        If a list has a length that neither NanoAOD nor the title of the branch knows, or the weights are not
-        relative to the nominal one.
+        If a list has a length that neither NanoAOD nor the title of the branch knows, the weights are not relative to the
+        nominal one, or b tags are of another working point than their efficiency.
 
     Notes
     -----
@@ -158,7 +164,16 @@ def varied_weights(event: Event, name: str, remedy: str = "") -> VariedWeights:
     """
     branch, variations = WEIGHT_VARIATIONS[name]
     if len(event) == 0:  # a file without events need not say how it would vary them
-        return VariedWeights(dict.fromkeys(variations, event.weights), {})
+        return VariedWeights({} if branch == PDF_WEIGHTS else dict.fromkeys(variations, event.weights), {})
+    if branch == PDF_WEIGHTS:
+        members = pdf_weights(event, remedy, pdf_members)
+        found, without = members if members is not None else ({}, 0)
+        why = {ABSENT: len(event)} if members is None else {EMPTY: without} if without else {}
+        return VariedWeights(found, why)
+    if name in BTAG_VARIATIONS:
+        tags = btag_weights(event, name, remedy)
+        alike = VariedWeights(dict.fromkeys(variations, event.weights), {ABSENT: len(event)})
+        return alike if tags is None else VariedWeights(tags)
     vector = event.weight_vector(branch)
     nominal = event.weights
     if vector is None:
@@ -168,7 +183,7 @@ def varied_weights(event: Event, name: str, remedy: str = "") -> VariedWeights:
     flat = np.asarray(ak.flatten(vector), dtype=np.float64)
     starts = np.cumsum(counts) - counts
     out = {variation: nominal.copy() for variation in variations}
-    without: Counter[str] = Counter()
+    lacking: Counter[str] = Counter()
     for length in np.unique(counts).tolist():
         places = told.of(branch, length)
         if places is None:
@@ -178,11 +193,11 @@ def varied_weights(event: Event, name: str, remedy: str = "") -> VariedWeights:
             _require_relative(event, branch, rows, flat[starts[rows, None] + np.arange(length)], remedy)
         if not all(variation in places for variation in variations):
             dummy = told.dummy or (branch == SHOWER_WEIGHTS and length == 1)
-            without[EMPTY if length == 0 else DUMMY if dummy else UNTOLD] += len(rows)
+            lacking[EMPTY if length == 0 else DUMMY if dummy else UNTOLD] += len(rows)
             continue
         for variation in variations:
             out[variation][rows] = nominal[rows] * flat[starts[rows] + places[variation]]
-    return VariedWeights(out, dict(without))
+    return VariedWeights(out, dict(lacking))
 
 
 def _unknown(event: Event, branch: str, length: int, remedy: str) -> str:

@@ -27,6 +27,9 @@ import functools
 import re
 from dataclasses import dataclass, field
 
+from massgap.events.btag_weights import B_EFFICIENCY
+from massgap.events.pdf_members import PDF_WEIGHTS
+
 __all__ = ["SCALE_WEIGHTS", "SHOWER_WEIGHTS", "WEIGHT_VARIATIONS", "Places", "known_lengths", "places_of"]
 
 SHOWER_WEIGHTS = "PSWeight"
@@ -37,8 +40,12 @@ WEIGHT_VARIATIONS: dict[str, tuple[str, tuple[str, str]]] = {
     "fsr": (SHOWER_WEIGHTS, ("fsr_up", "fsr_down")),
     "mur": (SCALE_WEIGHTS, ("mur_up", "mur_down")),
     "muf": (SCALE_WEIGHTS, ("muf_up", "muf_down")),
+    "pdf": (PDF_WEIGHTS, ("pdf_up", "pdf_down")),
+    "btag": (B_EFFICIENCY, ("btag_up", "btag_down")),
+    "mistag": (B_EFFICIENCY, ("mistag_up", "mistag_down")),
 }
-"""Name of a systematic -> branch, and its variations."""
+"""Name of a systematic -> branch, and its variations. ``pdf`` has members until all events are summed
+(:mod:`massgap.events.pdf_members`)."""
 
 _DOCUMENTED: dict[str, dict[int, dict[str, int]]] = {
     SHOWER_WEIGHTS: {

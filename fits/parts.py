@@ -11,6 +11,7 @@ from massgap.contracts.errors import HistogramError
 from massgap.fits.errors import FitError
 from massgap.fits.plan import PlannedRun, channel_names
 from massgap.fits.workspaces.binning import choose_edges, rebin
+from massgap.fits.workspaces.shared_events import with_shared_events
 from massgap.fits.workspaces.templates import Template, templates_from_histogram
 
 if TYPE_CHECKING:
@@ -165,8 +166,8 @@ def fill_plans(
     for (index, part), templates in fine.items():
         complete = _with_all(templates, (*signals, *used))
         edges = part.edges or _edges(part, complete, signals, used, options, lumi_fb)
-        binned = rebin(complete, edges)
         run = runs[index].run
+        binned = with_shared_events(rebin(complete, edges), part.histogram, run, runs[index].renamed)
         observed = _observations(run, binned) if options.use_data and run.data else None
         parts.append(FilledPart(part, binned, observed, runs[index].label))
     _check_observations(parts, runs)

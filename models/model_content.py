@@ -40,9 +40,17 @@ def read_content(path: str | Path) -> tuple[str, bytes]:
         content = file.read_bytes()
     except OSError as error:
         msg = (
-            f"Cannot read the model {file}: {error.strerror or error}. massgap train RUN_FOLDER writes one, massgap models lists those "
-            "that come with massgap."
+            f"Cannot read the model {file}: {error.strerror or error}. {_near(path)}massgap train RUN_FOLDER writes one, massgap models "
+            "lists those that come with massgap."
         )
         raise ModelFileError(msg) from error
     check_model_file(file, content)
     return str(file), content
+
+
+def _near(path: str | Path) -> str:
+    """Where a model is that a run folder holds, of which the place within the run alone was given."""
+    if Path(path).is_absolute():
+        return ""
+    found = [place for pattern in ("*", "*/*") for place in sorted(Path().glob(f"{pattern}/{path}"))]
+    return f"There is {found[0]}: --model {found[0]}. " if found else ""

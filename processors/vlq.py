@@ -8,6 +8,7 @@ background's shape.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.description import Cut, Region, Score
@@ -75,7 +76,7 @@ class Vlq(Analysis):
     source = "J. A. Aguilar-Saavedra and S. Rodriguez Benitez, Mass-unspecific classifiers (2503.20926)"
     channel = "3l"
     observables = FEATURES
-    scores = (Score("score", "Mass-unspecific score", regions=("selected",)),)
+    scores: tuple[Score, ...] = (Score("score", "Mass-unspecific score", regions=("selected",)),)
     processes = PROCESSES
     luminosity = 3000.0
 
@@ -88,6 +89,7 @@ class Vlq(Analysis):
         background_efficiency: float | None = None,
         **options: Any,
     ) -> None:
+        self.scores = _scores_of(model, type(self).scores)
         super().__init__(model, **options)
         self.min_pt_beside_lepton = threshold("min_pt_beside_lepton", min_pt_beside_lepton)
         self.rescale_met = bool(rescale_met)
@@ -145,3 +147,15 @@ class Vlq(Analysis):
             )
             raise ProcessorError(msg)
         return float(value)
+
+
+def _scores_of(model: Any, declared: tuple[Score, ...]) -> tuple[Score, ...]:
+    """The score, of those of the six variables that its model takes: parameterised ones take the mass from the hypothesis."""
+    if model is None or isinstance(model, dict) or not declared:
+        return declared
+    from massgap.models.scoring.hypothesis import AS_COLUMNS
+    from massgap.models.scoring.scorer import OnnxScorer
+
+    wanted = OnnxScorer(model, hypothesis=AS_COLUMNS).features
+    features = tuple(name for name in wanted if name in FEATURE_NAMES)
+    return tuple(replace(score, features=features) for score in declared)

@@ -96,6 +96,8 @@ class GenerateStep(Step):
         An analysis (all its processes), or names of processes.
     events, small
         Number of events of the study, and of its small form.
+    further_seed
+        Added to the seed of the study, for samples that must share no event with others of the same processes.
     """
 
     kind: ClassVar[str] = "generate"
@@ -103,6 +105,7 @@ class GenerateStep(Step):
     processes: str | tuple[str, ...] = ()
     events: int = 1_000_000
     small: int = 50_000
+    further_seed: int = 0
 
 
 @dataclass(frozen=True)

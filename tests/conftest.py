@@ -49,6 +49,7 @@ _register("slepton_events", HERE / "processors" / "slepton_events.py")
 _register("slepton_reference", HERE / "processors" / "slepton_reference.py")
 _register("smuon_reference", HERE / "processors" / "smuon" / "smuon_reference.py")
 _register("vlq_reference", HERE / "processors" / "vlq_reference.py")
+_register("vlq_scores", HERE / "studies" / "vlq" / "vlq_scores.py")
 _register("slepton_forms", HERE / "processors" / "slepton_forms.py")
 
 

@@ -1,7 +1,7 @@
 """What CMS NanoAOD holds, versions 5 to 15.
 
-Source: CMS NanoAOD documentation of these versions.  The collection WideJet (R = 1.0) is massgap's own addition in
-generated samples.
+Source: CMS NanoAOD documentation of these versions.  The collection WideJet (R = 1.0) and the field btagEff of jets
+(the probability of a b tag) are massgap's own additions in generated samples.
 """
 
 from __future__ import annotations
@@ -157,6 +157,10 @@ def _jets(columns: Columns, taggers: TaggerOptions) -> Collection:
         "tau_tagged": lambda: ~all_true(columns, name),
         "identified": lambda: _jet_id(columns, name),
     }
+    if columns.has(name, "btagEff") and columns.has(name, "hadronFlavour"):
+        # massgap's own, in generated samples
+        fields["flavour"] = lambda: columns.flat_integers(name, "hadronFlavour", 0, 5)
+        fields["b_efficiency"] = lambda: columns.flat_floats(name, "btagEff", 0.0, 1.0)
     return collection(columns, name, fields)
 
 

@@ -10,7 +10,7 @@ final rounding to a double is the only error.
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,9 @@ from massgap.arrays.kernels.exact_parts import (
     take_apart,
     used_limbs,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["ExactSum", "one_magnitude"]
 
@@ -333,6 +336,13 @@ class ExactSum:
         limbs = self.limbs[:, which]
         out = ExactSum(limbs.shape[1])
         out.lowest, out.limbs, out.terms = self.lowest, np.ascontiguousarray(limbs), self.terms
+        return out
+
+    def parts(self, which: Sequence[slice]) -> ExactSum:
+        """Some of the sums, one part after the other; a part may be there more than once."""
+        limbs = np.concatenate([self.limbs[:, part] for part in which], axis=1)
+        out = ExactSum(limbs.shape[1])
+        out.lowest, out.limbs, out.terms = self.lowest, limbs, self.terms
         return out
 
     def trim(self) -> None:

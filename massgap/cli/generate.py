@@ -141,6 +141,7 @@ def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> Non
     if card is not None and detector is not None:
         msg = "give --detector or --card, not both"
         raise click.UsageError(msg)
+    _check_words(processes, options)
     options["card"] = card or detector or ("cms" if lhe else None)
     options["form"] = "rntuple" if options.pop("rntuple") else "ttree"
     options["workers"] = options["workers"] or os.cpu_count() or 1
@@ -173,6 +174,26 @@ def generate(processes: tuple[str, ...], list_only: bool, **options: Any) -> Non
     if lhe:
         _tell_notes(made)
     _tell_generation(out, made)
+
+
+def _check_words(processes: tuple[str, ...], options: dict[str, Any]) -> None:
+    """Refuse words that stand where options end: names behind a flag, leptons with blanks between them."""
+    from massgap.events.variations import known_variations
+    from massgap.samples.pythia.leptonic import LEPTONS, check_leptons
+
+    words = {part.strip() for word in processes for part in word.split(",")}
+    if named := sorted(words & {*known_variations(), "none"}):
+        msg = (
+            f"massgap generate --variations is a switch and takes no names, such as {', '.join(named)}: it writes the weights of all; "
+            f"which are used is said later, massgap run --variations {','.join(named)}"
+        )
+        raise click.UsageError(msg)
+    if words & set(LEPTONS):
+        together = ",".join(name for name in LEPTONS if name in {*words, *options["leptonic"]})
+        msg = f"leptons are no processes; write them with commas and without blanks: --leptonic {together}"
+        raise click.UsageError(msg)
+    if options["leptonic"]:
+        check_leptons(options["leptonic"])
 
 
 def _list_processes() -> None:

@@ -215,6 +215,8 @@ def _quantiles(
     found = np.maximum.accumulate(np.interp(inner, share, logit[order]))
     # Where events are too few, the share beyond falls exponentially with the logit, as it does before.
     told = int(np.searchsorted(inner, 1 - _TAIL / _effective(weight) + 1e-9, side="right")) - 1
+    # One event of a large weight may leave a window with hardly any effective ones: half of them are told even so.
+    told = max(told, int(np.searchsorted(inner, 0.5)))
     _extend(found[::-1], inner[::-1], len(inner) - 1 - _BEYOND, 0.1)
     _extend(found, 1 - inner, min(told, len(inner) - 1 - _BEYOND), 0.1)
     lowest, highest = log_odds(np.array([0.0, 1.0]))
@@ -223,7 +225,9 @@ def _quantiles(
 
 def _extend(found: NDArray[np.float64], beyond: NDArray[np.float64], last: int, start: float) -> None:
     """Replace what comes after `last`, of falling shares beyond, by what the places from the share `start` to there tell."""
-    first = int(np.argmin(np.abs(beyond - start)))
+    first = next(
+        (at for share in (start, 0.5, 1.0) if (at := int(np.argmin(np.abs(beyond - share)))) < last), last - 1
+    )
     log = np.log(beyond)
     per = (found[last] - found[first]) / (log[first] - log[last])
     direction = np.sign(per) if per else np.sign(found[-1] - found[0])

@@ -124,5 +124,14 @@ RECIPES = {
         ),
         _at(1000),
         _at(6000),
+        replace(
+            MUNN,
+            name="vlq-tabm",
+            kind="tabm",
+            description="As vlq-munn, with TabM: not of the paper, a modern network for tables on the same split",
+            source="Y. Gorishniy et al., TabM, arXiv:2410.24210; the split and features of the mass-unspecific paper",
+            hyperparameters={"choose_epoch": "auc"},
+            seeds=1,
+        ),
     )
 }

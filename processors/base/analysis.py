@@ -54,8 +54,8 @@ class Analysis(ProcessorABC):
         detector's.
     variations
         Names of systematics to run: ``jes``, ``jer``, ``unclustered``, ``muon_scale``, ``electron_scale``,
-        ``lepton_scale`` (objects), ``isr``, ``fsr``, ``mur``, ``muf``
-        (weights), for all data sets, or by the name or a pattern of data sets, see
+        ``lepton_scale`` (objects), ``isr``, ``fsr``, ``mur``, ``muf``,
+        ``pdf``, ``btag``, ``mistag`` (weights), for all data sets, or by the name or a pattern of data sets, see
         :mod:`massgap.processors.base.variation_choice`.  Data are never varied; an event without such weights counts as
         nominal, and is counted.
     features
@@ -303,7 +303,8 @@ class Analysis(ProcessorABC):
         part.systematics = () if event.is_data else self.choice.for_dataset(dataset, metadata)
         for systematic in part.systematics:
             if systematic in WEIGHT_VARIATIONS:
-                varied = varied_weights(event, systematic, self._remedy(systematic, dataset, metadata))
+                remedy = self._remedy(systematic, dataset, metadata)
+                varied = varied_weights(event, systematic, remedy, metadata.get("pdf_members"))
                 weights.update(varied.weights)
                 part.count_nominal(systematic, varied.nominal)
             else:

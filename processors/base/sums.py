@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from massgap.arrays.exact_sum import ExactSum
+from massgap.events.pdf_members import is_member
 from massgap.processors.errors import ProcessorError
 
 if TYPE_CHECKING:
@@ -84,13 +85,30 @@ class HistogramSums:
         return both[: self.bins], both[self.bins :]
 
     def matches(self, other: HistogramSums) -> bool:
-        """Whether both hold the same histograms and variations."""
-        return self.variations == other.variations and self.bins == other.bins
+        """Whether both hold the same histograms and variations, but for members of sets of parton densities.
+
+        Files differ in these: events without them count as nominal.
+        """
+        one, two = ([name for name in sums.variations if not is_member(name)] for sums in (self, other))
+        return one == two and self.bins == other.bins
+
+    def with_variations(self, variations: tuple[str, ...]) -> HistogramSums:
+        """The same sums with further variations, in which all events count as nominal."""
+        out = HistogramSums(variations, 0)
+        out.bins, size = self.bins, 2 * self.bins
+        taken = [self.variations.index(name if name in self.variations else "nominal") for name in variations]
+        out.sums = self.sums.parts([slice(k * size, (k + 1) * size) for k in taken])
+        out._terms = [out.sums.terms] * len(out._terms)
+        return out
 
     def __iadd__(self, other: HistogramSums) -> Self:
         if not self.matches(other):
             msg = "histograms with different variations or bins cannot be added"
             raise ProcessorError(msg)
+        if self.variations != other.variations:
+            every = tuple(dict.fromkeys((*self.variations, *other.variations)))
+            wide, other = self.with_variations(every), other.with_variations(every)
+            self.variations, self.sums, self._terms = every, wide.sums, wide._terms
         self.sums += other.sums
         return self
 

@@ -15,7 +15,10 @@ import numpy as np
 from massgap.arrays.exact_sum import ExactSum
 from massgap.contracts.feature_table import LazyTables
 from massgap.contracts.filesets.normalisation import normalisation
-from massgap.processors.base.steps import all_steps, joined_steps
+from massgap.events.pdf_members import is_member
+from massgap.processors.base.results.copies import CopyErrors, copies_of
+from massgap.processors.base.results.members import PDF_DOWN, PDF_UP, sides_of_members
+from massgap.processors.base.results.steps import all_steps, joined_steps
 from massgap.processors.base.sums import HistogramSums
 from massgap.processors.errors import ProcessorError
 
@@ -214,10 +217,11 @@ class Tally:
             on disk.
         """
         scales = self.scales()
+        copies = self._copies()
         out: dict[str, Any] = {
             "unit": self.unit(),
-            "histograms": self._histograms(scales),
-            "cutflow": self._cutflow(scales),
+            "histograms": self._histograms(scales, copies),
+            "cutflow": self._cutflow(scales, copies),
             "datasets": {},
             "undefined": {},
             "labels": {name: part.labels for name, part in self.datasets.items()},
@@ -271,20 +275,32 @@ class Tally:
             out.setdefault(str(part.metadata.get("process", name)), []).append(name)
         return dict(sorted(out.items()))
 
-    def _histograms(self, scales: dict[str, float]) -> dict[str, Any]:
+    def _copies(self) -> dict[str, CopyErrors]:
+        """Errors of the data sets in which hard processes are there several times."""
+        out = {}
+        for name, part in self.datasets.items():
+            if (copies := copies_of(part.metadata)) > 1:
+                table = self._features(name, 1.0) if part.features else None
+                known = None if table is None or table.empty else {str(c): table[c].to_numpy() for c in table}
+                out[name] = CopyErrors(self.layout, copies, known)
+        return out
+
+    def _histograms(self, scales: dict[str, float], copies: dict[str, CopyErrors]) -> dict[str, Any]:
         processes = self._processes()
-        variations = sorted({key for part in self.datasets.values() for key in part.histograms})
+        every = sorted({key for part in self.datasets.values() for key in part.histograms})
         contents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
         for process, names in processes.items():
             for name in names:
                 sums = self.datasets[name].histograms
                 # Simulation without a variation counts as nominal in it; data are in nominal alone.
                 is_data = self.datasets[name].metadata.get("is_data")
-                for variation in sums if is_data else variations:
+                factors = copies[name].factors(sums.values("nominal")[1]) if name in copies else 1.0
+                for variation in sums if is_data else every:
                     w, w2 = sums.values(variation if variation in sums else "nominal")
-                    w, w2 = w * scales[name], w2 * scales[name] ** 2
+                    w, w2 = w * scales[name], w2 * factors * scales[name] ** 2
                     old = contents.get((process, variation))
                     contents[process, variation] = (w, w2) if old is None else (old[0] + w, old[1] + w2)
+        variations = self._with_sides(contents, every)
         out = {}
         for name, spec in self.layout.specs.items():
             histogram = spec.empty(list(processes), list(self.layout.regions[name]), variations)
@@ -297,7 +313,25 @@ class Tally:
             out[name] = histogram
         return out
 
-    def _cutflow(self, scales: dict[str, float]) -> dict[str, Any]:
+    def _with_sides(
+        self, contents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], every: list[str]
+    ) -> list[str]:
+        """Replace members of sets of parton densities by what they make of each bin; the variations that there are then."""
+        members = [name for name in every if is_member(name)]
+        if not any("pdf" in part.systematics for part in self.datasets.values()):
+            return every
+        for process in {process for process, _ in contents}:
+            found = {name: contents.pop((process, name), None) for name in members}
+            own = {name: pair[0] for name, pair in found.items() if pair is not None}
+            if own or not all(self.datasets[n].metadata.get("is_data") for n in self._processes()[process]):
+                w, w2 = contents[process, "nominal"]
+                sides = sides_of_members(w, own)
+                contents |= {
+                    (process, side): (x, w2) for side, x in zip((PDF_UP, PDF_DOWN), sides, strict=True)
+                }
+        return sorted({*every, PDF_UP, PDF_DOWN} - set(members))
+
+    def _cutflow(self, scales: dict[str, float], copies: dict[str, CopyErrors]) -> dict[str, Any]:
         processes: dict[str, list[dict[str, Any]]] = {}
         every = all_steps((part.steps for part in self.datasets.values()), self.channels)
         for process, names in self._processes().items():
@@ -316,7 +350,10 @@ class Tally:
                     sums = count.sums.values()
                     rows[key]["raw"] += count.raw
                     rows[key]["weighted"] += float(sums[0]) * scales[name]
-                    rows[key]["variance"] += float(sums[1]) * scales[name] ** 2
+                    factor = (
+                        copies[name].of_step(key[0], count.raw, float(sums[1])) if name in copies else 1.0
+                    )
+                    rows[key]["variance"] += float(sums[1]) * factor * scales[name] ** 2
             processes[process] = list(rows.values())
         steps = list(dict.fromkeys(step for _, step in every))
         return {

@@ -23,13 +23,15 @@ SAME = 1e-5
 class Overview:
     """Counts and weights of every dataset."""
 
-    branches = ("genWeight", "run")
+    branches = ("genWeight", "run", "luminosityBlock", "event")
 
     def __init__(self, datasets: Sequence[Dataset]) -> None:
         self.datasets = datasets
         self.events = dict.fromkeys((d.name for d in datasets), 0)
         # sum, sum of squares, smallest and largest size of weights, in fb; number of negative ones
         self.weights = {d.name: [0.0, 0.0, math.inf, 0.0, 0.0] for d in datasets}
+        # numbers of hard processes that are there several times, and weights: their copies are one event
+        self._copies: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
 
     def fill(self, chunk: Chunk) -> None:
         """Add events."""
@@ -37,7 +39,14 @@ class Overview:
         self.events[name] += chunk.n
         found, size = self.weights[name], np.abs(weight[weight != 0])
         found[0] += float(weight.sum())
-        found[1] += float((weight**2).sum())
+        copies = int(chunk.dataset.metadata.get("n_copies") or 1)
+        if copies > 1 and chunk.has("luminosityBlock", "event"):
+            number = chunk.values("luminosityBlock").astype(np.uint64) << np.uint64(40)
+            self._copies.setdefault(name, []).append(
+                (number | chunk.values("event").astype(np.uint64), weight)
+            )
+        else:
+            found[1] += copies * float((weight**2).sum())
         if len(size):
             found[2], found[3] = min(found[2], float(size.min())), max(found[3], float(size.max()))
         found[4] += int((weight < 0).sum())
@@ -45,6 +54,11 @@ class Overview:
     def finish(self, problems: Sequence[str]) -> Part:
         """Return tables and checks."""
         part = Part()
+        for name, pieces in self._copies.items():
+            keys, weights = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
+            _, event = np.unique(keys, return_inverse=True)
+            self.weights[name][1] += float((np.bincount(event, weights) ** 2).sum())
+        self._copies = {}
         part.tables.append(self._processes())
         times = self._times(part)
         if times is not None:
@@ -81,7 +95,8 @@ class Overview:
              "Weights span", "Complete", "Negative"],
             rows,
             caption="Per process. The cross section is that of the events in the files, after all filters. Effective: as "
-            "many events of equal weight have the same statistical error. Weights span: decades from the smallest "
+            "many events of equal weight have the same statistical error, where copies of one hard process (massgap generate --repeat) are one "
+            "event. Weights span: decades from the smallest "
             "to the largest. Negative: share of events with negative weight.",
         )  # fmt: skip
 

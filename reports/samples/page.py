@@ -122,6 +122,7 @@ def _measure(
     from massgap.reports.figures import render
     from massgap.reports.samples.compare import Comparison
     from massgap.reports.samples.detector.jets import JetsAndMet
+    from massgap.reports.samples.detector.recoil import Recoil
     from massgap.reports.samples.detector.response import Response
     from massgap.reports.samples.masses import Masses
     from massgap.reports.samples.overview import Overview
@@ -130,8 +131,8 @@ def _measure(
     overview = Overview(samples.datasets)
     slices, masses, response = Slices(samples.datasets), Masses(), Response(samples.card)
     comparison = Comparison(reference, {dataset.process for dataset in samples.datasets})
-    others = JetsAndMet(samples.card)
-    measurements: list[Any] = [overview, slices, masses, response, others, comparison]
+    others, recoil = JetsAndMet(samples.card), Recoil()
+    measurements: list[Any] = [overview, slices, masses, response, others, recoil, comparison]
     branches = {name for measurement in measurements for name in measurement.branches}
     for dataset in samples.datasets:
         for chunk in chunks(dataset, branches, samples.problems):
@@ -141,7 +142,7 @@ def _measure(
         "bookkeeping": overview.finish(samples.problems),
         "slices": slices.finish(),
         "physics": masses.finish(),
-        "detector": _joined(response.finish(), others.finish()),
+        "detector": _joined(response.finish(), others.finish(), recoil.finish()),
         "comparison": comparison.finish(),
     }
     rendered = {

@@ -135,6 +135,7 @@ SCHEMA: dict[str, dict[str, Any]] = {
         "cell": PerEta(_positive),
         "significance": list_of(_not_negative, 2),
     },
+    "field?": {"strength": _positive, "radius": _positive, "half_length": _positive},
     "flow": {"mass": _mass},
     "electron": _LEPTON,
     "muon": _LEPTON,

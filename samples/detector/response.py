@@ -3,7 +3,8 @@
 The numbers stand in a card (:mod:`massgap.samples.detector.card`). Response follows the particle-flow idea: a charged particle
 with a track is measured by its track or its calorimeter, whichever is better; without a track it is a neutral
 deposit; muons are seen by their track alone. Hadrons share cells of the calorimeter where the card has ``[calorimeter.towers]``
-(:mod:`massgap.samples.detector.towers`). There is no magnetic field.
+(:mod:`massgap.samples.detector.towers`), and charged particles are where a magnetic field brings them where it has ``[field]``
+(:mod:`massgap.samples.detector.field`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from massgap.physical_constants import MUON_MASS_ROUNDED, PION_MASS
 from massgap.samples.detector.card import CARD_FOLDER, load_card
+from massgap.samples.detector.field import at_calorimeter
 from massgap.samples.detector.resolution import (
     binned,
     by_eta,
@@ -93,9 +95,11 @@ def reconstruct(
 
     seen = np.zeros(len(rows), dtype=bool)
     cal = card["calorimeter"]
-    sigma = _calorimeter(cal, kind, hadron, energy, eta)
+    # where the calorimeter sees them, which with a magnetic field is not where they were made for
+    there, turn = at_calorimeter(card["field"], pt, eta, phi, charge) if "field" in card else (eta, phi)
+    sigma = _calorimeter(cal, kind, hadron, energy, there)
     towers = "towers" in cal
-    covered = np.abs(eta) < np.where(hadron, cal["hcal"]["eta"][-1], cal["ecal"]["eta"][-1])
+    covered = np.abs(there) < np.where(hadron, cal["hcal"]["eta"][-1], cal["ecal"]["eta"][-1])
     sigma[~covered] = np.inf
     chance = draws.uniform("tracking")
     for name, mask in (("muon", is_mu), ("electron", is_e), ("hadron", hadron & (charge != 0))):
@@ -115,9 +119,9 @@ def reconstruct(
     if towers:
         for name, mask in (("ecal", ~hadron), ("hcal", hadron)):
             some = np.flatnonzero(mask & kept_too)
-            kept_too[some] = is_significant(cal, name, energy[some] * factor[some], eta[some])
+            kept_too[some] = is_significant(cal, name, energy[some] * factor[some], there[some])
         cells = hadron_cells(
-            event, energy, eta, phi, hadron & covered, seen & hadron, sigma, factor, cal, draws
+            event, energy, there, turn, hadron & covered, seen & hadron, sigma, factor, cal, draws
         )
         factor = np.where(cells.inside, cells.factor, factor)
         kept_too &= ~cells.inside
@@ -130,23 +134,34 @@ def reconstruct(
         true_mass = mass[rows]
     else:
         true_mass = np.where(is_mu, MUON_MASS_ROUNDED, np.where(hadron & seen, PION_MASS, 0.0))
+    if "field" in card:
+        pt, eta, phi = _where_seen((pt, eta, phi), (there, turn), seen)
     columns = (event, rows, identity, pt * factor, eta, phi, true_mass, seen, np.zeros(len(rows), dtype=bool))
     candidates = Candidates(*(column[kept] for column in columns))
     if len(excess[0]):
-        candidates, kept = _with_excess(candidates, kept, columns, excess)
+        candidates, kept = _with_excess(candidates, kept, (event, rows, there, turn), excess)
     misidentify(candidates, draws.take(kept), card)
     return candidates
+
+
+def _where_seen(
+    own: tuple[np.ndarray, ...], there: tuple[np.ndarray, np.ndarray], seen: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Transverse momenta and directions: of tracks their own, of deposits those of a straight flight to where they are."""
+    pt, eta, phi = own
+    straight = pt * np.cosh(eta) / np.cosh(there[0])
+    return np.where(seen, pt, straight), np.where(seen, eta, there[0]), np.where(seen, phi, there[1])
 
 
 def _with_excess(
     candidates: Candidates,
     kept: np.ndarray,
-    columns: tuple[np.ndarray, ...],
+    where: tuple[np.ndarray, ...],
     excess: tuple[np.ndarray, np.ndarray],
 ) -> tuple[Candidates, np.ndarray]:
     """The candidates with a neutral hadron for each excess of a cell, beside the track that carries it."""
     carrier, energy = excess
-    event, index, _, _, eta, phi, *_ = (column[carrier] for column in columns)
+    event, index, eta, phi = (column[carrier] for column in where)
     n = len(carrier)
     nothing = np.zeros(n, dtype=bool)
     added = (event, index, np.full(n, 130), energy / np.cosh(eta), eta, phi, np.zeros(n), nothing, nothing)

@@ -27,12 +27,12 @@ def btag_efficiency(flavour: np.ndarray, pt: np.ndarray, eta: np.ndarray, card: 
     return np.where(np.abs(eta) < table["eta_max"], np.clip(found, 0.0, 1.0), 0.0)
 
 
-def btag_score(flavour: np.ndarray, jets: dict[str, Any], card: dict[str, Any], draws: Draws) -> np.ndarray:
+def btag_score(efficiency: np.ndarray, card: dict[str, Any], draws: Draws) -> np.ndarray:
     """A discriminant in 0 to 1 that means something at the card's working point only.
 
     It is flat above the working point for tagged jets and flat below it for the others.
     """
-    tagged = draws.uniform("b tag") < btag_efficiency(flavour, jets["pt"], jets["eta"], card)
+    tagged = draws.uniform("b tag") < efficiency
     fill, point = draws.uniform("b score"), card["btag"]["working_point"]
     return np.where(tagged, point + (1.0 - point) * fill, point * fill)
 

@@ -121,6 +121,8 @@ def hadron_cells(
     )
     sigma = energy_resolution(card["hcal"], deposit, eta[carrier])
     measured = deposit * lognormal(sigma / deposit, draws.take(carrier).normal("tower"))
+    # what is measured is all that is known of its error
+    sigma = energy_resolution(card["hcal"], measured, eta[carrier])
     measured[~is_significant(card, "hcal", measured, eta[carrier])] = 0.0
     excess = measured - measured_tracks
     neutral = (excess > card["threshold"]["hcal"]) & (

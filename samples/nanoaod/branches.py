@@ -1,7 +1,7 @@
 """Names and types of NanoAOD branches, as in CMS NanoAOD v12.
 
 A ``Photon`` has no mass branch there, and taus carry ``idDeepTau2018v2p5VS*``. ``WideJet`` (anti-kt, R = 1.0) is the
-one collection that NanoAOD lacks.
+one collection that NanoAOD lacks, ``Jet_btagEff``, the probability that the jet is b tagged, the one field.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ COLLECTIONS: dict[str, dict[str, Any]] = {
         "area": _F,
         "jetId": _U8,
         "btagDeepFlavB": _F,
+        "btagEff": _F,
         **_FLAVOUR,
         "genJetIdx": _I16,
         "nConstituents": _U8,

@@ -12,7 +12,7 @@ from massgap.samples.detector.jets import hadron_flavour, reconstructed_jets
 from massgap.samples.detector.leptons import leptons_and_photons
 from massgap.samples.detector.missing import missing_momentum
 from massgap.samples.detector.response import Candidates, reconstruct
-from massgap.samples.detector.tagging import btag_score, tau_tags
+from massgap.samples.detector.tagging import btag_efficiency, btag_score, tau_tags
 from massgap.samples.nanoaod.branches import COLLECTIONS, EMPTY, OPTIONAL, VARIATIONS
 from massgap.samples.nanoaod.truth import gen_jets, gen_particles, visible_flow, visible_taus
 from massgap.samples.record import Record, local_index, tau_decays
@@ -123,10 +123,12 @@ def _seen(
 def _flavours(record: Record, jets: dict[str, Any], card: dict[str, Any], draws: Draws) -> dict[str, Any]:
     """Columns of the jets' flavours and of the b tag."""
     flavour = hadron_flavour(record, jets, card["btag"]["match_radius"], card["btag"]["hadron_pt_min"])
+    efficiency = btag_efficiency(flavour, jets["pt"], jets["eta"], card)
     return {
         "hadronFlavour": flavour,
         "partonFlavour": flavour,
-        "btagDeepFlavB": btag_score(flavour, jets, card, draws),
+        "btagDeepFlavB": btag_score(efficiency, card, draws),
+        "btagEff": efficiency,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from massgap.samples.errors import UnknownProcessError
@@ -83,17 +84,22 @@ def processes_of(names: str | Iterable[str]) -> list[Process]:
         members = ANALYSES.get(name) or _GROUPS.get(name) or ((name,) if name in PROCESSES else ())
         parts = [PROCESSES[member] for member in members] or signal_processes(name)
         if not parts:
-            msg = (
-                f"unknown process {name!r}: choose from analyses: {', '.join(ANALYSES)}; processes: "
-                f"{', '.join(sorted({*PROCESSES, *_GROUPS}))}; signals of any mass: {', '.join(SIGNAL_FORMS)}"
-            )
-            raise UnknownProcessError(msg)
+            raise UnknownProcessError(_unknown(name))
         found |= {part.name: part for part in parts}
     if not found:
         msg = f"no process given: choose from {', '.join(sorted({*ANALYSES, *PROCESSES, *_GROUPS}))}"
         raise UnknownProcessError(msg)
     _check_together(list(found.values()))
     return list(found.values())
+
+
+def _unknown(name: str) -> str:
+    near = get_close_matches(name, [*ANALYSES, *PROCESSES, *_GROUPS], n=3)
+    meant = f"did you mean {' or '.join(near)}? " if near else ""
+    return (
+        f"unknown process {name!r}: {meant}massgap generate --list shows all processes; analyses are {', '.join(ANALYSES)}, signals "
+        f"of any mass {', '.join(SIGNAL_FORMS)}"
+    )
 
 
 def wants_mpi(names: str | Iterable[str]) -> bool:

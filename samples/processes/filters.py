@@ -135,6 +135,8 @@ class ObjectFilter:
     #: Around one of the leptons, closer than ``beside_radius``, partons with this sum of pT (GeV); 0 for no such condition.
     beside_pt: float = 0.0
     beside_radius: float = 1.2
+    #: That lepton is none of the pair of opposite charge and same flavour whose mass is nearest to the Z's.
+    beside_third: bool = False
 
     def describe(self) -> str:
         """The filter in words."""
@@ -156,6 +158,7 @@ class ObjectFilter:
         if self.beside_pt:
             parts.append(
                 f"partons with pT > {self.beside_pt:g} GeV together within {self.beside_radius:g} of a lepton"
+                + (" that is not of the Z" if self.beside_third else "")
             )
         if self.muon_pt:
             parts.append(_MUONS.format(self.muon_pt))

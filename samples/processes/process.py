@@ -174,9 +174,16 @@ def met_slices(*slices: tuple[float, float]) -> tuple[Tranche, ...]:
 
 
 def phase_space_slices(
-    variable: str, *slices: tuple[float, float] | tuple[float, float, float]
+    variable: str, *slices: tuple[float, float] | tuple[float, float, float], pt_share: float = 0.0
 ) -> tuple[Tranche, ...]:
-    """Tranches in pT_hat or m_hat of the hard process from (lower edge, share[, fb]) tuples."""
+    """Tranches in pT_hat or m_hat of the hard process from (lower edge, share[, fb]) tuples.
+
+    With ``pt_share`` those in m_hat leave out what has a pT_hat below this share of their lower edge: most of a t-channel at
+    high mass, where both particles are far forward.
+    """
+    if pt_share and variable != "m_hat":
+        msg = "pt_share is for slices in m_hat"
+        raise ValueError(msg)
     setting = {"pT_hat": "pTHat", "m_hat": "mHat"}[variable]
     word = setting.lower()
     edges = [row[0] for row in slices] + [None]
@@ -191,6 +198,7 @@ def phase_space_slices(
             (
                 f"PhaseSpace:{setting}Min = {row[0]:g}",
                 f"PhaseSpace:{setting}Max = {-1 if high is None else high:g}",
+                *((f"PhaseSpace:pTHatMin = {pt_share * row[0]:g}",) if pt_share else ()),
             ),
         )
         for row, high in zip(slices, edges[1:], strict=True)

@@ -253,14 +253,14 @@ def produce(
 
 def check_numbers(events: Any, seed: Any, workers: Any, repeat: Any = 1) -> None:
     """Refuse numbers that make no sense."""
-    for name, value, low, high in (
-        ("events", events, 1, 10**10),
-        ("seed", seed, 0, MAX_SEED),
-        ("workers", workers, 1, 1024),
-        ("repeat", repeat, 1, MAX_REPEAT),
+    for name, value, low, high, usual in (
+        ("events", events, 1, 10**10, 20_000),
+        ("seed", seed, 0, MAX_SEED, 1),
+        ("workers", workers, 1, 1024, 2),
+        ("repeat", repeat, 1, MAX_REPEAT, 5),
     ):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
-            msg = f"{name} must be a whole number from {low} to {high}, not {value!r}"
+            msg = f"{name} must be a whole number from {low} to {high}, for instance --{name} {usual}, not {value!r}"
             raise GenerationError(msg)
 
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap.contracts.filesets.pdf_sets import combination_of
 from massgap.contracts.writing import write_json
 
 if TYPE_CHECKING:
     from massgap.samples.processes.process import Process, Tranche
-    from massgap.samples.production.plan import Options, Task
+    from massgap.samples.production.plan import Task
 
 __all__ = ["fileset_of", "write_rates"]
 
@@ -65,7 +66,7 @@ def fileset_of(
                     "hard_xsec_fb": hard,
                     **({"hard_xsec_error_fb": error} if error else {}),
                     **_inclusive(process),
-                    **_decays(own[0].options, fraction, process, blocks),
+                    **_decays(own[0], fraction, process, blocks),
                     "filter_efficiency": efficiency,
                     "filter_efficiency_error": _efficiency_error(own[0], efficiency, tried, accepted, blocks),
                     "filter": process.filter.describe() if process.filter is not None else "none",
@@ -90,6 +91,15 @@ def _branching_fraction(blocks: list[dict[str, Any]]) -> float:
     return float(tried @ [found["branching_fraction"] for found in blocks] / tried.sum())
 
 
+def _pdf_members(task: Task) -> dict[str, str]:
+    """What the members of ``LHEPdfWeight`` are, where events of a file bring those of a set that is known."""
+    if task.source is None or not task.source.lhe.header.pdf_ids:
+        return {}
+    header = task.source.lhe.header
+    known = combination_of(header.pdf_set, len(header.pdf_ids))
+    return {"pdf_members": known[0]} if known is not None and known[1] else {}
+
+
 def _hard_slice(blocks: list[dict[str, Any]]) -> dict[str, Any]:
     """How many hard processes were tried and lay in the slice, with the fraction and its binomial error."""
     tried, passed = (sum(found.get(f"hard_{name}", 0) for found in blocks) for name in ("tried", "passed"))
@@ -100,11 +110,10 @@ def _hard_slice(blocks: list[dict[str, Any]]) -> dict[str, Any]:
     return {"hard_cut": {"tried": tried, "passed": passed, "efficiency": share, "efficiency_error": error}}
 
 
-def _decays(
-    options: Options, fraction: float, process: Process, blocks: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """What was asked of hard processes and decays: slice, leptons with their fraction, copies of an event."""
-    found = _hard_slice(blocks)
+def _decays(task: Task, fraction: float, process: Process, blocks: list[dict[str, Any]]) -> dict[str, Any]:
+    """What was asked of hard processes and decays: slice, weights, leptons with their fraction, copies of an event."""
+    options = task.options
+    found = {**_hard_slice(blocks), **_pdf_members(task)}
     if options.leptonic:
         found["leptonic"] = list(options.leptonic)
         if process.lhe or process.slha is not None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+from massgap.physical_constants import Z_MASS
 from massgap.samples.pythia.hooks import FIRST
 
 if TYPE_CHECKING:
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LeptonsBesidePartons"]
 
+_Lepton = tuple[float, float, float, int]
+"""pT (GeV), eta, phi, and the PDG number."""
 _LEPTONS = (11, 13, 15)
 _EARLY = 0.6
 """Half way down, this share of the pT is enough ..."""
@@ -32,14 +36,14 @@ class LeptonsBesidePartons:
     Parameters
     ----------
     wanted : ObjectFilter
-        With ``leptons``, ``lepton_pt``, ``lepton_eta``, ``beside_pt`` and ``beside_radius``.
+        With ``leptons``, ``lepton_pt``, ``lepton_eta``, ``beside_pt``, ``beside_radius`` and ``beside_third``.
     """
 
     def __init__(self, wanted: ObjectFilter) -> None:
         self._wanted = wanted
         #: Of the shower, GeV.
         self.scale = wanted.beside_pt / 2
-        self._decays: list[tuple[int, Any, Any]] = []
+        self._decays: list[tuple[int, Any, Any, int]] = []
 
     def begin(self, event: Any) -> None:
         """Keep the leptons of the hard process, each with the boson that it is of."""
@@ -48,7 +52,7 @@ class LeptonsBesidePartons:
             lepton = event[i]
             if lepton.idAbs() in _LEPTONS and lepton.status() > 0:
                 boson = event[lepton.mother1()]
-                self._decays.append((boson.id(), boson.p(), lepton.p()))
+                self._decays.append((boson.id(), boson.p(), lepton.p(), lepton.id()))
 
     def may_be_in(self, event: Any) -> bool:
         """Half way down the shower: bosons have recoiled, but not decayed yet."""
@@ -64,13 +68,13 @@ class LeptonsBesidePartons:
             elif kind == 21 or kind < 6:
                 partons.append((particle.pT(), particle.eta(), particle.phi()))
         moved = []
-        for boson, before, lepton in self._decays:
+        for boson, before, lepton, kind in self._decays:
             if boson not in bosons:
                 return True  # not a decay that is known here: the end decides
             momentum = lepton * 1.0
             momentum.bstback(before)
             momentum.bst(bosons[boson])
-            moved.append((momentum.pT(), momentum.eta(), momentum.phi()))
+            moved.append((momentum.pT(), momentum.eta(), momentum.phi(), kind))
         wanted = self._wanted
         return self._found(
             moved,
@@ -90,7 +94,7 @@ class LeptonsBesidePartons:
                 continue
             kind = particle.idAbs()
             if kind in _LEPTONS:
-                leptons.append((particle.pT(), particle.eta(), particle.phi()))
+                leptons.append((particle.pT(), particle.eta(), particle.phi(), particle.id()))
             elif kind == 21 or kind < 6:
                 partons.append((particle.pT(), particle.eta(), particle.phi()))
         wanted = self._wanted
@@ -100,7 +104,7 @@ class LeptonsBesidePartons:
 
     def _found(
         self,
-        leptons: list[tuple[float, float, float]],
+        leptons: list[_Lepton],
         partons: list[tuple[float, float, float]],
         pt: float,
         eta: float,
@@ -110,14 +114,26 @@ class LeptonsBesidePartons:
         good = [lepton for lepton in leptons if lepton[0] > pt and abs(lepton[1]) < eta]
         if len(good) < self._wanted.leptons:
             return False
+        if self._wanted.beside_third:
+            pair = _z_pair(good)
+            good = [lepton for lepton in good if lepton not in pair]
         return any(_sum_around(lepton, partons, radius) > beside for lepton in good)
 
 
-def _sum_around(
-    lepton: tuple[float, float, float], partons: list[tuple[float, float, float]], radius: float
-) -> float:
-    """Sum of the pT of partons closer than ``radius`` to a lepton; all are (pT, eta, phi)."""
-    _, eta, phi = lepton
+def _z_pair(leptons: list[_Lepton]) -> tuple[_Lepton, ...]:
+    """The pair of opposite charge and same flavour with the mass nearest to the Z's; nothing where there is none."""
+    pairs = [(a, b) for a, b in combinations(leptons, 2) if a[3] == -b[3]]
+    return min(pairs, key=lambda pair: abs(_mass(*pair) - Z_MASS), default=())
+
+
+def _mass(a: _Lepton, b: _Lepton) -> float:
+    """Of two particles without mass, GeV."""
+    return math.sqrt(max(2 * a[0] * b[0] * (math.cosh(a[1] - b[1]) - math.cos(a[2] - b[2])), 0.0))
+
+
+def _sum_around(lepton: _Lepton, partons: list[tuple[float, float, float]], radius: float) -> float:
+    """Sum of the pT of partons, each (pT, eta, phi), closer than ``radius`` to a lepton."""
+    _, eta, phi, _ = lepton
     return sum(
         pt
         for pt, parton_eta, parton_phi in partons

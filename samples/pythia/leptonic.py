@@ -56,7 +56,8 @@ def check_leptons(leptons: Iterable[str]) -> tuple[str, ...]:
     """
     given = set(leptons)
     if not given or not given <= set(LEPTONS):
-        msg = f"leptonic (--leptonic) takes some of {', '.join(LEPTONS)}, as in --leptonic e,mu, not {', '.join(sorted(given)) or 'nothing'}"
+        wrong = ", ".join(repr(name) for name in sorted(given - set(LEPTONS))) or "nothing"
+        msg = f"leptonic (--leptonic) takes some of {', '.join(LEPTONS)} with commas between them, as in --leptonic e,mu, not {wrong}"
         raise GenerationError(msg)
     return tuple(name for name in LEPTONS if name in given)
 

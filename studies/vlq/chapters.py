@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 from massgap.reports.run.chapters import Chapter
 from massgap.studies.comparison import compared_html
-from massgap.studies.vlq.classifiers import CLASSIFIERS, FLAT
-from massgap.studies.vlq.measured import MASSES, Shapes, mass_edges, shapes
-from massgap.studies.vlq.performance import AtMass, Performance
+from massgap.studies.vlq.classifiers import CLASSIFIERS
+from massgap.studies.vlq.further import claims_table, edges_table, shapes_table
+from massgap.studies.vlq.numbers.bins import bin_counts, counts_table
+from massgap.studies.vlq.numbers.calibrated import calibration_table, calibrations
+from massgap.studies.vlq.numbers.claims import claims_at
+from massgap.studies.vlq.numbers.limits import limits_of, limits_table
+from massgap.studies.vlq.numbers.measured import MASSES, Shapes, edge_jumps, mass_edges, shapes
+from massgap.studies.vlq.numbers.performance import AtMass, Performance, performance_of
 from massgap.studies.vlq.study import BACKGROUND_EFFICIENCY
 from massgap.studies.vlq.validation import paper, validate
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from massgap.reports.html.html import Markup
     from massgap.reports.run.inputs import Inputs
+    from massgap.studies.markdown import FurtherTable
 
 __all__ = ["chapters"]
 
@@ -28,20 +31,19 @@ def chapters() -> tuple[Chapter, ...]:
         Chapter("Beside the paper", beside_the_paper, after="cutflow"),
         Chapter("Classifiers at each mass", at_each_mass, after="training"),
         Chapter("The background keeps its shape", shape_of_background, after="training"),
+        Chapter("Limits against the mass", limits_against_mass, after="training"),
+        Chapter("The numbers behind", numbers_behind, after="training"),
     )
 
 
-@cache
-def _performance(folder: Path) -> Performance | None:
+def _performance(inputs: Inputs) -> Performance | None:
     """Of the study that a run is in, None for a run alone."""
-    found = Performance(folder.parent, BACKGROUND_EFFICIENCY)
-    there = (folder.parent / "run" / "manifest.json").is_file() and found.classifiers
-    return found if there else None
+    return performance_of(inputs.run_folder.resolve().parent)
 
 
 def beside_the_paper(inputs: Inputs) -> Markup | None:
     """The table of efficiencies and the statements, beside the numbers of this study."""
-    performance = _performance(inputs.run_folder.resolve())
+    performance = _performance(inputs)
     rows = validate(inputs.run_folder if performance is None else performance.folder)
     return compared_html(rows, paper()) if any(row.ours is not None for row in rows) else None
 
@@ -52,7 +54,7 @@ def at_each_mass(inputs: Inputs) -> Markup | None:
     from massgap.reports.html.html import figure, grid, join, paragraph
     from massgap.studies.vlq.figures import curves_at, efficiencies
 
-    performance = _performance(inputs.run_folder.resolve())
+    performance = _performance(inputs)
     if performance is None:
         return None
     points = [performance.at(mass) for mass in performance.masses]
@@ -111,8 +113,8 @@ def shape_of_background(inputs: Inputs) -> Markup | None:
     from massgap.reports.html.html import figure, grid, join, paragraph
     from massgap.studies.vlq.figures import shares, spectra, thresholds
 
-    performance = _performance(inputs.run_folder.resolve())
-    if performance is None or not any(c.place == FLAT for c in performance.classifiers):
+    performance = _performance(inputs)
+    if performance is None or not performance.has_flat:
         return None
     found = shapes(performance)
     cuts = {"flat score": found.flat, **({"fixed threshold, muNN": found.fixed} if found.fixed else {})}
@@ -143,7 +145,65 @@ def shape_of_background(inputs: Inputs) -> Markup | None:
                 caption="Before (dashed) and after the cut (full), each of area one.",
             )
         )
-    return join(paragraph(_words(found)), grid(pictures))
+    tables = (shapes_table(performance), edges_table(edge_jumps(performance)))
+    return join(paragraph(_words(found)), grid(pictures), *(_shown(one) for one in tables))
+
+
+def limits_against_mass(inputs: Inputs) -> Markup | None:
+    """Limits on the cross section against the mass, beside those with a classifier of a mass alone."""
+    from massgap.reports.figures import render
+    from massgap.reports.html.html import figure, join
+    from massgap.studies.vlq.figures import limits
+
+    found = limits_of(inputs.run_folder.resolve().parent)
+    if not found:
+        return None
+    picture = figure(
+        render(limits(found)),
+        alt="Expected limits on the cross section against the mass.",
+        caption="Expected upper limit at 95 % CLs with its bands of one and two standard deviations; circles: with a classifier "
+        "of that mass alone, cut at the same background efficiency and fitted in the same way.",
+    )
+    return join(picture, _shown(limits_table(found)))
+
+
+def numbers_behind(inputs: Inputs) -> Markup | None:
+    """Each statement with its numbers, how events are spread over bins, and how scores are calibrated."""
+    from massgap.reports.figures import render
+    from massgap.reports.html.html import figure, grid, join
+    from massgap.studies.vlq.figures import calibration
+
+    performance = _performance(inputs)
+    if performance is None:
+        return None
+    points = [performance.at(mass) for mass in MASSES if mass in performance.masses]
+    counts = bin_counts(performance.table, performance.is_background(performance.table))
+    made = calibrations(performance)
+    picture = grid(
+        [
+            figure(
+                render(calibration(made)),
+                alt="Share of signal against the score.",
+                caption="Share of signal among held-out events against the score; both classes weigh the same in each bin of the "
+                "reconstructed mass, as in the training.",
+            )
+        ]
+        if made
+        else []
+    )
+    tables = (claims_table(claims_at(points)), calibration_table(performance), counts_table(counts))
+    first, *rest = (_shown(one) for one in tables)
+    return join(first, picture, *rest)
+
+
+def _shown(found: FurtherTable) -> Markup:
+    """A table, with its note as caption."""
+    from massgap.reports.html.html import Markup, table
+
+    if not found.rows:
+        return Markup("")
+    caption = f"{found.title}. {found.note}".strip()
+    return table(list(found.header), found.texts(), caption=caption)
 
 
 def _words(found: Shapes) -> str:

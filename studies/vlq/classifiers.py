@@ -1,10 +1,10 @@
-"""The nine classifiers of the study: where each is, by which recipe, and how figures show it."""
+"""The nine classifiers of the study, and one of today's networks beside them: where each is, by which recipe, and how figures show it."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["CLASSIFIERS", "FLAT", "MASS_UNSPECIFIC", "OTHERS", "Classifier", "of_mass"]
+__all__ = ["CLASSIFIERS", "FLAT", "MASS_UNSPECIFIC", "MODERN", "OTHERS", "Classifier", "label_of", "of_mass"]
 
 
 class Classifier(NamedTuple):
@@ -38,7 +38,10 @@ CLASSIFIERS = (
     Classifier("models/pnn_x", "vlq-pnn-x", r"pNN$_X$", "#94a4a2"),
     Classifier("models/mubdt_1000", "vlq-mubdt-1000", r"$\mu$BDT$_{1000}$", "black", "--", 1000.0),
     Classifier("models/mubdt_6000", "vlq-mubdt-6000", r"$\mu$BDT$_{6000}$", "black", "--", 6000.0),
+    Classifier("models/tabm", "vlq-tabm", r"TabM", "#92dadd", "-."),
 )
+MODERN = "models/tabm"
+"""Not of the paper: a modern network for tables on the same events as muNN."""
 FLAT = "models/mubdt"
 """The one that the analysis cuts on: its score is flat in the reconstructed mass for background."""
 MASS_UNSPECIFIC = ("models/mubdt", "models/munn")
@@ -53,3 +56,13 @@ def of_mass(mass: float) -> str | None:
     ('models/mubdt_6000', None)
     """
     return next((c.place for c in CLASSIFIERS if c.mass == mass), None)
+
+
+def label_of(place: str) -> str:
+    """How text calls a classifier.
+
+    >>> label_of("models/pnn_b"), label_of("models/mubdt_1000")
+    ('pNN_B', 'muBDT_1000')
+    """
+    label = next(c.label for c in CLASSIFIERS if c.place == place)
+    return label.replace(r"$\mu$", "mu").replace("$", "").replace("{", "").replace("}", "")

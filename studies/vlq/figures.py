@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from massgap.studies.vlq.performance import AtMass, Shape
+    from massgap.studies.vlq.numbers.calibrated import Calibrated
+    from massgap.studies.vlq.numbers.limits import Limit
+    from massgap.studies.vlq.numbers.performance import AtMass, Shape
 
-__all__ = ["curves_at", "efficiencies", "shares", "spectra", "thresholds"]
+__all__ = ["calibration", "curves_at", "efficiencies", "limits", "shares", "spectra", "thresholds"]
 
 _M_REC = r"$m_T^{rec}$ [TeV]"
 _TEV = 1000.0
@@ -139,4 +141,50 @@ def spectra(
         axes.set_xlabel(_M_REC)
         axes.set_ylabel("Share of events")
         legend_above(figure, handles, list(labels), columns=3)
+    return figure
+
+
+def limits(found: Sequence[Limit]) -> Figure:
+    """Draw expected limits (fb) with their bands against the mass, and those with classifiers of one mass."""
+    with style():
+        figure, (axes,) = new_figure(3.9)
+        x = np.array([one.mass for one in found]) / _TEV
+        bands = np.array([one.fb for one in found]).T
+        outer = axes.fill_between(x, bands[0], bands[4], color="#f5d76e", lw=0)
+        inner = axes.fill_between(x, bands[1], bands[3], color="#8bc34a", lw=0)
+        handles: list[Any] = [axes.plot(x, bands[2], color="black", ls="--", lw=1.2)[0], inner, outer]
+        labels = ["all masses, median", "68 %", "95 %"]
+        own = [one for one in found if one.own is not None]
+        if own:
+            error = [0.0 if one.own_error is None else one.own_error for one in own]
+            middle = [one.mass / _TEV for one in own]
+            handles.append(
+                axes.errorbar(
+                    middle, [one.own or 0.0 for one in own], error, fmt="o", ms=4, color="#bd1f01", lw=1
+                )
+            )
+            labels.append("of this mass alone")
+        axes.set_yscale("log")
+        axes.set_xlabel(r"$m_T$ [TeV]")
+        axes.set_ylabel(r"95 % CLs limit on $\sigma \times B$ [fb]")
+        legend_above(figure, handles, labels, columns=4)
+    return figure
+
+
+def calibration(found: Sequence[Calibrated]) -> Figure:
+    """Draw the share of signal against the score of each classifier."""
+    with style():
+        figure, (axes,) = new_figure(3.6)
+        axes.plot([0, 1], [0, 1], color="#9aa4ad", lw=0.9, ls="--")
+        handles = [
+            axes.errorbar(
+                one.score, one.signal, one.error, fmt="o-", ms=3, lw=0.9, color=_look(one.place)["color"]
+            )
+            for one in found
+        ]
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+        axes.set_xlabel("Score")
+        axes.set_ylabel("Share of signal")
+        legend_above(figure, handles, [_label(one.place) for one in found], columns=3)
     return figure

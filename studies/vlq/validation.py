@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from massgap.contracts.run_folder import open_run
+from massgap.contracts.study_folder import STUDY_FILE, open_study
 from massgap.studies.comparison import Compared, compare
 from massgap.studies.errors import StudyError
 from massgap.studies.tables import Paper, read_paper
 
 if TYPE_CHECKING:
-    from massgap.studies.vlq.measured import Numbers
+    from massgap.studies.vlq.numbers.measured import Numbers
 
 __all__ = ["paper", "validate"]
 
@@ -39,9 +40,15 @@ def validate(folder: str | Path) -> list[Compared]:
     massgap.errors.MassgapError
         If there is no run, or a file of it cannot be read.
     """
-    from massgap.studies.vlq.measured import MASSES, cut_efficiencies, orderings, shapes
-    from massgap.studies.vlq.performance import Performance
-    from massgap.studies.vlq.study import BACKGROUND_EFFICIENCY
+    from massgap.studies.vlq.numbers.measured import (
+        MASSES,
+        cut_efficiencies,
+        edge_jumps,
+        event_numbers,
+        orderings,
+        shapes,
+    )
+    from massgap.studies.vlq.numbers.performance import performance_of
 
     folder = Path(folder)
     run = next((p for p in (folder / "run", folder) if (p / "manifest.json").is_file()), None)
@@ -57,13 +64,20 @@ def validate(folder: str | Path) -> list[Compared]:
         )
         raise StudyError(message)
     printed, numbers = paper(), {"Preselection": cut_efficiencies(run)}
-    performance = Performance(folder, BACKGROUND_EFFICIENCY)
+    performance = None if run == folder else performance_of(folder)
     stated: Numbers = {}
-    if run != folder and performance.classifiers:
+    events: Numbers = {}
+    if performance is not None:
         points = [performance.at(mass) for mass in MASSES if mass in performance.masses]
-        complete = any(c.place == "models/mubdt" for c in performance.classifiers)
-        stated = orderings(points, shapes(performance).flat if complete else None)
-    numbers["Orderings"] = stated
+        flat = performance.has_flat
+        stated = orderings(
+            points, shapes(performance) if flat else None, edge_jumps(performance) if flat else None
+        )
+        events = event_numbers(performance, points)
+    numbers |= {"Orderings": stated, "Events": events}
+    facts = {"small": open_study(folder).small} if (folder / STUDY_FILE).is_file() else {}
     return [
-        row for name, ours in numbers.items() for row in compare(printed.tables[name], ours, printed.causes)
+        row
+        for name, ours in numbers.items()
+        for row in compare(printed.tables[name], ours, printed.causes, facts)
     ]

@@ -244,7 +244,7 @@ def test_other_precuts_and_thresholds(nano_files) -> None:
         ({"precuts": ["z_windw"]}, r"precuts: unknown 'z_windw'; known are z_window, met"),
         ({"precuts": "met_30"}, r"precuts: unknown 'met_30'"),
         ({"without": ["no_photon"]}, r"without: unknown 'no_photon'; known are no_electron"),
-        ({"variations": ["jez"]}, r"unknown variation 'jez'; known are electron_scale, fsr"),
+        ({"variations": ["jez"]}, r"unknown variation 'jez'; known are btag, electron_scale, fsr"),
         ({"muon_pt": -1}, r"muon_pt is -1"),
         ({"hard_jet_pt": math.nan}, r"hard_jet_pt is nan"),
     ],

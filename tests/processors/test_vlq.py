@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import vlq_reference as reference
 
+from massgap.models.errors import ModelError
 from massgap.models.folds import fold_key, held_out_fold
 from massgap.models.scoring.scorer import OnnxScorer
 from massgap.models.training.export import verified_bytes
@@ -161,6 +162,57 @@ def models(tmp_path_factory):
         path.write_bytes(content)
         out[flat] = str(path)
     return out
+
+
+@pytest.fixture(scope="module")
+def parameterised(tmp_path_factory):
+    """A model of five variables and the true mass, in place of the reconstructed one."""
+    random = np.random.default_rng(6)
+    n = 4000
+    names = FEATURE_NAMES[1:]
+    table = pd.DataFrame({name: random.uniform(0, 1, n) for name in names})
+    table["process"] = table["dataset"] = np.where(np.arange(n) % 2, "T", "WZ")
+    table["true_m_T"] = random.choice([1000.0, 2000.0], n)
+    table["pt_z_l1"] = random.exponential(200, n) + 0.4 * table["true_m_T"] * (np.arange(n) % 2)
+    table["weight"], table["fold_key"] = 1.0, fold_key(1, 1, np.arange(n))
+    recipe = Recipe(
+        "small", features=(*names, "true_m_T"), signal=("T",), backgrounds=("WZ",), n_folds=2, label="true:random",
+        hyperparameters={"n_trees": 10, "max_depth": 2},
+    )  # fmt: skip
+    made = train(table, recipe, importances=False, compare_protocols=False)
+    content, _ = verified_bytes(made, table[made.inputs].to_numpy(np.float32))
+    path = tmp_path_factory.mktemp("parameterised") / "pnn.onnx"
+    path.write_bytes(content)
+    return str(path)
+
+
+def test_a_parameterised_model_without_the_reconstructed_mass(nano, parameterised):
+    table = process(nano, model=parameterised, hypothesis={"m_T": 1500.0}).features["d"]
+    expected = OnnxScorer(parameterised, hypothesis={"m_T": 1500.0}).score(
+        {name: table[name].to_numpy() for name in FEATURE_NAMES[1:]},
+        held_out_fold(table["fold_key"].to_numpy(np.uint64), 2),
+    )
+    np.testing.assert_allclose(table["score"], expected, atol=1e-6)
+    assert np.std(expected) > 0.01
+
+
+def test_a_parameterised_model_needs_its_hypothesis(parameterised):
+    with pytest.raises(ModelError, match=r"parameterised in m_T: .*--hypothesis m_T=GEV"):
+        Vlq(parameterised)
+
+
+def test_a_hypothesis_outside_of_the_training_is_said(parameterised):
+    (note,) = Vlq(parameterised, hypothesis="m_T=9000").notes()
+    assert "m_T=9000 lies outside of the trained range 1000 to 2000: all scores are extrapolated" in note
+    assert Vlq(parameterised, hypothesis="m_T=1000").notes() == []
+
+
+def test_a_model_that_lies_in_a_run_is_pointed_at(tmp_path, monkeypatch):
+    """What is typed after ``massgap train runs/vlq --name mubdt`` without the folder of the run."""
+    (tmp_path / "runs" / "vlq" / "models" / "mubdt").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match=r"There is runs/vlq/models/mubdt: --model runs/vlq/models/mubdt"):
+        Vlq("models/mubdt", background_efficiency=0.01)
 
 
 def test_a_region_at_a_background_efficiency(nano, models):

@@ -191,9 +191,10 @@ class ReplicaSource:
                 defined = places >= 0
                 nominal += np.bincount(places[defined], weights[defined], values.size)
                 size += np.bincount(places[defined], np.abs(weights[defined]), values.size)
-                more = resampled_events(
-                    _keys(run, label, dataset, process, inside), weights, places, sums.shape, self.seed
-                )
+                events = _keys(run, label, dataset, process, inside), weights, places
+                if _has_copies(run, dataset):
+                    events = _joined_copies(*events)
+                more = resampled_events(*events, sums.shape, self.seed)
                 sums += more[0]
                 squares += more[1]
         except TableError as error:
@@ -225,9 +226,7 @@ def _keys(run: RunFolder, label: str, dataset: str, process: str, table: pd.Data
     """What tells the events of all datasets apart: simulation counts its events anew in each of them."""
     keys = table["fold_key"].to_numpy(np.uint64) ^ np.uint64(number_of("dataset", label, dataset))
     again = table.duplicated("fold_key", keep=False).to_numpy()
-    # Copies of one hard process that decayed or was showered several times (--repeat) are kept or lost together.
-    copies = int(run.manifest["datasets"][dataset].get("n_copies", 1)) > 1
-    if again.any() and not copies:
+    if again.any() and not _has_copies(run, dataset):
         # Files that count anew: other events, unless all that is known of them is the same.
         import pandas as pd
 
@@ -236,6 +235,23 @@ def _keys(run: RunFolder, label: str, dataset: str, process: str, table: pd.Data
             np.uint64
         )
     return keys
+
+
+def _has_copies(run: RunFolder, dataset: str) -> bool:
+    """Whether hard processes decayed or were showered several times (massgap generate --repeat): copies are kept or lost together."""
+    return int(run.manifest["datasets"][dataset].get("n_copies", 1)) > 1
+
+
+def _joined_copies(
+    keys: NDArray[np.uint64], weights: Floats, places: NDArray[np.int64]
+) -> tuple[NDArray[np.uint64], Floats, NDArray[np.int64]]:
+    """Copies in one bin as one event with the sum of their weights, which is what its square is of."""
+    order = np.lexsort((keys, places))
+    keys, weights, places = keys[order], weights[order], places[order]
+    first = np.flatnonzero(
+        (np.diff(places, prepend=-2) != 0) | np.concatenate(([True], keys[1:] != keys[:-1]))[: len(keys)]
+    )
+    return keys[first], np.add.reduceat(weights, first) if len(first) else weights, places[first]
 
 
 def _places(

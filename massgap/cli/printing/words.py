@@ -100,9 +100,12 @@ def fit_lines(fits: Iterable[Any], folder: Path) -> list[str]:
 
 def print_validation(found: Any) -> None:
     """Print numbers beside those of a paper, the causes of misses, and how many numbers have which verdict."""
+    from massgap.reports.html.tables import plain_table
     from massgap.studies.comparison import compared_text
 
     click.echo(compared_text(found.rows))
+    for table in found.further():
+        click.echo(f"\n{table.title}\n{plain_table(table.header, table.texts())}")
     counts = ", ".join(f"{n} {verdict}" for verdict, n in found.verdicts.items())
     click.echo(f"\n{len(found.rows)} numbers of {found.source or 'the paper'}: {counts or 'none'}")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from massgap.contracts.errors import FilesetError
 from massgap.contracts.filesets.paths import is_url
+from massgap.contracts.filesets.pdf_sets import COMBINATIONS
 
 if TYPE_CHECKING:
     from massgap.contracts.filesets.dataset import Fileset, Metadata
@@ -82,6 +83,11 @@ def check_metadata(metadata: Any, name: str, where: str) -> Metadata:
         checked["masses"] = _check_masses(checked["masses"], where)
     if checked.get("variations") is not None:
         checked["variations"] = _check_variations(checked["variations"], where)
+    if checked.get("pdf_members") is not None and checked["pdf_members"] not in COMBINATIONS:
+        msg = (
+            f'{where}: "pdf_members" must be one of {", ".join(COMBINATIONS)}, not {checked["pdf_members"]!r}'
+        )
+        raise FilesetError(msg)
     if "n_events" in checked and (
         not isinstance(checked["n_events"], int)
         or isinstance(checked["n_events"], bool)

@@ -19,7 +19,8 @@ class Tranche(TypedDict):
 class Metadata(TypedDict, total=False):
     """How the events of a dataset are weighted, and what they are; ``xsec_fb`` in fb, ``masses`` in GeV.
 
-    ``variations`` are the systematics of this dataset, instead of those that a run does for all.
+    ``variations`` are the systematics of this dataset, instead of those that a run does for all; ``pdf_members`` says what the
+    members of ``LHEPdfWeight`` are (:mod:`massgap.contracts.filesets.pdf_sets`).
     """
 
     process: str
@@ -34,6 +35,7 @@ class Metadata(TypedDict, total=False):
     tranche: Tranche
     n_events: int
     variations: list[str]
+    pdf_members: str
 
 
 class KnownFile(TypedDict, total=False):

@@ -3,7 +3,7 @@
 A fileset is coffea's JSON, ``{dataset: {"files": {path: "Events"}, "metadata": {...}}}``. Of the metadata
 this package reads ``process``, ``xsec_fb``, ``sum_weights``, ``is_data``, ``is_signal``, ``sqrt_s_tev``,
 ``masses`` (GeV, signals), ``tranche`` (``variable``, ``min``, ``max``, optional ``group``), ``variations`` (systematics of the
-dataset) and ``n_events``; any other key passes through. An event weighs ``genWeight * xsec_fb / sum_weights`` in fb; without
+dataset), ``pdf_members`` (what the members of ``LHEPdfWeight`` are) and ``n_events``; any other key passes through. An event weighs ``genWeight * xsec_fb / sum_weights`` in fb; without
 ``sum_weights`` the reader takes it from the files. Several datasets (tranches) may share one process.
 
 Every fault is reported with the dataset and the key it stands in. Nothing here opens a ROOT file.

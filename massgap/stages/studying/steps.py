@@ -16,6 +16,7 @@ from massgap.stages.reporting import report, report_plane
 from massgap.stages.studying.filesets import merged_fileset
 from massgap.stages.studying.keys import finished_fit, step_key
 from massgap.stages.training import train
+from massgap.studies.errors import StudyError
 from massgap.studies.study import (
     FitStep,
     GenerateStep,
@@ -134,7 +135,7 @@ class Going:
             step.processes if isinstance(step.processes, str) else list(step.processes),
             self.record.path / step.name,
             events=self.events[step.name],
-            seed=self.record.seed,
+            seed=self.record.seed + step.further_seed,
             workers=self.execution.workers,
             progress=self.hooks.get("generate"),
             **step.options,
@@ -146,6 +147,9 @@ class Going:
         if isinstance(models, Mapping):
             models = {score: name for score, name in models.items() if name in self.made}
             model: Any = {score: self.made[name].model_file for score, name in models.items()}
+        elif models and models not in self.made:
+            msg = f"{step.name} needs {models}, which could not be made: {self.record.failed.get(models, 'see above')}"
+            raise StudyError(msg)
         else:
             model = self.made[models].model_file if models else None
         result = run(

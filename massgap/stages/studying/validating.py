@@ -62,6 +62,11 @@ class Validation:
             "rows": [row.as_dict() for row in self.rows],
         }
 
+    def further(self) -> list[Any]:
+        """Tables that the paper has not, each a :class:`massgap.studies.markdown.FurtherTable`."""
+        study = self.chosen
+        return [] if study is None or study.further is None else list(study.further(self.folder))
+
     def page(self) -> str:
         """A page of Markdown: all numbers, with the date, versions and sizes of what they come from."""
         from massgap.studies.markdown import markdown_page
@@ -73,9 +78,8 @@ class Validation:
             if printed is None
             else {t.name: f"{t.title}. {t.note}".strip() for t in printed.tables.values()}
         )
-        further = () if study is None or study.further is None else study.further(self.folder)
         title = f"The study {self.study} beside its paper"
-        return markdown_page(title, self._about(), self.rows, notes, further)
+        return markdown_page(title, self._about(), self.rows, notes, self.further())
 
     def _about(self) -> dict[str, str]:
         import datetime as dt

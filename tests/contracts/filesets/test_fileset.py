@@ -136,6 +136,13 @@ def test_systematics_of_a_data_set():
             validate_fileset({"d": entry(variations=wrong)})
 
 
+def test_members_of_parton_densities() -> None:
+    found = validate_fileset({"d": entry(pdf_members="hessian+alphas")}, check_files=False)
+    assert found["d"]["metadata"]["pdf_members"] == "hessian+alphas"
+    with pytest.raises(FilesetError, match=r"'d': \"pdf_members\" must be one of hessian, .*, not 'hesse'"):
+        validate_fileset({"d": entry(pdf_members="hesse")})
+
+
 @pytest.mark.parametrize("key", sorted(RESERVED_KEYS))
 def test_reserved_keys_are_refused(key):
     with pytest.raises(FilesetError, match=f"'{key}' is reserved by coffea"):

@@ -204,6 +204,18 @@ def test_a_bin_is_thin_if_what_is_trained_with_there_is_little():
         bins_of(table, is_signal, balance, counted)
 
 
+def test_a_label_that_is_missing_in_an_event_is_refused():
+    table = resonance(400)
+    table["label"] = 1.0
+    table.loc[7, "label"] = np.nan
+    recipe = Recipe(
+        "n", kind="trees", signal=["signal"], backgrounds=["background"], features=["m", "other", "label"],
+        label="label", n_folds=2,
+    )  # fmt: skip
+    with pytest.raises(TableError, match=r"label 'label' is NaN in 1 of 800 rows: .*--label"):
+        train(table, recipe, importances=False, compare_protocols=False)
+
+
 def test_masses_that_are_not_there_are_named():
     table = resonance(100)
     lacking = datasets()

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from massgap.contracts.errors import TableError
-from massgap.models.conditioning.quantile_table import flattening_of
+from massgap.models.conditioning.quantile_table import _levels, _quantiles, flattening_of
 from massgap.models.errors import FeatureError, RecipeError
 from massgap.models.folds import fold_key, held_out_fold
 from massgap.models.measures.flatness import flatness
@@ -260,3 +260,15 @@ def test_a_falling_spectrum_is_flat_to_its_end_where_the_training_is_balanced():
         share, n = (score[inside] > 0.9).mean(), inside.sum()
         known = min(flattening.effective.min() for flattening in made.flattening)
         assert share == pytest.approx(0.1, abs=4 * np.sqrt(0.09 * (1 / n + 1 / known)))
+
+
+@pytest.mark.parametrize("heavy", [1.0, 60.0, 75.0, 80.0, 90.0, 120.0, 1000.0])
+def test_a_window_with_one_heavy_event_has_a_row(heavy):
+    """Slices leave events of a large weight far from where they are made for: the quantiles beside them are numbers."""
+    random = np.random.default_rng(3)
+    logit, weight = random.normal(size=300), np.ones(300)
+    weight[7] = heavy
+    for levels in (_levels(3000.0), _levels(effective(weight)), _levels(40.0)):
+        row = _quantiles(logit, weight, levels)
+        assert np.isfinite(row).all()
+        assert (np.diff(row) >= 0).all()

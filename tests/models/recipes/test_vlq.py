@@ -20,6 +20,7 @@ TABLE = {
     "vlq-pnn-x": ("mlp", "drawn", None, True, True),
     "vlq-mubdt-1000": ("trees", "signal_counts", {"low": 900.0, "high": 1100.0}, True, False),
     "vlq-mubdt-6000": ("trees", "signal_counts", {"low": 5900.0, "high": 6100.0}, True, False),
+    "vlq-tabm": ("tabm", "signal_counts", ALL, True, False),
 }
 
 
@@ -40,11 +41,11 @@ def test_recipe(name):
     if kind == "mlp":
         assert recipe.seeds == 5
         assert tuple(recipe.hyperparameters["hidden"]) == (64, 64)
-    else:
+    elif kind == "trees":
         assert [recipe.hyperparameters[key] for key in ("n_trees", "max_depth", "eta")] == [500, 5, 0.15]
 
 
-def test_there_are_nine_and_one_is_that_of_the_analysis():
+def test_there_are_nine_with_one_beside_and_one_is_that_of_the_analysis():
     assert set(RECIPES) == set(TABLE) <= set(known_recipes())
     assert recipe_of_analysis("vlq").name == "vlq"
     assert recipe_of_analysis("vlq").flatten == MASS

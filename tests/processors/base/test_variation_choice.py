@@ -41,7 +41,7 @@ def test_plain_forms() -> None:
 
 def test_what_is_unknown() -> None:
     with pytest.raises(
-        ProcessorError, match=r"unknown variation 'jet', 'pu'; known are electron_scale, fsr, isr"
+        ProcessorError, match=r"unknown variation 'jet', 'pu'; known are btag, electron_scale, fsr, isr"
     ):
         VariationChoice.of_option(["pu", "jet", "isr"])
     with pytest.raises(ProcessorError, match=r"data set 'tt': unknown variation 'pu'"):

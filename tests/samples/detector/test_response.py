@@ -249,6 +249,8 @@ def test_b_tags_close(guns, name, pdg, flavour):
         expected = [a * math.tanh(b * pt) * c / (1 + d * pt) for pt in jets["pt"].tolist()]
     else:
         expected = [table["light"][0] + table["light"][1] * pt for pt in jets["pt"].tolist()]
+    # the probability travels along, for weights of another efficiency
+    assert jets["btagEff"].tolist() == pytest.approx(np.clip(expected, 0, 1).tolist())
     tagged = int(np.sum(jets["btagDeepFlavB"] > table["working_point"]))
     spread = math.sqrt(sum(p * (1 - p) for p in expected))
     assert abs(tagged - sum(expected)) <= 5 * spread + 1e-9

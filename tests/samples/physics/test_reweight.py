@@ -10,6 +10,8 @@ import pytest
 
 from massgap.samples.errors import GenerationError
 from massgap.samples.physics import reweight
+from massgap.samples.processes.catalogue import PROCESSES
+from massgap.samples.pythia.driver import start
 
 pythia8mc = pytest.importorskip("pythia8mc")
 
@@ -57,6 +59,37 @@ def test_scales_in_nanoaod_order(top_pairs):
     # muR and muF act independently
     np.testing.assert_allclose(weights[:, 0], weights[:, 1] * weights[:, 3], rtol=1e-12)
     np.testing.assert_allclose(weights[:, 8], weights[:, 7] * weights[:, 5], rtol=1e-12)
+
+
+def _hard_processes():
+    """One process for each set of hard processes of the catalogue without a spectrum, and all orders that are claimed for it."""
+    groups: dict[tuple[str, ...], list] = {}
+    for process in PROCESSES.values():
+        if process.slha is None and process.matrix_element is None and process.scalars is None:
+            lines = tuple(line for line in process.settings if not line[0].isdigit() and "mHat" not in line)
+            groups.setdefault(lines, []).append(process)
+    return [(group[0], {process.qcd_order for process in group}) for group in groups.values()]
+
+
+@pytest.mark.parametrize(
+    ("process", "orders"), [pytest.param(*pair, id=pair[0].name) for pair in _hard_processes()]
+)
+def test_power_of_the_coupling_is_that_of_pythias_cross_section(process, orders) -> None:
+    """With a coupling that does not run, 1.2 times the coupling is 1.2^order times the cross section."""
+    sigma = []
+    for coupling in (0.10, 0.12):
+        lines = [
+            "SigmaProcess:alphaSorder = 0",
+            f"SigmaProcess:alphaSvalue = {coupling}",
+            "PartonLevel:all = off",
+        ]
+        common = ["Print:quiet = on", "Beams:eCM = 13000.", "Random:setSeed = on"]
+        pythia = start([*common, *process.settings, *process.tranches[0].settings, *lines], 5, None)
+        for _ in range(20):
+            pythia.next()
+        sigma.append(pythia.infoPython().sigmaGen())
+    assert math.log(sigma[1] / sigma[0]) / math.log(1.2) == pytest.approx(process.qcd_order, abs=0.15)
+    assert orders == {process.qcd_order}
 
 
 def test_no_strong_coupling_no_effect_of_mur(top_pairs):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from massgap.samples.errors import UnknownProcessError
 from massgap.samples.processes.catalogue import ANALYSES, PROCESSES, list_processes, processes_of
+from massgap.samples.processes.process import phase_space_slices
 from massgap.samples.processes.signals import SIGNAL_FORMS, signal_processes
 
 
@@ -75,7 +78,7 @@ def test_every_form_of_signal_is_known():
         ("wino_WZ_100_200", r"wino_WZ_100_200 \(wino_WZ_M_DM\)"),
         ("cascade_fDM_300_330_360_390", r"cascade_fDM_300_330_360_390"),
         ("smuonR_100", "unknown process 'smuonR_100'.*smuonR_M_LSP"),
-        ("tth", "unknown process 'tth'"),
+        ("tth", "unknown process 'tth': did you mean tt.*massgap generate --list shows all"),
     ],
 )
 def test_impossible_signals(name, message):
@@ -113,3 +116,23 @@ def test_backgrounds_of_the_electroweakino_study_stand_together():
     assert chosen["WZ_lep_vbf"].leptonic == ("e", "mu", "tau")
     assert chosen["vbf_wino_WZ_lep_200_25"].leptonic == ("e", "mu")
     assert len({process.label for process in chosen.values()}) == 5
+
+
+def test_slices_in_m_hat_may_leave_out_the_forward_part():
+    """The bound follows the lower edge of each slice, and slices still meet."""
+    slices = phase_space_slices("m_hat", (400, 1.0, 3.0), (800, 2.0, 1.0), pt_share=0.05)
+    assert [s.settings for s in slices] == [
+        ("PhaseSpace:mHatMin = 400", "PhaseSpace:mHatMax = 800", "PhaseSpace:pTHatMin = 20"),
+        ("PhaseSpace:mHatMin = 800", "PhaseSpace:mHatMax = -1", "PhaseSpace:pTHatMin = 40"),
+    ]
+    assert all(len(s.settings) == 2 for s in phase_space_slices("m_hat", (400, 1.0, 3.0)))
+    with pytest.raises(ValueError, match="m_hat"):
+        phase_space_slices("pT_hat", (20, 1.0), pt_share=0.05)
+
+
+def test_the_slices_of_wz_fall_and_have_events():
+    tranches = PROCESSES["WZ_3l"].tranches
+    assert len(tranches) == 29
+    per_gev = [t.xsec_fb / (t.max - t.min) for t in tranches if t.max is not None]
+    assert all(a > b > 0 for a, b in itertools.pairwise(per_gev))
+    assert [t.max for t in tranches[:-1]] == [t.min for t in tranches[1:]]

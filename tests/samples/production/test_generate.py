@@ -330,12 +330,12 @@ def test_progress_counts_up(sample):
     assert all(state.events_per_s > 0 for state in seen)
 
 
-def test_unknown_process_lists_the_known(tmp_path):
+def test_unknown_process_names_what_was_meant(tmp_path):
     with pytest.raises(
         UnknownProcessError,
-        match=r"unknown process 'tth'.*slepton.*mumu.*slepton_110_80.*tautau, .*tt.*smuonR_M_LSP",
+        match=r"unknown process 'ttt_2mu': did you mean tt_2mu.*generate --list.*slepton.*smuonR_M_LSP",
     ):
-        generate("tth", tmp_path, events=10)
+        generate("ttt_2mu", tmp_path, events=10)
 
 
 @pytest.mark.parametrize(

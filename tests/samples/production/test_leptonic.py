@@ -128,7 +128,7 @@ def test_internal_processes_take_the_generators_cross_section(tmp_path):
     [
         ("tt", ("e",), "tt is made to decay to muons already.*without --leptonic"),
         ("Ztautau", ("e", "mu"), "its Z decays to none of these leptons.*--leptonic e,mu,tau"),
-        ("ttbar", ("nu",), "--leptonic e,mu, not nu"),
+        ("ttbar", ("nu",), "--leptonic e,mu, not 'nu'"),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path, process, leptons, words):
@@ -139,7 +139,9 @@ def test_what_cannot_be_is_refused(tmp_path, process, leptons, words):
 @pytest.mark.parametrize("repeat", [0, 1001, 1.5])
 def test_copies_are_counted_in_whole_numbers(tmp_path, repeat):
     path = lhefiles.write(tmp_path / "z.lhe", lhefiles.drell_yan(2))
-    with pytest.raises(GenerationError, match="repeat must be a whole number"):
+    with pytest.raises(
+        GenerationError, match="repeat must be a whole number from 1 to 1000, for instance --repeat 5, not"
+    ):
         generate_lhe(path, tmp_path / "out", workers=1, repeat=repeat)
 
 

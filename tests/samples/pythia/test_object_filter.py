@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 
 from massgap.samples.processes.filters import FILTERS, ObjectFilter
@@ -10,6 +13,7 @@ pytest.importorskip("pythia8mc")
 
 from massgap.samples.pythia.driver import COMMON, new, start
 from massgap.samples.pythia.hooks import user_hook
+from massgap.samples.pythia.lepton_in_jet import LeptonsBesidePartons
 from massgap.samples.pythia.object_filter import WantedObjects
 
 
@@ -150,6 +154,33 @@ def test_the_cross_section_with_a_lepton_among_partons():
     assert decides.wrong <= 2
     assert decides.spared > 0.3 * (counters.tried - counters.dropped)
     assert 0.005 < counters.accepted / counters.tried < 0.05
+
+
+def test_the_lepton_among_partons_is_not_of_the_z():
+    """Of two muons with the mass of the Z and an electron, the electron must have the partons around it."""
+    wanted = ObjectFilter(leptons=3, lepton_pt=20.0, lepton_eta=2.6, beside_pt=60.0, beside_third=True)
+    assert "not of the Z" in wanted.describe()
+    # m^2 = 2 pT pT (cosh d_eta - cos d_phi) = 91.2^2 back to back
+    leptons = [(45.6, 0.0, 0.0, 13), (45.6, 0.0, math.pi, -13), (50.0, 1.0, 1.5, 11)]
+    bounds = (20.0, 2.6, 60.0, 1.2)
+    among = {
+        name: [(80.0, eta, phi)] for name, (_, eta, phi, _) in zip(("mu", "mu+", "e"), leptons, strict=True)
+    }
+    third = LeptonsBesidePartons(wanted)
+    found = {name: third._found(leptons, partons, *bounds) for name, partons in among.items()}
+    assert found == {"mu": False, "mu+": False, "e": True}
+    any_lepton = LeptonsBesidePartons(replace(wanted, beside_third=False))
+    assert all(any_lepton._found(leptons, partons, *bounds) for partons in among.values())
+    # Of equal flavours the pair with the mass nearest to the Z's is taken.
+    three = [(45.6, 0.0, 0.0, 13), (45.6, 0.0, math.pi, -13), (25.0, 1.0, 1.5, 13)]
+    assert [third._found(three, [(80.0, eta, phi)], *bounds) for _, eta, phi, _ in three] == [
+        False,
+        False,
+        True,
+    ]
+    # Three of one charge have no pair: any of them may be the one.
+    same = [(pt, eta, phi, 13) for pt, eta, phi, _ in leptons]
+    assert third._found(same, among["mu"], *bounds)
 
 
 def test_every_filter_says_what_it_does():

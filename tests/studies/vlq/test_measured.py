@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
+from vlq_scores import quality
 
 from massgap.models.measures.roc import auc, roc_curve
-from massgap.studies.vlq.measured import _told, mass_edges, orderings
-from massgap.studies.vlq.performance import AtMass, Performance, Quality, efficiency_at, shape_of
+from massgap.studies.vlq.numbers.measured import Shapes, _told, mass_edges, orderings
+from massgap.studies.vlq.numbers.performance import AtMass, Quality, efficiency_at, shape_of
 from massgap.studies.vlq.validation import paper
 
 
@@ -55,15 +56,6 @@ def test_bins_without_events_are_no_numbers():
     assert np.isnan(nothing.p_value)
 
 
-def quality(strength, n=4000, seed=1, drawn=None):
-    """Scores of normal signal and background that are so many standard deviations apart."""
-    random = np.random.default_rng(seed)
-    label = np.arange(n) < n // 2
-    score = random.normal(size=n) + strength * label
-    drawn = np.random.default_rng(9).poisson(1.0, (40, n)) if drawn is None else drawn
-    return Performance("", 0.01)._quality(score, label, np.ones(n), drawn)
-
-
 def test_areas_and_efficiencies_of_normal_scores():
     found = quality(1.5, n=40_000)
     assert found.auc == pytest.approx(stats.norm.cdf(1.5 / np.sqrt(2)), abs=0.006)
@@ -104,14 +96,17 @@ def test_orderings_that_hold_and_one_that_does_not():
 
 def test_the_shape_is_judged():
     mass, weight, random = falling(30_000)
-    name = paper().tables["Orderings"].rows[-1]
+    kept, not_kept, _ = paper().tables["Orderings"].rows[-3:]
     flat = shape_of(mass, weight, random.random(len(mass)) < 0.02, mass_edges())
-    assert orderings([], flat)[name, "number"] == (
-        float(flat.chi2 / flat.ndf < 1.5 and flat.p_value > 0.05),
-        None,
-    )
     bent = shape_of(mass, weight, random.random(len(mass)) < 0.02 * (mass / 2500), mass_edges())
-    assert orderings([], bent)[name, "number"] == (0.0, None)
+    good = float(flat.chi2 / flat.ndf < 1.5 and flat.p_value > 0.05)
+    assert orderings([], Shapes(flat, bent, {})) == {
+        (kept, "number"): (good, None),
+        (not_kept, "number"): (1.0, None),
+    }
+    assert orderings([], Shapes(bent, flat, {})) == {
+        (kept, "number"): (0.0, None), (not_kept, "number"): (1.0 - good, None)
+    }  # fmt: skip
 
 
 def test_differences_are_those_of_the_same_replicas():

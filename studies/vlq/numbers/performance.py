@@ -7,7 +7,7 @@ asked about that mass.  Signal events count one, background events their weight.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,7 +20,8 @@ from massgap.models.measures.roc import RocCurve, auc, roc_curve
 from massgap.models.recipes.vlq import MASS
 from massgap.models.scoring.hypothesis import names_of
 from massgap.models.scoring.scorer import OnnxScorer
-from massgap.studies.vlq.classifiers import CLASSIFIERS, Classifier
+from massgap.studies.vlq.classifiers import CLASSIFIERS, FLAT, Classifier
+from massgap.studies.vlq.study import BACKGROUND_EFFICIENCY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["AtMass", "Performance", "Quality", "Shape", "efficiency_at", "shape_of"]
+__all__ = ["AtMass", "Performance", "Quality", "Shape", "efficiency_at", "performance_of", "shape_of"]
 
 HALF_WIDTH = 100.0
 """Of the window in the reconstructed mass around a mass, GeV."""
@@ -83,13 +84,18 @@ class Performance:
 
     folder: Path
     background_efficiency: float
+    _found: dict[float, AtMass] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def table(self) -> pd.DataFrame:
         """The selected events of the run."""
-        run = open_run(self.folder / "run")
-        table = read_feature_tables(run.path, run.manifest).table
-        return table[table["region_selected"]].reset_index(drop=True)
+        return _selected(self.folder / "run")
+
+    @cached_property
+    def tests(self) -> pd.DataFrame | None:
+        """Selected events of signals that nothing is trained on, where the study has made some."""
+        there = (self.folder / "tests" / "manifest.json").is_file()
+        return _selected(self.folder / "tests") if there else None
 
     @cached_property
     def masses(self) -> dict[float, str]:
@@ -103,6 +109,11 @@ class Performance:
         """Those that are trained."""
         return [c for c in CLASSIFIERS if (self.folder / c.place / "training.json").is_file()]
 
+    @property
+    def has_flat(self) -> bool:
+        """Whether the classifier is trained that the analysis cuts on."""
+        return any(c.place == FLAT for c in self.classifiers)
+
     def score(self, place: str, table: pd.DataFrame, mass: float) -> NDArray[np.float64]:
         """Scores of events by the classifier that has not seen them, asked about a mass (GeV) if it takes one."""
         file = open_model(self.folder / place).model_file
@@ -115,8 +126,25 @@ class Performance:
         return scorer.score(columns, fold).astype(float)
 
     def at(self, mass: float, classifiers: Iterable[Classifier] | None = None) -> AtMass:
-        """Performance at a mass that the run has, GeV; without classifiers where events are too few."""
-        near = self.table[(self.table[MASS] - mass).abs() < HALF_WIDTH]
+        """Performance at a mass that the run has, GeV; without classifiers where events are too few.
+
+        Found once for all classifiers.
+        """
+        if classifiers is not None:
+            return self._at(mass, list(classifiers))
+        if mass not in self._found:
+            self._found[mass] = self._at(mass, self.classifiers)
+        return self._found[mass]
+
+    def near(self, mass: float) -> pd.DataFrame:
+        """Selected events with a reconstructed mass near a mass, GeV: of the run, and those to test on."""
+        import pandas as pd
+
+        tables = [t for t in (self.table, self.tests) if t is not None]
+        return pd.concat([t[(t[MASS] - mass).abs() < HALF_WIDTH] for t in tables], ignore_index=True)
+
+    def _at(self, mass: float, classifiers: list[Classifier]) -> AtMass:
+        near = self.near(mass)
         signal = (near["process"] == self.masses[mass]).to_numpy()
         background = self.is_background(near)
         near, label = near[signal | background], signal[signal | background]
@@ -125,7 +153,7 @@ class Performance:
         if min(n_signal, n_background) >= LEAST:
             weight = np.where(label, 1.0, near["weight"].to_numpy(float))
             drawn = np.random.default_rng([int(mass), 1]).poisson(1.0, (_REPLICAS, len(near)))
-            for classifier in self.classifiers if classifiers is None else classifiers:
+            for classifier in classifiers:
                 if classifier.mass in (0.0, mass):
                     score = self.score(classifier.place, near, mass)
                     found[classifier.place] = self._quality(score, label, weight, drawn)
@@ -155,6 +183,21 @@ class Performance:
             curve,
             (grid, low, high),
         )
+
+
+@cache
+def performance_of(folder: Path) -> Performance | None:
+    """Of a folder of the study, None for one without a run or classifiers."""
+    found = Performance(folder, BACKGROUND_EFFICIENCY)
+    there = (folder / "run" / "manifest.json").is_file() and found.classifiers
+    return found if there else None
+
+
+def _selected(run_folder: Path) -> pd.DataFrame:
+    run = open_run(run_folder)
+    table = read_feature_tables(run.path, run.manifest).table
+    table = table[table["region_selected"]].reset_index(drop=True)
+    return table.assign(process=table["process"].astype(str))
 
 
 def _both(label: NDArray[np.bool_], weight: NDArray[np.float64]) -> bool:

@@ -10,8 +10,11 @@ import numpy as np
 
 from massgap.contracts.run_folder import open_run
 from massgap.models.recipes.vlq import BALANCE, MASS
-from massgap.studies.vlq.classifiers import FLAT, MASS_UNSPECIFIC, OTHERS, of_mass
-from massgap.studies.vlq.performance import AtMass, Performance, Shape, shape_of
+from massgap.studies.vlq.classifiers import FLAT, OTHERS
+from massgap.studies.vlq.numbers.bins import bin_counts, smallest
+from massgap.studies.vlq.numbers.claims import claims_at
+from massgap.studies.vlq.numbers.edges import Jumps, jumps_at
+from massgap.studies.vlq.numbers.performance import AtMass, Performance, Shape, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,12 +25,20 @@ if TYPE_CHECKING:
     Number = tuple[float, float | None]
     Numbers = dict[tuple[str, str], Number | None]
 
-__all__ = ["MASSES", "SIGMAS", "Shapes", "cut_efficiencies", "mass_edges", "orderings", "shapes"]
+__all__ = [
+    "MASSES",
+    "Shapes",
+    "cut_efficiencies",
+    "edge_jumps",
+    "event_numbers",
+    "keeps_shape",
+    "mass_edges",
+    "orderings",
+    "shapes",
+]
 
 MASSES = (1000.0, 2000.0, 4000.0, 6000.0)
 """Where classifiers are compared, GeV."""
-SIGMAS = 2.0
-_AS_GOOD = 1.1
 _CHI2, _P_VALUE = 1.5, 0.05
 _JOINED, _LEAST_NDF = (1, 2, 4, 7), 3
 """How many bins of the trainings are taken together, until at least so many of them tell something."""
@@ -78,8 +89,8 @@ class Shapes(NamedTuple):
     thresholds: dict[str, NDArray[np.float64]]
 
 
-def shapes(performance: Performance) -> Shapes:
-    """The background of the run, cut at the study's background efficiency.
+def shapes(performance: Performance, share: float | None = None) -> Shapes:
+    """The background of the run, cut at a background efficiency, by default the study's.
 
     Every event is scored by the classifier that has not seen it.  A fixed threshold is one that keeps the same share of the
     background, all bins of the reconstructed mass counting alike.
@@ -87,7 +98,7 @@ def shapes(performance: Performance) -> Shapes:
     table = performance.table
     table = table[performance.is_background(table)]
     mass, weight = table[MASS].to_numpy(float), table["weight"].to_numpy(float)
-    edges, share = mass_edges(), performance.background_efficiency
+    edges, share = mass_edges(), performance.background_efficiency if share is None else share
     flat = _told(mass, weight, performance.score(FLAT, table, 0.0) > 1 - share)
     places = {c.place for c in performance.classifiers}
     fixed, thresholds = None, {}
@@ -146,44 +157,62 @@ def _above(score: NDArray[np.float64], weight: NDArray[np.float64], share: float
     return float(np.interp(1 - share, along, score[order]))
 
 
-def orderings(points: Sequence[AtMass], flat: Shape | None) -> Numbers:
+def edge_jumps(performance: Performance) -> Jumps:
+    """Steps of the background's flat score where bins of the trainings meet."""
+    table = performance.table
+    table = table[performance.is_background(table)]
+    columns = (
+        table[MASS].to_numpy(float),
+        performance.score(FLAT, table, 0.0),
+        table["weight"].to_numpy(float),
+    )
+    return jumps_at(mass_edges()[1:-1], *columns, reach=BALANCE["width"] / 2)
+
+
+def event_numbers(performance: Performance, points: Sequence[AtMass]) -> Numbers:
+    """How many events the smallest bin has, and the windows of the masses with a classifier of their own."""
+    counts = bin_counts(performance.table, performance.is_background(performance.table))
+    numbers: Numbers = {
+        (f"smallest bin, {name}", "events"): (n, None) for name, n in smallest(counts).items()
+    }
+    for point in points:
+        numbers[f"test at {point.mass / 1000:g} TeV, signal", "events"] = (point.n_signal, None)
+        numbers[f"test at {point.mass / 1000:g} TeV, background", "events"] = (point.n_background, None)
+    return numbers
+
+
+def keeps_shape(shape: Shape) -> bool:
+    """Whether a cut keeps the background's shape."""
+    return shape.chi2 / shape.ndf < _CHI2 and shape.p_value > _P_VALUE
+
+
+def orderings(points: Sequence[AtMass], found: Shapes | None, jumps: Jumps | None = None) -> Numbers:
     """The statements of the text: 1 where they hold, 0 where they do not; absent where events are too few."""
-    by_mass = {point.mass: point for point in points if point.found}
+    claims = claims_at(points)
     numbers: Numbers = {}
-    checks = [
-        (one, other, point)
-        for point in by_mass.values()
-        for one in MASS_UNSPECIFIC
-        for other in OTHERS
-        if {one, other} <= set(point.found)
-    ]
-    if checks:
-        holds = all(not _clearly_worse(point, one, other) for one, other, point in checks)
+    if kept := [claim for claim in claims if claim.kind == "not worse"]:
+        holds = all(claim.verdict == "confirmed" for claim in kept)
         numbers["muBDT and muNN are nowhere worse than pNN, pNN_B, pNN_X, wNN, wBDT", "number"] = (
             float(holds),
             None,
         )
-    highest = by_mass.get(6000.0)
-    for better, worse, words in (
-        ("models/pnn_b", "models/pnn", "pNN_B is better than pNN at 6 TeV"),
-        ("models/mubdt", "models/pnn_b", "muBDT is better than pNN_B at 6 TeV"),
-    ):
-        if highest is not None and {better, worse} <= set(highest.found):
-            numbers[words, "number"] = (float(_clearly_worse(highest, worse, better)), None)
-    for mass in (1000.0, 6000.0):
-        own, point = of_mass(mass), by_mass.get(mass)
-        if own is not None and point is not None and {own, FLAT} <= set(point.found):
-            a, b = point.found[FLAT], point.found[own]
-            excess = (1 - a.auc) - _AS_GOOD * (1 - b.auc)
-            error = float(np.std((1 - a.auc_replicas) - _AS_GOOD * (1 - b.auc_replicas)))
-            words = f"muBDT is as good as the classifier of {mass / 1000:g} TeV"
-            numbers[words, "number"] = (float(excess <= SIGMAS * error), None)
-    if flat is not None and flat.ndf > 0 and math.isfinite(flat.p_value):
-        good = flat.chi2 / flat.ndf < _CHI2 and flat.p_value > _P_VALUE
-        numbers["the background keeps its shape", "number"] = (float(good), None)
+    for claim in claims:
+        if claim.kind == "better":
+            words = f"{claim.words} at {claim.mass / 1000:g} TeV"
+        elif claim.kind == "as good":
+            words = f"muBDT is as good as the classifier of {claim.mass / 1000:g} TeV"
+        else:
+            continue
+        # As good: within two errors, as it was said before the numbers were there.
+        holds = claim.verdict == "confirmed" or (claim.kind == "as good" and claim.verdict != "contradicted")
+        numbers[words, "number"] = (float(holds), None)
+    if found is not None:
+        for words, shape, wanted in (
+            ("the background keeps its shape", found.flat, True),
+            ("a fixed threshold does not keep it", found.fixed, False),
+        ):
+            if shape is not None and shape.ndf > 0 and math.isfinite(shape.p_value):
+                numbers[words, "number"] = (float(keeps_shape(shape) == wanted), None)
+    if jumps is not None and jumps.ndf:
+        numbers["the score has no jump at the edges of the bins", "number"] = (float(jumps.none), None)
     return numbers
-
-
-def _clearly_worse(point: AtMass, one: str, other: str) -> bool:
-    difference, error = point.found[one].worse_than(point.found[other])
-    return difference > SIGMAS * error

@@ -1,0 +1,1 @@
+"""What a folder of the study says, number by number."""
