@@ -145,7 +145,7 @@ def _untrained(kind: str, design: Any, changes: dict[str, Any], x: NDArray[np.fl
     from massgap.models.training.recipe import Recipe
 
     names = [f"x{j}" for j in range(x.shape[1])]
-    settings = design.checked_hyperparameters(changes)
+    settings = design.TRAINER.checked_hyperparameters(changes)
     scaling = scaling_of(x, np.ones(len(x)), names, clip=settings["clip"], tell_missing=False, where="here")
     networks = [
         (

@@ -75,7 +75,7 @@ def _ours(x: NDArray[np.float32], label: NDArray[np.float32], hidden: tuple[int,
     from massgap.models.networks.optimisation import compiled
 
     jax, _ = jax_and_optax()
-    settings = dense.checked_hyperparameters({"hidden": list(hidden), "batch_size": BATCH})
+    settings = dense.TRAINER.checked_hyperparameters({"hidden": list(hidden), "batch_size": BATCH})
     parameters, state = jax.tree.map(
         jax.numpy.asarray, dense.initial(settings, x.shape[1], np.random.default_rng(1))
     )

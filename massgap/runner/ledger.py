@@ -101,6 +101,8 @@ class Ledger:
         Dataset -> systematic -> ``events``, how many of them count as ``nominal``, and ``why`` (reason -> events).
     duplicates
         Files of which the fileset lists copies, each a group of paths, where the user allows that.
+    extrapolated
+        Score -> ``labels`` outside of what its model was trained in, and ``datasets`` with numbers of such events.
     """
 
     expected: dict[str, float | None] = field(default_factory=dict)
@@ -115,6 +117,29 @@ class Ledger:
     remarks: list[str] = field(default_factory=list)
     counted_as_nominal: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     duplicates: list[list[str]] = field(default_factory=list)
+    extrapolated: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def take_extrapolated(self, found: dict[str, dict[str, Any]]) -> list[str]:
+        """Put on record which scores are extrapolated beyond a label of the training; return a sentence for each of them.
+
+        Parameters
+        ----------
+        found
+            As in the attribute ``extrapolated``.
+        """
+        self.extrapolated = found
+        notes = []
+        for score, about in found.items():
+            outside, events = (
+                sum(d[key] for d in about["datasets"].values()) for key in ("outside", "events")
+            )
+            notes += [
+                f"score {score!r}: the label {name} is missing or outside of the trained range {label['low']:g} to {label['high']:g} in "
+                f"{outside:,} of {events:,} events: their scores are extrapolated"
+                for name, label in about["labels"].items()
+                if "value" not in label  # of a hypothesis the model itself tells it before the run
+            ]
+        return notes
 
     def take_files(
         self, infos: dict[tuple[str, str], FileInfo], ranges: dict[tuple[str, str], list[tuple[int, int]]]
@@ -264,6 +289,7 @@ class Ledger:
             "remarks": self.remarks,
             "datasets": datasets,
             "duplicate_files": self.duplicates,
+            "extrapolated": self.extrapolated,
             "files": self.files + [{"status": "failed", **asdict(bad)} for bad in self.bad_files],
             "chunks": [
                 {

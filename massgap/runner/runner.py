@@ -157,6 +157,7 @@ def finish(processor: Any, accumulator: Any, result: RunResult, plan: Plan) -> N
     result.output = accumulator if output is None else output
     if isinstance(processor, Analysis) and isinstance(result.output, dict):
         result.notes.extend(tell_systematics(result.output.get("variations") or {}, ledger))
+        result.notes.extend(ledger.take_extrapolated(result.output.get("extrapolated") or {}))
     if isinstance(result.output, dict):
         for dataset, summary in (result.output.get("datasets") or {}).items():
             if isinstance(summary, dict) and "sum_weights_processed" in summary:

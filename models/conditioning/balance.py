@@ -64,7 +64,10 @@ def checked_balance(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def bins_of(
-    table: pd.DataFrame, is_signal: NDArray[np.bool_], balance: Mapping[str, Any]
+    table: pd.DataFrame,
+    is_signal: NDArray[np.bool_],
+    balance: Mapping[str, Any],
+    counted: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.int64], list[str]]:
     """The bin of each event, `OUTSIDE` for those that are not trained on, and notes on how many these are.
 
@@ -76,6 +79,8 @@ def bins_of(
         Of each of them.
     balance
         As `checked_balance` gives it.
+    counted
+        Which of them have a weight in the training; by default all.
 
     Raises
     ------
@@ -100,7 +105,8 @@ def bins_of(
             f"{int((~inside).sum()):,} of {len(values):,} events have no {column} from {low:g} to {balance['high']:g} and are "
             "not trained on"
         )
-    counts = [np.bincount(bins[inside & of], minlength=n_bins) for of in (is_signal, ~is_signal)]
+    there = inside if counted is None else inside & counted
+    counts = [np.bincount(bins[there & of], minlength=n_bins) for of in (is_signal, ~is_signal)]
     thin = np.flatnonzero(np.minimum(*counts) < balance["least"])
     if len(thin):
         named = ", ".join(

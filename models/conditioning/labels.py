@@ -44,7 +44,7 @@ def with_true_masses(
     datasets: Mapping[str, Mapping[str, Any]],
     signal: Sequence[str],
     *,
-    weighting: str,
+    weight: NDArray[np.float64],
     seed: int,
 ) -> tuple[pd.DataFrame, list[str]]:
     """The table with a column for each mass that differs among the signals, and the names of these columns.
@@ -57,8 +57,9 @@ def with_true_masses(
         Dataset -> metadata of the run, with ``masses`` (GeV) for signals.
     signal
         Processes that are signal.
-    weighting
-        As in `massgap.models.training.recipe.Recipe`: how signal events count, also when masses are drawn for background.
+    weight
+        How much each row counts in the training, shape (N,), see `massgap.models.training.table.weights_of_rows`: in these shares of
+        the signal, and not in those of rows that are not trained on, masses are drawn for background.
     seed
         Of the drawing; an event gets the same masses wherever it stands.
 
@@ -89,11 +90,6 @@ def with_true_masses(
     out = table.copy()
     place = np.array([sorted(known).index(name) if name in known else 0 for name in origin])
     values = np.array([[known[dataset][name] for name in varied] for dataset in sorted(known)], float)
-    counted = weighting in ("counts", "signal_counts", "drawn")
-    weight = np.ones(len(table)) if counted else np.abs(table["weight"].to_numpy(float))
-    if weighting == "components":
-        processes, of = np.unique(table["process"].astype(str), return_inverse=True)
-        weight /= np.bincount(of, weight, minlength=len(processes))[of]
     share = np.bincount(place[is_signal], weight[is_signal], minlength=len(values))
     drawn = _drawn(table["fold_key"].to_numpy(np.uint64), share / share.sum(), seed)
     chosen = np.where(is_signal, place, drawn)

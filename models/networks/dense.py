@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.models.networks import layers, scaling
+from massgap.models.networks import layers
 from massgap.models.networks.settings import OPTIMISATION, Choice, Number, Sizes
 from massgap.models.networks.trainer import Design, NetworkTrainer, as_double
 
@@ -16,16 +16,7 @@ if TYPE_CHECKING:
 
     from massgap.models.networks.graph_writer import GraphWriter
 
-__all__ = [
-    "HYPERPARAMETERS",
-    "TRAINER",
-    "checked_hyperparameters",
-    "fit",
-    "importance",
-    "library",
-    "operators",
-    "predict",
-]
+__all__ = ["HYPERPARAMETERS", "TRAINER"]
 
 HYPERPARAMETERS: dict[str, Any] = {
     "hidden": Sizes((64, 64)),
@@ -112,11 +103,4 @@ def write(graph: GraphWriter, settings: Mapping[str, Any], parameters: Any, stat
     return graph.dense(x, parameters[-1]["weight"], parameters[-1]["bias"])
 
 
-PREPROCESSING = scaling.PREPROCESSING
-TITLE, ITERATIONS, SHARES = "Dense networks", "epochs", "rise of the log loss when it is shuffled"
-PRECISIONS = (False, True)
-SEEDED, WITH_SUBSETS = True, False
-TRAINER = NetworkTrainer(Design(HYPERPARAMETERS, forward, initial, write, multiple=lambda _: 1))
-checked_hyperparameters, library = TRAINER.checked_hyperparameters, TRAINER.library
-fit, predict = TRAINER.fit, TRAINER.predict
-importance, operators = TRAINER.importance, TRAINER.operators
+TRAINER = NetworkTrainer(Design(HYPERPARAMETERS, forward, initial, write, "Dense networks"))

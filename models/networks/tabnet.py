@@ -17,7 +17,7 @@ import numpy as np
 
 from massgap.models.errors import ModelError
 from massgap.models.measures.attention import mean_attention
-from massgap.models.networks import layers, scaling
+from massgap.models.networks import layers
 from massgap.models.networks.settings import OPTIMISATION, Number, checked
 from massgap.models.networks.sparsemax import sparsemax, write_sparsemax
 from massgap.models.networks.trainer import Design, NetworkTrainer, as_double
@@ -30,18 +30,7 @@ if TYPE_CHECKING:
     from massgap.models.networks.graph_writer import GraphWriter
     from massgap.models.networks.trainer import Network
 
-__all__ = [
-    "HYPERPARAMETERS",
-    "TRAINER",
-    "attention",
-    "checked_hyperparameters",
-    "fit",
-    "importance",
-    "library",
-    "masks",
-    "operators",
-    "predict",
-]
+__all__ = ["HYPERPARAMETERS", "TRAINER", "masks"]
 
 HYPERPARAMETERS: dict[str, Any] = {
     "n_d": Number(8, lowest=1, whole=True),
@@ -63,21 +52,6 @@ _TINY = 1e-15
 """In the logarithm of the masks."""
 _BLOCK = 16384
 """Events whose masks are in memory together."""
-
-
-def checked_hyperparameters(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """All hyperparameters, with these changes.
-
-    Raises
-    ------
-    ModelError
-        If one is unknown or has a value that it cannot have.
-    """
-    found = checked(HYPERPARAMETERS, changes)
-    if found["n_shared"] + found["n_independent"] == 0:
-        msg = "Hyperparameters n_shared and n_independent are both 0: a feature transformer has at least one gated unit."
-        raise ModelError(msg)
-    return found
 
 
 def initial(settings: Mapping[str, Any], width: int, random: np.random.Generator) -> tuple[Any, Any]:
@@ -233,38 +207,6 @@ def masks(network: Network, features: NDArray[np.float32]) -> tuple[NDArray[np.f
     return own, np.stack(shares)
 
 
-def importance(classifier: Sequence[Network], features: Sequence[str], held_out: Any) -> NDArray[np.float64]:
-    """The mean over the masks of unseen events, each weighed with its decision: arXiv:1908.07442, section "Interpretability".
-
-    Parameters
-    ----------
-    classifier
-        Networks of one fold.
-    features
-        Names of the inputs.
-    held_out
-        ``x``, ``label`` and ``weight`` of events that they have not seen.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (n_features,), sums to one.
-    """
-    x, _, weight = held_out
-    total = np.zeros(len(features))
-    for network in classifier:
-        for start in range(0, len(x), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            found, shares = masks(network, x[part])
-            total += np.einsum("snf,sn,n->f", found, shares, np.abs(weight[part]))
-    return total / total.sum() if total.sum() > 0 else total
-
-
-def attention(folds: Sequence[tuple[Sequence[Network], Any]]) -> list[dict[str, Any]]:
-    """What the masks look at, see `massgap.models.measures.attention.mean_attention`."""
-    return mean_attention(masks, folds)
-
-
 def _write_norm(graph: GraphWriter, parameters: Any, kept: Any, x: str) -> str:
     scale, shift = layers.batch_affine(np, parameters, kept)
     return graph.op("Add", graph.op("Mul", x, scale), shift)
@@ -303,12 +245,64 @@ def write(graph: GraphWriter, settings: Mapping[str, Any], parameters: Any, stat
     return graph.op("MatMul", total, parameters["last"])
 
 
-PREPROCESSING = scaling.PREPROCESSING
-TITLE, ITERATIONS, SHARES = "TabNets", "epochs", "share of the attention masks"
-PRECISIONS = (False, True)
-SEEDED, WITH_SUBSETS = True, False
-TRAINER = NetworkTrainer(
-    Design(HYPERPARAMETERS, forward, initial, write, multiple=lambda settings: settings["virtual_batch_size"])
+class TabNetTrainer(NetworkTrainer):
+    """A trainer that knows what the masks look at."""
+
+    def checked_hyperparameters(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """All hyperparameters, with these changes.
+
+        Raises
+        ------
+        ModelError
+            If one is unknown or has a value that it cannot have.
+        """
+        found = checked(HYPERPARAMETERS, changes)
+        if found["n_shared"] + found["n_independent"] == 0:
+            msg = "Hyperparameters n_shared and n_independent are both 0: a feature transformer has at least one gated unit."
+            raise ModelError(msg)
+        return found
+
+    def importance(
+        self, classifier: Sequence[Network], features: Sequence[str], held_out: Any
+    ) -> NDArray[np.float64]:
+        """The mean over the masks of unseen events, each weighed with its decision: arXiv:1908.07442, section "Interpretability".
+
+        Parameters
+        ----------
+        classifier
+            Networks of one fold.
+        features
+            Names of the inputs.
+        held_out
+            ``x``, ``label`` and ``weight`` of events that they have not seen.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n_features,), sums to one.
+        """
+        x, _, weight = held_out
+        total = np.zeros(len(features))
+        for network in classifier:
+            for start in range(0, len(x), _BLOCK):
+                part = slice(start, start + _BLOCK)
+                found, shares = masks(network, x[part])
+                total += np.einsum("snf,sn,n->f", found, shares, np.abs(weight[part]))
+        return total / total.sum() if total.sum() > 0 else total
+
+    def attention(self, folds: Sequence[tuple[Sequence[Network], Any]]) -> list[dict[str, Any]]:
+        """What the masks look at, see `massgap.models.measures.attention.mean_attention`."""
+        return mean_attention(masks, folds)
+
+
+TRAINER = TabNetTrainer(
+    Design(
+        HYPERPARAMETERS,
+        forward,
+        initial,
+        write,
+        "TabNets",
+        multiple=lambda settings: settings["virtual_batch_size"],
+        shares="share of the attention masks",
+    )
 )
-library = TRAINER.library
-fit, predict, operators = TRAINER.fit, TRAINER.predict, TRAINER.operators

@@ -11,7 +11,7 @@ from massgap.models.measures.roc import logloss
 from massgap.models.networks import backend
 from massgap.models.networks.layers import sigmoid
 from massgap.models.networks.optimisation import Events, optimise
-from massgap.models.networks.scaling import Scaling, scaling_of
+from massgap.models.networks.scaling import PREPROCESSING, Scaling, scaling_of
 from massgap.models.networks.settings import checked
 
 if TYPE_CHECKING:
@@ -36,14 +36,17 @@ class Design(NamedTuple):
 
     ``forward`` as in `massgap.models.networks.optimisation.optimise`; ``initial(settings, width, random)`` gives
     parameters and state; ``write(graph, settings, parameters, state, inputs)`` adds the operators and returns the name of
-    the logits, shape (N, 1); ``multiple(settings)`` is what batches are a multiple of.
+    the logits, shape (N, 1); ``multiple(settings)`` is what batches are a multiple of; ``title`` is what the kind is called, and
+    ``shares`` what its importances are.
     """
 
     hyperparameters: Mapping[str, Any]
     forward: Callable[..., Any]
     initial: Callable[..., Any]
     write: Callable[..., str]
-    multiple: Callable[[Mapping[str, Any]], int]
+    title: str
+    multiple: Callable[[Mapping[str, Any]], int] = lambda _: 1
+    shares: str = "rise of the log loss when it is shuffled"
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,14 @@ class NetworkTrainer:
         The kind.
     """
 
+    PREPROCESSING = PREPROCESSING
+    ITERATIONS = "epochs"
+    PRECISIONS = (False, True)
+    SEEDED, WITH_SUBSETS = True, False
+
     def __init__(self, design: Design) -> None:
         self.design = design
+        self.HYPERPARAMETERS, self.TITLE, self.SHARES = design.hyperparameters, design.title, design.shares
 
     def checked_hyperparameters(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """All hyperparameters, with these changes; raises a ModelError if one cannot be."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from massgap.models.errors import FeatureError, ModelFileError
 from massgap.models.scoring import recipes_of_export as recipes
-from massgap.models.scoring.feature_names import difference_of_features
+from massgap.models.scoring.features import difference_of_features
 from massgap.models.scoring.graph_trial import (
     fixed_events_agree,
     leaves_unit_interval,

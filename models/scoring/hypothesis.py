@@ -1,4 +1,7 @@
-"""The masses that a parameterised model is asked about: given by name, constant for all events of a run."""
+"""The masses that a parameterised model is asked about, constant for all events of a run, and the labels that come with events.
+
+Beyond the range of a label in the training a score is extrapolated: such events are counted.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from massgap.models.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "AS_COLUMNS",
@@ -21,7 +24,10 @@ __all__ = [
     "checked_hypothesis",
     "hypothesis_of_text",
     "names_of",
+    "outside_hypothesis",
     "outside_notes",
+    "outside_of_labels",
+    "trained_ranges",
 ]
 
 AS_COLUMNS = "columns"
@@ -98,13 +104,64 @@ def outside_notes(
     names: list[str], values: NDArray[np.float32] | None, properties: Mapping[str, str]
 ) -> list[str]:
     """A sentence for each mass of the hypothesis that lies outside those of the training."""
-    ranges = json.loads(properties.get("massgap.ranges", "{}"))
-    notes = []
-    for name, value in zip(names, [] if values is None else values, strict=values is not None):
-        low, high = ranges.get(name, (-math.inf, math.inf))
-        if not low <= value <= high:
-            notes.append(
-                f"the hypothesis {name.removeprefix(_PREFIX)}={value:g} lies outside of the trained range {low:g} to {high:g}: "
-                "all scores are extrapolated"
-            )
-    return notes
+    return [
+        f"the hypothesis {mass}={value:g} lies outside of the trained range {low:g} to {high:g}: all scores are extrapolated"
+        for mass, (value, low, high) in outside_hypothesis(names, values, properties).items()
+    ]
+
+
+def outside_hypothesis(
+    names: list[str], values: NDArray[np.float32] | None, properties: Mapping[str, str]
+) -> dict[str, tuple[float, float, float]]:
+    """Mass -> its value, and the ends of the trained range, of those of the hypothesis that lie outside of it."""
+    ranges = trained_ranges(properties)
+    given = zip(names, [] if values is None else values, strict=values is not None)
+    return {
+        name.removeprefix(_PREFIX): (float(value), *ranges[name])
+        for name, value in given
+        if name in ranges and not ranges[name][0] <= value <= ranges[name][1]
+    }
+
+
+def trained_ranges(properties: Mapping[str, str]) -> dict[str, tuple[float, float]]:
+    """Smallest and largest value of each label in the training, from the metadata of a model.
+
+    Examples
+    --------
+    >>> trained_ranges({"massgap.ranges": '{"m_ll": [5, 60]}'})
+    {'m_ll': (5.0, 60.0)}
+    """
+    found = json.loads(properties.get("massgap.ranges", "{}"))
+    return {name: (float(low), float(high)) for name, (low, high) in found.items()}
+
+
+def outside_of_labels(
+    ranges: Mapping[str, tuple[float, float]], columns: Mapping[str, ArrayLike]
+) -> NDArray[np.bool_] | None:
+    """Which events have a label outside of its trained range, or none at all; shape (N,).
+
+    Parameters
+    ----------
+    ranges
+        Label -> ends of the range, see `trained_ranges`.
+    columns
+        Name -> one value per event; labels that are not among them are not looked at.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        None if no label is among the columns.
+
+    Examples
+    --------
+    >>> outside_of_labels({"m": (1.0, 2.0)}, {"m": np.array([0.5, 1.0, 2.0, np.nan])}).tolist()
+    [True, False, False, True]
+    """
+    outside: NDArray[np.bool_] | None = None
+    for name, (low, high) in ranges.items():
+        if name in columns:
+            with np.errstate(over="ignore"):
+                label = np.asarray(columns[name]).astype(np.float32)  # as it was trained with
+            beyond = ~((label >= low) & (label <= high))
+            outside = beyond if outside is None else outside | beyond
+    return outside

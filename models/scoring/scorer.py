@@ -6,7 +6,8 @@ that cannot see the file scores all the same.
 
 A model made of decision trees, such as ``massgap train`` writes, is scored by compiled trees
 (`massgap.models.scoring.trees`), some ten times faster than by onnxruntime; every other model by onnxruntime,
-in a session with one thread on the CPU that is never pickled. The ONNX file stays the contract: when a
+in a session with one thread on the CPU that is never pickled, each classifier on the events of its fold alone
+(`massgap.models.scoring.sessions`). The ONNX file stays the contract: when a
 scorer is made, its compiled trees are compared with onnxruntime on rows chosen to be difficult. These rows
 and onnxruntime's scores of them travel along, so that each worker process repeats the comparison before its
 first event in about a millisecond, without loading onnxruntime.
@@ -22,10 +23,17 @@ import numpy as np
 
 from massgap.models.errors import ModelError, ModelFileError
 from massgap.models.model_content import read_content
-from massgap.models.scoring.feature_matrix import feature_matrix
-from massgap.models.scoring.feature_names import agreed_features, columns_beside
-from massgap.models.scoring.hypothesis import checked_hypothesis, names_of, outside_notes
+from massgap.models.scoring import sessions
+from massgap.models.scoring.features import agreed_features, columns_beside, feature_matrix
+from massgap.models.scoring.hypothesis import (
+    checked_hypothesis,
+    names_of,
+    outside_hypothesis,
+    outside_notes,
+    trained_ranges,
+)
 from massgap.models.scoring.onnx_file import read_model
+from massgap.models.scoring.sessions import Apart, apart, first_line, open_session
 from massgap.models.scoring.tree_reading import read_trees
 from massgap.models.scoring.trees import TreeModel, UnsupportedTreesError, probes
 
@@ -35,8 +43,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-BATCH = 65536
-"""Events per call of the session: bounds the memory, does not change a score."""
 COMPILED, ONNXRUNTIME = "compiled trees", "onnxruntime"
 ENGINES = ("auto", COMPILED, ONNXRUNTIME)
 """What a caller may ask for; "auto" takes compiled trees where the model allows it."""
@@ -133,6 +139,7 @@ class OnnxScorer:
         self.path = name
         self._sha256 = hashlib.sha256(content).hexdigest()
         self._session: Any = None
+        self._apart: Apart | None = None
         model, self._description = read_model(content, name, features)
         # What was rewritten is what travels and scores; the hash stays that of the file.
         self._content = model.SerializeToString() if self._description.rewritten else content
@@ -150,6 +157,8 @@ class OnnxScorer:
         self._run(np.zeros((2, len(self._inputs)), dtype=np.float32))
         if engine != ONNXRUNTIME:
             self._take_trees(forced=engine == COMPILED)
+        if self.engine == ONNXRUNTIME and self.n_folds > 1:
+            self._apart = apart(model, self._description, name, len(self._inputs), self._run)
 
     def _take_trees(self, *, forced: bool) -> None:
         """Score by compiled trees from now on, if the model allows it and onnxruntime agrees."""
@@ -247,6 +256,17 @@ class OnnxScorer:
             )
         return notes
 
+    @property
+    def label_ranges(self) -> dict[str, tuple[float, float]]:
+        """Label among the features -> its smallest and largest value in the training."""
+        ranges = trained_ranges(self._description.properties)
+        return {name: ends for name, ends in ranges.items() if name in self._features}
+
+    @property
+    def outside_hypothesis(self) -> dict[str, tuple[float, float, float]]:
+        """Mass of the hypothesis -> its value and the ends of the trained range, where it lies outside of that."""
+        return outside_hypothesis(self._masses, self._hypothesis, self._description.properties)
+
     def __repr__(self) -> str:
         return (
             f"OnnxScorer({self.path!r}, {len(self._features)} features, "
@@ -281,9 +301,10 @@ class OnnxScorer:
         x = self._with_hypothesis(feature_matrix(columns, self._features, self.path))
         which = self._which(fold, len(x))
         trees = self._compiled()
-        if trees is None:
-            return self._checked(self._run(x))[np.arange(len(x)), which]
-        return self._checked(trees.score(x, which))
+        if trees is not None:
+            return self._checked(trees.score(x, which))
+        found = self._run(x)[np.arange(len(x)), which] if self._apart is None else self._apart.score(x, which)
+        return self._checked(found)
 
     def _with_hypothesis(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """The matrix of features with the masses of the hypothesis beside it."""
@@ -325,22 +346,21 @@ class OnnxScorer:
         """Return what onnxruntime gives, shape (N, n_folds)."""
         scores = np.empty((len(x), self.n_folds), dtype=np.float32)
         session = self._open()
-        for start in range(0, len(x), BATCH):
-            part = slice(start, start + BATCH)
+        for start in range(0, len(x), sessions.BATCH):
+            part = np.ascontiguousarray(x[start : start + sessions.BATCH])
+            given = sessions.full(part)
             try:
-                out = session.run(
-                    [self._description.output], {self._description.input: np.ascontiguousarray(x[part])}
-                )[0]
+                out = session.run([self._description.output], {self._description.input: given})[0]
             except Exception as error:  # onnxruntime has no common base class
-                msg = f"onnxruntime failed on the model {self.path}: {_first_line(error)}"
+                msg = f"onnxruntime failed on the model {self.path}: {first_line(error)}"
                 raise ModelFileError(msg) from error
-            if out.size != scores[part].size:
+            if out.size != len(given) * self.n_folds:
                 msg = (
-                    f"The model {self.path} gave an output of shape {out.shape} for {len(x[part])} events: "
-                    f"({len(x[part])}, {self.n_folds}) is expected."
+                    f"The model {self.path} gave an output of shape {out.shape} for {len(given)} events: "
+                    f"({len(given)}, {self.n_folds}) is expected."
                 )
                 raise ModelFileError(msg)
-            scores[part] = out.reshape(-1, self.n_folds)
+            scores[start : start + len(part)] = out.reshape(-1, self.n_folds)[: len(part)]
         return scores
 
     def _checked(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -364,20 +384,7 @@ class OnnxScorer:
 
     def _open(self) -> Any:
         if self._session is None:
-            import onnxruntime as ort
-
-            options = ort.SessionOptions()
-            options.intra_op_num_threads = 1  # a worker has one core; the default doubles the CPU time
-            options.inter_op_num_threads = 1
-            options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-            options.log_severity_level = 4
-            try:
-                self._session = ort.InferenceSession(
-                    self._content, sess_options=options, providers=["CPUExecutionProvider"]
-                )
-            except Exception as error:  # onnxruntime has no common base class
-                msg = f"onnxruntime cannot load the model {self.path}: {_first_line(error)}"
-                raise ModelFileError(msg) from error
+            self._session = open_session(self._content, self.path)
         return self._session
 
     def __getstate__(self) -> dict[str, Any]:
@@ -387,7 +394,3 @@ class OnnxScorer:
 def _largest_difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     """Return the largest difference, NaN if there is one."""
     return float(np.abs(a.astype(np.float64) - b).max(initial=0.0))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__

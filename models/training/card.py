@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
-from massgap.models.training.recipe import ALL_ROWS, KINDS
+from massgap.models.training.recipe import ALL_ROWS, trainer_of
+from massgap.models.training.weights import FEW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-_FEW = 30
-"""Effective events below which a card warns of a process."""
 
 
 def model_card(training: Mapping[str, Any]) -> str:
@@ -26,7 +22,7 @@ def _what(t: Mapping[str, Any]) -> list[str]:
     return [
         f"# Model card: {t['model_file']}",
         "",
-        f"{importlib.import_module(KINDS[kind]).TITLE} that separate {_names(t['signal'])} from {_names(t['backgrounds'])}"
+        f"{trainer_of(kind).TITLE} that separate {_names(t['signal'])} from {_names(t['backgrounds'])}"
         + (f" in the analysis `{analysis}`." if analysis else "."),
         (
             f"{t['n_folds']} classifiers in one ONNX file: output column i is the signal probability from the "
@@ -214,9 +210,9 @@ def _limits(t: Mapping[str, Any]) -> list[str]:
 
 def _few(t: Mapping[str, Any]) -> list[str]:
     """Processes of which there was little to learn from."""
-    few = [f"`{n}` ({c['effective']:.1f})" for n, c in t["processes"].items() if c["effective"] < _FEW]
+    few = [f"`{n}` ({c['effective']:.1f})" for n, c in t["processes"].items() if c["effective"] < FEW]
     return (
-        [f"- Effective events below {_FEW}, so that little was learned of them: {', '.join(few)}."]
+        [f"- Effective events below {FEW}, so that little was learned of them: {', '.join(few)}."]
         if few
         else []
     )

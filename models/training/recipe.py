@@ -39,7 +39,7 @@ from massgap.models.folds import check_n_folds
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["ALL_ROWS", "KINDS", "PROTOCOLS", "Protocol", "Recipe"]
+__all__ = ["ALL_ROWS", "KINDS", "PROTOCOLS", "Protocol", "Recipe", "trainer_of"]
 
 Protocol = Literal["nested", "held_out", "next_fold"]
 PROTOCOLS: tuple[Protocol, ...] = ("nested", "held_out", "next_fold")
@@ -67,12 +67,18 @@ KINDS = {
     "tabnet": "massgap.models.networks.tabnet",
     "tabm": "massgap.models.networks.tabm",
 }
-"""Kind of classifier -> the module that trains it.
+"""Kind of classifier -> the module that trains it, or has a ``TRAINER`` that does.
 
-The module offers ``checked_hyperparameters(changes)``, ``fit(data, parts, recipe, steps)``, ``predict(classifier, features)``,
+Either offers ``checked_hyperparameters(changes)``, ``fit(data, parts, recipe, steps)``, ``predict(classifier, features)``,
 ``importance(classifier, features, held_out)``, ``operators(classifiers, features, score, double)`` and ``library()``, where
 there are masks also ``attention(folds)``, and the constants of `massgap.models.training.boosted_trees`.
 """
+
+
+def trainer_of(kind: str) -> Any:
+    """What trains a kind of classifier, see `KINDS`."""
+    module = importlib.import_module(KINDS[kind])
+    return getattr(module, "TRAINER", module)
 
 
 @dataclass(frozen=True)
@@ -213,8 +219,8 @@ class Recipe:
 
     @property
     def trainer(self) -> Any:
-        """The module that trains this kind of classifier."""
-        return importlib.import_module(KINDS[self.kind])
+        """What trains this kind of classifier, see `KINDS`."""
+        return trainer_of(self.kind)
 
     @property
     def digest(self) -> str:

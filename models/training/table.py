@@ -10,10 +10,10 @@ import numpy as np
 
 from massgap.contracts.errors import TableError
 from massgap.contracts.feature_table import is_feature
-from massgap.models.conditioning.balance import OUTSIDE, bins_of
+from massgap.models.conditioning.balance import balanced
 from massgap.models.errors import FeatureError
-from massgap.models.folds import uniform_of_key
-from massgap.models.training.recipe import NEGATIVE_WEIGHTS
+from massgap.models.training.recipe import ALL_ROWS
+from massgap.models.training.weights import trained_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-_SALT = 0x647261776E
-""""drawn" in ASCII: independent of folds and labels."""
+    from massgap.models.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -131,37 +130,31 @@ def training_table(
         If the table lacks a feature; the message names what is wanted and what there is.
     """
     _check_columns(table)
-    inside = rows_of_region(table, region)
     names = _feature_names(table, features)
-    _check_processes(table, signal, backgrounds)
-    process = table["process"].astype(str).to_numpy(dtype=object)
-    is_signal = np.isin(process.astype(str), list(signal))
-    used = (is_signal | np.isin(process.astype(str), list(backgrounds))) & inside
+    used, process, is_signal = _used(table, signal, backgrounds, region)
     chosen = table.loc[used]
-    process, is_signal = process[used], is_signal[used]
-    where = f"in the region {region}" if region is not None else "in the feature table"
-    _require_rows(is_signal, signal, backgrounds, where)
+    where = _where(region)
     present = set(process)
     notes = [f"{p} has no events {where}" for p in (*signal, *backgrounds) if p not in present]
-    factors = process_weights or {}
-    notes += [f"{p} has a weight in the recipe but no events" for p in factors if p not in present]
+    notes += [
+        f"{p} has a weight in the recipe but no events" for p in process_weights or {} if p not in present
+    ]
 
     weight = chosen["weight"].to_numpy(dtype=np.float64)
     key = _keys(chosen)
     x = _matrix(chosen, names)
-    _check_weights(weight, process)
-    train_weight = _counted(weight, process, is_signal, key, weighting, negative_weights)
-    if weighting == "components":
-        for name in present:
-            train_weight[process == name] /= train_weight[process == name].sum()
-    for name, factor in factors.items():
-        train_weight[process == name] *= factor
-
-    bins = None
-    if balance is not None:
-        bins, more = bins_of(chosen, is_signal, balance)
-        notes += more
-        train_weight[bins == OUTSIDE] = 0.0
+    trained = trained_weights(
+        chosen,
+        process,
+        is_signal,
+        key,
+        weighting=weighting,
+        negative_weights=negative_weights,
+        process_weights=process_weights,
+        balance=balance,
+    )
+    bins = trained.bins
+    notes += trained.notes
 
     # The classifier must not depend on the order in which chunks arrived: sort by process and key, then by
     # content for the rare equal keys (datasets of one process that number their events alike).
@@ -171,7 +164,7 @@ def training_table(
         np.ascontiguousarray(x[order]),
         is_signal[order].astype(np.float32),
         weight[order],
-        train_weight[order],
+        trained.weight[order],
         key[order],
         process[order],
         tuple(names),
@@ -179,6 +172,66 @@ def training_table(
         None if bins is None else bins[order],
         None if flatten is None else _matrix(chosen, _feature_names(table, [flatten]))[order, 0],
     )
+
+
+def _used(
+    table: pd.DataFrame, signal: Sequence[str], backgrounds: Sequence[str], region: str | None
+) -> tuple[NDArray[np.bool_], NDArray[np.object_], NDArray[np.bool_]]:
+    """Which rows are trained on, and of these the process, and whether it is signal."""
+    inside = rows_of_region(table, region)
+    _check_processes(table, signal, backgrounds)
+    process = table["process"].astype(str).to_numpy(dtype=object)
+    is_signal = np.isin(process.astype(str), list(signal))
+    used = (is_signal | np.isin(process.astype(str), list(backgrounds))) & inside
+    _require_rows(is_signal[used], signal, backgrounds, _where(region))
+    return used, process[used], is_signal[used]
+
+
+def _where(region: str | None) -> str:
+    return f"in the region {region}" if region is not None else "in the feature table"
+
+
+def weights_of_rows(table: pd.DataFrame, recipe: Recipe) -> NDArray[np.float64]:
+    """How much each row of a table counts in a training, shape (N,); 0 for those that are not trained on.
+
+    Parameters
+    ----------
+    table
+        As in `training_table`.
+    recipe
+        With signal and backgrounds.
+
+    Raises
+    ------
+    TableError
+        As in `training_table`.
+    """
+    _check_columns(table)
+    used, process, is_signal = _used(
+        table, recipe.signal or (), recipe.backgrounds or (), region_of(recipe, table)
+    )
+    chosen = table.loc[used]
+    trained = trained_weights(
+        chosen,
+        process,
+        is_signal,
+        _keys(chosen),
+        weighting=recipe.weighting,
+        negative_weights=recipe.negative_weights,
+        process_weights=recipe.process_weights,
+        balance=recipe.balance,
+    )
+    out = np.zeros(len(table))
+    out[used] = trained.weight
+    if trained.bins is not None:
+        out[used] = balanced(trained.weight, is_signal.astype(np.float32), trained.bins)
+    return out
+
+
+def region_of(recipe: Recipe, table: pd.DataFrame) -> str | None:
+    """The region of a recipe, None for all rows."""
+    everything = recipe.region == ALL_ROWS and f"region_{ALL_ROWS}" not in table.columns
+    return None if everything else recipe.region
 
 
 def rows_of_region(table: pd.DataFrame, region: str | None) -> NDArray[np.bool_]:
@@ -291,69 +344,19 @@ def _matrix(chosen: pd.DataFrame, names: list[str]) -> NDArray[np.float32]:
         infinite = np.isinf(x[:, j])
         if infinite.any():
             row = int(np.flatnonzero(infinite)[0])
+            others = [other for other in names if other != name]
+            remedy = (
+                f"train without it, --features {','.join(others)}"
+                if others
+                else "train with others (--features)"
+            )
             msg = (
                 f"Feature {name!r} is infinite in {int(infinite.sum())} of {len(x)} rows "
-                f"(first: process {chosen['process'].iloc[row]}): undefined values must be NaN."
+                f"(first: process {chosen['process'].iloc[row]}): undefined values must be NaN. Let the analysis write NaN and run "
+                f"again, or {remedy}."
             )
             raise TableError(msg)
     return x
-
-
-def _check_weights(weight: NDArray[np.float64], process: NDArray[np.object_]) -> None:
-    bad = ~np.isfinite(weight)
-    if bad.any():
-        first = process[np.flatnonzero(bad)[0]]
-        msg = f"Column 'weight' is NaN or infinite in {int(bad.sum())} of {len(weight)} rows (first: process {first})."
-        raise TableError(msg)
-    for name in sorted(set(process)):
-        total = weight[process == name].sum()
-        if total <= 0:
-            msg = (
-                f"The weights of process {name!r} sum to {total:g} fb: the sum must be positive. Train without it, by naming "
-                'the others (--signal, --backgrounds), or give its datasets the same "process" in the fileset as what they '
-                "take away from, and run again."
-            )
-            raise TableError(msg)
-
-
-def _counted(
-    weight: NDArray[np.float64],
-    process: NDArray[np.object_],
-    is_signal: NDArray[np.bool_],
-    key: NDArray[np.uint64],
-    weighting: str,
-    policy: str,
-) -> NDArray[np.float64]:
-    """How much each event counts in the training."""
-    if weighting == "counts":
-        return np.ones(len(weight))
-    counted = _absolute(weight, process, policy)
-    if weighting == "drawn":
-        share = counted / counted[~is_signal].max()
-        counted = (uniform_of_key(key, _SALT) < share).astype(float)
-    return counted if weighting in ("weights", "components") else np.where(is_signal, 1.0, counted)
-
-
-def _absolute(weight: NDArray[np.float64], process: NDArray[np.object_], policy: str) -> NDArray[np.float64]:
-    """Return weights that no classifier is confused by: none is negative, and each process keeps its total."""
-    if policy not in NEGATIVE_WEIGHTS:
-        msg = f"negative_weights is {policy!r}: choose one of {', '.join(NEGATIVE_WEIGHTS)} (--negative-weights)."
-        raise TableError(msg)
-    train_weight = weight.copy()
-    for name in sorted(set(process)):
-        rows = process == name
-        w = weight[rows]
-        if (w < 0).any():
-            if policy == "error":
-                msg = (
-                    f"Process {name!r} has {int((w < 0).sum())} negative weights of {len(w)}, which a classifier cannot be "
-                    "trained with. Train on absolute weights (negative_weights='absolute', --negative-weights absolute) or "
-                    "without these events (drop); either way performance is measured with the weights as they are."
-                )
-                raise TableError(msg)
-            trained = np.abs(w) if policy == "absolute" else np.maximum(w, 0.0)
-            train_weight[rows] = trained * (w.sum() / trained.sum())
-    return train_weight
 
 
 def _listed(names: object, limit: int = 40) -> str:

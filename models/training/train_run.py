@@ -25,6 +25,7 @@ from massgap.models.errors import ModelError
 from massgap.models.training.defaults import completed_recipe
 from massgap.models.training.recipe import Recipe
 from massgap.models.training.steps import Steps
+from massgap.models.training.table import weights_of_rows
 from massgap.models.training.trained_folds import train
 from massgap.source_code import package_digest
 
@@ -183,7 +184,11 @@ def _labelled(recipe: Recipe, run: RunFeatures) -> tuple[Recipe, RunFeatures]:
     if label != TRUE_RANDOM:
         return recipe.changed(features=[*features, label]), run
     table, names = with_true_masses(
-        run.table, run.manifest["datasets"], recipe.signal or (), weighting=recipe.weighting, seed=recipe.seed
+        run.table,
+        run.manifest["datasets"],
+        recipe.signal or (),
+        weight=weights_of_rows(run.table, recipe),
+        seed=recipe.seed,
     )
     units = {**run.units, **dict.fromkeys(names, "GeV")}
     return recipe.changed(features=[*features, *names]), replace(run, table=table, units=units)

@@ -19,7 +19,7 @@ from massgap.models.training.evaluation import FoldResult, Unseen, evaluated
 from massgap.models.training.recipe import ALL_ROWS, LATER, Protocol, Recipe
 from massgap.models.training.split import require_both_classes, split, unit_sums
 from massgap.models.training.steps import Steps
-from massgap.models.training.table import TrainingTable, training_table
+from massgap.models.training.table import TrainingTable, region_of, training_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -143,7 +143,7 @@ def train(
         trains is not installed (TrainerMissingError).
     """
     recipe.trainer.library()  # refuses before the work
-    region = _region(recipe, table)
+    region = region_of(recipe, table)
     signal, backgrounds = recipe.signal or (), recipe.backgrounds or ()
     data = training_table(
         table,
@@ -258,7 +258,7 @@ def _ranges(data: TrainingTable, recipe: Recipe) -> dict[str, list[float]]:
         if np.isnan(values).any():
             msg = (
                 f"The label {name!r} is NaN in {int(np.isnan(values).sum())} of {len(values)} rows: a label must be a number in "
-                "every event that is trained on (--label, --region)."
+                "every event that is trained on. Name a region where it is (--region), another column (--label), or none."
             )
             raise TableError(msg)
         found[name] = [float(values.min()), float(values.max())]
@@ -292,11 +292,6 @@ def training_hash(data: TrainingTable, recipe: Recipe) -> str:
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     digest.update(data.digest())
     return digest.hexdigest()
-
-
-def _region(recipe: Recipe, table: pd.DataFrame) -> str | None:
-    everything = recipe.region == ALL_ROWS and f"region_{ALL_ROWS}" not in table.columns
-    return None if everything else recipe.region
 
 
 def _subsets(recipe: Recipe) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:

@@ -21,6 +21,7 @@ from massgap.processors.base.axes import Regular
 from massgap.processors.base.chunk_pass import ChunkPass
 from massgap.processors.base.flow import Flow
 from massgap.processors.base.histograms import HistogramSpec, Layout
+from massgap.processors.base.named_scores import extrapolated_scores
 from massgap.processors.base.options import collection_choice
 from massgap.processors.base.sums import HistogramSums
 from massgap.processors.base.tally import DatasetTally, Tally
@@ -348,8 +349,9 @@ class Analysis(ProcessorABC):
         """Turn the sum of all chunks into histograms, cutflow and tables in fb."""
         units = {feature.name: feature.unit for feature in self.observables}
         result = accumulator["tally"].result()
+        extrapolated = extrapolated_scores(self.scores, self.models, result.pop("labels"))
         described = replace(self.description(), variations=result["variations"])
-        return {**result, "units": units, "description": described.as_dict()}
+        return {**result, "extrapolated": extrapolated, "units": units, "description": described.as_dict()}
 
 
 @functools.lru_cache(maxsize=32)

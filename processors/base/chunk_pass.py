@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from massgap.models.folds import fold_of
+from massgap.processors.base.named_scores import extrapolated_events
 from massgap.processors.errors import ProcessorError
 
 if TYPE_CHECKING:
     from massgap.arrays.jagged.choice import Choice
     from massgap.contracts.description import Region, Score
+    from massgap.events.event import Event
+    from massgap.processors.base.fills import Undefined
     from massgap.processors.base.histograms import Layout
     from massgap.processors.base.tally import CutCount, DatasetTally
 
@@ -112,6 +116,56 @@ class ChunkPass:
                         "combine them: make them exclusive, or take the name out of what the region is disjoint from"
                     )
                     raise ProcessorError(msg)
+
+    def scored(
+        self,
+        event: Event,
+        x: dict[str, Any],
+        key: Any,
+        regions: set[str],
+        labels: dict[str, Undefined],
+    ) -> dict[str, tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
+        """The scores that have a model and are filled in one of the regions, each event by the classifier that has not seen it.
+
+        Parameters
+        ----------
+        event
+            The events that are left.
+        x
+            Their observables by name.
+        key
+            Their fold keys.
+        regions
+            Those of the channel.
+        labels
+            ``scored`` and ``outside``: where events are marked of models that know a range of a label.
+
+        Returns
+        -------
+        dict
+            Column of a score -> the scores, and the fold of each event.
+
+        Raises
+        ------
+        ProcessorError
+            If a model needs an observable that is missing.
+        """
+        out = {}
+        for score in self.scores:
+            model = self.models.get(score.name)
+            if model is None or regions.isdisjoint(self.layout.regions[score.column]):
+                continue
+            missing = [name for name in model.features if name not in x]
+            if missing:
+                msg = f"the score {score.name!r} needs the observable {missing[0]!r}: give it to record()"
+                raise ProcessorError(msg)
+            fold = fold_of(model.fold_rule, key, event.identifiers[:, 2], model.n_folds)
+            columns = {name: x[name] for name in model.features}
+            out[score.column] = model.score(columns, fold), fold
+            if self.nominal:
+                for kind, events in extrapolated_events(model, columns, len(fold)).items():
+                    labels[kind].add(score.column, events)
+        return out
 
     def add_rows(self, channel: str, events: npt.NDArray[np.int64], columns: dict[str, Any]) -> None:
         """Take the rows of a channel: index of each event in the chunk, and name -> one value per event.

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from massgap.arrays.jagged.choice import Choice
 from massgap.arrays.jagged.columns import frozen
 from massgap.arrays.kernels.selecting import taken, true_places
-from massgap.models.folds import fold_key, fold_of
+from massgap.models.folds import fold_key
 from massgap.processors.base.cutflow import Cutflow
 from massgap.processors.base.fills import Fills, Undefined
 from massgap.processors.errors import ProcessorError
@@ -59,6 +59,7 @@ class Flow:
         self._regions: dict[str, Bools] = {}
         self._fills = Fills(chunk.layout)
         self._undefined = Undefined()
+        self._labels = {"scored": Undefined(), "outside": Undefined()}
         self._channels: dict[str, Flow] = {}
 
     def __len__(self) -> int:
@@ -270,7 +271,8 @@ class Flow:
                 msg = f"observable {name!r} has the shape {values.shape}, but {len(self)} events are left: give one value for each"
                 raise ProcessorError(msg)
         key = fold_key(*event.identifiers.T) if self.chunk.models or self.chunk.keep_rows else None
-        scores = self._scores(event, x, key) if self.chunk.models else {}
+        regions = {region.name for region in self._own_regions()}
+        scores = self.chunk.scored(event, x, key, regions, self._labels) if self.chunk.models else {}
         cut_on = {**x, **{name: values.astype(np.float64) for name, (values, _) in scores.items()}}
         for region in self._own_regions():
             if region.cuts and region.name not in self._regions:
@@ -307,25 +309,6 @@ class Flow:
         # Alternative regions may share a cut, which is a step of its own in each of them.
         known = self._cutflow is not None and self._cutflow.has(cut)
         self.count(f"{cut} ({region})" if known else cut, selected)
-
-    def _scores(self, event: Event, x: dict[str, Any], key: Any) -> dict[str, tuple[Any, Any]]:
-        """Column of each score that has a model -> the scores, and the fold of each event."""
-        out: dict[str, tuple[Any, Any]] = {}
-        for score in self.chunk.scores:
-            model = self.chunk.models.get(score.name)
-            if model is None or not self._fills_any(score.column):
-                continue
-            missing = [name for name in model.features if name not in x]
-            if missing:
-                msg = f"the score {score.name!r} needs the observable {missing[0]!r}: give it to record()"
-                raise ProcessorError(msg)
-            fold = fold_of(model.fold_rule, key, event.identifiers[:, 2], model.n_folds)
-            out[score.column] = model.score({name: x[name] for name in model.features}, fold), fold
-        return out
-
-    def _fills_any(self, histogram: str) -> bool:
-        own = {region.name for region in self._own_regions()}
-        return bool(own & set(self.chunk.layout.regions[histogram]))
 
     def write_rows(self, columns: dict[str, Any]) -> None:
         """Keep one row per event that is left for the feature table (nominal pass only).
@@ -366,6 +349,8 @@ class Flow:
             raise ProcessorError(msg)
         if chunk.nominal:
             self._undefined.add_to(chunk.part.undefined, chunk.layout, masks)
+            for kind, events in self._labels.items():
+                events.add_to(chunk.part.labels.setdefault(kind, {}), chunk.layout, masks)
 
     def _is_set(self, region: Region) -> bool:
         """Whether a region has to do with what was filled; one that should and was not set is an error in passes()."""

@@ -80,7 +80,8 @@ class DatasetTally:
     """The part of a tally that belongs to one dataset.  Weights are generator weights throughout.
 
     Steps of the cutflow are pairs of channel and step.  ``systematics`` are those that are done for it, and ``nominal`` tells
-    of each why events have no such weights, and how many: they count as nominal.
+    of each why events have no such weights, and how many: they count as nominal.  ``labels`` counts, for each column of a score whose
+    model has labels, the events that are ``scored`` and those ``outside`` of what it was trained in.
     """
 
     metadata: dict[str, Any]
@@ -92,6 +93,7 @@ class DatasetTally:
     features: dict[tuple[str, int], dict[str, np.ndarray] | Rows] = field(default_factory=dict)
     systematics: tuple[str, ...] = ()
     nominal: dict[str, dict[str, int]] = field(default_factory=dict)
+    labels: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def count_nominal(self, systematic: str, reasons: Mapping[str, int]) -> None:
         """Count events that have no weights of a systematic.
@@ -131,6 +133,10 @@ class DatasetTally:
             self.undefined[key] = self.undefined.get(key, 0) + n
         for systematic, reasons in other.nominal.items():
             self.count_nominal(systematic, reasons)
+        for kind, columns in other.labels.items():
+            counts = self.labels.setdefault(kind, {})
+            for column, n in columns.items():
+                counts[column] = counts.get(column, 0) + n
         self.features.update(other.features)
         return self
 
@@ -205,7 +211,8 @@ class Tally:
         dict
             ``unit`` of all weighted numbers, ``histograms`` {name: hist.Hist}, ``cutflow`` (contents of ``cutflow.json``), ``datasets``
             {dataset: metadata with ``scale``, ``events``, ``sum_weights_processed``}, ``undefined``
-            {feature: number of undefined values left out of histograms}, ``variations`` (see :meth:`variations`), ``features``
+            {feature: number of undefined values left out of histograms}, ``labels`` {dataset: counts of events whose label a model
+            knows or not}, ``variations`` (see :meth:`variations`), ``features``
             {dataset: pandas.DataFrame} where features were kept; each table is made when it is asked for where its rows are
             on disk.
         """
@@ -217,6 +224,7 @@ class Tally:
             "cutflow": self._cutflow(scales, copies),
             "datasets": {},
             "undefined": {},
+            "labels": {name: part.labels for name, part in self.datasets.items()},
             "variations": self.variations(),
         }
         for name, part in sorted(self.datasets.items()):

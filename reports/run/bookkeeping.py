@@ -46,6 +46,7 @@ def ledger_section(inputs: Inputs) -> Section:
             _closed_files(closed),
             _lost_chunks(lost),
             _counted_as_nominal(ledger),
+            _extrapolated(ledger),
             _counted_twice(ledger),
         ),
     )
@@ -117,6 +118,31 @@ def _counted_as_nominal(ledger: dict[str, Any]) -> Markup:
             text_columns=(1, 3),
         ),
     )
+
+
+def _extrapolated(ledger: dict[str, Any]) -> Markup:
+    """Scores of events, or of a hypothesis, that lie outside of what their model was trained in."""
+    rows: list[list[object]] = []
+    for score, about in sorted((ledger.get("extrapolated") or {}).items()):
+        labels = "; ".join(
+            f"{name}{_equal(label)} (trained {label['low']:g} to {label['high']:g})"
+            for name, label in about["labels"].items()
+        )
+        rows += [
+            [score, dataset, labels, value(n["outside"], f"{n['outside']:,} of {n['events']:,}")]
+            for dataset, n in sorted(about["datasets"].items())
+        ]
+    if not rows:
+        return Markup("")
+    caption = "Events whose label is missing or outside of the range that the model was trained in"
+    header = ["Score", "Dataset", "Label", "Events"]
+    return join(
+        heading("Scores that are extrapolated"), table(header, rows, caption=caption, text_columns=(1, 2))
+    )
+
+
+def _equal(label: dict[str, float]) -> str:
+    return f" = {label['value']:g}" if "value" in label else ""
 
 
 def _counted_twice(ledger: dict[str, Any]) -> Markup:

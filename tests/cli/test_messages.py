@@ -210,7 +210,7 @@ PYTHON_ALONE = {
     "fits/scans/threshold_scan.py": "ScanOptions(lumi_fb=...): massgap fit always gives it",
     "massgap/arrays/jagged/columns.py": "with_fields(...): in the analysis that somebody writes",
     "massgap/contracts/filesets/known_files.py": "recalculate_steps=True of coffea's preprocess, which made the fileset",
-    "models/scoring/feature_names.py": "features=[...]: massgap run always gives those of the analysis",
+    "models/scoring/features.py": "features=[...]: massgap run always gives those of the analysis",
 }
 """Messages that only somebody who writes Python can meet, by file, and why."""
 

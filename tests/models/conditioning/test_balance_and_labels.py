@@ -18,7 +18,7 @@ from massgap.models.scoring.scorer import OnnxScorer
 from massgap.models.training.export import verified_bytes
 from massgap.models.training.recipe import Recipe
 from massgap.models.training.split import fit_weights, split
-from massgap.models.training.table import training_table
+from massgap.models.training.table import region_of, training_table, weights_of_rows
 from massgap.models.training.trained_folds import train
 
 MASSES = (1000.0, 2000.0, 4000.0)
@@ -135,7 +135,7 @@ def datasets(masses=MASSES):
 
 def test_masses_of_background_are_drawn_from_those_of_signal():
     table = resonance(20_000)
-    out, names = with_true_masses(table, datasets(), ["signal"], weighting="weights", seed=1)
+    out, names = with_true_masses(table, datasets(), ["signal"], weight=table["weight"].to_numpy(), seed=1)
     assert names == ["true_T"]  # chi is the same everywhere
     signal = out[out["process"] == "signal"]
     assert (signal["true_T"].astype(str) == signal["dataset"].str.removeprefix("signal_") + ".0").all()
@@ -143,21 +143,65 @@ def test_masses_of_background_are_drawn_from_those_of_signal():
     for mass in MASSES:
         share = signal.loc[signal["true_T"] == mass, "weight"].sum() / signal["weight"].sum()
         assert (background["true_T"] == mass).mean() == pytest.approx(share, abs=0.015)
-    again, _ = with_true_masses(table.iloc[::-1], datasets(), ["signal"], weighting="weights", seed=1)
+    again, _ = with_true_masses(
+        table.iloc[::-1], datasets(), ["signal"], weight=table["weight"].to_numpy()[::-1], seed=1
+    )
     assert (again.sort_index()["true_T"] == out["true_T"]).all()
-    other, _ = with_true_masses(table, datasets(), ["signal"], weighting="weights", seed=2)
+    other, _ = with_true_masses(table, datasets(), ["signal"], weight=table["weight"].to_numpy(), seed=2)
     assert (other["true_T"] != out["true_T"]).any()
 
 
-@pytest.mark.parametrize("weighting", ["counts", "signal_counts", "drawn"])
-def test_masses_are_drawn_as_signal_events_count(weighting):
-    """Where each signal event counts one, whatever its cross section, a mass alone tells nothing."""
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"weighting": "counts"},
+        {"weighting": "signal_counts"},
+        {"weighting": "drawn"},
+        {"region": "low"},
+        {"weighting": "counts", "balance": {"column": "m", "low": 500.0, "high": 4500.0, "width": 1000.0}},
+        {"negative_weights": "absolute"},
+    ],
+    ids=str,
+)
+def test_a_mass_alone_tells_nothing_whatever_is_trained_on(changes):
+    """Shares of the masses among background are those of the signal as it is trained with, by its own sums of weights."""
     table = resonance(20_000)
+    random = np.random.default_rng(4)
     heavy = table["dataset"] == "signal_4000"
-    table.loc[heavy, "weight"] *= 1e-4
-    out, _ = with_true_masses(table, datasets(), ["signal"], weighting=weighting, seed=1)
-    shares = [(out.loc[out["process"] == of, "true_T"] == 4000.0).mean() for of in ("signal", "background")]
-    assert shares == pytest.approx([1 / 3, 1 / 3], abs=0.02)
+    table.loc[heavy, "weight"] *= 20
+    table["region_low"] = random.random(len(table)) < np.where(heavy, 0.1, 0.6)
+    if "negative_weights" in changes:
+        table.loc[(table["dataset"] == "signal_1000") & (random.random(len(table)) < 0.3), "weight"] *= -1
+    balance = checked_balance(changes["balance"]) if "balance" in changes else None
+    recipe = Recipe(
+        "p", kind="mlp", signal=["signal"], backgrounds=["background"], **{"region": "all", **changes, "balance": balance}
+    )  # fmt: skip
+    out, (name,) = with_true_masses(
+        table, datasets(), ["signal"], weight=weights_of_rows(table, recipe), seed=1
+    )
+    data = training_table(
+        out, ["signal"], ["background"], ["m", name], region=region_of(recipe, out), weighting=recipe.weighting,
+        negative_weights=recipe.negative_weights, balance=balance,
+    )  # fmt: skip
+    weight = fit_weights(data, np.ones(len(data.x), bool), recipe)
+    shares = [
+        [weight[(data.label == label) & (data.x[:, 1] == mass)].sum() for mass in MASSES] for label in (1, 0)
+    ]
+    assert np.sum(shares, axis=1) == pytest.approx(1)
+    assert shares[1] == pytest.approx(shares[0], abs=0.03)
+
+
+def test_a_bin_is_thin_if_what_is_trained_with_there_is_little():
+    """Events of weight 0 do not fill it."""
+    table = resonance()
+    is_signal = (table["process"] == "signal").to_numpy()
+    counted = np.ones(len(table), bool)
+    counted[np.flatnonzero(~is_signal & table["m"].between(500, 1000))[20:]] = False
+    balance = checked_balance({**BALANCE, "high": 1500.0})
+    assert (bins_of(table, is_signal, balance)[0] == 0).any()
+    with pytest.raises(TableError, match=r"500 to 1000 \(\d+ signal, 20 background\)"):
+        bins_of(table, is_signal, balance, counted)
 
 
 def test_a_label_that_is_missing_in_an_event_is_refused():
@@ -177,15 +221,16 @@ def test_masses_that_are_not_there_are_named():
     lacking = datasets()
     del lacking["signal_2000"]["masses"]["T"]
     with pytest.raises(TableError, match=r"dataset 'signal_2000' has none called T"):
-        with_true_masses(table, lacking, ["signal"], weighting="counts", seed=1)
+        with_true_masses(table, lacking, ["signal"], weight=np.ones(len(table)), seed=1)
     one = {name: {"masses": {"T": 5.0}} for name in datasets()}
     with pytest.raises(TableError, match="needs signals of several masses; all have T 5"):
-        with_true_masses(table, one, ["signal"], weighting="counts", seed=1)
+        with_true_masses(table, one, ["signal"], weight=np.ones(len(table)), seed=1)
 
 
 @pytest.fixture(scope="module")
 def parameterised():
-    table, names = with_true_masses(resonance(), datasets(), ["signal"], weighting="counts", seed=1)
+    table = resonance()
+    table, names = with_true_masses(table, datasets(), ["signal"], weight=np.ones(len(table)), seed=1)
     recipe = Recipe(
         "p", kind="mlp", signal=["signal"], backgrounds=["background"], features=["m", "other", *names],
         label="true:random", n_folds=2, weighting="counts",

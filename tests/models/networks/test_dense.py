@@ -18,7 +18,7 @@ from massgap.models.training.trained_folds import train
 
 
 def settings(**changes):
-    return dense.checked_hyperparameters(changes)
+    return dense.TRAINER.checked_hyperparameters(changes)
 
 
 def events(n, seed=0, width=3):

@@ -44,7 +44,7 @@ def together(samples, told):
 
 
 def test_each_is_what_it_would_be_alone(samples, together):
-    settings = dense.checked_hyperparameters(CHANGES)
+    settings = dense.TRAINER.checked_hyperparameters(CHANGES)
     stopped = []
     for number, (sample, network) in enumerate(zip(samples, together, strict=True)):
         one = dense.TRAINER.prepared(sample.fit, sample.stop, settings, FEATURES, (3 + number, 0), "")
@@ -56,19 +56,21 @@ def test_each_is_what_it_would_be_alone(samples, together):
             assert network.curves[name] == pytest.approx(curve, abs=2e-5)
         by_itself = dense.TRAINER.network(3 + number, one.scaling, settings, alone)
         x = sample.stop.x
-        assert dense.predict([network], x) == pytest.approx(dense.predict([by_itself], x), abs=2e-5)
+        assert dense.TRAINER.predict([network], x) == pytest.approx(
+            dense.TRAINER.predict([by_itself], x), abs=2e-5
+        )
         stopped.append(network.n_epochs)
     # Some stopped before the others, and were not trained on.
     assert len(set(stopped)) > 1
     # They differ from each other.
-    scores = [dense.predict([network], samples[0].stop.x) for network in together]
+    scores = [dense.TRAINER.predict([network], samples[0].stop.x) for network in together]
     assert all(np.abs(scores[0] - other).max() > 0.02 for other in scores[1:])
 
 
 def test_batch_norm_has_its_running_statistics_network_by_network(samples):
     """A network that is over goes along with the others: neither its parameters nor its statistics may move on."""
     changes = {**CHANGES, "norm": "batch", "dropout": 0.0}
-    settings = dense.checked_hyperparameters(changes)
+    settings = dense.TRAINER.checked_hyperparameters(changes)
     found = fit_many(dense.TRAINER, samples, FEATURES, changes, patience=1, seed=3, at_once=3)
     for number, (sample, network) in enumerate(zip(samples, found, strict=True)):
         one = dense.TRAINER.prepared(sample.fit, sample.stop, settings, FEATURES, (3 + number, 0), "")
@@ -81,7 +83,9 @@ def test_batch_norm_has_its_running_statistics_network_by_network(samples):
             assert network.state[0][name] == pytest.approx(alone.state[0][name], abs=1e-4)
         x = sample.stop.x
         by_itself = dense.TRAINER.network(3 + number, one.scaling, settings, alone)
-        assert dense.predict([network], x) == pytest.approx(dense.predict([by_itself], x), abs=5e-5)
+        assert dense.TRAINER.predict([network], x) == pytest.approx(
+            dense.TRAINER.predict([by_itself], x), abs=5e-5
+        )
     assert len({network.n_epochs for network in found}) > 1
     means = [network.state[0]["mean"] for network in found]
     assert all(np.abs(means[0] - other).max() > 0.01 for other in means[1:])
@@ -90,7 +94,7 @@ def test_batch_norm_has_its_running_statistics_network_by_network(samples):
 def test_neither_the_order_nor_the_groups_matter(samples, together):
     found = optimise_many(
         dense.forward,
-        settings := dense.checked_hyperparameters(CHANGES),
+        settings := dense.TRAINER.checked_hyperparameters(CHANGES),
         [
             (one.initial, one.fit, one.stop, (3 + k, 0))
             for k in (4, 2, 0)
@@ -111,7 +115,7 @@ def test_one_goes_into_a_graph_as_any_other(together):
     import onnxruntime as ort
     from onnx import TensorProto, helper
 
-    nodes, constants = dense.operators([[network] for network in together], "x", "y")
+    nodes, constants = dense.TRAINER.operators([[network] for network in together], "x", "y")
     graph = helper.make_graph(
         nodes,
         "g",
@@ -124,7 +128,7 @@ def test_one_goes_into_a_graph_as_any_other(together):
     x = events(400, 9).x
     (found,) = session.run(None, {"x": x})
     for column, network in enumerate(together):
-        assert found[:, column] == pytest.approx(dense.predict([network], x), abs=1e-6)
+        assert found[:, column] == pytest.approx(dense.TRAINER.predict([network], x), abs=1e-6)
 
 
 def test_finished_ones_are_told(together, told):

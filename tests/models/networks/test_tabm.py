@@ -36,7 +36,9 @@ def trained_networks(full_table, recipe):
 
 def drawn(k, width=3):
     """Settings and parameters away from where they begin."""
-    settings = tabm.checked_hyperparameters({"hidden": [6, 4], "k": k, "dropout": 0.0, "activation": "tanh"})
+    settings = tabm.TRAINER.checked_hyperparameters(
+        {"hidden": [6, 4], "k": k, "dropout": 0.0, "activation": "tanh"}
+    )
     random = np.random.default_rng(5)
     parameters, state = tabm.initial(settings, width, random)
     moved = [
@@ -50,7 +52,7 @@ def drawn(k, width=3):
 
 
 def test_it_begins_as_the_paper_says():
-    settings = tabm.checked_hyperparameters({"hidden": [6, 4], "k": 7})
+    settings = tabm.TRAINER.checked_hyperparameters({"hidden": [6, 4], "k": 7})
     first, second, last = tabm.initial(settings, 3, np.random.default_rng(0))[0]
     assert set(np.unique(first["r"])) == {-1.0, 1.0}
     assert (second["r"] == 1).all()
@@ -76,7 +78,7 @@ def test_each_member_is_a_dense_network_and_the_score_their_mean():
         folded.append(
             {"weight": parameters[-1]["weight"][m][:, None], "bias": parameters[-1]["bias"][m : m + 1]}
         )
-        plain = dense.checked_hyperparameters({"hidden": [6, 4], "activation": "tanh"})
+        plain = dense.TRAINER.checked_hyperparameters({"hidden": [6, 4], "activation": "tanh"})
         logits = dense.forward(np, plain, folded, [{}] * 3, x, None)[0]
         probabilities.append(1 / (1 + np.exp(-logits)))
     found = tabm.forward(np, settings, parameters, state, x, None)[0]
@@ -120,4 +122,4 @@ def test_the_same_bytes_twice(trained_networks, full_table, recipe):
 
 def test_hyperparameters_that_cannot_be():
     with pytest.raises(ModelError, match="k is 0: it must be an integer of at least 1"):
-        tabm.checked_hyperparameters({"k": 0})
+        tabm.TRAINER.checked_hyperparameters({"k": 0})

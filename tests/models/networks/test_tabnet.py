@@ -79,7 +79,7 @@ def test_the_gradient_of_sparsemax_agrees_with_finite_differences():
 
 def test_gradients_of_one_step_agree_with_finite_differences(slopes_of):
     """In ghost batches, with shared and own gated units, and the penalty of the masks."""
-    settings = tabnet.checked_hyperparameters(
+    settings = tabnet.TRAINER.checked_hyperparameters(
         {
             "n_d": 2,
             "n_a": 2,
@@ -99,7 +99,7 @@ def test_gradients_of_one_step_agree_with_finite_differences(slopes_of):
 
 
 def test_ghost_batches_are_normalised_each_by_itself():
-    settings = tabnet.checked_hyperparameters({"virtual_batch_size": 4, "bn_momentum": 0.5})
+    settings = tabnet.TRAINER.checked_hyperparameters({"virtual_batch_size": 4, "bn_momentum": 0.5})
     x = np.arange(12.0).reshape(12, 1) ** 2
     one = {"scale": np.ones(1), "shift": np.zeros(1)}
     norms = tabnet._Norms(np, settings, training=object())
@@ -148,7 +148,7 @@ def test_any_number_of_shared_and_own_units_is_the_same_in_onnx(shared, own, ste
     import onnxruntime as ort
     from onnx import TensorProto, helper
 
-    settings = tabnet.checked_hyperparameters(
+    settings = tabnet.TRAINER.checked_hyperparameters(
         {"n_shared": shared, "n_independent": own, "n_steps": steps, "n_a": 5}
     )
     random = np.random.default_rng(0)
@@ -157,7 +157,7 @@ def test_any_number_of_shared_and_own_units_is_the_same_in_onnx(shared, own, ste
     assert len(parameters["transformers"]) == steps + 1
     scaling = Scaling(np.zeros(3, np.float32), np.ones(3, np.float32), np.array([1]), 10.0)
     network = Network(1, scaling, settings, parameters, state, 0, 1, 0.0, {})
-    nodes, constants = tabnet.operators([(network,), (network, network)], "x", "y", double=True)
+    nodes, constants = tabnet.TRAINER.operators([(network,), (network, network)], "x", "y", double=True)
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["n", w]) for n, w in (("x", 3), ("y", 2))]
     graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
@@ -165,7 +165,7 @@ def test_any_number_of_shared_and_own_units_is_the_same_in_onnx(shared, own, ste
     x = random.normal(size=(300, 3)).astype(np.float32)
     x[::7, 1] = np.nan
     (found,) = session.run(None, {"x": x})
-    expected = tabnet.predict((network,), x)
+    expected = tabnet.TRAINER.predict((network,), x)
     assert np.ptp(expected) > 0.1
     assert found == pytest.approx(np.stack([expected, expected], axis=1), abs=1e-6)
 
@@ -180,4 +180,4 @@ def test_any_number_of_shared_and_own_units_is_the_same_in_onnx(shared, own, ste
 )
 def test_hyperparameters_that_cannot_be(changes, words):
     with pytest.raises(ModelError, match=words):
-        tabnet.checked_hyperparameters(changes)
+        tabnet.TRAINER.checked_hyperparameters(changes)

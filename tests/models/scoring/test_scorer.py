@@ -106,7 +106,7 @@ def test_a_mapping_is_read_by_name_in_any_order(scorer, columns, fold):
 def test_large_inputs_in_batches(model_file, columns, fold, monkeypatch):
     scorer = OnnxScorer(model_file, engine="onnxruntime")
     whole = scorer.score(columns, fold)
-    monkeypatch.setattr("massgap.models.scoring.scorer.BATCH", 100)
+    monkeypatch.setattr("massgap.models.scoring.sessions.BATCH", 100)
     assert np.array_equal(scorer.score(columns, fold), whole)
 
 

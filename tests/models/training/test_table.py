@@ -238,3 +238,15 @@ def test_background_drawn_by_its_weight(make, table):
         assert drawn[of].sum() == pytest.approx(share[of].sum(), abs=4 * error + 1e-9)
     again = make(weighting="drawn", region=None, table=table.sample(frac=1, random_state=3))
     np.testing.assert_array_equal(again.train_weight, data.train_weight)
+
+
+def test_a_class_of_which_one_event_decides_is_told(make, table):
+    """The weights of either class are scaled to a sum of one: beside a huge one the others vanish."""
+    assert not [note for note in make().notes if "little is learned" in note]
+    rows = table.index[table["region_precuts"] & (table["process"] == "tt")]
+    table.loc[rows[0], "weight"] = 1e9
+    (note,) = make(table=table).notes
+    n = int((table["region_precuts"] & (table["process"] != "slepton_110_80")).sum())
+    assert note.startswith(f"the {n:,} background events are worth 1.0 events of equal weight")
+    assert "--weighting counts" in note
+    assert not make(table=table, weighting="counts").notes

@@ -220,3 +220,59 @@ def test_a_parameterised_model_scores_at_the_hypothesis_of_the_processor(tmp_pat
     assert "T=300 lies outside of the trained range 0 to 200" in note
     with pytest.raises(ModelError, match="--hypothesis T=GEV"):
         TwoScores({"low": path})
+
+
+def test_events_with_a_label_outside_of_the_trained_range_are_counted(tmp_path, fileset) -> None:
+    """Of the events in the regions of the score, as the feature table tells them; in one chunk or in many."""
+    ranges = json.dumps({"pt": [20.0, 30.0]})
+    models = {
+        "low": model(tmp_path / "low.onnx", LOW, ["pt", "met"], label="pt", ranges=ranges),
+        "high": model(tmp_path / "high.onnx", HIGH, ["met"]),
+    }
+    found = run(TwoScores(models, features=True), fileset)
+    table = found.features["tt"]
+    soft = table.loc[table["region_soft"], "pt"].to_numpy(np.float32)
+    outside = int(((soft < 20) | (soft > 30)).sum())
+    assert 0 < outside < len(soft)
+    entry = {
+        "labels": {"pt": {"low": 20.0, "high": 30.0}},
+        "datasets": {"tt": {"events": len(soft), "outside": outside}},
+    }
+    assert found.ledger.as_dict()["extrapolated"] == {"low": entry}
+    (note,) = (note for note in found.notes if "trained range" in note)
+    assert note == (
+        f"score 'low': the label pt is missing or outside of the trained range 20 to 30 in {outside:,} of {len(soft):,} events: "
+        "their scores are extrapolated"
+    )
+    again = run(TwoScores(models, variations=["jes"]), fileset, chunksize=70)
+    assert again.ledger.extrapolated == {"low": entry}
+
+
+def test_labels_inside_of_the_trained_range_are_no_matter(tmp_path, fileset) -> None:
+    ranges = json.dumps({"pt": [0.0, 1e6]})
+    low = model(tmp_path / "low.onnx", LOW, ["pt", "met"], label="pt", ranges=ranges)
+    found = run(TwoScores({"low": low}), fileset)
+    assert found.ledger.extrapolated == {}
+    assert not any("trained range" in note for note in found.notes)
+
+
+def test_a_hypothesis_outside_of_the_trained_range_is_counted_too(tmp_path, fileset) -> None:
+    more = {
+        "label": "true:random",
+        "hypothesis": json.dumps(["true_T"]),
+        "ranges": json.dumps({"true_T": [500.0, 900.0]}),
+    }
+    high = model(tmp_path / "high.onnx", [[0.01], [0.001]], ["met", "true_T"], **more)
+    analysis = TwoScores({"high": high}, hypothesis={"T": 1000.0}, features=True)
+    found = run(analysis, fileset)
+    table = found.features["tt"]
+    n = int((table["region_hard"] | table["region_muon"]).sum())
+    assert found.ledger.extrapolated == {
+        "high": {
+            "labels": {"T": {"low": 500.0, "high": 900.0, "value": 1000.0}},
+            "datasets": {"tt": {"events": n, "outside": n}},
+        }
+    }
+    (note,) = (note for note in found.notes if "trained range" in note)
+    assert "the hypothesis T=1000 lies outside of the trained range 500 to 900" in note
+    assert run(TwoScores({"high": high}, hypothesis={"T": 700.0}), fileset).ledger.extrapolated == {}

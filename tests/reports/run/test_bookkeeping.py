@@ -34,3 +34,20 @@ def test_events_that_count_more_than_once() -> None:
     assert "zz" not in text
     assert "/a.root = /b.root" in text
     assert "more than once" not in text_of({"repeated_events": {"zz": counted["zz"]}, "duplicate_files": []})
+
+
+def test_scores_beyond_the_training() -> None:
+    found = {
+        "low": {
+            "labels": {"m": {"low": 5.0, "high": 60.0}},
+            "datasets": {"tt": {"events": 1500, "outside": 7}},
+        },
+        "high": {
+            "labels": {"T": {"low": 500.0, "high": 900.0, "value": 1000.0}},
+            "datasets": {"ww": {"events": 20, "outside": 20}},
+        },
+    }
+    text = text_of({"extrapolated": found})
+    assert "low tt m (trained 5 to 60) 7 of 1,500" in text
+    assert "high ww T = 1000 (trained 500 to 900) 20 of 20" in text
+    assert "extrapolated" not in text_of({"extrapolated": {}})

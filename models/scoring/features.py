@@ -1,17 +1,22 @@
-"""Whether the features of a model are those that somebody can provide: names and order, before any event is scored."""
+"""Features of a model: whether somebody can provide them, by name and order, and the matrix of them that it takes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from massgap.models.errors import FeatureError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
 
     from massgap.models.scoring.onnx_file import Description
 
-__all__ = ["agreed_features", "columns_beside", "difference_of_features"]
+__all__ = ["agreed_features", "columns_beside", "difference_of_features", "feature_matrix"]
 
 
 def columns_beside(properties: Mapping[str, str]) -> list[str]:
@@ -86,3 +91,57 @@ def difference_of_features(path: str, model: Sequence[str], given: Sequence[str]
         f"The features given differ from those of the model {path} ({'; '.join(what)}). "
         f"The model takes {', '.join(model)}; given are {', '.join(given)}."
     )
+
+
+def feature_matrix(
+    columns: Mapping[str, ArrayLike] | NDArray[np.float32], features: Sequence[str], path: str
+) -> NDArray[np.float32]:
+    """Return a float32 matrix, shape (N, n_features).
+
+    Parameters
+    ----------
+    columns
+        Feature name -> array of shape (N,), float32 or float64, or a float32 matrix in the order of the features.
+    features
+        Names, in order.
+    path
+        What messages call the model.
+
+    Raises
+    ------
+    FeatureError
+        If a feature is missing or unexpected, or has another type or length.
+    """
+    n = len(features)
+    if isinstance(columns, Mapping):
+        return _by_name(columns, features, path)
+    x = np.asarray(columns)
+    if x.ndim != 2 or x.shape[1] != n:
+        msg = f"The features have shape {x.shape}, but the model {path} takes (events, {n})."
+        raise FeatureError(msg)
+    if x.dtype != np.float32:
+        msg = (
+            f"The feature matrix has type {x.dtype}, but the model {path} takes float32: "
+            "convert it with .astype('float32'), or give a mapping of names to arrays."
+        )
+        raise FeatureError(msg)
+    return x if x.flags.c_contiguous or x.flags.f_contiguous else np.ascontiguousarray(x)
+
+
+def _by_name(columns: Mapping[str, ArrayLike], features: Sequence[str], path: str) -> NDArray[np.float32]:
+    if columns.keys() != set(features):
+        raise FeatureError(difference_of_features(path, features, list(columns)))
+    arrays = [np.asarray(columns[name]) for name in features]
+    n = arrays[0].size
+    shape = (n,)
+    x = np.empty((len(arrays), n), dtype=np.float32)  # a column after the other, as they come
+    with np.errstate(over="ignore"):  # beyond float32 is infinite, which the model takes as missing
+        for name, array, row in zip(features, arrays, x, strict=True):
+            if array.dtype.kind != "f" or array.dtype.itemsize not in (4, 8):
+                msg = f"Feature {name!r} has type {array.dtype}, but the model {path} takes float32 or float64 columns."
+                raise FeatureError(msg)
+            if array.shape != shape:
+                msg = f"Feature {name!r} has shape {array.shape}, but {features[0]!r} has {arrays[0].shape}."
+                raise FeatureError(msg)
+            row[:] = array
+    return x.T
