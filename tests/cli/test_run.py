@@ -351,7 +351,7 @@ def test_options(massgap, good, words, message) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("sleptom", "unknown analysis 'sleptom'; known are electroweakino, slepton"),
+        ("sleptom", "unknown analysis 'sleptom'; known are cascade, electroweakino, slepton"),
         ("./none.py:A", "no such file"),
         ("./none.py", "no such file"),
         ("nomodule:A", "cannot be imported"),
