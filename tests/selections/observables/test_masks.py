@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 # These take collections, or lists of objects per event, or make no number of events.
-OTHER_INPUTS = {"ht", "largest_mass_pair", "scalar_sum", "st", "vbf_pair", "z_candidate"}
+OTHER_INPUTS = {
+    "ht",
+    "largest_mass_pair",
+    "refuse_negative_masses",
+    "scalar_sum",
+    "st",
+    "vbf_pair",
+    "z_candidate",
+}
 MASK = [False, True, False, False]
 
 
