@@ -12,7 +12,6 @@ import uproot
 from massgap.samples.detector.card import load_card
 from massgap.samples.errors import GenerationError
 from massgap.samples.nanoaod import COLLECTIONS, SCALARS, NanoWriter
-from massgap.samples.nanoaod import writer as writing
 from massgap.samples.nanoaod.content import event_content
 
 pytest.importorskip("fastjet")
@@ -46,9 +45,8 @@ def write(path, batches, **options):
 
 @pytest.mark.parametrize("form", ["ttree", "rntuple"])
 @pytest.mark.parametrize("flush", [1, 30, 4000])
-def test_what_is_written_is_read(tmp_path, monkeypatch, batches, form, flush):
-    monkeypatch.setattr(writing, "_FLUSH", flush)
-    write(tmp_path / "x.root", batches, form=form)
+def test_what_is_written_is_read(tmp_path, batches, form, flush):
+    write(tmp_path / "x.root", batches, form=form, flush_events=flush)
     with uproot.open(tmp_path / "x.root") as file:
         assert str(file["massgap"]) == '{"made": "here"}'
         assert file["Events"].classname == ("TTree" if form == "ttree" else "ROOT::RNTuple")
@@ -149,9 +147,8 @@ def test_wrong_use_is_refused(tmp_path, batches):
             writer.extend(poorer)
 
 
-def test_memory_does_not_grow_with_the_number_of_events(tmp_path, monkeypatch, batches):
-    monkeypatch.setattr(writing, "_FLUSH", 200)
-    with NanoWriter(tmp_path / "x.root") as writer:
+def test_memory_does_not_grow_with_the_number_of_events(tmp_path, batches):
+    with NanoWriter(tmp_path / "x.root", flush_events=200) as writer:
         held = []
         for _ in range(60):
             writer.extend(batches[0])
