@@ -46,6 +46,14 @@ class Pyhf:
         seen, band = self.pyhf.infer.intervals.upper_limits.upper_limit(data, model, rtol=1e-5)
         return float(seen), [float(x) for x in band]
 
+    def above(self, made: Any, pars: dict[str, float]) -> float:
+        """How far -2 ln L at the end of the free fit lies above that at other parameters."""
+        model, data = made
+        own = self.pyhf.infer.mle.fit(data, model)
+        other = self.pyhf.tensorlib.astensor([pars[name] for name in model.config.par_names])
+        first, second = (float(-2.0 * model.logpdf(point, data)[0]) for point in (own, other))
+        return first - second
+
     def _limit_with_jax(self, made: Any) -> tuple[float, list[float]]:
         """As pyhf does it, which keeps jax's arrays as keys of a dictionary and so fails with today's jax."""
         from scipy.optimize import toms748
@@ -102,6 +110,8 @@ def main() -> None:
         start = time.process_time()
         if asked["what"] == "cls":
             observed, expected = engine.cls(models[key], asked["mu"])
+        elif asked["what"] == "above":
+            observed, expected = engine.above(models[key], asked["pars"]), []
         else:
             observed, expected = engine.limit(models[key])
         cpu = time.process_time() - start

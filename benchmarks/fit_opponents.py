@@ -82,13 +82,19 @@ class Opponent:
 
     def ask(self, workspace: Path, what: str, mu: float = 1.0) -> Answer:
         """CLs of a signal strength (``"cls"``), or the limit."""
-        question = {"workspace": str(workspace), "what": what, "mu": mu}
+        return self._ask({"workspace": str(workspace), "what": what, "mu": mu})
+
+    def above(self, workspace: Path, pars: dict[str, float]) -> float:
+        """How far -2 ln L at the end of its free fit lies above that at other parameters (pyhf only)."""
+        return self._ask({"workspace": str(workspace), "what": "above", "pars": pars}).observed
+
+    def _ask(self, question: dict[str, Any]) -> Answer:
         to = self._stream(self._process.stdin)
         to.write(json.dumps(question) + "\n")
         to.flush()
         line = self._stream(self._process.stdout).readline()
         if not line:
-            message = f"{self.name} ended when it was asked for {what} of {workspace}"
+            message = f"{self.name} ended when it was asked for {question['what']} of {question['workspace']}"
             raise RuntimeError(message)
         answer: dict[str, Any] = json.loads(line)
         self.versions = ", ".join(f"{package} {version}" for package, version in answer["versions"].items())
