@@ -230,7 +230,7 @@ def _missed_minimum(
     """
     above = 0.0
     for path, likelihood in zip(paths, likelihoods, strict=True):
-        pars = likelihood.fit(likelihood.observed).pars
+        pars = likelihood.fit(likelihood.observed, non_negative=True).pars
         above = max(above, opponent.above(path, dict(zip(likelihood.names, map(float, pars), strict=True))))
     if above < _HIGHER:
         message = f"{what} of {opponent.name}, {case.name}, differs by {difference:.2g}"
