@@ -33,12 +33,12 @@ SHARES = {
     "WW_met40to95": 0.8,
     "WW_met95toinf": 1.0,
     "ZZ_leptons_met0to40": 0.2,
-    "ZZ_leptons_met40to95": 0.02,
-    "ZZ_leptons_met95toinf": 0.03,
+    "ZZ_leptons_met40to95": 0.1,
+    "ZZ_leptons_met95toinf": 0.2,
     "ZZ_other_all": 0.1,
     "WZ_met0to40": 0.25,
-    "WZ_met40to95": 0.1,
-    "WZ_met95toinf": 0.07,
+    "WZ_met40to95": 0.4,
+    "WZ_met95toinf": 0.5,
     "slepton_110_80_met0to40": 0.4,
     "slepton_110_80_met40to95": 0.35,
     "slepton_110_80_met95toinf": 1.2,
@@ -49,7 +49,8 @@ The study has shares for the MET of objects, two control regions and the topolog
 MET and fits what is left after the pre-cuts.  CPU time goes to a slice as ``sqrt(sum w^2 * cost)`` of what is left of it after them
 (w in fb; measured with 120,000 events of the study's shares: sqrt(sum w^2) is 0.57 fb of tops above 95 GeV and of tau pairs from 100 to
 200 GeV, 0.23 of those from 200 to 400, 0.17 of dimuons off the peak, 0.10 of WW), a slice of which no event was left counting as if half
-a one had been; signal and WW, which the training has to tell apart, have twice that.
+a one had been; signal and WW, which the training has to tell apart, have twice that.  The slices of WZ and ZZ with MET have more than that, some
+hundred events each: with fewer, no event may be left after the pre-cuts, and the fit goes without the process.
 """
 
 STUDY = Study(
