@@ -150,6 +150,7 @@ def verify(
     from massgap.contracts.filesets.known_files import plain_fileset
     from massgap.contracts.run_folder import open_run
     from massgap.contracts.writing import read_json
+    from massgap.runner.checkpoints.fingerprint import processor_identity
     from massgap.runner.ledger import Ledger
     from massgap.runner.planning import make_plan
 
@@ -162,17 +163,19 @@ def verify(
     processor = _processor(folder)
     remedy = "Run the analysis again into this folder."
     fileset = plain_fileset(read_json(folder.path / "fileset.json", remedy=remedy, error=RunFolderError))
-    plan = make_plan(fileset, Ledger(), chunksize=folder.manifest.get("chunksize"))
-    found = _provenance(folder, processor, plan)
-    if found.problems():
-        # What comes from another file or model is another number: nothing to compare.
-        return found
+    identity = processor_identity(processor)
     with execution.open() as executor:
+        # Where files are many, the workers look into them.
+        plan = make_plan(fileset, Ledger(), executor=executor, chunksize=folder.manifest.get("chunksize"))
+        found = _provenance(folder, identity, plan)
+        if found.problems():
+            # What comes from another file or model is another number: nothing to compare.
+            return found
         if everything:
             result = _result(folder, processor, fileset, executor, None, progress)
             found.chunks = [_about(entry.chunk, None) for entry in result.ledger.chunks]
         else:
-            _some_chunks(folder, processor, plan, found, share, seed, executor)
+            _some_chunks(folder, processor, identity, plan, found, share, seed, executor)
             result = _result(folder, processor, fileset, executor, folder.path / "checkpoints")
     _compare_outputs(folder, result, found)
     return found
@@ -198,13 +201,11 @@ def _tuples(value: Any) -> Any:
     return {k: _tuples(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
-def _provenance(folder: RunFolder, processor: Any, plan: Plan) -> Verification:
+def _provenance(folder: RunFolder, identity: dict[str, Any], plan: Plan) -> Verification:
     """Code, libraries, models and files of a run, and what they are now."""
     from massgap.contracts.writing import digest, versions
-    from massgap.runner.checkpoints.fingerprint import processor_identity
 
     manifest = folder.manifest
-    identity = processor_identity(processor)
     then, now = manifest.get("versions") or {}, versions()
     found = Verification(
         str(folder.path),
@@ -252,6 +253,7 @@ def _changed(then: dict[str, Any], now: dict[str, Any] | None) -> str | None:
 def _some_chunks(
     folder: RunFolder,
     processor: Any,
+    identity: dict[str, Any],
     plan: Plan,
     found: Verification,
     share: float,
@@ -262,13 +264,11 @@ def _some_chunks(
     import numpy as np
 
     from massgap.runner.checkpoints.encoding import load, same_bits
-    from massgap.runner.checkpoints.fingerprint import processor_identity
     from massgap.runner.checkpoints.folder import Checkpoints
     from massgap.runner.checkpoints.merge_tree import combine, leaves_of
     from massgap.runner.process import shared_work, tree_levels
     from massgap.runner.work import Task, process_task
 
-    identity = processor_identity(processor)
     metadata = plan.metadata(processor)
     kept = folder.path / "checkpoints"
     store = Checkpoints(kept if kept.is_dir() else None, plan.keys(identity, metadata))
