@@ -30,14 +30,15 @@ GONE := $(if $(wildcard $(VENV)),$(shell $(RUN) -c '' >/dev/null 2>&1 || echo al
 INPUTS := pyproject.toml $(wildcard $(CONSTRAINTS)) $(GONE)
 PIP := $(RUN) -m pip --disable-pip-version-check --no-input install $(if $(CONSTRAINTS),-c "$(CONSTRAINTS)")
 
-.PHONY: help demo test bench measured lint dev clean clean-all always
+.PHONY: help demo test bench measured docs lint dev clean clean-all always
 
 help: ## Show this list
 	@echo "make demo       the slepton analysis from nothing to an HTML report"
 	@echo "                (OUT=folder EVENTS=100k EXECUTOR=iterative|futures|dask WORKERS=2)"
 	@echo "make test       the tests (TESTS='tests/fits -x' for some of them, TEST_WORKERS=2)"
 	@echo "make bench      the benchmarks, about 15 minutes (BENCH=folder SUBJECTS='mt2 slepton', all by default)"
-	@echo "make measured   the benchmarks again for the table of README, on a quiet machine"
+	@echo "make measured   the benchmarks again for the table of docs/performance.md, on a quiet machine"
+	@echo "make docs       the site of the documentation, in docs/_build/html"
 	@echo "make lint       style, types, and the arrows between the rooms"
 	@echo "make dev        an environment with everything a contributor needs"
 	@echo "make clean      remove what was built; make clean-all also the environment"
@@ -55,7 +56,11 @@ bench: $(VENV)/.test$(NAMED)
 
 measured: $(VENV)/.test$(NAMED)
 	$(RUN) -m benchmarks --out "$(BENCH)" --into benchmarks/measured.json $(SUBJECTS)
-	$(RUN) -m massgap report benchmarks benchmarks/measured.json --table README.md
+	$(RUN) -m massgap report benchmarks benchmarks/measured.json --table docs/performance.md
+
+docs: $(VENV)/.test$(NAMED)
+	$(RUN) -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 lint: $(VENV)/.dev$(NAMED)
 	$(VENV)/bin/ruff check .
@@ -84,7 +89,7 @@ $(VENV)/.dev$(NAMED): $(INPUTS)
 	@touch $(VENV)/.demo $(VENV)/.test $(VENV)/.dev $@
 
 clean:
-	rm -rf build dist massgap.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .nox .coverage
+	rm -rf build dist docs/_build docs/generated massgap.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .nox .coverage
 
 clean-all: clean
 	rm -rf $(VENV)

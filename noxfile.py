@@ -75,6 +75,13 @@ def notebook(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """The site of the documentation; every warning is an error."""
+    session.install(*CONSTRAINTS, "-e.[docs]")
+    session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html", *session.posargs)
+
+
+@nox.session(default=False)
 def build(session: nox.Session) -> None:
     """Source archive and wheel, checked."""
     session.install("build", "twine")

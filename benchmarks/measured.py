@@ -1,4 +1,4 @@
-"""The measurements that README shows: each line with the date, the machine and the versions of its own run."""
+"""The measurements that docs/performance.md shows: each line with the date, the machine and the versions of its own run."""
 
 from __future__ import annotations
 

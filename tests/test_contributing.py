@@ -1,4 +1,4 @@
-"""What README and CONTRIBUTING promise: commands that exist, and an analysis of one's own that works on files."""
+"""What README, CONTRIBUTING and the pages of the site promise: commands that exist, and an analysis of one's own that works on files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,15 @@ import pytest
 from click.testing import CliRunner
 
 ROOT = Path(__file__).parent.parent
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    *sorted(
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "docs").rglob("*.md")
+        if not {"_build", "generated"} & set(path.relative_to(ROOT).parts)
+    ),
+]
 EXAMPLE = ROOT / "examples" / "my_analysis.py"
 MUON_MASS = 0.1056583755
 
@@ -111,9 +120,10 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    pages = ("README.md", "CONTRIBUTING.md")
-    lines = [line for page in pages for block in blocks(page, "sh") for line in block.splitlines()]
-    return [line for line in lines if line.startswith("massgap ")]
+    """Each command of massgap in the blocks of shell, and those that stand in a line behind another."""
+    lines = [line for page in PAGES for block in blocks(page, "sh") for line in block.splitlines()]
+    typed = [part.strip() for line in lines for part in line.split(" && ")]
+    return sorted({line for line in typed if line.startswith("massgap ")})
 
 
 @pytest.mark.parametrize("line", commands())
@@ -132,29 +142,100 @@ def test_commands_shown_are_understood(line: str, tmp_path: Path, monkeypatch: p
 
 
 def test_commands_are_found() -> None:
-    assert len(commands()) >= 10
+    assert len(commands()) >= 80
+    assert "massgap validate vlq vlq     # nine classifiers side by side, each statement with its number (this page)" in commands()
+    # Blocks that are not looked at would be typed all the same.
+    written = [line for page in PAGES for block in blocks(page, "(?:bash|shell|console)") for line in block.splitlines()]
+    assert written == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+PYTHON = [page for page in PAGES if blocks(page, "python")]
+
+
+def test_python_is_found() -> None:
+    assert {"README.md", "CONTRIBUTING.md", "docs/guide/files.md", "docs/guide/python.md", "docs/guide/models.md"} <= set(PYTHON)
+
+
+@pytest.mark.parametrize("page", PYTHON)
 def test_python_shown_compiles(page: str) -> None:
-    shown = blocks(page, "python")
-    assert shown
-    for code in shown:
+    for code in blocks(page, "python"):
         compile(code, page, "exec")
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("page", PYTHON)
+def test_names_that_python_imports_exist(page: str) -> None:
+    import ast
+    import importlib
+
+    for code in blocks(page, "python"):
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in {"massgap", "coffea"}:
+                module = importlib.import_module(str(node.module))
+                assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
+
+
+def anchors(text: str) -> set[str]:
+    """Anchors of the headings of a page, as code hosts and MyST make them."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    found = [re.sub(r"[^\w\- ]", "", head.lower()) for head in re.findall(r"^#+ (.*)$", prose, flags=re.MULTILINE)]
+    return {head.strip().replace(" ", "-") for head in found}
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_to_files_lead_somewhere(page: str) -> None:
+    """Relative to the page; an anchor must be that of a heading."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    targets = {link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link}
-    assert targets
-    assert [link for link in sorted(targets) if not (ROOT / link).exists()] == []
+    prose = re.sub(r"^```.*?^```|`[^`\n]*`", "", text, flags=re.DOTALL | re.MULTILINE)
+    targets = {link for link in re.findall(r"\]\(([^)\s]+)\)", prose) if "://" not in link}
+    if page == "README.md":
+        assert len(targets) > 20
+    wrong = []
+    for link in sorted(targets):
+        name, _, anchor = link.partition("#")
+        file = (ROOT / page).parent / name if name else ROOT / page
+        if not file.exists() or (anchor and anchor not in anchors(file.read_text(encoding="utf-8"))):
+            wrong.append(link)
+    assert wrong == []
+
+
+def test_the_tests_of_links_would_notice() -> None:
+    text = "# A `b` thing (c)\n```sh\n# no heading\n```\n## Two\n"
+    assert anchors(text) == {"a-b-thing-c", "two"}
+
+
+def test_readme_is_short_and_its_picture_small() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 130
+    (picture,) = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
+    assert 10_000 < (ROOT / picture).stat().st_size < 200_000
+    assert (ROOT / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_measured_lines_of_readme_are_those_of_the_table() -> None:
+    """Chosen rows, not other numbers: each stands in docs/performance.md, which is made from the measurements."""
+
+    def rows(page: str) -> set[tuple[str, ...]]:
+        found = set()
+        for line in (ROOT / page).read_text(encoding="utf-8").splitlines():
+            cells = tuple(cell.strip() for cell in line.strip("|").split("|"))
+            if len(cells) == 4 and cells[1].startswith(("≥", "≤")):
+                found.add((re.sub(r" \(\d+\)$", "", cells[0]), *cells[1:]))
+        return found
+
+    shown = rows("README.md")
+    assert len(shown) >= 5
+    assert shown <= rows("docs/performance.md")
+
+
+def test_the_measured_lines_of_readme_show_a_miss_where_there_is_one() -> None:
+    text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert "**missed**" not in text or "**missed**" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_fileset_shown_is_valid() -> None:
     from massgap.contracts.filesets.fileset import validate_fileset
 
-    (text,) = blocks("README.md", "json")
+    (text,) = blocks("docs/guide/files.md", "json")
     fileset = validate_fileset(json.loads(text), check_files=False)
     assert {entry["metadata"]["process"] for entry in fileset.values()} == {"tt", "slepton_110_80", "data"}
 

@@ -187,7 +187,7 @@ def constraints() -> dict[str, list[Requirement]]:
     return found
 
 
-TESTED = ("train", "train-cpu", "neural", "generator", "dask", "htcondor", "test", "dev")
+TESTED = ("train", "train-cpu", "neural", "generator", "dask", "htcondor", "docs", "test", "dev")
 """Extras whose versions constraints.txt pins."""
 
 
@@ -221,6 +221,7 @@ def test_extras_that_are_named_exist() -> None:
     names += [
         ROOT / name for name in ("README.md", "CONTRIBUTING.md", "Makefile", "noxfile.py", "pyproject.toml")
     ]
+    names += sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)
     names += sorted((ROOT / "notebooks").glob("*.ipynb")) + sorted((ROOT / "examples").glob("*.py"))
     found: dict[str, set[str]] = {}
     for path in names:

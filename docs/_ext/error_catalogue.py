@@ -268,3 +268,90 @@ def collect(root: Path) -> list[Message]:
     classes, makers = error_classes(trees), text_makers(trees)
     found = {m: None for file, tree in trees.items() for m in messages_of(tree, file, classes, makers)[0]}
     return list(found)
+
+
+ADVICE = {
+    "BinningError": "Ask for other bins: `massgap fit RUN --edges`, `--min-background`, `--max-bins`.",
+    "CardError": "Copy a card of `samples/cards`, change one number at a time, and try it with a few events: `massgap generate ttbar --card my.toml --events 1k --out try`.",
+    "CondorError": "Look at what the pool says: `massgap status RUN` and `RUN/cluster`; the page on [facilities](../facilities.md) has the options of jobs.",
+    "CutShortError": "Copy the file again, or take its complete events: `--accept-truncated`.",
+    "EnvironmentMismatchError": "Give the workers the same packages as here (`--environment ship`), and see with `massgap preflight`.",
+    "FeatureError": "Compare the features of model and run: `massgap models NAME` shows those of a model.",
+    "FilesetError": "Mend the named key of the fileset; [its page](../guide/files.md) has a complete one, and [its schema](contracts.md) checks yours.",
+    "FileProblem": "Copy or make the file again, or take it out of the fileset; the same command then does only what is missing.",
+    "FitError": "See what is fitted with `massgap fit RUN --help`; the page on [fits](../guide/fits.md) has each option.",
+    "GenerationError": "Correct the named option; `massgap generate --list` names what can be generated.",
+    "HistogramError": "Choose a histogram of the run; `RUN/histograms.json` holds them, and the message lists them.",
+    "IncompleteRunError": "Repeat the command that made the run, or take the loss: `--accept-loss`.",
+    "InferenceError": "Look at the likelihood (`massgap limit workspace.json --impacts`) and compare with `--engine pyhf`.",
+    "LheError": "Get or make the whole file again; the page on [samples](../guide/samples.md) says which files are taken.",
+    "MissingBranchError": "Take a file that has the branch, or name another collection: `--collections`.",
+    "MissingInput": "Run the stage that makes it first: the message names the file.",
+    "ModelError": "Correct the named field of the recipe or option; the page on [training](../guide/training.md) has them.",
+    "ModelFileError": "Export the model again as the page on [models](../guide/models.md) shows.",
+    "PaperError": "This is a fault in the numbers of a study's folder: restore the file.",
+    "PlaneError": "Correct the named file or option; the page on [planes](../guide/planes.md) has them.",
+    "ProcessorError": "Correct the named part of the analysis or its option; [own analysis](../guide/own-analysis.md) has a complete one.",
+    "RecipeError": "Correct the named field of the recipe; the page on [training](../guide/training.md) has a complete one.",
+    "ReportError": "Give a folder that `massgap run`, `fit` or `plane` has finished.",
+    "RunFolderError": "Make the run again into the folder: the command is in its `manifest.json`.",
+    "RunnerError": "Correct the named option of `massgap run`; `massgap preflight` asks the workers before a long run.",
+    "SelectionError": "Correct the array or argument in the code of the analysis: shapes and names are in the message.",
+    "StudyError": "Give the folder of `massgap study`, and repeat that command where it was interrupted.",
+    "TableError": "Make the feature tables again: repeat the command in `manifest.json` of the run.",
+    "UnknownProcessError": "`massgap generate --list` names all processes, and the forms of names of signals.",
+    "UnreadableInput": "Make the named file again with the stage that writes it.",
+    "WorkspaceError": "Correct the named entry; the page on [fits](../guide/fits.md) has complete files of nuisances.",
+}
+"""Class -> what can be done where a message itself ends with its cause."""
+GENERAL = "Correct what the message names, and repeat the command: what was finished is kept."
+TITLES = {
+    "samples": "Making samples",
+    "events": "Reading events",
+    "selections": "Objects and observables",
+    "models": "Models and training",
+    "processors": "Analyses",
+    "fits": "Fits, limits, planes",
+    "studies": "Studies",
+    "condor": "Pools and jobs",
+    "reports": "Reports",
+    "massgap": "Commands, files and runs",
+}
+
+
+def _code(text: str) -> str:
+    """A message as code, whatever it has of backticks."""
+    return f"``{text}``" if "`" not in text else f"``` {text} ```"
+
+
+def _prose(text: str) -> str:
+    """A sentence of a docstring (reStructuredText) or of a message as Markdown."""
+    text = re.sub(r":\w+:`~?\.?([^`<]+?)(?: <[^`]*>)?`", r"`\1`", text).replace("``", "`")
+    plain = re.split(r"(`[^`]*`)", text)
+    return "".join(p if p.startswith("`") else re.sub(r"([\\*_<>\[\]$|~#{}])", r"\\\1", p) for p in plain)
+
+
+def remedy_of(message: Message) -> str:
+    """Markdown of what can be done: the message's own words, or else what helps with its class."""
+    if message.remedy and message.remedy != message.text.strip():
+        return _code(message.remedy.strip("() "))
+    if message.remedy:
+        return "The message says it."
+    return ADVICE.get(message.kind, GENERAL)
+
+
+def page(root: Path) -> str:
+    """Markdown of the catalogue: by room, each message with cause, remedy and place."""
+    found = collect(root)
+    parts = []
+    for room in ROOMS:
+        mine = sorted((m for m in found if m.file.startswith(f"{room}/")), key=lambda m: (m.file, m.line))
+        parts.append(f"## {TITLES[room]}\n\n{len(mine)} messages of `{room}/`.\n")
+        for message in mine:
+            cause = f"{message.cause.rstrip('.')}. " if message.cause else ""
+            parts.append(
+                f"{_code(message.text)}\n"
+                f": **Cause.** {_prose(cause)}*({message.kind}, [{message.file}:{message.line}](../../{message.file}))*\n"
+                f": **Remedy.** {remedy_of(message)}\n"
+            )
+    return "\n".join(parts)

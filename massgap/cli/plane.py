@@ -86,7 +86,7 @@ def plane(
 
     Interrupted, the same command goes on.
 
-    \\b
+    \b
     Examples:
       massgap plane runs/scored --lumi 137,300,3000
       massgap plane runs/mine --model models --lumi 137,300,3000

@@ -69,7 +69,7 @@ def report(
       massgap report runs/scored/plane --hepdata --overlay atlas.csv:"ATLAS 2019"
       massgap report samples data --reference tt=nano_tt.root
       massgap report benchmarks bench/benchmarks.json
-      massgap report benchmarks benchmarks/measured.json --table README.md
+      massgap report benchmarks benchmarks/measured.json --table docs/performance.md
     """
     from massgap import stages
 
@@ -99,7 +99,7 @@ def report(
         return
     if table is not None:
         msg = (
-            "--table goes with benchmarks: massgap report benchmarks bench/benchmarks.json --table README.md"
+            "--table goes with benchmarks: massgap report benchmarks bench/benchmarks.json --table docs/performance.md"
         )
         raise click.UsageError(msg)
     if is_plane:

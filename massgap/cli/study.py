@@ -165,7 +165,7 @@ def validate(name: str, folder: Path | None, json_file: Path | None, page: Path 
     Examples:
       massgap validate slepton demo
       massgap validate slepton runs/scored --json numbers.json
-      massgap validate slepton slepton --page docs/slepton.md
+      massgap validate slepton slepton --page slepton-validation.md
     """
     from massgap import stages
 

@@ -36,7 +36,7 @@ def write_benchmarks_table(results: str | Path, text_file: str | Path) -> Path:
     results
         ``benchmarks.json``, its folder, or a file of measurements of several runs.
     text_file
-        The file with the markers, for instance ``README.md``.
+        The file with the markers, for instance ``docs/performance.md``.
 
     Returns
     -------

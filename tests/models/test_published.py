@@ -333,9 +333,9 @@ def test_models_of_different_opsets_are_refused(folder: Path) -> None:
         published_bytes(folder / "m.toml")
 
 
-def test_the_description_in_readme_is_one(folder: Path) -> None:
-    readme = Path(__file__).parents[2] / "README.md"
-    blocks = re.findall(r"```toml\n(.*?)```", readme.read_text(encoding="utf-8"), flags=re.DOTALL)
+def test_the_description_in_the_guide_is_one(folder: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "guide" / "models.md"
+    blocks = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     (shown,) = [block for block in blocks if "massgap-published" in block]
     (folder / "shown.toml").write_text(shown)
     said = read_description(folder / "shown.toml")
@@ -349,7 +349,7 @@ MEAN, STD = np.array([[50, 100, 250]], np.float32), np.array([[30, 60, 80]], np.
 
 
 def exported(path: Path, *, sigmoid: bool = True, inside: bool = True) -> Path:
-    """``Scored`` of README with Linear(3, 4), ReLU, Linear(4, 1): its operators, names of parameters and transposed weights."""
+    """``Scored`` of docs/guide/models.md with Linear(3, 4), ReLU, Linear(4, 1): its operators, names of parameters and transposed weights."""
     import onnx
 
     random = np.random.default_rng(2)

@@ -181,7 +181,7 @@ def likelihood_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--nuisances",
                 type=click.Path(path_type=Path),
                 metavar="FILE",
-                help="TOML file with nuisance parameters of your own; see the README.",
+                help="TOML file with nuisance parameters of your own; see docs/guide/fits.md.",
             ),
             click.option(
                 "--data/--no-data",

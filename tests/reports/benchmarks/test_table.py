@@ -1,4 +1,4 @@
-"""The table of the benchmarks in a text file, and that of README."""
+"""The table of the benchmarks in a text file, and that of docs/performance.md."""
 
 from __future__ import annotations
 
@@ -144,16 +144,16 @@ def test_the_option_goes_with_benchmarks_alone(arguments, told) -> None:
     assert told in shown.output
 
 
-def test_the_table_of_readme_is_made_from_the_measurements() -> None:
-    """Not a number of it is typed: massgap report benchmarks benchmarks/measured.json --table README.md."""
+def test_the_table_of_the_site_is_made_from_the_measurements() -> None:
+    """Not a number of it is typed: massgap report benchmarks benchmarks/measured.json --table docs/performance.md."""
     results = ROOT / "benchmarks" / "measured.json"
     if not results.is_file():
         pytest.skip("there is no folder benchmarks beside the tests")
-    shown = (ROOT / "README.md").read_text().partition(BEGIN)[2].partition(END)[0]
+    shown = (ROOT / "docs" / "performance.md").read_text().partition(BEGIN)[2].partition(END)[0]
     assert shown == f"\n\n{benchmarks_table(read_benchmarks(results))}\n\n"
 
 
-def test_every_number_of_readme_tells_its_run() -> None:
+def test_every_number_of_the_table_tells_its_run() -> None:
     results = ROOT / "benchmarks" / "measured.json"
     if not results.is_file():
         pytest.skip("there is no folder benchmarks beside the tests")
