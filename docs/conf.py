@@ -12,7 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 from massgap_site import source_address as linkcode_resolve  # noqa: E402, F401 - found by its name
 
-PROJECT = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text(encoding="utf-8"))["project"]
+PROJECT = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text(encoding="utf-8"))[
+    "project"
+]
 
 project = "massgap"
 author = PROJECT["authors"][0]["name"]
@@ -38,6 +40,7 @@ myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"
 myst_heading_anchors = 4
 nb_execution_mode = "off"  # a test executes the notebooks; here they are shown as they are kept
 nb_render_markdown_format = "myst"
+smartquotes = False  # --option must not become a dash
 copybutton_exclude = ".linenos, .gp, .go"
 
 autodoc_member_order = "bysource"
@@ -64,10 +67,12 @@ html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_theme_options = {
     "github_url": repository,
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 8,
+    "collapse_navigation": True,
+    "navigation_depth": 2,
     "navigation_with_keys": False,
     "show_prev_next": True,
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
 }
-html_sidebars = {"index": []}
+html_sidebars = dict.fromkeys(("index", "start", "facilities", "performance", "house"), [])  # no pages below

@@ -143,9 +143,17 @@ def test_commands_shown_are_understood(line: str, tmp_path: Path, monkeypatch: p
 
 def test_commands_are_found() -> None:
     assert len(commands()) >= 80
-    assert "massgap validate vlq vlq     # nine classifiers side by side, each statement with its number (this page)" in commands()
+    assert (
+        "massgap validate vlq vlq     # nine classifiers side by side, each statement with its number (this page)"
+        in commands()
+    )
     # Blocks that are not looked at would be typed all the same.
-    written = [line for page in PAGES for block in blocks(page, "(?:bash|shell|console)") for line in block.splitlines()]
+    written = [
+        line
+        for page in PAGES
+        for block in blocks(page, "(?:bash|shell|console)")
+        for line in block.splitlines()
+    ]
     assert written == []
 
 
@@ -153,7 +161,13 @@ PYTHON = [page for page in PAGES if blocks(page, "python")]
 
 
 def test_python_is_found() -> None:
-    assert {"README.md", "CONTRIBUTING.md", "docs/guide/files.md", "docs/guide/python.md", "docs/guide/models.md"} <= set(PYTHON)
+    assert {
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/guide/files.md",
+        "docs/guide/python.md",
+        "docs/guide/models.md",
+    } <= set(PYTHON)
 
 
 @pytest.mark.parametrize("page", PYTHON)
@@ -169,7 +183,10 @@ def test_names_that_python_imports_exist(page: str) -> None:
 
     for code in blocks(page, "python"):
         for node in ast.walk(ast.parse(code)):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in {"massgap", "coffea"}:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in {
+                "massgap",
+                "coffea",
+            }:
                 module = importlib.import_module(str(node.module))
                 assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
 
@@ -177,7 +194,9 @@ def test_names_that_python_imports_exist(page: str) -> None:
 def anchors(text: str) -> set[str]:
     """Anchors of the headings of a page, as code hosts and MyST make them."""
     prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
-    found = [re.sub(r"[^\w\- ]", "", head.lower()) for head in re.findall(r"^#+ (.*)$", prose, flags=re.MULTILINE)]
+    found = [
+        re.sub(r"[^\w\- ]", "", head.lower()) for head in re.findall(r"^#+ (.*)$", prose, flags=re.MULTILINE)
+    ]
     return {head.strip().replace(" ", "-") for head in found}
 
 

@@ -84,6 +84,8 @@ def whole(title: str, modules: tuple[str, ...]) -> str:
 def pages(root: Path) -> dict[str, str]:
     """File name -> reStructuredText of all pages of the API."""
     made = {f"{name.removeprefix('massgap.')}.rst": face(name) for name in FACES}
-    made |= {f"{name.removeprefix('massgap.')}.rst": whole(name, modules) for name, modules in MODULES.items()}
+    made |= {
+        f"{name.removeprefix('massgap.')}.rst": whole(name, modules) for name, modules in MODULES.items()
+    }
     made["selections.observables.rst"] = whole("massgap.selections.observables", observables(root))
     return made

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import islice, product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,7 +44,9 @@ IMPERATIVE = re.compile(
     re.IGNORECASE,
 )
 
-LISTED = re.compile(r"^(the|it has|known|there are|its?|one of|of)\b[^;]*(are|has|have|is|:)[^;]*\{\w*\}", re.IGNORECASE)
+LISTED = re.compile(
+    r"^(the|it has|known|there are|its?|one of|of)\b[^;]*(are|has|have|is|:)[^;]*\{\w*\}", re.IGNORECASE
+)
 """Choices that the message lists: "the columns are {columns}"."""
 
 
@@ -90,7 +92,9 @@ def error_classes(trees: dict[str, ast.Module]) -> dict[str, str]:
     for tree in trees.values():
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
-                bases.setdefault(node.name, []).extend(ast.unparse(base).rpartition(".")[2] for base in node.bases)
+                bases.setdefault(node.name, []).extend(
+                    ast.unparse(base).rpartition(".")[2] for base in node.bases
+                )
                 documents[node.name] = " ".join((ast.get_docstring(node) or "").split("\n\n")[0].split())
     found = {BASE}
     while more := {name for name, above in bases.items() if name not in found and found & set(above)}:
@@ -104,9 +108,16 @@ def _placeholder(node: ast.expr) -> str:
         n.attr if isinstance(n, ast.Attribute) else n.id if isinstance(n, ast.Name) else ""
         for n in ast.walk(node)
     ]
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "join" and node.args:
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "join"
+        and node.args
+    ):
         return _placeholder(node.args[0])
-    plain = [n.strip("_") for n in names if n and n not in {"str", "len", "sorted", "repr", "type", "join", "Path"}]
+    plain = [
+        n.strip("_") for n in names if n and n not in {"str", "len", "sorted", "repr", "type", "join", "Path"}
+    ]
     return "{" + (plain[0] if plain else "...") + "}"
 
 
@@ -123,15 +134,22 @@ class _Words:
             if isinstance(target, ast.Name)
         }
         self.functions = {
-            node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            node.name: node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         }
 
-    def of(self, node: ast.expr, scope: dict[str, list[ast.expr]], seen: frozenset[str] = frozenset()) -> list[str]:
+    def of(
+        self, node: ast.expr, scope: dict[str, list[ast.expr]], seen: frozenset[str] = frozenset()
+    ) -> list[str]:
         """All forms of the text; empty if no word of it stands in the source."""
         if isinstance(node, ast.Constant):
             return [node.value] if isinstance(node.value, str) else []
         if isinstance(node, ast.JoinedStr):
-            parts = [[p.value] if isinstance(p, ast.Constant) else self._inside(p, scope, seen) for p in node.values]
+            parts = [
+                [p.value] if isinstance(p, ast.Constant) else self._inside(p, scope, seen)
+                for p in node.values
+            ]
             return ["".join(chosen) for chosen in islice(product(*parts), MOST_FORMS)]
         if isinstance(node, ast.IfExp):
             return [*self.of(node.body, scope, seen), *self.of(node.orelse, scope, seen)]
@@ -145,7 +163,11 @@ class _Words:
             values = scope.get(node.id) or ([self.constants[node.id]] if node.id in self.constants else [])
             found = [text for value in values for text in self.of(value, scope, seen | {node.id})]
             return list(dict.fromkeys(found))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in {"format", "strip"}:
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in {"format", "strip"}
+        ):
             return self.of(node.func.value, scope, seen)
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func).rpartition(".")[2]
@@ -195,7 +217,9 @@ def _scope(function: ast.AST) -> dict[str, list[ast.expr]]:
         elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
             before = found.setdefault(node.target.id, [])
             before += [ast.BinOp(left=value, op=ast.Add(), right=node.value) for value in list(before)]
-    return {name: sorted(values, key=lambda value: getattr(value, "lineno", 0)) for name, values in found.items()}
+    return {
+        name: sorted(values, key=lambda value: getattr(value, "lineno", 0)) for name, values in found.items()
+    }
 
 
 def _raises(document: str | None, kind: str) -> str:
@@ -210,7 +234,11 @@ def _functions(tree: ast.Module) -> Iterator[tuple[list[ast.AST], ast.Call]]:
     def walk(node: ast.AST, around: list[ast.AST]) -> Iterator[tuple[list[ast.AST], ast.Call]]:
         if isinstance(node, ast.Call):
             yield around, node
-        inside = [*around, node] if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) else around
+        inside = (
+            [*around, node]
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            else around
+        )
         for child in ast.iter_child_nodes(node):
             yield from walk(child, inside)
 
@@ -228,7 +256,11 @@ def text_makers(trees: dict[str, ast.Module]) -> dict[str, ast.FunctionDef]:
     found: dict[str, list[ast.FunctionDef]] = {}
     for tree in trees.values():
         for node in tree.body:
-            if isinstance(node, ast.FunctionDef) and node.returns is not None and "str" in ast.unparse(node.returns):
+            if (
+                isinstance(node, ast.FunctionDef)
+                and node.returns is not None
+                and "str" in ast.unparse(node.returns)
+            ):
                 found.setdefault(node.name, []).append(node)
     return {name: nodes[0] for name, nodes in found.items() if len(nodes) == 1}
 
@@ -242,32 +274,44 @@ def messages_of(
     for around, call in _functions(tree):
         kind = words.kind(call, classes)
         if ast.unparse(call.func) == "super().__init__":
-            kind = next((one.name for one in reversed(around) if isinstance(one, ast.ClassDef) and one.name in classes), None)
+            kind = next(
+                (
+                    one.name
+                    for one in reversed(around)
+                    if isinstance(one, ast.ClassDef) and one.name in classes
+                ),
+                None,
+            )
         if kind is None:
             continue
         arguments = [*call.args, *(k.value for k in call.keywords if k.arg in {"message", None})]
         if not arguments:
             continue
         functions = [one for one in around if not isinstance(one, ast.ClassDef)]
-        scope = {name: _nearest(values, call.lineno) for one in functions for name, values in _scope(one).items()}
+        scope = {
+            name: _nearest(values, call.lineno) for one in functions for name, values in _scope(one).items()
+        }
         texts = [text for argument in arguments for text in words.of(argument, scope)]
         direct = kind in ast.unparse(call.func) or "super()" in ast.unparse(call.func)
         # What is handed to a function that makes the error may be a part of a sentence, or a name.
         texts = [text for text in texts if len(re.sub(r"\{\w*\}", "", text).split()) > (1 if direct else 5)]
         documents = [ast.get_docstring(one) for one in reversed(around)]
-        cause = next((said for document in documents if (said := _raises(document, kind))), classes.get(kind, ""))
+        cause = next(
+            (said for document in documents if (said := _raises(document, kind))), classes.get(kind, "")
+        )
         found += [Message(" ".join(text.split()), kind, file, call.lineno, cause) for text in texts]
         if not texts and direct:
             without.append((kind, call.lineno))
     return found, without
 
 
-def collect(root: Path) -> list[Message]:
+@cache
+def collect(root: Path) -> tuple[Message, ...]:
     """All messages of the package, in the order of rooms, files and lines."""
     trees = {str(path.relative_to(root)): ast.parse(path.read_text(encoding="utf-8")) for path in files(root)}
     classes, makers = error_classes(trees), text_makers(trees)
     found = {m: None for file, tree in trees.items() for m in messages_of(tree, file, classes, makers)[0]}
-    return list(found)
+    return tuple(found)
 
 
 ADVICE = {
@@ -306,17 +350,18 @@ ADVICE = {
 """Class -> what can be done where a message itself ends with its cause."""
 GENERAL = "Correct what the message names, and repeat the command: what was finished is kept."
 TITLES = {
-    "samples": "Making samples",
     "events": "Reading events",
-    "selections": "Objects and observables",
+    "massgap": "Commands, files and runs",
+    "fits": "Fits, limits, planes",
     "models": "Models and training",
     "processors": "Analyses",
-    "fits": "Fits, limits, planes",
-    "studies": "Studies",
-    "condor": "Pools and jobs",
+    "selections": "Objects and observables",
+    "samples": "Making samples",
     "reports": "Reports",
-    "massgap": "Commands, files and runs",
+    "condor": "Pools and jobs",
+    "studies": "Studies",
 }
+"""Room -> heading, in the order of the page: what a newcomer meets comes first."""
 
 
 def _code(text: str) -> str:
@@ -344,7 +389,7 @@ def page(root: Path) -> str:
     """Markdown of the catalogue: by room, each message with cause, remedy and place."""
     found = collect(root)
     parts = []
-    for room in ROOMS:
+    for room in TITLES:
         mine = sorted((m for m in found if m.file.startswith(f"{room}/")), key=lambda m: (m.file, m.line))
         parts.append(f"## {TITLES[room]}\n\n{len(mine)} messages of `{room}/`.\n")
         for message in mine:

@@ -12,8 +12,12 @@ WIDTH, FLOOR, GAP = 760, 54, 8
 
 def floors(root: Path) -> list[list[str]]:
     """Rooms by floor from the top, as import-linter holds them apart."""
-    contracts = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
-    layers = next(one["layers"] for one in contracts if any("massgap.cli" in layer for layer in one["layers"]))
+    contracts = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = next(
+        one["layers"] for one in contracts if any("massgap.cli" in layer for layer in one["layers"])
+    )
     found = [[room.strip().removeprefix("massgap.") for room in layer.split("|")] for layer in layers]
     return [floor for floor in found if floor != ["__main__"]]
 

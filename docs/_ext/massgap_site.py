@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).parents[1]
 ROOT = DOCS.parent
 GENERATED = DOCS / "generated"
-REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Homepage"]
+REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"][
+    "Homepage"
+]
 MADE: dict[str, Callable[[Path], str]] = {
     "errors": error_catalogue.page,
     "contracts": schema_pages.page,

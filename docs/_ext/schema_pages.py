@@ -58,9 +58,15 @@ def page(root: Path) -> str:
     for name, module in FORMATS.items():
         path = root / "docs" / "reference" / "schemas" / f"{name}.schema.json"
         schema = json.loads(path.read_text(encoding="utf-8"))
-        parts.append(f"## {schema['title']}\n\n{schema['description']}\n\nSchema: {{download}}`{path.name} <schemas/{path.name}>`\n")
-        table = [f"| `{place}` | {of} | {needed} | {meaning} |" for place, of, needed, meaning in rows(schema)]
-        parts.append("\n".join(["| entry | type | needed | meaning |", "| --- | --- | --- | --- |", *table]) + "\n")
+        parts.append(
+            f"## {schema['title']}\n\n{schema['description']}\n\nSchema: {{download}}`{path.name} <schemas/{path.name}>`\n"
+        )
+        table = [
+            f"| `{place}` | {of} | {needed} | {meaning} |" for place, of, needed, meaning in rows(schema)
+        ]
+        parts.append(
+            "\n".join(["| entry | type | needed | meaning |", "| --- | --- | --- | --- |", *table]) + "\n"
+        )
         if module:
             source = root / "massgap" / "contracts" / module
             said = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""

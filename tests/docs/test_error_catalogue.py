@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import re
-from functools import cache
 from pathlib import Path
 
 import error_catalogue
@@ -37,9 +36,8 @@ ELSEWHERE = {
 """Files in which an error is made of words that stand elsewhere, and why."""
 
 
-@cache
 def messages() -> tuple[Message, ...]:
-    return tuple(collect(ROOT))
+    return collect(ROOT)
 
 
 def test_there_are_many_messages_from_every_room() -> None:
@@ -77,7 +75,19 @@ def below_the_base() -> set[str]:
 
     from massgap.errors import MassgapError
 
-    for room in ("samples", "events", "models", "processors", "fits", "studies", "condor", "reports", "contracts", "arrays", "runner"):
+    for room in (
+        "samples",
+        "events",
+        "models",
+        "processors",
+        "fits",
+        "studies",
+        "condor",
+        "reports",
+        "contracts",
+        "arrays",
+        "runner",
+    ):
         importlib.import_module(f"massgap.{room}.errors")
 
     def below(kind: type) -> set[type]:
@@ -102,7 +112,10 @@ def test_every_message_of_the_code_is_named() -> None:
 
 
 def test_where_no_words_are_found_is_known() -> None:
-    trees = {str(p.relative_to(ROOT)): ast.parse(p.read_text(encoding="utf-8")) for p in error_catalogue.files(ROOT)}
+    trees = {
+        str(p.relative_to(ROOT)): ast.parse(p.read_text(encoding="utf-8"))
+        for p in error_catalogue.files(ROOT)
+    }
     classes, makers = error_catalogue.error_classes(trees), error_catalogue.text_makers(trees)
     without = {file for file, tree in trees.items() if messages_of(tree, file, classes, makers)[1]}
     assert sorted(without - ELSEWHERE.keys()) == []
@@ -128,7 +141,10 @@ def test_what_is_seen_on_bad_input_is_in_the_catalogue(tmp_path: Path) -> None:
     """Messages as they are printed, not as they stand in the source."""
     text = tmp_path / "text.root"
     text.write_text("these are no events, and this is no ROOT file\n" * 40)
-    whole = eventfiles.write_nano(tmp_path / "whole.root", eventfiles.make_events(40, 1)) or tmp_path / "whole.root"
+    whole = (
+        eventfiles.write_nano(tmp_path / "whole.root", eventfiles.make_events(40, 1))
+        or tmp_path / "whole.root"
+    )
     cut = tmp_path / "cut.root"
     cut.write_bytes(Path(whole).read_bytes()[:4000])
     fileset = tmp_path / "fileset.json"
@@ -154,7 +170,11 @@ def test_what_is_seen_on_bad_input_is_in_the_catalogue(tmp_path: Path) -> None:
     unknown = []
     for words in tries:
         shown = seen(*words)
-        errors = re.findall(r"^(?:Usage: .*?)?Error: (.*?)(?=\n\S*Error: |\nThe run is not complete|\Z)", shown, flags=re.DOTALL | re.MULTILINE)
+        errors = re.findall(
+            r"^(?:Usage: .*?)?Error: (.*?)(?=\n\S*Error: |\nThe run is not complete|\Z)",
+            shown,
+            flags=re.DOTALL | re.MULTILINE,
+        )
         assert errors, (words, shown)
         if not any(is_named(error) or any(is_named(line) for line in error.splitlines()) for error in errors):
             unknown.append((words[:2], errors))
@@ -176,12 +196,19 @@ def test_what_helps_with_a_class_is_said_of_every_class_that_needs_it() -> None:
     needed = {m.kind for m in messages() if not m.remedy} - error_catalogue.OF_CLICK
     private = {kind for kind in needed if kind.startswith("_")}
     trees = {str(p): ast.parse(p.read_text(encoding="utf-8")) for p in error_catalogue.files(ROOT)}
-    assert sorted(needed - private - ADVICE.keys() - {"MassgapError", "SampleError", "UnknownFieldError"}) == []
+    assert (
+        sorted(needed - private - ADVICE.keys() - {"MassgapError", "SampleError", "UnknownFieldError"}) == []
+    )
     assert sorted(ADVICE.keys() - error_catalogue.error_classes(trees).keys()) == []
 
 
 def test_what_helps_can_be_typed() -> None:
-    options = {word for command in main.commands.values() for param in command.params for word in (*param.opts, *param.secondary_opts)}
+    options = {
+        word
+        for command in main.commands.values()
+        for param in command.params
+        for word in (*param.opts, *param.secondary_opts)
+    }
     for advice in ADVICE.values():
         assert set(re.findall(r"--[a-z][a-z-]*", advice)) <= options, advice
         for name in re.findall(r"`massgap ([a-z]+)", advice):
@@ -193,16 +220,34 @@ def test_what_helps_can_be_typed() -> None:
 @pytest.mark.parametrize(
     ("source", "texts", "remedies"),
     [
-        ('def f(a):\n    raise FooError(f"{a.path} is bad; copy it again")\n', ["{path} is bad; copy it again"], ["copy it again"]),
-        ('def f(a):\n    msg = "one way" if a else "another way"\n    raise FooError(msg)\n', ["one way", "another way"], ["", ""]),
+        (
+            'def f(a):\n    raise FooError(f"{a.path} is bad; copy it again")\n',
+            ["{path} is bad; copy it again"],
+            ["copy it again"],
+        ),
+        (
+            'def f(a):\n    msg = "one way" if a else "another way"\n    raise FooError(msg)\n',
+            ["one way", "another way"],
+            ["", ""],
+        ),
         ('W = "never so"\ndef f():\n    raise FooError("this is " + W)\n', ["this is never so"], [""]),
-        ('def why(x) -> str:\n    return f"{x} is too long"\ndef f(x):\n    raise FooError(why(x))\n', ["{x} is too long"], [""]),
-        ('def f(x):\n    raise FooError(f"no such thing: give it with --thing {x}")\n', ["no such thing: give it with --thing {x}"], ["give it with --thing {x}"]),
+        (
+            'def why(x) -> str:\n    return f"{x} is too long"\ndef f(x):\n    raise FooError(why(x))\n',
+            ["{x} is too long"],
+            [""],
+        ),
+        (
+            'def f(x):\n    raise FooError(f"no such thing: give it with --thing {x}")\n',
+            ["no such thing: give it with --thing {x}"],
+            ["give it with --thing {x}"],
+        ),
         ('def f(x):\n    raise ValueError("not ours, whatever it says")\n', [], []),
     ],
 )
 def test_words_are_followed_to_where_they_stand(source, texts, remedies) -> None:
-    base = ast.parse('class MassgapError(ValueError):\n    pass\nclass FooError(MassgapError):\n    """Foo."""\n')
+    base = ast.parse(
+        'class MassgapError(ValueError):\n    pass\nclass FooError(MassgapError):\n    """Foo."""\n'
+    )
     classes = error_catalogue.error_classes({"b.py": base})
     assert classes == {"FooError": "Foo.", "MassgapError": ""}
     found, _ = messages_of(ast.parse(source), "a.py", classes, {})
