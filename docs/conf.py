@@ -10,7 +10,7 @@ import massgap
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
-from massgap_site import source_address as linkcode_resolve  # noqa: E402, F401 - found by its name
+from massgap_site import source_address as linkcode_resolve  # noqa: F401 - found by its name
 
 PROJECT = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text(encoding="utf-8"))[
     "project"
@@ -18,7 +18,7 @@ PROJECT = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").rea
 
 project = "massgap"
 author = PROJECT["authors"][0]["name"]
-copyright = author  # noqa: A001 - the name that Sphinx reads
+copyright = author
 version = release = massgap.__version__
 repository = PROJECT["urls"]["Homepage"]
 
@@ -75,4 +75,6 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
 }
-html_sidebars = dict.fromkeys(("index", "start", "facilities", "performance", "house"), [])  # no pages below
+html_sidebars = {
+    key: [] for key in ("index", "start", "facilities", "performance", "house")
+}  # no pages below

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FACES = (
     "massgap.stages",
@@ -49,7 +52,8 @@ def _title(text: str, line: str = "=") -> str:
 def _entry(module: str, name: str) -> str:
     value = getattr(importlib.import_module(module), name)
     if inspect.isclass(value):
-        return f".. autoclass:: {module}.{name}\n   :members:\n   :show-inheritance:\n"
+        bases = "" if value.__bases__ == (object,) else "   :show-inheritance:\n"
+        return f".. autoclass:: {module}.{name}\n   :members:\n{bases}"
     if callable(value):
         return f".. autofunction:: {module}.{name}\n"
     return f".. autodata:: {module}.{name}\n   :no-value:\n"

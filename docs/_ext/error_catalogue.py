@@ -11,11 +11,11 @@ import re
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import islice, product
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 ROOMS = (
     "samples",
@@ -200,6 +200,10 @@ class _Words:
     def _inside(self, part: ast.expr, scope: dict[str, list[ast.expr]], seen: frozenset[str]) -> list[str]:
         """Half-sentences that are chosen before belong to the message; anything else is a name in braces."""
         value = part.value if isinstance(part, ast.FormattedValue) else part
+        if isinstance(value, ast.Name) and value.id not in scope:
+            constant = self.constants.get(value.id)
+            if isinstance(constant, ast.Constant):
+                return [str(constant.value)]
         if isinstance(value, ast.Name | ast.IfExp | ast.Call):
             texts = list(dict.fromkeys(text for text in self.of(value, scope, seen) if len(text.split()) > 2))
             if texts:
@@ -226,6 +230,14 @@ def _raises(document: str | None, kind: str) -> str:
     """What a docstring says of when it raises this class."""
     said = re.search(rf"^{kind}\n((?:    .*\n?)+)", (document or "") + "\n", flags=re.MULTILINE)
     return " ".join(said[1].split()) if said else ""
+
+
+def _of_class_or_function(of_class: str, documents: list[str | None]) -> str:
+    """The sentence of the class; where that is the base of a room, what the function does that makes the error."""
+    if of_class and not of_class.startswith("Base of all"):
+        return of_class
+    does = next((" ".join(text.split("\n\n")[0].split()) for text in documents if text), "")
+    return f"While this was done: {does[0].lower()}{does[1:]}" if does else of_class
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[list[ast.AST], ast.Call]]:
@@ -296,9 +308,8 @@ def messages_of(
         # What is handed to a function that makes the error may be a part of a sentence, or a name.
         texts = [text for text in texts if len(re.sub(r"\{\w*\}", "", text).split()) > (1 if direct else 5)]
         documents = [ast.get_docstring(one) for one in reversed(around)]
-        cause = next(
-            (said for document in documents if (said := _raises(document, kind))), classes.get(kind, "")
-        )
+        cause = next((said for document in documents if (said := _raises(document, kind))), "")
+        cause = cause or _of_class_or_function(classes.get(kind, ""), documents)
         found += [Message(" ".join(text.split()), kind, file, call.lineno, cause) for text in texts]
         if not texts and direct:
             without.append((kind, call.lineno))
@@ -306,16 +317,26 @@ def messages_of(
 
 
 @cache
-def collect(root: Path) -> tuple[Message, ...]:
-    """All messages of the package, in the order of rooms, files and lines."""
+def survey(root: Path) -> tuple[tuple[Message, ...], frozenset[str], dict[str, str]]:
+    """Messages in the order of rooms, files and lines; files with an error of which no word stands there; classes of errors."""
     trees = {str(path.relative_to(root)): ast.parse(path.read_text(encoding="utf-8")) for path in files(root)}
     classes, makers = error_classes(trees), text_makers(trees)
-    found = {m: None for file, tree in trees.items() for m in messages_of(tree, file, classes, makers)[0]}
-    return tuple(found)
+    found: dict[Message, None] = {}
+    without = set()
+    for file, tree in trees.items():
+        said, silent = messages_of(tree, file, classes, makers)
+        found |= dict.fromkeys(said)
+        without |= {file} if silent else set()
+    return tuple(found), frozenset(without), classes
+
+
+def collect(root: Path) -> tuple[Message, ...]:
+    """All messages of the package, in the order of rooms, files and lines."""
+    return survey(root)[0]
 
 
 ADVICE = {
-    "BinningError": "Ask for other bins: `massgap fit RUN --edges`, `--min-background`, `--max-bins`.",
+    "BinningError": "Ask for other bins: `massgap fit RUN --edges` or `--min-background`.",
     "CardError": "Copy a card of `samples/cards`, change one number at a time, and try it with a few events: `massgap generate ttbar --card my.toml --events 1k --out try`.",
     "CondorError": "Look at what the pool says: `massgap status RUN` and `RUN/cluster`; the page on [facilities](../facilities.md) has the options of jobs.",
     "CutShortError": "Copy the file again, or take its complete events: `--accept-truncated`.",
@@ -345,6 +366,7 @@ ADVICE = {
     "TableError": "Make the feature tables again: repeat the command in `manifest.json` of the run.",
     "UnknownProcessError": "`massgap generate --list` names all processes, and the forms of names of signals.",
     "UnreadableInput": "Make the named file again with the stage that writes it.",
+    "WrongEnvironmentError": "Give the jobs the same Python and packages as here: `massgap submit --environment ship`.",
     "WorkspaceError": "Correct the named entry; the page on [fits](../guide/fits.md) has complete files of nuisances.",
 }
 """Class -> what can be done where a message itself ends with its cause."""
@@ -378,9 +400,15 @@ def _prose(text: str) -> str:
 
 def remedy_of(message: Message) -> str:
     """Markdown of what can be done: the message's own words, or else what helps with its class."""
-    if message.remedy and message.remedy != message.text.strip():
-        return _code(message.remedy.strip("() "))
-    if message.remedy:
+    remedy = message.remedy.strip()
+    if remedy and remedy != message.text.strip():
+        balanced = remedy.count("(") == remedy.count(")")
+        if balanced and not remedy.startswith("--"):
+            return _code(remedy[1:-1] if remedy.startswith("(") and remedy.endswith(")") else remedy)
+        options = dict.fromkeys(re.findall(r"--[a-z][a-z-]*", remedy))
+        if options:
+            return "With " + " or ".join(f"`{option}`" for option in options) + ", as the message says."
+    if remedy:
         return "The message says it."
     return ADVICE.get(message.kind, GENERAL)
 
@@ -389,9 +417,9 @@ def page(root: Path) -> str:
     """Markdown of the catalogue: by room, each message with cause, remedy and place."""
     found = collect(root)
     parts = []
-    for room in TITLES:
+    for room, title in TITLES.items():
         mine = sorted((m for m in found if m.file.startswith(f"{room}/")), key=lambda m: (m.file, m.line))
-        parts.append(f"## {TITLES[room]}\n\n{len(mine)} messages of `{room}/`.\n")
+        parts.append(f"## {title}\n\n{len(mine)} messages of `{room}/`.\n")
         for message in mine:
             cause = f"{message.cause.rstrip('.')}. " if message.cause else ""
             parts.append(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import tomllib
 from html import escape
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PHYSICS = {"samples", "events", "selections", "models", "processors", "fits", "studies", "reports", "condor"}
 WIDTH, FLOOR, GAP = 760, 54, 8

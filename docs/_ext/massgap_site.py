@@ -17,6 +17,7 @@ import house_picture
 import repository_links
 import schema_pages
 import verdicts
+from docutils import nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +90,7 @@ def _bars(_app: Sphinx, _what: str, _name: str, _object: object, _options: objec
             lines[number] = "`".join(parts)
 
 
-def _of_included(app: Sphinx, relative: Path, _parent: str, source: list[str]) -> None:
+def _of_included(_app: Sphinx, relative: Path, _parent: str, source: list[str]) -> None:
     path = (DOCS / relative).resolve()
     if path.suffix == ".md":
         source[0] = repository_links.outside(source[0], path, DOCS, REPOSITORY)
@@ -102,6 +103,26 @@ class _Offline(logging.Filter):
         if "failed to reach any of the inventories" in str(record.msg):
             record.levelno, record.levelname = logging.INFO, "INFO"
         return True
+
+
+def _formulas(
+    _app: Sphinx, what: str, _name: str, _object: object, _options: object, lines: list[str]
+) -> None:
+    """Indented lines in the docstring of a module are formulas: kept line by line, and not flowed as a quotation."""
+    if what != "module":
+        return
+    for number, line in enumerate(lines[1:-1], 1):
+        before, after = lines[number - 1], lines[number + 1]
+        starts_block = not line.strip() and after.startswith("    ")
+        if starts_block and before[:1].isalnum() and not before.rstrip().endswith("::"):
+            lines[number - 1] = f"{before.rstrip()} ::"
+
+
+def _dashes(_app: Sphinx, doctree: nodes.document, _name: str) -> None:
+    """Sphinx writes parameters as ``name -- meaning`` and leaves the dash to smartquotes, which would spoil ``--option``."""
+    for node in list(doctree.findall(nodes.Text)):
+        if str(node) == " -- ":
+            node.parent.replace(node, nodes.Text(" \u2013 "))
 
 
 def source_address(domain: str, info: dict[str, str]) -> str | None:
@@ -132,6 +153,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.setup_extension("sphinx.ext.autodoc")
     app.connect("env-get-outdated", _always_read)
     app.connect("autodoc-process-docstring", _bars)
+    app.connect("autodoc-process-docstring", _formulas)
+    app.connect("doctree-resolved", _dashes)
     app.connect("source-read", _of_page)
     app.connect("include-read", _of_included)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FORMATS = {
     "fileset": "filesets/fileset.py",
