@@ -204,6 +204,15 @@ class _Words:
             constant = self.constants.get(value.id)
             if isinstance(constant, ast.Constant):
                 return [str(constant.value)]
+        if isinstance(value, ast.BoolOp):
+            # {name or 'words where there is none'}: both are forms of it.
+            texts = [
+                text
+                for one in value.values[1:]
+                for text in self.of(one, scope, seen)
+                if len(text.split()) > 2
+            ]
+            return [_placeholder(value.values[0]), *texts]
         if isinstance(value, ast.Name | ast.IfExp | ast.Call):
             texts = list(dict.fromkeys(text for text in self.of(value, scope, seen) if len(text.split()) > 2))
             if texts:
