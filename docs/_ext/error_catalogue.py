@@ -214,9 +214,11 @@ class _Words:
             ]
             return [_placeholder(value.values[0]), *texts]
         if isinstance(value, ast.Name | ast.IfExp | ast.Call):
-            texts = list(dict.fromkeys(text for text in self.of(value, scope, seen) if len(text.split()) > 2))
-            if texts:
-                return texts
+            texts = list(
+                dict.fromkeys(text for text in self.of(value, scope, seen) if len(text.split()) != 1)
+            )
+            if any(len(text.split()) > 2 for text in texts):
+                return texts  # also nothing at all, where that may stand
         return [_placeholder(value)]
 
 
@@ -239,6 +241,20 @@ def _raises(document: str | None, kind: str) -> str:
     """What a docstring says of when it raises this class."""
     said = re.search(rf"^{kind}\n((?:    .*\n?)+)", (document or "") + "\n", flags=re.MULTILINE)
     return " ".join(said[1].split()) if said else ""
+
+
+def _of_parameter(call: ast.Call, around: list[ast.AST], classes: dict[str, str]) -> str | None:
+    """The class of ``error(...)``, where ``error: type[FolderError]`` is a parameter of the function."""
+    func = call.func.values[-1] if isinstance(call.func, ast.BoolOp) else call.func  # (absent or error)(...)
+    if not isinstance(func, ast.Name):
+        return None
+    for one in reversed(around):
+        if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef):
+            for argument in (*one.args.args, *one.args.kwonlyargs):
+                if argument.arg == func.id and argument.annotation is not None:
+                    said = re.search(r"type\[(\w+)\]", ast.unparse(argument.annotation))
+                    return said[1] if said and said[1] in classes else None
+    return None
 
 
 def _of_class_or_function(of_class: str, documents: list[str | None]) -> str:
@@ -303,6 +319,7 @@ def messages_of(
                 ),
                 None,
             )
+        kind = kind or _of_parameter(call, around, classes)
         if kind is None:
             continue
         arguments = [*call.args, *(k.value for k in call.keywords if k.arg in {"message", None})]
@@ -313,7 +330,11 @@ def messages_of(
             name: _nearest(values, call.lineno) for one in functions for name, values in _scope(one).items()
         }
         texts = [text for argument in arguments for text in words.of(argument, scope)]
-        direct = kind in ast.unparse(call.func) or "super()" in ast.unparse(call.func)
+        direct = (
+            kind in ast.unparse(call.func)
+            or _of_parameter(call, around, classes) == kind
+            or "super()" in ast.unparse(call.func)
+        )
         # What is handed to a function that makes the error may be a part of a sentence, or a name.
         texts = [text for text in texts if len(re.sub(r"\{\w*\}", "", text).split()) > (1 if direct else 5)]
         documents = [ast.get_docstring(one) for one in reversed(around)]

@@ -9,7 +9,7 @@ LINK = re.compile(r"(?<=\]\()(?!\w+:|#|<)([^)\s#]+)(#[^)\s]*)?(?=\))")
 
 
 def outside(text: str, page: Path, docs: Path, address: str) -> str:
-    """The text of a page with the links that leave ``docs`` made addresses below ``address``.
+    """The text of a page with the links to folders, and those that leave ``docs``, made addresses below ``address``.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def outside(text: str, page: Path, docs: Path, address: str) -> str:
 
     def full(found: re.Match[str]) -> str:
         target = Path(page.parent, found[1]).resolve()
-        if target.is_relative_to(docs) or not target.is_relative_to(root):
+        if (target.is_relative_to(docs) and not target.is_dir()) or not target.is_relative_to(root):
             return found[0]
         kind = "tree" if target.is_dir() else "blob"
         return f"{address}/{kind}/main/{target.relative_to(root).as_posix()}{found[2] or ''}"

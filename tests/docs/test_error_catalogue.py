@@ -14,6 +14,8 @@ from click.testing import CliRunner
 from error_catalogue import ADVICE, Message, collect, messages_of, remedy_of
 
 from massgap.cli import main
+from massgap.processors.constructors import options_of
+from massgap.processors.registry import find_processor
 
 ROOT = Path(__file__).parents[2]
 ELSEWHERE = {
@@ -202,6 +204,8 @@ def test_what_helps_can_be_typed() -> None:
         for param in command.params
         for word in (*param.opts, *param.secondary_opts)
     }
+    options |= {f"--{option.name.replace('_', '-')}" for option in options_of(find_processor("slepton"))}
+    options |= {"--help"}
     for advice in ADVICE.values():
         assert set(re.findall(r"--[a-z][a-z-]*", advice)) <= options, advice
         for name in re.findall(r"`massgap ([a-z]+)", advice):
