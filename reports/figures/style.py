@@ -80,6 +80,10 @@ class StyledFigure(Figure):
         with style():
             return super().get_tightbbox(*args, **kwargs)
 
+    def _repr_png_(self) -> bytes:
+        """Show it in a notebook, also where nobody has imported pyplot, which tells notebooks of figures."""
+        return render(self, "png").data
+
 
 def new_figure(
     height: float = 3.6, *, rows: Sequence[float] = (1,), width: float = WIDTH, left: float = 0.16

@@ -13,6 +13,7 @@ from massgap.reports import figures
 from massgap.reports.figures.distributions import removed
 from massgap.reports.figures.labels import COLOURS, process_colours, process_label
 from massgap.reports.figures.scores import residual_from_histogram
+from massgap.reports.figures.style import new_figure
 
 
 @pytest.fixture
@@ -186,3 +187,11 @@ def test_a_map_shows_each_bin_where_it_lies() -> None:
     assert np.isnan(shown).sum() == 5
     assert figures.render(figure).data
     assert figures.render(figures.density_map(h, processes=["nothing"])).data
+
+
+def test_a_notebook_shows_a_figure_that_nobody_drew_by_pyplot() -> None:
+    display = pytest.importorskip("IPython.core.formatters").DisplayFormatter()
+    figure, (axes,) = new_figure()
+    axes.plot([0, 1], [0, 1])
+    shown, _ = display.format(figure)
+    assert shown["image/png"].startswith(b"\x89PNG")
