@@ -115,7 +115,8 @@ def generate(
     mpi : bool
         Simulate multiparton interactions (about ten times slower).
     variations : bool
-        Also write the weights of scale, PDF and shower variations (about three times slower).
+        Also write the weights of shower variations (about two and a half times slower). Those of the scales and parton densities of
+        the hard process are always written.
     sqrt_s_tev : float, optional
         Centre-of-mass energy; by default the one of the analysis. Cross sections are then the generator's.
     form : {"ttree", "rntuple"}
