@@ -78,7 +78,9 @@ def notebook(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """The site of the documentation; every warning is an error."""
     session.install(*CONSTRAINTS, "-e.[docs]")
-    session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html", *session.posargs)
+    session.run(
+        "sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html", *session.posargs
+    )
 
 
 @nox.session(default=False)

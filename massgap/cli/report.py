@@ -98,9 +98,7 @@ def report(
         click.echo(f"report: {path.resolve()}")
         return
     if table is not None:
-        msg = (
-            "--table goes with benchmarks: massgap report benchmarks bench/benchmarks.json --table docs/performance.md"
-        )
+        msg = "--table goes with benchmarks: massgap report benchmarks bench/benchmarks.json --table docs/performance.md"
         raise click.UsageError(msg)
     if is_plane:
         if reference or options["model_folder"] is not None or options["fit_folder"] is not None:
