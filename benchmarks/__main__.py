@@ -28,7 +28,7 @@ SUBJECTS = {
     "running": "workers, chunks, memory, number of events",
     "merging": "adding the histograms of chunks",
     "scoring": "compiled trees against XGBoost, onnxruntime, lleaves and YDF; processors over onnxruntime",
-    "training": "networks in jax against scikit-learn, PyTorch and pytorch-tabnet, and hundreds at once",
+    "training": "networks in jax against scikit-learn, PyTorch and pytorch-tabnet, and hundreds of small ones",
     "agreement": "scores of exported models against those of what trained them, on a million hard rows",
     "observables": "each observable against awkward and vector",
     "reconstruction": "VLQ, VBF and smuon kernels against awkward and vector",
@@ -58,7 +58,7 @@ def main() -> int:
     size.add_argument(
         "--full",
         action="store_true",
-        help="scheduler: 10^5 chunks and 2,000 workers; fits: what takes minutes (half an hour each)",
+        help="scheduler: 10^5 chunks and 2,000 workers; fits: what takes minutes; training: all of 588 networks (half an hour each)",
     )
     parser.add_argument(
         "--opponents",
