@@ -133,7 +133,9 @@ def _count(
         total = cgutils.alloca_once_value(builder, zero)
 
         def spread(number: Any, of: Any) -> Any:
-            one = builder.insert_element(ir.Constant(of, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
+            one = builder.insert_element(
+                ir.Constant(of, ir.Undefined), number, ir.Constant(ir.IntType(32), 0)
+            )
             return builder.shuffle_vector(one, ir.Constant(of, ir.Undefined), zero)
 
         with cgutils.for_range(builder, args[4]) as loop:
