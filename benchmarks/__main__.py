@@ -66,6 +66,11 @@ def main() -> int:
         metavar="FOLDER",
         help="fits: also against pyhf with jax and NextStat, which are installed into an environment made there",
     )
+    parser.add_argument(
+        "--kinds",
+        metavar="NAMES",
+        help="agreement: some of trees,mlp,tabnet,tabm instead of all: minutes in pieces",
+    )
     parser.add_argument("--list", action="store_true", help="list the subjects")
     options = parser.parse_args()
     if options.list:
@@ -82,6 +87,9 @@ def main() -> int:
         os.execv(sys.executable, [sys.executable, "-m", "benchmarks", *sys.argv[1:]])
     if options.full:
         os.environ["MASSGAP_BENCH_FULL"] = "1"
+    if options.kinds:
+        _check_kinds(parser, options.kinds)
+        os.environ["MASSGAP_BENCH_KINDS"] = options.kinds
     if options.opponents:
         os.environ["MASSGAP_BENCH_OPPONENTS"] = str(options.opponents.absolute())
     options.out.mkdir(parents=True, exist_ok=True)
@@ -123,6 +131,13 @@ def main() -> int:
     print(f"{len(rows)} lines in {seconds / 60:.1f} min, {len(missed)} goals missed; results: {path}")
     print(f"the page: massgap report benchmarks {path}")
     return 0
+
+
+def _check_kinds(parser: argparse.ArgumentParser, kinds: str) -> None:
+    from benchmarks.agreement import KINDS
+
+    if unknown := sorted(set(kinds.split(",")) - set(KINDS)):
+        parser.error(f"--kinds: no such kind: {', '.join(unknown)}; there are {', '.join(KINDS)}")
 
 
 def line(row: Row) -> str:
