@@ -81,6 +81,8 @@ def main() -> int:
     unknown = sorted(set(options.subjects) - set(SUBJECTS))
     if unknown:
         parser.error(f"no such subject: {', '.join(unknown)}; there are {', '.join(SUBJECTS)}")
+    if options.kinds:
+        _check_kinds(parser, options.kinds)
     if any(os.environ.get(name) != "1" for name in ONE_THREAD):
         # Threads of libraries are decided when they are imported.
         os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
@@ -88,7 +90,6 @@ def main() -> int:
     if options.full:
         os.environ["MASSGAP_BENCH_FULL"] = "1"
     if options.kinds:
-        _check_kinds(parser, options.kinds)
         os.environ["MASSGAP_BENCH_KINDS"] = options.kinds
     if options.opponents:
         os.environ["MASSGAP_BENCH_OPPONENTS"] = str(options.opponents.absolute())

@@ -157,7 +157,7 @@ def _count(
 @compiled
 def _count_block(value, thresholds, first, n, infinite, missing, ranks, column):
     for e in range(0, value.size, _ABREAST):
-        _count(value, e, thresholds, first, n, infinite, missing, ranks, column * BLOCK + e)
+        _count(value, e, thresholds, first, n, infinite, missing, ranks, column * BLOCK + e)  # type: ignore[call-arg]
 
 
 @compiled
