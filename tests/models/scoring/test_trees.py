@@ -219,7 +219,9 @@ def test_the_logistic_function():
     assert np.isnan(_probability(F32(np.nan)))
 
 
-@pytest.mark.parametrize("kind", ["as massgap writes", "more than 255 thresholds", "deeper than 64 leaves"])
+@pytest.mark.parametrize(
+    "kind", ["as massgap writes", "41 to 255 thresholds", "more than 255 thresholds", "deeper than 64 leaves"]
+)
 def test_the_same_bits_wherever_an_event_stands(kind):
     scorer = load(make(kind)[0], "compiled trees")
     x = probes(scorer._trees, WIDTH, 1500, seed=8)
@@ -230,6 +232,7 @@ def test_the_same_bits_wherever_an_event_stands(kind):
     order = np.random.default_rng(1).permutation(len(x))
     assert np.array_equal(scorer.score(x[order], fold[order]), whole[order])
     assert np.array_equal(scorer.score(np.asfortranarray(x), fold), whole)
+    assert np.array_equal(scorer.score_all_folds(np.asfortranarray(x)), every)
     for size in (1, 3, 31, 33, 255, 257):
         parts = [scorer.score(x[i : i + size], fold[i : i + size]) for i in range(0, 600, size)]
         assert np.array_equal(np.concatenate(parts)[:600], whole[:600])
