@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import click
 
 from massgap.cli.console import Ticker, say
 from massgap.cli.options.toys import toy_options
+from massgap.cli.printing.documents import emit
 
 if TYPE_CHECKING:
     from massgap.stages.fitting import WorkspaceLimits
@@ -65,6 +67,7 @@ def limit(
     from massgap import stages
     from massgap.arrays.compiled import for_arrays_only
     from massgap.fits.workspace_fit import WorkspaceFitOptions
+    from massgap.stages.fitting import LIMITS_FORMAT
 
     options = WorkspaceFitOptions(observed=not expected, limit=not no_limit, **asked)
     ticker = Ticker()
@@ -79,6 +82,15 @@ def limit(
             toys_done=ticker.toys,
         )
     _print(found)
+    emit(
+        LIMITS_FORMAT,
+        {
+            "workspace": workspace,
+            "patch_set": patch_set,
+            "options": asdict(options),
+            "points": [point.as_dict() for point in found.points],
+        },
+    )
     if not found.converged:
         raise click.exceptions.Exit(1)
 
