@@ -134,11 +134,11 @@ def open_bundle(path: str | Path) -> Bundle:
     wanted = _parsed(raw, folder)
     there = set(_files(folder))
     for name in sorted(there - set(wanted)):
-        msg = f"{folder / name} is not of the bundle: take it out of the folder. {REMEDY}"
+        msg = f"{folder / name} is not in {SUMS}: it was added since, or the list was changed; take it out of the folder. {REMEDY}"
         raise BundleError(msg)
     for name, sha256 in wanted.items():
         if name not in there:
-            msg = f"{folder / name} is missing. {REMEDY}"
+            msg = f"{folder / name} is missing, which {SUMS} lists. {REMEDY}"
             raise BundleError(msg)
         if _hash(folder / name) != sha256:
             msg = f"{folder / name} was changed since the bundle was published: its SHA-256 is not that of {SUMS}. {REMEDY}"

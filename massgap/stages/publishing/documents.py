@@ -101,7 +101,7 @@ def readme(content: Mapping[str, Any], source: Source) -> str:
         "## A signal of your own",
         "",
         "```",
-        f'pip install "massgap=={content["versions"].get("massgap")}"     # with [generator] for .lhe files',
+        'pip install "massgap[generator]"                # without [generator] where no .lhe file is showered',
         "massgap recast BUNDLE --check                  # is this installation right?",
         "massgap recast BUNDLE my.root --xsec 12.5      # NanoAOD, PHYSLITE or Delphes; fb",
         "massgap recast BUNDLE my.lhe.gz                # showered and simulated first; cross section of the file",

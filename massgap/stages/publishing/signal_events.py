@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -172,7 +172,8 @@ def _of_files(bundle: Bundle, files: Sequence[str | Path], options: EventOptions
                 f"(massgap recast {bundle.path} FILESET.json)"
             )
             raise BundleError(msg)
-        return _of_fileset(bundle, beside, options)
+        path, process = beside
+        return _of_fileset(bundle, path, replace(options, name=process))
     fileset = fileset_from_files(
         list(files),
         options.name,
@@ -189,8 +190,8 @@ def _of_files(bundle: Bundle, files: Sequence[str | Path], options: EventOptions
     return SignalEvents(process, fileset, options.xsec_fb, options.xsec_fb, "--xsec", notes)
 
 
-def _fileset_beside(files: Sequence[str | Path]) -> Path | None:
-    """The fileset that lists all of the files, as generated samples have it in the folder above theirs."""
+def _fileset_beside(files: Sequence[str | Path]) -> tuple[Path, str] | None:
+    """The fileset that lists all of the files, as generated samples have it in the folder above theirs, and their process."""
     from massgap.contracts.errors import FilesetError
     from massgap.contracts.filesets.fileset import load_fileset
 
@@ -212,7 +213,7 @@ def _fileset_beside(files: Sequence[str | Path]) -> Path | None:
             }
             # Part of a sample is another sample: its sum of weights is not that of the fileset.
             if wanted == of_process:
-                return folder / "fileset.json"
+                return folder / "fileset.json", str(process)
     return None
 
 
