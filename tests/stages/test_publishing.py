@@ -209,8 +209,8 @@ def test_an_installation_that_is_right_gives_all_bits(place: Path) -> None:
     found = stages.check_bundle(place / "bundle")
     assert found.ok, found.problems()
     (run,) = found.runs
-    # Four simulated datasets have 250 each; how many of the 900 events are selected is the selection's.
-    assert run["events"] > 500
+    # Of 250 wanted of each of four datasets, about half are selected by so small samples.
+    assert run["events"] > 400
     kinds = {kind: [c for c in run["columns"] if c["kind"] == kind] for kind in ("region", "feature", "score")}
     assert len(kinds["feature"]) >= 20
     assert len(kinds["score"]) == 1
