@@ -163,7 +163,8 @@ def recast(
         "lumi_fb": lumi_fb,
         "out": out,
         "trust_code": trust_code,
-        "progress": ticker.run,
+        # What is planned is of interest where thousands of chunks are.
+        "progress": lambda progress: None if progress.stage == "plan" else ticker.run(progress),
         "generated": ticker.generate,
     }
     with for_arrays_only():

@@ -288,6 +288,39 @@ def test_matrix_element_events_need_the_generator(place: Path, tmp_path: Path, m
         stages.recast(place / "bundle", [tmp_path / "my.lhe"])
 
 
+def test_the_same_events_through_two_cards(place: Path, tmp_path: Path, monkeypatch) -> None:
+    pytest.importorskip("pythia8mc")
+    pytest.importorskip("fastjet")
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "samples"))
+    import lhefiles
+
+    file = lhefiles.write(tmp_path / "pairs.lhe", lhefiles.pairs(80, 2000013, -2000013, 200.0))
+    (tmp_path / "pairs.slha").write_text(stages.slha("smuonR_200_100"))
+    events = EventOptions(slha=tmp_path / "pairs.slha", xsec_fb=50.0)
+    alone = stages.recast(place / "bundle", [file], events=events).results
+    assert alone["events"] == 80
+    assert 0.02 < alone["channels"][0]["efficiency"] < 0.5
+    # A card that differs in nothing, by another name, changes nothing: the events are the same ones.
+    (tmp_path / "mine.toml").write_text('base = "cms"\n')
+    cards = ["cms", str(tmp_path / "mine.toml"), "perfect"]
+    found = stages.compare_cards(place / "bundle", [file], cards, events=events).results
+    assert found["events"] == 80
+    first, same, perfect = found["cards"]
+    assert first["channels"][0]["efficiency"] == alone["channels"][0]["efficiency"]
+    assert first["limit"] == pytest.approx(alone["as_published"]["upper_limit"]["expected"][2], rel=1e-6)
+    assert same["channels"][0]["efficiency_change"] == 0.0
+    assert same["channels"][0]["efficiency_change_error"] == 0.0
+    assert same["channels"][0]["shifts"]["score"] == {"mean": 0.0, "error": 0.0}
+    assert (same["limit_ratio"], same["limit_ratio_error"]) == (1.0, 0.0)
+    row = perfect["channels"][0]
+    change = row["efficiency"] - first["channels"][0]["efficiency"]
+    assert row["efficiency_change"] == pytest.approx(change, abs=1e-9)
+    # Paired, they are known far better than as two samples.
+    apart = np.hypot(row["efficiency_error"], first["channels"][0]["efficiency_error"])
+    assert 0.0 < row["efficiency_change_error"] < apart
+    assert perfect["limit_ratio_error"] > 0.0
+
+
 def test_cards_need_generated_events(place: Path) -> None:
     with pytest.raises(BundleError, match=r"my\.lhe\.gz --cards cms,atlas"):
         stages.compare_cards(place / "bundle", [place / "tt.root"], ["cms", "atlas"])
@@ -304,9 +337,9 @@ def test_differences_of_the_same_events_against_a_plain_loop() -> None:
     tables = [
         pd.DataFrame(
             {
-                "key": np.array(list(each), np.uint64),
+                "fold_key": np.array(list(each), np.uint64),
                 "weight": weights[list(each)],
-                "value": list(each.values()),
+                "met": list(each.values()),
             }
         )
         for each in (one, two)
@@ -322,9 +355,53 @@ def test_differences_of_the_same_events_against_a_plain_loop() -> None:
             total += weights[i]
     assert found["efficiency_change"] == pytest.approx(change / weights.sum())
     assert found["efficiency_change_error"] == pytest.approx(np.sqrt(variance) / weights.sum())
-    assert found["score_change"] == pytest.approx(moved / total)
+    assert found["shifts"]["met"]["mean"] == pytest.approx(moved / total)
+    assert found["shifts"]["met"]["error"] == pytest.approx(0.01 / np.sqrt(len(set(one) & set(two))), rel=0.2)
     same = paired_difference(tables[0], tables[0], weights.sum())
-    assert (same["efficiency_change"], same["efficiency_change_error"], same["score_change"]) == (0, 0, 0)
+    assert (same["efficiency_change"], same["efficiency_change_error"]) == (0.0, 0.0)
+    assert same["shifts"]["met"] == {"mean": 0.0, "error": 0.0}
+
+
+OWN = """
+from massgap.contracts.description import Feature, Region
+from massgap.processors import Analysis
+
+
+class Mine(Analysis):
+    name = "mine"
+    observables = (Feature("met", "MET", "GeV", 0.0, 400.0, 8),)
+    regions = (Region("loose", channel="all"), Region("hard", channel="all", within="loose"))
+    scores = ()
+
+    def select(self, event, flow):
+        left = flow.keep(event, "two muons", event.muons.counts >= 2)
+        flow.region("hard", left.met.pt > 100.0)
+        flow.record(left, {"met": left.met.pt})
+"""
+
+
+def test_an_analysis_of_ones_own_brings_its_source_and_a_fit_its_signal(place: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(OWN)
+    fileset = json.loads((place / "fileset.json").read_text())
+    del fileset["data"], fileset["slepton_200_150"]
+    stages.run("mine.py:Mine", fileset=fileset, out="run", executor="iterative").require_complete()
+    options = FitOptions(histogram="met", region="loose", replicas=0, max_bins=3)
+    fitted = stages.fit("run", lumi_fb=10.0, options=options)
+    made = stages.publish("run", "bundle")
+    assert (made.path / "analysis" / "mine.py").read_text() == OWN
+    assert made.content["runs"][0]["analysis"] == "analysis/mine.py:Mine"
+    shutil.rmtree("run")
+    Path("mine.py").unlink()
+    events = EventOptions(name="slepton_110_80")
+    with pytest.raises(BundleError, match=r"mine\.py: read it, and let it be run with --trust-code"):
+        stages.recast("bundle", [place / "fileset.json"], events=events)
+    found = stages.recast("bundle", [place / "fileset.json"], events=events, trust_code=True).results
+    assert found["as_published"]["cls"]["observed"] is None
+    assert found["as_published"]["cls"]["expected"] == pytest.approx(fitted.results["cls"]["expected"], rel=1e-6)
+    limit = found["as_published"]["upper_limit"]["expected"]
+    assert limit == pytest.approx(fitted.results["upper_limit"]["expected"], rel=1e-6)
+    assert stages.check_bundle("bundle", trust_code=True).ok
 
 
 def test_what_was_made_again_since_is_not_published(place: Path, tmp_path: Path) -> None:

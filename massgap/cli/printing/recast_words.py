@@ -78,21 +78,22 @@ def _test_lines(results: Mapping[str, Any], key: str) -> list[str]:
 def card_lines(results: Mapping[str, Any]) -> list[str]:
     """Lines for the console: what the detector cards change."""
     first = results["cards"][0]["card"]
-    header = ["card", "channel", "efficiency", f"less that of {first}", "score less", "limit", f"over that of {first}"]
-    table = [header]
+    changed = results["cards"][1]["channels"]
+    shifted = list(dict.fromkeys(name for row in changed for name in row["shifts"]))
+    shifts = [f"shift of {name}" for name in shifted]
+    table = [["card", "channel", "efficiency", f"less that of {first}", *shifts, "limit", f"over that of {first}"]]
     for card in results["cards"]:
-        limit = card["limit"]
+        limit, ratio = card["limit"], card["limit_ratio"]
         for i, row in enumerate(card["channels"]):
             change = row["efficiency_change"]
-            score = row["score_change"]
-            ratio = card["limit_ratio"]
+            found = [(row["shifts"] or {}).get(name) or {"mean": None} for name in shifted]
             table.append(
                 [
                     card["card"] if i == 0 else "",
                     row["channel"],
                     _measured(row["efficiency"], row["efficiency_error"]),
                     "-" if change is None else _signed(change, row["efficiency_change_error"]),
-                    "-" if score is None else _signed(score, row["score_change_error"]),
+                    *("-" if each["mean"] is None else _signed(each["mean"], each["error"]) for each in found),
                     "" if i else "-" if limit is None else f"{limit:.4g}",
                     "" if i or ratio is None else _measured(ratio, card["limit_ratio_error"]),
                 ]
@@ -103,7 +104,8 @@ def card_lines(results: Mapping[str, Any]) -> list[str]:
         "",
         *_table(table),
         "",
-        "errors of differences are those of the same events, paired; limit: expected median, in units of the signal",
+        "errors of differences are those of the same events, paired; shifts are means over events that both cards select; the limit is the "
+        "expected median, in units of the signal",
     ]
 
 
@@ -138,8 +140,8 @@ def _band(values: Sequence[float]) -> str:
     return f"{values[2]:.4g} (68 %: {values[1]:.4g} to {values[3]:.4g}, 95 %: {values[0]:.4g} to {values[4]:.4g})"
 
 
-def _measured(value: float, error: float) -> str:
-    return f"{value:.4g} +- {error:.2g}"
+def _measured(value: float, error: float | None) -> str:
+    return f"{value:.4g} +- {'?' if error is None else format(error, '.2g')}"
 
 
 def _signed(value: float, error: float) -> str:

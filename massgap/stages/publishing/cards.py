@@ -48,8 +48,8 @@ class CardComparison:
     ----------
     results : dict
         ``massgap-recast-cards/1``: ``cards``, an entry for each with ``card``, ``channels`` (rows with ``efficiency`` and error,
-        ``efficiency_change`` from the first card and its paired error, ``score_change``: mean difference of what is fitted, over events
-        that both cards select, with its error), ``limit`` (median expected, in units of the signal), ``limit_ratio`` to the first
+        ``efficiency_change`` from the first card and its paired error, ``shifts``: mean differences of what is fitted and of the scores,
+        over events that both cards select, each ``mean`` and ``error``), ``limit`` (median expected, in units of the signal), ``limit_ratio`` to the first
         card, with its error.
     """
 
@@ -58,7 +58,7 @@ class CardComparison:
 
 @dataclass(frozen=True)
 class _Through:
-    """A signal through one card: templates, and per channel key, weight (fb) and fitted value of each event."""
+    """A signal through one card: templates, and per channel key, weight (fb), fitted value and scores of each event."""
 
     card: str
     signal: SignalEvents
@@ -130,7 +130,7 @@ def compare_cards(
 
 
 def _selected(likelihood: PublishedLikelihood, runs: dict[str, RunFolder]) -> list[pd.DataFrame]:
-    """Per channel the events of the signal: key, weight in fb, and the value that is fitted."""
+    """Per channel the events of the signal: ``fold_key``, ``weight`` in fb, what is fitted, and the scores."""
     import pandas as pd
 
     from massgap.contracts.feature_table import selected_events
@@ -138,55 +138,54 @@ def _selected(likelihood: PublishedLikelihood, runs: dict[str, RunFolder]) -> li
     found = []
     for part in likelihood.filled.parts:
         run, region, fitted = runs[part.run], f"region_{part.part.region}", part.part.histogram
-        tables = []
-        for each in selected_events(run.path, run.manifest, ("fold_key", "weight", region, fitted)):
-            rows = each.table[each.table[region].to_numpy(bool)] if region in each.table else each.table.head(0)
-            values = rows[fitted] if fitted in rows else np.full(len(rows), np.nan)
-            tables.append(
-                pd.DataFrame({"key": rows["fold_key"], "weight": rows["weight"], "value": values})
-            )
-        found.append(
-            pd.concat(tables, ignore_index=True)
-            if tables
-            else pd.DataFrame({"key": np.zeros(0, np.uint64), "weight": np.zeros(0), "value": np.zeros(0)})
-        )
+        scores = [score.column for score in run.description.scores]
+        wanted = list(dict.fromkeys(["fold_key", "weight", fitted, *scores]))
+        tables = [
+            each.table[each.table[region].to_numpy(bool)]
+            for each in selected_events(run.path, run.manifest, (*wanted, region))
+        ]
+        empty = pd.DataFrame({"fold_key": np.zeros(0, np.uint64), "weight": np.zeros(0), fitted: np.zeros(0)})
+        table = pd.concat(tables, ignore_index=True) if tables else empty
+        found.append(table[[name for name in wanted if name in table]])
     return found
 
 
-def paired_difference(one: pd.DataFrame, two: pd.DataFrame, produced_fb: float) -> dict[str, float | None]:
+def paired_difference(one: pd.DataFrame, two: pd.DataFrame, produced_fb: float) -> dict[str, Any]:
     """What changes between two selections of the same events.
 
     Parameters
     ----------
     one, two : DataFrame
-        ``key``, ``weight`` (fb) and ``value`` of the events that are selected.
+        ``fold_key``, ``weight`` (fb) and further columns of the events that are selected.
     produced_fb : float
         Cross section of all that was produced.
 
     Returns
     -------
     dict
-        ``efficiency_change`` of the second from the first, and its error: only events that one of them selects alone contribute, each
-        with its weight squared.  ``score_change``: weighted mean of the differences of the values of events that both select, and its
-        error; None where there are fewer than two.
+        ``efficiency_change`` of the second from the first, and ``efficiency_change_error``: only events that one of them selects
+        alone contribute, each with its weight squared.  ``shifts``: column -> ``mean`` (weighted) of its differences over events that both
+        select, and its ``error``; None where there are fewer than two.
     """
-    both = one.merge(two, on="key", how="outer", suffixes=("_1", "_2"))
+    both = one.merge(two, on="fold_key", how="outer", suffixes=("_1", "_2"))
     w1, w2 = (both[f"weight_{i}"].fillna(0.0).to_numpy(float) for i in (1, 2))
     change, error = float((w2 - w1).sum()), float(np.sqrt(((w2 - w1) ** 2).sum()))
-    out: dict[str, float | None] = {
+    shifts = {}
+    for name in one.columns.intersection(two.columns).difference(["fold_key", "weight"], sort=False):
+        step = (both[f"{name}_2"] - both[f"{name}_1"]).to_numpy(float)
+        there = (w1 != 0.0) & (w2 != 0.0) & np.isfinite(step)
+        total = float(w1[there].sum())
+        if np.count_nonzero(there) < 2 or total == 0.0:
+            shifts[name] = {"mean": None, "error": None}
+            continue
+        mean = float((w1[there] * step[there]).sum()) / total
+        spread = float(np.sqrt((w1[there] ** 2 * (step[there] - mean) ** 2).sum()))
+        shifts[name] = {"mean": mean, "error": spread / abs(total)}
+    return {
         "efficiency_change": change / produced_fb,
         "efficiency_change_error": error / produced_fb,
-        "score_change": None,
-        "score_change_error": None,
+        "shifts": shifts,
     }
-    step = (both["value_2"] - both["value_1"]).to_numpy(float)
-    there = (w1 > 0.0) & (w2 > 0.0) & np.isfinite(step)
-    if np.count_nonzero(there) > 1:
-        w = w1[there]
-        mean = float((w * step[there]).sum() / w.sum())
-        out["score_change"] = mean
-        out["score_change_error"] = float(np.sqrt((w**2 * (step[there] - mean) ** 2).sum()) / w.sum())
-    return out
 
 
 def _compared(
@@ -225,7 +224,7 @@ def _compared(
     }
 
 
-_CHANGES = ("efficiency_change", "efficiency_change_error", "score_change", "score_change_error")
+_CHANGES = ("efficiency_change", "efficiency_change_error", "shifts")
 _YIELDS = ("efficiency", "efficiency_error", "effective_events")
 
 
@@ -233,14 +232,14 @@ def _limit(
     likelihood: PublishedLikelihood, templates: Sequence[Template], signal: SignalEvents
 ) -> float | None:
     """Median expected limit, in units of the signal."""
-    published = tested(likelihood, templates, signal)[0]
+    published = tested(likelihood, templates, signal, statistics=False)[0]
     limit = published["upper_limit"]
     return None if limit is None else float(limit["expected"][2])
 
 
 def _replicas(likelihood: PublishedLikelihood, found: Sequence[_Through]) -> list[list[float | None]]:
     """Limits of all cards with the same random weights of the generated events, Poisson with mean 1."""
-    keys = np.unique(np.concatenate([table["key"].to_numpy() for each in found for table in each.events]))
+    keys = np.unique(np.concatenate([table["fold_key"].to_numpy() for each in found for table in each.events]))
     out: list[list[float | None]] = [[] for _ in found]
     if not len(keys):
         return out
@@ -249,7 +248,7 @@ def _replicas(likelihood: PublishedLikelihood, found: Sequence[_Through]) -> lis
         factors = rng.poisson(1.0, len(keys)).astype(float)
         for each, limits in zip(found, out, strict=True):
             templates = [
-                _resampled(part, template, table, factors[np.searchsorted(keys, table["key"].to_numpy())])
+                _resampled(part, template, table, factors[np.searchsorted(keys, table["fold_key"].to_numpy())])
                 for part, template, table in zip(
                     likelihood.filled.parts, each.templates, each.events, strict=True
                 )
@@ -260,7 +259,7 @@ def _replicas(likelihood: PublishedLikelihood, found: Sequence[_Through]) -> lis
 
 def _resampled(part: FilledPart, template: Template, table: pd.DataFrame, factors: Floats) -> Template:
     """A template of reweighted events; variations keep their ratio to the nominal yields, bin by bin."""
-    values = table["value"].to_numpy(float)
+    values = table[part.part.histogram].to_numpy(float)
     edges = part.templates.edges
     there = np.isfinite(values)
     at = np.clip(np.searchsorted(edges, values[there], side="right") - 1, 0, len(edges) - 2)
