@@ -215,9 +215,7 @@ def _plain(template: Template) -> dict[str, Any]:
     return {
         "values": template.values.tolist(),
         "variances": template.variances.tolist(),
-        "variations": {
-            key: [up.tolist(), down.tolist()] for key, (up, down) in template.variations.items()
-        },
+        "variations": {key: [up.tolist(), down.tolist()] for key, (up, down) in template.variations.items()},
         "one_sided": {key: [side, values.tolist()] for key, (side, values) in template.one_sided.items()},
     }
 

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from massgap.fits.planes.points import PlanePoint
     from massgap.fits.workspaces.workspace import WorkspaceOptions
 
-__all__ = ["CROSS_SECTION_PARAMETER", "UNPUBLISHED", "SignalPatches", "patch_set_of", "split_signal", "with_signal"]
+__all__ = [
+    "CROSS_SECTION_PARAMETER",
+    "UNPUBLISHED",
+    "SignalPatches",
+    "patch_set_of",
+    "split_signal",
+    "with_signal",
+]
 
 CROSS_SECTION_PARAMETER = "signal_cross_section"
 UNPUBLISHED = "ins0000000"

@@ -18,9 +18,8 @@ import click
 from massgap import __version__
 from massgap.cli import batch
 from massgap.cli.console import say
-from massgap.cli.fit import fit
+from massgap.cli.fit import fit, limit
 from massgap.cli.generate import generate, slha
-from massgap.cli.limit import limit
 from massgap.cli.plane import plane
 from massgap.cli.printing.documents import with_json
 from massgap.cli.publish import publish, recast

@@ -28,9 +28,7 @@ def _references(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
 
 @click.command()
 @click.argument("folder", metavar="RUN|STUDY", type=click.Path(path_type=Path))
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder of the bundle.  [default: RUN/bundle]"
-)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the bundle.  [default: RUN/bundle]")
 @click.option(
     "--likelihood",
     type=click.Path(path_type=Path),
@@ -90,7 +88,10 @@ def publish(folder: Path, out: Path | None, likelihood: Path | None, **about: An
 @click.argument("files", nargs=-1)
 @click.option("--check", is_flag=True, help="Run the validation events instead: is this installation right?")
 @click.option(
-    "--xsec", "xsec_fb", type=float, help="Cross section of all that was produced, fb.  [default: that of the files]"
+    "--xsec",
+    "xsec_fb",
+    type=float,
+    help="Cross section of all that was produced, fb.  [default: that of the files]",
 )
 @click.option(
     "--xsec-uncertainty",
@@ -100,7 +101,9 @@ def publish(folder: Path, out: Path | None, likelihood: Path | None, **about: An
 @click.option("--name", help="Of the signal; of a fileset with several, which one.")
 @click.option("--lumi", "lumi_fb", type=float, help="Of several luminosities of the bundle, which, fb-1.")
 @click.option("--tree", help="Name of the tree, if not Events, Delphes or CollectionTree.")
-@click.option("--detector", "card", help="For .lhe: detector card, name or file.  [default: that of the bundle]")
+@click.option(
+    "--detector", "card", help="For .lhe: detector card, name or file.  [default: that of the bundle]"
+)
 @click.option(
     "--cards",
     callback=names,
@@ -114,7 +117,9 @@ def publish(folder: Path, out: Path | None, likelihood: Path | None, **about: An
 @click.option("--accept-energy", is_flag=True, help="Take events of another energy than the bundle's.")
 @click.option("--trust-code", is_flag=True, help="Run the source of an analysis that the bundle brings.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Keep simulated events and run here.  [default: nothing is kept]"
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Keep simulated events and run here.  [default: nothing is kept]",
 )
 def recast(
     bundle: Path,

@@ -161,9 +161,7 @@ def scan(name: str, run: Path, out: Path | None, **options: Any) -> None:
 @click.option(
     "--page", type=click.Path(path_type=Path), help="Also write them to this file as a page of Markdown."
 )
-def validate(
-    name: str, folder: Path | None, json_file: str | None, page: Path | None
-) -> None:
+def validate(name: str, folder: Path | None, json_file: str | None, page: Path | None) -> None:
     """Put the numbers of a study beside those of its paper.
 
     NAME is a study, FOLDER where massgap study has done it (by default study-NAME), or a run of its analysis.  Hard numbers must come out, moderate

@@ -63,7 +63,19 @@ def test_there_are_as_many_commands_as_the_help_says() -> None:
 
 def test_a_run_and_its_cutflow(tmp_path) -> None:
     file = eventfiles.write_nano(tmp_path / "tt.root", eventfiles.make_events(60, negative=False))
-    words = ("run", "slepton", file, "--process", "tt", "--xsec", "1000", "--out", tmp_path / "run", "--workers", 1)
+    words = (
+        "run",
+        "slepton",
+        file,
+        "--process",
+        "tt",
+        "--xsec",
+        "1000",
+        "--out",
+        tmp_path / "run",
+        "--workers",
+        1,
+    )
     found = document(*words)
     text = invoke(*words).stdout
     assert found["format"] == "massgap-run-result/1"
@@ -131,5 +143,12 @@ def test_an_error_is_a_document_too(words, code, kind, tmp_path, monkeypatch) ->
 
 
 def test_what_json_does_not_know_is_made_plain() -> None:
-    given = {"a": np.float32(0.5), "b": np.array([1, 2]), "c": (1.0, np.inf), "d": {3: Path("x")}, "e": True, "f": None}
+    given = {
+        "a": np.float32(0.5),
+        "b": np.array([1, 2]),
+        "c": (1.0, np.inf),
+        "d": {3: Path("x")},
+        "e": True,
+        "f": None,
+    }
     assert plain(given) == {"a": 0.5, "b": [1, 2], "c": [1.0, None], "d": {"3": "x"}, "e": True, "f": None}

@@ -138,11 +138,11 @@ def test_a_fileset_says_the_cross_section_and_another_one_scales(place: Path) ->
 
 def test_statistics_of_the_sample_are_those_of_pyhf(place: Path) -> None:
     """A parameter per bin of the signal alone, as pyhf itself has it: CLs by its own fits."""
+    from massgap.contracts.run_folder import open_run
     from massgap.fits.planes.points import PlanePoint
     from massgap.fits.planes.published import with_sample_statistics
     from massgap.fits.planes.signals import with_signal
     from massgap.stages.publishing.recasting import signal_templates
-    from massgap.contracts.run_folder import open_run
 
     likelihood = open_bundle(place / "bundle").likelihood()
     name = "slepton_110_80"
@@ -211,7 +211,9 @@ def test_an_installation_that_is_right_gives_all_bits(place: Path) -> None:
     (run,) = found.runs
     # Of 250 wanted of each of four datasets, about half are selected by so small samples.
     assert run["events"] > 400
-    kinds = {kind: [c for c in run["columns"] if c["kind"] == kind] for kind in ("region", "feature", "score")}
+    kinds = {
+        kind: [c for c in run["columns"] if c["kind"] == kind] for kind in ("region", "feature", "score")
+    }
     assert len(kinds["feature"]) >= 20
     assert len(kinds["score"]) == 1
     assert all(column["same"] == column["compared"] == run["events"] for column in run["columns"])
@@ -221,7 +223,9 @@ def test_an_installation_that_is_right_gives_all_bits(place: Path) -> None:
     assert "NaN is missing" in document["runs"][0]["scores"][0]["missing"]
 
 
-@pytest.mark.parametrize(("column", "by", "ok"), [("score", 1e-7, True), ("score", 1e-4, False), ("met", 0.1, False)])
+@pytest.mark.parametrize(
+    ("column", "by", "ok"), [("score", 1e-7, True), ("score", 1e-4, False), ("met", 0.1, False)]
+)
 def test_an_installation_that_gives_others_is_found(bundle: Path, column, by, ok) -> None:
     path = bundle / "validation" / "expected.parquet"
     table = pq.read_table(path).to_pandas()
@@ -247,7 +251,9 @@ def test_what_another_version_is_told(bundle: Path) -> None:
 
 def test_no_event_in_any_channel_excludes_nothing(place: Path, tmp_path: Path) -> None:
     soft = {"Muon_pt": lambda pt: 0.01 * pt}
-    file = eventfiles.write_nano(tmp_path / "soft.root", eventfiles.make_events(50, negative=False), change=soft)
+    file = eventfiles.write_nano(
+        tmp_path / "soft.root", eventfiles.make_events(50, negative=False), change=soft
+    )
     found = recast(place / "bundle", file, xsec_fb=1.0)
     assert found["channels"][0]["efficiency"] == 0.0
     assert found["as_published"]["cls"] == {"observed": 1.0, "expected": [1.0] * 5}
@@ -380,7 +386,9 @@ class Mine(Analysis):
 """
 
 
-def test_an_analysis_of_ones_own_brings_its_source_and_a_fit_its_signal(place: Path, tmp_path: Path, monkeypatch) -> None:
+def test_an_analysis_of_ones_own_brings_its_source_and_a_fit_its_signal(
+    place: Path, tmp_path: Path, monkeypatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(OWN)
     fileset = json.loads((place / "fileset.json").read_text())
@@ -398,7 +406,9 @@ def test_an_analysis_of_ones_own_brings_its_source_and_a_fit_its_signal(place: P
         stages.recast("bundle", [place / "fileset.json"], events=events)
     found = stages.recast("bundle", [place / "fileset.json"], events=events, trust_code=True).results
     assert found["as_published"]["cls"]["observed"] is None
-    assert found["as_published"]["cls"]["expected"] == pytest.approx(fitted.results["cls"]["expected"], rel=1e-6)
+    assert found["as_published"]["cls"]["expected"] == pytest.approx(
+        fitted.results["cls"]["expected"], rel=1e-6
+    )
     limit = found["as_published"]["upper_limit"]["expected"]
     assert limit == pytest.approx(fitted.results["upper_limit"]["expected"], rel=1e-6)
     assert stages.check_bundle("bundle", trust_code=True).ok
@@ -422,7 +432,10 @@ def test_what_was_made_again_since_is_not_published(place: Path, tmp_path: Path)
 
 def test_patches_and_tables_name_the_same_signals(place: Path) -> None:
     table = pd.read_csv(place / "bundle" / "tables" / "efficiencies.csv")
-    names = [patch.name for patch in patches_of(json.loads((place / "bundle/likelihood/patchset.json").read_text()))]
+    names = [
+        patch.name
+        for patch in patches_of(json.loads((place / "bundle/likelihood/patchset.json").read_text()))
+    ]
     assert list(table["signal"]) == names
     for _, row in table.iterrows():
         assert row["efficiency"] == pytest.approx(published(place, row["signal"])["efficiency"], rel=1e-12)

@@ -81,7 +81,9 @@ def card_lines(results: Mapping[str, Any]) -> list[str]:
     changed = results["cards"][1]["channels"]
     shifted = list(dict.fromkeys(name for row in changed for name in row["shifts"]))
     shifts = [f"shift of {name}" for name in shifted]
-    table = [["card", "channel", "efficiency", f"less that of {first}", *shifts, "limit", f"over that of {first}"]]
+    table = [
+        ["card", "channel", "efficiency", f"less that of {first}", *shifts, "limit", f"over that of {first}"]
+    ]
     for card in results["cards"]:
         limit, ratio = card["limit"], card["limit_ratio"]
         for i, row in enumerate(card["channels"]):
@@ -93,19 +95,26 @@ def card_lines(results: Mapping[str, Any]) -> list[str]:
                     row["channel"],
                     _measured(row["efficiency"], row["efficiency_error"]),
                     "-" if change is None else _signed(change, row["efficiency_change_error"]),
-                    *("-" if each["mean"] is None else _signed(each["mean"], each["error"]) for each in found),
+                    *(
+                        "-" if each["mean"] is None else _signed(each["mean"], each["error"])
+                        for each in found
+                    ),
                     "" if i else "-" if limit is None else f"{limit:.4g}",
                     "" if i or ratio is None else _measured(ratio, card["limit_ratio_error"]),
                 ]
             )
     return [
-        f"{results['signal']}, the same {results['events']:,} generated events through {len(results['cards'])} detector cards; "
-        f"{results['cross_section_fb']:.5g} fb, {results['lumi_fb']:g} fb-1",
+        (
+            f"{results['signal']}, the same {results['events']:,} generated events through {len(results['cards'])} detector cards; "
+            f"{results['cross_section_fb']:.5g} fb, {results['lumi_fb']:g} fb-1"
+        ),
         "",
         *_table(table),
         "",
-        "errors of differences are those of the same events, paired; shifts are means over events that both cards select; the limit is the "
-        "expected median, in units of the signal",
+        (
+            "errors of differences are those of the same events, paired; shifts are means over events that both cards select; the limit is the "
+            "expected median, in units of the signal"
+        ),
     ]
 
 
@@ -117,7 +126,9 @@ def check_lines(found: BundleCheck) -> list[str]:
         if run["kind"] == "none":
             lines.append(f"{label}the bundle has no validation events ({run['why']})")
             continue
-        lines.append(f"{label}{run['events']:,} selected validation events, {run['lost']} lost, {run['new']} new")
+        lines.append(
+            f"{label}{run['events']:,} selected validation events, {run['lost']} lost, {run['new']} new"
+        )
         for kind in ("region", "feature", "score"):
             columns = [column for column in run["columns"] if column["kind"] == kind]
             if not columns:
@@ -150,4 +161,7 @@ def _signed(value: float, error: float) -> str:
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return ["  ".join(f"{cell:{width}s}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [
+        "  ".join(f"{cell:{width}s}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

@@ -114,14 +114,16 @@ def write_sums(folder: Path) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def open_bundle(path: str | Path) -> Bundle:
-    """Read a bundle, and compare every file with the hash that was published of it.
+def open_bundle(path: str | Path | Bundle) -> Bundle:
+    """Read a bundle, and compare every file with the hash that was published of it; one that was read is returned as it is.
 
     Raises
     ------
     BundleError
         If it is none, or a file is missing, changed, or was added.
     """
+    if isinstance(path, Bundle):
+        return path
     folder = Path(path)
     if not folder.is_dir():
         msg = f"{folder} is no bundle: give the folder that massgap publish has written (massgap publish RUN --out BUNDLE)"

@@ -14,7 +14,7 @@ import numpy as np
 
 from massgap.contracts.errors import BundleError
 from massgap.stages.publishing.bundle import open_bundle
-from massgap.stages.publishing.recasting import run_signal, signal_templates, tested, working_folder
+from massgap.stages.publishing.recasting import run_signal, signal_templates, signal_tests, working_folder
 from massgap.stages.publishing.signal_events import EventOptions, is_lhe, signal_events
 
 if TYPE_CHECKING:
@@ -107,17 +107,16 @@ def compare_cards(
     if simulated:
         msg = f"{simulated[0]} is simulated already: --cards needs matrix-element events (massgap recast BUNDLE my.lhe.gz --cards {','.join(cards)})"
         raise BundleError(msg)
-    opened = bundle if not hasattr(bundle, "__fspath__") and not isinstance(bundle, str) else open_bundle(bundle)
-    assert not isinstance(opened, str)
-    likelihood = opened.likelihood(lumi_fb)  # type: ignore[union-attr]
+    opened = open_bundle(bundle)
+    likelihood = opened.likelihood(lumi_fb)
     found = []
     with working_folder(out) as scratch:
         for i, card in enumerate(cards):
             place = scratch / f"card_{i}"
             place.mkdir(exist_ok=True)
-            signal = signal_events(opened, files, replace(options, card=card), place, generated)  # type: ignore[arg-type]
+            signal = signal_events(opened, files, replace(options, card=card), place, generated)
             runs = run_signal(
-                opened,  # type: ignore[arg-type]
+                opened,
                 signal,
                 place,
                 trust_code=trust_code,
@@ -126,7 +125,7 @@ def compare_cards(
             )
             templates = signal_templates(likelihood, runs, signal.process)
             found.append(_Through(card, signal, templates, _selected(likelihood, runs)))
-    return CardComparison(_compared(opened, likelihood, found))  # type: ignore[arg-type]
+    return CardComparison(_compared(opened, likelihood, found))
 
 
 def _selected(likelihood: PublishedLikelihood, runs: dict[str, RunFolder]) -> list[pd.DataFrame]:
@@ -170,7 +169,7 @@ def paired_difference(one: pd.DataFrame, two: pd.DataFrame, produced_fb: float) 
     both = one.merge(two, on="fold_key", how="outer", suffixes=("_1", "_2"))
     w1, w2 = (both[f"weight_{i}"].fillna(0.0).to_numpy(float) for i in (1, 2))
     change, error = float((w2 - w1).sum()), float(np.sqrt(((w2 - w1) ** 2).sum()))
-    shifts = {}
+    shifts: dict[str, dict[str, float | None]] = {}
     for name in one.columns.intersection(two.columns).difference(["fold_key", "weight"], sort=False):
         step = (both[f"{name}_2"] - both[f"{name}_1"]).to_numpy(float)
         there = (w1 != 0.0) & (w2 != 0.0) & np.isfinite(step)
@@ -188,9 +187,7 @@ def paired_difference(one: pd.DataFrame, two: pd.DataFrame, produced_fb: float) 
     }
 
 
-def _compared(
-    bundle: Bundle, likelihood: PublishedLikelihood, found: Sequence[_Through]
-) -> dict[str, Any]:
+def _compared(bundle: Bundle, likelihood: PublishedLikelihood, found: Sequence[_Through]) -> dict[str, Any]:
     from massgap.stages.publishing.tables import channel_yields
 
     first = found[0]
@@ -205,11 +202,21 @@ def _compared(
             fb = each.signal.produced_fb
             change = paired_difference(one, two, fb) if i else dict.fromkeys(_CHANGES)
             yields = channel_yields(template, fb)
-            about = {"channel": part.templates.channel, "region": part.part.region, "fitted": part.part.histogram}
+            about = {
+                "channel": part.templates.channel,
+                "region": part.part.region,
+                "fitted": part.part.histogram,
+            }
             rows.append({**about, **{k: yields[k] for k in _YIELDS}, "events": len(two), **change})
         ratio, error = _ratio(limit, limits[0], replicas[i], replicas[0]) if i else (None, None)
         cards.append(
-            {"card": each.card, "channels": rows, "limit": limit, "limit_ratio": ratio, "limit_ratio_error": error}
+            {
+                "card": each.card,
+                "channels": rows,
+                "limit": limit,
+                "limit_ratio": ratio,
+                "limit_ratio_error": error,
+            }
         )
     return {
         "format": CARDS_FORMAT,
@@ -232,14 +239,16 @@ def _limit(
     likelihood: PublishedLikelihood, templates: Sequence[Template], signal: SignalEvents
 ) -> float | None:
     """Median expected limit, in units of the signal."""
-    published = tested(likelihood, templates, signal, statistics=False)[0]
+    published = signal_tests(likelihood, templates, signal, statistics=False)[0]
     limit = published["upper_limit"]
     return None if limit is None else float(limit["expected"][2])
 
 
 def _replicas(likelihood: PublishedLikelihood, found: Sequence[_Through]) -> list[list[float | None]]:
     """Limits of all cards with the same random weights of the generated events, Poisson with mean 1."""
-    keys = np.unique(np.concatenate([table["fold_key"].to_numpy() for each in found for table in each.events]))
+    keys = np.unique(
+        np.concatenate([table["fold_key"].to_numpy() for each in found for table in each.events])
+    )
     out: list[list[float | None]] = [[] for _ in found]
     if not len(keys):
         return out
@@ -248,7 +257,9 @@ def _replicas(likelihood: PublishedLikelihood, found: Sequence[_Through]) -> lis
         factors = rng.poisson(1.0, len(keys)).astype(float)
         for each, limits in zip(found, out, strict=True):
             templates = [
-                _resampled(part, template, table, factors[np.searchsorted(keys, table["fold_key"].to_numpy())])
+                _resampled(
+                    part, template, table, factors[np.searchsorted(keys, table["fold_key"].to_numpy())]
+                )
                 for part, template, table in zip(
                     likelihood.filled.parts, each.templates, each.events, strict=True
                 )
@@ -264,9 +275,11 @@ def _resampled(part: FilledPart, template: Template, table: pd.DataFrame, factor
     there = np.isfinite(values)
     at = np.clip(np.searchsorted(edges, values[there], side="right") - 1, 0, len(edges) - 2)
     weights = (table["weight"].to_numpy(float) * factors)[there]
-    filled = np.bincount(at, weights, len(edges) - 1)
-    squares = np.bincount(at, weights**2, len(edges) - 1)
-    ratio = np.where(template.values != 0.0, filled / np.where(template.values, template.values, 1.0), 0.0)
+    filled, squares = (
+        np.asarray(np.bincount(at, each, len(edges) - 1), dtype=np.float64) for each in (weights, weights**2)
+    )
+    nominal = template.values  # noqa: PD011 (no data frame)
+    ratio = np.where(nominal, filled / np.where(nominal, nominal, 1.0), 0.0)
     return replace(
         template,
         values=filled,

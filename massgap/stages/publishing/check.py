@@ -92,7 +92,7 @@ def check_bundle(bundle: str | Path | Bundle, *, trust_code: bool = False) -> Bu
     BundleError
         If a file of the bundle was changed.
     """
-    opened: Any = bundle if hasattr(bundle, "content") else open_bundle(bundle)  # type: ignore[arg-type]
+    opened = open_bundle(bundle)
     found = BundleCheck(str(opened.path), opened.digest, notes=opened.notes())
     for entry in opened.content["runs"]:
         found.runs.append(_checked(opened, entry, trust_code=trust_code))
@@ -183,7 +183,9 @@ def _scores(bundle: Bundle, entry: dict[str, Any], expected: pd.DataFrame) -> pd
         if column not in expected:
             continue
         # A fold that the event number alone decides cannot be told from the key.
-        scorer = OnnxScorer(bundle.path / model["file"], hypothesis=entry["options"].get("hypothesis") or None)
+        scorer = OnnxScorer(
+            bundle.path / model["file"], hypothesis=entry["options"].get("hypothesis") or None
+        )
         if scorer.fold_rule:
             continue
         rows = expected[column].notna().to_numpy()

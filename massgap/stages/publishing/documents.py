@@ -31,9 +31,7 @@ def features_document(source: Source, runs: Sequence[Mapping[str, Any]]) -> dict
         "units": {"energies, momenta, masses": "GeV", "angles": "rad, azimuths in (-pi, pi]"},
         "undefined": UNDEFINED,
         "folds": FOLDS,
-        "runs": [
-            _of_run(each.run, entry) for each, entry in zip(source.runs, runs, strict=True)
-        ],
+        "runs": [_of_run(each.run, entry) for each, entry in zip(source.runs, runs, strict=True)],
     }
 
 
@@ -95,22 +93,12 @@ def readme(content: Mapping[str, Any], source: Source) -> str:
     lines = [
         f"# {content['title'] or name}",
         "",
-        f"The search `{name}`{energy}, {lumis} fb-1, with {len(content['points'])} published signal(s); {seen}. "
-        f"Made by massgap {content['versions'].get('massgap')} on {content['created'][:10]}.",
+        (
+            f"The search `{name}`{energy}, {lumis} fb-1, with {len(content['points'])} published signal(s); {seen}. "
+            f"Made by massgap {content['versions'].get('massgap')} on {content['created'][:10]}."
+        ),
         "",
-        "## A signal of your own",
-        "",
-        "```",
-        'pip install "massgap[generator]"                # without [generator] where no .lhe file is showered',
-        "massgap recast BUNDLE --check                  # is this installation right?",
-        "massgap recast BUNDLE my.root --xsec 12.5      # NanoAOD, PHYSLITE or Delphes; fb",
-        "massgap recast BUNDLE my.lhe.gz                # showered and simulated first; cross section of the file",
-        "```",
-        "",
-        "BUNDLE is this folder. The answer is CLs (observed and expected), the upper limit in units of the cross section and in fb, and the "
-        "efficiency per region, with the statistical uncertainty of your sample. Every file here is compared with `SHA256SUMS` first "
-        "(`sha256sum -c SHA256SUMS` does the same).",
-        "",
+        *_use_lines(),
         *_code_lines(content),
         "## What is here",
         "",
@@ -130,8 +118,10 @@ def readme(content: Mapping[str, Any], source: Source) -> str:
         "",
         "## Units and sources",
         "",
-        "Energies, momenta and masses in GeV, angles in radians, cross sections in fb, luminosities in fb-1. "
-        "Efficiencies are shares of all produced events.",
+        (
+            "Energies, momenta and masses in GeV, angles in radians, cross sections in fb, luminosities in fb-1. "
+            "Efficiencies are shares of all produced events."
+        ),
         "",
         f"- analysis: {content['source'] or 'its own code, see below'}",
         *_sample_lines(content),
@@ -152,6 +142,26 @@ def _citation(references: Mapping[str, str]) -> str:
     return ", ".join(known) or "not published yet; massgap itself is cited as its CITATION.cff says"
 
 
+def _use_lines() -> list[str]:
+    return [
+        "## A signal of your own",
+        "",
+        "```",
+        'pip install "massgap[generator]"                # without [generator] where no .lhe file is showered',
+        "massgap recast BUNDLE --check                  # is this installation right?",
+        "massgap recast BUNDLE my.root --xsec 12.5      # NanoAOD, PHYSLITE or Delphes; fb",
+        "massgap recast BUNDLE my.lhe.gz                # showered and simulated first; cross section of the file",
+        "```",
+        "",
+        (
+            "BUNDLE is this folder. The answer is CLs (observed and expected), the upper limit in units of the cross section and in fb, and the "
+            "efficiency per region, with the statistical uncertainty of your sample. Every file here is compared with `SHA256SUMS` first "
+            "(`sha256sum -c SHA256SUMS` does the same)."
+        ),
+        "",
+    ]
+
+
 def _code_lines(content: Mapping[str, Any]) -> list[str]:
     files = [run["analysis"].partition(":")[0] for run in content["runs"] if ".py:" in run["analysis"]]
     if not files:
@@ -164,10 +174,14 @@ def _code_lines(content: Mapping[str, Any]) -> list[str]:
 
 def _file_lines(content: Mapping[str, Any]) -> list[str]:
     lines = [
-        "- `likelihood/`: workspace without signal, patch set (a signal per patch; HistFactory JSON of pyhf), yields of the backgrounds in fb "
-        "with their variations, and the published results",
-        "- `features.json`: observables with units and labels, regions with cuts, inputs of the scores in their order, what is done with missing "
-        "values, and how events find their fold",
+        (
+            "- `likelihood/`: workspace without signal, patch set (a signal per patch; HistFactory JSON of pyhf), yields of the backgrounds in fb "
+            "with their variations, and the published results"
+        ),
+        (
+            "- `features.json`: observables with units and labels, regions with cuts, inputs of the scores in their order, what is done with missing "
+            "values, and how events find their fold"
+        ),
         "- `tables/`: cutflows, and efficiencies per signal and channel with their statistical errors",
     ]
     if content["tables"]["hepdata"]:

@@ -198,9 +198,7 @@ def _public(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {key: metadata[key] for key in wanted if key in metadata}
 
 
-def _write_likelihoods(
-    source: Source, base: Path, references: Mapping[str, str]
-) -> list[dict[str, Any]]:
+def _write_likelihoods(source: Source, base: Path, references: Mapping[str, str]) -> list[dict[str, Any]]:
     """Workspace, patch set and yields of each luminosity, and the results that were published."""
     from massgap.contracts.writing import write_atomically, write_json
     from massgap.fits.planes.signals import patch_set_of

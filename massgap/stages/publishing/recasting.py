@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from massgap.stages.publishing.bundle import Bundle
     from massgap.stages.publishing.signal_events import SignalEvents
 
-__all__ = ["RECAST_FORMAT", "Recast", "recast", "run_signal", "signal_templates", "tested", "working_folder"]
+__all__ = [
+    "RECAST_FORMAT",
+    "Recast",
+    "recast",
+    "run_signal",
+    "signal_templates",
+    "signal_tests",
+    "working_folder",
+]
 
 RECAST_FORMAT = "massgap-recast/1"
 _FEW = 10.0
@@ -98,12 +106,14 @@ def recast(
     --------
     >>> recast("bundle", ["my.root"], events=EventOptions(xsec_fb=12.5)).results["as_published"]["cls"]  # doctest: +SKIP
     """
-    opened = bundle if not isinstance(bundle, (str, Path)) else open_bundle(bundle)
+    opened = open_bundle(bundle)
     options = events or EventOptions()
     likelihood = opened.likelihood(lumi_fb)
     with working_folder(out) as scratch:
         signal = signal_events(opened, files, options, scratch, generated)
-        runs = run_signal(opened, signal, scratch, trust_code=trust_code, workers=options.workers, progress=progress)
+        runs = run_signal(
+            opened, signal, scratch, trust_code=trust_code, workers=options.workers, progress=progress
+        )
         results = _results(opened, likelihood, signal, runs, options)
     return Recast(results, None if out is None else Path(out))
 
@@ -170,7 +180,7 @@ def signal_templates(
     return [Template(np.zeros(size), np.zeros(size)) for size in sizes]
 
 
-def tested(
+def signal_tests(
     likelihood: PublishedLikelihood,
     templates: Sequence[Template],
     signal: SignalEvents,
@@ -238,7 +248,7 @@ def _results(
     from massgap.contracts.writing import versions
 
     templates = signal_templates(likelihood, runs, signal.process)
-    published, own, same, plane = tested(likelihood, templates, signal, options.xsec_uncertainty)
+    published, own, same, plane = signal_tests(likelihood, templates, signal, options.xsec_uncertainty)
     rows = _rows(plane, signal)
     notes = [*bundle.notes(), *signal.notes, *_run_notes(runs), *_statistics_notes(rows)]
     if not same:

@@ -63,7 +63,11 @@ class EventOptions:
             ("--xsec-uncertainty", self.xsec_uncertainty, 1.0),
         ):
             if value is not None and not (math.isfinite(value) and 0.0 < value <= most):
-                what = "a positive number of fb, for instance 12.5" if most > 1.0 else "relative, for instance 0.1"
+                what = (
+                    "a positive number of fb, for instance 12.5"
+                    if most > 1.0
+                    else "relative, for instance 0.1"
+                )
                 msg = f"{option} must be {what}, not {value!r}"
                 raise BundleError(msg)
 
@@ -133,7 +137,9 @@ def signal_events(
     massgap.errors.MassgapError
         If a file cannot be read, or the generator is not installed.
     """
-    kinds = {"lhe" if is_lhe(f) else "json" if str(f).endswith((".json", ".json.gz")) else "root" for f in files}
+    kinds = {
+        "lhe" if is_lhe(f) else "json" if str(f).endswith((".json", ".json.gz")) else "root" for f in files
+    }
     if len(kinds) != 1:
         msg = "give the events of the signal: .lhe files, event files (.root), or a fileset (.json), of one kind (massgap recast BUNDLE my.root)"
         raise BundleError(msg)
@@ -222,9 +228,7 @@ def _of_fileset(bundle: Bundle, path: Path, options: EventOptions) -> SignalEven
     from massgap.fits.planes.points import own_cross_section
 
     fileset = load_fileset(path)
-    signals = sorted(
-        {e["metadata"]["process"] for e in fileset.values() if e["metadata"].get("is_signal")}
-    )
+    signals = sorted({e["metadata"]["process"] for e in fileset.values() if e["metadata"].get("is_signal")})
     named = sorted({e["metadata"]["process"] for e in fileset.values() if not e["metadata"]["is_data"]})
     process = options.name or (signals[0] if len(signals) == 1 else None)
     if process is None or process not in named:

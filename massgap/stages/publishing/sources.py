@@ -88,7 +88,9 @@ def _place(base: Path, likelihood: str | Path | None) -> Path:
         if found:
             msg = f"{base} has several: {', '.join(found)}. Say which one is published (--likelihood {found[0]})"
             raise BundleError(msg)
-        msg = f"{base} has neither plane nor fit yet: massgap study {study.study} --out {base} goes on with it"
+        msg = (
+            f"{base} has neither plane nor fit yet: massgap study {study.study} --out {base} goes on with it"
+        )
         raise BundleError(msg)
     for name, file in (("plane", "plane.json"), ("fit", "results.json")):
         if (base / name / file).is_file():
@@ -112,9 +114,7 @@ def _of_plane(place: Path, base: Path) -> Source:
         signals = [row["process"] for row in results["points"] if row["lumi_fb"] == entry["lumi_fb"]]
         backgrounds = list(entry["parts"][0]["yields"])
         found = _likelihood(runs, entry, backgrounds, signals, results, workspace)
-        of_names = {
-            row["name"]: row for row in results["points"] if row["lumi_fb"] == entry["lumi_fb"]
-        }
+        of_names = {row["name"]: row for row in results["points"] if row["lumi_fb"] == entry["lumi_fb"]}
         known = patches_of(patches)
         _require_same(found, runs, place, of_names[known[0].name], known[0], results)
         made.append((found, known))
@@ -138,9 +138,7 @@ def _of_fit(place: Path, base: Path) -> Source:
         workspace = _document(own.path / own.results["workspace"])
         signal = own.results["signal"]
         background, operations = split_signal(workspace, signal)
-        found = _likelihood(
-            runs, own.results, own.results["backgrounds"], [signal], own.results, background
-        )
+        found = _likelihood(runs, own.results, own.results["backgrounds"], [signal], own.results, background)
         masses = _masses(runs, signal)
         made.append((found, [Patch(signal, masses or {"process": signal}, operations)]))
         point = {"process": signal, "masses": masses, "cross_section_fb": None}
@@ -227,7 +225,9 @@ def _likelihood(
         for part in filled.parts
     )
     filled = replace(filled, parts=alone, left_out=tuple(sorted({*filled.left_out, *others})))
-    return PublishedLikelihood(entry["lumi_fb"], results.get("level") or results["options"]["level"], model, filled, workspace)
+    return PublishedLikelihood(
+        entry["lumi_fb"], results.get("level") or results["options"]["level"], model, filled, workspace
+    )
 
 
 def _require_same(
@@ -264,4 +264,6 @@ def _datasets(run: RunFolder, process: str) -> list[dict[str, Any]]:
 def _document(path: Path) -> dict[str, Any]:
     from massgap.contracts.writing import read_json
 
-    return read_json(path, remedy="Make the folder again, with massgap plane or massgap fit.", error=BundleError)
+    return read_json(
+        path, remedy="Make the folder again, with massgap plane or massgap fit.", error=BundleError
+    )

@@ -73,16 +73,12 @@ def efficiencies(source: Source) -> list[dict[str, Any]]:
         for patch in patches:
             process = processes.get(patch.name, patch.name)
             datasets = next(
-                (
-                    here
-                    for run in runs.values()
-                    if (here := [m for m in run.manifest["datasets"].values() if m.get("process") == process])
-                )
+                here
+                for run in runs.values()
+                if (here := [m for m in run.manifest["datasets"].values() if m.get("process") == process])
             )
             produced, _ = own_cross_section(datasets)
-            for part, template in zip(
-                found.filled.parts, found.templates_of(runs, process), strict=True
-            ):
+            for part, template in zip(found.filled.parts, found.templates_of(runs, process), strict=True):
                 rows.append(
                     {
                         "lumi_fb": found.lumi_fb,

@@ -16,7 +16,7 @@ from massgap.contracts.errors import BundleError
 from massgap.contracts.feature_table import is_feature, selected_events
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -100,7 +100,13 @@ def computed_rows(
     fileset = {
         name: {
             "files": {str(path.absolute()): "Events"},
-            "metadata": {"process": name, "xsec_fb": 1.0, "is_data": False, "sum_weights": 1.0, "skimmed": True},
+            "metadata": {
+                "process": name,
+                "xsec_fb": 1.0,
+                "is_data": False,
+                "sum_weights": 1.0,
+                "skimmed": True,
+            },
         }
         for name, path in files.items()
     }
@@ -201,9 +207,9 @@ def _copy(events: Any, entries: NDArray[np.int64], target: Path) -> None:
     for name in events.keys(recursive=False):
         try:
             values = events[name].array(entry_start=start, entry_stop=stop, library="ak")[entries - start]
-        except Exception:  # noqa: BLE001 (what cannot be read by uproot is not read by the analysis either)
-            continue
-        if _writable(values):
+        except Exception:  # noqa: BLE001 (what uproot cannot read is left out: the rows must come out all the same)
+            values = None
+        if values is not None and _writable(values):
             columns[name] = values
     counters = {f"n{name.partition('_')[0]}" for name, array in columns.items() if array.ndim == 2}
     branches: dict[str, Any] = {}
