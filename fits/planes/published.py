@@ -8,6 +8,7 @@ compared with the one that was handed on.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +50,8 @@ class PublishedLikelihood:
         Yields of the backgrounds in the bins of the fit (fb), and observations.
     workspace : mapping
         HistFactory JSON without signal.
+    signals : tuple of str
+        Signals that were tested with it: a nuisance that is of them by name is of a new one as well.
     """
 
     lumi_fb: float
@@ -56,6 +59,7 @@ class PublishedLikelihood:
     options: WorkspaceOptions
     filled: FilledPlan = field(repr=False)
     workspace: Mapping[str, Any] = field(repr=False)
+    signals: tuple[str, ...] = ()
 
     @property
     def observed(self) -> bool:
@@ -125,9 +129,34 @@ class PublishedLikelihood:
         massgap.errors.MassgapError
             If the signal makes no workspace.
         """
-        maker = SignalPatches(plane, self.options)
+        maker = SignalPatches(plane, self._options_for(point.process))
         made = maker.patch(point, point.process, scale, uncertainty)
         return made, dict(maker.background) == dict(self.workspace)
+
+    def _options_for(self, signal: str) -> WorkspaceOptions:
+        """The options, with the name of a new signal where nuisances name or match published ones and no background."""
+        nuisances = self.options.nuisances
+        if nuisances is None or signal in self.signals:
+            return self.options
+        backgrounds = (*self.filled.backgrounds, *self.filled.left_out)
+
+        def of_signals(pattern: str) -> bool:
+            names = [name for name in self.signals if fnmatchcase(name, pattern.removeprefix("!"))]
+            return bool(names) and not any(fnmatchcase(b, pattern.removeprefix("!")) for b in backgrounds)
+
+        entries = tuple(
+            replace(
+                entry,
+                processes=tuple(
+                    dict.fromkeys(
+                        ("!" if pattern.startswith("!") else "") + signal if of_signals(pattern) else pattern
+                        for pattern in entry.processes
+                    )
+                ),
+            )
+            for entry in nuisances.nuisances
+        )
+        return replace(self.options, nuisances=replace(nuisances, nuisances=entries))
 
     def test(self, patches: Sequence[Patch], engine: str = "massgap") -> list[dict[str, Any]]:
         """CLs, limit and significance of signals; of one that does not converge, ``error``."""
@@ -144,6 +173,7 @@ class PublishedLikelihood:
             "model": self.options.as_dict(),
             "backgrounds": list(self.filled.backgrounds),
             "left_out": list(self.filled.left_out),
+            "signals": list(self.signals),
             "channels": [_channel(part, self.filled.backgrounds) for part in self.filled.parts],
         }
 
@@ -152,7 +182,8 @@ class PublishedLikelihood:
         """The inverse of :meth:`as_dict`."""
         parts = tuple(_part(entry) for entry in data["channels"])
         filled = FilledPlan(parts, list(data["backgrounds"]), tuple(data["left_out"]), ())
-        return cls(data["lumi_fb"], data["level"], model_options(data["model"]), filled, workspace)
+        model = model_options(data["model"])
+        return cls(data["lumi_fb"], data["level"], model, filled, workspace, tuple(data["signals"]))
 
 
 def with_sample_statistics(patch: Patch, plane: FilledPlane, name: str, factor: float) -> Patch:

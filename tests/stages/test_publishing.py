@@ -24,9 +24,11 @@ from massgap.cli import main
 from massgap.contracts.errors import BundleError
 from massgap.contracts.plane_folder import open_plane
 from massgap.errors import MassgapError
-from massgap.fits.plan import FitOptions
+from massgap.fits.plan import FitOptions, FitPlan
+from massgap.fits.workspaces.nuisances import NuisanceSet
 from massgap.fits.workspaces.patch_sets import patches_of
 from massgap.fits.workspaces.schema import schema_warnings_off
+from massgap.fits.workspaces.workspace import WorkspaceOptions
 from massgap.stages.publishing.bundle import SUMS, open_bundle, write_sums
 from massgap.stages.publishing.cards import paired_difference
 from massgap.stages.publishing.publication import About
@@ -386,25 +388,35 @@ class Mine(Analysis):
 """
 
 
-def test_an_analysis_of_ones_own_brings_its_source_and_a_fit_its_signal(
-    place: Path, tmp_path: Path, monkeypatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("mine.py").write_text(OWN)
+@pytest.fixture(scope="module")
+def own(place: Path, tmp_path_factory) -> Path:
+    """A run of an analysis of one's own, over two backgrounds and one signal."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "mine.py").write_text(OWN)
     fileset = json.loads((place / "fileset.json").read_text())
     del fileset["data"], fileset["slepton_200_150"]
-    stages.run("mine.py:Mine", fileset=fileset, out="run", executor="iterative").require_complete()
-    options = FitOptions(histogram="met", region="loose", replicas=0, max_bins=3)
-    fitted = stages.fit("run", lumi_fb=10.0, options=options)
-    made = stages.publish("run", "bundle")
+    made = stages.run(f"{folder}/mine.py:Mine", fileset=fileset, out=folder / "one", executor="iterative")
+    made.require_complete()
+    return folder
+
+
+def test_an_analysis_of_ones_own_brings_its_source_and_a_fit_its_signal(
+    own: Path, place: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """The new signal has another name, and the nuisance that was of the published one by name."""
+    monkeypatch.chdir(tmp_path)
+    entry = {"name": "theory", "kind": "lnN", "size": 0.3, "processes": ["slepton_110_80"]}
+    model = WorkspaceOptions(nuisances=NuisanceSet.from_dict({"nuisance": [entry]}))
+    options = FitOptions(histogram="met", region="loose", replicas=0, max_bins=3, model=model)
+    fitted = stages.fit(own / "one", "fit", lumi_fb=10.0, options=options)
+    made = stages.publish(own / "one", "bundle", likelihood="fit")
     assert (made.path / "analysis" / "mine.py").read_text() == OWN
     assert made.content["runs"][0]["analysis"] == "analysis/mine.py:Mine"
-    shutil.rmtree("run")
-    Path("mine.py").unlink()
-    events = EventOptions(name="slepton_110_80")
+    events = EventOptions(name="another", xsec_fb=SIGNALS["slepton_110_80"])
+    file = place / "slepton_110_80.root"
     with pytest.raises(BundleError, match=r"mine\.py: read it, and let it be run with --trust-code"):
-        stages.recast("bundle", [place / "fileset.json"], events=events)
-    found = stages.recast("bundle", [place / "fileset.json"], events=events, trust_code=True).results
+        stages.recast("bundle", [file], events=events)
+    found = stages.recast("bundle", [file], events=events, trust_code=True).results
     assert found["as_published"]["cls"]["observed"] is None
     assert found["as_published"]["cls"]["expected"] == pytest.approx(
         fitted.results["cls"]["expected"], rel=1e-6
@@ -412,6 +424,28 @@ def test_an_analysis_of_ones_own_brings_its_source_and_a_fit_its_signal(
     limit = found["as_published"]["upper_limit"]["expected"]
     assert limit == pytest.approx(fitted.results["upper_limit"]["expected"], rel=1e-6)
     assert stages.check_bundle("bundle", trust_code=True).ok
+
+
+def test_a_plane_of_two_runs_runs_both_analyses(own: Path, place: Path, tmp_path: Path) -> None:
+    name = "slepton_110_80"
+    parts = FitPlan([("topology", "met", (0.0, 100.0, 500.0)), ("hard", "met", (0.0, 200.0, 400.0))])
+    plane = stages.plane(
+        [place / "run", own / "one"],
+        tmp_path / "plane",
+        luminosities=[20.0],
+        plan=parts,
+        options=FitOptions(replicas=0, use_data=False),
+        plane_options={"signals": [name]},
+        allow_overlap=True,
+    )
+    (row,) = plane.results["points"]
+    made = stages.publish(place / "run", tmp_path / "bundle", likelihood=tmp_path / "plane")
+    assert [run["label"] for run in made.content["runs"]] == ["run", "one"]
+    events = EventOptions(xsec_fb=SIGNALS[name])
+    file = place / f"{name}.root"
+    found = stages.recast(made, [file], events=events, trust_code=True).results
+    assert [channel["channel"] for channel in found["channels"]] == ["mumu1j", "all"]
+    assert found["as_published"]["cls"]["expected"] == pytest.approx(row["cls"]["expected"], rel=1e-6)
 
 
 def test_what_was_made_again_since_is_not_published(place: Path, tmp_path: Path) -> None:

@@ -113,7 +113,9 @@ def _checked(bundle: Bundle, entry: dict[str, Any], *, trust_code: bool) -> dict
         names = [name for name in expected.columns if name.startswith("score")]
     else:
         files = {name: bundle.path / file for name, file in validation["files"].items()}
-        tables = computed_rows(PublishedRun.of(entry), bundle.path, files, trust=trust_code)
+        tables = computed_rows(
+            PublishedRun.of(entry), bundle.path, files, validation["metadata"], trust=trust_code
+        )
         found = _joined(tables, expected)
         names = [name for name in expected.columns if name not in ("dataset", "fold_key", "channel")]
     one, two, lost, new = _matched(expected, found)

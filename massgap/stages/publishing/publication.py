@@ -139,6 +139,7 @@ def _write(source: Source, base: Path, about: About, command: str, say: Callable
         "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "command": command,
         "kind": "plane" if source.is_plane else "fit",
+        "profiled_cross_section": bool(source.results.get("xsec", {}).get("profiled")),
         "sqrt_s_tev": _energy(source),
         "detector": _detector(source, base),
         "runs": runs,

@@ -256,6 +256,11 @@ def _results(
             "this version of massgap makes another background of the published yields: the published workspace was used, and the modifiers "
             "of the signal are those of this version"
         )
+    if bundle.content["profiled_cross_section"] and options.xsec_uncertainty is None:
+        notes.append(
+            "the published signals have the uncertainty of their cross section as a parameter of the likelihood, this one has none: give it with "
+            "--xsec-uncertainty 0.1"
+        )
     if published.get("small_counts"):
         notes.append(published["small_counts"])
     return {

@@ -237,7 +237,10 @@ def _of_fileset(bundle: Bundle, path: Path, options: EventOptions) -> SignalEven
         msg = f"{path} {what}: say which one is tested (--name {choice[0] if choice else 'NAME'}); there are {', '.join(choice) or 'none'}"
         raise BundleError(msg)
     own = {n: e for n, e in fileset.items() if e["metadata"]["process"] == process}
-    for entry in own.values():
+    for name, entry in own.items():
+        if entry["metadata"].get("xsec_fb") is None:
+            msg = f"{path}: {name} has no cross section, which its events are weighted with: give it in the fileset (xsec_fb), or the files with --xsec FB"
+            raise BundleError(msg)
         _check_energy(bundle, entry["metadata"].get("sqrt_s_tev"), str(path), options)
         entry["metadata"]["is_signal"] = True
     produced, _ = own_cross_section([e["metadata"] for e in own.values()])
@@ -281,6 +284,12 @@ def _showered(
     produced = sum(float(m["xsec_fb"]) for m in metadata)
     notes = [f"detector: {card}"]
     notes += [note for m in metadata for note in m["xsec_source"].split("; ")[1:]]
+    if len(files) > 1 and options.xsec_fb is None:
+        parts = " + ".join(f"{float(m['xsec_fb']):.5g}" for m in metadata)
+        notes.append(
+            f"the files are taken for parts that add up: {parts} = {produced:.5g} fb; if they are several runs of one process, give its cross "
+            f"section, --xsec {produced / len(metadata):.5g}"
+        )
     source = "--xsec" if options.xsec_fb else metadata[0]["xsec_source"].split("; ")[0]
     return SignalEvents(process, made, produced, options.xsec_fb or produced, source, notes)
 

@@ -225,9 +225,8 @@ def _likelihood(
         for part in filled.parts
     )
     filled = replace(filled, parts=alone, left_out=tuple(sorted({*filled.left_out, *others})))
-    return PublishedLikelihood(
-        entry["lumi_fb"], results.get("level") or results["options"]["level"], model, filled, workspace
-    )
+    level = results.get("level") or results["options"]["level"]
+    return PublishedLikelihood(entry["lumi_fb"], level, model, filled, workspace, tuple(signals))
 
 
 def _require_same(

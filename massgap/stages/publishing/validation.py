@@ -32,6 +32,8 @@ MOST_DATASETS = 12
 """Files of validation events, at most: signals and backgrounds are spread over them."""
 REJECTED = 10
 """One event that is not selected goes with so many that are."""
+WIDEST = 50_000
+"""Entries of a file among which the events of a dataset are looked for, where selected ones are rare."""
 COMPARED = "expected.parquet"
 
 
@@ -70,11 +72,12 @@ def write_validation(
     folder.mkdir(parents=True, exist_ok=True)
     share = max(1, events // len(tables))
     written: dict[str, Path] = {}
+    selected: dict[str, int] = {}
     why = ""
     for number, (dataset, table) in enumerate(tables.items()):
         target = folder / f"events_{number:02d}.root"
         try:
-            _write_events(target, source, dataset, table, share)
+            selected[dataset] = _write_events(target, source, dataset, table, share)
         except _NotCopiedError as error:
             why = why or f"{dataset}: {error}"
             target.unlink(missing_ok=True)
@@ -84,23 +87,36 @@ def write_validation(
         rows = _joined({name: table.head(share) for name, table in tables.items()})
         _write_table(folder / COMPARED, rows)
         return _entry("scores", base, folder, rows, {}, why)
-    found = computed_rows(published, base, written)
+    kept = {name: _metadata(source.manifest["datasets"][name]) for name in written}
+    found = computed_rows(published, base, written, kept)
+    for name, number in selected.items():
+        if len(found.get(name, ())) != number:
+            _refuse(source, name, "other events are selected")
     _require_rows(found, {name: tables[name] for name in written}, source)
     rows = _joined(found)
     _write_table(folder / COMPARED, rows)
-    return _entry("events", base, folder, rows, written, why)
+    return {**_entry("events", base, folder, rows, written, why), "metadata": kept}
 
 
 def computed_rows(
-    published: PublishedRun, base: Path, files: Mapping[str, Path], trust: bool = True
+    published: PublishedRun,
+    base: Path,
+    files: Mapping[str, Path],
+    metadata: Mapping[str, Mapping[str, Any]] | None = None,
+    trust: bool = True,
 ) -> dict[str, pd.DataFrame]:
-    """Run the analysis of a bundle over event files: dataset -> a row per selected event, without what needs a cross section."""
+    """Run the analysis of a bundle over event files: dataset -> a row per selected event, without what needs a cross section.
+
+    ``metadata`` is what the analysis may ask of the datasets.
+    """
     from massgap.contracts.run_folder import open_run
 
     fileset = {
         name: {
             "files": {str(path.absolute()): "Events"},
+            # A skim has no cross section of its own, and rows are compared without their weights.
             "metadata": {
+                **(metadata or {}).get(name, {}),
                 "process": name,
                 "xsec_fb": 1.0,
                 "is_data": False,
@@ -117,6 +133,12 @@ def computed_rows(
             each.dataset: each.table for each in selected_events(run.path, run.manifest, _compared_column)
         }
     return {name: found[name] for name in files if name in found}
+
+
+def _metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What may decide what an analysis does with the events of a dataset, and nothing of how many they are."""
+    counts = ("n_events", "n_generated", "n_copies", "tranche", "hard_xsec_fb", "hard_xsec_error_fb")
+    return {key: value for key, value in metadata.items() if key not in counts}
 
 
 def _compared_column(name: str) -> bool:
@@ -150,8 +172,8 @@ class _NotCopiedError(Exception):
     """Why events of a dataset are not handed on."""
 
 
-def _write_events(target: Path, run: RunFolder, dataset: str, table: pd.DataFrame, wanted: int) -> None:
-    """Copy selected events of a dataset, and some that are not selected, with all their branches."""
+def _write_events(target: Path, run: RunFolder, dataset: str, table: pd.DataFrame, wanted: int) -> int:
+    """Copy selected events of a dataset, and some that are not selected, with all their branches; how many are selected."""
     import uproot
 
     from massgap.contracts.filesets.known_files import plain_fileset
@@ -167,20 +189,19 @@ def _write_events(target: Path, run: RunFolder, dataset: str, table: pd.DataFram
                 if not {"run", "luminosityBlock", "event"} <= names:
                     msg = "its files are not NanoAOD"
                     raise _NotCopiedError(msg)
-                entries = _chosen(events, keys, wanted)
-                if not len(entries):
-                    continue
-                _copy(events, entries, target)
-                return
-        except (OSError, KeyError, ValueError, TypeError, NotImplementedError) as error:
+                entries, number = _chosen(events, keys, wanted)
+                if number:
+                    _copy(events, entries, target)
+                    return number
+        except (OSError, ImportError, KeyError, ValueError, TypeError, NotImplementedError) as error:
             msg = f"{path} cannot be copied ({type(error).__name__}: {str(error).splitlines()[0][:120] if str(error) else ''})"
             raise _NotCopiedError(msg) from error
     msg = "its files have none of the selected events"
     raise _NotCopiedError(msg)
 
 
-def _chosen(events: Any, keys: NDArray[np.uint64], wanted: int) -> NDArray[np.int64]:
-    """Entries of selected events, and of some others among them."""
+def _chosen(events: Any, keys: NDArray[np.uint64], wanted: int) -> tuple[NDArray[np.int64], int]:
+    """Entries of selected events, and of some others among them; and how many are selected."""
     from massgap.models.folds import fold_key
 
     numbers = events.arrays(["run", "luminosityBlock", "event"], library="np")
@@ -192,9 +213,13 @@ def _chosen(events: Any, keys: NDArray[np.uint64], wanted: int) -> NDArray[np.in
     alone[first[count == 1]] = True
     taken = np.flatnonzero(selected & alone)[:wanted]
     if not len(taken):
-        return taken
-    others = np.flatnonzero(~selected & alone)[: -(-len(taken) // REJECTED)]
-    return np.sort(np.concatenate([taken, others]))
+        return taken, 0
+    # All branches are read over the whole range.
+    taken = taken[taken - taken[0] < WIDEST]
+    around = ~selected & alone
+    around[: taken[0]] = around[taken[-1] + 1 :] = False
+    others = np.flatnonzero(around)[: -(-len(taken) // REJECTED)]
+    return np.sort(np.concatenate([taken, others])), len(taken)
 
 
 def _copy(events: Any, entries: NDArray[np.int64], target: Path) -> None:
