@@ -21,7 +21,7 @@ from massgap.cli.console import say
 from massgap.cli.fit import fit, limit
 from massgap.cli.generate import generate, slha
 from massgap.cli.plane import plane
-from massgap.cli.printing.documents import with_json
+from massgap.cli.printing.documents import errors_as_documents, with_json
 from massgap.cli.publish import publish, recast
 from massgap.cli.report import report
 from massgap.cli.run import preflight, run, verify
@@ -39,8 +39,9 @@ class _Group(click.Group):
     """Turns the errors of the package into one message and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        words = [*getattr(ctx, "_protected_args", ()), *ctx.args]
         try:
-            with _terminate_as_interrupt():
+            with _terminate_as_interrupt(), errors_as_documents(ctx, words):
                 return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise

@@ -45,7 +45,7 @@ def _references(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
     multiple=True,
     callback=_references,
     metavar="KIND=NAME",
-    help="Where it is published: hepdata=ins1234567, arxiv=2309.10197, doi=...; again for others.",
+    help="Where it is published: hepdata=ins1234567, arxiv=2309.10197; again for others.",
 )
 def publish(folder: Path, out: Path | None, likelihood: Path | None, **about: Any) -> None:
     """Publish a run or study, so that others can test signals of their own with massgap recast and nothing else at hand.

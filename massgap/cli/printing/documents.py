@@ -14,14 +14,14 @@ import json
 import math
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["ERROR_FORMAT", "OPTION", "TO_STDOUT", "emit", "plain", "with_json"]
+__all__ = ["ERROR_FORMAT", "OPTION", "TO_STDOUT", "emit", "errors_as_documents", "plain", "with_json"]
 
 OPTION = "--json"
 TO_STDOUT = "-"
@@ -69,14 +69,13 @@ def with_json(command: click.Command) -> click.Command:
 
 
 def _ask(context: click.Context, _: click.Parameter, value: Any) -> Any:
-    if value in (True, TO_STDOUT):
-        context.meta[_ASKED] = True
+    context.meta[_ASKED] = value in (True, TO_STDOUT)
     return value
 
 
 @contextlib.contextmanager
 def _as_document() -> Iterator[None]:
-    """Hold back what a command prints, and print its document instead, also where it fails."""
+    """Hold back what a command prints, and print its document instead."""
     context = click.get_current_context()
     if not context.meta.get(_ASKED):
         yield
@@ -85,21 +84,40 @@ def _as_document() -> Iterator[None]:
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
+    except click.exceptions.Exit:
+        # The code of a command that has found what it looked for, and does not like it.
+        _print(context.meta.get(_DOCUMENT), out)
+        raise
+    _print(context.meta.get(_DOCUMENT), out)
+
+
+@contextlib.contextmanager
+def errors_as_documents(context: click.Context, words: Sequence[str]) -> Iterator[None]:
+    """Print a document of an error, whoever meets it: also the one who reads the words, before any command begins.
+
+    Parameters
+    ----------
+    context
+        Of the group.
+    words
+        What was typed behind it.
+    """
+    try:
+        yield
     except (click.exceptions.Exit, click.Abort):
         raise
     except (Exception, KeyboardInterrupt) as error:
-        text = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        context.meta[_DOCUMENT] = {
-            "format": ERROR_FORMAT,
-            "type": type(error).__name__,
-            "error": text or "interrupted",
-        }
+        if context.meta.get(_ASKED, OPTION in words):
+            text = error.format_message() if isinstance(error, click.ClickException) else str(error)
+            about = {"type": type(error).__name__, "error": text or "interrupted"}
+            _print({"format": ERROR_FORMAT, **about}, sys.stdout)
         raise
-    finally:
-        document = context.meta.get(_DOCUMENT)
-        if document is not None:
-            out.write(json.dumps(plain(document), indent=1, allow_nan=False) + "\n")
-            out.flush()
+
+
+def _print(document: Mapping[str, Any] | None, out: TextIO) -> None:
+    if document is not None:
+        out.write(json.dumps(plain(document), indent=1, allow_nan=False) + "\n")
+        out.flush()
 
 
 def plain(value: Any) -> Any:

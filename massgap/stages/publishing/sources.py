@@ -196,8 +196,8 @@ def _likelihood(
     renamed = sorted({*backgrounds, *signals} - known)
     if renamed:
         msg = (
-            f"'{renamed[0]}' is no process of {runs[0].run.path}: a likelihood with other names (--rename) cannot be published. Give the "
-            'datasets this "process" in the fileset, run again, and fit without --rename'
+            f"'{renamed[0]}' is no process of {runs[0].run.path}: a likelihood with other names (of massgap plane --rename) cannot be published. Give the "
+            'datasets this "process" in the fileset, run again, and fit it (massgap fit) without --rename'
         )
         raise BundleError(msg)
     model = model_options(results["options"]["model"])
