@@ -85,8 +85,6 @@ STAGES = {
     "plane": "fitting",
     "report": "reporting",
     "verify": "verification",
-    "publish": "publishing.publication",
-    "recast": "publishing.recasting",
     "submit": "batch_jobs.submission",
     "status": "batch_jobs.submitted",
     "resubmit": "batch_jobs.submitted",
@@ -133,7 +131,7 @@ def reached() -> dict[str, set[Path]]:
             if path not in seen:
                 seen.add(path)
                 todo += imported_by(path)
-        beside = {"preflight": "run", "verify": "run", "models": "train", "limit": "fit", "recast": "publish"}
+        beside = {"preflight": "run", "verify": "run", "models": "train", "limit": "fit"}
         # Some commands share a module.
         own = ROOT / "massgap" / "cli" / f"{beside.get(command, command)}.py"
         found[command] = seen | ({own.resolve()} if own.is_file() else set())

@@ -87,7 +87,8 @@ def write_validation(
         rows = _joined({name: table.head(share) for name, table in tables.items()})
         _write_table(folder / COMPARED, rows)
         return _entry("scores", base, folder, rows, {}, why)
-    kept = {name: _metadata(source.manifest["datasets"][name]) for name in written}
+    fileset = _fileset(source)
+    kept = {name: _metadata(fileset[name]["metadata"]) for name in written}
     found = computed_rows(published, base, written, kept)
     for name, number in selected.items():
         if len(found.get(name, ())) != number:
@@ -135,6 +136,12 @@ def computed_rows(
     return {name: found[name] for name in files if name in found}
 
 
+def _fileset(run: RunFolder) -> dict[str, Any]:
+    from massgap.contracts.writing import read_json
+
+    return read_json(run.path / "fileset.json", remedy="Run the analysis again into this folder.")
+
+
 def _metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """What may decide what an analysis does with the events of a dataset, and nothing of how many they are."""
     counts = ("n_events", "n_generated", "n_copies", "tranche", "hard_xsec_fb", "hard_xsec_error_fb")
@@ -176,10 +183,7 @@ def _write_events(target: Path, run: RunFolder, dataset: str, table: pd.DataFram
     """Copy selected events of a dataset, and some that are not selected, with all their branches; how many are selected."""
     import uproot
 
-    from massgap.contracts.filesets.known_files import plain_fileset
-    from massgap.contracts.writing import read_json
-
-    fileset = plain_fileset(read_json(run.path / "fileset.json", remedy="Run the analysis again."))
+    fileset = _fileset(run)
     keys = table["fold_key"].to_numpy(np.uint64)
     for path, tree in fileset[dataset]["files"].items():
         try:
