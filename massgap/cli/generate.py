@@ -50,7 +50,11 @@ def _leptons(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
 @click.option(
     "--energy", "sqrt_s_tev", type=float, help="Centre-of-mass energy in TeV.  [default: the analysis']"
 )
-@click.option("--variations", is_flag=True, help="Also weights of scale, PDF and shower variations (slower).")
+@click.option(
+    "--variations",
+    is_flag=True,
+    help="Also weights of shower variations (2.5 times slower); those of scales and PDFs are always there.",
+)
 @click.option(
     "--mpi/--no-mpi",
     default=None,
@@ -245,8 +249,8 @@ def _check_words(processes: tuple[str, ...], options: dict[str, Any]) -> None:
     words = {part.strip() for word in processes for part in word.split(",")}
     if named := sorted(words & {*known_variations(), "none"}):
         msg = (
-            f"massgap generate --variations is a switch and takes no names, such as {', '.join(named)}: it writes the weights of all; "
-            f"which are used is said later, massgap run --variations {','.join(named)}"
+            f"massgap generate --variations is a switch and takes no names, such as {', '.join(named)}: it adds the weights of "
+            f"showers to those of scales and PDFs; which are used is said later, massgap run --variations {','.join(named)}"
         )
         raise click.UsageError(msg)
     if words & set(LEPTONS):
