@@ -23,6 +23,7 @@ from massgap import stages
 from massgap.cli import main
 from massgap.contracts.errors import BundleError
 from massgap.contracts.plane_folder import open_plane
+from massgap.contracts.study_folder import StudyFolder, write_study
 from massgap.errors import MassgapError
 from massgap.fits.plan import FitOptions, FitPlan
 from massgap.fits.workspaces.nuisances import NuisanceSet
@@ -446,6 +447,52 @@ def test_a_plane_of_two_runs_runs_both_analyses(own: Path, place: Path, tmp_path
     found = stages.recast(made, [file], events=events, trust_code=True).results
     assert [channel["channel"] for channel in found["channels"]] == ["mumu1j", "all"]
     assert found["as_published"]["cls"]["expected"] == pytest.approx(row["cls"]["expected"], rel=1e-6)
+
+
+def test_of_other_formats_the_scores_are_checked(tmp_path: Path) -> None:
+    """Delphes files: the analysis runs over them, and validation events are features and scores alone."""
+    fileset = {}
+    for seed, (name, xsec) in enumerate({"tt": 100.0, "mine": 20.0}.items(), 1):
+        events = eventfiles.make_events(400, seed=seed, first=10_000 * seed, negative=False)
+        columns = eventfiles.delphes_columns(events)
+        file = eventfiles.write_columns(tmp_path / f"{name}.root", columns, tree="Delphes")
+        about = {"process": name, "xsec_fb": xsec, "is_signal": name == "mine"}
+        fileset[name] = {"files": {str(file): "Delphes"}, "metadata": about}
+    run = tmp_path / "run"
+    made = stages.run("slepton", fileset=fileset, out=run, model="slepton-small", executor="iterative")
+    made.require_complete()
+    options = FitOptions(histogram="met", region="topology", replicas=0, max_bins=3)
+    fitted = stages.fit(run, lumi_fb=20.0, options=options)
+    bundle = stages.publish(run, tmp_path / "bundle")
+    (entry,) = bundle.content["runs"]
+    assert entry["validation"]["kind"] == "scores"
+    assert "not NanoAOD" in entry["validation"]["why"]
+    checked = stages.check_bundle(bundle)
+    assert checked.ok
+    assert [column["name"] for column in checked.runs[0]["columns"]] == ["score"]
+    found = recast(bundle.path, tmp_path / "mine.root", xsec_fb=20.0)
+    assert found["as_published"]["cls"]["expected"] == pytest.approx(
+        fitted.results["cls"]["expected"], rel=1e-6
+    )
+
+
+def test_a_study_that_was_moved_is_published(place: Path, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    shutil.copytree(place / "run" / "plane", study / "planes" / "all")
+    shutil.copytree(place / "run", study / "runs" / "scored")
+    plane = study / "planes" / "all" / "plane.json"
+    content = json.loads(plane.read_text())
+    content["runs"][0]["path"] = "where/it/was"
+    plane.write_text(json.dumps(content))
+    record = StudyFolder(
+        study, "slepton", runs={"runs/scored": {}}, planes={"planes/all": {"run": "runs/scored"}}
+    )
+    write_study(record)
+    made = stages.publish(study, tmp_path / "bundle")
+    assert made.content["points"] == list(SIGNALS)
+    (made.path / "models" / SUMS).write_text("of another place")
+    with pytest.raises(BundleError, match=f"models/{SUMS} is not in {SUMS}"):
+        open_bundle(made.path)
 
 
 def test_what_was_made_again_since_is_not_published(place: Path, tmp_path: Path) -> None:

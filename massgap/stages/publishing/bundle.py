@@ -172,7 +172,7 @@ def _files(folder: Path) -> list[str]:
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
         if path.is_file()
-        and path.name != SUMS
+        and path != folder / SUMS
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
 

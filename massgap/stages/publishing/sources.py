@@ -159,7 +159,7 @@ def _runs(place: Path, base: Path, described: Sequence[Mapping[str, Any]]) -> li
     found = []
     for entry in described:
         path = Path(entry["path"])
-        places = [path, place / path, base, place.absolute().parent]
+        places = [path, place / path, base, place.absolute().parent, *_runs_of_study(base)]
         candidates = [p for p in places if (p / "manifest.json").is_file()]
         opened = [open_run(p) for p in candidates]
         same = [
@@ -175,6 +175,15 @@ def _runs(place: Path, base: Path, described: Sequence[Mapping[str, Any]]) -> li
         same[0].require_complete(accept_loss=True)
         found.append(same[0])
     return [SourceRun(label, run) for label, run in zip(run_labels(found), found, strict=True)]
+
+
+def _runs_of_study(base: Path) -> list[Path]:
+    """Runs of a study where they are now: a plane names them as they were called when it was made."""
+    if not (base / "study.json").is_file():
+        return []
+    from massgap.contracts.study_folder import open_study
+
+    return [base / name for name in open_study(base).runs]
 
 
 def _likelihood(
