@@ -276,6 +276,7 @@ def test_faults_of_the_events_are_one_sentence_with_what_can_be_typed(place: Pat
         ([tmp_path / "14.json"], {}, ("is of 14 TeV", "--energy 13", "--accept-energy")),
         ([plain], {"xsec_fb": 1.0, "card": "atlas"}, ("--detector goes with .lhe",)),
         ([plain, tmp_path / "a.lhe"], {"xsec_fb": 1.0}, ("of one kind",)),
+        ([tmp_path / "14.json"], {"tree": "Events"}, ("--tree goes with event files",)),
         ([plain], {"xsec_fb": 1.0, "name": "tt"}, ("'tt'", "--name NAME")),
         ([tmp_path / "nosuch.root"], {"xsec_fb": 1.0}, ("nosuch.root",)),
     ):
@@ -333,6 +334,9 @@ def test_the_same_events_through_two_cards(place: Path, tmp_path: Path, monkeypa
 def test_cards_need_generated_events(place: Path) -> None:
     with pytest.raises(BundleError, match=r"my\.lhe\.gz --cards cms,atlas"):
         stages.compare_cards(place / "bundle", [place / "tt.root"], ["cms", "atlas"])
+    with pytest.raises(BundleError, match="--xsec-uncertainty is the same"):
+        same = EventOptions(xsec_uncertainty=0.1)
+        stages.compare_cards(place / "bundle", ["my.lhe"], ["cms", "atlas"], events=same)
     with pytest.raises(BundleError, match="two cards or more"):
         stages.compare_cards(place / "bundle", ["my.lhe"], ["cms"])
 

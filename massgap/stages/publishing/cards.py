@@ -100,6 +100,11 @@ def compare_cards(
     if options.card is not None:
         msg = "give --cards or --detector, not both: --cards cms,atlas compares the second with the first"
         raise BundleError(msg)
+    if options.xsec_uncertainty is not None:
+        msg = (
+            "--xsec-uncertainty is the same for all detector cards: leave it out where --cards compares them"
+        )
+        raise BundleError(msg)
     if len(set(cards)) < 2 or len(set(cards)) < len(cards):
         msg = f"--cards compares two cards or more, each once (--cards cms,atlas), not {','.join(cards) or 'none'}"
         raise BundleError(msg)

@@ -144,6 +144,9 @@ def signal_events(
         msg = "give the events of the signal: .lhe files, event files (.root), or a fileset (.json), of one kind (massgap recast BUNDLE my.root)"
         raise BundleError(msg)
     kind = kinds.pop()
+    if options.tree is not None and kind != "root":
+        msg = f"--tree goes with event files: {files[0]} says itself where its events are, leave it out"
+        raise BundleError(msg)
     if kind == "lhe":
         return _showered(bundle, files, options, scratch, progress)
     given = [
