@@ -334,8 +334,8 @@ def test_the_same_events_through_two_cards(place: Path, tmp_path: Path, monkeypa
 def test_cards_need_generated_events(place: Path) -> None:
     with pytest.raises(BundleError, match=r"my\.lhe\.gz --cards cms,atlas"):
         stages.compare_cards(place / "bundle", [place / "tt.root"], ["cms", "atlas"])
+    same = EventOptions(xsec_uncertainty=0.1)
     with pytest.raises(BundleError, match="--xsec-uncertainty is the same"):
-        same = EventOptions(xsec_uncertainty=0.1)
         stages.compare_cards(place / "bundle", ["my.lhe"], ["cms", "atlas"], events=same)
     with pytest.raises(BundleError, match="two cards or more"):
         stages.compare_cards(place / "bundle", ["my.lhe"], ["cms"])
