@@ -67,7 +67,7 @@ html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_theme_options = {
     "github_url": repository,
-    "header_links_before_dropdown": 8,
+    "header_links_before_dropdown": 9,
     "collapse_navigation": True,
     "navigation_depth": 2,
     "navigation_with_keys": False,
@@ -76,5 +76,5 @@ html_theme_options = {
     "footer_end": ["sphinx-version"],
 }
 html_sidebars = {
-    key: [] for key in ("index", "start", "facilities", "performance", "house")
+    key: [] for key in ("index", "start", "facilities", "recasting", "performance", "house")
 }  # no pages below

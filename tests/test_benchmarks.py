@@ -263,3 +263,11 @@ def test_unknown_subjects_are_named(monkeypatch, capsys) -> None:
     with pytest.raises(SystemExit):
         entry.main()
     assert "no such subject: mt3; there are mt2" in capsys.readouterr().err
+
+
+def test_unknown_kinds_of_models_are_named(monkeypatch, capsys) -> None:
+    entry = importlib.import_module("benchmarks.__main__")
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "agreement", "--kinds", "mlp,forest"])
+    with pytest.raises(SystemExit):
+        entry.main()
+    assert "no such kind: forest; there are trees, mlp, tabnet, tabm" in capsys.readouterr().err

@@ -11,6 +11,7 @@ import click
 
 from massgap.cli.console import Ticker, say
 from massgap.cli.options.run_options import event_number
+from massgap.cli.printing.documents import emit
 
 __all__ = ["generate", "slha"]
 
@@ -276,6 +277,7 @@ def slha(point: str, out: Path | None) -> None:
     from massgap import stages
 
     text = stages.slha(point)
+    emit("massgap-slha/1", {"point": point, "slha": text, "file": out})
     if out is None:
         click.echo(text, nl=False)
         return
@@ -292,7 +294,9 @@ def _list_processes() -> None:
     from massgap.samples.production.generate import list_processes
 
     analysis = None
-    for row in list_processes():
+    rows = list_processes()
+    emit("massgap-processes/1", {"processes": rows, "signals": list(SIGNAL_FORMS), "grids": list(GRIDS)})
+    for row in rows:
         heading = ", ".join(row["analyses"]) or "single processes, nothing filtered"
         if heading != analysis:
             analysis = heading
@@ -329,4 +333,14 @@ def _tell_generation(out: Path, made: dict[str, Any]) -> None:
         click.echo(f"{generated / total:,.0f} generated events per second and core ({shares})")
     events = sum(entry["metadata"].get("n_events", 0) for entry in made.values())
     click.echo(f"{events:,} events in {len(made)} dataset{'' if len(made) == 1 else 's'}")
+    emit(
+        "massgap-generation/1",
+        {
+            "fileset": out / "fileset.json",
+            "events": events,
+            "generated": generated,
+            "generated_per_cpu_s": generated / total if total else None,
+            "datasets": {name: entry["metadata"] for name, entry in made.items()},
+        },
+    )
     click.echo(f"fileset: {out / 'fileset.json'}")
