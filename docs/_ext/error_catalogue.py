@@ -367,6 +367,7 @@ def collect(root: Path) -> tuple[Message, ...]:
 
 ADVICE = {
     "BinningError": "Ask for other bins: `massgap fit RUN --edges` or `--min-background`.",
+    "BundleError": "Get the bundle again whole, or publish it again: `massgap publish RUN --out BUNDLE`; the page on [recasting](../recasting.md) has more.",
     "CardError": "Copy a card of `samples/cards`, change one number at a time, and try it with a few events: `massgap generate ttbar --card my.toml --events 1k --out try`.",
     "CondorError": "Look at what the pool says: `massgap status RUN` and `RUN/cluster`; the page on [facilities](../facilities.md) has the options of jobs.",
     "CutShortError": "Copy the file again, or take its complete events: `--accept-truncated`.",
