@@ -63,6 +63,10 @@ class Scored(NamedTuple):
         """Of events that no network has seen, shape (n, k): of the mean score of both."""
         return _logit(self.networks, np.asarray(x, np.float32))
 
+    def logits_in_order(self, x: Any) -> NDArray[np.float64]:
+        """Of the events of a class as they were given, perhaps with other features: each of the network that has not seen it."""
+        return _scored(self.networks, np.asarray(x, np.float32))
+
 
 def cross_fitted(
     tasks: Mapping[str, Task],

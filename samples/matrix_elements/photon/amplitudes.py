@@ -186,7 +186,7 @@ def charged_pairs(p: Any, up: bool, m: Couplings) -> float:
     p1, k = _complex(p, 0), _complex(p, 6)
     ab, cd = plus(_complex(p, 2), _complex(p, 3)), plus(_complex(p, 4), _complex(p, 5))
     # the quark emits first what its charge allows
-    first, second = (ab, cd) if up else (cd, ab)
+    first = ab if up else cd
     total = 0.0
     for way in range(2):
         eps = polarisation((p[6, 0], p[6, 1], p[6, 2], p[6, 3]), way == 1)

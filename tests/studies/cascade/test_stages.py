@@ -15,9 +15,9 @@ from massgap.contracts.errors import MassgapError
 from massgap.models.measures.ensembles import ensemble_score
 from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, falling_spectrum
 from massgap.studies.cascade.discovery import Cut, cut_at, estimated_ratio, ratio_pulls
+from massgap.studies.cascade.ensembles.spin import accuracies, ratio_of_network
 from massgap.studies.cascade.networks import Task, cross_fitted
 from massgap.studies.cascade.scan import Direction, _winners
-from massgap.studies.cascade.spin import accuracies, ratio_of_network
 from massgap.studies.cascade.variables import columns_of, variable_sets
 from massgap.studies.errors import StudyError
 
