@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from massgap.reports.run.chapters import Chapter
     from massgap.studies.comparison import Compared
+    from massgap.studies.markdown import FurtherTable
     from massgap.studies.tables import Paper
 
 __all__ = ["SIGNALS", "STUDY"]
@@ -69,6 +70,12 @@ def _chapters() -> tuple[Chapter, ...]:
     return chapters()
 
 
+def _further(folder: Path) -> list[FurtherTable]:
+    from massgap.studies.cascade.further import further_tables
+
+    return further_tables(folder)
+
+
 def _validate(folder: Path) -> list[Compared]:
     from massgap.studies.cascade.validation import validate
 
@@ -122,6 +129,7 @@ STUDY = Study(
         ReportStep("report.html", "run", words="write the report"),
     ),
     chapters=_chapters,
+    further=_further,
     paper=_printed,
     validate=_validate,
     scan=_scan,

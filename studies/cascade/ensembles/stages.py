@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -163,8 +164,14 @@ def compared_optima(
             logits = network.logits(bench, point)
             shares.append(cut_at(logits, rest, network.background.weight).eps_s)
         one, separate = optimum(along["values"], shares), optimum(along["values"], along["eps_s"])
-        rows["lines"][name] = {"values": along["values"], "eps_s": shares, "one": one, "separate": separate}
+        found = {"one": _plain(one), "separate": _plain(separate)}
+        rows["lines"][name] = {"values": along["values"], "eps_s": shares, **found}
     return rows
+
+
+def _plain(place: tuple[float, float]) -> list[float | None]:
+    """As JSON has it: no error where there is none."""
+    return [place[0], place[1] if math.isfinite(place[1]) else None]
 
 
 def _likelihood(model: str, part: Events, training: Training, plan: Beyond) -> list[dict[str, Any]]:

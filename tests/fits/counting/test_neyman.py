@@ -31,7 +31,7 @@ def test_coverage_is_the_share_of_intervals_that_hold_the_true_value():
     belt = belt_of(rng, np.linspace(0.0, 10.0, 6))
     values = rng.normal(9.0, 1.4, 500)
     intervals = belt.intervals(values)
-    inside = (intervals[:, 0] <= 4.0) & (4.0 <= intervals[:, 1])
+    inside = (intervals[:, 0] <= 4.0) & (intervals[:, 1] >= 4.0)
     assert belt.coverage(4.0, values)[0] == pytest.approx(inside.mean(), abs=0.01)
     assert np.isnan(belt.intervals(1e3)).all()
 

@@ -88,7 +88,9 @@ def test_one_network_with_the_spectrum_as_input_is_as_good_as_one_of_its_own(eve
     one = hypothesis_network("fDM", other, names, training, spectra=20, events=6000, hidden=(30, 30))
     x, y = (observables(sample, TESTING_SPECTRUM) for sample in (signal, other))
     columns = columns_of(names)
-    task = Task(*(np.stack([side[c] for c in columns], axis=1) for side in (x, y)), signal.weight, other.weight)
+    task = Task(
+        *(np.stack([side[c] for c in columns], axis=1) for side in (x, y)), signal.weight, other.weight
+    )
     separate = cross_fitted({"x": task}, columns, (30, 30), epochs=25, patience=25)["x"]
     first, second = one.logits(signal, (0.0, 0.0, 0.0, 0.0)), one.of_background((0.0, 0.0, 0.0, 0.0))
     area = (first[:, None] > second[None, ::4]).mean()

@@ -16,7 +16,13 @@ from massgap.samples.matrix_elements.photon.amplitudes import (
     neutral_pairs,
     standard_couplings,
 )
-from massgap.samples.matrix_elements.photon.channels import CHARGED, NEUTRAL, PAIR, PhotonCuts, phase_space_point
+from massgap.samples.matrix_elements.photon.channels import (
+    CHARGED,
+    NEUTRAL,
+    PAIR,
+    PhotonCuts,
+    phase_space_point,
+)
 
 MODEL = standard_couplings()
 ROOT_S = 500.0
@@ -72,7 +78,12 @@ def test_lepton_pair_is_the_closed_form_of_photon_exchange():
     for seed, (up, charge) in itertools.product(range(3), ((True, 2 / 3), (False, -1 / 3))):
         p = event(np.random.default_rng(seed), pairs=False)
         p1, p2, a, b, k = p[0], p[1], p[2], p[3], p[6]
-        current = -charge * p1 / product(p1, k) + charge * p2 / product(p2, k) - a / product(a, k) + b / product(b, k)
+        current = (
+            -charge * p1 / product(p1, k)
+            + charge * p2 / product(p2, k)
+            - a / product(a, k)
+            + b / product(b, k)
+        )
         squares = sum((2 * product(x, y)) ** 2 for x in (p1, p2) for y in (a, b))
         shape = squares / (2 * product(p1, p2) * 2 * product(a, b))
         wanted = -product(current, current) * MODEL.photon_e2 * MODEL.e2**2 * charge**2 * shape / 3
@@ -152,11 +163,16 @@ def test_samples_of_backgrounds(tmp_path):
 
     from massgap import stages
 
-    made = [stages.generate_partons(["ZZ_2mua", "tautaua_2mua"], tmp_path / name, events=2000) for name in "ab"]
+    made = [
+        stages.generate_partons(["ZZ_2mua", "tautaua_2mua"], tmp_path / name, events=2000) for name in "ab"
+    ]
     about = [fileset["tautaua_2mua_parton"]["metadata"] for fileset in made]
     assert about[0] == about[1] | {}
     # shares of the catalogue: 1.5 to 4.5
-    assert [made[0][f"{name}_2mua_parton"]["metadata"]["n_generated"] for name in ("ZZ", "tautaua")] == [500, 1500]
+    assert [made[0][f"{name}_2mua_parton"]["metadata"]["n_generated"] for name in ("ZZ", "tautaua")] == [
+        500,
+        1500,
+    ]
     assert about[0]["hard_xsec_error_fb"] < 0.01 * about[0]["hard_xsec_fb"]
     with uproot.open(next(iter(made[0]["tautaua_2mua_parton"]["files"]))) as file:
         tree = file["Events"].arrays(["genWeight", "Photon_pt", "Photon_eta", "Muon_pt", "Muon_charge"])
