@@ -141,6 +141,10 @@ class Backgrounds(NamedTuple):
     names: tuple[str, ...]
     process: NDArray[np.int64]
 
+    def rows(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        """Which are of some processes."""
+        return np.isin(self.process, [k for k, name in enumerate(self.names) if name in names])
+
     def of(self, names: Sequence[str]) -> Events:
         """Those of some processes.
 
@@ -149,11 +153,11 @@ class Backgrounds(NamedTuple):
         StudyError
             If none of them is there.
         """
-        wanted = [k for k, name in enumerate(self.names) if name in names]
-        if not wanted:
+        wanted = self.rows(names)
+        if not wanted.any():
             msg = f"the run has no background of {', '.join(names)}, but of {', '.join(self.names)}: choose from these with --process"
             raise StudyError(msg)
-        return self.events.take(np.isin(self.process, wanted))
+        return self.events.take(wanted)
 
     def shares(self) -> dict[str, dict[str, float]]:
         """Process -> cross section (fb) after the selection, its error, events, and their effective number."""

@@ -187,7 +187,9 @@ def scan(
                 )
         if PURIFYING_NAME in scored:
             benchmark = signal_events(model, TRUTH_SPECTRUM, events, seed=training.seed + 1)
-            found["purified"] = _purified(scored[PURIFYING_NAME], other, every_background, benchmark)
+            found["purified"] = _purified(
+                scored[PURIFYING_NAME], other, every_background, processes, benchmark
+            )
             if further is not None:
                 along = {
                     name: sets[PURIFYING_NAME]
@@ -287,7 +289,9 @@ def _told(scored: Scored, weight: NDArray[np.float64]) -> dict[str, Any]:
     return told
 
 
-def _purified(scored: Scored, other: Events, every: Backgrounds, benchmark: Events) -> dict[str, Any]:
+def _purified(
+    scored: Scored, other: Events, every: Backgrounds, processes: Sequence[str], benchmark: Events
+) -> dict[str, Any]:
     """What the discovery cut leaves of each process and of the benchmark, and (S/B)_est of the latter (fig. 9)."""
     try:
         cut = cut_at(scored.first, scored.second, other.weight)
@@ -295,15 +299,24 @@ def _purified(scored: Scored, other: Events, every: Backgrounds, benchmark: Even
         return {"missing": str(error)}
     columns = columns_of(PURIFYING)
 
-    def share(sample: Events) -> tuple[float, float]:
+    def logits(sample: Events) -> NDArray[np.float64]:
         x = observables(sample, TESTING_SPECTRUM)
-        passed = scored.logits(np.stack([x[name] for name in columns], axis=1)) > cut.threshold
-        return float(sample.weight[passed].sum()), float(np.sqrt((sample.weight[passed] ** 2).sum()))
+        return scored.logits(np.stack([x[name] for name in columns], axis=1))
 
-    of_truth = share(benchmark)[0] / float(benchmark.weight.sum())
+    def left(name: str) -> tuple[float, float]:
+        inside = every.rows(processes)
+        if name in processes:
+            chosen = every.process[inside] == every.names.index(name)
+            weight = other.weight[chosen & (scored.second > cut.threshold)]
+        else:
+            sample = every.of([name])
+            weight = sample.weight[logits(sample) > cut.threshold]
+        return float(weight.sum()), float(np.sqrt((weight**2).sum()))
+
+    of_truth = float(benchmark.weight[logits(benchmark) > cut.threshold].sum() / benchmark.weight.sum())
     expected = PAPER_BACKGROUND_FB * LUMINOSITY
     return {
-        "left_fb": {name: list(share(every.of([name]))) for name in every.names},
+        "left_fb": {name: list(left(name)) for name in every.names},
         "eps_s_benchmark": of_truth,
         "ratio": {
             f"{ratio:g}": {

@@ -30,8 +30,6 @@ RANGE = 0.95
 """Share of the signal within the range of an axis."""
 BINS = 20
 """Of the template fit."""
-BACKGROUND_UNCERTAINTY = 0.2
-"""Of the normalisation of what is left of the background, relative; assumed."""
 _HIDDEN = (100, 300, 100)
 _FEATURES = ("delta4_root", "delta4_low_root", "met", "m_mumu", "m_mumugamma", "pt_gamma")
 

@@ -11,7 +11,6 @@ from massgap.fits.counting.template_scan import best_value, template_scan
 from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, TRUTH_SPECTRUM
 from massgap.studies.cascade.discovery import Cut, estimated_ratio
 from massgap.studies.cascade.ensembles.mass import (
-    BACKGROUND_UNCERTAINTY,
     BINS,
     EXPECTED,
     Drawn,
@@ -21,12 +20,14 @@ from massgap.studies.cascade.ensembles.mass import (
     set_network,
 )
 from massgap.studies.cascade.ensembles.pools import (
+    BACKGROUND_UNCERTAINTY,
     MASSES,
     NUISANCES,
     POINTS,
     Pool,
     Purifier,
     at_scale,
+    moved,
     pool_of,
 )
 from massgap.studies.cascade.ensembles.spin import ratio_of_network
@@ -209,8 +210,6 @@ def _beyond(room: _Laboratory, network: Any, tested: Events) -> dict[str, Any]:
     expected = _shape(room.background[0], room.background[0], 1) * EXPECTED * room.background[0].share
 
     def background(sigmas: dict[str, float] | None) -> Pool:
-        from massgap.studies.cascade.ensembles.pools import moved
-
         seen = moved(tested, sigmas) if sigmas else tested
         return Pool(room.viewer.rows(seen), seen.weight, room.background[1].share)
 

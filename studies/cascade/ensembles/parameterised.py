@@ -68,7 +68,7 @@ class Hypotheses(NamedTuple):
 
     def of_background(self, point: Sequence[float]) -> NDArray[np.float64]:
         """Of the background events, each of the half of the network that has not seen it."""
-        return self.scored.logits_in_order(_inputs(self.background, self.names, checked_point(point)))
+        return self.scored.logits(_inputs(self.background, self.names, checked_point(point)))
 
 
 def checked_point(point: Sequence[float]) -> tuple[float, ...]:

@@ -29,6 +29,8 @@ MASSES = tuple(float(mass) for mass in range(100, 901, 20))
 """Of chi, GeV (section VII)."""
 NUISANCES = {"photon_energy": 0.01, "muon_momentum": 0.002}
 """Uncertainties of the scales of energies, relative; assumed, of the size of what experiments at the LHC quote."""
+BACKGROUND_UNCERTAINTY = 0.2
+"""Of the normalisation of what is left of the background, relative; assumed."""
 POINTS = ((0.0, 2.0 / 3.0), (math.sqrt(3.0), 1.0 / 6.0), (-math.sqrt(3.0), 1.0 / 6.0))
 """Standard deviations and their probabilities."""
 

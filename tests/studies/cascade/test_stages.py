@@ -15,7 +15,7 @@ from massgap.contracts.errors import MassgapError
 from massgap.models.measures.ensembles import ensemble_score
 from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, falling_spectrum
 from massgap.studies.cascade.discovery import Cut, cut_at, estimated_ratio, ratio_pulls
-from massgap.studies.cascade.ensembles.spin import accuracies, ratio_of_network
+from massgap.studies.cascade.ensembles.spin import accuracies, ratio_of_network, spin_belt
 from massgap.studies.cascade.networks import Task, cross_fitted
 from massgap.studies.cascade.scan import Direction, _winners
 from massgap.studies.cascade.variables import columns_of, variable_sets
@@ -104,6 +104,19 @@ def test_accuracy_rises_with_events_and_spins_are_told_apart():
     with pytest.raises(MassgapError, match="empty"):
         accuracies(logits, None, None, {"sDM": 0.0, "fDM": 0.5}, n=10)
     assert float(ensemble_score([0.5, 0.5]).score) == 0.5
+
+
+def test_intervals_of_a_mixture_of_spins_cover():
+    rng = np.random.default_rng(4)
+    logits = {"sDM": rng.normal(0.15, 0.55, 20000), "fDM": rng.normal(-0.15, 0.55, 20000)}
+    eps = {"sDM": 0.5, "fDM": 0.5}
+    found = spin_belt(logits, rng.normal(0, 0.3, 500), np.ones(500), eps, 0.1, n=3000)
+    for told in found["shares"].values():
+        assert told["coverage"] == pytest.approx(0.6827, abs=4 * told["error"] + 0.01)
+        # 432 events with logits 0.3 apart and 0.57 wide, and what the background adds: twice sqrt(432) 0.57 / (432 0.3)
+        assert 0.15 < told["width"] < 0.30
+    with pytest.raises(StudyError, match="empty"):
+        spin_belt(logits | {"fDM": np.zeros(0)}, None, None, eps, 0.1)
 
 
 def test_estimates_outside_the_trained_ratios():
