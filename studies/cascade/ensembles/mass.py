@@ -111,7 +111,7 @@ def experiments(
     """
     expected = [ratio * EXPECTED * pool.share for pool in signal]
     if not (np.isfinite(ratio) and ratio >= 0.0 and min(expected) + eps_b * EXPECTED > 0.0):
-        msg = f"an ensemble with S/B = {ratio:g} is empty: give a ratio above 0 (--ratio), or a looser cut"
+        msg = f"an ensemble with S/B = {ratio:g} is empty: give a ratio above 0"
         raise StudyError(msg)
     maps, counts = np.zeros((n, PIXELS * PIXELS), np.float32), np.zeros((n, BINS))
     sets = np.zeros((n, set_size, signal[0].rows.shape[1] - 2), np.float32) if set_size else None
