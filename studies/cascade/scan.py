@@ -14,7 +14,7 @@ from massgap.selections.cascade.spectrum import (
 )
 from massgap.studies.cascade.discovery import EPS_B, cut_at, ratio_pulls
 from massgap.studies.cascade.ensembles.spin import spin_study
-from massgap.studies.cascade.ensembles.stages import Beyond, beyond
+from massgap.studies.cascade.ensembles.stages import Beyond, beyond, lines_of
 from massgap.studies.cascade.networks import cross_fitted
 from massgap.studies.cascade.ordering import Sides, Training, guided_search, orderings
 from massgap.studies.cascade.samples import (
@@ -147,20 +147,12 @@ def scan(
 
     training = training or Training()
     sets = {"momenta": ("momenta",), **variable_sets(variables)}
+    if further is not None:
+        sets.setdefault(PURIFYING_NAME, PURIFYING)
     every_background = background_events(background)
     other = every_background.of(processes)
     folder = prepare_folder(out)
-    result: dict[str, Any] = {
-        "format": FORMAT,
-        "spectrum": list(TESTING_SPECTRUM),
-        "eps_b": EPS_B,
-        "events": {"signal": events, "background": len(other)},
-        "background_fb": {"here": float(other.weight.sum()), "paper": PAPER_BACKGROUND_FB},
-        "background_effective": float(other.weight.sum() ** 2 / (other.weight**2).sum()),
-        "processes": every_background.shares(),
-        "training": training._asdict(),
-        "models": {},
-    }
+    result = {**_about(every_background, other, events), "training": training._asdict(), "models": {}}
     for model in models:
         signal = signal_events(model, TESTING_SPECTRUM, events, seed=training.seed)
         sides = _sides(signal, other, TESTING_SPECTRUM)
@@ -209,6 +201,19 @@ def scan(
     result |= {"summary": summary(result), "complete": True}
     write_json(folder / "scan.json", result)
     return result
+
+
+def _about(every: Backgrounds, other: Events, events: int) -> dict[str, Any]:
+    """What a scan says of itself first."""
+    return {
+        "format": FORMAT,
+        "spectrum": list(TESTING_SPECTRUM),
+        "eps_b": EPS_B,
+        "events": {"signal": events, "background": len(other)},
+        "background_fb": {"here": float(other.weight.sum()), "paper": PAPER_BACKGROUND_FB},
+        "background_effective": float(other.weight.sum() ** 2 / (other.weight**2).sum()),
+        "processes": every.shares(),
+    }
 
 
 def _spin(other: Events, events: int, training: Training, ensembles: int) -> dict[str, Any]:
@@ -264,6 +269,7 @@ def summary(result: Mapping[str, Any]) -> list[str]:
                     for ratio, b in along["best"].items()
                 )
                 lines.append(f"{model}  {line_name} by {name}: {best}")
+        lines += lines_of(model, found)
     if "spin_missing" in result:
         lines.append(f"spin: {result['spin_missing']}")
     for name, told in result.get("spin", {}).get("networks", {}).items():

@@ -167,7 +167,7 @@ def mass_study(
 
 
 def _estimates(room: _Laboratory, networks: Mapping[float, Any], cut: Cut) -> list[dict[str, float]]:
-    """Of each S/B at the benchmark's mass and of the largest at others; the network is picked by (S/B)_est."""
+    """Of each S/B and mass; the network is picked by (S/B)_est, at the end of their range where that is outside."""
     plan, rows = room.plan, []
     for mass in plan.masses:
         pool = room.test_pool(mass, TRUTH_SPECTRUM)
@@ -176,15 +176,19 @@ def _estimates(room: _Laboratory, networks: Mapping[float, Any], cut: Cut) -> li
             drawn = experiments([pool], [room.background[1]], ratio, plan.experiments, rng)
             # the numbers before the cut, of which these have passed
             n_all = rng.poisson((1.0 + ratio) * EXPECTED, plan.experiments)
-            guesses = np.clip(estimated_ratio(cut, drawn.events, n_all), plan.ratios[0], plan.ratios[-1])
+            # more than all of the signal passes: as much signal as can be
+            guesses = np.where(
+                drawn.events < cut.eps_s * n_all, estimated_ratio(cut, drawn.events, n_all), np.inf
+            )
+            outside = float(((guesses < plan.ratios[0]) | (guesses > plan.ratios[-1])).mean())
+            guesses = np.clip(guesses, plan.ratios[0], plan.ratios[-1])
             chosen = np.array([ratio_of_network(float(guess), plan.ratios) for guess in guesses])
             values = np.empty(plan.experiments)
             for one, network in networks.items():
                 if (chosen == one).any():
                     values[chosen == one] = network(drawn.maps[chosen == one])
-            rows.append(
-                {"mass": mass, "ratio": ratio, **_told(values), "ratio_estimate": float(guesses.mean())}
-            )
+            about = {"ratio_estimate": float(guesses.mean()), "outside": outside}
+            rows.append({"mass": mass, "ratio": ratio, **_told(values), **about})
     return rows
 
 

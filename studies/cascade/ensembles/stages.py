@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from massgap.studies.cascade.networks import Scored
     from massgap.studies.cascade.ordering import Training
 
-__all__ = ["Beyond", "beyond", "compared_optima"]
+__all__ = ["Beyond", "beyond", "compared_optima", "lines_of"]
 
 LIKELIHOOD = ("met", "delta4", "m_mumu", "m_plus_gamma", "m_minus_gamma", "m_mumugamma")
 """Observables of the network of the likelihood."""
@@ -195,3 +195,24 @@ def _mass(
     cut = cut_at(scored.first, scored.second, other.weight)
     purifier = Purifier(scored, columns_of(names), cut.threshold)
     return mass_study(model, purifier, cut, other.take(scored.second > cut.threshold), plan.mass, announce)
+
+
+def lines_of(model: str, found: Mapping[str, Any]) -> list[str]:
+    """What all of it has found for one spin model, in lines to print."""
+    lines = [
+        f"{model}  {stage}: {found[stage]['missing']}"
+        for stage in ("hypotheses", "likelihood", "mass")
+        if isinstance(found.get(stage), dict) and "missing" in found[stage]
+    ]
+    mass = found.get("mass", {})
+    for row in mass.get("estimates", ()):
+        lines.append(
+            f"{model}  M_chi = {row['mass']:g} GeV at S/B = {row['ratio']:g}: {row['mean']:.0f} +- {row['spread']:.0f} GeV"
+        )
+    for way, told in mass.get("beyond", {}).get("ways", {}).items():
+        share, error = told["coverage"]
+        widths = ", ".join(f"{one['width']:.0f} GeV at {at} GeV" for at, one in told["masses"].items())
+        lines.append(
+            f"{model}  intervals by {way}: coverage {share:.3f} +- {error:.3f}, median width {widths}"
+        )
+    return lines
