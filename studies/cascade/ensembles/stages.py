@@ -205,10 +205,10 @@ def lines_of(model: str, found: Mapping[str, Any]) -> list[str]:
         if isinstance(found.get(stage), dict) and "missing" in found[stage]
     ]
     mass = found.get("mass", {})
-    for row in mass.get("estimates", ()):
-        lines.append(
-            f"{model}  M_chi = {row['mass']:g} GeV at S/B = {row['ratio']:g}: {row['mean']:.0f} +- {row['spread']:.0f} GeV"
-        )
+    lines += [
+        f"{model}  M_chi = {row['mass']:g} GeV at S/B = {row['ratio']:g}: {row['mean']:.0f} +- {row['spread']:.0f} GeV"
+        for row in mass.get("estimates", ())
+    ]
     for way, told in mass.get("beyond", {}).get("ways", {}).items():
         share, error = told["coverage"]
         widths = ", ".join(f"{one['width']:.0f} GeV at {at} GeV" for at, one in told["masses"].items())

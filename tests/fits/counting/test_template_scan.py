@@ -9,6 +9,7 @@ from scipy.stats import norm, poisson
 
 from massgap.fits.counting.template_scan import best_value, template_scan, workspace
 from massgap.fits.errors import FitError
+from massgap.fits.workspaces.schema import schema_warnings_off
 
 TEMPLATES = np.array([[8.0, 4.0, 1.0, 0.5], [4.0, 5.0, 3.0, 1.5], [1.0, 3.0, 6.0, 3.5]])
 BACKGROUND = np.array([5.0, 6.0, 7.0, 2.0])
@@ -22,8 +23,8 @@ def test_each_fit_is_that_of_pyhf():
     found = template_scan(counts, TEMPLATES, BACKGROUND, 0.2)
     for i, k in np.ndindex(found.shape):
         spec = workspace("delta", TEMPLATES[k], BACKGROUND, counts[i], 0.2)
-        space = pyhf.Workspace(spec)
-        model = space.model()
+        with schema_warnings_off():
+            model = pyhf.Workspace(spec).model()
         data = np.concatenate([counts[i], [1.0]])
         _, theirs = pyhf.infer.mle.fit(data, model, return_fitted_val=True)
         n = counts[i]
