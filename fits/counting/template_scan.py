@@ -174,4 +174,4 @@ def best_value(values: Sequence[float], scan: ArrayLike) -> NDArray[np.float64]:
     with np.errstate(divide="ignore", invalid="ignore"):
         vertex = x1 - 0.5 * top / bottom
     good = (k == inner) & np.isfinite(vertex)
-    return np.where(good, vertex, x[k])
+    return np.asarray(np.where(good, vertex, x[k]))

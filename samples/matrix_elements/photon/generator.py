@@ -265,7 +265,7 @@ class PhotonGenerator:
         tables = [
             density_table(self.pdf_set, (cuts.m_low / sqrt_s) ** 2, cuts.m_low, sqrt_s, n) for n in (1, 2)
         ]
-        common = (sqrt_s, cuts, standard_couplings(), *tables)
+        common: tuple[Any, ...] = (sqrt_s, cuts, standard_couplings(), *tables)
         self._settings = [
             _Setting(FINAL_STATES[self.final], channel, *common) for channel in range(N_CHANNELS)
         ]

@@ -21,7 +21,7 @@ def ratio_estimates(models: Mapping[str, Any]) -> Figure:
     """Draw (S/B)_est of the benchmark with its standard deviation against S/B (figure 9)."""
     with style():
         figure, (axes,) = new_figure(3.6)
-        handles = [axes.plot([0.01, 1.0], [0.01, 1.0], color="#9aa4ad", lw=0.9, ls="--")[0]]
+        handles: list[Any] = [axes.plot([0.01, 1.0], [0.01, 1.0], color="#9aa4ad", lw=0.9, ls="--")[0]]
         for model, ratios in models.items():
             x = [float(ratio) for ratio in ratios]
             y = [told["benchmark"]["estimate"] for told in ratios.values()]
@@ -41,7 +41,7 @@ def mass_scale(models: Mapping[str, Any], mass: float) -> Figure:
     """Draw the estimated mass of chi with its standard deviation against S/B (figure 15)."""
     with style():
         figure, (axes,) = new_figure(3.6)
-        handles = [axes.axhline(mass, color="#9aa4ad", lw=0.9, ls="--")]
+        handles: list[Any] = [axes.axhline(mass, color="#9aa4ad", lw=0.9, ls="--")]
         for k, (model, rows) in enumerate(models.items()):
             here = [row for row in rows if row["mass"] == mass]
             x = [row["ratio"] * (1.0 + 0.04 * k) for row in here]

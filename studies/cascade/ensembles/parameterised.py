@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, Spectrum, falling_spectrum, shifted_spectrum
+from massgap.selections.cascade.spectrum import Spectrum, falling_spectrum, shifted_spectrum
 from massgap.studies.cascade.networks import Scored, Task, cross_fitted
 from massgap.studies.cascade.samples import Events, observables, signal_events
 from massgap.studies.cascade.variables import columns_of
@@ -42,7 +42,7 @@ def spectrum_at(point: Sequence[float]) -> Spectrum:
     massgap.arrays.errors.SelectionError
         If its masses do not fall.
     """
-    return falling_spectrum(shifted_spectrum(*(float(value) for value in point), start=TESTING_SPECTRUM))
+    return falling_spectrum(shifted_spectrum(*(float(value) for value in point)))
 
 
 class Hypotheses(NamedTuple):
@@ -158,7 +158,7 @@ def hypothesis_network(
 def _drawn_points(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Points even in the box, of those whose gaps are all above :data:`_LEAST_GAP`."""
     points = np.stack([rng.uniform(*BOX[name], 20 * n) for name in PARAMETERS], axis=1)
-    masses = np.stack(shifted_spectrum(*points.T, start=TESTING_SPECTRUM), axis=1)
+    masses = np.stack(shifted_spectrum(*points.T), axis=1)
     return points[(-np.diff(masses, axis=1)).min(axis=1) > _LEAST_GAP][:n]
 
 

@@ -188,7 +188,7 @@ def spin_belt(
         return np.concatenate(found) / (ratio * expected)
 
     shares = np.linspace(0.0, 1.0, 11)
-    belt = confidence_belt(shares, [drawn(float(share), 0) for share in shares])
+    belt = confidence_belt(shares.tolist(), [drawn(float(share), 0) for share in shares])
     rows = {}
     for share in (0.25, 0.55, 0.75):
         values = drawn(share, 1)
