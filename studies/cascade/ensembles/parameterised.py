@@ -42,7 +42,8 @@ def spectrum_at(point: Sequence[float]) -> Spectrum:
     massgap.arrays.errors.SelectionError
         If its masses do not fall.
     """
-    return falling_spectrum(shifted_spectrum(*(float(value) for value in point)))
+    alpha, beta, gamma, delta = (float(value) for value in point)
+    return falling_spectrum(shifted_spectrum(alpha, beta, gamma, delta))
 
 
 class Hypotheses(NamedTuple):
