@@ -151,13 +151,12 @@ class Backgrounds(NamedTuple):
         Raises
         ------
         StudyError
-            If none of them is there.
+            If one of them is not there.
         """
-        wanted = self.rows(names)
-        if not wanted.any():
-            msg = f"the run has no background of {', '.join(names)}, but of {', '.join(self.names)}: choose from these with --process"
+        if missing := [name for name in names if name not in self.names]:
+            msg = f"the run has no background of {', '.join(missing)}, but of {', '.join(self.names)}: choose from these with --process"
             raise StudyError(msg)
-        return self.events.take(wanted)
+        return self.events.take(self.rows(names))
 
     def shares(self) -> dict[str, dict[str, float]]:
         """Process -> cross section (fb) after the selection, its error, events, and their effective number."""

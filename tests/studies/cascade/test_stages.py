@@ -161,7 +161,7 @@ def test_scan_and_validation_from_the_command_line(background_run, tmp_path):
         "--spin",
         "sDM",
     ]
-    words += ["--events", "1200", "--variables", "met,m_mumu"]
+    words += ["--events", "1200", "--variables", "met,m_mumu", "--process", "other"]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
     found = json.loads((out / "scan.json").read_text())
@@ -175,7 +175,7 @@ def test_scan_and_validation_from_the_command_line(background_run, tmp_path):
     assert page.exit_code == 0, page.output
     rows = json.loads((tmp_path / "v.json").read_text())["rows"]
     verdicts = {(row["table"], row["row"], row["column"]): row["verdict"] for row in rows}
-    assert verdicts["Mass scale", "M_chi", "sDM"] == "absent"
+    assert verdicts["Mass scale", "S/B = 1", "sDM"] == "absent"
     assert verdicts["Table II", "met", "fDM"] == "absent"
     assert verdicts["Table II", "met", "sDM"] != "absent"
 
@@ -186,12 +186,24 @@ def test_scan_and_validation_from_the_command_line(background_run, tmp_path):
         (["--spin", "tDM"], "no spin model 'tDM'"),
         (["--variables", "pt"], "--variables"),
         (["--line", "x"], "--line alpha"),
+        (["--process", "top"], "choose from these with --process"),
     ],
 )
 def test_scan_refuses_in_a_sentence(background_run, tmp_path, words, said):
     done = CliRunner().invoke(
         main,
-        ["scan", "cascade", "--background", str(background_run), "--out", str(tmp_path), "--quick", *words],
+        [
+            "scan",
+            "cascade",
+            "--background",
+            str(background_run),
+            "--out",
+            str(tmp_path),
+            "--quick",
+            "--process",
+            "other",
+            *words,
+        ],
     )
     assert done.exit_code != 0
     assert said in done.output
