@@ -28,7 +28,7 @@ SUBJECTS = {
     "running": "workers, chunks, memory, number of events",
     "merging": "adding the histograms of chunks",
     "scoring": "compiled trees against XGBoost, onnxruntime, lleaves and YDF; processors over onnxruntime",
-    "training": "networks in jax against scikit-learn, PyTorch and pytorch-tabnet, and hundreds at once",
+    "training": "networks in jax against scikit-learn, PyTorch and pytorch-tabnet, and hundreds of small ones",
     "agreement": "scores of exported models against those of what trained them, on a million hard rows",
     "observables": "each observable against awkward and vector",
     "reconstruction": "VLQ, VBF and smuon kernels against awkward and vector",
@@ -59,13 +59,18 @@ def main() -> int:
     size.add_argument(
         "--full",
         action="store_true",
-        help="scheduler: 10^5 chunks and 2,000 workers; fits: what takes minutes (half an hour each)",
+        help="scheduler: 10^5 chunks and 2,000 workers; fits: what takes minutes; training: all of 588 networks (half an hour each)",
     )
     parser.add_argument(
         "--opponents",
         type=Path,
         metavar="FOLDER",
         help="fits: also against pyhf with jax and NextStat, which are installed into an environment made there",
+    )
+    parser.add_argument(
+        "--kinds",
+        metavar="NAMES",
+        help="agreement: some of trees,mlp,tabnet,tabm instead of all: minutes in pieces",
     )
     parser.add_argument("--list", action="store_true", help="list the subjects")
     options = parser.parse_args()
@@ -77,12 +82,16 @@ def main() -> int:
     unknown = sorted(set(options.subjects) - set(SUBJECTS))
     if unknown:
         parser.error(f"no such subject: {', '.join(unknown)}; there are {', '.join(SUBJECTS)}")
+    if options.kinds:
+        _check_kinds(parser, options.kinds)
     if any(os.environ.get(name) != "1" for name in ONE_THREAD):
         # Threads of libraries are decided when they are imported.
         os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
         os.execv(sys.executable, [sys.executable, "-m", "benchmarks", *sys.argv[1:]])
     if options.full:
         os.environ["MASSGAP_BENCH_FULL"] = "1"
+    if options.kinds:
+        os.environ["MASSGAP_BENCH_KINDS"] = options.kinds
     if options.opponents:
         os.environ["MASSGAP_BENCH_OPPONENTS"] = str(options.opponents.absolute())
     options.out.mkdir(parents=True, exist_ok=True)
@@ -124,6 +133,13 @@ def main() -> int:
     print(f"{len(rows)} lines in {seconds / 60:.1f} min, {len(missed)} goals missed; results: {path}")
     print(f"the page: massgap report benchmarks {path}")
     return 0
+
+
+def _check_kinds(parser: argparse.ArgumentParser, kinds: str) -> None:
+    from benchmarks.agreement import KINDS
+
+    if unknown := sorted(set(kinds.split(",")) - set(KINDS)):
+        parser.error(f"--kinds: no such kind: {', '.join(unknown)}; there are {', '.join(KINDS)}")
 
 
 def line(row: Row) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +40,10 @@ def rows(effort: Effort) -> Iterator[Row | str]:
     sizes = {200_000: n, 4_096: n // 10, 7: n // 200, 1: n // 500}
     table = events(n_train)
     x = hard_rows(n, table)
+    chosen = os.environ.get("MASSGAP_BENCH_KINDS", "").split(",")
     for kind, settings in (SMALLER if effort is Effort.SMOKE else KINDS).items():
+        if chosen != [""] and kind not in chosen:
+            continue
         if kind != "trees" and importlib.util.find_spec("jax") is None:
             yield f"{kind} needs jax (there is no module for them)"
             continue

@@ -72,7 +72,7 @@ def _ours(x: NDArray[np.float32], label: NDArray[np.float32], hidden: tuple[int,
 
     from massgap.models.networks import dense
     from massgap.models.networks.backend import jax_and_optax
-    from massgap.models.networks.optimisation import compiled
+    from massgap.models.networks.optimisation import Events, Task, compiled
 
     jax, _ = jax_and_optax()
     settings = dense.TRAINER.checked_hyperparameters({"hidden": list(hidden), "batch_size": BATCH})
@@ -81,12 +81,11 @@ def _ours(x: NDArray[np.float32], label: NDArray[np.float32], hidden: tuple[int,
     )
     run = compiled(dense.forward, json.dumps(settings, sort_keys=True))
     start = (parameters, state, run.start(parameters))
-    arrays = [jax.numpy.asarray(array) for array in (x, label, np.ones(len(x), np.float32))]
-    random, n_batches, key = np.random.default_rng(2), len(x) // BATCH, jax.random.key(0)
+    events = Events(x, label, np.ones(len(x), np.float32))
+    task = Task(settings, events, events, (2,))
 
     def epoch() -> None:
-        rows = random.permutation(len(x)).astype(np.int32).reshape(n_batches, BATCH)
-        jax.block_until_ready(run.epoch(start, arrays, rows, n_batches, key, np.float32(1)))
+        jax.block_until_ready(run.epoch(start, task.batches(), task.n_batches, task.key(0), np.float32(1)))
 
     epoch()
     return epoch

@@ -6,7 +6,7 @@ events' uncertainties. Which combination is right is told by
 
 1. the metadata of the data set, ``"pdf_members"``,
 2. the title of the branch, which in NanoAOD has the LHAPDF numbers (``LHA IDs 306000 - 306102``),
-3. the length 7, as ``massgap generate --variations`` writes it: central members of the sets that come with Pythia, of which
+3. the length 7, as ``massgap generate`` writes it: central members of the sets that come with Pythia, of which
    those of leading order make an envelope. The last one, of NNLO, is left out: its densities go with other matrix elements.
 
 Whatever none of these tells is not guessed. Members are relative to the first one, where that is the nominal.

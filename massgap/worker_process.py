@@ -6,8 +6,22 @@ import os
 import signal
 import threading
 import time
+import warnings
+from typing import Any
 
-__all__ = ["begin_worker", "end_with_parent", "ignore_interrupts"]
+__all__ = ["begin_worker", "end_with_parent", "ignore_interrupts", "worker_pool"]
+
+
+def worker_pool(workers: int) -> Any:
+    """An executor of loky whose workers begin as all do.
+
+    It replaces a worker that has come to hold 300 MB more than at its start, as one that generates many processes does: no event is
+    lost by that, and nothing is to be done, so that its warning is left out.
+    """
+    from loky import ProcessPoolExecutor
+
+    warnings.filterwarnings("ignore", message="A worker was restarted", category=UserWarning)
+    return ProcessPoolExecutor(workers, initializer=begin_worker)
 
 
 def begin_worker() -> None:

@@ -172,7 +172,7 @@ def smoke(tmp_path_factory):
 LINES = {
     "mt2": 18, "slepton": 10, "smuon": 5, "vlq": 5, "electroweakino": 3, "reading": 11, "running": 6, "merging": 3, "scoring": 19,
     "training": 7, "agreement": 4, "observables": 12,
-    "reconstruction": 5, "cascade": 6, "fits": 27, "scheduler": 13,
+    "reconstruction": 5, "cascade": 6, "parton": 5, "fits": 27, "scheduler": 13,
 }  # fmt: skip
 """Lines of each subject where everything is there that it compares with (training: without torch)."""
 
@@ -263,3 +263,11 @@ def test_unknown_subjects_are_named(monkeypatch, capsys) -> None:
     with pytest.raises(SystemExit):
         entry.main()
     assert "no such subject: mt3; there are mt2" in capsys.readouterr().err
+
+
+def test_unknown_kinds_of_models_are_named(monkeypatch, capsys) -> None:
+    entry = importlib.import_module("benchmarks.__main__")
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "agreement", "--kinds", "mlp,forest"])
+    with pytest.raises(SystemExit):
+        entry.main()
+    assert "no such kind: forest; there are trees, mlp, tabnet, tabm" in capsys.readouterr().err

@@ -20,7 +20,7 @@ from massgap.extras import EXTRAS
 ROOT = Path(__file__).parent.parent
 ROOMS = ["samples", "events", "selections", "models", "processors", "fits", "studies", "condor", "reports"]
 
-DISTRIBUTION = {"google": "protobuf"}
+DISTRIBUTION = {"PIL": "pillow", "google": "protobuf"}
 """Package as it is imported -> distribution, where the two names differ by more than a hyphen."""
 OF_THE_SITE = {
     "conda_pack": "lies in conda environments alone, and is asked for there",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from massgap.fits.parts import FilledPlan
     from massgap.fits.plan import FitOptions, FitPart
 
-__all__ = ["combine", "planned_runs", "require_disjoint"]
+__all__ = ["combine", "planned_runs", "require_disjoint", "run_labels"]
 
 _OVERLAP = "accept it (allow_overlap=True, --allow-overlap)"
 
@@ -55,7 +55,7 @@ def planned_runs(
     HistogramError
         If a histogram or region is not there, or has to be named.
     """
-    labels = _labels(runs)
+    labels = run_labels(runs)
     if len(runs) > 1:
         _require_known(runs, labels, options)
     planned = []
@@ -183,7 +183,7 @@ def backgrounds_of(runs: Sequence[PlannedRun]) -> list[str]:
     return found
 
 
-def _labels(runs: Sequence[RunFolder]) -> list[str]:
+def run_labels(runs: Sequence[RunFolder]) -> list[str]:
     """Names of the folders, with as many parents as tell them apart; none for a single run."""
     if len(runs) == 1:
         return [""]

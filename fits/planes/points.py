@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from massgap.fits.plan import PlannedRun
 
-__all__ = ["Axes", "PlanePoint", "axes_of", "plane_points"]
+__all__ = ["Axes", "PlanePoint", "axes_of", "own_cross_section", "plane_points"]
 
 _SAME = 1e-6
 """Masses closer than this (GeV) are one."""
@@ -227,7 +227,7 @@ def _datasets(planned: PlannedRun, process: str) -> list[Mapping[str, Any]]:
 
 def _one_cross_section(process: str, of_runs: Sequence[Sequence[Mapping[str, Any]]]) -> tuple[float, float]:
     """That of the first run; the same signal has no other one in another run, but for its statistics."""
-    found = [_own_cross_section(datasets) for datasets in of_runs]
+    found = [own_cross_section(datasets) for datasets in of_runs]
     for value, _ in found[1:]:
         if abs(value - found[0][0]) > _DIFFERENT * found[0][0]:
             message = (
@@ -238,7 +238,7 @@ def _one_cross_section(process: str, of_runs: Sequence[Sequence[Mapping[str, Any
     return found[0]
 
 
-def _own_cross_section(datasets: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+def own_cross_section(datasets: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
     """Cross section of a process and its statistical error, from the metadata of its datasets.
 
     Slices of one part add up where they are slices of phase space, whose hard cross sections differ; slices made by a

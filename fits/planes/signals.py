@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from massgap.fits.planes.points import PlanePoint
     from massgap.fits.workspaces.workspace import WorkspaceOptions
 
-__all__ = ["CROSS_SECTION_PARAMETER", "UNPUBLISHED", "SignalPatches", "patch_set_of", "with_signal"]
+__all__ = [
+    "CROSS_SECTION_PARAMETER",
+    "UNPUBLISHED",
+    "SignalPatches",
+    "patch_set_of",
+    "split_signal",
+    "with_signal",
+]
 
 CROSS_SECTION_PARAMETER = "signal_cross_section"
 UNPUBLISHED = "ins0000000"
@@ -96,7 +103,7 @@ class SignalPatches:
             # The first is checked against the schema, and the others have the same form.
             validate=self._background is None,
         )
-        background, operations = _split(workspace, point.process)
+        background, operations = split_signal(workspace, point.process)
         if relative_uncertainty:
             interval = {"hi": 1.0 + relative_uncertainty, "lo": 1.0 / (1.0 + relative_uncertainty)}
             for operation in operations:
@@ -162,7 +169,7 @@ def with_signal(background: Mapping[str, Any], patch: Patch) -> dict[str, Any]:
     return {**background, "channels": channels}
 
 
-def _split(workspace: Mapping[str, Any], signal: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def split_signal(workspace: Mapping[str, Any], signal: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A workspace without its signal, and the operations that bring it back."""
     channels, operations = [], []
     for i, channel in enumerate(workspace["channels"]):

@@ -5,7 +5,6 @@ Nothing but wiring, as :mod:`massgap.cli`.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -22,6 +21,7 @@ from massgap.cli.options.run_options import (
     run_folder_of,
     take_options,
 )
+from massgap.cli.printing.documents import emit
 from massgap.cli.printing.words import print_run, status_lines
 
 __all__ = ["COMMANDS"]
@@ -70,10 +70,17 @@ def submit(analysis: str, files: tuple[str, ...], out: Path | None, dry_run: boo
         **settings,
     )
     ticker.close()
+    emit("massgap-submission/1", _submission(made, out))
     for note in made.notes:
         say(f"note: {note}")
     click.echo(f"{made.jobs} jobs with {made.chunks} chunks ({made.events:,} events)")
     _tell(made, out)
+
+
+def _submission(made: Any, out: Path) -> dict[str, Any]:
+    """What was submitted, for programs."""
+    wanted = ("jobs", "chunks", "events", "description", "cluster", "command", "notes", "left_alone")
+    return {"run_folder": out, **{name: getattr(made, name, None) for name in wanted}}
 
 
 def _tell(made: Any, out: Path) -> None:
@@ -90,10 +97,9 @@ def _tell(made: Any, out: Path) -> None:
 
 @click.command()
 @_RUN_FOLDER
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @click.option("--no-fetch", is_flag=True, help="With --spool: leave the output of ended jobs at the schedd.")
 @click.pass_context
-def status(ctx: click.Context, run_folder: Path, as_json: bool, no_fetch: bool) -> None:
+def status(ctx: click.Context, run_folder: Path, no_fetch: bool) -> None:
     """What became of the jobs of massgap submit, and what to do.
 
     Ends with code 0 if all results are there, 3 if jobs are at work and all is well, 1 if something needs you.
@@ -106,11 +112,9 @@ def status(ctx: click.Context, run_folder: Path, as_json: bool, no_fetch: bool) 
     from massgap import stages
 
     found = stages.status(run_folder, fetch=not no_fetch)
-    if as_json:
-        click.echo(json.dumps(found.as_dict(), indent=1))
-    else:
-        for line in status_lines(found):
-            click.echo(line)
+    for line in status_lines(found):
+        click.echo(line)
+    emit("massgap-status/1", found.as_dict())
     ctx.exit(0 if found.complete else 1 if found.needs_user else 3)
 
 
@@ -137,6 +141,7 @@ def resubmit(run_folder: Path, held: bool, lost: bool, dry_run: bool, **settings
         run_folder, held=held, lost=lost, dry_run=dry_run, cluster=take_cluster(settings), progress=ticker.run
     )
     ticker.close()
+    emit("massgap-submission/1", _submission(made, run_folder))
     for note in made.notes:
         say(f"note: {note}")
     for state, n in made.left_alone.items():
@@ -205,6 +210,7 @@ def work(ctx: click.Context, job_file: Path, out: Path) -> None:
         say(f"Error: {error}")
         ctx.exit(4)
     ticker.close()
+    emit("massgap-slice/1", summary)
     for problem in summary["problems"][:10]:
         say(f"Error: {problem}")
     if summary["interrupted"]:

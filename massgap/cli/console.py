@@ -94,7 +94,8 @@ class Ticker:
             say(f"  {text}")
 
     def close(self) -> None:
-        """End the live line or table."""
+        """End the live line or table; what comes next, another step of a study, is timed anew."""
+        self.started = time.monotonic()
         if self.table is not None:
             self.table.close()
         if self.open_line:

@@ -11,6 +11,7 @@ import click
 
 from massgap.cli.console import Ticker, say
 from massgap.cli.options.run_options import event_number
+from massgap.cli.printing.documents import emit
 
 __all__ = ["generate", "slha"]
 
@@ -49,7 +50,11 @@ def _leptons(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
 @click.option(
     "--energy", "sqrt_s_tev", type=float, help="Centre-of-mass energy in TeV.  [default: the analysis']"
 )
-@click.option("--variations", is_flag=True, help="Also weights of scale, PDF and shower variations (slower).")
+@click.option(
+    "--variations",
+    is_flag=True,
+    help="Also weights of shower variations (2.5 times slower); those of scales and PDFs are always there.",
+)
 @click.option(
     "--mpi/--no-mpi",
     default=None,
@@ -245,8 +250,8 @@ def _check_words(processes: tuple[str, ...], options: dict[str, Any]) -> None:
     words = {part.strip() for word in processes for part in word.split(",")}
     if named := sorted(words & {*known_variations(), "none"}):
         msg = (
-            f"massgap generate --variations is a switch and takes no names, such as {', '.join(named)}: it writes the weights of all; "
-            f"which are used is said later, massgap run --variations {','.join(named)}"
+            f"massgap generate --variations is a switch and takes no names, such as {', '.join(named)}: it adds the weights of "
+            f"showers to those of scales and PDFs; which are used is said later, massgap run --variations {','.join(named)}"
         )
         raise click.UsageError(msg)
     if words & set(LEPTONS):
@@ -273,6 +278,7 @@ def slha(point: str, out: Path | None) -> None:
     from massgap import stages
 
     text = stages.slha(point)
+    emit("massgap-slha/1", {"point": point, "slha": text, "file": out})
     if out is None:
         click.echo(text, nl=False)
         return
@@ -289,7 +295,9 @@ def _list_processes() -> None:
     from massgap.samples.production.generate import list_processes
 
     analysis = None
-    for row in list_processes():
+    rows = list_processes()
+    emit("massgap-processes/1", {"processes": rows, "signals": list(SIGNAL_FORMS), "grids": list(GRIDS)})
+    for row in rows:
         heading = ", ".join(row["analyses"]) or "single processes, nothing filtered"
         if heading != analysis:
             analysis = heading
@@ -326,4 +334,14 @@ def _tell_generation(out: Path, made: dict[str, Any]) -> None:
         click.echo(f"{generated / total:,.0f} generated events per second and core ({shares})")
     events = sum(entry["metadata"].get("n_events", 0) for entry in made.values())
     click.echo(f"{events:,} events in {len(made)} dataset{'' if len(made) == 1 else 's'}")
+    emit(
+        "massgap-generation/1",
+        {
+            "fileset": out / "fileset.json",
+            "events": events,
+            "generated": generated,
+            "generated_per_cpu_s": generated / total if total else None,
+            "datasets": {name: entry["metadata"] for name, entry in made.items()},
+        },
+    )
     click.echo(f"fileset: {out / 'fileset.json'}")

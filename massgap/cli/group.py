@@ -18,10 +18,11 @@ import click
 from massgap import __version__
 from massgap.cli import batch
 from massgap.cli.console import say
-from massgap.cli.fit import fit
+from massgap.cli.fit import fit, limit
 from massgap.cli.generate import generate, slha
-from massgap.cli.limit import limit
 from massgap.cli.plane import plane
+from massgap.cli.printing.documents import errors_as_documents, with_json
+from massgap.cli.publish import publish, recast
 from massgap.cli.report import report
 from massgap.cli.run import preflight, run, verify
 from massgap.cli.study import demo, scan, study, validate
@@ -38,8 +39,9 @@ class _Group(click.Group):
     """Turns the errors of the package into one message and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        words = [*getattr(ctx, "_protected_args", ()), *ctx.args]
         try:
-            with _terminate_as_interrupt():
+            with _terminate_as_interrupt(), errors_as_documents(ctx, words):
                 return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
@@ -113,6 +115,7 @@ def main(debug: bool) -> None:
       massgap run slepton --fileset data/fileset.json --model runs/model/slepton.onnx --out runs/scored
       massgap fit runs/scored
       massgap report runs/scored
+      massgap publish runs/scored --out bundle
     Or all of them at once: massgap study slepton, and in a few minutes massgap demo
     In place of run, with batch jobs: massgap submit, status, resubmit, merge
     """
@@ -129,6 +132,8 @@ for _command in (
     limit,
     plane,
     report,
+    publish,
+    recast,
     scan,
     verify,
     study,
@@ -136,7 +141,7 @@ for _command in (
     demo,
     *batch.COMMANDS,
 ):
-    main.add_command(_command)
+    main.add_command(with_json(_command))
 
 
 if __name__ == "__main__":

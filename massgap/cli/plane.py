@@ -18,6 +18,7 @@ from massgap.cli.options.fit_options import (
     simulation_options,
 )
 from massgap.cli.options.run_options import models
+from massgap.cli.printing.documents import emit
 
 if TYPE_CHECKING:
     from massgap.fits.planes.options import PlaneResult
@@ -112,6 +113,7 @@ def plane(
         **asked,
     )
     _print(found)
+    emit(found.results["format"], {"plane_folder": found.out, **found.results})
     if not found.converged:
         raise click.exceptions.Exit(1)
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from massgap.cli.options.run_options import models
+from massgap.cli.printing.documents import emit
 
 __all__ = ["report"]
 
@@ -92,10 +93,11 @@ def report(
             if out is not None or options["title"] is not None:
                 msg = "--table writes no page: leave out --out and --title"
                 raise click.UsageError(msg)
-            click.echo(f"table: {stages.benchmarks_table(results, table)}")
+            written = stages.benchmarks_table(results, table)
+            click.echo(f"table: {written}")
+            emit(_FORMAT, {"table": written})
             return
-        path = stages.report_benchmarks(results, out, title=options["title"])
-        click.echo(f"report: {path.resolve()}")
+        _tell(stages.report_benchmarks(results, out, title=options["title"]))
         return
     if table is not None:
         msg = (
@@ -122,7 +124,16 @@ def report(
             msg = "--reference goes with samples: massgap report samples FOLDER"
             raise click.UsageError(msg)
         path = stages.report(folder, out, **options)
-    click.echo(f"report: {path.resolve()}")
+    _tell(path)
+
+
+_FORMAT = "massgap-report/1"
+
+
+def _tell(page: Path, **more: Any) -> None:
+    """Say where a page is."""
+    click.echo(f"report: {page.resolve()}")
+    emit(_FORMAT, {"page": page.resolve(), **more})
 
 
 def _report_plane(folder: Path, out: Path | None, **options: Any) -> None:
@@ -138,7 +149,7 @@ def _report_plane(folder: Path, out: Path | None, **options: Any) -> None:
     )
     if written.hepdata is not None:
         click.echo(f"hepdata: {written.hepdata}")
-    click.echo(f"report: {written.page.resolve()}")
+    _tell(written.page, files=written.files, hepdata=written.hepdata, absent=written.absent)
 
 
 def _pairs(values: tuple[str, ...]) -> dict[str, Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from massgap.cli.options.run_options import (
     run_folder_of,
     take_options,
 )
+from massgap.cli.printing.documents import emit
 from massgap.cli.printing.words import preflight_lines, print_run, verification_lines
 
 __all__ = ["preflight", "run", "verify"]
@@ -91,11 +91,9 @@ def run(
     show_default=True,
     help="Seconds to wait for the first worker of a cluster.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def preflight(
     analysis: str,
     files: tuple[str, ...],
-    as_json: bool,
     **settings: Any,
 ) -> None:
     """Look at the workers before a long run: what would go wrong is said now, with what to do.
@@ -118,11 +116,9 @@ def preflight(
         announce=say,
         **settings,
     )
-    if as_json:
-        click.echo(json.dumps(result.as_dict(), indent=1))
-    else:
-        for line in preflight_lines(result):
-            click.echo(line)
+    for line in preflight_lines(result):
+        click.echo(line)
+    emit("massgap-preflight/1", result.as_dict())
     if not result.ok:
         raise click.exceptions.Exit(1)
 
@@ -143,8 +139,7 @@ def preflight(
     "--seed", type=click.IntRange(0), help="Chooses the chunks.  [default: a random one, which is printed]"
 )
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Worker processes.")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def verify(run_folder: Path, as_json: bool, workers: int, **settings: Any) -> None:
+def verify(run_folder: Path, workers: int, **settings: Any) -> None:
     """Compute a part of a run again and compare it to the last bit.
 
     Says what code, libraries, models and files the numbers of the folder came from, and whether these are still the same; then
@@ -162,10 +157,8 @@ def verify(run_folder: Path, as_json: bool, workers: int, **settings: Any) -> No
     ticker = Ticker()
     found = stages.verify(run_folder, executor="futures", workers=workers, progress=ticker.run, **settings)
     ticker.close()
-    if as_json:
-        click.echo(json.dumps(found.as_dict(), indent=1))
-    else:
-        for line in verification_lines(found):
-            click.echo(line)
+    for line in verification_lines(found):
+        click.echo(line)
+    emit("massgap-verification/1", found.as_dict())
     if not found.ok:
         raise click.exceptions.Exit(1)

@@ -10,6 +10,7 @@ import click
 from massgap.cli.console import Ticker, command_line, duration, say
 from massgap.cli.options.cluster_options import add_options, executor_options, take_cluster
 from massgap.cli.options.run_options import event_number
+from massgap.cli.printing.documents import TO_STDOUT, emit
 from massgap.cli.printing.words import fit_lines, print_fit, print_validation
 
 if TYPE_CHECKING:
@@ -154,18 +155,24 @@ def scan(name: str, run: Path, out: Path | None, **options: Any) -> None:
     found = stages.scan(name, run, out or Path(f"scan-{name}"), announce=say, **given)
     for line in found["summary"]:
         click.echo(line)
+    emit("massgap-variable-scan/1", found)
 
 
 @click.command()
 @click.argument("name")
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--json", "json_file", type=click.Path(path_type=Path), help="Also write the numbers to this file."
+    "--json",
+    "json_file",
+    is_flag=False,
+    flag_value=TO_STDOUT,
+    metavar="[FILE]",
+    help="Print the numbers as JSON, for programs, in place of text; with FILE, write them to it beside the text.",
 )
 @click.option(
     "--page", type=click.Path(path_type=Path), help="Also write them to this file as a page of Markdown."
 )
-def validate(name: str, folder: Path | None, json_file: Path | None, page: Path | None) -> None:
+def validate(name: str, folder: Path | None, json_file: str | None, page: Path | None) -> None:
     """Put the numbers of a study beside those of its paper.
 
     NAME is a study, FOLDER where massgap study has done it (by default study-NAME), or a run of its analysis.  Hard numbers must come out, moderate
@@ -182,7 +189,8 @@ def validate(name: str, folder: Path | None, json_file: Path | None, page: Path 
 
     found = stages.validate(name, folder or Path(f"study-{name}"))
     print_validation(found)
-    if json_file is not None:
+    emit("massgap-validation/1", found.as_dict())
+    if json_file not in (None, TO_STDOUT):
         from massgap.contracts.writing import write_json
 
         write_json(json_file, found.as_dict())
@@ -219,3 +227,12 @@ def _carry_out(stage: Callable[..., Any], *arguments: Any, **options: Any) -> No
     say("time: " + ", ".join(f"{stage} {duration(s)}" for stage, s in done.seconds.items()))
     for path in done.reports:
         click.echo(f"report: {path.resolve()}")
+    emit(
+        "massgap-study-result/1",
+        {
+            "folder": done.folder,
+            "seconds": done.seconds,
+            "fits": [{"fit_folder": fitted.out, **fitted.results} for fitted in done.fits],
+            "reports": [path.resolve() for path in done.reports],
+        },
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 from massgap.cli.console import Ticker, say
 from massgap.cli.options.run_options import names
 from massgap.cli.options.train_options import balance, class_weights, folds, hyperparameters
+from massgap.cli.printing.documents import emit
 
 __all__ = ["models", "train"]
 
@@ -150,12 +150,23 @@ def train(run_folder: Path, out: Path | None, channels: tuple[str, ...] | None, 
     if channels and "name" in given:
         msg = "give --name or --channels, not both: --channels trains the scores of these names"
         raise click.UsageError(msg)
+    trained = []
     for name in channels or (given.pop("name", None),):
         ticker = Ticker()
         folder = out / name if channels and out is not None else out
         made = stages.train(run_folder, folder, name=name, progress=ticker.train, **given)
         ticker.close()
         _print_model(made)
+        trained.append(
+            {
+                "folder": made.folder,
+                "model_file": made.model_file,
+                "reused": made.reused,
+                "auc_eval": made.auc_eval,
+                "training": made.training,
+            }
+        )
+    emit("massgap-trained/1", {"models": trained})
 
 
 def _print_model(made: Any) -> None:
@@ -171,8 +182,7 @@ def _print_model(made: Any) -> None:
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def models(name: str | None, as_json: bool) -> None:
+def models(name: str | None) -> None:
     """List the trained models that come with massgap; with a NAME, show the card of one.
 
     Each is loaded by its name: massgap run ANALYSIS --model NAME.
@@ -188,11 +198,10 @@ def models(name: str | None, as_json: bool) -> None:
 
     found = stages.zoo(name)
     rows = [zoo_row(each, model) for each, model in found.items()]
-    if as_json:
-        click.echo(json.dumps(rows if name is None else rows[0], indent=1))
-    elif name is not None:
+    emit("massgap-models/1", {"models": rows})
+    if name is not None:
         click.echo(found[name].card or f"{found[name].card_file} is missing")
-    for row in rows if name is None and not as_json else ():
+    for row in rows if name is None else ():
         click.echo(f"{row['name']}: {row['kind']}, {row['n_folds']} folds, {row['bytes'] / 1000:.0f} kB")
         click.echo(
             f"  analysis {row['analysis']}, region {row['region']}, AUC of held-out events {row['auc']:.3f}"

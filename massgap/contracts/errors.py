@@ -5,6 +5,7 @@ from __future__ import annotations
 from massgap.errors import MassgapError
 
 __all__ = [
+    "BundleError",
     "ContractError",
     "FilesetError",
     "FitFolderError",
@@ -61,3 +62,7 @@ class PlaneFolderError(ContractError):
 
 class IncompleteRunError(ContractError):
     """Part of a run is lost, so its yields would be too small; what was done is kept."""
+
+
+class BundleError(ContractError):
+    """A published bundle whose files are not those that were published, or that cannot be made or used."""

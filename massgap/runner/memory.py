@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import math
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from massgap.events.event import Event
+from massgap.events.pdf_members import pdf_weights
+from massgap.events.reading.open import open_events
 from massgap.events.variations import OBJECT_VARIATIONS, WEIGHT_VARIATIONS
 from massgap.processors.base.analysis import Analysis
 
@@ -51,8 +56,20 @@ _LIMBS = 3
 """64-bit numbers that hold one exact sum of ordinary weights."""
 
 
-def book_bytes(processor: Any) -> tuple[int, int, int] | None:
+_FEW = 64
+"""Events that tell how many members of parton densities a data set has."""
+
+
+def book_bytes(processor: Any, plan: Plan | None = None) -> tuple[int, int, int] | None:
     """Number of histograms, of bins in all variations together, and bytes of one dataset's sums.
+
+    Parameters
+    ----------
+    processor
+        What is run.
+    plan
+        On what: each member of the parton densities has sums of its own until the end, and their number is in the files.
+        Without it, and where they do not tell, ``pdf`` counts as the two variations that are made of them.
 
     Returns
     -------
@@ -63,12 +80,30 @@ def book_bytes(processor: Any) -> tuple[int, int, int] | None:
         return None
     layout = processor.layout()
     variations = 1
+    members = _pdf_members(processor, plan) if plan is not None and "pdf" in processor.variations else set()
     for name in processor.variations:
-        variations += len(
-            OBJECT_VARIATIONS[name] if name in OBJECT_VARIATIONS else WEIGHT_VARIATIONS[name][1]
-        )
+        named = OBJECT_VARIATIONS[name] if name in OBJECT_VARIATIONS else WEIGHT_VARIATIONS[name][1]
+        variations += len(members) if name == "pdf" and members else len(named)
     bins = layout.size * variations
     return len(layout.specs), bins, bins * 2 * 8 * _LIMBS
+
+
+def _pdf_members(processor: Analysis, plan: Plan) -> set[str]:
+    """Names of the members that the data sets have, by the first events of each."""
+    found: set[str] = set()
+    first = {chunk.dataset: chunk for chunk in reversed(plan.chunks)}
+    for dataset, chunk in first.items():
+        metadata = plan.fileset[dataset]["metadata"]
+        if metadata.get("is_data") or "pdf" not in processor.choice.for_dataset(dataset, metadata):
+            continue
+        # What is wrong with a file is said where its events are processed.
+        with contextlib.suppress(Exception):
+            few = open_events(
+                replace(chunk, stop=min(chunk.stop, chunk.start + _FEW)), dict(metadata), columns=True
+            )
+            members = pdf_weights(Event(few, is_data=False), stated=metadata.get("pdf_members"))
+            found.update(members[0] if members is not None else ())
+    return found
 
 
 def describe_plan(processor: Any, plan: Plan, todo: int, per_result: int) -> str:
@@ -88,7 +123,7 @@ def describe_plan(processor: Any, plan: Plan, todo: int, per_result: int) -> str
         f"{_counted(len(plan.infos), 'file')} of {_counted(len(plan.fileset), 'dataset')}, {_counted(events, 'event')} in "
         f"{_counted(len(plan.ledger.chunks), 'chunk')}, {todo:,} of them to do"
     )
-    book = book_bytes(processor)
+    book = book_bytes(processor, plan)
     if book is None:
         return f"{text}; the size of the results is known when the first one is there"
     histograms, bins, size = book

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from massgap.stages.generation import generate, generate_lhe, generate_partons, slha
     from massgap.stages.inputs import Inputs
     from massgap.stages.processing import preflight, run
+    from massgap.stages.publishing import check_bundle, compare_cards, publish, recast
     from massgap.stages.reporting import (
         benchmarks_table,
         report,
@@ -37,6 +38,8 @@ __all__ = [
     "Validation",
     "Verification",
     "benchmarks_table",
+    "check_bundle",
+    "compare_cards",
     "demo",
     "fit",
     "generate",
@@ -46,6 +49,8 @@ __all__ = [
     "merge",
     "plane",
     "preflight",
+    "publish",
+    "recast",
     "report",
     "report_benchmarks",
     "report_plane",
@@ -72,6 +77,8 @@ __getattr__, __dir__ = face(
         "StudyResult": "studying",
         "Validation": "studying",
         "benchmarks_table": "reporting",
+        "check_bundle": "publishing.check",
+        "compare_cards": "publishing.cards",
         "demo": "studying",
         "fit": "fitting",
         "generate": "generation",
@@ -81,6 +88,8 @@ __getattr__, __dir__ = face(
         "merge": "batch_jobs.submitted",
         "plane": "fitting",
         "preflight": "processing",
+        "publish": "publishing.publication",
+        "recast": "publishing.recasting",
         "report": "reporting",
         "report_benchmarks": "reporting",
         "report_plane": "reporting",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from massgap.runner.planning import Plan
     from massgap.runner.result import RunResult
 
-__all__ = ["Verification", "verify"]
+__all__ = ["Verification", "verify", "with_tuples"]
 
 
 @dataclass
@@ -185,7 +185,7 @@ def _processor(folder: RunFolder) -> Any:
     """The processor that made a run, with the options that its manifest names."""
     from massgap.stages.processing import processor_of
 
-    options = {name: _tuples(value) for name, value in (folder.manifest.get("options") or {}).items()}
+    options = {name: with_tuples(value) for name, value in (folder.manifest.get("options") or {}).items()}
     models = {name: str(model.get("file")) for name, model in (folder.manifest.get("models") or {}).items()}
     for name, file in models.items():
         if not Path(file).is_file():
@@ -194,11 +194,11 @@ def _processor(folder: RunFolder) -> Any:
     return processor_of(str(folder.manifest["analysis"]), options, models or None)[0]  # type: ignore[arg-type]
 
 
-def _tuples(value: Any) -> Any:
+def with_tuples(value: Any) -> Any:
     """JSON knows no tuples; options of processors are."""
     if isinstance(value, list):
-        return tuple(_tuples(item) for item in value)
-    return {k: _tuples(v) for k, v in value.items()} if isinstance(value, dict) else value
+        return tuple(with_tuples(item) for item in value)
+    return {k: with_tuples(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def _provenance(folder: RunFolder, identity: dict[str, Any], plan: Plan) -> Verification:

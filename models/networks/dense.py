@@ -59,32 +59,33 @@ def forward(
 ) -> tuple[Any, Any, Any]:
     """Logits (N,), the next state, and no penalty."""
     following = []
+    x = x.T
     for number, (layer, before) in enumerate(zip(parameters[:-1], state[:-1], strict=True)):
-        x = x @ layer["weight"]
+        x = layers.linear(xp, layer["weight"], x)
         if settings["norm"] == "batch":
             x, before = _batch_norm(xp, layer, before, x, training)  # noqa: PLW2901
         else:
-            x = x + layer["bias"]
+            x = x + layer["bias"][:, None]
         if settings["norm"] == "layer":
-            x = layers.normalised(xp, x, -1) * layer["scale"] + layer["shift"]
+            x = layers.normalised(xp, x, 0) * layer["scale"][:, None] + layer["shift"][:, None]
         following.append(before)
         x = layers.activate(xp, settings["activation"], x)
         if training is not None and settings["dropout"] > 0:
             x = layers.dropped(xp, training, settings["dropout"], number, x)
     last = parameters[-1]
-    return (x @ last["weight"] + last["bias"])[:, 0], [*following, state[-1]], 0.0
+    return layers.linear(xp, last["weight"], x)[0] + last["bias"], [*following, state[-1]], 0.0
 
 
 def _batch_norm(xp: Any, layer: Any, before: Any, x: Any, training: Any) -> tuple[Any, Any]:
     if training is None:
         scale, shift = layers.batch_affine(xp, layer, before)
-        return x * scale + shift, before
-    mean, variance = layers.batch_statistics(x)
+        return x * scale[:, None] + shift[:, None], before
+    x, mean, variance = layers.batch_normalised(xp, x, layer["scale"], layer["shift"])
     kept = {
         "mean": (1 - _MOMENTUM) * before["mean"] + _MOMENTUM * mean,
         "variance": (1 - _MOMENTUM) * before["variance"] + _MOMENTUM * variance,
     }
-    return (x - mean) / xp.sqrt(variance + layers.EPSILON) * layer["scale"] + layer["shift"], kept
+    return x, kept
 
 
 def write(graph: GraphWriter, settings: Mapping[str, Any], parameters: Any, state: Any, x: str) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from massgap.models.networks.backend import jax_and_optax
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from massgap.models.networks.graph_writer import GraphWriter
 
 __all__ = [
@@ -15,8 +20,9 @@ __all__ = [
     "Training",
     "activate",
     "batch_affine",
-    "batch_statistics",
+    "batch_normalised",
     "dropped",
+    "linear",
     "normalised",
     "sigmoid",
     "write_activation",
@@ -42,6 +48,40 @@ def sigmoid(xp: Any, x: Any) -> Any:
     return 0.5 * (xp.tanh(0.5 * x) + 1.0)
 
 
+def linear(xp: Any, weight: Any, x: Any) -> Any:
+    """Products with a weight of shape (n_in, n_out) of features that are rows: from (n_in, N) to (n_out, N).
+
+    With events side by side the products of small layers take two thirds of the time that they take with features side by
+    side (50 to 50, batches of 1024): the vectors of a processor are full whatever the width of a layer is.
+
+    Examples
+    --------
+    >>> linear(np, np.array([[1.0, 2.0]]), np.array([[3.0]])).tolist()
+    [[3.0], [6.0]]
+    """
+    return weight.T @ x if xp is np else _linear_of_jax()(weight, x)
+
+
+@functools.cache
+def _linear_of_jax() -> Callable[[Any, Any], Any]:
+    """The product with its derivatives written down: none of them reads a matrix across."""
+    jax, _ = jax_and_optax()
+
+    @jax.custom_vjp
+    def product(weight: Any, x: Any) -> Any:
+        return jax.lax.optimization_barrier(weight.T) @ x  # else it would be read across, not turned
+
+    def forward(weight: Any, x: Any) -> tuple[Any, Any]:
+        return product(weight, x), (weight, x)
+
+    def backward(kept: Any, slope: Any) -> tuple[Any, Any]:
+        weight, x = kept
+        return x @ slope.T, weight @ slope
+
+    product.defvjp(forward, backward)
+    return product
+
+
 def activate(xp: Any, kind: str, x: Any) -> Any:
     """Apply an activation.
 
@@ -50,10 +90,10 @@ def activate(xp: Any, kind: str, x: Any) -> Any:
     >>> activate(np, "relu", np.array([-1.0, 2.0])).tolist()
     [0.0, 2.0]
     """
-    if kind == "relu":
-        return xp.maximum(x, 0.0)
-    if kind == "leaky_relu":
-        return xp.maximum(x, _SLOPE * x)
+    if kind in ("relu", "leaky_relu"):
+        below = 0.0 if kind == "relu" else _SLOPE * x
+        # The slope of jax's maximum divides by the number of equal sides, for each event.
+        return xp.maximum(x, below) if xp is np else xp.where(x < 0.0, below, x)
     if kind == "elu":
         return xp.maximum(x, 0.0) + xp.exp(xp.minimum(x, 0.0)) - 1.0
     if kind == "silu":
@@ -99,10 +139,52 @@ def write_layer_norm(graph: GraphWriter, x: str) -> str:
     return graph.op("Div", centred, graph.op("Sqrt", graph.op("Add", variance, np.asarray(EPSILON))))
 
 
-def batch_statistics(x: Any) -> tuple[Any, Any]:
-    """Mean and variance of a batch per column, the latter without bias correction."""
-    mean = x.mean(axis=0)
-    return mean, ((x - mean) ** 2).mean(axis=0)
+def batch_normalised(xp: Any, x: Any, scale: Any, shift: Any) -> tuple[Any, Any, Any]:
+    """Batch normalisation of features that are rows, shape (n, N); its mean and variance, the latter without bias correction.
+
+    Ioffe and Szegedy, arXiv:1502.03167, algorithm 1.
+    """
+    return _standardised(xp, x, scale, shift)[:3] if xp is np else _batch_norm_of_jax()(x, scale, shift)
+
+
+def _standardised(xp: Any, x: Any, scale: Any, shift: Any) -> tuple[Any, Any, Any, Any]:
+    """Also the inverse of the standard deviation."""
+    mean = _sums(xp, x) / x.shape[1]
+    centred = x - mean[:, None]
+    variance = _sums(xp, centred * centred) / x.shape[1]
+    inverse = 1.0 / xp.sqrt(variance + EPSILON)
+    return centred * (inverse * scale)[:, None] + shift[:, None], mean, variance, inverse
+
+
+def _sums(xp: Any, x: Any) -> Any:
+    """Sums of rows: as products they take a quarter of the time that sums take."""
+    return x @ xp.ones(x.shape[1], x.dtype)
+
+
+@functools.cache
+def _batch_norm_of_jax() -> Callable[..., Any]:
+    """The normalisation with its derivative written down (section 3 there): two sums per feature and one pass.
+
+    Mean and variance go into running statistics, which no derivative is taken of.
+    """
+    jax, _ = jax_and_optax()
+
+    def forward(x: Any, scale: Any, shift: Any) -> tuple[Any, Any]:
+        y, mean, variance, inverse = _standardised(jax.numpy, x, scale, shift)
+        return (y, mean, variance), (x, mean, inverse, scale)
+
+    def backward(kept: Any, slopes: Any) -> tuple[Any, Any, Any]:
+        (x, mean, inverse, scale), slope, n = kept, slopes[0], slopes[0].shape[1]
+        centred = x - mean[:, None]
+        of_shift = _sums(jax.numpy, slope)
+        of_scale = _sums(jax.numpy, slope * centred) * inverse
+        factor = scale * inverse
+        common = centred * (factor * inverse * of_scale / n)[:, None] + (factor * of_shift / n)[:, None]
+        return slope * factor[:, None] - common, of_scale, of_shift
+
+    norm = jax.custom_vjp(lambda x, scale, shift: forward(x, scale, shift)[0])
+    norm.defvjp(forward, backward)
+    return norm
 
 
 def batch_affine(xp: Any, parameters: Any, state: Any) -> tuple[Any, Any]:

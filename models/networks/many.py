@@ -1,9 +1,11 @@
-"""Many small networks of one architecture trained at once: one compiled step moves all of them.
+"""Many small networks of one architecture: one compiled step trains them one after another, or several processes share them.
 
-A scan of hundreds of mass points trains as many networks of a few thousand parameters.  On one thread of a CPU a step of
-several takes about 13 % less time than as many steps (3-50-50-50-1, batches of 1024: 780 against 890 ns per event and
-epoch), four do as well as sixteen.  Each has its own events, scaling, seed and best epoch, and comes out as it would alone, up to
-the rounding of float32 in another order of sums.
+A scan of hundreds of mass points trains as many networks of a few thousand parameters.  Each has its own events, scaling, seed
+and best epoch, and comes out as it would alone, to the last bit, whatever is trained beside it and in how many processes.
+
+One step for several networks at once (``jax.vmap``) was measured and is slower: what lies between the layers of a single
+network of 50 wide layers fits into the near cache of a core, that of eight does not (3-50-50-50-1, batches of 1,024, on one thread:
+450 ns per event and epoch alone, 540 for eight at once).
 """
 
 from __future__ import annotations
@@ -13,19 +15,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from massgap.models.errors import ModelError
-from massgap.models.networks.backend import jax_and_optax
-from massgap.models.networks.optimisation import Course, Events, Task, compiled, compiled_settings, rate
+from massgap.models.networks.optimisation import Events, optimise
+from massgap.worker_process import begin_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from massgap.models.networks.optimisation import Forward, Optimised
     from massgap.models.networks.trainer import Network, NetworkTrainer
 
-__all__ = ["Sample", "fit_many", "optimise_many"]
-
-AT_ONCE = 8
-"""Networks in one step."""
+__all__ = ["Sample", "fit_many"]
 
 
 class Sample(NamedTuple):
@@ -47,7 +45,7 @@ def fit_many(
     *,
     patience: int,
     seed: int = 1,
-    at_once: int = AT_ONCE,
+    workers: int = 1,
     see: Callable[[int, int], None] | None = None,
 ) -> list[Network]:
     """Train a network for each sample.
@@ -57,7 +55,7 @@ def fit_many(
     trainer
         ``TRAINER`` of a kind of network, `massgap.models.networks.dense` for instance.
     samples
-        One per network; those of equal sizes are trained together.
+        One per network; those of about equal sizes share what is compiled.
     features
         Names of the columns.
     hyperparameters
@@ -66,8 +64,8 @@ def fit_many(
         Epochs without improvement that stop a network.
     seed
         Of the first one, the others count on.
-    at_once
-        Networks in one step, at most; no number depends on it beyond rounding.
+    workers
+        Processes that share the networks, one thread each; no bit depends on it.
     see
         Called with the number of finished networks and of all.
 
@@ -81,125 +79,76 @@ def fit_many(
     TableError
         If a feature has one value alone in a sample, which is named.
     ModelError
-        If a hyperparameter cannot be, a weight is negative or a class missing, or a training diverges.
+        If a hyperparameter cannot be, a weight is negative or a class missing, a training diverges, or a process ends
+        without a result.
     """
+    if workers < 1:
+        msg = f"workers is {workers!r}: how many processes share the networks must be at least 1."
+        raise ModelError(msg)
     settings = trainer.checked_hyperparameters(hyperparameters)
-    prepared = [
-        trainer.prepared(
-            _checked(sample.fit, sample.name),
-            _checked(sample.stop, sample.name),
-            settings,
-            features,
-            (seed + number, 0),
-            f"events that {sample.name} is fitted to",
-        )
+    for sample in samples:
+        _check(sample.fit, sample.name)
+        _check(sample.stop, sample.name)
+    tasks = [
+        (trainer, sample, list(features), settings, patience, seed + number)
         for number, sample in enumerate(samples)
     ]
-    found = optimise_many(
+    networks: list[Network] = []
+    for network in _results(tasks, min(workers, len(tasks))):
+        networks.append(network)
+        if see is not None:
+            see(len(networks), len(tasks))
+    return networks
+
+
+def _results(tasks: Sequence[tuple[Any, ...]], workers: int) -> Iterator[Network]:
+    """The networks in their order, each as soon as it and those before it are there."""
+    if workers <= 1:
+        yield from (_fit(*task) for task in tasks)
+        return
+    from loky import ProcessPoolExecutor
+    from loky.process_executor import TerminatedWorkerError
+
+    pool = ProcessPoolExecutor(workers, initializer=begin_worker)
+    try:
+        for future in [pool.submit(_fit, *task) for task in tasks]:
+            yield future.result()
+    except TerminatedWorkerError:
+        pool.shutdown(wait=True, kill_workers=True)
+        msg = "A process that trains networks ended without a result, most likely for lack of memory: use fewer workers."
+        raise ModelError(msg) from None
+    except BaseException:
+        pool.shutdown(wait=True, kill_workers=True)
+        raise
+    pool.shutdown(wait=True)
+
+
+def _fit(
+    trainer: NetworkTrainer,
+    sample: Sample,
+    features: Sequence[str],
+    settings: dict[str, Any],
+    patience: int,
+    seed: int,
+) -> Network:
+    where = f"events that {sample.name} is fitted to"
+    one = trainer.prepared(sample.fit, sample.stop, settings, features, (seed, 0), where)
+    found = optimise(
         trainer.design.forward,
         settings,
-        [(one.initial, one.fit, one.stop, (seed + number, 0)) for number, one in enumerate(prepared)],
+        one.initial,
+        one.fit,
+        one.stop,
         patience=patience,
+        seed=(seed, 0),
         multiple=trainer.design.multiple(settings),
-        names=[sample.name for sample in samples],
-        at_once=at_once,
-        see=see,
+        what=sample.name,
     )
-    return [
-        trainer.network(seed + number, one.scaling, settings, result)
-        for number, (one, result) in enumerate(zip(prepared, found, strict=True))
-    ]
+    return trainer.network(seed, one.scaling, settings, found)
 
 
-def optimise_many(
-    forward: Forward,
-    settings: Mapping[str, Any],
-    tasks: Sequence[tuple[Any, Events, Events, tuple[int, ...]]],
-    *,
-    patience: int,
-    multiple: int = 1,
-    names: Sequence[str] | None = None,
-    at_once: int = AT_ONCE,
-    see: Callable[[int, int], None] | None = None,
-) -> list[Optimised]:
-    """As `massgap.models.networks.optimisation.optimise`, for many networks at once.
-
-    Parameters
-    ----------
-    forward, settings, patience, multiple
-        As there.
-    tasks
-        For each network its initial parameters and state, events to fit to, events that choose the epoch, and seed.
-    names, at_once, see
-        As in `fit_many`.
-    """
-    if at_once < 1:
-        msg = f"at_once is {at_once!r}: how many networks are trained in one step must be at least 1."
-        raise ModelError(msg)
-    named = list(names or (f"network {number}" for number in range(len(tasks))))
-    shaped = [Task(settings, fit, stop, seed, multiple) for _, fit, stop, seed in tasks]
-    found: dict[int, Optimised] = {}
-    for group in _groups(shaped, at_once):
-        courses = [Course(settings, tasks[i][2], patience, named[i]) for i in group]
-        initial = [tasks[i][0] for i in group]
-        _train(
-            compiled(forward, compiled_settings(settings)),
-            settings,
-            [shaped[i] for i in group],
-            initial,
-            courses,
-        )
-        found.update({i: course.optimised(*course.best) for i, course in zip(group, courses, strict=True)})
-        if see is not None:
-            see(len(found), len(tasks))
-    return [found[i] for i in range(len(tasks))]
-
-
-def _groups(tasks: Sequence[Task], at_once: int) -> Iterator[list[int]]:
-    """Numbers of the tasks that are trained together: of one shape, and not too many."""
-    of_shape: dict[tuple[int, ...], list[int]] = {}
-    for number, task in enumerate(tasks):
-        of_shape.setdefault(task.shape, []).append(number)
-    for members in of_shape.values():
-        # Equal parts, so that a rest is no shape of its own that is compiled for itself.
-        n_groups = -(-len(members) // at_once)
-        yield from (part.tolist() for part in np.array_split(members, n_groups))
-
-
-def _train(
-    run: Any,
-    settings: Mapping[str, Any],
-    tasks: Sequence[Task],
-    initial: Sequence[Any],
-    courses: Sequence[Course],
-) -> None:
-    """Train a group; the best parameters of each are put into its course."""
-    jax, _ = jax_and_optax()
-    arrays = [
-        jax.numpy.asarray(np.stack(parts)) for parts in zip(*(task.arrays for task in tasks), strict=True)
-    ]
-    x_stop = jax.numpy.asarray(np.stack([task.x_stop for task in tasks]))
-    parameters, state = jax.tree.map(lambda *parts: jax.numpy.asarray(np.stack(parts)), *initial)
-    rest = run.start_many(parameters)
-    n_batches = tasks[0].n_batches
-    for number in range(int(settings["epochs"])):
-        rows = jax.numpy.asarray(np.stack([task.rows() for task in tasks]))
-        keys = jax.numpy.stack([task.key(number) for task in tasks])
-        parameters, state, rest, total = run.epoch_many(
-            (parameters, state, rest), arrays, rows, n_batches, keys, rate(settings, number)
-        )
-        logits, losses = np.asarray(run.logits_many(parameters, state, x_stop)), np.asarray(total) / n_batches
-        now = jax.tree.map(np.asarray, (parameters, state))
-        for k, course in enumerate(courses):
-            # One that is over goes along until the last one is, and nothing of it is kept.
-            if not course.over and course.add(float(losses[k]), logits[k]):
-                course.best = jax.tree.map(lambda stacked, k=k: stacked[k].copy(), now)
-        if all(course.over for course in courses):
-            break
-
-
-def _checked(events: Events, name: str) -> Events:
-    """The events, if one can train on them."""
+def _check(events: Events, name: str) -> None:
+    """Whether one can train on these events."""
     label = np.asarray(events.label)
     if not (label == 0).any() or not (label == 1).any() or not np.isin(label, (0, 1)).all():
         msg = (
@@ -210,4 +159,3 @@ def _checked(events: Events, name: str) -> Events:
     if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.sum() > 0):
         msg = f"The weights of {name} must be finite numbers of at least 0: take their absolute values, or drop the events."
         raise ModelError(msg)
-    return events

@@ -56,9 +56,6 @@ class _Compiled(NamedTuple):
     epoch: Callable[..., Any]
     logits: Callable[..., Any]
     loss: Callable[..., Any]
-    start_many: Callable[..., Any]
-    epoch_many: Callable[..., Any]
-    logits_many: Callable[..., Any]
 
 
 def optimise(
@@ -106,7 +103,6 @@ def optimise(
     jax, _ = jax_and_optax()
     run = compiled(forward, compiled_settings(settings))
     task = Task(settings, fit, stop, seed, multiple)
-    arrays = [jax.numpy.asarray(array) for array in task.arrays]
     x_stop = jax.numpy.asarray(task.x_stop)
     parameters, state = jax.tree.map(jax.numpy.asarray, initial)
     rest = run.start(parameters)
@@ -115,8 +111,7 @@ def optimise(
     for number in range(most):
         parameters, state, rest, total = run.epoch(
             (parameters, state, rest),
-            arrays,
-            task.rows(),
+            task.batches(),
             task.n_batches,
             task.key(number),
             rate(settings, number),
@@ -141,19 +136,29 @@ class Task:
         size = min(int(settings["batch_size"]), self.n)
         self.size = size // multiple * multiple or size
         self.n_batches = max(1, self.n // self.size)
-        self.arrays = [_padded(array, self.n) for array in fit]
+        # Side by side, so that an event is fetched at once.
+        self._events = np.column_stack([fit.x, fit.label, fit.weight]).astype(np.float32, copy=False)
         self.x_stop = _padded(stop.x, len(stop.x))
         self._order = np.random.default_rng([*seed, 1])
         self._key = int(np.random.default_rng([*seed, 2]).integers(2**31))
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """What is compiled for: equal ones may be trained together."""
-        return (self.n_batches, self.size, *self.arrays[0].shape, len(self.x_stop))
+    def batches(self) -> NDArray[np.float32]:
+        """Inputs, label and weight of the events of each batch of the next epoch, shape (batches, size, width + 2).
 
-    def rows(self) -> NDArray[np.int32]:
-        """The events of each batch of the next epoch; some of the rest of a division are left out, others in each."""
-        return _batches(self._order.permutation(self.n), self.n_batches, self.size)
+        Some of the rest of a division are left out, others in each epoch; batches beyond `n_batches` are there for the
+        shape alone.
+        """
+        width = self._events.shape[1]
+        batches = np.zeros((-(-_bucket(self.n) // self.size), self.size, width), np.float32)
+        n = self.n_batches * self.size
+        np.take(
+            self._events,
+            self._order.permutation(self.n)[:n],
+            axis=0,
+            out=batches.reshape(-1, width)[:n],
+            mode="clip",
+        )
+        return batches
 
     def key(self, number: int) -> Any:
         """The key of what is random in an epoch."""
@@ -238,15 +243,17 @@ def compiled(forward: Forward, settings_text: str) -> Any:
         logits, state, penalty = forward(jax.numpy, settings, parameters, state, x, Training(jax, key))
         if logits.ndim == 2:  # of the members of an ensemble: the mean of their losses
             label, weight = label[:, None], weight[:, None]
-        each = optax.sigmoid_binary_cross_entropy(logits, label)
+        # optax has the same function, of which the slope takes an exponential per event that is no vector instruction.
+        xp = jax.numpy
+        each = xp.maximum(logits, 0.0) - logits * label + xp.log1p(xp.exp(-xp.abs(logits)))
         return (weight * each).mean() + penalty, state
 
-    def epoch(start: Any, arrays: Any, rows: Any, n_batches: Any, key: Any, factor: Any) -> Any:
+    def epoch(start: Any, batches: Any, n_batches: Any, key: Any, factor: Any) -> Any:
         def step(i: Any, carry: Any) -> Any:
             parameters, state, rest, total = carry
-            batch = [array[rows[i]] for array in arrays]
+            columns = batches[i].T
             (value, state), slope = jax.value_and_grad(loss, has_aux=True)(
-                parameters, state, *batch, jax.random.fold_in(key, i)
+                parameters, state, columns[:-2].T, columns[-2], columns[-1], jax.random.fold_in(key, i)
             )
             updates, rest = optimiser.update(slope, rest, parameters)
             updates = jax.tree.map(lambda update: factor * update, updates)
@@ -261,16 +268,7 @@ def compiled(forward: Forward, settings_text: str) -> Any:
         # Padded events are a multiple of a block: what many members or masks need fits into memory.
         return jax.lax.map(block, x.reshape(-1, _ROWS, x.shape[1])).reshape(-1)
 
-    many = jax.jit(jax.vmap(epoch, in_axes=(0, 0, 0, None, 0, None)))
-    return _Compiled(
-        optimiser.init,
-        jax.jit(epoch),
-        jax.jit(logits),
-        loss,
-        jax.vmap(optimiser.init),
-        many,
-        jax.jit(jax.vmap(logits)),
-    )
+    return _Compiled(optimiser.init, jax.jit(epoch), jax.jit(logits), loss)
 
 
 def _optimiser(optax: Any, settings: Mapping[str, Any]) -> Any:
@@ -302,12 +300,6 @@ def _padded(array: NDArray[Any], n: int) -> NDArray[Any]:
     out = np.zeros((_bucket(n), *array.shape[1:]), array.dtype)
     out[:n] = array
     return out
-
-
-def _batches(order: NDArray[np.int64], n_batches: int, size: int) -> NDArray[np.int32]:
-    rows = np.zeros((-(-_bucket(len(order)) // size), size), np.int32)
-    rows[:n_batches] = order[: n_batches * size].reshape(n_batches, size)
-    return rows
 
 
 def _probability(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -85,8 +85,7 @@ def _described(
     if not model.graph.node or not model.opset_import:
         msg = f"{path} is not an ONNX model, or is truncated: it has no operators."
         raise ModelFileError(msg)
-    _check_operators(model, path)
-    _check_tensors(model, path)
+    check_foreign(model, path)
     properties = _properties(model, path)
     own, n_folds = _own_metadata(properties, path)
     given, notes = model, tuple[str, ...]()
@@ -145,9 +144,10 @@ def content_digest(model: onnx.ModelProto) -> str:
 
 
 def check_foreign(model: onnx.ModelProto, path: str) -> None:
-    """Raise a ModelFileError if a model has operators, an opset or files that not every worker has."""
+    """Raise a ModelFileError if a model has operators, an opset or files that not every worker has, or goes on training."""
     _check_operators(model, path)
     _check_tensors(model, path)
+    _check_repeatable(model, path)
 
 
 def _check_operators(model: onnx.ModelProto, path: str) -> None:
@@ -176,6 +176,38 @@ def _check_operators(model: onnx.ModelProto, path: str) -> None:
     if foreign:
         msg = f"The model {path} has custom operators of the domain {foreign[0]!r}: export it without them."
         raise ModelFileError(msg)
+
+
+_RANDOM = (
+    "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
+)  # fmt: skip
+
+
+def _check_repeatable(model: onnx.ModelProto, path: str) -> None:
+    """Refuse what makes a score depend on the events beside it, or on chance: norms and dropout of a training."""
+    import onnx
+    from onnx import numpy_helper
+
+    constants = {
+        tensor.name: tensor for graph in _graphs(model) for tensor in getattr(graph, "initializer", ())
+    }
+    for node in _nodes(model):
+        for attribute in node.attribute if node.op_type == "Constant" else ():
+            constants[node.output[0]] = attribute.t
+    for node in _nodes(model):
+        trains = node.op_type == "BatchNormalization" and any(
+            a.name == "training_mode" and a.i for a in node.attribute
+        )
+        if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2] in constants:
+            tensor = constants[node.input[2]]
+            trains = tensor.data_type == onnx.TensorProto.BOOL and bool(numpy_helper.to_array(tensor))
+        if trains or node.op_type in _RANDOM:
+            why = "is in training mode" if trains else "draws random numbers"
+            msg = (
+                f"The model {path} has the operator {node.op_type}, which {why}: its scores would depend on the other events or "
+                "on chance. Export it for evaluation: model.eval() before torch.onnx.export, and no training=."
+            )
+            raise ModelFileError(msg)
 
 
 def _check_tensors(model: onnx.ModelProto, path: str) -> None:

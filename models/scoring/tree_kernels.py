@@ -1,7 +1,8 @@
 """Compiled scoring of decision trees: one machine code for all models, the trees are data.
 
 Events are taken in blocks. In a block each feature is replaced, once, by its rank among the thresholds
-that the trees compare it with: a byte, or two where a feature has more than 255 thresholds. A tree is
+that the trees compare it with: a byte, or two where a feature has more than 255 thresholds. Few thresholds are counted, with
+32 events side by side; among many the rank is looked up, event by event. A tree is
 padded to a perfect one and evaluated for 32 (or 16) events at a time without a branch: all its comparisons
 first, then the index of the leaf by selecting between the indices from the two subtrees, from the
 bottom up. The comparison of many events with one threshold per instruction is that of QuickScorer and its
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from massgap.arrays.compiled import compiled
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BLOCK", "DEEPEST", "cells_of", "score_by_ranks", "score_by_walking"]
 
+COUNTED = 40
+"""Thresholds of a feature, up to which comparing with all of them is faster than looking up where a value lies."""
+_ABREAST = 32
 DEEPEST = 6
 """Trees up to this depth are padded to perfect ones; deeper ones are walked."""
 BLOCK = 256
@@ -101,6 +106,60 @@ _leaves_1, _leaves_2, _leaves_3 = _perfect_tree(1), _perfect_tree(2), _perfect_t
 _leaves_4, _leaves_5, _leaves_6 = _perfect_tree(4), _perfect_tree(5), _perfect_tree(6)
 
 
+@intrinsic
+def _count(
+    _typing: Any, value: Any, event: Any, thresholds: Any, first: Any, n: Any, infinite: Any, missing: Any,
+    ranks: Any, at: Any,
+) -> Any:  # fmt: skip
+    """Write the ranks of 32 values, and `missing` for one that is."""
+    signature = types.void(value, event, thresholds, first, n, infinite, missing, ranks, at)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        def pointer(i: int, index: Any) -> Any:
+            data = context.make_array(sig.args[i])(context, builder, args[i]).data
+            return builder.gep(data, [index])
+
+        numbers, counts = ir.VectorType(ir.FloatType(), _ABREAST), ir.VectorType(ir.IntType(32), _ABREAST)
+        zero, ones = ir.Constant(counts, [0] * _ABREAST), ir.Constant(counts, [0x7FFFFFFF] * _ABREAST)
+        have = builder.load(builder.bitcast(pointer(0, args[1]), numbers.as_pointer()))
+        have.align = 4
+        # Of its bits without the sign: those of infinity are 0x7F800000, those of NaN are greater.
+        size = builder.and_(builder.bitcast(have, counts), ones)
+        endless = ir.Constant(counts, [0x7F800000] * _ABREAST)
+        gone = builder.select(
+            args[5], builder.icmp_signed(">=", size, endless), builder.icmp_signed(">", size, endless)
+        )
+        begin = pointer(2, args[3])
+        total = cgutils.alloca_once_value(builder, zero)
+
+        def spread(number: Any, of: Any) -> Any:
+            one = builder.insert_element(
+                ir.Constant(of, ir.Undefined), number, ir.Constant(ir.IntType(32), 0)
+            )
+            return builder.shuffle_vector(one, ir.Constant(of, ir.Undefined), zero)
+
+        with cgutils.for_range(builder, args[4]) as loop:
+            limit = spread(builder.load(builder.gep(begin, [loop.index])), numbers)
+            passed = builder.sext(builder.fcmp_ordered(">=", have, limit), counts)
+            builder.store(builder.sub(builder.load(total), passed), total)
+        bits = sig.args[7].dtype.bitwidth
+        small = ir.VectorType(ir.IntType(bits), _ABREAST)
+        lowest = ir.Constant(counts, [-(1 << (bits - 1))] * _ABREAST)
+        of_missing = spread(builder.trunc(args[6], ir.IntType(32)), counts)
+        result = builder.add(builder.select(gone, of_missing, builder.load(total)), lowest)
+        target = builder.bitcast(pointer(7, args[8]), small.as_pointer())
+        builder.store(builder.trunc(result, small), target).align = bits // 8
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@compiled
+def _count_block(value, thresholds, first, n, infinite, missing, ranks, column):
+    for e in range(0, value.size, _ABREAST):
+        _count(value, e, thresholds, first, n, infinite, missing, ranks, column * BLOCK + e)  # type: ignore[call-arg]
+
+
 @compiled
 def cells_of(value, low, scale, n_cells, infinite_is_missing, cell):
     """Write the cell of each value, never decreasing with the value; a missing one gets the cell `n_cells`.
@@ -147,9 +206,30 @@ def _probability(margin):
 
 
 @compiled
-def _take(x, rows, offset, value):
-    for i in range(value.size):
-        value[i] = x[rows[i] + offset]
+def _probabilities(margins, base):
+    for i in range(margins.size):
+        margins[i] = _probability(margins[i] + base)
+
+
+@compiled
+def _take(x, rows, feature, stride_event, stride_feature, values):
+    """Write a row per feature, in the order in which the table lies: columns a power of two apart share places of the cache."""
+    if stride_event >= stride_feature:
+        for i in range(rows.size):
+            for u in range(feature.size):
+                values[u, np.uintp(i)] = x[rows[i] + np.uintp(feature[u] * stride_feature)]
+        return
+    together = True
+    for i in range(rows.size):
+        together &= rows[i] == rows[0] + np.uintp(i * stride_event)
+    for u in range(feature.size):
+        first = np.uintp(feature[u] * stride_feature)
+        value = values[u, : rows.size]
+        if together and stride_event == 1:
+            value[:] = x[first + rows[0] : first + rows[0] + np.uintp(rows.size)]
+        else:
+            for i in range(rows.size):
+                value[i] = x[rows[i] + first]
 
 
 @compiled
@@ -244,7 +324,8 @@ def score_by_ranks(
     lanes = 32 // limits.itemsize
     lowest = -(1 << (8 * limits.itemsize - 1))
     rows = np.zeros(BLOCK, np.uintp)
-    values = np.empty(BLOCK, np.float32)
+    # Rows that lay whole kilobytes apart would share a few places of the cache.
+    values = np.zeros((feature.size, BLOCK + 16), np.float32)
     cell = np.zeros(BLOCK, np.int32)
     ranks = np.zeros((n_columns, BLOCK), limits.dtype)
     found = np.zeros((TOGETHER, BLOCK), np.uint8)
@@ -252,11 +333,20 @@ def score_by_ranks(
     n_trees = depth.size
     for block in range(0, events.size, BLOCK):
         m = min(BLOCK, events.size - block)
-        value, total = values[:m], totals[:m]
+        total = totals[:m]
         for i in range(m):
             rows[i] = events[block + i] * stride_event
+        _take(x, rows[:m], feature, stride_event, stride_feature, values)
         for u in range(feature.size):
-            _take(x, rows, np.uintp(feature[u] * stride_feature), value)
+            value = values[u, :m]
+            if n_thresholds[u] <= COUNTED:
+                for column, missing in ((column_true[u], 0), (column_false[u], n_thresholds[u])):
+                    if column >= 0:
+                        _count_block(
+                            value, thresholds, first_threshold[u], n_thresholds[u], infinite_is_missing, missing, ranks,
+                            column,
+                        )  # fmt: skip
+                continue
             cells_of(value, low[u], scale[u], n_cells[u], infinite_is_missing, cell)
             # A missing value has the rank that `start` holds for its cell: that of column_true if it is there.
             first = column_true[u] if column_true[u] >= 0 else column_false[u]
@@ -277,8 +367,10 @@ def score_by_ranks(
                     ranks, columns, limits, first_node[first + k], depth[first + k], found[k], m, lanes
                 )
             _add_leaves(found, first, n, first_leaf, leaves, total)
+        # Apart from where they go to, so that it is done by vector instructions.
+        _probabilities(total, base)
         for i in range(m):
-            out[events[block + i]] = _probability(total[i] + base)
+            out[events[block + i]] = total[i]
 
 
 @compiled

@@ -86,7 +86,10 @@ def smuon_slha(m_slepton: float, m_lsp: float, chirality: str = "left") -> str:
     smuon = _smuon(chirality)
     check_masses(m_slepton=m_slepton, m_lsp=m_lsp)
     if not m_slepton > m_lsp + _MUON:
-        msg = f"a smuon of {m_slepton:g} GeV cannot decay to a muon and a neutralino of {m_lsp:g} GeV"
+        msg = (
+            f"a smuon of {m_slepton:g} GeV cannot decay to a muon and a neutralino of {m_lsp:g} GeV: "
+            f"give a neutralino lighter than {max(m_slepton - _MUON, 0.0):.4g} GeV"
+        )
         raise GenerationError(msg)
     decays = [f"DECAY {smuon} 1.0e-01", "  1.0 2 1000022 13", "DECAY 1000022 0.0"]
     return slha_text({1000022: m_lsp, smuon: m_slepton}, decays)

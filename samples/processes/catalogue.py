@@ -101,7 +101,7 @@ def processes_of(names: str | Iterable[str]) -> list[Process]:
 
 
 def _unknown(name: str) -> str:
-    near = get_close_matches(name, [*ANALYSES, *PROCESSES, *_GROUPS, *GRIDS], n=3)
+    near = get_close_matches(name, sorted({*ANALYSES, *PROCESSES, *_GROUPS, *GRIDS}), n=3)
     meant = f"did you mean {' or '.join(near)}? " if near else ""
     return (
         f"unknown process {name!r}: {meant}massgap generate --list shows all processes; analyses are {', '.join(ANALYSES)}, signals "

@@ -172,7 +172,8 @@ def _variations(task: Task) -> tuple[tuple[str, int], ...] | None:
     """Weights that each file of an internal process must have branches for, also one without events."""
     if task.source is not None:
         return None
-    return (("LHEScaleWeight", 9), ("LHEPdfWeight", 7), ("PSWeight", 4)) if task.options.variations else ()
+    shower = (("PSWeight", 4),) if task.options.variations else ()
+    return (("LHEScaleWeight", 9), ("LHEPdfWeight", 7), *shower)
 
 
 def _records(task: Task, totals: Generated) -> Iterator[Record]:

@@ -41,7 +41,7 @@ from massgap.samples.production.plan import (
 )
 from massgap.samples.pythia.driver import MAX_SEED
 from massgap.samples.pythia.leptonic import check_leptons
-from massgap.worker_process import begin_worker
+from massgap.worker_process import worker_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -115,7 +115,8 @@ def generate(
     mpi : bool
         Simulate multiparton interactions (about ten times slower).
     variations : bool
-        Also write the weights of scale, PDF and shower variations (about three times slower).
+        Also write the weights of shower variations (about two and a half times slower). Those of the scales and parton densities of
+        the hard process are always written.
     sqrt_s_tev : float, optional
         Centre-of-mass energy; by default the one of the analysis. Cross sections are then the generator's.
     form : {"ttree", "rntuple"}
@@ -308,10 +309,9 @@ def _run(
         for task in todo:
             finished(task, run_block(task))
         return
-    from loky import ProcessPoolExecutor
     from loky.process_executor import TerminatedWorkerError
 
-    pool = ProcessPoolExecutor(min(workers, len(todo)), initializer=begin_worker)
+    pool = worker_pool(min(workers, len(todo)))
     try:
         futures: dict[Future[dict[str, Any]], Task] = {pool.submit(run_block, task): task for task in todo}
         waiting = set(futures)

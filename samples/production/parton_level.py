@@ -275,11 +275,9 @@ def _made(todo: list[_Task], workers: int) -> Iterable[dict[str, Any]]:
     if workers == 1 or len(todo) <= 1:
         yield from map(_write, todo)
         return
-    from loky import ProcessPoolExecutor
+    from massgap.worker_process import worker_pool
 
-    from massgap.worker_process import begin_worker
-
-    with ProcessPoolExecutor(min(workers, len(todo)), initializer=begin_worker) as pool:
+    with worker_pool(min(workers, len(todo))) as pool:
         yield from pool.map(_write, todo)
 
 

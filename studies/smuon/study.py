@@ -210,7 +210,7 @@ STUDY = Study(
             tuple(signal_name(*masses) for masses in SCALES),
             events=6_000,
             small=300,
-            options={**_MADE, "repeat": 10, "variations": True},
+            options={**_MADE, "repeat": 10},
         ),
         GenerateStep(
             "whole_samples",

@@ -411,3 +411,14 @@ def test_a_second_ctrl_c_while_the_table_is_closed(monkeypatch) -> None:
     with pytest.raises(KeyboardInterrupt):
         table.close()
     assert out.getvalue().rindex(SHOW) > out.getvalue().rindex(HIDE)
+
+
+def test_what_is_left_of_a_step_is_told_by_that_step_alone(monkeypatch, capsys) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("massgap.cli.console.time.monotonic", lambda: now[0])
+    ticker = Ticker(every=0.0)
+    now[0] += 3600.0  # generation
+    ticker.close()
+    now[0] += 10.0
+    ticker.train("fold 1 of 3", 1, 3)
+    assert "1/3, at most 20.0 s left" in capsys.readouterr().err

@@ -131,7 +131,8 @@ def reached() -> dict[str, set[Path]]:
             if path not in seen:
                 seen.add(path)
                 todo += imported_by(path)
-        beside = {"preflight": "run", "verify": "run", "models": "train"}  # commands that share a module
+        beside = {"preflight": "run", "verify": "run", "models": "train", "limit": "fit"}
+        # Some commands share a module.
         own = ROOT / "massgap" / "cli" / f"{beside.get(command, command)}.py"
         found[command] = seen | ({own.resolve()} if own.is_file() else set())
     return found

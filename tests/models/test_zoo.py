@@ -27,7 +27,7 @@ def asked(*arguments: str) -> str:
 
 
 def test_the_list_names_each_with_what_it_was_trained_on() -> None:
-    text, rows = asked(), json.loads(asked("--json"))
+    text, rows = asked(), json.loads(asked("--json"))["models"]
     assert [row["name"] for row in rows] == NAMES
     assert len(NAMES) >= 1
     for row in rows:

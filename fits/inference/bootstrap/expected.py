@@ -26,6 +26,7 @@ from massgap.fits.inference.bootstrap.models import ModelReplicas
 from massgap.fits.inference.bootstrap.replicas import how_made
 from massgap.fits.inference.bootstrap.spread import Spread, spread_of
 from massgap.fits.inference.likelihood import Likelihood
+from massgap.fits.inference.roots import IncreasingFunction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,7 +43,7 @@ __all__ = ["SimulationUncertainty", "simulation_uncertainty"]
 
 _N_SIGMA = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
 _PRECISION = 1e-5  # of sqrt(q) where a limit is searched: far below what replicas scatter
-_MOST_STEPS = 20
+_MOST_SECANTS = 8
 _LONG_TAIL = 1.3
 """Standard deviation over half of the middle 68 % from which a distribution is not taken for a Gaussian one, 1 of which is known
 to 0.1 with 100 replicas."""
@@ -301,14 +302,16 @@ class _Measurement:
 
 
 def _reached(f: Callable[[float], float], target: float, guess: float) -> float:
-    """Where a function that rises nearly as a straight line from 0 reaches a value: secants."""
+    """Where a function that rises nearly as a straight line from 0 reaches a value: secants, and brackets where it bends.
+
+    It bends where the simulation is so small that its parameters can take all of a signal up to some strength.
+    """
     before, at = (0.0, 0.0), guess if np.isfinite(guess) and guess > 0.0 else 1.0
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MOST_SECANTS):
         value = f(at)
         if abs(value - target) <= _PRECISION * target:
             return at
         rise = value - before[1]
         following = at + (target - value) * (at - before[0]) / rise if rise != 0.0 else np.inf
         before, at = (at, value), float(np.clip(following, 0.2 * at, 5.0 * at))
-    message = f"No signal strength reaches a root of q of {target:g} within {_MOST_STEPS} steps."
-    raise InferenceError(message)
+    return IncreasingFunction(f, 0.0, _PRECISION * target).reaches(target, at)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from massgap.cli.console import say
+from massgap.cli.printing.documents import emit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +34,7 @@ __all__ = [
 def print_run(result: Any, out: Path) -> None:
     """Print cutflow, notes and problems of a run; ends the command with code 1 if it is not complete."""
     ledger = result.ledger
+    emit("massgap-run-result/1", run_document(result, out))
     if result.cutflow and "steps" in result.cutflow:
         from massgap.reports.html.tables import cutflow_text
 
@@ -74,8 +76,26 @@ def print_run(result: Any, out: Path) -> None:
         raise click.exceptions.Exit(1)
 
 
+def run_document(result: Any, out: Path) -> dict[str, Any]:
+    """What a run gave, for programs: cutflow, what is lost, notes."""
+    ledger = result.ledger
+    return {
+        "run_folder": out,
+        "complete": ledger.complete and not result.interrupted,
+        "accepted_loss": ledger.accepted_loss,
+        "interrupted": result.interrupted,
+        "events": ledger.count("processed"),
+        "problems": ledger.problems(),
+        "warnings": result.warnings,
+        "notes": result.notes,
+        "undefined": result.undefined,
+        "cutflow": result.cutflow,
+    }
+
+
 def print_fit(fitted: Any) -> None:
     """Print what a fit found, its notes, and where it is."""
+    emit(fitted.results["format"], {"fit_folder": fitted.out, **fitted.results})
     rows = fitted.summary()
     width = max(len(what) for what, _ in rows)
     for what, value in rows:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.runner.executors.base import Lost, StallLimit, WorkerStates, bound
 from massgap.runner.executors.interrupts import deaf_to_interrupts, held_interrupts
-from massgap.worker_process import begin_worker
+from massgap.worker_process import worker_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -130,7 +130,7 @@ class FuturesExecutor:
 
         workers = min(1 if alone else self.workers, len(todo))
         window = 1 if alone else 3 * workers
-        pool = loky.ProcessPoolExecutor(max_workers=workers, initializer=begin_worker)
+        pool = worker_pool(workers)
         self._running = workers
         waiting: dict[Any, int] = {}
         first = True

@@ -1,4 +1,4 @@
-"""Many small networks at once: each as it would come out alone."""
+"""Many small networks: each as it would come out alone, to the last bit, in however many processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from massgap.contracts.errors import TableError
 from massgap.models.errors import ModelError
 from massgap.models.networks import dense
-from massgap.models.networks.many import Sample, fit_many, optimise_many
+from massgap.models.networks.many import Sample, fit_many
 from massgap.models.networks.optimisation import Events, optimise
 
 CHANGES = {"hidden": [6], "epochs": 6, "batch_size": 64, "dropout": 0.1, "learning_rate": 0.01}
@@ -24,9 +24,19 @@ def events(n: int, seed: int) -> Events:
     return Events(x, label, random.uniform(0.2, 2, n))
 
 
+def same(one, other) -> None:
+    """To the last bit."""
+    assert (one.seed, one.best_epoch, one.n_epochs) == (other.seed, other.best_epoch, other.n_epochs)
+    assert one.curves == other.curves
+    for mine, others in zip([*one.parameters, *one.state], [*other.parameters, *other.state], strict=True):
+        assert mine.keys() == others.keys()
+        for name, array in mine.items():
+            assert np.array_equal(array, others[name])
+
+
 @pytest.fixture(scope="module")
 def samples() -> list[Sample]:
-    """Two sizes, so that they are two groups, in turn."""
+    """Two sizes, in turn."""
     return [Sample(f"mass {k}", events(300 if k % 2 else 450, k), events(200, 50 + k)) for k in range(6)]
 
 
@@ -40,7 +50,7 @@ def together(samples, told):
     def see(*now):
         told.append(now)
 
-    return fit_many(dense.TRAINER, samples, FEATURES, CHANGES, patience=2, seed=3, at_once=3, see=see)
+    return fit_many(dense.TRAINER, samples, FEATURES, CHANGES, patience=2, seed=3, see=see)
 
 
 def test_each_is_what_it_would_be_alone(samples, together):
@@ -51,64 +61,34 @@ def test_each_is_what_it_would_be_alone(samples, together):
         alone = optimise(
             dense.forward, settings, one.initial, one.fit, one.stop, patience=2, seed=(3 + number, 0)
         )
-        assert (network.best_epoch, network.n_epochs) == (alone.best_epoch, alone.n_epochs)
-        for name, curve in alone.curves.items():
-            assert network.curves[name] == pytest.approx(curve, abs=2e-5)
-        by_itself = dense.TRAINER.network(3 + number, one.scaling, settings, alone)
-        x = sample.stop.x
-        assert dense.TRAINER.predict([network], x) == pytest.approx(
-            dense.TRAINER.predict([by_itself], x), abs=2e-5
-        )
+        same(network, dense.TRAINER.network(3 + number, one.scaling, settings, alone))
         stopped.append(network.n_epochs)
-    # Some stopped before the others, and were not trained on.
     assert len(set(stopped)) > 1
     # They differ from each other.
     scores = [dense.TRAINER.predict([network], samples[0].stop.x) for network in together]
     assert all(np.abs(scores[0] - other).max() > 0.02 for other in scores[1:])
 
 
+def test_processes_share_them_and_no_bit_depends_on_it(samples, together):
+    told = []
+
+    def see(*now):
+        told.append(now)
+
+    found = fit_many(dense.TRAINER, samples[:2], FEATURES, CHANGES, patience=2, seed=3, workers=2, see=see)
+    for one, other in zip(found, together, strict=False):
+        same(one, other)
+    assert told == [(1, 2), (2, 2)]
+
+
 def test_batch_norm_has_its_running_statistics_network_by_network(samples):
-    """A network that is over goes along with the others: neither its parameters nor its statistics may move on."""
     changes = {**CHANGES, "norm": "batch", "dropout": 0.0}
-    settings = dense.TRAINER.checked_hyperparameters(changes)
-    found = fit_many(dense.TRAINER, samples, FEATURES, changes, patience=1, seed=3, at_once=3)
-    for number, (sample, network) in enumerate(zip(samples, found, strict=True)):
-        one = dense.TRAINER.prepared(sample.fit, sample.stop, settings, FEATURES, (3 + number, 0), "")
-        alone = optimise(
-            dense.forward, settings, one.initial, one.fit, one.stop, patience=1, seed=(3 + number, 0)
-        )
-        assert (network.best_epoch, network.n_epochs) == (alone.best_epoch, alone.n_epochs)
-        assert network.curves["valid"] == pytest.approx(alone.curves["valid"], abs=5e-5)
-        for name in ("mean", "variance"):
-            assert network.state[0][name] == pytest.approx(alone.state[0][name], abs=1e-4)
-        x = sample.stop.x
-        by_itself = dense.TRAINER.network(3 + number, one.scaling, settings, alone)
-        assert dense.TRAINER.predict([network], x) == pytest.approx(
-            dense.TRAINER.predict([by_itself], x), abs=5e-5
-        )
-    assert len({network.n_epochs for network in found}) > 1
+    found = fit_many(dense.TRAINER, samples[:3], FEATURES, changes, patience=1, seed=3)
+    for number, sample in enumerate(samples[:3]):
+        (alone,) = fit_many(dense.TRAINER, [sample], FEATURES, changes, patience=1, seed=3 + number)
+        same(found[number], alone)
     means = [network.state[0]["mean"] for network in found]
     assert all(np.abs(means[0] - other).max() > 0.01 for other in means[1:])
-
-
-def test_neither_the_order_nor_the_groups_matter(samples, together):
-    found = optimise_many(
-        dense.forward,
-        settings := dense.TRAINER.checked_hyperparameters(CHANGES),
-        [
-            (one.initial, one.fit, one.stop, (3 + k, 0))
-            for k in (4, 2, 0)
-            for one in [
-                dense.TRAINER.prepared(samples[k].fit, samples[k].stop, settings, FEATURES, (3 + k, 0), "")
-            ]
-        ],
-        patience=2,
-        at_once=3,
-    )
-    for k, one in zip((4, 2, 0), found, strict=True):
-        assert one.best_epoch == together[k].best_epoch
-        for mine, other in zip(one.parameters, together[k].parameters, strict=True):
-            assert mine["weight"] == pytest.approx(other["weight"], abs=2e-5)
 
 
 def test_one_goes_into_a_graph_as_any_other(together):
@@ -132,7 +112,7 @@ def test_one_goes_into_a_graph_as_any_other(together):
 
 
 def test_finished_ones_are_told(together, told):
-    assert told == [(3, 6), (6, 6)]
+    assert told == [(number, 6) for number in range(1, 7)]
 
 
 def test_what_cannot_be_trained_is_named(samples):
@@ -149,8 +129,8 @@ def test_what_cannot_be_trained_is_named(samples):
     refused(
         TableError, r"'b' has the value 7 in all events that mass 1 is fitted to.*--features a,c", x=constant
     )
-    with pytest.raises(ModelError, match="at_once is 0"):
-        fit_many(dense.TRAINER, samples[:1], FEATURES, CHANGES, patience=2, at_once=0)
+    with pytest.raises(ModelError, match="workers is 0"):
+        fit_many(dense.TRAINER, samples[:1], FEATURES, CHANGES, patience=2, workers=0)
     assert fit_many(dense.TRAINER, [], FEATURES, CHANGES, patience=2) == []
     wild = {**CHANGES, "optimizer": "sgd", "learning_rate": 1e30, "epochs": 2}
     with pytest.raises(ModelError, match=r"The training of mass 0 diverged in epoch \d"):

@@ -305,6 +305,46 @@ def test_wrong_metadata(model_bytes, tmp_path, key, value, words):
         OnnxScorer(saved(tmp_path, model))
 
 
+@pytest.mark.parametrize(
+    ("node", "words"),
+    [
+        (
+            helper.make_node(
+                "BatchNormalization", ["z", "one", "one", "one", "one"], ["n", "r", "s"], training_mode=1
+            ),
+            "BatchNormalization, which is in training mode",
+        ),
+        (helper.make_node("Dropout", ["z", "half", "yes"], ["n"]), "Dropout, which is in training mode"),
+        (helper.make_node("RandomNormalLike", ["z"], ["n"]), "RandomNormalLike, which draws random numbers"),
+        (helper.make_node("Dropout", ["z", "half", "no"], ["n"]), None),
+    ],
+)
+def test_a_model_that_goes_on_training_is_refused(tmp_path, node, words):
+    """Its scores would depend on the events beside an event, or on chance: torch.onnx.export(..., training=TRAINING)."""
+    given = {
+        "c": np.ones((3, 1), np.float32),
+        "one": np.ones(1, np.float32),
+        "half": np.float32(0.5),
+        "yes": True,
+        "no": False,
+    }
+    nodes = [
+        *(
+            helper.make_node("Constant", [], [name], value=numpy_helper.from_array(np.asarray(v), name))
+            for name, v in given.items()
+        ),
+        helper.make_node("MatMul", ["x", "c"], ["z"]),
+        node,
+        helper.make_node("Sigmoid", ["n"], ["p"]),
+    ]
+    path = saved(tmp_path, own_model(nodes=nodes))
+    if words is None:
+        assert OnnxScorer(path, ["a", "b", "c"]).score(np.zeros((2, 3), np.float32)).tolist() == [0.5, 0.5]
+        return
+    with pytest.raises(ModelFileError, match=rf"{words}.*model\.eval\(\) before torch\.onnx\.export"):
+        OnnxScorer(path, ["a", "b", "c"])
+
+
 def test_external_data(tmp_path):
     model = own_model(width=3)
     onnx.save_model(

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from massgap.models.errors import ModelError, ModelFileError
 from massgap.models.scoring import scorer as scorer_module
 from massgap.models.scoring.scorer import OnnxScorer
+from massgap.models.scoring.tree_kernels import COUNTED
 from massgap.models.scoring.tree_reading import read_trees
 from massgap.models.scoring.trees import TreeModel, UnsupportedTreesError, probes
 
@@ -120,6 +121,7 @@ KINDS = {
     "64 leaves": {"depth": 6, "n_trees": 11},
     "deeper than 64 leaves": {"depth": 9, "leaf_chance": 0.2},
     "more than 255 thresholds": {"n_values": 2000, "n_trees": 300},
+    "41 to 255 thresholds": {"n_values": 60, "n_trees": 150},
     "at most": {"modes": ["BRANCH_LEQ"]},
     "all comparisons": {"modes": ["BRANCH_LT", "BRANCH_LEQ", "BRANCH_GT", "BRANCH_GTE"], "n_trees": 40},
     "no word on missing values": {"missing": False},
@@ -182,6 +184,10 @@ def test_the_kinds_of_layout():
     assert {kind for kind, forest in kinds.items() if forest.kind == "walk"} == {"deeper than 64 leaves"}
     types = {kind: forest.arrays[16].dtype.name for kind, forest in kinds.items() if forest.kind == "ranks"}
     assert {kind for kind, name in types.items() if name == "int16"} == {"more than 255 thresholds"}
+    counted = {kind: forest.arrays[7] <= COUNTED for kind, forest in kinds.items() if forest.kind == "ranks"}
+    # Ranks of one byte and of two, each counted and looked up.
+    assert counted["as massgap writes"].any()
+    assert not counted["41 to 255 thresholds"].any()
 
 
 def test_sums_are_those_of_onnxruntime():
@@ -213,7 +219,9 @@ def test_the_logistic_function():
     assert np.isnan(_probability(F32(np.nan)))
 
 
-@pytest.mark.parametrize("kind", ["as massgap writes", "more than 255 thresholds", "deeper than 64 leaves"])
+@pytest.mark.parametrize(
+    "kind", ["as massgap writes", "41 to 255 thresholds", "more than 255 thresholds", "deeper than 64 leaves"]
+)
 def test_the_same_bits_wherever_an_event_stands(kind):
     scorer = load(make(kind)[0], "compiled trees")
     x = probes(scorer._trees, WIDTH, 1500, seed=8)
@@ -224,6 +232,7 @@ def test_the_same_bits_wherever_an_event_stands(kind):
     order = np.random.default_rng(1).permutation(len(x))
     assert np.array_equal(scorer.score(x[order], fold[order]), whole[order])
     assert np.array_equal(scorer.score(np.asfortranarray(x), fold), whole)
+    assert np.array_equal(scorer.score_all_folds(np.asfortranarray(x)), every)
     for size in (1, 3, 31, 33, 255, 257):
         parts = [scorer.score(x[i : i + size], fold[i : i + size]) for i in range(0, 600, size)]
         assert np.array_equal(np.concatenate(parts)[:600], whole[:600])

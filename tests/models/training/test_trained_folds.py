@@ -178,6 +178,16 @@ def test_too_few_events_in_a_fold(table, recipe):
         quick(pd.concat([few, some]), recipe)
 
 
+def test_a_fold_without_background(table, recipe):
+    background = table["process"] != "slepton_110_80"
+    in_fold = held_out_fold(table["fold_key"].to_numpy()) == 2
+    with pytest.raises(
+        TableError,
+        match=r"Fold 2 has 0 background events \(.*\) for evaluation, at least 5 are needed: generate",
+    ):
+        quick(table[~(background & in_fold)], recipe)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
+
 import hist
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.patches import StepPatch
+from PIL import Image as Pillow
 
 from massgap.contracts.description import Cut, Description, Feature, ProcessLabel, Region
 from massgap.reports import figures
 from massgap.reports.figures.distributions import removed
 from massgap.reports.figures.labels import COLOURS, process_colours, process_label
 from massgap.reports.figures.scores import residual_from_histogram
+from massgap.reports.figures.style import DOTS_PER_INCH, new_figure, render
 
 
 @pytest.fixture
@@ -186,3 +190,27 @@ def test_a_map_shows_each_bin_where_it_lies() -> None:
     assert np.isnan(shown).sum() == 5
     assert figures.render(figure).data
     assert figures.render(figures.density_map(h, processes=["nothing"])).data
+
+
+def test_a_notebook_shows_a_figure_that_nobody_drew_by_pyplot() -> None:
+    display = pytest.importorskip("IPython.core.formatters").DisplayFormatter()
+    figure, (axes,) = new_figure()
+    axes.plot([0, 1], [0, 1])
+    shown, _ = display.format(figure)
+    assert shown["image/png"].startswith(b"\x89PNG")
+
+
+def test_pictures_have_few_colours_and_white_paper() -> None:
+    figure, (axes,) = new_figure()
+    axes.imshow(np.linspace(0.0, 1.0, 400).reshape(20, 20), aspect="auto")
+    picture = render(figure, "png")
+    assert render(figure, "png") == picture
+    whole = io.BytesIO()
+    figure.savefig(whole, format="png", dpi=DOTS_PER_INCH)
+    few, every = (Pillow.open(io.BytesIO(data)).convert("RGB") for data in (picture.data, whole.getvalue()))
+    assert few.size == every.size
+    assert few.getpixel((0, 0)) == (255, 255, 255)
+    assert len(few.getcolors(1 << 20)) <= 256
+    # No colour is far from what it was.
+    assert np.abs(np.asarray(few, dtype=int) - np.asarray(every, dtype=int)).max() <= 32
+    assert len(picture.data) < 0.7 * len(whole.getvalue())

@@ -113,8 +113,34 @@ def test_branches_have_the_types_of_nanoaod(sample):
         for key, kind in columns.items():
             name = np.dtype(kind).name
             expected[f"{collection}_{key}"] = f"{names.get(name, f'{name}_t')}[]"
+    for name in ("LHEScaleWeight", "LHEPdfWeight"):
+        expected |= {f"n{name}": "int32_t", name: "float[]"}
     assert types == expected
     assert "Photon_mass" not in types
+
+
+def test_every_file_has_the_weights_of_its_hard_process(sample):
+    out, fileset, _ = sample
+    held = set()
+    for entry in fileset.values():
+        for path in entry["files"]:
+            events = uproot.open(path)["Events"].arrays(["LHEScaleWeight", "LHEPdfWeight"])
+            assert "PSWeight" not in uproot.open(path)["Events"].keys()  # noqa: SIM118
+            if not len(events):
+                continue
+            scale, pdf = ak.to_numpy(events["LHEScaleWeight"]), ak.to_numpy(events["LHEPdfWeight"])
+            assert (scale.shape[1], pdf.shape[1]) == (9, 7)
+            assert (scale[:, 4] == 1).all()
+            assert (pdf[:, 0] == 1).all()
+            assert (pdf[:, 1:] != 1).any()
+            # The renormalisation scale acts on what has the strong coupling.
+            if entry["metadata"]["process"] == "tt":
+                assert (scale[:, 1] > 1).all()
+            held.add(entry["metadata"]["process"])
+    assert {"tt", "WW"} <= held
+    again = generate("WW", out / "showers", events=20, seed=3, workers=1, variations=True)
+    (path, *_) = (path for entry in again.values() for path in entry["files"])
+    assert "PSWeight" in uproot.open(path)["Events"].keys()  # noqa: SIM118
 
 
 def test_types_agree_with_a_real_nanoaod_v12_file():

@@ -157,6 +157,18 @@ def test_a_replica_without_signal_has_no_significance_and_no_limit(tmp_path: Pat
     assert found.problems == {"no expected limit was found": nothing.sum()}
 
 
+def test_a_simulation_that_could_take_all_of_a_signal_has_a_limit(tmp_path: Path) -> None:
+    # A bin of one heavy event is uncertain by all that it holds: up to some strength the bins take any signal, then none.
+    centres = np.arange(0.05, 1.0, 0.1)
+    heavy = np.array([5e4, 2e4, 3e3, 800.0, 3000.0, 90.0, 90.0, 9.0, 5e3, 800.0])
+    few = {"signal": (np.repeat(centres, 30), 0.002), "tt": (centres, heavy)}
+    run = sample(tmp_path, few)
+    likelihood, found = uncertainty(run, FULL, 20, edges=tuple(np.linspace(0.0, 1.0, 11)))
+    limit = upper_limit(likelihood).expected
+    assert limit[2] < 1.3 * limit[1]  # the test statistic is no straight line
+    assert found.limit[2].defined > 5
+
+
 def test_negative_weights_and_backgrounds(tmp_path: Path) -> None:
     random = np.random.default_rng(10)
     drawn = events(random)
