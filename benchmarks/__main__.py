@@ -33,6 +33,7 @@ SUBJECTS = {
     "observables": "each observable against awkward and vector",
     "reconstruction": "VLQ, VBF and smuon kernels against awkward and vector",
     "cascade": "cascade observables against NumPy and vector",
+    "parton": "events of two muons and a photon at parton level against the full chain, and ensembles",
     "fits": "CLs, limits and toys of workspaces against pyhf and NextStat, and massgap limit against pyhf cls",
     "scheduler": "tasks on a dask scheduler with many workers: time, memory, and 10^10 events",
 }

@@ -172,7 +172,7 @@ def smoke(tmp_path_factory):
 LINES = {
     "mt2": 18, "slepton": 10, "smuon": 5, "vlq": 5, "electroweakino": 3, "reading": 11, "running": 6, "merging": 3, "scoring": 19,
     "training": 7, "agreement": 4, "observables": 12,
-    "reconstruction": 5, "cascade": 6, "fits": 27, "scheduler": 13,
+    "reconstruction": 5, "cascade": 6, "parton": 3, "fits": 27, "scheduler": 13,
 }  # fmt: skip
 """Lines of each subject where everything is there that it compares with (training: without torch)."""
 

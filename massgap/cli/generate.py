@@ -120,7 +120,8 @@ def _leptons(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
 @click.option(
     "--parton",
     is_flag=True,
-    help="Decay chains at parton level, no shower: hard process, decays, resolution, in the same files, hundreds of times as fast.",
+    help="Decay chains and their backgrounds at parton level, no shower: matrix elements, decays, resolution, in the same files, hundreds "
+    "of times as fast.",
 )
 @click.option(
     "--mediator", type=float, help="With --parton: mass of what is exchanged, GeV.  [default: 4000]"
@@ -220,7 +221,7 @@ def _parton_level(
         msg = f"--{names.get(name, name).replace('_', '-')} does not go with --parton, which has no showers"
         raise click.UsageError(msg)
     if not processes:
-        msg = "say what to generate: signals that are decay chains; massgap generate --list shows their form"
+        msg = "say what to generate: signals that are decay chains, or their backgrounds; massgap generate --list shows their form"
         raise click.UsageError(msg)
     out = options["out"]
     made = stages.generate_partons(

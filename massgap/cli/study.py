@@ -125,7 +125,18 @@ def demo(**options: Any) -> None:
 @click.option(
     "--triplets", is_flag=True, help="Also the paper's triplets, and the search that orderings guide."
 )
-@click.option("--stages", "beyond", is_flag=True, help="Also what ensembles tell.")
+@click.option(
+    "--stages",
+    "beyond",
+    is_flag=True,
+    help="Also what ensembles tell: spins, the mass scale, likelihoods of the spectrum.",
+)
+@click.option(
+    "--process",
+    "processes",
+    multiple=True,
+    help="Process of the background to train against; again for others.  [default: those that the study says]",
+)
 @click.option("--events", callback=event_number, help="Selected signal events per network.  [default: 20k]")
 @click.option("--quick", is_flag=True, help="Small networks, a few minutes.")
 @click.option("--seed", default=1, show_default=True)

@@ -62,7 +62,7 @@ def _draw(rng: Any, counts: Any, logit: Any, cumulative: Any, out: Any) -> None:
 
 
 def ensemble_logits(
-    parts: Sequence[Part], n: int, *, seed: int = 1, fixed: bool = False
+    parts: Sequence[Part], n: int, *, seed: int | Sequence[int] = 1, fixed: bool = False
 ) -> NDArray[np.float64]:
     r"""Logits of the scores of ``n`` ensembles: each the sum of the logits of its events, drawn with replacement.
 

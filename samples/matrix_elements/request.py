@@ -6,17 +6,43 @@ import hashlib
 import json
 import zlib
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from massgap.source_code import package_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["ChainRequest", "WinoFusion"]
+    from massgap.samples.matrix_elements.chain import ChainEvents
+    from massgap.samples.matrix_elements.fusion import Integral
+
+__all__ = ["ChainRequest", "PartonRequest", "PhotonRequest", "WinoFusion"]
 
 _CODE = ("samples/matrix_elements", "samples/physics", "physical_constants.py")
 """Where the code lies that decides what is in a file."""
+
+
+class PartonGenerator(Protocol):
+    """Makes unweighted events of a positive muon, a negative one and a photon."""
+
+    def integrate(self) -> Integral:
+        """Cross section of what is made."""
+
+    def events(self, n: int) -> ChainEvents:
+        """So many events."""
+
+
+class PartonRequest(Protocol):
+    """A process at parton level."""
+
+    def generator(
+        self, sqrt_s_tev: float, seed: Sequence[int], mediator: float, chiral: bool
+    ) -> PartonGenerator:
+        """What makes its events."""
+
+    def describe(self, mediator: float, chiral: bool) -> str:
+        """In words."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +59,56 @@ class ChainRequest:
 
     masses: tuple[float, float, float, float]
     scalar: bool
+
+    def generator(
+        self, sqrt_s_tev: float, seed: Sequence[int], mediator: float, chiral: bool
+    ) -> PartonGenerator:
+        """What makes the events; the mediator of this mass (GeV) couples to right-handed quarks alone if ``chiral``."""
+        from massgap.samples.matrix_elements.chain import ChainGenerator
+
+        return ChainGenerator(
+            self.masses, self.scalar, mediator, chiral=chiral, sqrt_s_tev=sqrt_s_tev, seed=seed
+        )
+
+    def describe(self, mediator: float, chiral: bool) -> str:
+        """In words."""
+        return (
+            f"u ubar -> X chi by exchange of a {'fermion' if self.scalar else 'scalar'} of {mediator:g} GeV, "
+            f"couplings 1 {'to right-handed quarks' if chiral else 'to both chiralities'}"
+        )
+
+
+@dataclass(frozen=True)
+class PhotonRequest:
+    """Two muons, a photon and neutrinos, which are made at parton level from all diagrams of a final state.
+
+    Attributes
+    ----------
+    final : str
+        One of :data:`massgap.samples.matrix_elements.photon.generator.FINAL_STATES`.
+    """
+
+    final: str
+
+    def generator(
+        self, sqrt_s_tev: float, seed: Sequence[int], mediator: float, chiral: bool
+    ) -> PartonGenerator:
+        """What makes the events; nothing here has a mediator."""
+        del mediator, chiral
+        from massgap.samples.matrix_elements.photon.generator import PhotonGenerator
+
+        return PhotonGenerator(self.final, sqrt_s_tev=sqrt_s_tev, seed=seed)
+
+    def describe(self, mediator: float, chiral: bool) -> str:
+        """In words."""
+        del mediator, chiral
+        from massgap.samples.matrix_elements.photon.channels import PhotonCuts
+
+        cuts = PhotonCuts()
+        return (
+            f"all tree diagrams, pT > {cuts.muon_pt:g} (muons) and {cuts.photon_pt:g} GeV (photon), abs(eta) < {cuts.eta:g}, "
+            f"dR(muon, photon) > {cuts.distance:g}, {cuts.m_low:g} < m(mu mu) < {cuts.m_high:g} GeV before the resolution"
+        )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from massgap.samples.matrix_elements.request import ChainRequest
+from massgap.samples.matrix_elements.request import ChainRequest, PhotonRequest
 from massgap.samples.physics.cascade_decays import cascade_settings, cascade_slha, spin_weights
 from massgap.samples.physics.cross_sections import higgsino_pair_xsec_fb
 from massgap.samples.processes.filters import ObjectFilter
@@ -48,7 +48,7 @@ def _signal(model: str, name: str, m_x: float, m_y: float, m_z: float, m_chi: fl
             card="cascade",
             filter=_WITH_PHOTON,
             decay_weight=spin_weights if model == "sDM" else None,
-            chain=ChainRequest(masses, scalar=model == "sDM"),
+            parton=ChainRequest(masses, scalar=model == "sDM"),
         ),
     )
 
@@ -70,6 +70,7 @@ CASCADE_BACKGROUNDS = (
         tranches=whole(3.0),
         xsec_fb=3299.0,
         filter=_WITH_PHOTON,
+        parton=PhotonRequest("charged"),
     ),
     Process(
         name="ZZ_2mua",
@@ -82,6 +83,7 @@ CASCADE_BACKGROUNDS = (
         tranches=whole(1.5),
         xsec_fb=980.0,
         filter=_WITH_PHOTON,
+        parton=PhotonRequest("neutral"),
     ),
     Process(
         name="tautaua_2mua",
@@ -99,5 +101,6 @@ CASCADE_BACKGROUNDS = (
         tranches=phase_space_slices("pT_hat", (4, 1.0, 6249.0), (10, 2.0, 3175.0), (25, 1.5, 1176.0)),
         inclusive_xsec_fb=(10.604e3, 10.0),
         filter=ObjectFilter(leptons=2, muon_pair=True, photons=1, ditau=True, muon_pt=7.0),
+        parton=PhotonRequest("taus"),
     ),
 )

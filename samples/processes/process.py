@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from massgap.samples.matrix_elements.request import ChainRequest, WinoFusion
+    from massgap.samples.matrix_elements.request import ChainRequest, PhotonRequest, WinoFusion
     from massgap.samples.physics.scalar_decays import TwoBody
     from massgap.samples.processes.filters import DimuonFilter, ObjectFilter
     from massgap.samples.processes.hard_cut import Observable
@@ -120,8 +120,8 @@ class Process:
     leptonic: tuple[str, ...] = ()
     #: Matrix elements computed by massgap make its events, which are then showered as those of a file.
     matrix_element: WinoFusion | None = None
-    #: Its decays, where they can be made at parton level, without Pythia (``--parton``).
-    chain: ChainRequest | None = None
+    #: What makes it at parton level, without Pythia (``--parton``).
+    parton: ChainRequest | PhotonRequest | None = None
     #: Matrix-element events instead of an internal process: hash of their file.
     lhe: str = ""
     #: Name of the process in filesets, where a process has several parts.

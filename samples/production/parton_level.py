@@ -1,4 +1,4 @@
-"""Samples of decay chains at parton level: no showers, no jets, the resolution of a detector card, the same NanoAOD files.
+"""Samples at parton level, of decay chains and of their backgrounds: no showers, no jets, the resolution of a detector card, the same NanoAOD files.
 
 What is written is what the full chain writes of such a process: events with both muons and a photon in the acceptance of the process'
 filter, after the resolution.  A block is a file; what is in it depends on the seed and its number alone.
@@ -24,7 +24,7 @@ from massgap.samples.detector.card import card_path
 from massgap.samples.detector.resolution import energy_resolution, lognormal, momentum_resolution
 from massgap.samples.detector.response import load_card
 from massgap.samples.errors import GenerationError
-from massgap.samples.matrix_elements.chain import MEDIATOR, ChainEvents, ChainGenerator
+from massgap.samples.matrix_elements.chain import MEDIATOR, ChainEvents
 from massgap.samples.processes.catalogue import processes_of
 from massgap.samples.production.block import read_block
 from massgap.source_code import package_digest
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from massgap.samples.matrix_elements.fusion import Integral
+    from massgap.samples.matrix_elements.request import PartonGenerator
     from massgap.samples.processes.process import Process
 
 __all__ = ["BLOCK", "SeenEvents", "generate_parton_level", "seen_events"]
@@ -105,18 +106,10 @@ class _Task:
     path: str
     digest: str
 
-    def generator(self) -> ChainGenerator:
-        chain = self.process.chain
-        assert chain is not None
+    def generator(self) -> PartonGenerator:
+        assert self.process.parton is not None
         seed = (self.seed, zlib.crc32(self.process.name.encode()), self.block)
-        return ChainGenerator(
-            chain.masses,
-            chain.scalar,
-            self.mediator,
-            chiral=self.chiral,
-            sqrt_s_tev=self.process.sqrt_s_tev,
-            seed=seed,
-        )
+        return self.process.parton.generator(self.process.sqrt_s_tev, seed, self.mediator, self.chiral)
 
 
 def generate_parton_level(
@@ -133,16 +126,16 @@ def generate_parton_level(
     form: str = "ttree",
     progress: Callable[[Any], None] | None = None,
 ) -> dict[str, Any]:
-    """Generate decay chains at parton level; what is there of the same settings is kept.
+    """Generate events of two muons and a photon at parton level; what is there of the same settings is kept.
 
     Parameters
     ----------
     processes
-        Names of signals that are decay chains, of any mass.
+        Names of signals that are decay chains, of any mass, or of processes with matrix elements of a photon here.
     out
         Folder for ``<dataset>/block_0000.root`` files and ``fileset.json``.
     events
-        Events before any cut, shared evenly among the processes.
+        Events before the resolution, shared among the processes as the catalogue says; of chains before any cut.
     seed, workers
         The same seed gives the same files for any number of workers.
     mediator
@@ -175,10 +168,10 @@ def generate_parton_level(
 
     check_numbers(events, seed, workers)
     chosen = [at_energy(process, sqrt_s_tev) for process in processes_of(processes)]
-    if other := [process.name for process in chosen if process.chain is None]:
+    if other := [process.name for process in chosen if process.parton is None]:
         msg = (
-            f"{', '.join(other)} cannot be made at parton level: generate it without --parton; with it there are the chains "
-            "cascade_fDM_X_Y_Z_CHI and cascade_sDM_X_Y_Z_CHI"
+            f"{', '.join(other)} cannot be made at parton level: generate it without --parton; with it there are "
+            f"{', '.join(_known())}"
         )
         raise GenerationError(msg)
     out = Path(out)
@@ -189,7 +182,12 @@ def generate_parton_level(
         "chiral": bool(chiral),
         "seed": seed,
     }
-    tasks = [task for process in chosen for task in _tasks(process, out, -(-events // len(chosen)), **common)]
+    shares = [sum(tranche.share for tranche in process.tranches) for process in chosen]
+    tasks = [
+        task
+        for process, share in zip(chosen, shares, strict=True)
+        for task in _tasks(process, out, math.ceil(events * share / sum(shares)), **common)
+    ]
     integrals = {task.process.name: task.generator().integrate() for task in tasks if task.block == 0}
     with locked_folder(out):
         try:
@@ -212,6 +210,20 @@ def generate_parton_level(
     return fileset
 
 
+def _known() -> list[str]:
+    """What can be made at parton level, for people: processes, and forms of signals."""
+    from massgap.samples.processes.catalogue import PROCESSES
+    from massgap.samples.processes.signals import SIGNAL_FORMS
+
+    able = [process for process in PROCESSES.values() if process.parton is not None]
+    forms = [
+        form
+        for form in SIGNAL_FORMS
+        if any(one.name.startswith(form.split("_X")[0]) for one in able if one.is_signal)
+    ]
+    return [*(process.name for process in able if not process.is_signal), *forms]
+
+
 def _tasks(process: Process, out: Path, events: int, *, card: str | None, **common: Any) -> list[_Task]:
     chosen = card or process.card
     content = load_card(chosen)
@@ -219,7 +231,7 @@ def _tasks(process: Process, out: Path, events: int, *, card: str | None, **comm
     for block, first in enumerate(range(0, events, BLOCK)):
         n = min(BLOCK, events - first)
         key = [
-            asdict(process.chain) if process.chain is not None else None,
+            asdict(process.parton) if process.parton is not None else None,
             process.name,
             process.sqrt_s_tev,
             block,
@@ -327,7 +339,7 @@ def _entry(
     efficiency = total("sum_weights") / total("generated_weights")
     passed = total("events")
     relative = (1.0 - passed / total("generated")) / passed if passed else 0.0
-    assert process.chain is not None
+    assert process.parton is not None
     return {
         "files": {task.path: "Events" for task in tasks},
         "metadata": {
@@ -346,10 +358,7 @@ def _entry(
             "filter_efficiency_error": efficiency * math.sqrt(relative),
             "filter": f"both muons and a photon in the acceptance; {process.filter.describe() if process.filter else 'none'}",
             "order": "LO, no K factor",
-            "xsec_source": (
-                f"u ubar -> X chi by exchange of a {'fermion' if process.chain.scalar else 'scalar'} of {tasks[0].mediator:g} GeV, "
-                f"couplings 1 {'to right-handed quarks' if tasks[0].chiral else 'to both chiralities'}"
-            ),
+            "xsec_source": process.parton.describe(tasks[0].mediator, tasks[0].chiral),
             "description": f"{process.description}; parton level",
             "generator": "massgap, parton level",
             "detector": tasks[0].card,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.writing import read_json
 from massgap.reports.run.chapters import Chapter
+from massgap.studies.cascade.further import tables_of
 from massgap.studies.cascade.validation import FORMAT, paper, validate
 from massgap.studies.comparison import compared_html
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from massgap.reports.html.html import Markup
@@ -23,6 +25,7 @@ def chapters() -> tuple[Chapter, ...]:
     return (
         Chapter("Beside the paper", beside_the_paper, after="cutflow"),
         Chapter("Networks, orderings, spins", what_was_found, after="cutflow"),
+        Chapter("Ensembles and what goes beyond the paper", from_ensembles, after="cutflow"),
     )
 
 
@@ -47,3 +50,54 @@ def what_was_found(inputs: Inputs) -> Markup | None:
         return None
     found = read_json(folder / "scan" / "scan.json", FORMAT, remedy="massgap scan cascade makes it.")
     return join(*(paragraph(line) for line in found.get("summary", ())))
+
+
+def from_ensembles(inputs: Inputs) -> Markup | None:
+    """S/B, the mass scale and its intervals, as figures and as tables."""
+    from massgap.reports.html.html import grid, join, table
+
+    folder = _study(inputs)
+    if folder is None:
+        return None
+    found = read_json(folder / "scan" / "scan.json", FORMAT, remedy="massgap scan cascade makes it.")
+    tables = [table(one.header, one.texts(), caption=f"{one.title}. {one.note}") for one in tables_of(found)]
+    pictures = _pictures(found["models"])
+    return join(grid(pictures), *tables) if pictures else join(*tables)
+
+
+def _pictures(models: Mapping[str, Any]) -> list[Markup]:
+    from massgap.reports.figures import render
+    from massgap.reports.html.html import figure
+    from massgap.studies.cascade.ensembles.figures import belts, mass_scale, ratio_estimates
+
+    shown = []
+    ratios = {
+        model: of["purified"]["ratio"] for model, of in models.items() if "ratio" in of.get("purified", {})
+    }
+    if ratios:
+        shown.append(
+            figure(
+                render(ratio_estimates(ratios)),
+                alt="Estimated against true S/B of the benchmark.",
+                caption="(S/B)_est of the benchmark with its standard deviation over 5,000 pseudo-experiments (the paper's figure 9).",
+            )
+        )
+    masses = {model: of["mass"] for model, of in models.items() if "estimates" in of.get("mass", {})}
+    if masses:
+        first = next(iter(masses.values()))["estimates"][0]["mass"]
+        shown.append(
+            figure(
+                render(mass_scale({model: of["estimates"] for model, of in masses.items()}, first)),
+                alt="Estimated mass of chi against S/B.",
+                caption="Estimates of the mass scale with their standard deviation (the paper's figure 15).",
+            )
+        )
+    for model, of in masses.items():
+        shown.append(
+            figure(
+                render(belts(of["beyond"]["ways"])),
+                alt=f"Confidence belts of the mass scale, {model}.",
+                caption=f"{model}, S/B = {of['beyond']['ratio']:g}: 68 % of the estimates at each mass, nuisance parameters varied.",
+            )
+        )
+    return shown

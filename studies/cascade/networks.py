@@ -36,7 +36,7 @@ class Task(NamedTuple):
     weight_first, weight_second
         Their weights, shapes (N,) and (M,).
     also
-        Features of events of neither, scored by both networks together, shape (L, k).
+        Features of events of neither, scored by both networks in turn, shape (L, k).
     """
 
     first: Any
@@ -60,8 +60,12 @@ class Scored(NamedTuple):
     networks: tuple[Any, ...]
 
     def logits(self, x: Any) -> NDArray[np.float64]:
-        """Of events that no network has seen, shape (n, k): of the mean score of both."""
-        return _logit(self.networks, np.asarray(x, np.float32))
+        """Of further events, shape (n, k), each by one of the networks in turn.
+
+        Events of a class in their order, perhaps with other features, are so scored by the one that has not seen them.  A mean of both networks
+        would have other tails than what thresholds are chosen on: of the background it leaves less, of the signal more.
+        """
+        return _scored(self.networks, np.asarray(x, np.float32))
 
 
 def cross_fitted(
@@ -117,7 +121,7 @@ def cross_fitted(
         pair = networks[2 * number : 2 * number + 2]
         first, second = (_scored(pair, np.asarray(x, np.float32)) for x in (task.first, task.second))
         area, error = _area(first, second, task)
-        also = np.zeros(0) if task.also is None else _logit(pair, np.asarray(task.also, np.float32))
+        also = np.zeros(0) if task.also is None else _scored(pair, np.asarray(task.also, np.float32))
         found[name] = Scored(first, second, area, error, also, tuple(pair))
     return found
 

@@ -25,6 +25,8 @@ __all__ = [
     "LUMINOSITY",
     "MODELS",
     "PAPER_BACKGROUND_FB",
+    "PAPER_PROCESSES",
+    "Backgrounds",
     "Events",
     "background_events",
     "observables",
@@ -37,6 +39,8 @@ LUMINOSITY = 3000.0
 """fb-1."""
 PAPER_BACKGROUND_FB = 2.88
 """Background after the paper's selection, the axis of its S/B."""
+PAPER_PROCESSES = ("mumugamma2nu",)
+"""Pairs of Ws, and of Zs with virtual photons: alone more than the paper's 2.88 fb, so that taus, which the text does not name, cannot be in it."""
 PHOTON_MUON_DISTANCE = 0.4
 """As the processor has it: photons nearer to a muon are mostly radiated by it."""
 _BATCH = 50_000
@@ -130,7 +134,46 @@ def signal_events(
     return Events(columns, np.concatenate([part.weight for part in parts])[:n])
 
 
-def background_events(run_folder: str | Path) -> Events:
+class Backgrounds(NamedTuple):
+    """Background events with the process of each, by number in ``names``; weights in fb."""
+
+    events: Events
+    names: tuple[str, ...]
+    process: NDArray[np.int64]
+
+    def rows(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        """Which are of some processes."""
+        return np.isin(self.process, [k for k, name in enumerate(self.names) if name in names])
+
+    def of(self, names: Sequence[str]) -> Events:
+        """Those of some processes.
+
+        Raises
+        ------
+        StudyError
+            If one of them is not there.
+        """
+        if missing := [name for name in names if name not in self.names]:
+            msg = f"the run has no background of {', '.join(missing)}, but of {', '.join(self.names)}: choose from these with --process"
+            raise StudyError(msg)
+        return self.events.take(self.rows(names))
+
+    def shares(self) -> dict[str, dict[str, float]]:
+        """Process -> cross section (fb) after the selection, its error, events, and their effective number."""
+        found = {}
+        for k, name in enumerate(self.names):
+            weight = self.events.weight[self.process == k]
+            squares = float((weight**2).sum())
+            found[name] = {
+                "fb": float(weight.sum()),
+                "error": float(np.sqrt(squares)),
+                "events": len(weight),
+                "effective": float(weight.sum() ** 2 / squares),
+            }
+        return found
+
+
+def background_events(run_folder: str | Path) -> Backgrounds:
     """The selected background events of a run of the analysis, in random order, with weights in fb.
 
     Raises
@@ -153,7 +196,9 @@ def background_events(run_folder: str | Path) -> Events:
         raise StudyError(msg)
     order = np.random.default_rng(19).permutation(len(table))
     columns = {name: table[name].to_numpy(np.float64)[order] for name in MOMENTA}
-    return Events(columns, table["weight"].to_numpy(np.float64)[order])
+    events = Events(columns, table["weight"].to_numpy(np.float64)[order])
+    names, process = np.unique(table["process"].astype(str).to_numpy()[order], return_inverse=True)
+    return Backgrounds(events, tuple(names.tolist()), process)
 
 
 def _selected(events: Events) -> NDArray[np.bool_]:

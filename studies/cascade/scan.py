@@ -13,18 +13,21 @@ from massgap.selections.cascade.spectrum import (
     shifted_spectrum,
 )
 from massgap.studies.cascade.discovery import EPS_B, cut_at, ratio_pulls
+from massgap.studies.cascade.ensembles.spin import spin_study
+from massgap.studies.cascade.ensembles.stages import Beyond, beyond, lines_of
 from massgap.studies.cascade.networks import cross_fitted
 from massgap.studies.cascade.ordering import Sides, Training, guided_search, orderings
 from massgap.studies.cascade.samples import (
     LUMINOSITY,
     MODELS,
     PAPER_BACKGROUND_FB,
+    PAPER_PROCESSES,
+    Backgrounds,
     Events,
     background_events,
     observables,
     signal_events,
 )
-from massgap.studies.cascade.spin import spin_study
 from massgap.studies.cascade.variables import TRIPLETS, columns_of, variable_sets
 from massgap.studies.errors import StudyError
 
@@ -41,10 +44,13 @@ __all__ = ["FORMAT", "RATIOS", "Direction", "scan", "summary"]
 FORMAT = "massgap-scan/1"
 RATIOS = (1.0, 0.1, 0.01)
 """S/B before the discovery cut."""
+ESTIMATED = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""S/B of figure 9."""
 ITERATIONS = 50
 """Of the scan, each with other events of the benchmark (section IV.B)."""
 PURIFYING = ("met", "delta4", "m_mumugamma")
 """The triplet that the paper purifies by."""
+PURIFYING_NAME = ",".join(PURIFYING)
 _SHOWN = 5
 DIRECTIONS = ("alpha", "beta", "gamma", "delta")
 
@@ -90,6 +96,8 @@ def scan(
     lines: Sequence[Direction] = (),
     triplets: bool = False,
     ensembles: int = 0,
+    further: Beyond | None = None,
+    processes: Sequence[str] = PAPER_PROCESSES,
     events: int = 20_000,
     training: Training | None = None,
     announce: Callable[[str], None] = lambda _: None,
@@ -114,6 +122,10 @@ def scan(
     ensembles
         So many ensembles of each model and S/B tell how well spins are determined, behind the discovery cut of the network of
         :data:`PURIFYING`; 0 for none.
+    further
+        Also a network with the spectrum as input, the likelihood of all four parameters and the mass scale, of so much; None for none.
+    processes
+        Of the background; by default those that the paper's 2.88 fb can hold.
     events
         Selected signal events per network.
     training
@@ -135,17 +147,12 @@ def scan(
 
     training = training or Training()
     sets = {"momenta": ("momenta",), **variable_sets(variables)}
-    other = background_events(background)
+    if further is not None:
+        sets.setdefault(PURIFYING_NAME, PURIFYING)
+    every_background = background_events(background)
+    other = every_background.of(processes)
     folder = prepare_folder(out)
-    result: dict[str, Any] = {
-        "format": FORMAT,
-        "spectrum": list(TESTING_SPECTRUM),
-        "eps_b": EPS_B,
-        "events": {"signal": events, "background": len(other)},
-        "background_fb": {"here": float(other.weight.sum()), "paper": PAPER_BACKGROUND_FB},
-        "training": training._asdict(),
-        "models": {},
-    }
+    result = {**_about(every_background, other, events), "training": training._asdict(), "models": {}}
     for model in models:
         signal = signal_events(model, TESTING_SPECTRUM, events, seed=training.seed)
         sides = _sides(signal, other, TESTING_SPECTRUM)
@@ -170,6 +177,20 @@ def scan(
                 found["lines"].setdefault(line.name, {})[name] = _along(
                     line, model, names, other, events, training
                 )
+        if PURIFYING_NAME in scored:
+            benchmark = signal_events(model, TRUTH_SPECTRUM, events, seed=training.seed + 1)
+            found["purified"] = _purified(
+                scored[PURIFYING_NAME], other, every_background, processes, benchmark
+            )
+            if further is not None:
+                along = {
+                    name: sets[PURIFYING_NAME]
+                    for name, sets in found["lines"].items()
+                    if PURIFYING_NAME in sets
+                }
+                found |= beyond(
+                    model, scored[PURIFYING_NAME], PURIFYING, other, along, training, further, announce
+                )
         result["models"][model] = found
     if ensembles:
         announce("spins from ensembles")
@@ -180,6 +201,19 @@ def scan(
     result |= {"summary": summary(result), "complete": True}
     write_json(folder / "scan.json", result)
     return result
+
+
+def _about(every: Backgrounds, other: Events, events: int) -> dict[str, Any]:
+    """What a scan says of itself first."""
+    return {
+        "format": FORMAT,
+        "spectrum": list(TESTING_SPECTRUM),
+        "eps_b": EPS_B,
+        "events": {"signal": events, "background": len(other)},
+        "background_fb": {"here": float(other.weight.sum()), "paper": PAPER_BACKGROUND_FB},
+        "background_effective": float(other.weight.sum() ** 2 / (other.weight**2).sum()),
+        "processes": every.shares(),
+    }
 
 
 def _spin(other: Events, events: int, training: Training, ensembles: int) -> dict[str, Any]:
@@ -235,6 +269,7 @@ def summary(result: Mapping[str, Any]) -> list[str]:
                     for ratio, b in along["best"].items()
                 )
                 lines.append(f"{model}  {line_name} by {name}: {best}")
+        lines += lines_of(model, found)
     if "spin_missing" in result:
         lines.append(f"spin: {result['spin_missing']}")
     for name, told in result.get("spin", {}).get("networks", {}).items():
@@ -258,6 +293,45 @@ def _told(scored: Scored, weight: NDArray[np.float64]) -> dict[str, Any]:
     except StudyError as error:
         told["cut_missing"] = str(error)
     return told
+
+
+def _purified(
+    scored: Scored, other: Events, every: Backgrounds, processes: Sequence[str], benchmark: Events
+) -> dict[str, Any]:
+    """What the discovery cut leaves of each process and of the benchmark, and (S/B)_est of the latter (fig. 9)."""
+    try:
+        cut = cut_at(scored.first, scored.second, other.weight)
+    except StudyError as error:
+        return {"missing": str(error)}
+    columns = columns_of(PURIFYING)
+
+    def logits(sample: Events) -> NDArray[np.float64]:
+        x = observables(sample, TESTING_SPECTRUM)
+        return scored.logits(np.stack([x[name] for name in columns], axis=1))
+
+    def left(name: str) -> tuple[float, float]:
+        inside = every.rows(processes)
+        if name in processes:
+            chosen = every.process[inside] == every.names.index(name)
+            weight = other.weight[chosen & (scored.second > cut.threshold)]
+        else:
+            sample = every.of([name])
+            weight = sample.weight[logits(sample) > cut.threshold]
+        return float(weight.sum()), float(np.sqrt((weight**2).sum()))
+
+    of_truth = float(benchmark.weight[logits(benchmark) > cut.threshold].sum() / benchmark.weight.sum())
+    expected = PAPER_BACKGROUND_FB * LUMINOSITY
+    return {
+        "left_fb": {name: list(left(name)) for name in every.names},
+        "eps_s_benchmark": of_truth,
+        "ratio": {
+            f"{ratio:g}": {
+                "same": ratio_pulls(cut, ratio, expected)._asdict(),
+                "benchmark": ratio_pulls(cut, ratio, expected, eps_s=of_truth)._asdict(),
+            }
+            for ratio in ESTIMATED
+        },
+    }
 
 
 def _along(

@@ -1,4 +1,4 @@
-"""The cascade-decays study: backgrounds of the full chain, signals at parton level, a scan of variables and spectra."""
+"""The cascade-decays study: signals and backgrounds at parton level, a scan of variables and spectra."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from massgap.reports.run.chapters import Chapter
     from massgap.studies.comparison import Compared
+    from massgap.studies.markdown import FurtherTable
     from massgap.studies.tables import Paper
 
 __all__ = ["SIGNALS", "STUDY"]
@@ -35,12 +36,14 @@ def _scan(
     lines: Sequence[str] = (),
     triplets: bool = False,
     beyond: bool = False,
+    processes: Sequence[str] = (),
     events: int | None = None,
     quick: bool = False,
     seed: int = 1,
     announce: Callable[[str], None] | None = None,
 ) -> Mapping[str, Any]:
     """What ``massgap scan`` does, with sizes of networks for a quick look or for the paper."""
+    from massgap.studies.cascade.ensembles.stages import Beyond
     from massgap.studies.cascade.ordering import Training
     from massgap.studies.cascade.scan import Direction, scan
 
@@ -53,6 +56,8 @@ def _scan(
         lines=[Direction.of_text(text) for text in lines],
         triplets=triplets,
         ensembles=0 if not beyond else 20_000 if quick else 100_000,
+        further=None if not beyond else Beyond.small() if quick else Beyond(),
+        **({"processes": tuple(processes)} if processes else {}),
         events=events or (5_000 if quick else 20_000),
         training=training,
         announce=announce or (lambda _: None),
@@ -63,6 +68,12 @@ def _chapters() -> tuple[Chapter, ...]:
     from massgap.studies.cascade.chapters import chapters
 
     return chapters()
+
+
+def _further(folder: Path) -> list[FurtherTable]:
+    from massgap.studies.cascade.further import further_tables
+
+    return further_tables(folder)
 
 
 def _validate(folder: Path) -> list[Compared]:
@@ -87,8 +98,9 @@ STUDY = Study(
         GenerateStep(
             "samples/backgrounds",
             ("WW_2mua", "ZZ_2mua", "tautaua_2mua"),
-            events=2_000_000,
-            small=20_000,
+            events=600_000,
+            small=90_000,
+            parton=True,
         ),
         GenerateStep("samples/signals", SIGNALS, events=4_000_000, small=100_000, parton=True),
         RunStep(
@@ -105,13 +117,19 @@ STUDY = Study(
                 "beyond": True,
                 "lines": ("alpha=-20:20:2", "beta=-20:20:2", "gamma=-20:20:2"),
             },
-            small={"triplets": True, "beyond": True, "quick": True},
+            small={
+                "triplets": True,
+                "beyond": True,
+                "quick": True,
+                "lines": ("alpha=-20:20:5", "beta=-20:20:5", "gamma=-20:20:5"),
+            },
             words="train networks of sets of variables for both spin models",
             optional=True,
         ),
         ReportStep("report.html", "run", words="write the report"),
     ),
     chapters=_chapters,
+    further=_further,
     paper=_printed,
     validate=_validate,
     scan=_scan,

@@ -67,7 +67,8 @@ def measured(found: Mapping[str, Any]) -> dict[str, Numbers]:
         told = of["networks"].get(PURIFYING, {})
         if "cut" in told:
             numbers["Discovery cut"]["eps_S", model] = (told["cut"]["eps_s"], told["cut"]["eps_s_error"])
-            numbers["Pulls"]["width", model] = (told["ratio"]["0.1"]["width"], None)
+            for name in ("mean", "width"):
+                numbers["Pulls"][name, model] = (told["ratio"]["0.1"][name], None)
         for line, sets in of["lines"].items():
             for ratio, best in sets.get(PURIFYING, {}).get("best", {}).items():
                 numbers["Table IV"][f"{model}, S/B = {ratio}, {line}", "number"] = (
@@ -75,10 +76,31 @@ def measured(found: Mapping[str, Any]) -> dict[str, Numbers]:
                     best["spread"],
                 )
     numbers |= _spin(found.get("spin", {}))
+    numbers |= _background(found) | _masses(found["models"])
     numbers["Orderings"] = {
         (name, "number"): (float(holds), None) for name, holds in _statements(found).items()
     }
     return numbers
+
+
+def _background(found: Mapping[str, Any]) -> dict[str, Numbers]:
+    """Cross section after the selection of what networks are trained against."""
+    shares = found.get("processes", {})
+    return {"Background": {(name, "number"): (told["fb"], told["error"]) for name, told in shares.items()}}
+
+
+def _masses(models: Mapping[str, Any]) -> dict[str, Numbers]:
+    """Estimates of the benchmark's mass scale, and of the largest S/B the standard deviation."""
+    means: Numbers = {}
+    spreads: Numbers = {}
+    for model, of in models.items():
+        rows = of.get("mass", {}).get("estimates", ())
+        for row in rows:
+            if row["mass"] == rows[0]["mass"]:
+                # the paper's number is one experiment's: its standard deviation is what a miss is measured by
+                means[f"S/B = {row['ratio']:g}", model] = (row["mean"], row["spread"])
+                spreads[f"S/B = {row['ratio']:g}", model] = (row["spread"], row["spread_error"])
+    return {"Mass scale": means, "Spread of the mass scale": spreads}
 
 
 def _spin(found: Mapping[str, Any]) -> dict[str, Numbers]:

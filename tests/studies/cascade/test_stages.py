@@ -15,9 +15,9 @@ from massgap.contracts.errors import MassgapError
 from massgap.models.measures.ensembles import ensemble_score
 from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, falling_spectrum
 from massgap.studies.cascade.discovery import Cut, cut_at, estimated_ratio, ratio_pulls
+from massgap.studies.cascade.ensembles.spin import accuracies, ratio_of_network, spin_belt
 from massgap.studies.cascade.networks import Task, cross_fitted
 from massgap.studies.cascade.scan import Direction, _winners
-from massgap.studies.cascade.spin import accuracies, ratio_of_network
 from massgap.studies.cascade.variables import columns_of, variable_sets
 from massgap.studies.errors import StudyError
 
@@ -106,6 +106,19 @@ def test_accuracy_rises_with_events_and_spins_are_told_apart():
     assert float(ensemble_score([0.5, 0.5]).score) == 0.5
 
 
+def test_intervals_of_a_mixture_of_spins_cover():
+    rng = np.random.default_rng(4)
+    logits = {"sDM": rng.normal(0.15, 0.55, 20000), "fDM": rng.normal(-0.15, 0.55, 20000)}
+    eps = {"sDM": 0.5, "fDM": 0.5}
+    found = spin_belt(logits, rng.normal(0, 0.3, 500), np.ones(500), eps, 0.1, n=3000)
+    for told in found["shares"].values():
+        assert told["coverage"] == pytest.approx(0.6827, abs=4 * told["error"] + 0.01)
+        # 432 events with logits 0.3 apart and 0.57 wide, and what the background adds: twice sqrt(432) 0.57 / (432 0.3)
+        assert 0.15 < told["width"] < 0.30
+    with pytest.raises(StudyError, match="empty"):
+        spin_belt(logits | {"fDM": np.zeros(0)}, None, None, eps, 0.1)
+
+
 def test_estimates_outside_the_trained_ratios():
     assert ratio_of_network(0.06, (0.05, 0.1)) == 0.05
     with pytest.raises(StudyError, match=r"outside of 0\.05 to 0\.1"):
@@ -148,7 +161,7 @@ def test_scan_and_validation_from_the_command_line(background_run, tmp_path):
         "--spin",
         "sDM",
     ]
-    words += ["--events", "1200", "--variables", "met,m_mumu"]
+    words += ["--events", "1200", "--variables", "met,m_mumu", "--process", "other"]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
     found = json.loads((out / "scan.json").read_text())
@@ -162,7 +175,7 @@ def test_scan_and_validation_from_the_command_line(background_run, tmp_path):
     assert page.exit_code == 0, page.output
     rows = json.loads((tmp_path / "v.json").read_text())["rows"]
     verdicts = {(row["table"], row["row"], row["column"]): row["verdict"] for row in rows}
-    assert verdicts["Mass scale", "M_chi", "sDM"] == "absent"
+    assert verdicts["Mass scale", "S/B = 1", "sDM"] == "absent"
     assert verdicts["Table II", "met", "fDM"] == "absent"
     assert verdicts["Table II", "met", "sDM"] != "absent"
 
@@ -173,12 +186,24 @@ def test_scan_and_validation_from_the_command_line(background_run, tmp_path):
         (["--spin", "tDM"], "no spin model 'tDM'"),
         (["--variables", "pt"], "--variables"),
         (["--line", "x"], "--line alpha"),
+        (["--process", "top"], "choose from these with --process"),
     ],
 )
 def test_scan_refuses_in_a_sentence(background_run, tmp_path, words, said):
     done = CliRunner().invoke(
         main,
-        ["scan", "cascade", "--background", str(background_run), "--out", str(tmp_path), "--quick", *words],
+        [
+            "scan",
+            "cascade",
+            "--background",
+            str(background_run),
+            "--out",
+            str(tmp_path),
+            "--quick",
+            "--process",
+            "other",
+            *words,
+        ],
     )
     assert done.exit_code != 0
     assert said in done.output

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from massgap.fits.counting.neyman import confidence_belt
 from massgap.models.measures.ensemble_draws import Part, best_threshold, ensemble_logits
 from massgap.models.measures.roc import auc, roc_curve
 from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, TRUTH_SPECTRUM
+from massgap.studies.cascade.ensembles.pools import BACKGROUND_UNCERTAINTY, POINTS
 from massgap.studies.cascade.networks import Scored, Task, cross_fitted
 from massgap.studies.cascade.samples import (
     LUMINOSITY,
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SETS", "accuracies", "checked_ratio", "ratio_of_network", "spin_study"]
+__all__ = ["SETS", "accuracies", "checked_ratio", "ratio_of_network", "spin_belt", "spin_study"]
 
 SETS: dict[tuple[str, ...], tuple[int, ...]] = {
     ("momenta",): (100, 100, 100),
@@ -33,6 +35,8 @@ SETS: dict[tuple[str, ...], tuple[int, ...]] = {
     ("m_mumu", "met"): (30, 30),
 }
 """Variables of the networks, and their hidden layers (section VI)."""
+BELT_RATIO = 0.1
+"""S/B of the intervals of a mixture."""
 RATIOS = (0.0067, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """S/B before the discovery cut; the first is where 5 standard deviations are left after it."""
 
@@ -132,6 +136,68 @@ def accuracies(
     return rows
 
 
+def spin_belt(
+    logits: Mapping[str, NDArray[np.float64]],
+    background: NDArray[np.float64] | None,
+    weight: NDArray[np.float64] | None,
+    eps: Mapping[str, float],
+    ratio: float,
+    *,
+    eps_b: float = 0.005,
+    n: int = 1000,
+    seed: int = 1,
+) -> dict[str, Any]:
+    """Intervals of the share of sDM in a mixture of both models, and their coverage, from the sum of logits of an ensemble.
+
+    The normalisation of the background varies in the ensembles, by three points with the moments of a normal distribution.
+
+    Parameters
+    ----------
+    logits, background, weight, eps, eps_b
+        As for :func:`accuracies`.
+    ratio
+        S/B before the cut.
+    n
+        Ensembles of each share; the belt is made from eleven of them, and tested between these.
+    seed
+        The same gives the same.
+
+    Returns
+    -------
+    dict
+        Edges of the belt in logits per expected event, and for each tested share coverage, its error, and the median width.
+    """
+    expected = PAPER_BACKGROUND_FB * LUMINOSITY
+    least = min(len(one) for one in logits.values())
+    if not least:
+        msg = f"no signal event passes the discovery cut, so that ensembles at S/B = {ratio:g} are empty: raise --events"
+        raise StudyError(msg)
+
+    def drawn(share: float, further: int) -> NDArray[np.float64]:
+        found = []
+        for k, (sigma, chance) in enumerate(POINTS):
+            parts = [
+                Part(logits[model], part * ratio * expected * eps[model])
+                for model, part in (("sDM", share), ("fDM", 1.0 - share))
+            ]
+            if background is not None:
+                scale = 1.0 + BACKGROUND_UNCERTAINTY * sigma
+                parts.append(Part(background, scale * expected * eps_b, weight))
+            number = max(round(chance * n), 1)
+            found.append(ensemble_logits(parts, number, seed=[seed, round(1000 * share), further, k]))
+        return np.concatenate(found) / (ratio * expected)
+
+    shares = np.linspace(0.0, 1.0, 11)
+    belt = confidence_belt(shares.tolist(), [drawn(float(share), 0) for share in shares])
+    rows = {}
+    for share in (0.25, 0.55, 0.75):
+        values = drawn(share, 1)
+        covered, error = belt.coverage(share, values)
+        width = np.diff(belt.intervals(values), axis=1)
+        rows[f"{share:g}"] = {"coverage": covered, "error": error, "width": float(np.nanmedian(width))}
+    return {"ratio": ratio, "low": belt.low.tolist(), "high": belt.high.tolist(), "shares": rows}
+
+
 def spin_study(
     beside: Events | None,
     passes: Callable[[Events], NDArray[np.bool_]] | None,
@@ -176,11 +242,11 @@ def spin_study(
         rest = None if beside is None or not len(beside) else beside.weight
         sizes = [len(kept[model, TRUTH_SPECTRUM]) for model in ("sDM", "fDM")]
         truth = {"sDM": further[: sizes[0]], "fDM": further[sizes[0] : sum(sizes)]}
+        behind = None if rest is None else further[sum(sizes) :]
         found["networks"][",".join(names)] = {
             "auc": [scored.auc, scored.auc_error],
-            "accuracies": accuracies(
-                truth, None if rest is None else further[sum(sizes) :], rest, eps, n=ensembles, seed=seed
-            ),
+            "belt": spin_belt(truth, behind, rest, eps, BELT_RATIO, n=max(ensembles // 50, 200), seed=seed),
+            "accuracies": accuracies(truth, behind, rest, eps, n=ensembles, seed=seed),
         }
     return found
 

@@ -1,0 +1,287 @@
+"""Figure 15 and what goes beyond it: the mass scale with intervals that cover, by maps, by sets of events and by a template fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from massgap.fits.counting.neyman import Belt, confidence_belt
+from massgap.fits.counting.template_scan import best_value, template_scan
+from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, TRUTH_SPECTRUM
+from massgap.studies.cascade.discovery import Cut, estimated_ratio
+from massgap.studies.cascade.ensembles.mass import (
+    BINS,
+    EXPECTED,
+    Drawn,
+    Viewer,
+    experiments,
+    map_network,
+    set_network,
+)
+from massgap.studies.cascade.ensembles.pools import (
+    BACKGROUND_UNCERTAINTY,
+    MASSES,
+    NUISANCES,
+    POINTS,
+    Pool,
+    Purifier,
+    at_scale,
+    moved,
+    pool_of,
+)
+from massgap.studies.cascade.ensembles.spin import ratio_of_network
+from massgap.studies.cascade.samples import Events, signal_events
+from massgap.studies.errors import StudyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+__all__ = ["MassPlan", "mass_study"]
+
+OFF_GRID = (250.0, 450.0, 650.0)
+"""Masses of no pool that belts are made from, where coverage is tested, GeV."""
+
+
+class MassPlan(NamedTuple):
+    """How much of it is done.
+
+    Attributes
+    ----------
+    ratios
+        S/B that networks are trained for, rising.
+    events
+        Selected events of each mass.
+    maps
+        Training maps of each mass and S/B.
+    experiments
+        Pseudo-experiments of each number.
+    masses
+        Of chi where estimates are tested, GeV; the first is the benchmark's.
+    set_size, sets
+        Events of a set; training sets of each mass.
+    beyond_at
+        S/B at which intervals, sets and the template fit are compared.
+    seed
+        Of all.
+    """
+
+    ratios: tuple[float, ...] = (0.05, 0.1, 0.2, 0.5, 1.0)
+    events: int = 30_000
+    maps: int = 100
+    experiments: int = 1000
+    masses: tuple[float, ...] = (300.0, 200.0, 400.0, 500.0, 600.0, 700.0)
+    set_size: int = 400
+    sets: int = 60
+    beyond_at: float = 1.0
+    seed: int = 1
+
+
+class _Laboratory(NamedTuple):
+    """All that ensembles are drawn from."""
+
+    model: str
+    viewer: Viewer
+    purifier: Purifier
+    training: dict[float, Pool]
+    background: tuple[Pool, Pool]
+    plan: MassPlan
+
+    def test_pool(self, mass: float, like: Any, sigmas: dict[str, float] | None = None) -> Pool:
+        """Signal that no training has seen."""
+        events = signal_events(self.model, at_scale(mass, like), self.plan.events, seed=self.plan.seed + 1000)
+        return pool_of(events, self.purifier, self.viewer.rows, sigmas)
+
+
+def _variants(make: Callable[[dict[str, float] | None], Pool]) -> tuple[list[Pool], list[float]]:
+    """Pools with one nuisance parameter moved at a time, and their probabilities: right to the third moments of all."""
+    far, chance = POINTS[1]
+    pools, chances = [make(None)], [1.0 - 2.0 * chance * len(NUISANCES)]
+    for name in NUISANCES:
+        for sign in (far, -far):
+            pools.append(make({name: sign}))
+            chances.append(chance)
+    return pools, chances
+
+
+def mass_study(
+    model: str,
+    purifier: Purifier,
+    cut: Cut,
+    background: Events,
+    plan: MassPlan | None = None,
+    announce: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """The mass scale of one spin model.
+
+    Parameters
+    ----------
+    model
+        Spin model.
+    purifier, cut
+        The discovery cut, as a network and in numbers.
+    background
+        Background events behind the cut.
+    plan
+        How much is done.
+    announce
+        Called with a line of text when something begins.
+
+    Returns
+    -------
+    dict
+        Plain data: per S/B and mass the mean estimate and its standard deviation, with their errors; and what goes beyond the paper.
+
+    Raises
+    ------
+    StudyError
+        If fewer than 20 background events pass the cut.
+    """
+    plan = plan or MassPlan()
+    if len(background) < 20:
+        msg = f"{len(background)} background events behind the discovery cut are too few to draw ensembles from: generate more, --sample samples/backgrounds=200k"
+        raise StudyError(msg)
+    announce(f"{model}: {len(MASSES)} mass scales")
+    seed = plan.seed
+    at_testing = signal_events(model, TESTING_SPECTRUM, plan.events, seed=seed + 2000)
+    viewer = Viewer.of(at_testing.take(purifier.passes(at_testing)))
+    halves = [background.take(np.arange(len(background)) % 2 == k) for k in range(2)]
+    rest = [Pool(viewer.rows(half), half.weight, cut.eps_b) for half in halves]
+    training = {}
+    for mass in MASSES:
+        events = signal_events(model, at_scale(mass), plan.events, seed=seed + 3000)
+        training[mass] = pool_of(events, purifier, viewer.rows)
+    room = _Laboratory(model, viewer, purifier, training, (rest[0], rest[1]), plan)
+    announce(f"{model}: maps at S/B = {', '.join(f'{ratio:g}' for ratio in plan.ratios)}")
+    networks = {ratio: map_network(training, rest[0], ratio, plan.maps, seed=seed) for ratio in plan.ratios}
+    found: dict[str, Any] = {
+        "ratios": list(plan.ratios),
+        "eps_s": {f"{m:g}": p.share for m, p in training.items()},
+    }
+    found["estimates"] = _estimates(room, networks, cut)
+    announce(f"{model}: intervals of the mass scale")
+    found["beyond"] = _beyond(room, networks[plan.beyond_at], halves[1])
+    return found
+
+
+def _estimates(room: _Laboratory, networks: Mapping[float, Any], cut: Cut) -> list[dict[str, float]]:
+    """Of each S/B and mass; the network is picked by (S/B)_est, at the end of their range where that is outside."""
+    plan, rows = room.plan, []
+    for mass in plan.masses:
+        pool = room.test_pool(mass, TRUTH_SPECTRUM)
+        for ratio in plan.ratios:
+            rng = np.random.default_rng([room.plan.seed, round(mass), round(1e6 * ratio)])
+            drawn = experiments([pool], [room.background[1]], ratio, plan.experiments, rng)
+            # the numbers before the cut, of which these have passed
+            n_all = rng.poisson((1.0 + ratio) * EXPECTED, plan.experiments)
+            # more than all of the signal passes: as much signal as can be
+            guesses = np.where(
+                drawn.events < cut.eps_s * n_all, estimated_ratio(cut, drawn.events, n_all), np.inf
+            )
+            outside = float(((guesses < plan.ratios[0]) | (guesses > plan.ratios[-1])).mean())
+            guesses = np.clip(guesses, plan.ratios[0], plan.ratios[-1])
+            chosen = np.array([ratio_of_network(float(guess), plan.ratios) for guess in guesses])
+            values = np.empty(plan.experiments)
+            for one, network in networks.items():
+                if (chosen == one).any():
+                    values[chosen == one] = network(drawn.maps[chosen == one])
+            about = {"ratio_estimate": float(guesses.mean()), "outside": outside}
+            rows.append({"mass": mass, "ratio": ratio, **_told(values), **about})
+    return rows
+
+
+def _told(values: NDArray[np.float64]) -> dict[str, float]:
+    """Mean and standard deviation with their errors."""
+    n, spread = len(values), float(np.std(values, ddof=1))
+    return {
+        "mean": float(np.mean(values)),
+        "mean_error": float(spread / np.sqrt(n)),
+        "spread": spread,
+        "spread_error": float(spread / np.sqrt(2.0 * (n - 1))),
+    }
+
+
+def _beyond(room: _Laboratory, network: Any, tested: Events) -> dict[str, Any]:
+    """Belts of the three ways on the same experiments, with nuisance parameters varied, their coverage, and widths of their intervals."""
+    plan, ratio = room.plan, room.plan.beyond_at
+    of_sets = set_network(
+        room.training, room.background[0], ratio, plan.sets, size=plan.set_size, seed=plan.seed
+    )
+    grid = MASSES[::2]
+    templates = np.stack([_shape(room.training[mass], room.background[0], 0) for mass in MASSES])
+    expected = _shape(room.background[0], room.background[0], 1) * EXPECTED * room.background[0].share
+
+    def background(sigmas: dict[str, float] | None) -> Pool:
+        seen = moved(tested, sigmas) if sigmas else tested
+        return Pool(room.viewer.rows(seen), seen.weight, room.background[1].share)
+
+    rest, chances = _variants(background)
+
+    def estimates(mass: float, n: int, further: int) -> dict[str, NDArray[np.float64]]:
+        pools, _ = _variants(lambda sigmas: room.test_pool(mass, TESTING_SPECTRUM, sigmas))
+        rng = np.random.default_rng([plan.seed, round(mass), 5, further])
+        drawn = experiments(
+            pools,
+            rest,
+            ratio,
+            n,
+            rng,
+            chances=chances,
+            uncertainty=BACKGROUND_UNCERTAINTY,
+            set_size=plan.set_size,
+        )
+        return _three_ways(drawn, network, of_sets, templates, expected)
+
+    n = max(plan.experiments // 2, 50)
+    at = {mass: estimates(mass, n, 0) for mass in grid}
+    ways = list(next(iter(at.values())))
+    belts = {way: confidence_belt(grid, [at[mass][way] for mass in grid]) for way in ways}
+    fresh = {mass: estimates(mass, 2 * n, 1) for mass in OFF_GRID}
+    return {
+        "ratio": ratio,
+        "nuisances": {**NUISANCES, "background": BACKGROUND_UNCERTAINTY},
+        "ways": {
+            way: _interval_numbers(belts[way], {m: one[way] for m, one in fresh.items()}) for way in ways
+        },
+    }
+
+
+def _shape(pool: Pool, like: Pool, least: int) -> NDArray[np.float64]:
+    """Share of a pool in each bin of the template; an empty one of the background has half an event."""
+    weight = np.bincount(pool.rows[:, 1].astype(np.int64), weights=pool.weight, minlength=BINS)
+    if least:
+        weight = np.maximum(weight, 0.5 * like.weight.mean())
+    return np.asarray(weight / weight.sum())
+
+
+def _three_ways(
+    drawn: Drawn, network: Any, of_sets: Any, templates: NDArray[np.float64], expected: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    scan = template_scan(drawn.counts, templates, expected, BACKGROUND_UNCERTAINTY)
+    return {
+        "maps": network(drawn.maps),
+        "sets": of_sets(drawn.sets),
+        "template": best_value(MASSES, scan),
+    }
+
+
+def _interval_numbers(belt: Belt, fresh: Mapping[float, NDArray[np.float64]]) -> dict[str, Any]:
+    """The belt, its coverage where it was not made, and the median width of intervals there."""
+    rows = {}
+    for mass, values in fresh.items():
+        share, error = belt.coverage(mass, values)
+        intervals = belt.intervals(values)
+        width = intervals[:, 1] - intervals[:, 0]
+        rows[f"{mass:g}"] = {"coverage": share, "error": error, "width": float(np.nanmedian(width))}
+    counts = sum(len(values) for values in fresh.values())
+    mean = float(np.mean([row["coverage"] for row in rows.values()]))
+    return {
+        "true": belt.true.tolist(),
+        "low": belt.low.tolist(),
+        "middle": belt.middle.tolist(),
+        "high": belt.high.tolist(),
+        "masses": rows,
+        "coverage": [mean, float(np.sqrt(mean * (1.0 - mean) / counts))],
+    }
