@@ -13,6 +13,7 @@ from massgap.contracts.errors import TableError
 from massgap.models.conditioning.balance import OUTSIDE
 from massgap.models.conditioning.labels import hypothesis_names
 from massgap.models.conditioning.quantile_table import flattening_of
+from massgap.models.conditioning.truncation import truncated_weights
 from massgap.models.measures.flatness import flatness
 from massgap.models.measures.roc import auc, roc_curve
 from massgap.models.training.evaluation import FoldResult, Unseen, evaluated
@@ -205,14 +206,16 @@ def _flattened(
     """The table of each fold, and how flat its score is for the background that it has not seen."""
     if data.flat is None or recipe.flatten is None:
         return [], {}
-    background, tables, made_of = data.label < 0.5, [], []
+    background, tables, made_of, cut = data.label < 0.5, [], [], []
     weight = _spread_weights(data, recipe)
     score, scored_by = np.zeros(len(data.label)), np.zeros(len(data.label), np.int64)
     for fold, parts in zip(folds, split(data, recipe), strict=True):
         raw = recipe.trainer.predict(fold.classifier, data.x).astype(np.float64)
         rows = parts.stop & background
-        made = flattening_of(raw[rows], data.flat[rows], weight[rows], name=recipe.flatten, fold=parts.fold)
+        light = weight[rows] if data.bins is None else truncated_weights(weight[rows], data.bins[rows])
+        made = flattening_of(raw[rows], data.flat[rows], light, name=recipe.flatten, fold=parts.fold)
         tables.append(made)
+        cut.append(1.0 - float(np.abs(light).sum() / np.abs(weight[rows]).sum()))
         made_of.append(rows[background])
         scored_by[parts.held_out] = parts.fold
         score[parts.held_out] = made(raw[parts.held_out], data.flat[parts.held_out])
@@ -220,7 +223,8 @@ def _flattened(
     return tables, {
         "column": recipe.flatten,
         "auc_eval": auc(roc),
-        "folds": [table.as_dict() for table in tables],
+        # Of events that would rule a bin of the training, so much weight was left out of the tables.
+        "folds": [{**table.as_dict(), "truncated": share} for table, share in zip(tables, cut, strict=True)],
         "background": flatness(
             score[background],
             data.flat[background],
