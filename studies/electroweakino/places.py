@@ -13,6 +13,7 @@ __all__ = [
     "ENDLESS",
     "GRID",
     "KINDS",
+    "LEPTONIC",
     "LUMINOSITIES",
     "MODELS",
     "NEAR",
@@ -25,6 +26,7 @@ __all__ = [
     "classifier",
     "of_point",
     "planes",
+    "trained_on",
 ]
 
 CHANNELS = ("1l", "2l", "3l")
@@ -46,6 +48,9 @@ POINTS = tuple(f"vbf_wino_WZ_{m}_{dm}" for m in (200, 600) for dm in (10, 25, 50
 GRID = ELECTROWEAKINO_GRIDS["vbf_wino_grid"]
 NEAR = (*POINTS, "vbf_wino_WZ_650_25")
 """Those of the small form; that of 650 GeV is there for its cross section."""
+LEPTONIC = tuple(name.replace("_WZ_", "_WZ_lep_") for name in NEAR)
+"""Those near signals with decays to electrons and muons alone, on which classifiers of three leptons are trained: of 5,600 events with
+all decays 5 have three leptons."""
 KINDS = {"tabnet": "TabNet", "bdt": "BDT", "mlp": "dense network", "tabm": "TabM"}
 """Classifiers that are compared on the same folds, as the trainer calls them, and how tables do."""
 SEEDS = (1, 2, 3)
@@ -61,6 +66,15 @@ def classifier(channel: str, kind: str = "tabnet", seed: int = 1) -> str:
     if seed != 1:
         return f"models/seed{seed}/{channel}"
     return f"models/{channel}" if kind == "tabnet" else f"models/{kind}/{channel}"
+
+
+def trained_on(channel: str) -> str:
+    """The run whose events a classifier of a channel is trained on.
+
+    >>> trained_on("2l"), trained_on("3l")
+    ('run', 'leptonic')
+    """
+    return "leptonic" if channel == "3l" else "run"
 
 
 def of_point(channel: str, signal: str = BENCHMARK) -> str:

@@ -14,6 +14,7 @@ from massgap.studies.electroweakino.places import (
     ENDLESS,
     GRID,
     KINDS,
+    LEPTONIC,
     LUMINOSITIES,
     NEAR,
     POINTS,
@@ -24,6 +25,7 @@ from massgap.studies.electroweakino.places import (
     classifier,
     of_point,
     planes,
+    trained_on,
 )
 from massgap.studies.study import FitStep, GenerateStep, PlaneStep, ReportStep, RunStep, Study, TrainStep
 
@@ -104,6 +106,13 @@ def _samples() -> list[GenerateStep]:
         GenerateStep("samples/backgrounds", BACKGROUNDS, events=500_000, small=20_000),
         GenerateStep("samples/signals", NEAR, events=42_000, small=5_600),
         GenerateStep(
+            "samples/leptonic",
+            LEPTONIC,
+            events=42_000,
+            small=4_200,
+            words="generate signals for three leptons",
+        ),
+        GenerateStep(
             "samples/grid",
             tuple(name for name in GRID if name not in NEAR),
             events=192_000,
@@ -125,9 +134,11 @@ def _training(place: str, words: str, *, quick: bool = False, **options: Any) ->
     wanted = classifier(channel) == place
     if not wanted:
         own |= {"compare_protocols": False}
+    if channel == "3l" and "signal" in options:
+        options["signal"] = [name.replace("_WZ_", "_WZ_lep_") for name in options["signal"]]
     return TrainStep(
         place,
-        "run",
+        trained_on(channel),
         options={**own, **options},
         words=f"train {words}, {channel}",
         key=f"train {channel}",
@@ -195,6 +206,12 @@ STUDY = Study(
         *_samples(),
         RunStep("table2/run", "electroweakino", "table2/samples", words="count leptons", key="run table2"),
         RunStep("run", "electroweakino", _SAMPLES, words="run the electroweakino processor"),
+        RunStep(
+            "leptonic",
+            "electroweakino",
+            ("samples/backgrounds", "samples/leptonic"),
+            words="run it over signals that decay to electrons and muons",
+        ),
         *_trainings(),
         RunStep(
             "scored",

@@ -178,7 +178,10 @@ def test_wrong_words(tmp_path) -> None:
 def test_the_demo_is_a_small_study(stand_ins, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     stand_ins._fit = lambda *_: SimpleNamespace(
-        summary=lambda: [("signal", "s")], results={"disjoint": []}, warnings=(), out="demo/scored/fit"
+        summary=lambda: [("signal", "s")],
+        results={"format": "massgap-fit/1", "disjoint": []},
+        warnings=(),
+        out="demo/scored/fit",
     )
     done = CliRunner().invoke(main, ["demo", "--seed", "5", "--workers", "1"], catch_exceptions=False)
     assert done.exit_code == 0, done.output

@@ -233,7 +233,7 @@ def test_masses_that_do_not_fall():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["WW_2mua", "--parton"], "without --parton"),
+        (["tt", "--parton"], "without --parton"),
         ([POINT, "--parton", "--mpi"], "--mpi does not go with --parton"),
         ([POINT, "--parton", "--variations"], "--variations does not go with --parton"),
         ([POINT, "--parton", "--repeat", "3"], "--repeat does not go with --parton"),
