@@ -105,12 +105,14 @@ def _samples() -> list[GenerateStep]:
         ),
         GenerateStep("samples/backgrounds", BACKGROUNDS, events=500_000, small=20_000),
         GenerateStep("samples/signals", NEAR, events=42_000, small=5_600),
+        GenerateStep("samples/leptonic", LEPTONIC, events=42_000, small=4_200),
+        # Of the backgrounds these two alone have three leptons, and those above are few.
         GenerateStep(
-            "samples/leptonic",
-            LEPTONIC,
-            events=42_000,
-            small=4_200,
-            words="generate signals for three leptons",
+            "samples/leptonic_backgrounds",
+            ("WZ_lep_vbf", "ZZ_lep_vbf"),
+            events=60_000,
+            small=6_000,
+            further_seed=1000,
         ),
         GenerateStep(
             "samples/grid",
@@ -209,8 +211,8 @@ STUDY = Study(
         RunStep(
             "leptonic",
             "electroweakino",
-            ("samples/backgrounds", "samples/leptonic"),
-            words="run it over signals that decay to electrons and muons",
+            ("samples/leptonic", "samples/leptonic_backgrounds"),
+            words="run it over what decays to electrons and muons, for three leptons",
         ),
         *_trainings(),
         RunStep(
