@@ -56,7 +56,7 @@ def standard_couplings() -> Couplings:
     Examples
     --------
     >>> round(4.0 * math.pi / standard_couplings().e2, 1)
-    132.1
+    132.2
     """
     w2, z2 = W_MASS**2 - 1j * W_MASS * W_WIDTH, Z_MASS**2 - 1j * Z_MASS * Z_WIDTH
     cos2 = w2 / z2

@@ -180,7 +180,7 @@ def optimum(values: Any, heights: Any, within: float = 0.8) -> tuple[float, floa
 
     Examples
     --------
-    >>> round(optimum([-2.0, -1.0, 0.0, 1.0, 2.0], [0.0, 3.0, 4.0, 3.0, 0.0], within=0.0)[0], 6)
+    >>> abs(round(optimum([-2.0, -1.0, 0.0, 1.0, 2.0], [0.0, 3.0, 4.0, 3.0, 0.0], within=0.0)[0], 6))
     0.0
     """
     x, y = np.asarray(values, np.float64), np.asarray(heights, np.float64)

@@ -91,7 +91,7 @@ def at_scale(mass: float, like: Spectrum = TESTING_SPECTRUM) -> Spectrum:
 
     Examples
     --------
-    >>> [round(float(m), 6) for m in at_scale(300.0, TRUTH_SPECTRUM)]
+    >>> [round(float(m), 6) for m in at_scale(300.0, (390.0, 360.0, 330.0, 300.0))]
     [390.0, 360.0, 330.0, 300.0]
     """
     from scipy.optimize import brentq
