@@ -5,6 +5,7 @@ The one of sleptons is run on the demo's folder, in ``test_demo.py``.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -22,13 +23,23 @@ def test_each_has_a_test() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SIZES))
+def test_it_is_kept_with_what_it_shows(name: str) -> None:
+    text = (ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8")
+    kept = [out for cell in json.loads(text)["cells"] for out in cell.get("outputs", [])]
+    assert sum("image/png" in out.get("data", {}) for out in kept) >= FIGURES[name]
+    assert not [out for out in kept if out["output_type"] == "error" or out.get("name") == "stderr"]
+    # Pages of documentation, not samples: small, and without the folders of a machine.
+    assert len(text) < 200_000
+    assert not [place for place in ("/tmp/", "/home/", "/work/", "/Users/") if place in text]
+
+
+@pytest.mark.parametrize("name", sorted(SIZES))
 def test_it_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pythia8mc")
     monkeypatch.setenv("MASSGAP_NOTEBOOK", str(tmp_path))
     monkeypatch.setenv("MASSGAP_NOTEBOOK_EVENTS", str(SIZES[name]))
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
-    assert not any(cell.get("outputs") for cell in notebook.cells)
     client = nbclient.NotebookClient(
         notebook,
         timeout=1200,
