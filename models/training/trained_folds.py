@@ -207,12 +207,13 @@ def _flattened(
     if data.flat is None or recipe.flatten is None:
         return [], {}
     background, tables, made_of, cut = data.label < 0.5, [], [], []
-    weight = _spread_weights(data, recipe)
+    bins = _bins_along(data, recipe)
+    weight = data.weight if bins is None else _spread_weights(data, bins)
     score, scored_by = np.zeros(len(data.label)), np.zeros(len(data.label), np.int64)
     for fold, parts in zip(folds, split(data, recipe), strict=True):
         raw = recipe.trainer.predict(fold.classifier, data.x).astype(np.float64)
         rows = parts.stop & background
-        light = weight[rows] if data.bins is None else truncated_weights(weight[rows], data.bins[rows])
+        light = weight[rows] if bins is None else truncated_weights(weight[rows], bins[rows])
         made = flattening_of(raw[rows], data.flat[rows], light, name=recipe.flatten, fold=parts.fold)
         tables.append(made)
         cut.append(1.0 - float(np.abs(light).sum() / np.abs(weight[rows]).sum()))
@@ -235,18 +236,21 @@ def _flattened(
     }
 
 
-def _spread_weights(data: TrainingTable, recipe: Recipe) -> NDArray[np.float64]:
-    """The weights of the table and of its test: those of the training's bins, where it is balanced in the same column.
+def _bins_along(data: TrainingTable, recipe: Recipe) -> NDArray[np.int64] | None:
+    """The training's bins, where it is balanced in the column in which the score is to be flat."""
+    return data.bins if (recipe.balance or {}).get("column") == recipe.flatten else None
+
+
+def _spread_weights(data: TrainingTable, bins: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The weights of the table and of its test: as much background in each of the training's bins.
 
     A quantile given the column does not depend on how the column is distributed. With physical weights of a falling spectrum
     nearly all bins of the table would lie at its low end.
     """
-    if data.bins is None or (recipe.balance or {}).get("column") != recipe.flatten:
-        return data.weight
-    inside = data.bins != OUTSIDE
-    sums = np.bincount(data.bins[inside], data.weight[inside] * (data.label[inside] < 0.5))
+    inside = bins != OUTSIDE
+    sums = np.bincount(bins[inside], data.weight[inside] * (data.label[inside] < 0.5))
     scale = 1 / np.where(sums > 0, sums, np.inf)
-    return np.where(inside, data.weight * scale[np.where(inside, data.bins, 0)], 0.0)
+    return np.where(inside, data.weight * scale[np.where(inside, bins, 0)], 0.0)
 
 
 def _ranges(data: TrainingTable, recipe: Recipe) -> dict[str, list[float]]:

@@ -48,8 +48,8 @@ POINTS = tuple(f"vbf_wino_WZ_{m}_{dm}" for m in (200, 600) for dm in (10, 25, 50
 GRID = ELECTROWEAKINO_GRIDS["vbf_wino_grid"]
 NEAR = (*POINTS, "vbf_wino_WZ_650_25")
 """Those of the small form; that of 650 GeV is there for its cross section."""
-LEPTONIC = tuple(name.replace("_WZ_", "_WZ_lep_") for name in NEAR)
-"""Those near signals with decays to electrons and muons alone, on which classifiers of three leptons are trained: of 5,600 events with
+LEPTONIC = {name: name.replace("_WZ_", "_WZ_lep_") for name in NEAR}
+"""Signals of the small form -> those with decays to electrons and muons alone, on which classifiers of three leptons are trained: of 5,600 events with
 all decays 5 have three leptons."""
 KINDS = {"tabnet": "TabNet", "bdt": "BDT", "mlp": "dense network", "tabm": "TabM"}
 """Classifiers that are compared on the same folds, as the trainer calls them, and how tables do."""

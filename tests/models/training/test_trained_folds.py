@@ -265,3 +265,16 @@ def test_a_fraction_thins_what_is_fitted_to_and_nothing_else(table, recipe):
 
 def test_the_part_of_a_sample_is_named_in_its_hash(table, recipe):
     assert quick(table, recipe).training_hash != quick(table, recipe, fraction=0.5).training_hash
+
+
+def test_weights_are_spread_and_cut_along_the_flat_column_alone(recipe):
+    from dataclasses import replace
+    from types import SimpleNamespace
+
+    from massgap.models.training.trained_folds import _bins_along
+
+    data = SimpleNamespace(bins=np.array([0, 1, 1]))
+    balance = {"column": "met", "low": 0.0, "high": 100.0, "width": 50.0}
+    assert _bins_along(data, replace(recipe, balance=balance, flatten="met")) is data.bins
+    assert _bins_along(data, replace(recipe, balance=balance, flatten="m_ll")) is None
+    assert _bins_along(data, replace(recipe, balance=None, flatten="m_ll")) is None
