@@ -187,7 +187,7 @@ def constraints() -> dict[str, list[Requirement]]:
     return found
 
 
-TESTED = ("train", "train-cpu", "neural", "generator", "dask", "htcondor", "docs", "test", "dev")
+TESTED = ("train", "train-cpu", "zstd", "neural", "generator", "dask", "htcondor", "docs", "test", "dev")
 """Extras whose versions constraints.txt pins."""
 
 
