@@ -6,7 +6,7 @@ import ast
 import re
 import sys
 from functools import cache
-from importlib.metadata import packages_distributions
+from importlib.metadata import PackageNotFoundError, files, packages_distributions
 from pathlib import Path
 from typing import NamedTuple
 
@@ -176,6 +176,41 @@ def test_the_light_trainer_is_the_same_library() -> None:
             expected
         ]
     assert "xgboost-cpu" in asked(project()["optional-dependencies"]["test"])
+
+
+MOST_OF_THE_BASE = 900e6
+"""Bytes of all files that ``pip install --no-compile massgap`` brings."""
+
+
+def installed_size(name: str) -> int:
+    """Bytes of a distribution, as its RECORD has them, without what is compiled ahead."""
+    return sum(
+        file.size or 0
+        for file in files(name) or ()
+        if "__pycache__" not in file.parts and file.suffix != ".pyc"
+    )
+
+
+def own_size() -> int:
+    """Bytes of massgap itself, whose installation here may be links."""
+    found = (path for room in (*ROOMS, "massgap") for path in (ROOT / room).rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in found if "__pycache__" not in path.parts)
+
+
+def test_the_base_stays_light() -> None:
+    """Four fifths of it are what coffea asks for; what massgap adds must not grow unnoticed."""
+    members = closure(list(base()))
+    sizes: dict[str, int] = {}
+    for name in members:
+        try:
+            sizes[name] = installed_size(name)
+        except PackageNotFoundError:
+            pytest.skip(f"{name}, which the base asks for, is not installed here")
+    assert len(members) > 60
+    assert sum(sizes.values()) > 600e6  # they are really counted
+    largest = sorted(sizes, key=lambda name: -sizes[name])[:12]
+    told = ", ".join(f"{name} {sizes[name] / 1e6:.0f}" for name in largest)
+    assert sum(sizes.values()) + own_size() <= MOST_OF_THE_BASE, f"in MB: {told}"
 
 
 def constraints() -> dict[str, list[Requirement]]:
