@@ -110,6 +110,13 @@ def publish(folder: Path, out: Path | None, likelihood: Path | None, **about: An
     metavar="CARD,CARD,...",
     help="For .lhe: the same generated events through several detector cards, compared with the first.",
 )
+@click.option(
+    "--control",
+    "controls",
+    multiple=True,
+    metavar="CHANNEL",
+    help="With --cards: a control region, which stays beside each region whose own limit is given; again for others.  [default: as the bundle says]",
+)
 @click.option("--events", callback=event_number, help="For .lhe: how many.  [default: all]")
 @click.option("--slha", type=click.Path(path_type=Path), help="For .lhe: spectrum and decays.")
 @click.option("--seed", default=1, show_default=True, help="Of shower and detector.")
@@ -126,6 +133,7 @@ def recast(
     files: tuple[str, ...],
     check: bool,
     cards: list[str] | None,
+    controls: tuple[str, ...],
     trust_code: bool,
     lumi_fb: float | None,
     out: Path | None,
@@ -143,6 +151,7 @@ def recast(
       massgap recast bundle data/fileset.json --name smuonR_300_100
       massgap recast bundle my.lhe.gz --json
       massgap recast bundle my.lhe.gz --cards cms,atlas,perfect
+      massgap recast bundle my.lhe.gz --cards cms,atlas --control cr_top
     """
     from massgap import stages
     from massgap.arrays.compiled import for_arrays_only
@@ -161,6 +170,9 @@ def recast(
     if not files:
         msg = f"give the events of the signal: massgap recast {bundle} my.root --xsec 12.5, or --check for those of the bundle"
         raise click.UsageError(msg)
+    if controls and not cards:
+        msg = f"--control goes with --cards, which gives the limit of each region: leave it out, or add --cards cms,atlas (--control {controls[0]})"
+        raise click.UsageError(msg)
     ticker = Ticker()
     options = EventOptions(**events)
     shared: dict[str, Any] = {
@@ -174,7 +186,7 @@ def recast(
     }
     with for_arrays_only():
         if cards:
-            compared = stages.compare_cards(bundle, files, cards, **shared)
+            compared = stages.compare_cards(bundle, files, cards, controls=controls or None, **shared)
             ticker.close()
             _echo(card_lines(compared.results), compared.results["notes"])
             emit("massgap-recast-cards/1", compared.results)

@@ -31,7 +31,7 @@ from massgap.fits.workspaces.patch_sets import patches_of
 from massgap.fits.workspaces.schema import schema_warnings_off
 from massgap.fits.workspaces.workspace import WorkspaceOptions
 from massgap.stages.publishing.bundle import SUMS, open_bundle, write_sums
-from massgap.stages.publishing.cards import paired_difference
+from massgap.stages.publishing.pairing import paired_difference
 from massgap.stages.publishing.publication import About
 from massgap.stages.publishing.signal_events import EventOptions
 
