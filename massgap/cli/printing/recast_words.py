@@ -71,6 +71,10 @@ def _test_lines(results: Mapping[str, Any], key: str) -> list[str]:
             )
         rows.append((f"expected {percent}", f"{_band(limit['expected'])} times the signal"))
         rows.append(("", f"{_band(fb['expected'])} fb"))
+    if found["toys"] is not None:
+        from massgap.fits.inference.toys.results import toy_rows
+
+        rows += toy_rows(found["toys"], "mu")
     width = max(len(what) for what, _ in rows)
     return [f"{what:{width}s}  {text}" for what, text in rows]
 
