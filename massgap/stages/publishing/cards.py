@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from massgap.stages.publishing.bundle import Bundle
     from massgap.stages.publishing.signal_events import SignalEvents
 
-__all__ = ["CARDS_FORMAT", "CardComparison", "compare_cards"]
+__all__ = ["CARDS_FORMAT", "CardComparison", "SignalLimits", "compare_cards", "signal_regions"]
 
 CARDS_FORMAT = "massgap-recast-cards/1"
 REPLICAS = 40
@@ -119,7 +119,7 @@ def compare_cards(
         raise BundleError(msg)
     opened = open_bundle(bundle)
     likelihood = opened.likelihood(lumi_fb)
-    regions = _regions(likelihood, controls)
+    regions = signal_regions(likelihood, controls)
     found = []
     with working_folder(out) as scratch:
         for i, card in enumerate(cards):
@@ -161,8 +161,20 @@ def _selected(likelihood: PublishedLikelihood, runs: dict[str, RunFolder]) -> li
 
 
 @dataclass(frozen=True)
-class _Signal:
-    """A signal as it is tested: of all channels together, and of each region with the control regions alone."""
+class SignalLimits:
+    """A signal as it is tested: of all channels together, and of each region with the control regions alone.
+
+    Attributes
+    ----------
+    likelihood : PublishedLikelihood
+    regions : dict
+        Of :func:`signal_regions`.
+    produced_fb : float
+        Cross section of what was produced.
+    name : str
+    scale : float
+        Cross section of the test, over that.
+    """
 
     likelihood: PublishedLikelihood
     regions: dict[str, frozenset[str]]
@@ -194,8 +206,16 @@ class _Signal:
         return None if "error" in tested else float(tested["upper_limit"]["expected"][2])
 
 
-def _regions(likelihood: PublishedLikelihood, controls: Sequence[str] | None) -> dict[str, frozenset[str]]:
+def signal_regions(
+    likelihood: PublishedLikelihood, controls: Sequence[str] | None
+) -> dict[str, frozenset[str]]:
     """Channel of each signal region -> the channels that its own limit is of: itself, and the control regions.
+
+    Parameters
+    ----------
+    likelihood
+    controls
+        Channels that are control regions; None for those that the bundle names.
 
     Raises
     ------
@@ -223,7 +243,7 @@ def _compared(
 ) -> dict[str, Any]:
     first = found[0]
     tested = [
-        _Signal(likelihood, regions, s.produced_fb, s.process, s.scale)
+        SignalLimits(likelihood, regions, s.produced_fb, s.process, s.scale)
         for s in (each.signal for each in found)
     ]
     limits = [each.limits(through.templates) for each, through in zip(tested, found, strict=True)]
@@ -301,7 +321,7 @@ def _rows(
 
 
 def _replicas(
-    likelihood: PublishedLikelihood, found: Sequence[_Through], tested: Sequence[_Signal]
+    likelihood: PublishedLikelihood, found: Sequence[_Through], tested: Sequence[SignalLimits]
 ) -> list[list[dict[str, float | None]]]:
     """Limits of all cards with the same random weights of the generated events, Poisson with mean 1."""
     parts = likelihood.filled.parts

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from massgap.contracts.errors import BundleError
 from massgap.stages.publishing.bundle import open_bundle
 from massgap.stages.publishing.signal_events import EventOptions, signal_events
 
@@ -114,6 +116,11 @@ def recast(
     opened = open_bundle(bundle)
     options = events or EventOptions()
     likelihood = opened.likelihood(lumi_fb)
+    if toys is not None:
+        # Before events are simulated for long.
+        from massgap.fits.inference.toys.limits import require_enough
+
+        require_enough(toys, likelihood.level)
     with working_folder(out) as scratch:
         signal = signal_events(opened, files, options, scratch, generated)
         runs = run_signal(
@@ -251,10 +258,14 @@ def _results(
 ) -> dict[str, Any]:
     from massgap.contracts.writing import versions
 
+    read = _events(runs)
+    if not read:
+        msg = f"the files of {signal.process} hold no events, of which nothing can be said: give those that do (massgap recast {bundle.path} my.root --xsec 12.5)"
+        raise BundleError(msg)
     templates = signal_templates(likelihood, runs, signal.process)
     published, own, same, plane = signal_tests(likelihood, templates, signal, options.xsec_uncertainty, toys)
     rows = _rows(plane, signal)
-    notes = [*bundle.notes(), *signal.notes, *_run_notes(runs), *_statistics_notes(rows)]
+    notes = [*bundle.notes(), *signal.notes, *_run_notes(runs), *_statistics_notes(rows, read)]
     if not same:
         notes.append(
             "this version of massgap makes another background of the published yields: the published workspace was used, and the modifiers "
@@ -279,7 +290,7 @@ def _results(
         "lumi_fb": likelihood.lumi_fb,
         "level": likelihood.level,
         "observed": likelihood.observed,
-        "events": _events(runs),
+        "events": read,
         "channels": rows,
         "as_published": published,
         "with_sample_statistics": own,
@@ -326,11 +337,14 @@ def _run_notes(runs: dict[str, RunFolder]) -> list[str]:
     return [str(note) for run in runs.values() for note in run.manifest.get("notes", ())]
 
 
-def _statistics_notes(rows: Sequence[dict[str, Any]]) -> list[str]:
+def _statistics_notes(rows: Sequence[dict[str, Any]], read: int) -> list[str]:
     total = sum(row["effective_events"] for row in rows)
     if total == 0.0:
         return [
-            "no event of the signal is in any channel: it cannot be excluded with this sample; more events would tell how small its efficiency is"
+            (
+                f"no event of the signal is in any channel: it cannot be excluded with this sample. Were its efficiency above {-math.log(0.05) / read:.2g}, one "
+                f"of {read:,} events of equal weight would be there with a probability of 95 %; more events tell more"
+            )
         ]
     if total < _FEW:
         return [f"only {total:.3g} effective events of the signal are in the channels: simulate more of them"]
