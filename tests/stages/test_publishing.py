@@ -445,6 +445,9 @@ def test_differences_of_the_same_events_against_a_plain_loop() -> None:
     mean, error = _mean_and_error(weights, [two, one], [1.0, -1.0])
     changed = found["mean_changes"]["met"]
     assert (changed["change"], changed["error"]) == (pytest.approx(mean), pytest.approx(error, rel=1e-4))
+    # Of a single event the mean is known, and its error is not.
+    single = weighted_means(tables[0].head(1))["met"]
+    assert (single["mean"], single["error"]) == (pytest.approx(tables[0]["met"][0]), None)
     same = paired_difference(tables[0], tables[0], weights.sum())
     assert (same["efficiency_change"], same["efficiency_change_error"]) == (0.0, 0.0)
     assert same["shifts"]["met"] == {"mean": 0.0, "error": 0.0}

@@ -273,6 +273,10 @@ def _compared(
             "the limit of a region is of its channel alone, as the bundle names no control region; where channels constrain the backgrounds of "
             f"others, say which (--control {likelihood.channels[-1]})"
         )
+    if all(limit is None for each in limits for limit in each.values()):
+        notes.append(
+            "no limit could be computed through any card: hardly an event of the signal is in a signal region; more events tell more (--events)"
+        )
     return {
         "format": CARDS_FORMAT,
         "bundle": {"path": str(bundle.path), "digest": bundle.digest},

@@ -37,7 +37,7 @@ def paired_difference(one: pd.DataFrame, two: pd.DataFrame, produced_fb: float) 
         ``efficiency_change`` of the second from the first, and ``efficiency_change_error``: only events that one of them selects
         alone contribute, each with its weight squared.  ``shifts``: column -> ``mean`` (weighted) of its differences over events that both
         select, and its ``error``; None where there are fewer than two.  ``mean_changes``: column -> ``change`` of its weighted mean
-        over all that are selected, and its ``error``, to first order in the weights; None where one of them selects none.
+        over all that are selected, and its ``error``, to first order in the weights; None where one of them selects none, the error also where one selects one.
     """
     both = one.merge(two, on="fold_key", how="outer", suffixes=("_1", "_2"))
     w1, w2 = (both[f"weight_{i}"].fillna(0.0).to_numpy(float) for i in (1, 2))
@@ -57,14 +57,16 @@ def paired_difference(one: pd.DataFrame, two: pd.DataFrame, produced_fb: float) 
 
 
 def weighted_means(table: pd.DataFrame) -> dict[str, dict[str, float | None]]:
-    """Column -> ``mean`` (weighted) over the events that have a value, and its statistical ``error``; None without events."""
+    """Column -> ``mean`` (weighted) over the events that have a value, and its statistical ``error``; None without events, or with one."""
     weights = table["weight"].to_numpy(float)
     found: dict[str, dict[str, float | None]] = {}
     for name in _columns(table, table):
         mean, pulls = _pulls(weights, table[name].to_numpy(float))
         found[name] = {
             "mean": mean,
-            "error": None if mean is None else float(np.sqrt((pulls**2).sum())),
+            "error": None
+            if mean is None or _alone(weights, table[name])
+            else float(np.sqrt((pulls**2).sum())),
         }
     return found
 
@@ -99,8 +101,14 @@ def _mean_change(w1: Floats, a: Floats, w2: Floats, b: Floats) -> dict[str, floa
     (first, one), (second, two) = _pulls(w1, a), _pulls(w2, b)
     if first is None or second is None:
         return {"change": None, "error": None}
+    few = _alone(w1, a) or _alone(w2, b)
     # An event that both have moves both means: its two pulls are one number.
-    return {"change": second - first, "error": float(np.sqrt(((two - one) ** 2).sum()))}
+    return {"change": second - first, "error": None if few else float(np.sqrt(((two - one) ** 2).sum()))}
+
+
+def _alone(weights: Floats, values: Any) -> bool:
+    """Whether a mean is that of one event, whose error nobody knows."""
+    return int(np.count_nonzero((weights != 0.0) & np.isfinite(np.asarray(values, dtype=float)))) < 2
 
 
 def resampled(part: FilledPart, template: Template, table: pd.DataFrame, factors: Floats) -> Template:
