@@ -6,13 +6,14 @@ import ast
 import re
 import sys
 from functools import cache
-from importlib.metadata import PackageNotFoundError, files, packages_distributions
+from importlib.metadata import PackageNotFoundError, files, metadata, packages_distributions
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from dependencies import asked, base, closure, of_extras, project
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from massgap.extras import EXTRAS
@@ -235,6 +236,25 @@ def test_tested_versions_are_pinned_and_allowed(extra: str) -> None:
         for pin in pinned[name]:
             (version,) = (one.version for one in pin.specifier)
             assert requirement.specifier.contains(version), f"{pin} against {requirement}"
+
+
+def test_tested_versions_take_the_first_python_that_is_promised() -> None:
+    """The python3 of a Linux distribution is often an early patch release: pip looks for hours for what cannot be had there."""
+    first = f"{project()['requires-python'].removeprefix('>=').partition(',')[0]}.0"
+    looked_at, refused = 0, {}
+    for name, pins in constraints().items():
+        try:
+            about = metadata(name)
+        except PackageNotFoundError:
+            continue
+        if about["Version"] not in {one.version for pin in pins for one in pin.specifier}:
+            continue
+        looked_at += 1
+        wanted = about.get("Requires-Python")
+        if wanted and not SpecifierSet(wanted).contains(first):
+            refused[name] = wanted
+    assert looked_at > 100
+    assert refused == {}
 
 
 def test_nothing_is_pinned_that_nothing_needs() -> None:
