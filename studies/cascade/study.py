@@ -98,11 +98,18 @@ STUDY = Study(
         GenerateStep(
             "samples/backgrounds",
             ("WW_2mua", "ZZ_2mua", "tautaua_2mua"),
-            events=600_000,
-            small=90_000,
+            events=1_800_000,
+            small=180_000,
             parton=True,
         ),
-        GenerateStep("samples/signals", SIGNALS, events=4_000_000, small=100_000, parton=True),
+        GenerateStep(
+            "samples/signals",
+            SIGNALS,
+            events=4_000_000,
+            small=100_000,
+            parton=True,
+            options={"chiral": CHIRAL},
+        ),
         RunStep(
             "run",
             "cascade",
