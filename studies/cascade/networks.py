@@ -164,7 +164,9 @@ def _logit(networks: Sequence[Any], x: NDArray[np.float32]) -> NDArray[np.float6
     return np.asarray(np.log(score / (1.0 - score)))
 
 
-def area(first: ArrayLike, second: ArrayLike, weight_first: ArrayLike, weight_second: ArrayLike) -> tuple[float, float]:
+def area(
+    first: ArrayLike, second: ArrayLike, weight_first: ArrayLike, weight_second: ArrayLike
+) -> tuple[float, float]:
     """AUC and its error (Hanley and McNeil, Radiology 143 (1982) 29), with effective numbers of events.
 
     Parameters

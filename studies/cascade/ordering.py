@@ -47,9 +47,7 @@ class Sides(NamedTuple):
     @classmethod
     def of(cls, signal: Events, other: Events, spectrum: Sequence[float]) -> Sides:
         """Of signal and background, with Delta_4 of a spectrum."""
-        return cls(
-            observables(signal, spectrum), observables(other, spectrum), signal.weight, other.weight
-        )
+        return cls(observables(signal, spectrum), observables(other, spectrum), signal.weight, other.weight)
 
     def task(self, names: tuple[str, ...]) -> Task:
         """What a network of these variables is to tell apart."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -89,7 +89,8 @@ def scan(
     events
         Selected signal events per network at the testing spectrum.
     along_events
-        As many, or fewer if ``events`` is less, of each spectrum of a line, with at most three times as many of the background.
+        As many, or fewer if ``events`` is less, of each spectrum of a line, with at most three times as many of the background, in half of
+        the epochs: there are hundreds of them.
     training
         Sizes and epochs of the networks.
     announce
@@ -144,7 +145,7 @@ def scan(
             for name, names in sets.items():
                 announce(f"{model}: {len(line.values)} spectra along {line.name}, networks of {name}")
                 found["lines"].setdefault(line.name, {})[name] = along(
-                    line, model, names, beside, fewer, training
+                    line, model, names, beside, fewer, training._replace(epochs=-(-training.epochs // 2))
                 )
         if PURIFYING_NAME in scored:
             found["purified"] = _purified(
@@ -231,10 +232,10 @@ def summary(result: Mapping[str, Any]) -> list[str]:
             steps = zip(found["search"]["names"], found["search"]["aucs"], strict=True)
             lines.append(f"{model}  guided search: {', '.join(f'{name} (AUC {a:.4f})' for name, a in steps)}")
         for line_name, sets in found["lines"].items():
-            for name, along in sets.items():
+            for name, told in sets.items():
                 best = ", ".join(
                     f"{b['mean']:.1f} +- {b['spread']:.1f} GeV at S/B = {ratio}"
-                    for ratio, b in along["best"].items()
+                    for ratio, b in told["best"].items()
                 )
                 lines.append(f"{model}  {line_name} by {name}: {best}")
         lines += lines_of(model, found)
@@ -254,7 +255,10 @@ def _logits(
 
 
 def _told(
-    scored: Scored, weight: NDArray[np.float64], logits: NDArray[np.float64], of_benchmark: NDArray[np.float64]
+    scored: Scored,
+    weight: NDArray[np.float64],
+    logits: NDArray[np.float64],
+    of_benchmark: NDArray[np.float64],
 ) -> dict[str, Any]:
     """AUC, discovery cut and (S/B)_est of a network; and the first two with the benchmark, which it was not trained for, as the signal."""
     told: dict[str, Any] = {

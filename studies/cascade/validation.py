@@ -119,7 +119,9 @@ def _spin(found: Mapping[str, Any]) -> dict[str, Numbers]:
 
 def _best_areas(networks: Mapping[str, Any]) -> tuple[Pair, Pair, Pair] | None:
     """AUC for the benchmark and its error, of the momenta and of the best triplets with Delta_4 and without; None where one is missing."""
-    areas = {name: (told["benchmark"]["auc"][0], told["benchmark"]["auc"][1]) for name, told in networks.items()}
+    areas = {
+        name: (told["benchmark"]["auc"][0], told["benchmark"]["auc"][1]) for name, told in networks.items()
+    }
     triplets = {name: value for name, value in areas.items() if name.count(",") == 2}
     with_it = [value for name, value in triplets.items() if "delta4" in name]
     without = [value for name, value in triplets.items() if "delta4" not in name]
