@@ -140,7 +140,7 @@ def demo(**options: Any) -> None:
 @click.option(
     "--events",
     callback=event_number,
-    help="Selected signal events per network.  [default: 200k, with --quick 40k]",
+    help="Selected signal events per network.  [default: 200k, with --quick 20k]",
 )
 @click.option("--quick", is_flag=True, help="Small networks, a few minutes.")
 @click.option("--seed", default=1, show_default=True)

@@ -133,14 +133,12 @@ def scan(
                 name: _told(one, other.weight, _logits(one, every[name], seen), benchmark.weight)
                 for name, one in scored.items()
             },
-            "orderings": {
-                name: list(value) for name, value in orderings(sides, scored["momenta"], most=events).items()
-            },
+            "orderings": {name: list(value) for name, value in orderings(sides, scored["momenta"]).items()},
             "lines": {},
         }
         if triplets:
             announce(f"{model}: search guided by orderings")
-            found["search"] = guided_search(sides, scored["momenta"], training, most=events)._asdict()
+            found["search"] = guided_search(sides, scored["momenta"], training)._asdict()
         for line in lines:
             for name, names in sets.items():
                 announce(f"{model}: {len(line.values)} spectra along {line.name}, networks of {name}")

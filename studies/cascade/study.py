@@ -58,8 +58,8 @@ def _scan(
         ensembles=0 if not beyond else 20_000 if quick else 100_000,
         further=None if not beyond else Beyond.small() if quick else Beyond(),
         **({"processes": tuple(processes)} if processes else {}),
-        events=events or (40_000 if quick else 200_000),
-        along_events=5_000 if quick else 20_000,
+        events=events or (20_000 if quick else 200_000),
+        along_events=4_000 if quick else 20_000,
         training=training,
         announce=announce or (lambda _: None),
     )

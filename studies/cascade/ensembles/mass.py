@@ -167,7 +167,7 @@ def map_network(
     rng = np.random.default_rng([seed, 71, round(1e6 * ratio)])
     mass, drawn = _many(pools, background, ratio, n, rng, 0)
     stops = np.arange(len(mass)) % 5 == 0
-    schedule = Schedule(epochs=epochs, patience=10, batch=128, seed=seed)
+    schedule = Schedule(epochs=epochs, patience=15, batch=128, seed=seed)
     return fit_rows(np.concatenate([one.maps for one in drawn]), mass, stops, _HIDDEN, schedule)
 
 

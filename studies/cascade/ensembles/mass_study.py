@@ -55,6 +55,8 @@ class MassPlan(NamedTuple):
         S/B that networks are trained for, rising.
     events
         Selected events of each mass: many times those of an experiment, which share what their pool has by chance.
+    interval_events
+        The same of each mass where intervals are tested, with each nuisance parameter moved.
     maps
         Training maps of each mass and S/B.
     experiments
@@ -70,7 +72,8 @@ class MassPlan(NamedTuple):
     """
 
     ratios: tuple[float, ...] = (0.05, 0.1, 0.2, 0.5, 1.0)
-    events: int = 100_000
+    events: int = 200_000
+    interval_events: int = 100_000
     maps: int = 400
     experiments: int = 1000
     masses: tuple[float, ...] = (300.0, 200.0, 400.0, 500.0, 600.0, 700.0)
@@ -90,9 +93,12 @@ class _Laboratory(NamedTuple):
     background: tuple[Pool, Pool]
     plan: MassPlan
 
-    def test_pool(self, mass: float, like: Any, sigmas: dict[str, float] | None = None) -> Pool:
+    def test_events(self, mass: float, like: Any, n: int) -> Events:
         """Signal that no training has seen."""
-        events = signal_events(self.model, at_scale(mass, like), self.plan.events, seed=self.plan.seed + 1000)
+        return signal_events(self.model, at_scale(mass, like), n, seed=self.plan.seed + 1000)
+
+    def pool(self, events: Events, sigmas: dict[str, float] | None = None) -> Pool:
+        """Those behind the cut."""
         return pool_of(events, self.purifier, self.viewer.rows, sigmas)
 
 
@@ -175,7 +181,7 @@ def _estimates(
     """Of each S/B and mass, data with the edges of a spectrum; the network is picked by (S/B)_est, at the end of their range where that is outside."""
     plan, rows = room.plan, []
     for mass in masses:
-        pool = room.test_pool(mass, like)
+        pool = room.pool(room.test_events(mass, like, plan.events))
         for ratio in plan.ratios:
             rng = np.random.default_rng([room.plan.seed, round(mass), round(1e6 * ratio)])
             drawn = experiments([pool], [room.background[1]], ratio, plan.experiments, rng)
@@ -225,7 +231,8 @@ def _beyond(room: _Laboratory, network: Any, tested: Events) -> dict[str, Any]:
     rest, chances = _variants(background)
 
     def estimates(mass: float, n: int, further: int) -> dict[str, NDArray[np.float64]]:
-        pools, _ = _variants(lambda sigmas: room.test_pool(mass, EDGES, sigmas))
+        events = room.test_events(mass, EDGES, plan.interval_events)
+        pools, _ = _variants(lambda sigmas: room.pool(events, sigmas))
         rng = np.random.default_rng([plan.seed, round(mass), 5, further])
         drawn = experiments(
             pools,

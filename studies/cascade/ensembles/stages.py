@@ -68,7 +68,8 @@ class Beyond(NamedTuple):
             MassPlan(
                 ratios=(0.05, 0.1, 1.0),
                 events=40_000,
-                maps=100,
+                interval_events=20_000,
+                maps=120,
                 experiments=200,
                 set_size=200,
                 sets=25,
