@@ -115,24 +115,20 @@ def scan(
     every_background = background_events(background)
     other = every_background.of(processes)
     folder = prepare_folder(out)
-    fewer = min(along_events, events)
-    beside = other.take(np.arange(min(len(other), 3 * fewer)))
+    beside = other.take(np.arange(min(len(other), 3 * min(along_events, events))))
+    half = training._replace(epochs=-(-training.epochs // 2))
     result = {**_about(every_background, other, events), "training": training._asdict(), "models": {}}
     for model in models:
         signal = signal_events(model, TESTING_SPECTRUM, events, seed=training.seed)
         benchmark = signal_events(model, TRUTH_SPECTRUM, events, seed=training.seed + 1)
         sides = Sides.of(signal, other, TESTING_SPECTRUM)
-        seen = observables(benchmark, TESTING_SPECTRUM)
         every = {**sets, **({",".join(names): names for names in TRIPLETS[model]} if triplets else {})}
         scored = {}
         for name, names in every.items():
             announce(f"{model}: network of {name}")
             scored[name] = sides.fitted(names, training)
         found: dict[str, Any] = {
-            "networks": {
-                name: _told(one, other.weight, _logits(one, every[name], seen), benchmark.weight)
-                for name, one in scored.items()
-            },
+            "networks": _all_told(scored, every, other, benchmark),
             "orderings": {name: list(value) for name, value in orderings(sides, scored["momenta"]).items()},
             "lines": {},
         }
@@ -142,32 +138,35 @@ def scan(
         for line in lines:
             for name, names in sets.items():
                 announce(f"{model}: {len(line.values)} spectra along {line.name}, networks of {name}")
-                found["lines"].setdefault(line.name, {})[name] = along(
-                    line, model, names, beside, fewer, training._replace(epochs=-(-training.epochs // 2))
-                )
+                told = along(line, model, names, beside, min(along_events, events), half)
+                found["lines"].setdefault(line.name, {})[name] = told
         if PURIFYING_NAME in scored:
             found["purified"] = _purified(
                 scored[PURIFYING_NAME], other, every_background, processes, benchmark
             )
             if further is not None:
-                separate = {
-                    name: sets[PURIFYING_NAME]
-                    for name, sets in found["lines"].items()
-                    if PURIFYING_NAME in sets
-                }
                 found |= beyond(
-                    model, scored[PURIFYING_NAME], PURIFYING, other, separate, training, further, announce
+                    model,
+                    scored[PURIFYING_NAME],
+                    PURIFYING,
+                    other,
+                    _separate(found["lines"]),
+                    training,
+                    further,
+                    announce,
                 )
         result["models"][model] = found
     if ensembles:
         announce("spins from ensembles")
-        try:
-            result["spin"] = _spin(other, events, training, ensembles)
-        except StudyError as error:
-            result["spin_missing"] = str(error)
+        result |= _spin(other, events, training, ensembles)
     result |= {"summary": summary(result), "complete": True}
     write_json(folder / "scan.json", result)
     return result
+
+
+def _separate(lines: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Line -> what networks of the purifying triplet have found along it."""
+    return {name: along_it[PURIFYING_NAME] for name, along_it in lines.items() if PURIFYING_NAME in along_it}
 
 
 def _about(every: Backgrounds, other: Events, events: int) -> dict[str, Any]:
@@ -184,6 +183,14 @@ def _about(every: Backgrounds, other: Events, events: int) -> dict[str, Any]:
 
 
 def _spin(other: Events, events: int, training: Training, ensembles: int) -> dict[str, Any]:
+    """What is found of spins, or why nothing is: too few events for it are no reason to lose the rest."""
+    try:
+        return {"spin": _spins(other, events, training, ensembles)}
+    except StudyError as error:
+        return {"spin_missing": str(error)}
+
+
+def _spins(other: Events, events: int, training: Training, ensembles: int) -> dict[str, Any]:
     """Spins behind the discovery cut of one network, that of the testing spectrum and fermions."""
     signal = signal_events("fDM", TESTING_SPECTRUM, events, seed=training.seed)
     scored = Sides.of(signal, other, TESTING_SPECTRUM).fitted(PURIFYING, training)
@@ -250,6 +257,17 @@ def _logits(
 ) -> NDArray[np.float64]:
     """Logits of a network of these variables for events of which these observables are known."""
     return scored.logits(np.stack([seen[name] for name in columns_of(tuple(names))], axis=1))
+
+
+def _all_told(
+    scored: Mapping[str, Scored], every: Mapping[str, Sequence[str]], other: Events, benchmark: Events
+) -> dict[str, Any]:
+    """Name -> what a network of these variables has found."""
+    seen = observables(benchmark, TESTING_SPECTRUM)
+    return {
+        name: _told(one, other.weight, _logits(one, every[name], seen), benchmark.weight)
+        for name, one in scored.items()
+    }
 
 
 def _told(
