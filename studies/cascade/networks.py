@@ -21,6 +21,9 @@ __all__ = ["Scored", "Task", "area", "cross_fitted"]
 
 _STOP = 5
 """One of so many training events chooses the epoch instead."""
+_BATCH = 512
+_STEPS = 12
+"""An epoch has so many steps at least: smaller samples have smaller batches."""
 _LEAST = 20
 """Events of each class that a fold must have."""
 _EDGE = 1e-7
@@ -107,11 +110,12 @@ def cross_fitted(
         If a training diverges.
     """
     samples = [sample for name, task in tasks.items() for sample in _halves(name, task)]
+    batch = min(_BATCH, max(1, min(len(sample.fit.x) for sample in samples) // _STEPS))
     networks = fit_many(
         TRAINER,
         samples,
         features,
-        {"hidden": list(hidden), "epochs": epochs, "batch_size": 512, "schedule": "cosine"},
+        {"hidden": list(hidden), "epochs": epochs, "batch_size": batch, "schedule": "cosine"},
         patience=patience,
         seed=seed,
         see=see,
