@@ -56,7 +56,19 @@ def validate(folder: str | Path) -> list[Compared]:
 
 
 def measured(found: Mapping[str, Any]) -> dict[str, Numbers]:
-    """Table -> (row, column) -> number and error, of what a scan holds."""
+    """Table -> (row, column) -> number and error, of what a scan holds.
+
+    Raises
+    ------
+    StudyError
+        If an earlier version wrote it, which has not scored the benchmark.
+    """
+    if any("benchmark" not in told for of in found["models"].values() for told in of["networks"].values()):
+        message = (
+            "the scan is of an earlier version, whose networks have not scored the benchmark: scan again, "
+            "`massgap scan cascade --background RUN`, or `massgap study cascade` in a new folder"
+        )
+        raise StudyError(message)
     numbers: dict[str, Numbers] = {
         name: {} for name in ("Table II", "Table III", "Discovery cut", "Table IV", "Pulls")
     }

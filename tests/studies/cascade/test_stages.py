@@ -245,6 +245,9 @@ def test_statements_and_gaps_are_of_the_benchmark():
     search["aucs"] = [0.8, 0.9, 0.915]
     said = {row: value for (row, _), (value, _) in measured(found)["Orderings"].items()}
     assert said["three observables reach the momenta within 0.01, fDM"] == 0.0
+    del networks["momenta"]["benchmark"]
+    with pytest.raises(StudyError, match="massgap scan cascade --background"):
+        measured(found)
 
 
 def test_a_study_without_scan_says_so(tmp_path):
