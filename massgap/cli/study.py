@@ -137,7 +137,11 @@ def demo(**options: Any) -> None:
     multiple=True,
     help="Process of the background to train against; again for others.  [default: those that the study says]",
 )
-@click.option("--events", callback=event_number, help="Selected signal events per network.  [default: 20k]")
+@click.option(
+    "--events",
+    callback=event_number,
+    help="Selected signal events per network.  [default: 200k, with --quick 20k]",
+)
 @click.option("--quick", is_flag=True, help="Small networks, a few minutes.")
 @click.option("--seed", default=1, show_default=True)
 def scan(name: str, run: Path, out: Path | None, **options: Any) -> None:

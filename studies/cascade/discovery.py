@@ -13,7 +13,7 @@ from massgap.studies.errors import StudyError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["EPS_B", "Cut", "Pull", "cut_at", "estimated_ratio", "ratio_pulls"]
+__all__ = ["EPS_B", "Cut", "Pull", "at_threshold", "cut_at", "estimated_ratio", "ratio_pulls"]
 
 EPS_B = 0.005
 """Share of the background that the discovery cut leaves (section IV.B)."""
@@ -102,6 +102,18 @@ def cut_at(signal: ArrayLike, background: ArrayLike, weight: ArrayLike, eps_b: f
         found,
         math.hypot(math.sqrt(found * (1.0 - found) / s.size), moved),
     )
+
+
+def at_threshold(logits: ArrayLike, weight: ArrayLike, threshold: float) -> float:
+    """Share of events above a threshold on the logit.
+
+    Examples
+    --------
+    >>> at_threshold([0.0, 2.0], [1.0, 3.0], 1.0)
+    0.75
+    """
+    w = np.asarray(weight, np.float64)
+    return float(w[np.asarray(logits, np.float64) > threshold].sum() / w.sum())
 
 
 def estimated_ratio(cut: Cut, n_passed: ArrayLike, n_all: ArrayLike) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Small networks of the study, many at once; each event is scored by the network that has not seen it."""
+"""Small networks of the study, one after the other; each event is scored by the network that has not seen it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from massgap.studies.errors import StudyError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Scored", "Task", "cross_fitted"]
+__all__ = ["Scored", "Task", "area", "cross_fitted"]
 
 _STOP = 5
 """One of so many training events chooses the epoch instead."""
+_BATCH = 512
+_STEPS = 12
+"""An epoch has so many steps at least: smaller samples have smaller batches."""
 _LEAST = 20
 """Events of each class that a fold must have."""
 _EDGE = 1e-7
@@ -83,7 +86,7 @@ def cross_fitted(
     Parameters
     ----------
     tasks
-        Name -> what is to be told apart; those of equal sizes are trained at once.
+        Name -> what is to be told apart; those of equal sizes share what is compiled, and are trained one after the other.
     features
         Names of the columns.
     hidden
@@ -107,11 +110,12 @@ def cross_fitted(
         If a training diverges.
     """
     samples = [sample for name, task in tasks.items() for sample in _halves(name, task)]
+    batch = min(_BATCH, max(1, min(len(sample.fit.x) for sample in samples) // _STEPS))
     networks = fit_many(
         TRAINER,
         samples,
         features,
-        {"hidden": list(hidden), "epochs": epochs, "batch_size": 512},
+        {"hidden": list(hidden), "epochs": epochs, "batch_size": batch, "schedule": "cosine"},
         patience=patience,
         seed=seed,
         see=see,
@@ -120,9 +124,9 @@ def cross_fitted(
     for number, (name, task) in enumerate(tasks.items()):
         pair = networks[2 * number : 2 * number + 2]
         first, second = (_scored(pair, np.asarray(x, np.float32)) for x in (task.first, task.second))
-        area, error = _area(first, second, task)
+        value, error = area(first, second, task.weight_first, task.weight_second)
         also = np.zeros(0) if task.also is None else _scored(pair, np.asarray(task.also, np.float32))
-        found[name] = Scored(first, second, area, error, also, tuple(pair))
+        found[name] = Scored(first, second, value, error, also, tuple(pair))
     return found
 
 
@@ -164,13 +168,28 @@ def _logit(networks: Sequence[Any], x: NDArray[np.float32]) -> NDArray[np.float6
     return np.asarray(np.log(score / (1.0 - score)))
 
 
-def _area(first: NDArray[np.float64], second: NDArray[np.float64], task: Task) -> tuple[float, float]:
-    """AUC and its error (Hanley and McNeil, Radiology 143 (1982) 29), with effective numbers of events."""
-    score = np.concatenate([first, second])
-    label = np.concatenate([np.ones(len(first)), np.zeros(len(second))])
-    weights = [np.asarray(w, np.float64) for w in (task.weight_first, task.weight_second)]
-    area = auc(roc_curve(score, label, np.concatenate(weights)))
+def area(
+    first: ArrayLike, second: ArrayLike, weight_first: ArrayLike, weight_second: ArrayLike
+) -> tuple[float, float]:
+    """AUC and its error (Hanley and McNeil, Radiology 143 (1982) 29), with effective numbers of events.
+
+    Parameters
+    ----------
+    first, second
+        Logits of both classes, shapes (N,) and (M,).
+    weight_first, weight_second
+        Their weights.
+
+    Examples
+    --------
+    >>> area([1.0, 2.0], [0.0, 1.5], [1.0, 1.0], [1.0, 1.0])[0]
+    0.75
+    """
+    score = np.concatenate([np.asarray(first, np.float64), np.asarray(second, np.float64)])
+    label = np.concatenate([np.ones(np.size(first)), np.zeros(np.size(second))])
+    weights = [np.asarray(w, np.float64) for w in (weight_first, weight_second)]
+    found = auc(roc_curve(score, label, np.concatenate(weights)))
     n, m = (float(w.sum() ** 2 / (w**2).sum()) for w in weights)
-    q1, q2 = area / (2.0 - area), 2.0 * area**2 / (1.0 + area)
-    variance = area * (1.0 - area) + (n - 1.0) * (q1 - area**2) + (m - 1.0) * (q2 - area**2)
-    return area, float(np.sqrt(max(variance, 0.0) / (n * m)))
+    q1, q2 = found / (2.0 - found), 2.0 * found**2 / (1.0 + found)
+    variance = found * (1.0 - found) + (n - 1.0) * (q1 - found**2) + (m - 1.0) * (q2 - found**2)
+    return float(found), float(np.sqrt(max(variance, 0.0) / (n * m)))

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.selections.cascade.spectrum import (
-    TESTING_SPECTRUM,
-    TRUTH_SPECTRUM,
-    falling_spectrum,
-    shifted_spectrum,
-)
-from massgap.studies.cascade.discovery import EPS_B, cut_at, ratio_pulls
+from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, TRUTH_SPECTRUM
+from massgap.studies.cascade.discovery import EPS_B, at_threshold, cut_at, ratio_pulls
+from massgap.studies.cascade.ensembles.lines import RATIOS, Direction, along
 from massgap.studies.cascade.ensembles.spin import spin_study
 from massgap.studies.cascade.ensembles.stages import Beyond, beyond, lines_of
-from massgap.studies.cascade.networks import cross_fitted
+from massgap.studies.cascade.networks import area
 from massgap.studies.cascade.ordering import Sides, Training, guided_search, orderings
 from massgap.studies.cascade.samples import (
     LUMINOSITY,
@@ -42,49 +38,12 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "RATIOS", "Direction", "scan", "summary"]
 
 FORMAT = "massgap-scan/1"
-RATIOS = (1.0, 0.1, 0.01)
-"""S/B before the discovery cut."""
 ESTIMATED = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """S/B of figure 9."""
-ITERATIONS = 50
-"""Of the scan, each with other events of the benchmark (section IV.B)."""
 PURIFYING = ("met", "delta4", "m_mumugamma")
 """The triplet that the paper purifies by."""
 PURIFYING_NAME = ",".join(PURIFYING)
 _SHOWN = 5
-DIRECTIONS = ("alpha", "beta", "gamma", "delta")
-
-
-class Direction(NamedTuple):
-    """A line of spectra through the testing spectrum: name of the parameter of eq. (4.6), and its values in GeV."""
-
-    name: str
-    values: tuple[float, ...]
-
-    @classmethod
-    def of_text(cls, text: str) -> Direction:
-        """``alpha=-20:20:5``, from, to and step in GeV.
-
-        Raises
-        ------
-        StudyError
-            If it is not of this form.
-
-        Examples
-        --------
-        >>> Direction.of_text("alpha=-10:10:10").values
-        (-10.0, 0.0, 10.0)
-        """
-        name, _, numbers = text.partition("=")
-        try:
-            low, high, step = (float(part) for part in numbers.split(":"))
-            n = round((high - low) / step)
-        except (ValueError, ZeroDivisionError, OverflowError):
-            n = 0
-        if name not in DIRECTIONS or not 1 <= n <= 1000:
-            msg = f"{text!r} is no line of spectra: write --line alpha=-20:20:5 with one of {', '.join(DIRECTIONS)}"
-            raise StudyError(msg)
-        return cls(name, tuple(low + step * k for k in range(n + 1)))
 
 
 def scan(
@@ -99,6 +58,7 @@ def scan(
     further: Beyond | None = None,
     processes: Sequence[str] = PAPER_PROCESSES,
     events: int = 20_000,
+    along_events: int = 20_000,
     training: Training | None = None,
     announce: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
@@ -127,7 +87,10 @@ def scan(
     processes
         Of the background; by default those that the paper's 2.88 fb can hold.
     events
-        Selected signal events per network.
+        Selected signal events per network at the testing spectrum.
+    along_events
+        As many, or fewer if ``events`` is less, of each spectrum of a line, with at most three times as many of the background, in half of
+        the epochs: there are hundreds of them.
     training
         Sizes and epochs of the networks.
     announce
@@ -152,55 +115,58 @@ def scan(
     every_background = background_events(background)
     other = every_background.of(processes)
     folder = prepare_folder(out)
+    beside = other.take(np.arange(min(len(other), 3 * min(along_events, events))))
+    half = training._replace(epochs=-(-training.epochs // 2))
     result = {**_about(every_background, other, events), "training": training._asdict(), "models": {}}
     for model in models:
         signal = signal_events(model, TESTING_SPECTRUM, events, seed=training.seed)
-        sides = _sides(signal, other, TESTING_SPECTRUM)
+        benchmark = signal_events(model, TRUTH_SPECTRUM, events, seed=training.seed + 1)
+        sides = Sides.of(signal, other, TESTING_SPECTRUM)
         every = {**sets, **({",".join(names): names for names in TRIPLETS[model]} if triplets else {})}
         scored = {}
         for name, names in every.items():
             announce(f"{model}: network of {name}")
             scored[name] = sides.fitted(names, training)
         found: dict[str, Any] = {
-            "networks": {name: _told(one, other.weight) for name, one in scored.items()},
-            "orderings": {
-                name: list(value) for name, value in orderings(sides, scored["momenta"], most=events).items()
-            },
+            "networks": _all_told(scored, every, other, benchmark),
+            "orderings": {name: list(value) for name, value in orderings(sides, scored["momenta"]).items()},
             "lines": {},
         }
         if triplets:
             announce(f"{model}: search guided by orderings")
-            found["search"] = guided_search(sides, scored["momenta"], training, most=events)._asdict()
+            found["search"] = guided_search(sides, scored["momenta"], training)._asdict()
         for line in lines:
             for name, names in sets.items():
                 announce(f"{model}: {len(line.values)} spectra along {line.name}, networks of {name}")
-                found["lines"].setdefault(line.name, {})[name] = _along(
-                    line, model, names, other, events, training
-                )
+                told = along(line, model, names, beside, min(along_events, events), half)
+                found["lines"].setdefault(line.name, {})[name] = told
         if PURIFYING_NAME in scored:
-            benchmark = signal_events(model, TRUTH_SPECTRUM, events, seed=training.seed + 1)
             found["purified"] = _purified(
                 scored[PURIFYING_NAME], other, every_background, processes, benchmark
             )
             if further is not None:
-                along = {
-                    name: sets[PURIFYING_NAME]
-                    for name, sets in found["lines"].items()
-                    if PURIFYING_NAME in sets
-                }
                 found |= beyond(
-                    model, scored[PURIFYING_NAME], PURIFYING, other, along, training, further, announce
+                    model,
+                    scored[PURIFYING_NAME],
+                    PURIFYING,
+                    other,
+                    _separate(found["lines"]),
+                    training,
+                    further,
+                    announce,
                 )
         result["models"][model] = found
     if ensembles:
         announce("spins from ensembles")
-        try:
-            result["spin"] = _spin(other, events, training, ensembles)
-        except StudyError as error:
-            result["spin_missing"] = str(error)
+        result |= _spin(other, events, training, ensembles)
     result |= {"summary": summary(result), "complete": True}
     write_json(folder / "scan.json", result)
     return result
+
+
+def _separate(lines: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Line -> what networks of the purifying triplet have found along it."""
+    return {name: along_it[PURIFYING_NAME] for name, along_it in lines.items() if PURIFYING_NAME in along_it}
 
 
 def _about(every: Backgrounds, other: Events, events: int) -> dict[str, Any]:
@@ -217,9 +183,17 @@ def _about(every: Backgrounds, other: Events, events: int) -> dict[str, Any]:
 
 
 def _spin(other: Events, events: int, training: Training, ensembles: int) -> dict[str, Any]:
+    """What is found of spins, or why nothing is: too few events for it are no reason to lose the rest."""
+    try:
+        return {"spin": _spins(other, events, training, ensembles)}
+    except StudyError as error:
+        return {"spin_missing": str(error)}
+
+
+def _spins(other: Events, events: int, training: Training, ensembles: int) -> dict[str, Any]:
     """Spins behind the discovery cut of one network, that of the testing spectrum and fermions."""
     signal = signal_events("fDM", TESTING_SPECTRUM, events, seed=training.seed)
-    scored = _sides(signal, other, TESTING_SPECTRUM).fitted(PURIFYING, training)
+    scored = Sides.of(signal, other, TESTING_SPECTRUM).fitted(PURIFYING, training)
     cut = cut_at(scored.first, scored.second, other.weight)
     columns = columns_of(PURIFYING)
 
@@ -263,10 +237,10 @@ def summary(result: Mapping[str, Any]) -> list[str]:
             steps = zip(found["search"]["names"], found["search"]["aucs"], strict=True)
             lines.append(f"{model}  guided search: {', '.join(f'{name} (AUC {a:.4f})' for name, a in steps)}")
         for line_name, sets in found["lines"].items():
-            for name, along in sets.items():
+            for name, told in sets.items():
                 best = ", ".join(
                     f"{b['mean']:.1f} +- {b['spread']:.1f} GeV at S/B = {ratio}"
-                    for ratio, b in along["best"].items()
+                    for ratio, b in told["best"].items()
                 )
                 lines.append(f"{model}  {line_name} by {name}: {best}")
         lines += lines_of(model, found)
@@ -278,20 +252,47 @@ def summary(result: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _sides(signal: Events, other: Events, spectrum: Sequence[float]) -> Sides:
-    return Sides(observables(signal, spectrum), observables(other, spectrum), signal.weight, other.weight)
+def _logits(
+    scored: Scored, names: Sequence[str], seen: Mapping[str, NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Logits of a network of these variables for events of which these observables are known."""
+    return scored.logits(np.stack([seen[name] for name in columns_of(tuple(names))], axis=1))
 
 
-def _told(scored: Scored, weight: NDArray[np.float64]) -> dict[str, Any]:
-    """AUC, discovery cut and (S/B)_est of a network."""
-    told: dict[str, Any] = {"auc": [scored.auc, scored.auc_error]}
+def _all_told(
+    scored: Mapping[str, Scored], every: Mapping[str, Sequence[str]], other: Events, benchmark: Events
+) -> dict[str, Any]:
+    """Name -> what a network of these variables has found."""
+    seen = observables(benchmark, TESTING_SPECTRUM)
+    return {
+        name: _told(one, other.weight, _logits(one, every[name], seen), benchmark.weight)
+        for name, one in scored.items()
+    }
+
+
+def _told(
+    scored: Scored,
+    weight: NDArray[np.float64],
+    logits: NDArray[np.float64],
+    of_benchmark: NDArray[np.float64],
+) -> dict[str, Any]:
+    """AUC, discovery cut and (S/B)_est of a network; and the first two with the benchmark, which it was not trained for, as the signal."""
+    told: dict[str, Any] = {
+        "auc": [scored.auc, scored.auc_error],
+        "benchmark": {"auc": list(area(logits, scored.second, of_benchmark, weight))},
+    }
     try:
         cut = cut_at(scored.first, scored.second, weight)
         told["cut"] = {**cut._asdict(), "gain": cut.gain}
+        share = at_threshold(logits, of_benchmark, cut.threshold)
+        # moving the threshold by its error does to the benchmark what it does to the signal
+        moved = cut.eps_s_error**2 - cut.eps_s * (1.0 - cut.eps_s) / max(len(scored.first), 1)
+        error = float(np.sqrt(share * (1.0 - share) / max(len(logits), 1) + max(moved, 0.0)))
+        told["benchmark"] |= {"eps_s": [share, error]}
         expected = PAPER_BACKGROUND_FB * LUMINOSITY
         told["ratio"] = {f"{ratio:g}": ratio_pulls(cut, ratio, expected)._asdict() for ratio in RATIOS}
-    except StudyError as error:
-        told["cut_missing"] = str(error)
+    except StudyError as error_of_cut:
+        told["cut_missing"] = str(error_of_cut)
     return told
 
 
@@ -332,67 +333,3 @@ def _purified(
             for ratio in ESTIMATED
         },
     }
-
-
-def _along(
-    line: Direction,
-    model: str,
-    names: tuple[str, ...],
-    other: Events,
-    events: int,
-    training: Training,
-) -> dict[str, Any]:
-    """A network per spectrum of a line, and which of them has the largest gain for the benchmark, 50 times."""
-    spectra = [
-        falling_spectrum(shifted_spectrum(**{line.name: value}, start=TESTING_SPECTRUM))
-        for value in line.values
-    ]
-    benchmark = signal_events(model, TRUTH_SPECTRUM, events, seed=training.seed + 1)
-    columns = columns_of(names)
-    tasks = {}
-    for value, spectrum in zip(line.values, spectra, strict=True):
-        signal = signal_events(model, spectrum, events, seed=training.seed)
-        x = observables(benchmark, spectrum)
-        tasks[f"{line.name} = {value:g}"] = (
-            _sides(signal, other, spectrum)
-            .task(names)
-            ._replace(also=np.stack([x[name] for name in columns], axis=1))
-        )
-    fitted = cross_fitted(
-        tasks,
-        columns,
-        training.hidden(names),
-        epochs=training.epochs,
-        patience=training.patience,
-        seed=training.seed,
-    )
-    passed, thresholds = [], []
-    for one in fitted.values():
-        cut = cut_at(one.first, one.second, other.weight)
-        thresholds.append(cut.threshold)
-        passed.append((one.also > cut.threshold, one.second > cut.threshold))
-    shares = [float(signal.mean()) for signal, _ in passed]
-    best = {
-        f"{ratio:g}": _winners(line.values, passed, other.weight, ratio, training.seed) for ratio in RATIOS
-    }
-    return {"values": list(line.values), "eps_s": shares, "best": best}
-
-
-def _winners(
-    values: tuple[float, ...],
-    passed: list[tuple[NDArray[np.bool_], NDArray[np.bool_]]],
-    weight: NDArray[np.float64],
-    ratio: float,
-    seed: int,
-) -> dict[str, float]:
-    """Mean and standard deviation of the value whose network lets most of the benchmark pass, over iterations."""
-    rng = np.random.default_rng([seed, round(1e6 * ratio)])
-    expected = PAPER_BACKGROUND_FB * LUMINOSITY
-    signal = np.stack([one for one, _ in passed]).astype(np.float64)
-    other = np.stack([two for _, two in passed]).astype(np.float64)
-    winners = []
-    for _ in range(ITERATIONS):
-        drawn = rng.poisson(ratio * expected / signal.shape[1], signal.shape[1])
-        beside = rng.poisson(expected * weight / weight.sum())
-        winners.append(values[int(np.argmax(signal @ drawn + other @ beside))])
-    return {"mean": float(np.mean(winners)), "spread": float(np.std(winners, ddof=1))}

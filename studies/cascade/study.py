@@ -47,7 +47,7 @@ def _scan(
     from massgap.studies.cascade.ordering import Training
     from massgap.studies.cascade.scan import Direction, scan
 
-    training = Training((50, 50), (30, 30), 15, 5, seed) if quick else Training(seed=seed)
+    training = Training((100, 100, 100), (50, 50), 30, 10, seed) if quick else Training(seed=seed)
     return scan(
         out,
         run,
@@ -58,7 +58,8 @@ def _scan(
         ensembles=0 if not beyond else 20_000 if quick else 100_000,
         further=None if not beyond else Beyond.small() if quick else Beyond(),
         **({"processes": tuple(processes)} if processes else {}),
-        events=events or (5_000 if quick else 20_000),
+        events=events or (20_000 if quick else 200_000),
+        along_events=4_000 if quick else 20_000,
         training=training,
         announce=announce or (lambda _: None),
     )
@@ -98,11 +99,19 @@ STUDY = Study(
         GenerateStep(
             "samples/backgrounds",
             ("WW_2mua", "ZZ_2mua", "tautaua_2mua"),
-            events=600_000,
-            small=90_000,
+            events=1_800_000,
+            small=180_000,
             parton=True,
         ),
-        GenerateStep("samples/signals", SIGNALS, events=4_000_000, small=100_000, parton=True),
+        GenerateStep(
+            "samples/signals",
+            SIGNALS,
+            events=4_000_000,
+            small=100_000,
+            parton=True,
+            # as massgap.studies.cascade.samples.CHIRAL, which is not light to import
+            options={"chiral": True},
+        ),
         RunStep(
             "run",
             "cascade",
@@ -121,7 +130,7 @@ STUDY = Study(
                 "triplets": True,
                 "beyond": True,
                 "quick": True,
-                "lines": ("alpha=-20:20:5", "beta=-20:20:5", "gamma=-20:20:5"),
+                "lines": ("alpha=-12:12:3", "beta=-12:12:3", "gamma=-12:12:3"),
             },
             words="train networks of sets of variables for both spin models",
             optional=True,

@@ -177,7 +177,18 @@ def test_oriented_momenta_do_not_change_under_symmetries():
     mirrored = {name: -values if name[:3] in ("eta", "phi") else values for name, values in columns.items()}
     for other in (oriented(moved), oriented(mirrored)):
         for name, values in before.items():
-            assert np.allclose(np.cos(values), np.cos(other[name]), atol=1e-9), name
-            assert np.allclose(np.sin(values), np.sin(other[name]), atol=1e-9), name
-    assert (before["oriented_phi_plus"] >= 0.0).all()
-    assert (sum(before[f"oriented_eta_{name}"] for name in ("plus", "minus", "gamma")) >= 0.0).all()
+            assert np.allclose(values, other[name], atol=1e-9), name
+    assert (before["across_plus"] * np.sign(columns["pt_plus"]) >= 0.0).all()
+    etas = [before["oriented_eta_gamma"] + before[f"eta_gap_{name}"] for name in ("plus", "minus")]
+    assert (sum(etas) + before["oriented_eta_gamma"] >= -1e-12).all()
+
+
+def test_missing_momentum_is_a_sum_of_oriented_momenta():
+    rng = np.random.default_rng(5)
+    columns = {name: rng.uniform(0.5, 3.0, 200) for name in MOMENTA}
+    x = columns | oriented(columns)
+    along = x["pt_gamma"] + x["along_plus"] + x["along_minus"]
+    vectors = [
+        columns[f"pt_{name}"] * np.exp(1j * columns[f"phi_{name}"]) for name in ("plus", "minus", "gamma")
+    ]
+    assert np.allclose(np.hypot(along, x["across_plus"] + x["across_minus"]), np.abs(sum(vectors)))

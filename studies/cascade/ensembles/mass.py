@@ -13,7 +13,7 @@ import numpy as np
 from massgap.models.regression import Regressor, Schedule, fit_rows, fit_sets
 from massgap.selections.cascade.maps import PIXELS, delta4_pixel
 from massgap.selections.cascade.spectrum import TESTING_SPECTRUM
-from massgap.studies.cascade.ensembles.pools import MASSES, Pool, at_scale
+from massgap.studies.cascade.ensembles.pools import EDGES, MASSES, Pool, at_scale
 from massgap.studies.cascade.samples import LUMINOSITY, PAPER_BACKGROUND_FB, Events, observables
 from massgap.studies.errors import StudyError
 
@@ -43,14 +43,14 @@ class Viewer(NamedTuple):
     @classmethod
     def of(cls, signal: Events) -> Viewer:
         """Ranges and equally filled bins from selected signal at the testing spectrum."""
-        first, second = (observables(signal, at_scale(mass)) for mass in (MASSES[0], MASSES[-1]))
+        first, second = (observables(signal, at_scale(mass, EDGES)) for mass in (MASSES[0], MASSES[-1]))
         ranges = tuple(float(np.quantile(np.abs(x["delta4"]), RANGE)) for x in (first, second))
         edges = np.quantile(second["delta4_root"], np.linspace(0.0, 1.0, BINS + 1)[1:-1])
         return cls((ranges[0], ranges[1]), edges)
 
     def rows(self, events: Events) -> NDArray[np.float32]:
         """Pixel of the map (-1 outside of it), bin of the template, and features for sets, shape (n, 2 + features)."""
-        first, second = (observables(events, at_scale(mass)) for mass in (MASSES[0], MASSES[-1]))
+        first, second = (observables(events, at_scale(mass, EDGES)) for mass in (MASSES[0], MASSES[-1]))
         x = observables(events, TESTING_SPECTRUM)
         pixels = [
             delta4_pixel(seen["delta4"], most)
@@ -167,7 +167,7 @@ def map_network(
     rng = np.random.default_rng([seed, 71, round(1e6 * ratio)])
     mass, drawn = _many(pools, background, ratio, n, rng, 0)
     stops = np.arange(len(mass)) % 5 == 0
-    schedule = Schedule(epochs=epochs, patience=10, batch=128, seed=seed)
+    schedule = Schedule(epochs=epochs, patience=15, batch=128, seed=seed)
     return fit_rows(np.concatenate([one.maps for one in drawn]), mass, stops, _HIDDEN, schedule)
 
 

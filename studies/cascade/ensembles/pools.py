@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, Spectrum, falling_spectrum
+from massgap.selections.cascade.spectrum import (
+    TESTING_SPECTRUM,
+    TRUTH_SPECTRUM,
+    Spectrum,
+    falling_spectrum,
+)
 from massgap.studies.cascade.samples import Events, observables
 from massgap.studies.errors import StudyError
 
@@ -23,10 +28,13 @@ if TYPE_CHECKING:
 
     from massgap.studies.cascade.networks import Scored
 
-__all__ = ["MASSES", "NUISANCES", "Pool", "Purifier", "at_scale", "moved", "pool_of"]
+__all__ = ["EDGES", "MASSES", "NUISANCES", "Pool", "Purifier", "at_scale", "moved", "pool_of"]
 
 MASSES = tuple(float(mass) for mass in range(100, 901, 20))
 """Of chi, GeV (section VII)."""
+EDGES = TRUTH_SPECTRUM
+"""Hypotheses of the mass scale have the edges of this spectrum: section VII takes the gaps as measured by the stage before, which measures those
+of the data.  Those of the testing spectrum are off by half a GeV of gamma, and what that does is measured beside it."""
 NUISANCES = {"photon_energy": 0.01, "muon_momentum": 0.002}
 """Uncertainties of the scales of energies, relative; assumed, of the size of what experiments at the LHC quote."""
 BACKGROUND_UNCERTAINTY = 0.2

@@ -13,6 +13,7 @@ from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, TRUTH_SPECTRUM
 from massgap.studies.cascade.ensembles.pools import BACKGROUND_UNCERTAINTY, POINTS
 from massgap.studies.cascade.networks import Scored, Task, cross_fitted
 from massgap.studies.cascade.samples import (
+    CHIRAL,
     LUMINOSITY,
     PAPER_BACKGROUND_FB,
     Events,
@@ -207,7 +208,7 @@ def spin_study(
     patience: int = 20,
     ensembles: int = 100_000,
     seed: int = 1,
-    chiral: bool = False,
+    chiral: bool = CHIRAL,
 ) -> dict[str, Any]:
     """Table V (b) and the accuracies: networks of the testing spectrum, asked about the truth spectrum.
 

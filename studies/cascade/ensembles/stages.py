@@ -66,22 +66,22 @@ class Beyond(NamedTuple):
         """For a quick look."""
         return cls(
             MassPlan(
-                ratios=(0.1, 1.0),
-                events=10_000,
-                maps=30,
+                ratios=(0.05, 0.1, 1.0),
+                events=40_000,
+                interval_events=20_000,
+                maps=120,
                 experiments=200,
-                masses=(300.0, 500.0),
                 set_size=200,
                 sets=25,
                 beyond_at=0.1,
             ),
-            spectra=60,
-            events=20_000,
-            hidden=(50, 50),
+            spectra=100,
+            events=60_000,
+            hidden=(100, 100),
             grid=Grid((-6.0, 0.0, 6.0), (-6.0, 0.0, 6.0), (-5.0, 0.0, 5.0), (-420.0, -300.0, -150.0)),
             toys=10,
-            benchmark=3_000,
-            background=6_000,
+            benchmark=10_000,
+            background=20_000,
             ratios=(1.0,),
         )
 

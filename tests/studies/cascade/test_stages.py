@@ -13,18 +13,22 @@ from massgap.arrays.errors import SelectionError
 from massgap.cli import main
 from massgap.contracts.errors import MassgapError
 from massgap.models.measures.ensembles import ensemble_score
+from massgap.selections.cascade.momenta import ORIENTED
 from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, falling_spectrum
 from massgap.studies.cascade.discovery import Cut, cut_at, estimated_ratio, ratio_pulls
+from massgap.studies.cascade.ensembles.lines import Direction, winners
 from massgap.studies.cascade.ensembles.spin import accuracies, ratio_of_network, spin_belt
 from massgap.studies.cascade.networks import Task, cross_fitted
-from massgap.studies.cascade.scan import Direction, _winners
+from massgap.studies.cascade.samples import CHIRAL
+from massgap.studies.cascade.study import STUDY
+from massgap.studies.cascade.validation import measured
 from massgap.studies.cascade.variables import columns_of, variable_sets
 from massgap.studies.errors import StudyError
 
 
 def test_sets_of_variables():
     assert variable_sets("momenta|met, m_mumu") == {"momenta": ("momenta",), "met,m_mumu": ("met", "m_mumu")}
-    assert len(columns_of(("momenta",))) == 8
+    assert columns_of(("momenta",)) == ORIENTED
     for wrong in ("", "met|", "met,met", "mets"):
         with pytest.raises(StudyError, match="--variables"):
             variable_sets(wrong)
@@ -128,9 +132,9 @@ def test_estimates_outside_the_trained_ratios():
 def test_the_winner_is_the_spectrum_that_lets_most_pass():
     rng = np.random.default_rng(5)
     passed = [(rng.random(5000) < share, rng.random(4000) < 0.005) for share in (0.3, 0.5, 0.45)]
-    best = _winners((-1.0, 0.0, 1.0), passed, np.ones(4000), 1.0, 1)
+    best = winners((-1.0, 0.0, 1.0), passed, np.ones(4000), 1.0, 1)
     assert best == {"mean": 0.0, "spread": 0.0}
-    assert _winners((-1.0, 0.0, 1.0), passed, np.ones(4000), 0.001, 1)["spread"] > 0.0
+    assert winners((-1.0, 0.0, 1.0), passed, np.ones(4000), 0.001, 1)["spread"] > 0.0
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +182,12 @@ def test_scan_and_validation_from_the_command_line(background_run, tmp_path):
     assert verdicts["Mass scale", "S/B = 1", "sDM"] == "absent"
     assert verdicts["Table II", "met", "fDM"] == "absent"
     assert verdicts["Table II", "met", "sDM"] != "absent"
+    # the caption of Table III says the benchmark, and gains are of it
+    rows = {(row["table"], row["row"], row["column"]): row for row in rows}
+    told = model["networks"]["momenta"]["benchmark"]
+    assert rows["Table III", "momenta", "sDM"]["ours"] == pytest.approx(told["auc"][0])
+    assert 0.0 <= told["eps_s"][0] <= 1.0
+    assert told["auc"] != model["networks"]["momenta"]["auc"]
 
 
 @pytest.mark.parametrize(
@@ -209,12 +219,48 @@ def test_scan_refuses_in_a_sentence(background_run, tmp_path, words, said):
     assert said in done.output
 
 
+def told(auc, benchmark):
+    return {"auc": [auc, 0.002], "benchmark": {"auc": [benchmark, 0.002]}}
+
+
+def test_statements_and_gaps_are_of_the_benchmark():
+    networks = {
+        "momenta": told(0.93, 0.96),
+        "met,delta4,m_mumu": told(0.95, 0.955),
+        "met,m_mumu,m_mumugamma": told(0.94, 0.93),
+    }
+    ado = {name: [0.7, 0.01] for name in ("pt_plus", "pt_minus", "pt_gamma")}
+    ado |= {"met": [0.8, 0.01], "delta4": [0.75, 0.01]}
+    ado |= {name: [0.6, 0.01] for name in ("m_mumu", "m_plus_gamma", "m_minus_gamma")}
+    search = {"aucs": [0.8, 0.9, 0.925]}
+    found = {"models": {"fDM": {"networks": networks, "orderings": ado, "search": search, "lines": {}}}}
+    numbers = measured(found)
+    assert numbers["Table III"]["momenta", "fDM"] == (0.96, 0.002)
+    gaps = numbers["Gaps"]
+    assert gaps["momenta, best triplet", "fDM"][0] == pytest.approx(0.005)
+    assert gaps["best triplet, best without Delta_4", "fDM"][0] == pytest.approx(0.025)
+    said = {row: value for (row, _), (value, _) in numbers["Orderings"].items()}
+    assert said["the momenta are at least as good as the best triplet, fDM"] == 1.0
+    assert said["three observables reach the momenta within 0.01, fDM"] == 1.0
+    search["aucs"] = [0.8, 0.9, 0.915]
+    said = {row: value for (row, _), (value, _) in measured(found)["Orderings"].items()}
+    assert said["three observables reach the momenta within 0.01, fDM"] == 0.0
+    del networks["momenta"]["benchmark"]
+    with pytest.raises(StudyError, match="massgap scan cascade --background"):
+        measured(found)
+
+
 def test_a_study_without_scan_says_so(tmp_path):
     done = CliRunner().invoke(
         main, ["scan", "slepton", "--background", str(tmp_path), "--out", str(tmp_path / "x")]
     )
     assert done.exit_code != 0
     assert "has no scan of variables; there is one in cascade" in done.output
+
+
+def test_samples_of_the_study_have_the_couplings_of_its_networks():
+    (signals,) = (step for step in STUDY.steps if step.name == "samples/signals")
+    assert signals.options["chiral"] is CHIRAL
 
 
 def test_the_testing_spectrum_falls():

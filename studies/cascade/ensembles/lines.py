@@ -1,0 +1,135 @@
+"""Lines of spectra through the testing spectrum: a network for each, and which of them lets most of the benchmark pass (Tables I and IV)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from massgap.selections.cascade.spectrum import (
+    TESTING_SPECTRUM,
+    TRUTH_SPECTRUM,
+    falling_spectrum,
+    shifted_spectrum,
+)
+from massgap.studies.cascade.discovery import cut_at
+from massgap.studies.cascade.networks import cross_fitted
+from massgap.studies.cascade.ordering import Sides
+from massgap.studies.cascade.samples import (
+    LUMINOSITY,
+    PAPER_BACKGROUND_FB,
+    Events,
+    observables,
+    signal_events,
+)
+from massgap.studies.cascade.variables import columns_of
+from massgap.studies.errors import StudyError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from massgap.studies.cascade.ordering import Training
+
+__all__ = ["RATIOS", "Direction", "along", "winners"]
+
+RATIOS = (1.0, 0.1, 0.01)
+"""S/B before the discovery cut."""
+ITERATIONS = 50
+"""Of the scan, each with other events of the benchmark (section IV.B)."""
+DIRECTIONS = ("alpha", "beta", "gamma", "delta")
+
+
+class Direction(NamedTuple):
+    """A line of spectra through the testing spectrum: name of the parameter of eq. (4.6), and its values in GeV."""
+
+    name: str
+    values: tuple[float, ...]
+
+    @classmethod
+    def of_text(cls, text: str) -> Direction:
+        """``alpha=-20:20:5``, from, to and step in GeV.
+
+        Raises
+        ------
+        StudyError
+            If it is not of this form.
+
+        Examples
+        --------
+        >>> Direction.of_text("alpha=-10:10:10").values
+        (-10.0, 0.0, 10.0)
+        """
+        name, _, numbers = text.partition("=")
+        try:
+            low, high, step = (float(part) for part in numbers.split(":"))
+            n = round((high - low) / step)
+        except (ValueError, ZeroDivisionError, OverflowError):
+            n = 0
+        if name not in DIRECTIONS or not 1 <= n <= 1000:
+            msg = f"{text!r} is no line of spectra: write --line alpha=-20:20:5 with one of {', '.join(DIRECTIONS)}"
+            raise StudyError(msg)
+        return cls(name, tuple(low + step * k for k in range(n + 1)))
+
+
+def along(
+    line: Direction,
+    model: str,
+    names: tuple[str, ...],
+    other: Events,
+    events: int,
+    training: Training,
+) -> dict[str, Any]:
+    """A network per spectrum of a line, and which of them has the largest gain for the benchmark, 50 times."""
+    spectra = [
+        falling_spectrum(shifted_spectrum(**{line.name: value}, start=TESTING_SPECTRUM))
+        for value in line.values
+    ]
+    benchmark = signal_events(model, TRUTH_SPECTRUM, events, seed=training.seed + 1)
+    columns = columns_of(names)
+    tasks = {}
+    for value, spectrum in zip(line.values, spectra, strict=True):
+        signal = signal_events(model, spectrum, events, seed=training.seed)
+        x = observables(benchmark, spectrum)
+        tasks[f"{line.name} = {value:g}"] = (
+            Sides.of(signal, other, spectrum)
+            .task(names)
+            ._replace(also=np.stack([x[name] for name in columns], axis=1))
+        )
+    fitted = cross_fitted(
+        tasks,
+        columns,
+        training.hidden(names),
+        epochs=training.epochs,
+        patience=training.patience,
+        seed=training.seed,
+    )
+    passed, thresholds = [], []
+    for one in fitted.values():
+        cut = cut_at(one.first, one.second, other.weight)
+        thresholds.append(cut.threshold)
+        passed.append((one.also > cut.threshold, one.second > cut.threshold))
+    shares = [float(signal.mean()) for signal, _ in passed]
+    best = {
+        f"{ratio:g}": winners(line.values, passed, other.weight, ratio, training.seed) for ratio in RATIOS
+    }
+    return {"values": list(line.values), "eps_s": shares, "best": best}
+
+
+def winners(
+    values: tuple[float, ...],
+    passed: list[tuple[NDArray[np.bool_], NDArray[np.bool_]]],
+    weight: NDArray[np.float64],
+    ratio: float,
+    seed: int,
+) -> dict[str, float]:
+    """Mean and standard deviation of the value whose network lets most of the benchmark pass, over iterations."""
+    rng = np.random.default_rng([seed, round(1e6 * ratio)])
+    expected = PAPER_BACKGROUND_FB * LUMINOSITY
+    signal = np.stack([one for one, _ in passed]).astype(np.float64)
+    other = np.stack([two for _, two in passed]).astype(np.float64)
+    winners = []
+    for _ in range(ITERATIONS):
+        drawn = rng.poisson(ratio * expected / signal.shape[1], signal.shape[1])
+        beside = rng.poisson(expected * weight / weight.sum())
+        winners.append(values[int(np.argmax(signal @ drawn + other @ beside))])
+    return {"mean": float(np.mean(winners)), "spread": float(np.std(winners, ddof=1))}
