@@ -171,6 +171,9 @@ class Going:
             model = self.made[models].model_file if models else None
         fileset = merged_fileset(self.record.path, step.sources)
         options = dict(step.options)
+        if isinstance(options.get("hypothesis"), Mapping) and isinstance(models, Mapping):
+            # Of scores: those without a model, as in the small form, are asked about nothing.
+            options["hypothesis"] = {k: v for k, v in options["hypothesis"].items() if k in models}
         if step.wanted:
             options["variations"] = available_variations(step.wanted, fileset)
         result = run(
