@@ -6,6 +6,8 @@ learning rate 0.5, lambda 0.01, gamma 0, early stopping after 5; the weight sums
 and uses all trees, as the paper does. ``slepton-any`` is one classifier for all spectra: every spectrum weighs about the same, and up to 600 trees
 of depth 4 with a learning rate of 0.05 stop after 15 without gain. ``slepton-parameterised`` is the same that is told the masses: an
 input for each, the true one for signal and one drawn from those of the signals for background (Baldi et al., arXiv:1601.07913).
+``slepton-ten-folds`` is the paper's signal in small steps, and each classifier fitted to four fifths of the events in place of
+half of them. Depths and steps were chosen by the loss of the events that stop the training, never by those that evaluate it.
 """
 
 from __future__ import annotations
@@ -71,9 +73,19 @@ _PARAMETERISED = replace(
     hyperparameters={**_ANY.hyperparameters, "max_depth": 5, "eta": 0.1},
 )
 
+_TEN_FOLDS = replace(
+    SLEPTON,
+    name="slepton-ten-folds",
+    description="Slepton pairs against the backgrounds with two muons and a jet, in small steps and ten folds",
+    n_folds=10,
+    early_stopping=15,
+    hyperparameters={**SLEPTON.hyperparameters, "n_trees": 600, "eta": 0.1},
+)
+
 RECIPES = {
     "slepton": SLEPTON,
     "slepton-any": _ANY,
     "slepton-parameterised": _PARAMETERISED,
     "slepton-paper": replace(SLEPTON, name="slepton-paper", protocol="held_out"),
+    "slepton-ten-folds": _TEN_FOLDS,
 }

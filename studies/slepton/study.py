@@ -170,6 +170,7 @@ def _trainings() -> list[TrainStep]:
         _training("earlier", "after the cuts of the earlier study", region="earlier", quick=True),
         _training("no_precuts", "without pre-cuts", region="topology", quick=True),
         _training("paper", "with the paper's stopping rule", protocol="paper"),
+        _training("ten_folds", "in small steps and ten folds", recipe="slepton-ten-folds"),
         *(
             TrainStep(
                 f"models/{name}",
@@ -200,6 +201,7 @@ def _scores() -> dict[str, str]:
         "earlier",
         "no_precuts",
         "paper",
+        "ten_folds",
         "any",
         "parameterised",
         *(retrained_score(*each) for each in _OTHERS),
@@ -290,6 +292,7 @@ STUDY = Study(
         ),
         *(_statistics(fit, region, histogram, quick=True) for region, histogram, fit in VARIANTS.values()),
         _statistics("fits/paper", "precuts", "score_paper"),
+        _statistics("fits/ten_folds", "precuts", "score_ten_folds"),
         *_fits_of_spectra(),
         RunStep(
             "varied",

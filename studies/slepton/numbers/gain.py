@@ -54,11 +54,12 @@ def gain_steps(folders: Folders) -> list[Step]:
             out.append(Step("one threshold, cross-fitted scores of all events", best))
     for what, place in (
         ("binned score, statistics alone", "fits/benchmark"),
+        ("the same of a classifier in small steps and ten folds", "fits/ten_folds"),
         (
             "binned score, 20 % on each background, luminosity, variations, finite simulation",
             "fits/systematics",
         ),
-        ("the same with tt free and two control regions", "fits/controls"),
+        ("of the paper's classifier with tt free and two control regions", "fits/controls"),
         ("the same, had the simulation no end", "fits/large_simulation"),
     ):
         if (number := significance(folders.results(place))) is not None:
@@ -169,11 +170,14 @@ def beyond(folders: Folders) -> Numbers:
 
     fits = {
         place: significance(folders.results(f"fits/{place}"))
-        for place in ("benchmark", "controls", "large_simulation")
+        for place in ("benchmark", "ten_folds", "controls", "large_simulation")
     }
     out: Numbers = {
         ("binned fit over the best threshold", "number"): quotient(
             fits["benchmark"], of("one threshold, mean")
+        ),
+        ("the same in small steps and ten folds", "number"): quotient(
+            fits["ten_folds"], of("one threshold, mean")
         ),
         ("with control regions over statistics alone", "number"): quotient(
             fits["controls"], fits["benchmark"]
