@@ -7,7 +7,8 @@ and uses all trees, as the paper does. ``slepton-any`` is one classifier for all
 of depth 4 with a learning rate of 0.05 stop after 15 without gain. ``slepton-parameterised`` is the same that is told the masses: an
 input for each, the true one for signal and one drawn from those of the signals for background (Baldi et al., arXiv:1601.07913).
 ``slepton-ten-folds`` is the paper's signal in small steps, and each classifier fitted to four fifths of the events in place of
-half of them. Depths and steps were chosen by the loss of the events that stop the training, never by those that evaluate it.
+half of them. Of depths 3 to 6 with steps of 0.05 and 0.1, depth 5 with 0.1 and depth 6 with 0.05 have the lowest losses of the
+events that stop the training (0.4152 for three folds, 0.4135 and 0.4125 for ten); the first is taken, which has half the trees.
 """
 
 from __future__ import annotations
