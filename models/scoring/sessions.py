@@ -79,16 +79,9 @@ def first_line(error: Exception) -> str:
 
 
 class Whole:
-    """A model as it is, all its classifiers at once, in a session that is opened when it is needed and never pickled.
+    """A model (its content, what it says about itself, what messages call it) as it is, all its classifiers at once.
 
-    Parameters
-    ----------
-    content
-        The model.
-    description
-        What it says about itself.
-    path
-        What messages call it.
+    Its session is opened when it is needed, and never pickled.
     """
 
     def __init__(self, content: bytes, description: Description, path: str) -> None:
@@ -123,10 +116,7 @@ class Whole:
                 msg = f"onnxruntime failed on the model {self.path}: {first_line(error)}"
                 raise ModelFileError(msg) from error
             if out.size != len(given) * folds:
-                msg = (
-                    f"The model {self.path} gave an output of shape {out.shape} for {len(given)} events: "
-                    f"({len(given)}, {folds}) is expected."
-                )
+                msg = f"The model {self.path} gave an output of shape {out.shape} for {len(given)} events: ({len(given)}, {folds}) is expected."
                 raise ModelFileError(msg)
             scores[start : start + len(part)] = out.reshape(-1, folds)[: len(part)]
         return scores
