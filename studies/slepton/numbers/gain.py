@@ -98,12 +98,12 @@ def further_tables(folders: Folders) -> list[FurtherTable]:
         out.append(FurtherTable("All spectra with four classifiers", header, spectra, note))
     known = normalisations(folders)
     if known:
-        header = ("Background", "Prior", "Finite simulation", "Had the simulation no end")
+        columns = ("Background", "Prior", "Finite simulation", "Had the simulation no end")
         note = (
             "Relative uncertainty of the normalisations after the fit with control regions, of Asimov data. What lies between the two "
             "columns is the number of simulated events, what is left is the number of recorded ones and the variations."
         )
-        out.append(FurtherTable("What the control regions know", header, known, note))
+        out.append(FurtherTable("What the control regions know", columns, known, note))
     if (detectors := detector_table(folders)) is not None:
         out.append(detectors)
     return out
