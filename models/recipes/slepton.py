@@ -71,7 +71,7 @@ _PARAMETERISED = replace(
     name="slepton-parameterised",
     description="Slepton pairs against the backgrounds with two muons and a jet, parameterised in both masses",
     label="true:random",
-    hyperparameters={**_ANY.hyperparameters, "max_depth": 5, "eta": 0.1},
+    hyperparameters={**_ANY.hyperparameters, "eta": 0.1, "max_depth": 5},
 )
 
 _TEN_FOLDS = replace(
