@@ -73,7 +73,7 @@ dev: $(VENV)/.dev$(NAMED)
 $(VENV)/.demo$(NAMED): $(INPUTS)
 	@sh .ci/make-venv $(VENV) "$(PYTHON)"
 	@echo "Installing massgap and its dependencies into $(VENV): some minutes the first time"
-	$(PIP) --editable '.[dask,generator,htcondor,train-cpu]'
+	$(PIP) --editable '.[dask,generator,htcondor,train-cpu,zstd]'
 	@touch $(VENV)/.demo $@
 
 $(VENV)/.test$(NAMED): $(INPUTS)

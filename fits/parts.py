@@ -53,6 +53,7 @@ class FilledPart:
             "region": self.part.region,
             "histogram": self.part.histogram,
             "channel": self.templates.channel,
+            "control": self.part.control,
             "observable": self.templates.observable,
             "binning": [float(x) for x in self.templates.edges],
             "yields": {name: (t.values * lumi_fb).tolist() for name, t in templates},

@@ -50,12 +50,15 @@ class FitPart:
         Bin edges, some of those of the histogram; default chosen by the options of the fit.
     count : bool
         One bin for all events where no edges are given, as for a control region that constrains a background.
+    control : bool
+        Whether it is a control region: there to constrain backgrounds, not for its signal.
     """
 
     region: str
     histogram: str
     edges: tuple[float, ...] | None = None
     count: bool = False
+    control: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Plain dictionary for the results file."""
@@ -92,7 +95,7 @@ class FitPlan:
     Examples
     --------
     >>> FitPlan([("two_leptons", "met", (0, 100, 500)), ("three_leptons", "score")]).parts[1]
-    FitPart(region='three_leptons', histogram='score', edges=None, count=False)
+    FitPart(region='three_leptons', histogram='score', edges=None, count=False, control=False)
     """
 
     parts: tuple[FitPart, ...]
@@ -265,7 +268,7 @@ def _control(run: RunFolder, control: FitPart, parts: list[FitPart]) -> FitPart:
             )
             raise HistogramError(message)
         name = there[0]
-    return replace(control, histogram=name, count=control.edges is None)
+    return replace(control, histogram=name, count=control.edges is None, control=True)
 
 
 def scores_of(run: RunFolder) -> dict[str, tuple[str, ...]]:

@@ -21,6 +21,7 @@ EXTRAS = {
     "cryptography": "htcondor",
     "hepdata_lib": "hepdata",
     "hepdata_validator": "hepdata",
+    "zstandard": "zstd",
 }
 """Package as it is imported -> the extra of massgap that brings it (the smallest one, where several do)."""
 

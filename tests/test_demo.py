@@ -107,8 +107,7 @@ def test_a_second_call_uses_what_is_there(demo) -> None:
     page = demo.report.read_bytes()
     again = stages.demo(demo.folder, events=EVENTS, seed=11, workers=2)
     assert {p: p.stat().st_mtime_ns for p in (demo.folder / "samples").rglob("*.root")} == before
-    assert again.seconds["generate"] < 0.5 * demo.seconds["generate"]
-    assert len(page) > 0
+    assert again.report.read_bytes()[:15] == page[:15] == b"<!DOCTYPE html>"
 
 
 def test_notebook_runs_from_top_to_bottom(demo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,13 +6,14 @@ import ast
 import re
 import sys
 from functools import cache
-from importlib.metadata import packages_distributions
+from importlib.metadata import PackageNotFoundError, files, metadata, packages_distributions
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from dependencies import asked, base, closure, of_extras, project
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from massgap.extras import EXTRAS
@@ -178,6 +179,41 @@ def test_the_light_trainer_is_the_same_library() -> None:
     assert "xgboost-cpu" in asked(project()["optional-dependencies"]["test"])
 
 
+MOST_OF_THE_BASE = 900e6
+"""Bytes of all files that ``pip install --no-compile massgap`` brings."""
+
+
+def installed_size(name: str) -> int:
+    """Bytes of a distribution, as its RECORD has them, without what is compiled ahead."""
+    return sum(
+        file.size or 0
+        for file in files(name) or ()
+        if "__pycache__" not in file.parts and file.suffix != ".pyc"
+    )
+
+
+def own_size() -> int:
+    """Bytes of massgap itself, whose installation here may be links."""
+    found = (path for room in (*ROOMS, "massgap") for path in (ROOT / room).rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in found if "__pycache__" not in path.parts)
+
+
+def test_the_base_stays_light() -> None:
+    """Four fifths of it are what coffea asks for; what massgap adds must not grow unnoticed."""
+    members = closure(list(base()))
+    sizes: dict[str, int] = {}
+    for name in members:
+        try:
+            sizes[name] = installed_size(name)
+        except PackageNotFoundError:
+            pytest.skip(f"{name}, which the base asks for, is not installed here")
+    assert len(members) > 60
+    assert sum(sizes.values()) > 600e6  # they are really counted
+    largest = sorted(sizes, key=lambda name: -sizes[name])[:12]
+    told = ", ".join(f"{name} {sizes[name] / 1e6:.0f}" for name in largest)
+    assert sum(sizes.values()) + own_size() <= MOST_OF_THE_BASE, f"in MB: {told}"
+
+
 def constraints() -> dict[str, list[Requirement]]:
     found: dict[str, list[Requirement]] = {}
     for line in (ROOT / "constraints.txt").read_text().splitlines():
@@ -187,7 +223,7 @@ def constraints() -> dict[str, list[Requirement]]:
     return found
 
 
-TESTED = ("train", "train-cpu", "neural", "generator", "dask", "htcondor", "docs", "test", "dev")
+TESTED = ("train", "train-cpu", "zstd", "neural", "generator", "dask", "htcondor", "docs", "test", "dev")
 """Extras whose versions constraints.txt pins."""
 
 
@@ -200,6 +236,25 @@ def test_tested_versions_are_pinned_and_allowed(extra: str) -> None:
         for pin in pinned[name]:
             (version,) = (one.version for one in pin.specifier)
             assert requirement.specifier.contains(version), f"{pin} against {requirement}"
+
+
+def test_tested_versions_take_the_first_python_that_is_promised() -> None:
+    """The python3 of a Linux distribution is often an early patch release: pip looks for hours for what cannot be had there."""
+    first = f"{project()['requires-python'].removeprefix('>=').partition(',')[0]}.0"
+    looked_at, refused = 0, {}
+    for name, pins in constraints().items():
+        try:
+            about = metadata(name)
+        except PackageNotFoundError:
+            continue
+        if about["Version"] not in {one.version for pin in pins for one in pin.specifier}:
+            continue
+        looked_at += 1
+        wanted = about.get("Requires-Python")
+        if wanted and not SpecifierSet(wanted).contains(first):
+            refused[name] = wanted
+    assert looked_at > 100
+    assert refused == {}
 
 
 def test_nothing_is_pinned_that_nothing_needs() -> None:

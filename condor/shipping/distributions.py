@@ -69,9 +69,11 @@ def needed_distributions(files: Iterable[str | Path], modules: Iterable[str] = (
     roots = {
         _plain(name) for module in (*imported_libraries(files), *modules) for name in owners.get(module, ())
     }
-    kept = _with_requirements((roots | set(_ALWAYS)) & installed.keys(), installed)
-    while plugins := _plugins(kept, installed, owners):
+    hosts = (roots | set(_ALWAYS)) & installed.keys()
+    kept = _with_requirements(hosts, installed)
+    while plugins := _plugins(hosts, installed, owners) - kept:
         kept |= _with_requirements(plugins, installed)
+        hosts |= plugins
     left_out = installed.keys() - kept
     kept_files = {path for name in kept for path in _files(installed[name])}
     excluded = {path for name in left_out for path in _files(installed[name])} - kept_files
@@ -103,15 +105,18 @@ def _with_requirements(roots: set[str], installed: dict[str, importlib.metadata.
 
 
 def _plugins(
-    kept: set[str], installed: dict[str, importlib.metadata.Distribution], owners: Mapping[str, list[str]]
+    hosts: set[str], installed: dict[str, importlib.metadata.Distribution], owners: Mapping[str, list[str]]
 ) -> set[str]:
-    """Distributions that announce themselves to a kept one, for instance a protocol to fsspec: nobody imports them by name."""
-    modules = {module for module, names in owners.items() if kept & set(map(_plain, names))}
+    """Distributions that announce themselves to one of these, for instance a protocol to fsspec: nobody imports them by name.
+
+    Plugins of what is there only because something else asks for it stay behind: colours of pygments, which ipython asks for,
+    bring the whole of Sphinx.
+    """
+    modules = {module for module, names in owners.items() if hosts & set(map(_plain, names))}
     return {
         name
         for name, found in installed.items()
-        if name not in kept
-        and any(
+        if any(
             entry.group.partition(".")[0] in modules and "." in entry.group for entry in found.entry_points
         )
     }

@@ -18,7 +18,7 @@ from massgap.fits.parts import FilledPart, FilledPlan, fill_plans
 from massgap.fits.plan import FitOptions, FitPart, FitPlan, PlannedRun
 from massgap.fits.planes.filling import FilledPlane
 from massgap.fits.planes.point_fit import PointTests
-from massgap.fits.planes.signals import SignalPatches
+from massgap.fits.planes.signals import SignalPatches, of_channels, patch_of_channels
 from massgap.fits.planes.tasks import Background, fit_batch
 from massgap.fits.workspaces.nuisances import NuisanceSet
 from massgap.fits.workspaces.patch_sets import Patch
@@ -26,9 +26,10 @@ from massgap.fits.workspaces.templates import Template, Templates
 from massgap.fits.workspaces.workspace import WorkspaceOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from massgap.contracts.run_folder import RunFolder
+    from massgap.fits.inference.toys.options import ToyOptions
     from massgap.fits.planes.points import PlanePoint
 
 __all__ = ["TEMPLATES_FORMAT", "PublishedLikelihood", "model_options", "with_sample_statistics"]
@@ -158,9 +159,39 @@ class PublishedLikelihood:
         )
         return replace(self.options, nuisances=replace(nuisances, nuisances=entries))
 
-    def test(self, patches: Sequence[Patch], engine: str = "massgap") -> list[dict[str, Any]]:
-        """CLs, limit and significance of signals; of one that does not converge, ``error``."""
-        tests = PointTests(self.level, self.observed)
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels, in the order of the parts."""
+        return tuple(part.templates.channel for part in self.filled.parts)
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """Channels that are control regions, as far as the makers said so."""
+        return tuple(part.templates.channel for part in self.filled.parts if part.part.control)
+
+    def test(
+        self,
+        patches: Sequence[Patch],
+        engine: str = "massgap",
+        toys: ToyOptions | None = None,
+        channels: Collection[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """CLs, limit and significance of signals; of one that does not converge, ``error``.
+
+        Parameters
+        ----------
+        patches : sequence of Patch
+        engine : {"massgap", "pyhf"}
+        toys : ToyOptions, optional
+            Tests with toys as well.
+        channels : collection of str, optional
+            Of these channels alone, with what was observed there and the parameters that act there; default all.
+        """
+        tests = PointTests(self.level, self.observed, toys)
+        if channels is not None:
+            workspace = of_channels(self.workspace, channels)
+            patches = [patch_of_channels(patch, self.workspace, channels) for patch in patches]
+            return fit_batch(Background(workspace, tests, engine), patches)
         return fit_batch(Background(self.workspace, tests, engine), patches)
 
     def as_dict(self) -> dict[str, Any]:
@@ -233,6 +264,7 @@ def _channel(part: FilledPart, backgrounds: Sequence[str]) -> dict[str, Any]:
     return {
         "channel": templates.channel,
         "region": part.part.region,
+        "control": part.part.control,
         "histogram": part.part.histogram,
         "run": part.run,
         "observable": templates.observable,
@@ -261,7 +293,8 @@ def _part(entry: Mapping[str, Any]) -> FilledPart:
         entry["region"],
         entry["run"],
     )
-    part = FitPart(entry["region"], entry["histogram"], tuple(entry["edges"]))
+    control = bool(entry.get("control", False))
+    part = FitPart(entry["region"], entry["histogram"], tuple(entry["edges"]), control=control)
     return FilledPart(part, templates, entry["observed"], entry["run"])
 
 

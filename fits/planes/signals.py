@@ -13,7 +13,7 @@ from massgap.fits.workspaces.patch_sets import Patch
 from massgap.fits.workspaces.workspace import build_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from massgap.fits.planes.filling import FilledPlane
     from massgap.fits.planes.points import PlanePoint
@@ -23,6 +23,8 @@ __all__ = [
     "CROSS_SECTION_PARAMETER",
     "UNPUBLISHED",
     "SignalPatches",
+    "of_channels",
+    "patch_of_channels",
     "patch_set_of",
     "split_signal",
     "with_signal",
@@ -167,6 +169,30 @@ def with_signal(background: Mapping[str, Any], patch: Patch) -> dict[str, Any]:
         samples.insert(at, operation["value"])
         channels[i] = {**channels[i], "samples": samples}
     return {**background, "channels": channels}
+
+
+def of_channels(workspace: Mapping[str, Any], channels: Collection[str]) -> dict[str, Any]:
+    """A workspace of some of its channels alone."""
+    kept = {
+        key: [entry for entry in workspace[key] if entry["name"] in channels]
+        for key in ("channels", "observations")
+    }
+    return {**workspace, **kept}
+
+
+def patch_of_channels(patch: Patch, workspace: Mapping[str, Any], channels: Collection[str]) -> Patch:
+    """What of a patch of a workspace is a patch of some of its channels alone, see :func:`of_channels`."""
+    names = [channel["name"] for channel in workspace["channels"]]
+    number = {i: at for at, i in enumerate(i for i, name in enumerate(names) if name in channels)}
+    operations = []
+    for operation in patch.operations:
+        place = _SAMPLE.fullmatch(operation["path"])
+        if place is None:
+            operations.append(operation)
+        elif int(place[1]) in number:
+            path = f"/channels/{number[int(place[1])]}/samples/{place[2]}"
+            operations.append({**operation, "path": path})
+    return replace(patch, operations=operations)
 
 
 def split_signal(workspace: Mapping[str, Any], signal: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:

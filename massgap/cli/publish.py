@@ -77,6 +77,8 @@ def publish(folder: Path, out: Path | None, likelihood: Path | None, **about: An
     if content["tables"]["hepdata"] is None:
         say(f"note: no tables for HEPData: {content['tables']['why_no_hepdata']}")
     lumis = ", ".join(f"{lumi:g}" for lumi in made.luminosities)
+    made_of = ", ".join(content["published"]["runs"])
+    click.echo(f"likelihood: the {content['kind']} {content['published']['likelihood']}, of {made_of}")
     click.echo(f"signals: {len(content['points'])}, at {lumis} fb-1")
     click.echo(f"sha256: {made.digest}")
     click.echo(f"bundle: {made.path}")
@@ -110,10 +112,29 @@ def publish(folder: Path, out: Path | None, likelihood: Path | None, **about: An
     metavar="CARD,CARD,...",
     help="For .lhe: the same generated events through several detector cards, compared with the first.",
 )
+@click.option(
+    "--control",
+    "controls",
+    multiple=True,
+    metavar="CHANNEL",
+    help="With --cards: a control region, which stays beside each region whose own limit is given; again for others.  [default: as the bundle says]",
+)
 @click.option("--events", callback=event_number, help="For .lhe: how many.  [default: all]")
 @click.option("--slha", type=click.Path(path_type=Path), help="For .lhe: spectrum and decays.")
-@click.option("--seed", default=1, show_default=True, help="Of shower and detector.")
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Worker processes.")
+@click.option(
+    "--toys",
+    type=int,
+    metavar="N",
+    help="Also with N toys of each hypothesis, for small counts; 20000 is a good number.",
+)
+@click.option("--seed", default=1, show_default=True, help="Of shower, detector and toys.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Worker processes, and threads that fit toys.",
+)
 @click.option("--accept-energy", is_flag=True, help="Take events of another energy than the bundle's.")
 @click.option("--trust-code", is_flag=True, help="Run the source of an analysis that the bundle brings.")
 @click.option(
@@ -125,7 +146,9 @@ def recast(
     bundle: Path,
     files: tuple[str, ...],
     check: bool,
+    toys: int | None,
     cards: list[str] | None,
+    controls: tuple[str, ...],
     trust_code: bool,
     lumi_fb: float | None,
     out: Path | None,
@@ -141,17 +164,18 @@ def recast(
       massgap recast bundle --check
       massgap recast bundle my.root --xsec 12.5
       massgap recast bundle data/fileset.json --name smuonR_300_100
+      massgap recast bundle my.root --xsec 12.5 --toys 20000
       massgap recast bundle my.lhe.gz --json
       massgap recast bundle my.lhe.gz --cards cms,atlas,perfect
+      massgap recast bundle my.lhe.gz --cards cms,atlas --control cr_top
     """
     from massgap import stages
     from massgap.arrays.compiled import for_arrays_only
+    from massgap.fits.inference.toys.options import wanted_toys
     from massgap.stages.publishing.signal_events import EventOptions
 
     if check:
-        if files or cards:
-            msg = "--check runs the events of the bundle: leave out FILES and --cards"
-            raise click.UsageError(msg)
+        _require_alone(files)
         found = stages.check_bundle(bundle, trust_code=trust_code)
         _echo(check_lines(found), found.notes)
         emit("massgap-bundle-check/1", found.as_dict())
@@ -160,6 +184,12 @@ def recast(
         return
     if not files:
         msg = f"give the events of the signal: massgap recast {bundle} my.root --xsec 12.5, or --check for those of the bundle"
+        raise click.UsageError(msg)
+    if controls and not cards:
+        msg = f"--control goes with --cards, which gives the limit of each region: leave it out, or add --cards cms,atlas (--control {controls[0]})"
+        raise click.UsageError(msg)
+    if toys is not None and cards:
+        msg = f"--toys goes with one detector card: leave it out where --cards compares them, or say which (--detector {cards[0]} --toys {toys})"
         raise click.UsageError(msg)
     ticker = Ticker()
     options = EventOptions(**events)
@@ -174,12 +204,15 @@ def recast(
     }
     with for_arrays_only():
         if cards:
-            compared = stages.compare_cards(bundle, files, cards, **shared)
+            compared = stages.compare_cards(bundle, files, cards, controls=controls or None, **shared)
             ticker.close()
             _echo(card_lines(compared.results), compared.results["notes"])
             emit("massgap-recast-cards/1", compared.results)
             return
-        done = stages.recast(bundle, files, **shared)
+        wanted = wanted_toys(toys, options.seed if toys else None, options.workers if toys else None)
+        if wanted is not None:
+            say(f"toys come last: {wanted.number:,} of each hypothesis and signal strength")
+        done = stages.recast(bundle, files, toys=wanted, **shared)
     ticker.close()
     _echo(recast_lines(done.results), done.results["notes"])
     if done.out is not None:
@@ -187,6 +220,23 @@ def recast(
     emit("massgap-recast/1", done.results)
     if not done.converged:
         raise click.exceptions.Exit(1)
+
+
+def _require_alone(files: tuple[str, ...]) -> None:
+    """Refuse what a check would not look at."""
+    context = click.get_current_context()
+    given = [
+        param.opts[0]
+        for param in context.command.params
+        if isinstance(param, click.Option)
+        and param.name not in ("check", "trust_code")
+        and param.expose_value
+        and context.get_parameter_source(str(param.name)) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if files or given:
+        what = " and ".join(["FILES"] * bool(files) + given)
+        msg = f"--check runs the events of the bundle: leave out {what}"
+        raise click.UsageError(msg)
 
 
 def _echo(lines: list[str], notes: list[str]) -> None:

@@ -361,7 +361,7 @@ SHOW, HIDE = "\x1b[?25h", "\x1b[?25l"
 )
 def test_ctrl_c_gives_the_cursor_back(end, code) -> None:
     seen, _, status = in_terminal(
-        SCRIPT.replace("STEPS", "1000").replace("END", end), interrupt_after="dataset3"
+        SCRIPT.replace("STEPS", "10000").replace("END", end), interrupt_after="dataset3"
     )
     assert status in (code, 1)
     assert HIDE in seen

@@ -119,10 +119,10 @@ def test_control_regions(opened: Callable[..., Any]) -> None:
     asked = FitOptions(histogram="met", region="sr_2l", controls=[("sr_3l", "")])
     assert make_plan(run, asked).parts == (
         FitPart("sr_2l", "met"),
-        FitPart("sr_3l", "met", None, count=True),
+        FitPart("sr_3l", "met", None, count=True, control=True),
     )
     binned = FitOptions(controls=[("sr_3l", "pt", (0, 100, 400))])
-    assert make_plan(run, binned).parts[1] == FitPart("sr_3l", "pt", (0.0, 100.0, 400.0))
+    assert make_plan(run, binned).parts[1] == FitPart("sr_3l", "pt", (0.0, 100.0, 400.0), control=True)
     with pytest.raises(HistogramError, match=r"'sr_3l' needs a histogram .*--control.*are: met, pt"):
         make_plan(run, FitOptions(controls=[("sr_3l", "")]))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,17 +22,23 @@ from click.testing import CliRunner
 
 from massgap import stages
 from massgap.cli import main
+from massgap.cli.printing.recast_words import card_lines, recast_lines
 from massgap.contracts.errors import BundleError
 from massgap.contracts.plane_folder import open_plane
 from massgap.contracts.study_folder import StudyFolder, write_study
 from massgap.errors import MassgapError
-from massgap.fits.plan import FitOptions, FitPlan
+from massgap.fits.inference.toys.options import ToyOptions
+from massgap.fits.plan import FitOptions, FitPart, FitPlan
+from massgap.fits.planes.points import PlanePoint
+from massgap.fits.planes.signals import with_signal
 from massgap.fits.workspaces.nuisances import NuisanceSet
 from massgap.fits.workspaces.patch_sets import patches_of
 from massgap.fits.workspaces.schema import schema_warnings_off
+from massgap.fits.workspaces.templates import Template
 from massgap.fits.workspaces.workspace import WorkspaceOptions
 from massgap.stages.publishing.bundle import SUMS, open_bundle, write_sums
-from massgap.stages.publishing.cards import paired_difference
+from massgap.stages.publishing.cards import SignalLimits, signal_regions
+from massgap.stages.publishing.pairing import paired_difference, weighted_means
 from massgap.stages.publishing.publication import About
 from massgap.stages.publishing.signal_events import EventOptions
 
@@ -142,9 +149,7 @@ def test_a_fileset_says_the_cross_section_and_another_one_scales(place: Path) ->
 def test_statistics_of_the_sample_are_those_of_pyhf(place: Path) -> None:
     """A parameter per bin of the signal alone, as pyhf itself has it: CLs by its own fits."""
     from massgap.contracts.run_folder import open_run
-    from massgap.fits.planes.points import PlanePoint
     from massgap.fits.planes.published import with_sample_statistics
-    from massgap.fits.planes.signals import with_signal
     from massgap.stages.publishing.recasting import signal_templates
 
     likelihood = open_bundle(place / "bundle").likelihood()
@@ -197,9 +202,39 @@ def test_a_changed_byte_in_any_file_is_refused_and_named(bundle: Path) -> None:
     with pytest.raises(BundleError, match=r"analysis\.py is not in SHA256SUMS"):
         open_bundle(bundle)
     (bundle / "analysis.py").unlink()
-    (bundle / "features.json").unlink()
-    with pytest.raises(BundleError, match=r"features\.json is missing"):
-        open_bundle(bundle)
+    open_bundle(bundle)
+
+
+def test_a_file_that_is_gone_and_one_that_was_added_are_refused_wherever_they_are(
+    bundle: Path, tmp_path: Path
+) -> None:
+    files = [path for path in sorted(bundle.rglob("*")) if path.is_file()]
+    for path in files:
+        aside = path.rename(tmp_path / "aside")
+        with pytest.raises(BundleError, match=re.escape(path.name)) as refused:
+            open_bundle(bundle)
+        assert ("cannot be read" if path.name == SUMS else "is missing") in str(refused.value)
+        # A link that leads nowhere is no file either.
+        path.symlink_to(tmp_path / "nowhere")
+        with pytest.raises(BundleError, match=re.escape(path.name)):
+            open_bundle(bundle)
+        path.unlink()
+        aside.rename(path)
+    folders = [bundle, *(path for path in bundle.rglob("*") if path.is_dir())]
+    assert len(folders) > 6
+    (tmp_path / "elsewhere").mkdir()
+    for folder in folders:
+        added = folder / "numpy"
+        # A folder behind a link would be imported, with no hash of what is in it.
+        added.symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+        with pytest.raises(BundleError, match=r"numpy is not in SHA256SUMS"):
+            open_bundle(bundle)
+        added.unlink()
+        added.write_bytes(b"")
+        with pytest.raises(BundleError, match=r"numpy is not in SHA256SUMS"):
+            open_bundle(bundle)
+        added.unlink()
+    open_bundle(bundle)
 
 
 def test_the_sums_are_those_of_sha256sum(place: Path) -> None:
@@ -322,7 +357,20 @@ def test_the_same_events_through_two_cards(place: Path, tmp_path: Path, monkeypa
     assert same["channels"][0]["efficiency_change_error"] == 0.0
     assert same["channels"][0]["shifts"]["score"] == {"mean": 0.0, "error": 0.0}
     assert (same["limit_ratio"], same["limit_ratio_error"]) == (1.0, 0.0)
+    assert same["channels"][0]["mean_changes"]["score"] == {"change": 0.0, "error": 0.0}
+    assert found["controls"] == []
+    limits = ("limit", "limit_error", "limit_ratio", "limit_ratio_error")
+    for card in found["cards"]:
+        # The only region alone is all that there is.
+        assert [card["channels"][0][key] for key in limits] == [card[key] for key in limits]
+        assert 0.0 < card["limit_error"] < card["limit"]
+        assert 0.0 < card["channels"][0]["means"]["score"]["mean"] < 1.0
+    lines = "\n".join(card_lines(found))
+    assert "mean score" in lines
+    assert "all together" in lines
     row = perfect["channels"][0]
+    moved = row["means"]["score"]["mean"] - first["channels"][0]["means"]["score"]["mean"]
+    assert row["mean_changes"]["score"]["change"] == pytest.approx(moved)
     change = row["efficiency"] - first["channels"][0]["efficiency"]
     assert row["efficiency_change"] == pytest.approx(change, abs=1e-9)
     # Paired, they are known far better than as two samples.
@@ -339,6 +387,27 @@ def test_cards_need_generated_events(place: Path) -> None:
         stages.compare_cards(place / "bundle", ["my.lhe"], ["cms", "atlas"], events=same)
     with pytest.raises(BundleError, match="two cards or more"):
         stages.compare_cards(place / "bundle", ["my.lhe"], ["cms"])
+    with pytest.raises(BundleError, match="'sr' is no channel of the bundle: --control takes mumu1j"):
+        stages.compare_cards(place / "bundle", ["my.lhe"], ["cms", "atlas"], controls=["sr"])
+    with pytest.raises(BundleError, match="all channels of the bundle would be control regions"):
+        stages.compare_cards(place / "bundle", ["my.lhe"], ["cms", "atlas"], controls=["mumu1j"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--check", "--xsec", "3"), "leave out --xsec"),
+        (("--check", "my.root"), "leave out FILES"),
+        (("my.lhe", "--cards", "cms,atlas", "--toys", "100"), "--detector cms --toys 100"),
+        (("my.lhe", "--control", "cr"), "--control goes with --cards"),
+    ],
+)
+def test_options_that_go_with_others_are_refused_where_they_would_be_ignored(
+    place: Path, words, said
+) -> None:
+    done = CliRunner().invoke(main, ["recast", str(place / "bundle"), *words])
+    assert done.exit_code == 2
+    assert said in " ".join(done.output.split())
 
 
 def test_differences_of_the_same_events_against_a_plain_loop() -> None:
@@ -370,9 +439,35 @@ def test_differences_of_the_same_events_against_a_plain_loop() -> None:
     assert found["efficiency_change_error"] == pytest.approx(np.sqrt(variance) / weights.sum())
     assert found["shifts"]["met"]["mean"] == pytest.approx(moved / total)
     assert found["shifts"]["met"]["error"] == pytest.approx(0.01 / np.sqrt(len(set(one) & set(two))), rel=0.2)
+    mean, error = _mean_and_error(weights, [two], [1.0])
+    means = weighted_means(tables[1])["met"]
+    assert (means["mean"], means["error"]) == (pytest.approx(mean), pytest.approx(error, rel=1e-4))
+    mean, error = _mean_and_error(weights, [two, one], [1.0, -1.0])
+    changed = found["mean_changes"]["met"]
+    assert (changed["change"], changed["error"]) == (pytest.approx(mean), pytest.approx(error, rel=1e-4))
+    # Of a single event the mean is known, and its error is not.
+    single = weighted_means(tables[0].head(1))["met"]
+    assert (single["mean"], single["error"]) == (pytest.approx(tables[0]["met"][0]), None)
     same = paired_difference(tables[0], tables[0], weights.sum())
     assert (same["efficiency_change"], same["efficiency_change_error"]) == (0.0, 0.0)
     assert same["shifts"]["met"] == {"mean": 0.0, "error": 0.0}
+
+
+def _mean_and_error(weights, selections, signs):
+    """A sum of weighted means, and its error by moving the weight of one event after the other."""
+
+    def value(w):
+        return sum(
+            sign * sum(w[i] * x for i, x in each.items()) / sum(w[i] for i in each)
+            for each, sign in zip(selections, signs, strict=True)
+        )
+
+    variance = 0.0
+    for i in range(len(weights)):
+        up = weights.copy()
+        up[i] *= 1.0 + 1e-6
+        variance += ((value(up) - value(weights)) / 1e-6) ** 2
+    return value(weights), np.sqrt(variance)
 
 
 OWN = """
@@ -412,7 +507,8 @@ def test_an_analysis_of_ones_own_brings_its_source_and_a_fit_its_signal(
     monkeypatch.chdir(tmp_path)
     entry = {"name": "theory", "kind": "lnN", "size": 0.3, "processes": ["slepton_110_80"]}
     model = WorkspaceOptions(nuisances=NuisanceSet.from_dict({"nuisance": [entry]}))
-    options = FitOptions(histogram="met", region="loose", replicas=0, max_bins=3, model=model)
+    toys = ToyOptions(1760, seed=5)
+    options = FitOptions(histogram="met", region="loose", replicas=0, max_bins=3, model=model, toys=toys)
     fitted = stages.fit(own / "one", "fit", lumi_fb=10.0, options=options)
     made = stages.publish(own / "one", "bundle", likelihood="fit")
     assert (made.path / "analysis" / "mine.py").read_text() == OWN
@@ -421,7 +517,14 @@ def test_an_analysis_of_ones_own_brings_its_source_and_a_fit_its_signal(
     file = place / "slepton_110_80.root"
     with pytest.raises(BundleError, match=r"mine\.py: read it, and let it be run with --trust-code"):
         stages.recast("bundle", [file], events=events)
-    found = stages.recast("bundle", [file], events=events, trust_code=True).results
+    with pytest.raises(MassgapError, match=r"9 toys are too few .*--toys 1759"):
+        stages.recast("bundle", [file], events=events, trust_code=True, toys=ToyOptions(9))
+    found = stages.recast("bundle", [file], events=events, trust_code=True, toys=toys).results
+    # The same toys of the same likelihood: the same numbers.
+    drawn = found["as_published"]["toys"]["upper_limit"]
+    assert drawn["expected"] == pytest.approx(fitted.results["toys"]["upper_limit"]["expected"], rel=1e-6)
+    assert found["with_sample_statistics"]["toys"]["number"] == 1760
+    assert "1,760 of each hypothesis" in "\n".join(recast_lines(found))
     assert found["as_published"]["cls"]["observed"] is None
     assert found["as_published"]["cls"]["expected"] == pytest.approx(
         fitted.results["cls"]["expected"], rel=1e-6
@@ -433,7 +536,8 @@ def test_an_analysis_of_ones_own_brings_its_source_and_a_fit_its_signal(
 
 def test_a_plane_of_two_runs_runs_both_analyses(own: Path, place: Path, tmp_path: Path) -> None:
     name = "slepton_110_80"
-    parts = FitPlan([("topology", "met", (0.0, 100.0, 500.0)), ("hard", "met", (0.0, 200.0, 400.0))])
+    hard = FitPart("hard", "met", (0.0, 200.0, 400.0), control=True)
+    parts = FitPlan([("topology", "met", (0.0, 100.0, 500.0)), hard])
     plane = stages.plane(
         [place / "run", own / "one"],
         tmp_path / "plane",
@@ -451,6 +555,50 @@ def test_a_plane_of_two_runs_runs_both_analyses(own: Path, place: Path, tmp_path
     found = stages.recast(made, [file], events=events, trust_code=True).results
     assert [channel["channel"] for channel in found["channels"]] == ["mumu1j", "all"]
     assert found["as_published"]["cls"]["expected"] == pytest.approx(row["cls"]["expected"], rel=1e-6)
+    _require_limits_of_regions(made.likelihood(), {"run": place / "run", "one": own / "one"}, name, row)
+
+
+def _require_limits_of_regions(likelihood, runs, name, row) -> None:
+    """Of all channels that of the plane; of a region alone, the CLs of pyhf's own pruned workspace is 5 % there."""
+    from massgap.contracts.run_folder import open_run
+
+    opened = {label: open_run(path) for label, path in runs.items()}
+    templates = likelihood.templates_of(opened, name)
+    assert likelihood.controls == ("all",)
+    assert signal_regions(likelihood, None) == {"mumu1j": frozenset({"mumu1j", "all"})}
+    regions = signal_regions(likelihood, [])
+    assert regions == {"mumu1j": frozenset({"mumu1j"}), "all": frozenset({"all"})}
+    signal = SignalLimits(likelihood, regions, SIGNALS[name], name, 1.0)
+    limits = signal.limits(templates)
+    assert limits[""] == pytest.approx(row["upper_limit"]["expected"][2], rel=1e-6)
+    plane = likelihood.with_signal(name, templates)
+    patch, _ = likelihood.patch(plane, PlanePoint(name, {}, SIGNALS[name]))
+    pyhf.set_backend("numpy", pyhf.optimize.scipy_optimizer(tolerance=1e-9))
+    with schema_warnings_off():
+        whole = pyhf.Workspace(with_signal(likelihood.workspace, patch))
+        for channel, other in (("mumu1j", "all"), ("all", "mumu1j")):
+            assert limits[channel] > limits[""]
+            alone = whole.prune(channels=[other])
+            model = alone.model()
+            poi = model.config.poi_index
+            bounds = model.config.suggested_bounds()
+            bounds[poi] = (0.0, max(10.0, 3.0 * limits[channel]))
+            # Expected at the nominal parameters, as the bundle has no data.
+            data = model.expected_data([*_nominal(model)])
+            _, expected = pyhf.infer.hypotest(
+                limits[channel], data, model, par_bounds=bounds, test_stat="qtilde", return_expected=True
+            )
+            assert float(expected) == pytest.approx(0.05, abs=2e-4)
+    nothing = [Template(np.zeros(2), np.zeros(2)), templates[1]]
+    assert signal.limits(nothing)["mumu1j"] is None
+    assert signal.limits(nothing)["all"] == pytest.approx(limits["all"], rel=1e-6)
+    assert set(signal.limits([nothing[0], nothing[0]]).values()) == {None}
+
+
+def _nominal(model):
+    pars = np.array(model.config.suggested_init())
+    pars[model.config.poi_index] = 0.0
+    return pars
 
 
 def test_of_other_formats_the_scores_are_checked(tmp_path: Path) -> None:
@@ -499,7 +647,8 @@ def test_a_study_that_was_moved_is_published(place: Path, tmp_path: Path) -> Non
         open_bundle(made.path)
 
 
-def test_what_was_made_again_since_is_not_published(place: Path, tmp_path: Path) -> None:
+def test_what_was_made_again_since_is_published_where_it_is_the_same(place: Path, tmp_path: Path) -> None:
+    """Another code may give the same numbers; where the last signal alone differs, it is refused."""
     shutil.copytree(place / "run", tmp_path / "run")
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     manifest["code_hash"] = "0" * 64
@@ -508,9 +657,23 @@ def test_what_was_made_again_since_is_not_published(place: Path, tmp_path: Path)
     plane = json.loads(results.read_text())
     plane["runs"][0]["path"] = str(tmp_path / "run")
     results.write_text(json.dumps(plane))
-    with pytest.raises(BundleError, match=r"was made again since: massgap plane"):
-        stages.publish(tmp_path / "run", tmp_path / "bundle")
-    assert not (tmp_path / "bundle").exists()
+    said: list[str] = []
+    made = stages.publish(tmp_path / "run", tmp_path / "bundle", announce=said.append)
+    assert made.content["published"] == {"likelihood": "plane", "runs": ["run"]}
+    assert any("run was made again after plane, and gives the same likelihood" in line for line in said)
+    patches = tmp_path / "run" / "plane" / plane["workspaces"][0]["patch_set"]
+    content = json.loads(patches.read_text())
+    content["patches"][-1]["patch"][0]["value"]["data"][0] *= 1.001
+    patches.write_text(json.dumps(content))
+    with pytest.raises(
+        BundleError, match=r"does not come out of its runs any more: massgap plane .*run --out"
+    ):
+        stages.publish(tmp_path / "run", tmp_path / "second")
+    assert not (tmp_path / "second").exists()
+    manifest_of = tmp_path / "run" / "manifest.json"
+    manifest_of.rename(tmp_path / "aside.json")
+    with pytest.raises(BundleError, match=r"is not there any more: massgap plane"):
+        stages.publish(tmp_path / "run", tmp_path / "second")
     with pytest.raises(BundleError, match=r"is no bundle: choose another folder"):
         stages.publish(place / "run", place / "run")
 

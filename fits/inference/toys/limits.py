@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["ToyLimit", "toy_limit"]
+__all__ = ["ToyLimit", "require_enough", "toy_limit"]
 
 _NEAR = 1.03  # a limit within this factor of a point needs no further one
 _BRACKET = 1.15  # nor does one between two that are this close
@@ -73,6 +73,30 @@ class ToyLimit:
     certificate: ToyCertificate
 
 
+def require_enough(options: ToyOptions, level: float) -> None:
+    """Refuse fewer toys than a limit with its bands takes.
+
+    Parameters
+    ----------
+    options : ToyOptions
+    level : float
+        Confidence level of the limit.
+
+    Raises
+    ------
+    InferenceError
+        If there are too few.
+    """
+    least = int(np.ceil(_LEAST_BEYOND / ((1.0 - level) * ndtr(BANDS[0]))))
+    if options.number < least:
+        message = (
+            f"{options.number} toys are too few for a limit at {100.0 * level:g} % with its bands: where the data fluctuate by -2 "
+            f"standard deviations, hardly a toy with signal would be beyond. Use at least {least} (--toys {least}), better "
+            f"{20 * least}."
+        )
+        raise InferenceError(message)
+
+
 def toy_limit(
     likelihood: Likelihood,
     options: ToyOptions,
@@ -100,15 +124,8 @@ def toy_limit(
     InferenceError
         If data or too many toys cannot be fitted, no signal strength is excluded, or there are too few toys for the level.
     """
+    require_enough(options, level)
     first = upper_limit(likelihood, level=level, observed=observed)
-    least = int(np.ceil(_LEAST_BEYOND / ((1.0 - level) * ndtr(BANDS[0]))))
-    if options.number < least:
-        message = (
-            f"{options.number} toys are too few for a limit at {100.0 * level:g} % with its bands: where the data fluctuate by -2 "
-            f"standard deviations, hardly a toy with signal would be beyond. Use at least {least} (--toys {least}), better "
-            f"{20 * least}."
-        )
-        raise InferenceError(message)
     guesses = [*first.expected, *([] if first.observed is None else [first.observed])]
     tests: dict[float, ToyHypothesisTest] = {}
     wanted = _apart(guesses, ())

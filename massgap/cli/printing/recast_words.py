@@ -71,6 +71,10 @@ def _test_lines(results: Mapping[str, Any], key: str) -> list[str]:
             )
         rows.append((f"expected {percent}", f"{_band(limit['expected'])} times the signal"))
         rows.append(("", f"{_band(fb['expected'])} fb"))
+    if found["toys"] is not None:
+        from massgap.fits.inference.toys.results import toy_rows
+
+        rows += toy_rows(found["toys"], "mu")
     width = max(len(what) for what, _ in rows)
     return [f"{what:{width}s}  {text}" for what, text in rows]
 
@@ -78,31 +82,29 @@ def _test_lines(results: Mapping[str, Any], key: str) -> list[str]:
 def card_lines(results: Mapping[str, Any]) -> list[str]:
     """Lines for the console: what the detector cards change."""
     first = results["cards"][0]["card"]
-    changed = results["cards"][1]["channels"]
-    shifted = list(dict.fromkeys(name for row in changed for name in row["shifts"]))
-    shifts = [f"shift of {name}" for name in shifted]
-    table = [
-        ["card", "channel", "efficiency", f"less that of {first}", *shifts, "limit", f"over that of {first}"]
-    ]
+    names = {_shown(row) for card in results["cards"] for row in card["channels"]}
+    mean = f"mean {names.pop()}" if len(names) == 1 else "mean"
+    less, over = f"less that of {first}", f"over that of {first}"
+    table = [["card", "channel", "efficiency", less, mean, less, "limit", over]]
     for card in results["cards"]:
-        limit, ratio = card["limit"], card["limit_ratio"]
         for i, row in enumerate(card["channels"]):
-            change = row["efficiency_change"]
-            found = [(row["shifts"] or {}).get(name) or {"mean": None} for name in shifted]
             table.append(
                 [
                     card["card"] if i == 0 else "",
-                    row["channel"],
-                    _measured(row["efficiency"], row["efficiency_error"]),
-                    "-" if change is None else _signed(change, row["efficiency_change_error"]),
-                    *(
-                        "-" if each["mean"] is None else _signed(each["mean"], each["error"])
-                        for each in found
+                    row["channel"] + (" (control)" if row["control"] else ""),
+                    *_changed(
+                        row["efficiency"],
+                        row["efficiency_error"],
+                        row["efficiency_change"],
+                        row["efficiency_change_error"],
                     ),
-                    "" if i else "-" if limit is None else f"{limit:.4g}",
-                    "" if i or ratio is None else _measured(ratio, card["limit_ratio_error"]),
+                    *_mean_cells(row, named=mean == "mean"),
+                    *_limit_cells(row),
                 ]
             )
+        table.append(["", "all together", *[""] * 4, *_limit_cells(card)])
+    controls = " and ".join(results["controls"])
+    alone = f"with the control regions ({controls}) alone" if controls else "alone"
     return [
         (
             f"{results['signal']}, the same {results['events']:,} generated events through {len(results['cards'])} detector cards; "
@@ -112,9 +114,41 @@ def card_lines(results: Mapping[str, Any]) -> list[str]:
         *_table(table),
         "",
         (
-            "errors of differences are those of the same events, paired; shifts are means over events that both cards select; the limit is the "
-            "expected median, in units of the signal"
+            f"limit: expected median at {100.0 * results['level']:g} % CLs, in units of the signal, of the channel {alone}; errors are those of the finite sample"
         ),
+        "errors of differences and ratios are those of the same events, paired; further observables and scores are in --json",
+    ]
+
+
+def _shown(row: Mapping[str, Any]) -> str:
+    """Whose mean is shown: what is fitted if it is a score, else the first score that the events have."""
+    fitted = str(row["fitted"])
+    scores = [n for n, found in row["means"].items() if n.startswith("score") and found["mean"] is not None]
+    return fitted if fitted in scores or not scores else scores[0]
+
+
+def _changed(
+    value: float | None, error: float | None, change: float | None, of_change: float | None
+) -> list[str]:
+    return [
+        "-" if value is None else _measured(value, error),
+        "-" if change is None or of_change is None else _signed(change, of_change),
+    ]
+
+
+def _mean_cells(row: Mapping[str, Any], *, named: bool) -> list[str]:
+    name = _shown(row)
+    found = row["means"].get(name) or {"mean": None, "error": None}
+    change = (row["mean_changes"] or {}).get(name) or {"change": None, "error": None}
+    value, difference = _changed(found["mean"], found["error"], change["change"], change["error"])
+    return [f"{name} {value}" if named else value, difference]
+
+
+def _limit_cells(found: Mapping[str, Any]) -> list[str]:
+    limit, ratio = found["limit"], found["limit_ratio"]
+    return [
+        "-" if limit is None else _measured(limit, found["limit_error"]),
+        "-" if ratio is None else _measured(ratio, found["limit_ratio_error"]),
     ]
 
 

@@ -81,9 +81,7 @@ class PublishedRun:
         Raises
         ------
         BundleError
-            If the bundle brings code and it is not trusted.
-        massgap.errors.MassgapError
-            If events are lost.
+            If the bundle brings code and it is not trusted, or events are lost.
         """
         from massgap.stages.processing import run
         from massgap.stages.verification import with_tuples
@@ -95,7 +93,7 @@ class PublishedRun:
         models = {name: str(base / file) for name, file in self.models.items()}
         with self._code(base, trust=trust) as analysis:
             result = run(analysis, fileset=fileset, out=out, model=models or None, options=options, **words)  # type: ignore[arg-type]
-        result.require_complete()
+        _require_all_read(result)
         return result
 
     @contextlib.contextmanager
@@ -113,6 +111,20 @@ class PublishedRun:
         with tempfile.TemporaryDirectory(prefix="massgap-analysis-") as scratch:
             shutil.copytree(base / "analysis", Path(scratch) / "analysis")
             yield str(Path(scratch) / self.analysis)
+
+
+def _require_all_read(result: RunResult) -> None:
+    """Refuse lost events; options of ``massgap run``, which its errors name, are those of the bundle here."""
+    from massgap.contracts.errors import IncompleteRunError
+
+    try:
+        result.require_complete()
+    except IncompleteRunError as error:
+        msg = (
+            f"{error} massgap recast runs the analysis as it was published, and changes none of its options: give it whole event files that have what "
+            "the published ones had"
+        )
+        raise BundleError(msg) from error
 
 
 def publish_analysis(run: RunFolder, base: Path) -> str:

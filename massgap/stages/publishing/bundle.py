@@ -142,7 +142,12 @@ def open_bundle(path: str | Path | Bundle) -> Bundle:
         if name not in there:
             msg = f"{folder / name} is missing, which {SUMS} lists. {REMEDY}"
             raise BundleError(msg)
-        if _hash(folder / name) != sha256:
+        try:
+            same = _hash(folder / name) == sha256
+        except OSError as error:
+            msg = f"{folder / name} cannot be read ({error.strerror or error}). {REMEDY}"
+            raise BundleError(msg) from error
+        if not same:
             msg = f"{folder / name} was changed since the bundle was published: its SHA-256 is not that of {SUMS}. {REMEDY}"
             raise BundleError(msg)
     content = read_json(folder / CONTENT, BUNDLE_FORMAT, remedy=f"{REMEDY}.", error=BundleError)
@@ -167,11 +172,14 @@ def _listing(found: dict[str, str]) -> str:
 
 
 def _files(folder: Path) -> list[str]:
-    """All files but the list itself, relative to the folder; hidden ones, as file browsers leave them, do not count."""
+    """All files but the list itself, relative to the folder; hidden ones, as file browsers leave them, do not count.
+
+    A link to a folder counts as a file: what is behind it would be imported, or read, with no hash.
+    """
     return sorted(
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
-        if path.is_file()
+        if (path.is_file() or path.is_symlink())
         and path != folder / SUMS
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )

@@ -14,7 +14,8 @@ import numpy as np
 
 from massgap.contracts.errors import BundleError
 from massgap.stages.publishing.bundle import open_bundle
-from massgap.stages.publishing.recasting import run_signal, signal_templates, signal_tests, working_folder
+from massgap.stages.publishing.pairing import paired_difference, ratio_of, resampled, spread, weighted_means
+from massgap.stages.publishing.recasting import run_signal, signal_templates, working_folder
 from massgap.stages.publishing.signal_events import EventOptions, is_lhe, signal_events
 
 if TYPE_CHECKING:
@@ -22,18 +23,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-    from numpy.typing import NDArray
 
     from massgap.contracts.run_folder import RunFolder
-    from massgap.fits.parts import FilledPart
     from massgap.fits.planes.published import PublishedLikelihood
+    from massgap.fits.workspaces.patch_sets import Patch
     from massgap.fits.workspaces.templates import Template
     from massgap.stages.publishing.bundle import Bundle
     from massgap.stages.publishing.signal_events import SignalEvents
 
-    Floats = NDArray[np.float64]
-
-__all__ = ["CARDS_FORMAT", "CardComparison", "compare_cards", "paired_difference"]
+__all__ = ["CARDS_FORMAT", "CardComparison", "SignalLimits", "compare_cards", "signal_regions"]
 
 CARDS_FORMAT = "massgap-recast-cards/1"
 REPLICAS = 40
@@ -47,10 +45,13 @@ class CardComparison:
     Attributes
     ----------
     results : dict
-        ``massgap-recast-cards/1``: ``cards``, an entry for each with ``card``, ``channels`` (rows with ``efficiency`` and error,
-        ``efficiency_change`` from the first card and its paired error, ``shifts``: mean differences of what is fitted and of the scores,
-        over events that both cards select, each ``mean`` and ``error``), ``limit`` (median expected, in units of the signal), ``limit_ratio`` to the first
-        card, with its error.
+        ``massgap-recast-cards/1``: ``controls``, channels that are control regions; ``cards``, an entry for each with ``card``,
+        ``channels`` and the combined limit: ``limit`` (median expected, in units of the signal), its ``limit_error`` from the
+        finite sample, ``limit_ratio`` to the first card, with its error.  A row per channel has ``efficiency`` and error,
+        ``efficiency_change`` from the first card and its paired error; of what is fitted and of the scores ``means`` (``mean``,
+        ``error``), ``mean_changes`` (``change``, ``error``) and ``shifts``, mean differences over events that both cards select (``mean``,
+        ``error``); and the limit of this region with the control regions alone, as above (null of control regions, and where
+        there is none).
     """
 
     results: dict[str, Any] = field(repr=False)
@@ -73,6 +74,7 @@ def compare_cards(
     *,
     events: EventOptions | None = None,
     lumi_fb: float | None = None,
+    controls: Sequence[str] | None = None,
     out: str | Path | None = None,
     trust_code: bool = False,
     progress: Callable[[Any], None] | None = None,
@@ -86,6 +88,9 @@ def compare_cards(
         As of :func:`massgap.stages.publishing.recasting.recast`; the files are matrix-element events.
     cards
         Names or TOML files; differences are from the first.
+    controls
+        Channels that are control regions: they stay beside each region whose own limit is computed, and have none. By default
+        those that the bundle names.
 
     Returns
     -------
@@ -94,7 +99,7 @@ def compare_cards(
     Raises
     ------
     BundleError
-        If the events are simulated already, or there are not at least two cards.
+        If the events are simulated already, there are not at least two cards, or a control region is no channel.
     """
     options = events or EventOptions()
     if options.card is not None:
@@ -114,6 +119,7 @@ def compare_cards(
         raise BundleError(msg)
     opened = open_bundle(bundle)
     likelihood = opened.likelihood(lumi_fb)
+    regions = signal_regions(likelihood, controls)
     found = []
     with working_folder(out) as scratch:
         for i, card in enumerate(cards):
@@ -130,7 +136,7 @@ def compare_cards(
             )
             templates = signal_templates(likelihood, runs, signal.process)
             found.append(_Through(card, signal, templates, _selected(likelihood, runs)))
-    return CardComparison(_compared(opened, likelihood, found))
+    return CardComparison(_compared(opened, likelihood, found, regions))
 
 
 def _selected(likelihood: PublishedLikelihood, runs: dict[str, RunFolder]) -> list[pd.DataFrame]:
@@ -154,74 +160,122 @@ def _selected(likelihood: PublishedLikelihood, runs: dict[str, RunFolder]) -> li
     return found
 
 
-def paired_difference(one: pd.DataFrame, two: pd.DataFrame, produced_fb: float) -> dict[str, Any]:
-    """What changes between two selections of the same events.
+@dataclass(frozen=True)
+class SignalLimits:
+    """A signal as it is tested: of all channels together, and of each region with the control regions alone.
+
+    Attributes
+    ----------
+    likelihood : PublishedLikelihood
+    regions : dict
+        Of :func:`signal_regions`.
+    produced_fb : float
+        Cross section of what was produced.
+    name : str
+    scale : float
+        Cross section of the test, over that.
+    """
+
+    likelihood: PublishedLikelihood
+    regions: dict[str, frozenset[str]]
+    produced_fb: float
+    name: str
+    scale: float
+
+    def limits(self, templates: Sequence[Template]) -> dict[str, float | None]:
+        """Median expected limits, in units of the signal: "" of all channels, and by region; None where there is none."""
+        from massgap.fits.planes.points import PlanePoint
+
+        channels = self.likelihood.channels
+        filled = {name for name, each in zip(channels, templates, strict=True) if np.any(each.values)}
+        wanted = {"": frozenset(channels), **self.regions}
+        if not filled:
+            return dict.fromkeys(wanted)
+        plane = self.likelihood.with_signal(self.name, templates)
+        patch, _ = self.likelihood.patch(plane, PlanePoint(self.name, {}, self.produced_fb), self.scale)
+        found: dict[frozenset[str], float | None] = {}
+        for kept in wanted.values():
+            # The only signal region, with all control regions, is the whole likelihood.
+            if kept not in found:
+                found[kept] = self._limit(patch, kept) if kept & filled else None
+        return {name: found[kept] for name, kept in wanted.items()}
+
+    def _limit(self, patch: Patch, kept: frozenset[str]) -> float | None:
+        every = len(kept) == len(self.likelihood.channels)
+        (tested,) = self.likelihood.test([patch], channels=None if every else kept)
+        return None if "error" in tested else float(tested["upper_limit"]["expected"][2])
+
+
+def signal_regions(
+    likelihood: PublishedLikelihood, controls: Sequence[str] | None
+) -> dict[str, frozenset[str]]:
+    """Channel of each signal region -> the channels that its own limit is of: itself, and the control regions.
 
     Parameters
     ----------
-    one, two : DataFrame
-        ``fold_key``, ``weight`` (fb) and further columns of the events that are selected.
-    produced_fb : float
-        Cross section of all that was produced.
+    likelihood
+    controls
+        Channels that are control regions; None for those that the bundle names.
 
-    Returns
-    -------
-    dict
-        ``efficiency_change`` of the second from the first, and ``efficiency_change_error``: only events that one of them selects
-        alone contribute, each with its weight squared.  ``shifts``: column -> ``mean`` (weighted) of its differences over events that both
-        select, and its ``error``; None where there are fewer than two.
+    Raises
+    ------
+    BundleError
+        If a control region is no channel, or nothing else is left.
     """
-    both = one.merge(two, on="fold_key", how="outer", suffixes=("_1", "_2"))
-    w1, w2 = (both[f"weight_{i}"].fillna(0.0).to_numpy(float) for i in (1, 2))
-    change, error = float((w2 - w1).sum()), float(np.sqrt(((w2 - w1) ** 2).sum()))
-    shifts: dict[str, dict[str, float | None]] = {}
-    for name in one.columns.intersection(two.columns).difference(["fold_key", "weight"], sort=False):
-        step = (both[f"{name}_2"] - both[f"{name}_1"]).to_numpy(float)
-        there = (w1 != 0.0) & (w2 != 0.0) & np.isfinite(step)
-        total = float(w1[there].sum())
-        if np.count_nonzero(there) < 2 or total == 0.0:
-            shifts[name] = {"mean": None, "error": None}
-            continue
-        mean = float((w1[there] * step[there]).sum()) / total
-        spread = float(np.sqrt((w1[there] ** 2 * (step[there] - mean) ** 2).sum()))
-        shifts[name] = {"mean": mean, "error": spread / abs(total)}
-    return {
-        "efficiency_change": change / produced_fb,
-        "efficiency_change_error": error / produced_fb,
-        "shifts": shifts,
-    }
+    channels = likelihood.channels
+    chosen = likelihood.controls if controls is None else tuple(controls)
+    unknown = [name for name in chosen if name not in channels]
+    if unknown:
+        msg = f"'{unknown[0]}' is no channel of the bundle: --control takes {', '.join(channels)}"
+        raise BundleError(msg)
+    signal = [name for name in channels if name not in chosen]
+    if not signal and controls is not None:
+        msg = f"all channels of the bundle would be control regions ({', '.join(chosen)}): leave out one of them (--control {chosen[0]})"
+        raise BundleError(msg)
+    return {name: frozenset({name, *chosen}) for name in signal}
 
 
-def _compared(bundle: Bundle, likelihood: PublishedLikelihood, found: Sequence[_Through]) -> dict[str, Any]:
-    from massgap.stages.publishing.tables import channel_yields
-
+def _compared(
+    bundle: Bundle,
+    likelihood: PublishedLikelihood,
+    found: Sequence[_Through],
+    regions: dict[str, frozenset[str]],
+) -> dict[str, Any]:
     first = found[0]
-    limits = [_limit(likelihood, each.templates, each.signal) for each in found]
-    replicas = _replicas(likelihood, found)
+    tested = [
+        SignalLimits(likelihood, regions, s.produced_fb, s.process, s.scale)
+        for s in (each.signal for each in found)
+    ]
+    limits = [each.limits(through.templates) for each, through in zip(tested, found, strict=True)]
+    replicas = _replicas(likelihood, found, tested)
+
+    def about(i: int, name: str) -> dict[str, float | None]:
+        """The limit of a region, or "" of all, through a card."""
+        own, of_first = ([each[name] for each in replicas[k]] for k in (i, 0))
+        ratio, error = ratio_of(limits[i][name], limits[0][name], own, of_first) if i else (None, None)
+        return {
+            "limit": limits[i][name],
+            "limit_error": None if limits[i][name] is None else spread(own),
+            "limit_ratio": ratio,
+            "limit_ratio_error": error,
+        }
+
     cards = []
-    for i, (each, limit) in enumerate(zip(found, limits, strict=True)):
-        rows = []
-        for part, template, one, two in zip(
-            likelihood.filled.parts, each.templates, first.events, each.events, strict=True
-        ):
-            fb = each.signal.produced_fb
-            change = paired_difference(one, two, fb) if i else dict.fromkeys(_CHANGES)
-            yields = channel_yields(template, fb)
-            about = {
-                "channel": part.templates.channel,
-                "region": part.part.region,
-                "fitted": part.part.histogram,
-            }
-            rows.append({**about, **{k: yields[k] for k in _YIELDS}, "events": len(two), **change})
-        ratio, error = _ratio(limit, limits[0], replicas[i], replicas[0]) if i else (None, None)
-        cards.append(
-            {
-                "card": each.card,
-                "channels": rows,
-                "limit": limit,
-                "limit_ratio": ratio,
-                "limit_ratio_error": error,
-            }
+    for i, each in enumerate(found):
+        rows = [
+            {**row, **(about(i, row["channel"]) if row["channel"] in regions else dict.fromkeys(_LIMITS))}
+            for row in _rows(likelihood, first, each, regions)
+        ]
+        cards.append({"card": each.card, "channels": rows, **about(i, "")})
+    notes = [*bundle.notes(), *first.signal.notes[1:]]
+    if len(regions) > 1 and len(regions) == len(likelihood.channels):
+        notes.append(
+            "the limit of a region is of its channel alone, as the bundle names no control region; where channels constrain the backgrounds of "
+            f"others, say which (--control {likelihood.channels[-1]})"
+        )
+    if all(limit is None for each in limits for limit in each.values()):
+        notes.append(
+            "no limit could be computed through any card: hardly an event of the signal is in a signal region; more events tell more (--events)"
         )
     return {
         "format": CARDS_FORMAT,
@@ -229,79 +283,68 @@ def _compared(bundle: Bundle, likelihood: PublishedLikelihood, found: Sequence[_
         "signal": first.signal.process,
         "cross_section_fb": first.signal.used_fb,
         "lumi_fb": likelihood.lumi_fb,
+        "level": likelihood.level,
+        "controls": [name for name in likelihood.channels if name not in regions],
         "events": sum(int(e["metadata"]["n_generated"]) for e in first.signal.fileset.values()),
         "replicas": REPLICAS,
         "cards": cards,
-        "notes": list(dict.fromkeys([*bundle.notes(), *first.signal.notes[1:]])),
+        "notes": list(dict.fromkeys(notes)),
     }
 
 
-_CHANGES = ("efficiency_change", "efficiency_change_error", "shifts")
+_LIMITS = ("limit", "limit_error", "limit_ratio", "limit_ratio_error")
+_CHANGES = ("efficiency_change", "efficiency_change_error", "shifts", "mean_changes")
 _YIELDS = ("efficiency", "efficiency_error", "effective_events")
 
 
-def _limit(
-    likelihood: PublishedLikelihood, templates: Sequence[Template], signal: SignalEvents
-) -> float | None:
-    """Median expected limit, in units of the signal."""
-    published = signal_tests(likelihood, templates, signal, statistics=False)[0]
-    limit = published["upper_limit"]
-    return None if limit is None else float(limit["expected"][2])
+def _rows(
+    likelihood: PublishedLikelihood, first: _Through, each: _Through, regions: dict[str, frozenset[str]]
+) -> list[dict[str, Any]]:
+    """What is selected per channel, and its changes from the first card."""
+    from massgap.stages.publishing.tables import channel_yields
+
+    rows = []
+    for part, template, one, two in zip(
+        likelihood.filled.parts, each.templates, first.events, each.events, strict=True
+    ):
+        fb = each.signal.produced_fb
+        yields = channel_yields(template, fb)
+        rows.append(
+            {
+                "channel": part.templates.channel,
+                "region": part.part.region,
+                "control": part.templates.channel not in regions,
+                "fitted": part.part.histogram,
+                **{key: yields[key] for key in _YIELDS},
+                "events": len(two),
+                "means": weighted_means(two),
+                **(dict.fromkeys(_CHANGES) if each is first else paired_difference(one, two, fb)),
+            }
+        )
+    return rows
 
 
-def _replicas(likelihood: PublishedLikelihood, found: Sequence[_Through]) -> list[list[float | None]]:
+def _replicas(
+    likelihood: PublishedLikelihood, found: Sequence[_Through], tested: Sequence[SignalLimits]
+) -> list[list[dict[str, float | None]]]:
     """Limits of all cards with the same random weights of the generated events, Poisson with mean 1."""
+    parts = likelihood.filled.parts
     keys = np.unique(
         np.concatenate([table["fold_key"].to_numpy() for each in found for table in each.events])
     )
-    out: list[list[float | None]] = [[] for _ in found]
-    if not len(keys):
+    out: list[list[dict[str, float | None]]] = [[] for _ in found]
+    kept = all(
+        part.part.histogram in table for each in found for part, table in zip(parts, each.events, strict=True)
+    )
+    if not len(keys) or not kept:
         return out
     rng = np.random.default_rng(1)
     for _ in range(REPLICAS):
         factors = rng.poisson(1.0, len(keys)).astype(float)
-        for each, limits in zip(found, out, strict=True):
+        for each, signal, limits in zip(found, tested, out, strict=True):
             templates = [
-                _resampled(
-                    part, template, table, factors[np.searchsorted(keys, table["fold_key"].to_numpy())]
-                )
-                for part, template, table in zip(
-                    likelihood.filled.parts, each.templates, each.events, strict=True
-                )
+                resampled(part, template, table, factors[np.searchsorted(keys, table["fold_key"].to_numpy())])
+                for part, template, table in zip(parts, each.templates, each.events, strict=True)
             ]
-            limits.append(_limit(likelihood, templates, each.signal))
+            limits.append(signal.limits(templates))
     return out
-
-
-def _resampled(part: FilledPart, template: Template, table: pd.DataFrame, factors: Floats) -> Template:
-    """A template of reweighted events; variations keep their ratio to the nominal yields, bin by bin."""
-    values = table[part.part.histogram].to_numpy(float)
-    edges = part.templates.edges
-    there = np.isfinite(values)
-    at = np.clip(np.searchsorted(edges, values[there], side="right") - 1, 0, len(edges) - 2)
-    weights = (table["weight"].to_numpy(float) * factors)[there]
-    filled, squares = (
-        np.asarray(np.bincount(at, each, len(edges) - 1), dtype=np.float64) for each in (weights, weights**2)
-    )
-    nominal = template.values  # noqa: PD011 (no data frame)
-    ratio = np.where(nominal, filled / np.where(nominal, nominal, 1.0), 0.0)
-    return replace(
-        template,
-        values=filled,
-        variances=squares,
-        variations={k: (up * ratio, down * ratio) for k, (up, down) in template.variations.items()},
-        one_sided={k: (side, v * ratio) for k, (side, v) in template.one_sided.items()},
-    )
-
-
-def _ratio(
-    limit: float | None,
-    first: float | None,
-    own: Sequence[float | None],
-    of_first: Sequence[float | None],
-) -> tuple[float | None, float | None]:
-    if limit is None or first is None:
-        return None, None
-    pairs = [(a, b) for a, b in zip(own, of_first, strict=True) if a is not None and b is not None]
-    ratios = [a / b for a, b in pairs]
-    return limit / first, float(np.std(ratios, ddof=1)) if len(ratios) > 1 else None

@@ -97,6 +97,8 @@ def publish(
         raise BundleError(msg)
     say("making the likelihood again from the runs")
     source = find_source(folder, likelihood)
+    for note in source.notes:
+        say(f"note: {note}")
     part = out.with_name(f".{out.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         part.mkdir(parents=True)
@@ -139,6 +141,7 @@ def _write(source: Source, base: Path, about: About, command: str, say: Callable
         "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "command": command,
         "kind": "plane" if source.is_plane else "fit",
+        "published": source.published,
         "profiled_cross_section": bool(source.results.get("xsec", {}).get("profiled")),
         "sqrt_s_tev": _energy(source),
         "detector": _detector(source, base),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from massgap.contracts.errors import BundleError
 from massgap.stages.publishing.bundle import open_bundle
 from massgap.stages.publishing.signal_events import EventOptions, signal_events
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from massgap.contracts.run_folder import RunFolder
+    from massgap.fits.inference.toys.options import ToyOptions
     from massgap.fits.planes.filling import FilledPlane
     from massgap.fits.planes.published import PublishedLikelihood
     from massgap.fits.workspaces.templates import Template
@@ -46,7 +49,8 @@ class Recast:
         ``massgap-recast/1``: ``bundle`` (path, digest), ``signal``, ``cross_section_fb``, ``cross_section_source``, ``lumi_fb``, ``level``,
         ``observed`` (whether data were), ``events`` (read and generated), ``channels`` (a row each with yields, efficiency, their
         errors), ``as_published`` and ``with_sample_statistics`` (each ``cls`` and ``upper_limit`` with ``observed`` and
-        ``expected``, five numbers from -2 to +2 standard deviations, in units of the signal; ``limit_fb`` likewise in fb),
+        ``expected``, five numbers from -2 to +2 standard deviations, in units of the signal; ``limit_fb`` likewise in fb; ``toys``,
+        CLs, limit and significance of toys as fits have them, or None),
         ``cutflow``, ``notes``.
     out : path or None
         Run folder that was kept.
@@ -67,6 +71,7 @@ def recast(
     *,
     events: EventOptions | None = None,
     lumi_fb: float | None = None,
+    toys: ToyOptions | None = None,
     out: str | Path | None = None,
     trust_code: bool = False,
     progress: Callable[[Any], None] | None = None,
@@ -84,6 +89,8 @@ def recast(
         Cross section and more of them.
     lumi_fb
         Of several luminosities, which (fb-1); the first by default.
+    toys
+        Tests with toys beside the asymptotic ones, for small counts; none by default.
     out
         Folder for the events that were simulated and the run; nothing is kept by default.
     trust_code
@@ -109,12 +116,17 @@ def recast(
     opened = open_bundle(bundle)
     options = events or EventOptions()
     likelihood = opened.likelihood(lumi_fb)
+    if toys is not None:
+        # Before events are simulated for long.
+        from massgap.fits.inference.toys.limits import require_enough
+
+        require_enough(toys, likelihood.level)
     with working_folder(out) as scratch:
         signal = signal_events(opened, files, options, scratch, generated)
         runs = run_signal(
             opened, signal, scratch, trust_code=trust_code, workers=options.workers, progress=progress
         )
-        results = _results(opened, likelihood, signal, runs, options)
+        results = _results(opened, likelihood, signal, runs, options, toys)
     return Recast(results, None if out is None else Path(out))
 
 
@@ -185,13 +197,9 @@ def signal_tests(
     templates: Sequence[Template],
     signal: SignalEvents,
     uncertainty: float | None = None,
-    *,
-    statistics: bool = True,
+    toys: ToyOptions | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any], bool, FilledPlane]:
-    """Test a signal: as the published ones, and with the statistics of its sample; whether the background is the published one.
-
-    Without ``statistics`` both are the first, and half the time is spent.
-    """
+    """Test a signal: as the published ones, and with the statistics of its sample; whether the background is the published one."""
     from massgap.fits.planes.points import PlanePoint
     from massgap.fits.planes.published import with_sample_statistics
 
@@ -202,16 +210,17 @@ def signal_tests(
             "cls": {"observed": 1.0 if likelihood.observed else None, "expected": [1.0] * 5},
             "upper_limit": None,
             "limit_fb": None,
+            "toys": None,
         }
         return nothing, dict(nothing), True, plane
     point = PlanePoint(signal.process, {}, signal.produced_fb)
     patch, same = likelihood.patch(plane, point, signal.scale, uncertainty)
     patches = [patch]
-    if statistics and not _has_own_parameters(likelihood):
+    if not _has_own_parameters(likelihood):
         patches.append(
             with_sample_statistics(patch, plane, signal.process, signal.scale * likelihood.lumi_fb)
         )
-    found = [_told(each, signal.used_fb) for each in likelihood.test(patches)]
+    found = [_told(each, signal.used_fb) for each in likelihood.test(patches, toys=toys)]
     return found[0], found[-1], same, plane
 
 
@@ -224,7 +233,7 @@ def _has_own_parameters(likelihood: PublishedLikelihood) -> bool:
 def _told(found: dict[str, Any], fb: float) -> dict[str, Any]:
     """What is told of a test."""
     if "error" in found:
-        return {"cls": None, "upper_limit": None, "limit_fb": None, "error": found["error"]}
+        return {"cls": None, "upper_limit": None, "limit_fb": None, "toys": None, "error": found["error"]}
     limit = found["upper_limit"]
     return {
         "cls": found["cls"],
@@ -233,6 +242,7 @@ def _told(found: dict[str, Any], fb: float) -> dict[str, Any]:
             "observed": None if limit["observed"] is None else limit["observed"] * fb,
             "expected": [value * fb for value in limit["expected"]],
         },
+        "toys": found.get("toys"),
         "small_counts": found.get("small_counts"),
         "certificate": found["certificate"],
     }
@@ -244,13 +254,18 @@ def _results(
     signal: SignalEvents,
     runs: dict[str, RunFolder],
     options: EventOptions,
+    toys: ToyOptions | None,
 ) -> dict[str, Any]:
     from massgap.contracts.writing import versions
 
+    read = _events(runs)
+    if not read:
+        msg = f"the files of {signal.process} hold no events, of which nothing can be said: give those that do (massgap recast {bundle.path} my.root --xsec 12.5)"
+        raise BundleError(msg)
     templates = signal_templates(likelihood, runs, signal.process)
-    published, own, same, plane = signal_tests(likelihood, templates, signal, options.xsec_uncertainty)
+    published, own, same, plane = signal_tests(likelihood, templates, signal, options.xsec_uncertainty, toys)
     rows = _rows(plane, signal)
-    notes = [*bundle.notes(), *signal.notes, *_run_notes(runs), *_statistics_notes(rows)]
+    notes = [*bundle.notes(), *signal.notes, *_run_notes(runs), *_statistics_notes(rows, read)]
     if not same:
         notes.append(
             "this version of massgap makes another background of the published yields: the published workspace was used, and the modifiers "
@@ -263,6 +278,8 @@ def _results(
         )
     if published.get("small_counts"):
         notes.append(published["small_counts"])
+    for tested in (published, own):
+        notes += (tested["toys"] or {}).get("warnings", ())
     return {
         "format": RECAST_FORMAT,
         "bundle": {"path": str(bundle.path), "digest": bundle.digest, "title": bundle.content["title"]},
@@ -273,7 +290,7 @@ def _results(
         "lumi_fb": likelihood.lumi_fb,
         "level": likelihood.level,
         "observed": likelihood.observed,
-        "events": _events(runs),
+        "events": read,
         "channels": rows,
         "as_published": published,
         "with_sample_statistics": own,
@@ -320,11 +337,14 @@ def _run_notes(runs: dict[str, RunFolder]) -> list[str]:
     return [str(note) for run in runs.values() for note in run.manifest.get("notes", ())]
 
 
-def _statistics_notes(rows: Sequence[dict[str, Any]]) -> list[str]:
+def _statistics_notes(rows: Sequence[dict[str, Any]], read: int) -> list[str]:
     total = sum(row["effective_events"] for row in rows)
     if total == 0.0:
         return [
-            "no event of the signal is in any channel: it cannot be excluded with this sample; more events would tell how small its efficiency is"
+            (
+                f"no event of the signal is in any channel: it cannot be excluded with this sample. Were its efficiency above {-math.log(0.05) / read:.2g}, one "
+                f"of {read:,} events of equal weight would be there with a probability of 95 %; more events tell more"
+            )
         ]
     if total < _FEW:
         return [f"only {total:.3g} effective events of the signal are in the channels: simulate more of them"]

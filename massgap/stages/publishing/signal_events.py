@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from massgap.contracts.errors import BundleError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from massgap.stages.publishing.bundle import Bundle
 
@@ -176,11 +177,7 @@ def _of_files(bundle: Bundle, files: Sequence[str | Path], options: EventOptions
     if options.xsec_fb is None:
         beside = _fileset_beside(files)
         if beside is None:
-            msg = (
-                f"{files[0]} does not say its cross section: give it in fb (--xsec 12.5), or give the fileset of the files "
-                f"(massgap recast {bundle.path} FILESET.json)"
-            )
-            raise BundleError(msg)
+            raise BundleError(_no_cross_section(bundle, files))
         path, process = beside
         return _of_fileset(bundle, path, replace(options, name=process))
     fileset = fileset_from_files(
@@ -199,30 +196,50 @@ def _of_files(bundle: Bundle, files: Sequence[str | Path], options: EventOptions
     return SignalEvents(process, fileset, options.xsec_fb, options.xsec_fb, "--xsec", notes)
 
 
-def _fileset_beside(files: Sequence[str | Path]) -> tuple[Path, str] | None:
-    """The fileset that lists all of the files, as generated samples have it in the folder above theirs, and their process."""
+def _no_cross_section(bundle: Bundle, files: Sequence[str | Path]) -> str:
+    found = next(((path, listed) for path, listed in _filesets_beside(files)), None)
+    file = str(Path(files[0]).absolute())
+    if found is not None:
+        path, listed = found
+        process = next((e["metadata"]["process"] for e in listed.values() if file in e["files"]), None)
+        if process is not None:
+            return (
+                f"{files[0]} is a part of the sample of {process}, and its cross section is that of the whole: give the fileset (massgap recast "
+                f"{bundle.path} {path} --name {process}), or the cross section of what is in the file (--xsec 12.5)"
+            )
+    return (
+        f"{files[0]} does not say its cross section: give it in fb (--xsec 12.5), or give the fileset of the files (massgap recast {bundle.path} "
+        "FILESET.json)"
+    )
+
+
+def _filesets_beside(files: Sequence[str | Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Filesets in the folder of a file, and in the one above it."""
     from massgap.contracts.errors import FilesetError
     from massgap.contracts.filesets.fileset import load_fileset
 
+    for folder in (Path(files[0]).absolute().parent, Path(files[0]).absolute().parent.parent):
+        with contextlib.suppress(FilesetError):
+            yield folder / "fileset.json", load_fileset(folder / "fileset.json")
+
+
+def _fileset_beside(files: Sequence[str | Path]) -> tuple[Path, str] | None:
+    """The fileset that lists all of the files, as generated samples have it in the folder above theirs, and their process."""
     if not all(Path(file).is_file() for file in files):
         return None
     wanted = {str(Path(file).absolute()) for file in files}
-    for folder in (Path(files[0]).absolute().parent, Path(files[0]).absolute().parent.parent):
-        try:
-            listed = load_fileset(folder / "fileset.json")
-        except FilesetError:
-            continue
+    for path, listed in _filesets_beside(files):
         for entry in listed.values():
             process = entry["metadata"]["process"]
             of_process = {
-                path
+                name
                 for other in listed.values()
                 if other["metadata"]["process"] == process
-                for path in other["files"]
+                for name in other["files"]
             }
             # Part of a sample is another sample: its sum of weights is not that of the fileset.
             if wanted == of_process:
-                return folder / "fileset.json", str(process)
+                return path, str(process)
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from massgap.contracts.run_folder import RunFolder
+    from massgap.fits.plan import FitPart
     from massgap.fits.planes.published import PublishedLikelihood
     from massgap.fits.workspaces.patch_sets import Patch
 
@@ -40,6 +41,10 @@ class Source:
     runs : list of SourceRun
     likelihoods : list
         Per luminosity the likelihood without signal, and its patches.
+    notes : list of str
+        What was chosen, and what a publisher should know.
+    base : path
+        The run or study that was given.
     """
 
     folder: Path
@@ -47,6 +52,19 @@ class Source:
     results: dict[str, Any] = field(repr=False)
     runs: list[SourceRun]
     likelihoods: list[tuple[PublishedLikelihood, list[Patch]]] = field(repr=False)
+    notes: list[str] = field(default_factory=list)
+    base: Path = Path()
+
+    @property
+    def published(self) -> dict[str, Any]:
+        """Names of plane or fit, and of its runs, in the run or study where they lie in it."""
+        paths = [self.folder, *(each.run.path for each in self.runs)]
+        base = self.base.absolute()
+        names = [
+            path.absolute().relative_to(base).as_posix() if base in path.absolute().parents else path.name
+            for path in paths
+        ]
+        return {"likelihood": names[0], "runs": names[1:]}
 
 
 def find_source(folder: str | Path, likelihood: str | Path | None = None) -> Source:
@@ -65,26 +83,28 @@ def find_source(folder: str | Path, likelihood: str | Path | None = None) -> Sou
         If there is none or several, or the runs were made again since.
     """
     base = Path(folder)
-    place = _place(base, likelihood)
-    if (place / "plane.json").is_file():
-        return _of_plane(place, base)
-    if (place / "results.json").is_file():
-        return _of_fit(place, base)
+    place, notes = _place(base, likelihood)
+    for file, of in (("plane.json", _of_plane), ("results.json", _of_fit)):
+        if (place / file).is_file():
+            found = of(place, base)
+            return replace(found, notes=[*notes, *found.notes], base=base)
     msg = f"{place} holds neither plane.json nor results.json: give a folder of massgap plane or massgap fit (--likelihood FOLDER)"
     raise BundleError(msg)
 
 
-def _place(base: Path, likelihood: str | Path | None) -> Path:
+def _place(base: Path, likelihood: str | Path | None) -> tuple[Path, list[str]]:
+    """The plane or fit folder, and what was chosen from what, where nobody said it."""
     if likelihood is not None:
         given = Path(likelihood)
-        return base / given if not given.is_dir() and (base / given).is_dir() else given
+        return (base / given if not given.is_dir() and (base / given).is_dir() else given), []
     if (base / "study.json").is_file():
         from massgap.contracts.study_folder import open_study
 
         study = open_study(base)
         found = list(study.planes) or list(study.fits)
         if len(found) == 1:
-            return base / found[0]
+            others = [name for name in study.fits if name not in found]
+            return base / found[0], _choice(found[0], others)
         if found:
             msg = f"{base} has several: {', '.join(found)}. Say which one is published (--likelihood {found[0]})"
             raise BundleError(msg)
@@ -94,7 +114,8 @@ def _place(base: Path, likelihood: str | Path | None) -> Path:
         raise BundleError(msg)
     for name, file in (("plane", "plane.json"), ("fit", "results.json")):
         if (base / name / file).is_file():
-            return base / name
+            others = ["fit"] if name == "plane" and (base / "fit" / "results.json").is_file() else []
+            return base / name, _choice(name, others)
     from massgap.contracts.run_folder import open_run
 
     open_run(base)
@@ -102,12 +123,19 @@ def _place(base: Path, likelihood: str | Path | None) -> Path:
     raise BundleError(msg)
 
 
+def _choice(chosen: str, others: Sequence[str]) -> list[str]:
+    if not others:
+        return []
+    shown = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
+    return [f"{chosen} is published; --likelihood {others[0]} would publish that one (there are {shown})"]
+
+
 def _of_plane(place: Path, base: Path) -> Source:
     from massgap.contracts.plane_folder import open_plane
     from massgap.fits.workspaces.patch_sets import patches_of
 
     results = open_plane(place).results
-    runs = _runs(place, base, results["runs"])
+    runs, again = _runs(place, base, results["runs"])
     made = []
     for entry in results["workspaces"]:
         workspace, patches = (_document(place / entry[key]) for key in ("workspace", "patch_set"))
@@ -116,9 +144,11 @@ def _of_plane(place: Path, base: Path) -> Source:
         found = _likelihood(runs, entry, backgrounds, signals, results, workspace)
         of_names = {row["name"]: row for row in results["points"] if row["lumi_fb"] == entry["lumi_fb"]}
         known = patches_of(patches)
-        _require_same(found, runs, place, of_names[known[0].name], known[0], results)
+        # A run that was made again since may still give the same numbers: then all signals are compared.
+        for patch in known if again else known[:1]:
+            _require_same(found, runs, place, base, of_names[patch.name], patch, results)
         made.append((found, known))
-    return Source(place, True, results, runs, made)
+    return Source(place, True, results, runs, made, _same_again(again, place))
 
 
 def _of_fit(place: Path, base: Path) -> Source:
@@ -131,7 +161,7 @@ def _of_fit(place: Path, base: Path) -> Source:
     if len(described) > 1:
         msg = f"{place} is a fit of several runs: publish the plane of them (massgap plane RUN RUN --out PLANE, then --likelihood PLANE)"
         raise BundleError(msg)
-    runs = _runs(place, base, described)
+    runs, again = _runs(place, base, described)
     made = []
     for entry in results.get("luminosities") or [{"folder": "."}]:
         own = open_fit(place / entry["folder"])
@@ -142,8 +172,15 @@ def _of_fit(place: Path, base: Path) -> Source:
         masses = _masses(runs, signal)
         made.append((found, [Patch(signal, masses or {"process": signal}, operations)]))
         point = {"process": signal, "masses": masses, "cross_section_fb": None}
-        _require_same(found, runs, place, point, made[-1][1][0], own.results)
-    return Source(place, False, results, runs, made)
+        _require_same(found, runs, place, base, point, made[-1][1][0], own.results)
+    return Source(place, False, results, runs, made, _same_again(again, place))
+
+
+def _same_again(runs: Sequence[str], place: Path) -> list[str]:
+    return [
+        f"{run} was made again after {place.name}, and gives the same likelihood, number by number"
+        for run in runs
+    ]
 
 
 def _masses(runs: Sequence[SourceRun], signal: str) -> dict[str, float]:
@@ -151,39 +188,63 @@ def _masses(runs: Sequence[SourceRun], signal: str) -> dict[str, float]:
     return next((dict(m["masses"]) for m in datasets if m.get("process") == signal and m.get("masses")), {})
 
 
-def _runs(place: Path, base: Path, described: Sequence[Mapping[str, Any]]) -> list[SourceRun]:
-    """The runs that a likelihood was made of, as they were then."""
+def _runs(
+    place: Path, base: Path, described: Sequence[Mapping[str, Any]]
+) -> tuple[list[SourceRun], list[str]]:
+    """The runs that a likelihood was made of, and the paths of those that have other hashes now than they had then."""
     from massgap.contracts.run_folder import open_run
     from massgap.fits.combination.runs import run_labels
 
-    found = []
-    for entry in described:
+    found, again = [], []
+    of_study = _runs_of_study(base, place)
+    for number, entry in enumerate(described):
         path = Path(entry["path"])
-        places = [path, place / path, base, place.absolute().parent, *_runs_of_study(base)]
-        candidates = [p for p in places if (p / "manifest.json").is_file()]
-        opened = [open_run(p) for p in candidates]
+        # Of a study the record says which run it was, wherever the study has been moved.
+        own = of_study[number : number + 1] if len(of_study) == len(described) else []
+        places = [*own, path, place / path, base, place.absolute().parent, *_runs_of_study(base)]
+        opened = [open_run(p) for p in places if (p / "manifest.json").is_file()]
         same = [
             run
             for run in opened
             if all(entry.get(k) == run.manifest.get(k) for k in ("code_hash", "fileset_hash"))
         ]
-        if not same:
-            what = "was made again since" if opened else "is not there any more"
-            stage = "plane" if (place / "plane.json").is_file() else "fit"
-            msg = f"{path}, of which {place} was made, {what}: massgap {stage} {path} --out {place} makes it anew"
+        if not same and not opened:
+            msg = f"{path}, of which {place} was made, is not there any more: {_made_anew(place, base, path)}"
             raise BundleError(msg)
-        same[0].require_complete(accept_loss=True)
-        found.append(same[0])
-    return [SourceRun(label, run) for label, run in zip(run_labels(found), found, strict=True)]
+        if not same:
+            again.append(str(opened[0].path))
+        found.append((same or opened)[0])
+        found[-1].require_complete(accept_loss=True)
+    return [SourceRun(label, run) for label, run in zip(run_labels(found), found, strict=True)], again
 
 
-def _runs_of_study(base: Path) -> list[Path]:
-    """Runs of a study where they are now: a plane names them as they were called when it was made."""
+def _made_anew(place: Path, base: Path, run: Path) -> str:
+    """What makes a plane or fit again."""
+    if (base / "study.json").is_file() and place.absolute().is_relative_to(base.absolute()):
+        from massgap.contracts.study_folder import open_study
+
+        study = open_study(base)
+        small = " --quick" if study.small else ""
+        return f"massgap study {study.study}{small} --out {base} makes what has changed"
+    stage = "plane" if (place / "plane.json").is_file() else "fit"
+    return f"massgap {stage} {run} --out {place} makes it anew"
+
+
+def _runs_of_study(base: Path, place: Path | None = None) -> list[Path]:
+    """Runs of a study, or of one of its planes or fits, where they are now: those name them as they were called then."""
     if not (base / "study.json").is_file():
         return []
     from massgap.contracts.study_folder import open_study
 
-    return [base / name for name in open_study(base).runs]
+    study = open_study(base)
+    if place is None:
+        return [base / name for name in study.runs]
+    likelihoods = {**study.fits, **study.planes}
+    return [
+        base / str(entry["run"])
+        for name, entry in likelihoods.items()
+        if (base / name).absolute() == place.absolute() and entry.get("run")
+    ]
 
 
 def _likelihood(
@@ -195,8 +256,6 @@ def _likelihood(
     workspace: dict[str, Any],
 ) -> PublishedLikelihood:
     """The yields of the backgrounds, out of the runs once more, in the bins of the fit."""
-    from dataclasses import replace
-
     from massgap.fits.parts import fill_plans
     from massgap.fits.plan import FitOptions, FitPlan, PlannedRun
     from massgap.fits.planes.published import PublishedLikelihood, model_options
@@ -210,10 +269,7 @@ def _likelihood(
         )
         raise BundleError(msg)
     model = model_options(results["options"]["model"])
-    parts = [
-        ((part.get("run", "")), (part["region"], part["histogram"], part["binning"]))
-        for part in entry["parts"]
-    ]
+    parts = [(part.get("run", ""), _part(part)) for part in entry["parts"]]
     planned = [
         PlannedRun(each.run, FitPlan([part for label, part in parts if label == each.label]), each.label)
         for each in runs
@@ -238,10 +294,18 @@ def _likelihood(
     return PublishedLikelihood(entry["lumi_fb"], level, model, filled, workspace, tuple(signals))
 
 
+def _part(part: Mapping[str, Any]) -> FitPart:
+    from massgap.fits.plan import FitPart
+
+    edges = tuple(float(edge) for edge in part["binning"])
+    return FitPart(part["region"], part["histogram"], edges, control=bool(part.get("control", False)))
+
+
 def _require_same(
     found: PublishedLikelihood,
     runs: Sequence[SourceRun],
     place: Path,
+    base: Path,
     point: Mapping[str, Any],
     patch: Patch,
     results: Mapping[str, Any],
@@ -260,8 +324,7 @@ def _require_same(
         relative = point["cross_section_uncertainty"] / fb
     again, same = found.patch(made, PlanePoint(name, dict(point["masses"]), own_fb), fb / own_fb, relative)
     if not same or list(again.operations) != list(patch.operations):
-        stage = "plane" if (place / "plane.json").is_file() else "fit"
-        msg = f"the likelihood of {place} does not come out of its runs any more: massgap {stage} {runs[0].run.path} --out {place} makes it anew"
+        msg = f"the likelihood of {place} does not come out of its runs any more: {_made_anew(place, base, runs[0].run.path)}"
         raise BundleError(msg)
 
 

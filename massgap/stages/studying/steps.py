@@ -239,7 +239,7 @@ class Going:
 
         out: dict[str, Any] = {}
         if step.parts:
-            controls = [replace(as_part(part), count=True) for part in step.controls]
+            controls = [replace(as_part(part), count=True, control=True) for part in step.controls]
             out["plan"] = FitPlan([*step.parts, *controls], step.scans)
         if step.scan or step.model or step.fit or step.nuisances:
             own = None if step.nuisances is None else NuisanceSet.from_dict(self._nuisances(step))

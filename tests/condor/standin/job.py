@@ -9,17 +9,18 @@ import shutil
 import signal
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from standin import ads, event_log, sandbox
+from standin.job_ad import COMPLETED, HELD, IDLE, REMOVED, RUNNING
+from standin.job_files import JobFiles
 
 if TYPE_CHECKING:
     import subprocess
+    from pathlib import Path
 
     from standin.pool import Pool
 
-IDLE, RUNNING, REMOVED, COMPLETED, HELD = 1, 2, 3, 4, 5
 SPOOLING = 16
 """Code of the hold while input is spooled; the schedd lifts it, and nobody else can."""
 _THREADS = (
@@ -30,8 +31,6 @@ _THREADS = (
     "OMP_THREAD_LIMIT",
     "PYTHON_CPU_COUNT",
 )
-# The schedd keeps spooled jobs until their output has been fetched, or for ten days.
-_LEAVE = "JobStatus == 4 && (CompletionDate =?= UNDEFINED || CompletionDate == 0 || ((time() - CompletionDate) < 864000))"
 
 
 @dataclass
@@ -44,21 +43,18 @@ class Stop:
     bring_output: bool = True
 
 
-class Job:
+class Job(JobFiles):
     """A job in the queue."""
 
     def __init__(self, pool: Pool, ad: Any, *, spool: bool) -> None:
-        self.pool, self.ad = pool, ad
-        self.key = f"{ad['ClusterId']}.{ad['ProcId']}"
+        super().__init__(pool, ad)
         self.process: subprocess.Popen[bytes] | None = None
-        self.slot, self.scratch = "", Path()
+        self.slot = ""
         self.stop: Stop | None = None
         self.not_before = 0.0
         self.spooled_at: float | None = None
         # What of the machine it has while it runs; requests may be expressions that change.
         self.cpus = self.memory = 0
-        self.spool = pool.folder / "spool" / self.key
-        self.kept = pool.folder / "spool" / f"{self.key}.evicted"
         ad["GlobalJobId"] = f"{pool.name}#{self.key}#{int(time.time())}"
         if "RequestMemory" not in ad or "MemoryUsage" in str(ad.lookup("RequestMemory")):
             # What condor_submit takes where nothing is asked for.
@@ -67,7 +63,7 @@ class Job:
         held = self.get("JobStatus", IDLE) == HELD
         self.status(HELD if held else IDLE)
         if spool:
-            self._to_spool()
+            self.to_spool()
         self.event(event_log.submitted())
         if held:
             self.event(event_log.held(self.get("HoldReason"), self.get("HoldReasonCode"), 0))
@@ -76,103 +72,10 @@ class Job:
             self.spooled_at = time.monotonic() + pool.spool_time
             self.hold("Spooling input data files", SPOOLING)
 
-    # -------------------------------------------------------------- its ad
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return ads.evaluate(self.ad, name, default)
-
-    @property
-    def state(self) -> int:
-        return int(self.ad["JobStatus"])
-
-    @property
-    def iwd(self) -> Path:
-        return Path(self.get("Iwd"))
-
     @property
     def running(self) -> bool:
         """Whether it has a slot, be it on its way out."""
         return self.process is not None
-
-    @property
-    def request(self) -> tuple[int, int]:
-        """Cores, and memory in MB."""
-        return int(self.get("RequestCpus", 1)), int(self.get("RequestMemory", self.pool.default_memory))
-
-    @property
-    def transfers(self) -> bool:
-        how = str(self.get("ShouldTransferFiles", "IF_NEEDED")).upper()
-        return how == "YES" or (how == "IF_NEEDED" and not self.pool.shared_fs)
-
-    def status(self, status: int, **attributes: Any) -> None:
-        """Change the status; None drops an attribute."""
-        now = int(time.time())
-        if "JobStatus" in self.ad and self.state != status:
-            self.ad["LastJobStatus"] = self.state
-        for name, value in {"JobStatus": status, "EnteredCurrentStatus": now, **attributes}.items():
-            if value is not None:
-                self.ad[name] = value
-            elif name in self.ad:
-                del self.ad[name]
-
-    def count(self, name: str) -> None:
-        self.ad[name] = int(self.get(name, 0)) + 1
-
-    def event(self, what: tuple[int, str]) -> None:
-        if log := self.get("UserLog"):
-            event_log.write(self.iwd / log, int(self.ad["ClusterId"]), int(self.ad["ProcId"]), *what)
-
-    # -------------------------------------------------------------- spool
-
-    def _to_spool(self) -> None:
-        self.spool.mkdir(parents=True)
-        inputs = ads.listed(self.get("TransferInput", ""))
-        sandbox.bring(inputs, self.iwd, self.spool)
-        command = Path(self.get("Cmd"))
-        if self.get("TransferExecutable", True):
-            sandbox.bring([str(command)], self.iwd, self.spool)
-            self.ad["Cmd"] = str(self.spool / command.name)
-        self.ad["TransferInput"] = ",".join(Path(name).name for name in inputs if not name.endswith("/"))
-        if any(name.endswith("/") for name in inputs):
-            # What was in a folder now lies beside the rest.
-            self.ad["TransferInput"] = ",".join(
-                sorted(path.name for path in self.spool.iterdir() if path != command)
-            )
-        for name in ("Iwd", "Out", "Err", "UserLog", "TransferOutputRemaps"):
-            if name in self.ad:
-                self.ad[f"SUBMIT_{name}"] = self.get(name)
-        self.ad["Iwd"] = str(self.spool)
-        for name, file in (("Out", sandbox.OUT), ("Err", sandbox.ERR)):
-            if self.get(name, os.devnull) != os.devnull and not self.get(f"Stream{name}", False):
-                self.ad[name] = file
-        if "UserLog" in self.ad:
-            self.ad["UserLog"] = Path(self.get("UserLog")).name
-        if "TransferOutputRemaps" in self.ad:
-            del self.ad["TransferOutputRemaps"]
-        self.ad["ShouldTransferFiles"] = "YES"
-        self.ad["LeaveJobInQueue"] = ads.load("classad").ExprTree(_LEAVE)
-
-    def transfer_data(self) -> None:
-        """Bring output from the spool to where the job was submitted."""
-        home = Path(self.get("SUBMIT_Iwd"))
-        renamed = ads.remaps(self.get("SUBMIT_TransferOutputRemaps", ""))
-        streams = {"Out": sandbox.OUT, "Err": sandbox.ERR}
-        for name, file in streams.items():
-            if self.get(name) == file and (self.spool / file).exists():
-                shutil.copy(self.spool / file, home / self.get(f"SUBMIT_{name}"))
-        if "TransferOutput" in self.ad:
-            names = [Path(name).name for name in ads.listed(self.get("TransferOutput", ""))]
-        else:
-            given = {
-                *ads.listed(self.get("TransferInput", "")),
-                Path(self.get("Cmd")).name,
-                self.get("UserLog"),
-            }
-            names = [
-                path.name for path in self.spool.iterdir() if path.name not in given | set(streams.values())
-            ]
-        sandbox.bring([name for name in names if (self.spool / name).exists()], self.spool, home, to=renamed)
-        self.ad["StageOutFinish"] = int(time.time())
 
     # -------------------------------------------------------------- start
 
@@ -196,7 +99,7 @@ class Job:
         )
         self.count("NumShadowStarts")
         try:
-            self._bring_input()
+            self.bring_input()
         except sandbox.TransferError as error:
             where = f"access point {self.pool.name} while sending files to execution point {self.host}"
             self._not_started(f"Transfer input files failure at {where}. Details: {error}", 13, error.errno)
@@ -213,19 +116,6 @@ class Job:
     def host(self) -> str:
         return f"{self.slot}@{self.pool.name}"
 
-    def _bring_input(self) -> None:
-        if not self.transfers:
-            return
-        names = ads.listed(self.get("TransferInput", ""))
-        if self.get("TransferIn", True) and self.get("In", os.devnull) != os.devnull:
-            names.append(self.get("In"))
-        sandbox.bring(names, self.iwd, self.scratch)
-        if self.kept.is_dir():
-            sandbox.bring([f"{self.kept}/"], self.kept, self.scratch)
-        if self.get("TransferExecutable", True):
-            sandbox.bring([self.get("Cmd")], self.iwd, self.scratch)
-            (self.scratch / Path(self.get("Cmd")).name).chmod(0o755)
-
     def _execute(self) -> None:
         cwd = self.scratch if self.transfers else self.iwd
         command = self.iwd / self.get("Cmd")
@@ -237,7 +127,7 @@ class Job:
         streams: list[int] = []
         try:
             for name, flags in (("In", os.O_RDONLY), ("Out", None), ("Err", None)):
-                path = self._stream(name)
+                path = self.stream(name)
                 try:
                     streams.append(
                         os.open(
@@ -273,14 +163,6 @@ class Job:
         finally:
             for stream in streams:
                 os.close(stream)
-
-    def _stream(self, name: str) -> Path:
-        path = self.get(name, os.devnull)
-        if path == os.devnull:
-            return Path(path)
-        if not self.transfers or (name != "In" and self.get(f"Stream{name}", False)):
-            return self.iwd / path
-        return self.scratch / {"In": Path(path).name, "Out": sandbox.OUT, "Err": sandbox.ERR}[name]
 
     def _environment(self, cwd: Path) -> dict[str, str]:
         # Nothing of the pool's own environment; where files are not shared, the account has no home either.
@@ -444,7 +326,7 @@ class Job:
         ):
             self.kept.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(sandbox.TransferError):
-                names = [name for name in self._outputs() if (self.scratch / name).exists()]
+                names = [name for name in self.outputs() if (self.scratch / name).exists()]
                 sandbox.bring(names, self.scratch, self.kept)
         self._clean()
         self.stop = None
@@ -461,7 +343,7 @@ class Job:
 
     def _ended(self, code: int) -> None:
         try:
-            self._bring_output()
+            self.bring_output()
         except sandbox.TransferError as error:
             where = f"execution point {self.host} while sending files to access point {self.pool.name}"
             self._clean()
@@ -485,40 +367,6 @@ class Job:
         else:
             self.status(COMPLETED, CompletionDate=int(time.time()))
             self.event(event_log.ended(code))
-
-    def _outputs(self) -> list[str]:
-        if "TransferOutput" in self.ad:
-            return ads.listed(self.get("TransferOutput", ""))
-        # By default all files that are new, and no folders.
-        given = {
-            Path(name).name
-            for name in [*ads.listed(self.get("TransferInput", "")), self.get("Cmd"), self.get("In", "")]
-        }
-        return [
-            path.name
-            for path in self.scratch.iterdir()
-            if path.is_file() and path.name not in given and path.name not in sandbox.OURS
-        ]
-
-    def _bring_output(self) -> None:
-        if not self.transfers or str(self.get("WhenToTransferOutput", "ON_EXIT")).upper() == "NEVER":
-            return
-        for name, file in (("Out", sandbox.OUT), ("Err", sandbox.ERR)):
-            if (self.scratch / file).exists():
-                target = self.iwd / self.get(name)
-                try:
-                    shutil.copy(self.scratch / file, target)
-                except OSError as error:
-                    msg = "writing to"
-                    raise sandbox.TransferError(msg, target, error) from error
-        sandbox.bring(
-            self._outputs(), self.scratch, self.iwd, to=ads.remaps(self.get("TransferOutputRemaps", ""))
-        )
-
-    def gone(self) -> None:
-        """Forget what the spool holds of a job that left the queue."""
-        for folder in (self.spool, self.kept):
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 class _CannotStartError(Exception):

@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from standin import ads
-from standin.job import COMPLETED, HELD, IDLE, REMOVED, RUNNING, SPOOLING, Job
+from standin.job import SPOOLING, Job
+from standin.job_ad import COMPLETED, HELD, IDLE, REMOVED, RUNNING
 from standin.sandbox import TransferError
 
 if TYPE_CHECKING:
@@ -236,8 +237,8 @@ class Pool:
             return {"error": f"Job {job} is not running"}
         return {
             "folder": str(found.scratch),
-            "out": str(found._stream("Out")),
-            "err": str(found._stream("Err")),
+            "out": str(found.stream("Out")),
+            "err": str(found.stream("Err")),
         }
 
     def _row(self, ad: Any, attributes: list[str] | None, form: str) -> Any:
