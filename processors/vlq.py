@@ -151,7 +151,9 @@ class Vlq(Analysis):
 
 def _scores_of(model: Any, declared: tuple[Score, ...]) -> tuple[Score, ...]:
     """The score, of those of the six variables that its model takes: parameterised ones take the mass from the hypothesis."""
-    if model is None or isinstance(model, dict) or not declared:
+    if isinstance(model, dict):  # of one model at several hypotheses each has its name
+        model = next(iter(model.values()), None)
+    if model is None or not declared:
         return declared
     from massgap.models.scoring.hypothesis import AS_COLUMNS
     from massgap.models.scoring.scorer import OnnxScorer

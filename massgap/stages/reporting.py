@@ -75,7 +75,11 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 def _found_models(folder: Path) -> Path | dict[str, str | Path] | None:
     """Folders of the models that scored a run, as its manifest says, by score if there are several; else its own."""
-    found = {name: place for name, place in _models_of(folder).items() if (place / "training.json").is_file()}
+    found: dict[str, Path] = {}
+    for name, place in _models_of(folder).items():
+        # A model that is asked about several hypotheses was trained once.
+        if (place / "training.json").is_file() and place not in found.values():
+            found[name] = place
     if len(found) > 1:
         return dict(found)
     own = folder / "model"

@@ -41,7 +41,7 @@ def known_recipes() -> dict[str, Recipe]:
     Examples
     --------
     >>> [name for name in sorted(known_recipes()) if name.startswith("slepton")]
-    ['slepton', 'slepton-any', 'slepton-paper']
+    ['slepton', 'slepton-any', 'slepton-paper', 'slepton-parameterised', 'slepton-ten-folds']
     """
     package = __name__.rpartition(".")[0]
     found: dict[str, Recipe] = {}

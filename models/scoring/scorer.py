@@ -15,15 +15,15 @@ first event in about a millisecond, without loading onnxruntime.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from massgap.models.errors import ModelError, ModelFileError
 from massgap.models.model_content import read_content
-from massgap.models.scoring import sessions
 from massgap.models.scoring.features import agreed_features, columns_beside, feature_matrix
 from massgap.models.scoring.hypothesis import (
     checked_hypothesis,
@@ -33,7 +33,7 @@ from massgap.models.scoring.hypothesis import (
     trained_ranges,
 )
 from massgap.models.scoring.onnx_file import read_model
-from massgap.models.scoring.sessions import Apart, apart, first_line, open_session
+from massgap.models.scoring.sessions import Apart, Whole, apart
 from massgap.models.scoring.tree_reading import read_trees
 from massgap.models.scoring.trees import TreeModel, UnsupportedTreesError, probes
 
@@ -138,7 +138,6 @@ class OnnxScorer:
             raise ModelError(msg)
         self.path = name
         self._sha256 = hashlib.sha256(content).hexdigest()
-        self._session: Any = None
         self._apart: Apart | None = None
         model, self._description = read_model(content, name, features)
         # What was rewritten is what travels and scores; the hash stays that of the file.
@@ -151,14 +150,27 @@ class OnnxScorer:
         self._inputs = agreed_features(self._description, features, name, more)
         # What the caller provides: all inputs but the hypothesis, which stand at the end.
         self._features = self._inputs[: len(self._inputs) - len(given)]
-        self._open()  # a damaged tree or an unknown operator shows here, not on a worker
+        self._whole = Whole(self._content, self._description, name)
+        self._whole.open()  # a damaged tree or an unknown operator shows here, not on a worker
         self._trees: TreeModel | None = None
         self._probes: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
-        self._run(np.zeros((2, len(self._inputs)), dtype=np.float32))
+        self._whole.run(np.zeros((2, len(self._inputs)), dtype=np.float32))
         if engine != ONNXRUNTIME:
             self._take_trees(forced=engine == COMPILED)
         if self.engine == ONNXRUNTIME and self.n_folds > 1:
-            self._apart = apart(model, self._description, name, len(self._inputs), self._run)
+            self._apart = apart(model, self._description, name, len(self._inputs), self._whole.run)
+
+    def at(self, hypothesis: Mapping[str, float]) -> OnnxScorer:
+        """The same model asked about another hypothesis: its graph, trees and session are shared.
+
+        Raises
+        ------
+        ModelError
+            If the model is not parameterised in these masses.
+        """
+        other = copy.copy(self)
+        other._hypothesis = checked_hypothesis(self._masses, dict(hypothesis), self.path)
+        return other
 
     def _take_trees(self, *, forced: bool) -> None:
         """Score by compiled trees from now on, if the model allows it and onnxruntime agrees."""
@@ -177,7 +189,7 @@ class OnnxScorer:
                 raise ModelFileError(msg) from reason
             return
         x = probes(trees, len(self._inputs), N_PROBES)
-        expected = self._run(x)
+        expected = self._whole.run(x)
         difference = _largest_difference(trees.score_all(x), expected)
         if not difference <= AGREEMENT:
             msg = (
@@ -267,6 +279,11 @@ class OnnxScorer:
         """Mass of the hypothesis -> its value and the ends of the trained range, where it lies outside of that."""
         return outside_hypothesis(self._masses, self._hypothesis, self._description.properties)
 
+    @property
+    def whole(self) -> Whole:
+        """The graph, which is the same object for a model at several hypotheses."""
+        return self._whole
+
     def __repr__(self) -> str:
         return (
             f"OnnxScorer({self.path!r}, {len(self._features)} features, "
@@ -298,19 +315,34 @@ class OnnxScorer:
             If a feature is missing or unexpected, has another type or length, a fold is out of
             range, or the model gives a score that is not between 0 and 1.
         """
-        x = self._with_hypothesis(feature_matrix(columns, self._features, self.path))
+        return self.score_inputs(self.inputs(columns), fold)
+
+    def score_inputs(self, x: NDArray[np.float32], fold: ArrayLike | None = None) -> NDArray[np.float32]:
+        """The score of each event of a matrix that `inputs` made for this model, or for the same at another hypothesis.
+
+        The hypothesis is written into `x`; `fold` and what is raised are as for `score`.
+        """
+        if self._hypothesis is not None:
+            x[:, len(self._features) :] = self._hypothesis
         which = self._which(fold, len(x))
         trees = self._compiled()
         if trees is not None:
             return self._checked(trees.score(x, which))
-        found = self._run(x)[np.arange(len(x)), which] if self._apart is None else self._apart.score(x, which)
+        found = (
+            self._whole.run(x)[np.arange(len(x)), which]
+            if self._apart is None
+            else self._apart.score(x, which)
+        )
         return self._checked(found)
 
-    def _with_hypothesis(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The matrix of features with the masses of the hypothesis beside it."""
+    def inputs(self, columns: Mapping[str, ArrayLike] | NDArray[np.float32]) -> NDArray[np.float32]:
+        """The matrix of features, with room for the masses of the hypothesis beside it."""
+        x = feature_matrix(columns, self._features, self.path)
         if self._hypothesis is None:
             return x
-        return np.concatenate([x, np.broadcast_to(self._hypothesis, (len(x), len(self._hypothesis)))], axis=1)
+        wide = np.full((len(self._inputs), len(x)), np.nan, dtype=np.float32).T
+        wide[:, : len(self._features)] = x
+        return wide
 
     def _which(self, fold: ArrayLike | None, n: int) -> NDArray[np.intp]:
         """Return the column of the output that scores each of `n` events."""
@@ -338,30 +370,11 @@ class OnnxScorer:
 
     def score_all_folds(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the scores of all classifiers for a float32 matrix, shape (N, n_folds)."""
-        x = self._with_hypothesis(feature_matrix(x, self._features, self.path))
+        x = self.inputs(x)
+        if self._hypothesis is not None:
+            x[:, len(self._features) :] = self._hypothesis
         trees = self._compiled()
-        return self._checked(self._run(x) if trees is None else trees.score_all(x))
-
-    def _run(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what onnxruntime gives, shape (N, n_folds)."""
-        scores = np.empty((len(x), self.n_folds), dtype=np.float32)
-        session = self._open()
-        for start in range(0, len(x), sessions.BATCH):
-            part = np.ascontiguousarray(x[start : start + sessions.BATCH])
-            given = sessions.full(part)
-            try:
-                out = session.run([self._description.output], {self._description.input: given})[0]
-            except Exception as error:  # onnxruntime has no common base class
-                msg = f"onnxruntime failed on the model {self.path}: {first_line(error)}"
-                raise ModelFileError(msg) from error
-            if out.size != len(given) * self.n_folds:
-                msg = (
-                    f"The model {self.path} gave an output of shape {out.shape} for {len(given)} events: "
-                    f"({len(given)}, {self.n_folds}) is expected."
-                )
-                raise ModelFileError(msg)
-            scores[start : start + len(part)] = out.reshape(-1, self.n_folds)[: len(part)]
-        return scores
+        return self._checked(self._whole.run(x) if trees is None else trees.score_all(x))
 
     def _checked(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         bad = ~((scores >= 0) & (scores <= 1))
@@ -379,16 +392,6 @@ class OnnxScorer:
             )
             raise ModelError(msg)
         return scores
-
-    # ---- the session and the journey to a worker
-
-    def _open(self) -> Any:
-        if self._session is None:
-            self._session = open_session(self._content, self.path)
-        return self._session
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_session": None}
 
 
 def _largest_difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 
     from massgap.models.scoring.onnx_file import Description
 
-__all__ = ["BATCH", "Apart", "FoldGraphs", "apart", "first_line", "full", "open_session", "taken_apart"]
+__all__ = [
+    "BATCH",
+    "Apart",
+    "FoldGraphs",
+    "Whole",
+    "apart",
+    "first_line",
+    "full",
+    "open_session",
+    "taken_apart",
+]
 
 _ELEMENTWISE = ("Identity", "Cast", "Sigmoid")
 """Operators that do the same to each column."""
@@ -66,6 +76,53 @@ def open_session(content: bytes, path: str) -> Any:
 def first_line(error: Exception) -> str:
     """What an error of onnxruntime says, in one line."""
     return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+
+
+class Whole:
+    """A model (its content, what it says about itself, what messages call it) as it is, all its classifiers at once.
+
+    Its session is opened when it is needed, and never pickled.
+    """
+
+    def __init__(self, content: bytes, description: Description, path: str) -> None:
+        self.content = content
+        self.description = description
+        self.path = path
+        self._session: Any = None
+
+    def open(self) -> Any:
+        """The session."""
+        if self._session is None:
+            self._session = open_session(self.content, self.path)
+        return self._session
+
+    def run(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The scores of all classifiers for features of shape (N, n_features), shape (N, n_folds).
+
+        Raises
+        ------
+        ModelFileError
+            If onnxruntime fails, or gives another number of scores.
+        """
+        folds = self.description.n_folds
+        scores = np.empty((len(x), folds), dtype=np.float32)
+        session = self.open()
+        for start in range(0, len(x), BATCH):
+            part = np.ascontiguousarray(x[start : start + BATCH])
+            given = full(part)
+            try:
+                out = session.run([self.description.output], {self.description.input: given})[0]
+            except Exception as error:  # onnxruntime has no common base class
+                msg = f"onnxruntime failed on the model {self.path}: {first_line(error)}"
+                raise ModelFileError(msg) from error
+            if out.size != len(given) * folds:
+                msg = f"The model {self.path} gave an output of shape {out.shape} for {len(given)} events: ({len(given)}, {folds}) is expected."
+                raise ModelFileError(msg)
+            scores[start : start + len(part)] = out.reshape(-1, folds)[: len(part)]
+        return scores
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_session": None}
 
 
 class FoldGraphs(NamedTuple):

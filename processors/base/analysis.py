@@ -21,7 +21,7 @@ from massgap.processors.base.axes import Regular
 from massgap.processors.base.chunk_pass import ChunkPass
 from massgap.processors.base.flow import Flow
 from massgap.processors.base.histograms import HistogramSpec, Layout
-from massgap.processors.base.named_scores import extrapolated_scores
+from massgap.processors.base.named_scores import extrapolated_scores, load_models
 from massgap.processors.base.options import collection_choice
 from massgap.processors.base.sums import HistogramSums
 from massgap.processors.base.tally import DatasetTally, Tally
@@ -70,7 +70,8 @@ class Analysis(ProcessorABC):
         What is read instead of the format's own collections, as the file calls it: jets=JetPUPPI,met=PuppiMissingET for a
         Delphes file, met=PuppiMET for NanoAOD; also as a dict.
     hypothesis
-        Masses in GeV that models are asked about which are parameterised in them: T=1000, also as a dict.
+        Masses in GeV that models are asked about which are parameterised in them: T=1000, also as a dict.  Of one score with its
+        name before them, any:T=1000.  Several make a score each of one model, named after their masses: any_800, any_1000.
 
     Raises
     ------
@@ -113,7 +114,7 @@ class Analysis(ProcessorABC):
         taggers: TaggerOptions | dict[str, Any] | None = None,
         engine: str = "auto",
         collections: dict[str, str] | tuple[str, ...] | list[str] | str = (),
-        hypothesis: dict[str, float] | str | None = None,
+        hypothesis: Any = None,
     ) -> None:
         self.choice = VariationChoice.of_option(variations)
         """Which systematics are done for which data set."""
@@ -126,9 +127,13 @@ class Analysis(ProcessorABC):
         self.engine = engine
         self.taggers = TaggerOptions(**taggers) if isinstance(taggers, dict) else taggers or TaggerOptions()
         self.collections = collection_choice(collections)
-        self.hypothesis = _hypothesis(hypothesis)
-        self.models = self._load(model)
+        loaded = load_models(
+            self.name, tuple(self.scores), self.observables, model, engine=engine, hypothesis=hypothesis
+        )
+        self.scores = loaded.scores
+        self.models = loaded.models
         """Score name -> model, for those that have one."""
+        self.hypothesis = loaded.hypothesis
         self.met = self._met_of_models(met)
 
     # What an analysis says of itself
@@ -185,46 +190,6 @@ class Analysis(ProcessorABC):
                 value = self.choice.plain if name == "variations" else getattr(self, name)
                 out[name] = _plain(vars(value) if isinstance(value, TaggerOptions) else value)
         return out
-
-    def _load(self, model: Any) -> dict[str, Any]:
-        """The models, read now: one that does not fit is refused here and not on a worker."""
-        if model is None:
-            return {}
-        by_name = {score.name: score for score in self.scores}
-        has = ", ".join(by_name) or "none"
-        if not isinstance(model, dict):
-            if len(by_name) != 1:
-                msg = f"{self.name} has more than one score ({has}): say which one the model is for, --model NAME=FILE"
-                if not by_name:
-                    msg = f"{self.name} has no score that a model could give: leave out --model, or give its class scores"
-                raise ProcessorError(msg)
-            model = {next(iter(by_name)): model}
-        from massgap.models.errors import FeatureError
-        from massgap.models.scoring.scorer import OnnxScorer
-
-        every = [feature.name for feature in self.observables]
-        found = {}
-        for name, path in model.items():
-            if name not in by_name:
-                msg = f"{self.name} has no score {name!r} that a model could give; it has: {has}"
-                raise ProcessorError(msg)
-            try:
-                found[name] = OnnxScorer(
-                    path,
-                    list(by_name[name].features) or every,
-                    engine=self.engine,
-                    hypothesis=self.hypothesis,
-                    beside=every,
-                )
-            except FeatureError as error:
-                again = (
-                    f"massgap train RUN_FOLDER --name {name}"
-                    if len(by_name) > 1
-                    else "massgap train RUN_FOLDER"
-                )
-                msg = f"{error} The score {name!r} takes the model of its own training: {again}."
-                raise FeatureError(msg) from error
-        return found
 
     def _met_of_models(self, asked: str | None) -> str:
         """The MET that was asked for, else that of the models' trainings, else the detector's.
@@ -383,13 +348,6 @@ def _layout(
     known = {feature.name for feature in observables}
     specs += [spec for spec in further if spec.name not in known]
     return Layout(tuple(specs), tuple(region.name for region in regions))
-
-
-def _hypothesis(given: dict[str, float] | str | None) -> dict[str, float]:
-    """Masses by name, as a dict of them or as text."""
-    from massgap.models.scoring.hypothesis import hypothesis_of_text
-
-    return hypothesis_of_text(given) if isinstance(given, str) else dict(given or {})
 
 
 def _plain(value: Any) -> Any:

@@ -151,6 +151,7 @@ class ChunkPass:
             If a model needs an observable that is missing.
         """
         out = {}
+        prepared: dict[Any, Any] = {}
         for score in self.scores:
             model = self.models.get(score.name)
             if model is None or regions.isdisjoint(self.layout.regions[score.column]):
@@ -161,7 +162,7 @@ class ChunkPass:
                 raise ProcessorError(msg)
             fold = fold_of(model.fold_rule, key, event.identifiers[:, 2], model.n_folds)
             columns = {name: x[name] for name in model.features}
-            out[score.column] = model.score(columns, fold), fold
+            out[score.column] = _answers(model, columns, fold, prepared), fold
             if self.nominal:
                 for kind, events in extrapolated_events(model, columns, len(fold)).items():
                     labels[kind].add(score.column, events)
@@ -207,6 +208,20 @@ class ChunkPass:
         out = {name: values for name, values in columns.items() if name != "weight"}
         code = np.full(len(weight), self.channels.index(channel) if channel else 0, dtype=np.int8)
         return {**out, **regions, "weight": weight, "channel": code}
+
+
+def _answers(
+    model: Any, columns: dict[str, Any], fold: npt.NDArray[Any], prepared: dict[Any, Any]
+) -> npt.NDArray[np.float32]:
+    """The scores of a model, whose inputs are prepared once for all its hypotheses."""
+    whole = getattr(model, "whole", None)
+    if whole is None:
+        found: npt.NDArray[np.float32] = model.score(columns, fold)
+        return found
+    if id(whole) not in prepared:
+        prepared[id(whole)] = model.inputs(columns)
+    answered: npt.NDArray[np.float32] = model.score_inputs(prepared[id(whole)], fold)
+    return answered
 
 
 def _joined(parts: list[Any], sizes: list[int]) -> npt.NDArray[Any]:

@@ -52,7 +52,7 @@ def beside_the_paper(inputs: Inputs) -> Markup | None:
 
 
 def gains(inputs: Inputs) -> Markup | None:
-    """Expected significance of the benchmark step by step, and of each spectrum with three classifiers."""
+    """Expected significance of the benchmark step by step, and of each spectrum with four classifiers."""
     from massgap.reports.html.html import join, paragraph, table
 
     folders = _folders(inputs)

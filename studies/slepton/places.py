@@ -13,6 +13,9 @@ __all__ = [
     "VARIANTS",
     "any_fit",
     "benchmark_fit",
+    "masses_of",
+    "parameterised_fit",
+    "parameterised_score",
     "retrained_fit",
     "retrained_score",
     "signal_name",
@@ -61,6 +64,15 @@ def signal_name(m: int, gap: int) -> str:
     return f"slepton_{m}_{m - gap}"
 
 
+def masses_of(m: int, gap: int) -> dict[str, float]:
+    """The masses of a spectrum as its samples name them, GeV.
+
+    >>> masses_of(110, 30)
+    {'m_slepton': 110.0, 'm_lsp': 80.0}
+    """
+    return {"m_slepton": float(m), "m_lsp": float(m - gap)}
+
+
 def retrained_score(m: int, gap: int) -> str:
     """Name of the score that was trained on a spectrum.
 
@@ -83,3 +95,17 @@ def retrained_fit(m: int, gap: int) -> str:
 def any_fit(m: int, gap: int) -> str:
     """Fit of a spectrum with the score of the one classifier."""
     return f"fits/spectra/{m}_{m - gap}_any"
+
+
+def parameterised_score(m: int, gap: int) -> str:
+    """Name of the score of the classifier that is told the masses, at a spectrum.
+
+    >>> parameterised_score(110, 30)
+    'parameterised_110_80'
+    """
+    return f"parameterised_{m}_{m - gap}"
+
+
+def parameterised_fit(m: int, gap: int) -> str:
+    """Fit of a spectrum with the score of the classifier that is told the masses."""
+    return f"fits/spectra/{m}_{m - gap}_parameterised"

@@ -21,6 +21,9 @@ from massgap.studies.slepton.places import (
     VARIANTS,
     any_fit,
     benchmark_fit,
+    masses_of,
+    parameterised_fit,
+    parameterised_score,
     retrained_fit,
     retrained_score,
     signal_name,
@@ -167,13 +170,21 @@ def _trainings() -> list[TrainStep]:
         _training("earlier", "after the cuts of the earlier study", region="earlier", quick=True),
         _training("no_precuts", "without pre-cuts", region="topology", quick=True),
         _training("paper", "with the paper's stopping rule", protocol="paper"),
-        TrainStep(
-            "models/any",
-            "run",
-            options={"recipe": "slepton-any", "importances": False, "compare_protocols": False},
-            words="train one classifier for all spectra",
-            quick=False,
-            optional=True,
+        _training("ten_folds", "in small steps and ten folds", recipe="slepton-ten-folds"),
+        *(
+            TrainStep(
+                f"models/{name}",
+                "run",
+                options={"recipe": f"slepton-{name}", "importances": False, "compare_protocols": False},
+                words=f"train {words}",
+                quick=False,
+                optional=True,
+                cost=cost,
+            )
+            for name, words, cost in (
+                ("any", "one classifier for all spectra", 60.0),
+                ("parameterised", "one for all spectra that is told the masses", 120.0),
+            )
         ),
     ]
     own = [
@@ -190,7 +201,9 @@ def _scores() -> dict[str, str]:
         "earlier",
         "no_precuts",
         "paper",
+        "ten_folds",
         "any",
+        "parameterised",
         *(retrained_score(*each) for each in _OTHERS),
     )
     return {"score": "models/benchmark", **{name: f"models/{name}" for name in names}}
@@ -218,13 +231,18 @@ def _statistics(
 
 
 def _fits_of_spectra() -> list[FitStep]:
-    out = [_statistics(any_fit(*BENCHMARK), "precuts", "score_any")]
+    out = []
+    for each in SPECTRA:
+        told = f"score_{parameterised_score(*each)}"
+        out += [
+            _statistics(any_fit(*each), "precuts", "score_any", each),
+            _statistics(parameterised_fit(*each), "precuts", told, each),
+        ]
     for each in _OTHERS:
         own = f"score_{retrained_score(*each)}"
         out += [
             _statistics(benchmark_fit(*each), "precuts", "score", each),
             _statistics(retrained_fit(*each), "precuts", own, each),
-            _statistics(any_fit(*each), "precuts", "score_any", each),
         ]
     return out
 
@@ -266,13 +284,15 @@ STUDY = Study(
             "slepton",
             _ALL_SAMPLES,
             _scores(),
-            options=_RUN,
+            # One classifier at each of the spectra: a score each of the same trees.
+            options={**_RUN, "hypothesis": {"parameterised": [masses_of(*each) for each in SPECTRA]}},
             words="run again with all scores inside the processor",
             key="score",
-            cost=240.0,
+            cost=300.0,
         ),
         *(_statistics(fit, region, histogram, quick=True) for region, histogram, fit in VARIANTS.values()),
         _statistics("fits/paper", "precuts", "score_paper"),
+        _statistics("fits/ten_folds", "precuts", "score_ten_folds"),
         *_fits_of_spectra(),
         RunStep(
             "varied",

@@ -151,3 +151,30 @@ def test_the_hypothesis_and_the_channel_of_a_model_are_told(place, tmp_path):
     done = run(place, "--model", "low=@channel.onnx", out=tmp_path / "channel")
     assert done.exit_code == 0, done.output
     assert "its model was trained on the region none, and it is filled in muon" in done.stderr
+
+
+def test_one_model_at_several_hypotheses_is_typed_verified_and_told(place, tmp_path):
+    """Each is a score of the run with its line in the ledger; `massgap verify` makes it again from what the folder says."""
+    out = tmp_path / "run"
+    points = [word for mass in ("700", "1000") for word in ("--hypothesis", f"low:T={mass}")]
+    done = run(place, "--model", "low=@parameterised.onnx", *points, out=out)
+    assert done.exit_code == 0, done.output
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["options"]["hypothesis"] == {"low_700": {"T": 700.0}, "low_1000": {"T": 1000.0}}
+    assert list(manifest["models"]) == ["low_700", "low_1000"]
+    assert len({entry["sha256"] for entry in manifest["models"].values()}) == 1
+    assert {"score_low_700", "score_low_1000"} <= set(
+        json.loads((out / "histograms.json").read_text())["histograms"]
+    )
+    assert "T=1000 lies outside of the trained range 500 to 900" in done.output
+    again = CliRunner().invoke(main, ["verify", str(out), "--all", "--workers", "1"], catch_exceptions=False)
+    assert again.exit_code == 0, again.output
+
+
+def test_a_hypothesis_of_a_score_without_a_model_is_refused(place, tmp_path):
+    done = run(
+        place, "--model", "low=@parameterised.onnx", "--hypothesis", "high:T=700", out=tmp_path / "run"
+    )
+    assert done.exit_code == 1
+    assert "a hypothesis of 'high', and scores with a model are low" in done.stderr
+    assert "--model high=FILE" in done.stderr

@@ -70,6 +70,11 @@ def models(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> st
     return named or None
 
 
+def hypotheses(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> Any:
+    """One as it is typed, several as a list of texts."""
+    return parsed(values[0]) if len(values) == 1 else list(values) or None
+
+
 def names(_: click.Context, __: click.Parameter, value: str | None) -> list[str] | None:
     return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
 
@@ -138,6 +143,13 @@ _ANALYSIS = (
         help="Systematics, e.g. jes,muon_scale,isr,fsr; again for data sets that have others, e.g. ttbar:mur,muf or 'dy_*:none'.",
     ),
     click.option(
+        "--hypothesis",
+        multiple=True,
+        callback=hypotheses,
+        metavar="[SCORE:]NAME=GEV,...",
+        help="Masses that a parameterised model is asked about, T=1000; again for a score of the same model at others: any_800, any_1000.",
+    ),
+    click.option(
         "--met",
         type=click.Choice(["detector", "objects"]),
         help="MET of the detector, or minus the vector sum of leptons and jets.  [default: that of the model, else detector]",
@@ -183,7 +195,7 @@ def take_options(settings: dict[str, Any]) -> dict[str, Any]:
         If one is given twice.
     """
     options = dict(settings.pop("options"))
-    given = {name: settings.pop(name) for name in ("variations", "met")}
+    given = {name: settings.pop(name) for name in ("variations", "hypothesis", "met")}
     given = {name: value for name, value in given.items() if value is not None} | take_given(settings)
     twice = next((name for name in given if name in options), None)
     if twice is not None:

@@ -177,6 +177,7 @@ def _compared(name: str, one: pd.DataFrame, two: pd.DataFrame, features: list[st
 def _scores(bundle: Bundle, entry: dict[str, Any], expected: pd.DataFrame) -> pd.DataFrame:
     """The scores of rows of features."""
     from massgap.models.folds import held_out_fold
+    from massgap.models.scoring.hypothesis import hypothesis_of_score
     from massgap.models.scoring.scorer import OnnxScorer
 
     found = expected.copy()
@@ -185,9 +186,8 @@ def _scores(bundle: Bundle, entry: dict[str, Any], expected: pd.DataFrame) -> pd
         if column not in expected:
             continue
         # A fold that the event number alone decides cannot be told from the key.
-        scorer = OnnxScorer(
-            bundle.path / model["file"], hypothesis=entry["options"].get("hypothesis") or None
-        )
+        hypothesis = hypothesis_of_score(entry["options"].get("hypothesis"), score)
+        scorer = OnnxScorer(bundle.path / model["file"], hypothesis=hypothesis)
         if scorer.fold_rule:
             continue
         rows = expected[column].notna().to_numpy()

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from massgap.stages.execution import Execution
     from massgap.studies.scan_step import ScanStep
 
-__all__ = ["Going", "TimeAhead"]
+__all__ = ["Going", "TimeAhead", "asked"]
 
 EVENTS_PER_S = 350.0
 """Generated events per second on two cores, about."""
@@ -170,7 +170,7 @@ class Going:
         else:
             model = self.made[models].model_file if models else None
         fileset = merged_fileset(self.record.path, step.sources)
-        options = dict(step.options)
+        options = asked(step.options, models)
         if step.wanted:
             options["variations"] = available_variations(step.wanted, fileset)
         result = run(
@@ -285,6 +285,15 @@ def _is_of_the_machine(error: BaseException) -> bool:
             return True
         seen = seen.__cause__ or seen.__context__
     return False
+
+
+def asked(options: Mapping[str, Any], models: Any) -> dict[str, Any]:
+    """Options of a run, with hypotheses of those scores alone that have a model: the small form of a study has not all."""
+    given = options.get("hypothesis")
+    if not isinstance(given, Mapping) or not isinstance(models, Mapping):
+        return dict(options)
+    kept = {k: v for k, v in given.items() if k in models or not isinstance(v, Mapping | list | tuple)}
+    return {**options, "hypothesis": kept}
 
 
 def _plain(names: str | tuple[str, ...]) -> str | list[str]:

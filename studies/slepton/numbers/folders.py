@@ -14,7 +14,7 @@ from massgap.contracts.run_folder import open_run
 from massgap.contracts.study_folder import STUDY_FILE, open_study
 from massgap.fits.scans.threshold_scan import ThresholdScan
 from massgap.studies.errors import StudyError
-from massgap.studies.slepton.places import SPECTRA
+from massgap.studies.slepton.places import SPECTRA, masses_of
 from massgap.studies.tables import Paper, read_paper
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Folders:
 
     def process(self, m: int, gap: int) -> str | None:
         """The process of a spectrum, if the run has it."""
-        wanted = {"m_slepton": float(m), "m_lsp": float(m - gap)}
+        wanted = masses_of(m, gap)
         for metadata in self.opened.manifest["datasets"].values():
             masses = metadata.get("masses") or {}
             if metadata.get("is_signal") and all(masses.get(k) == v for k, v in wanted.items()):

@@ -71,3 +71,21 @@ def test_the_trees_are_those_of_the_library_called_by_hand(name, full_table, rec
         np.testing.assert_array_equal(
             booster.inplace_predict(x), reference.inplace_predict(x, iteration_range=(0, used))
         )
+
+
+def test_ten_folds_are_the_papers_signal_in_smaller_steps() -> None:
+    recipe, own = find_recipe("slepton"), find_recipe("slepton-ten-folds")
+    steps = {**recipe.hyperparameters, **{k: own.hyperparameters[k] for k in ("n_trees", "max_depth", "eta")}}
+    changed = recipe.changed(
+        name=own.name, n_folds=10, early_stopping=15, hyperparameters=steps, description=own.description
+    )
+    assert own == changed
+    assert own.hyperparameters["eta"] < recipe.hyperparameters["eta"]
+
+
+def test_both_classifiers_of_all_spectra_leave_out_the_same() -> None:
+    plain, told = find_recipe("slepton-any"), find_recipe("slepton-parameterised")
+    assert told.label == "true:random"
+    assert plain.label is None
+    assert (told.signal, told.process_weights) == (plain.signal, plain.process_weights)
+    assert not {"slepton_110_70", "slepton_160_110"} & set(told.signal)

@@ -131,9 +131,9 @@ def test_model_folder(tmp_path, model_file, features):
 
 def test_pickles_without_the_session_and_without_the_file(scorer, model_file, columns, fold, tmp_path):
     here = scorer.score(columns, fold)
-    assert scorer._session is not None
+    assert scorer._whole._session is not None
     luggage = pickle.dumps((scorer, {k: v[:50] for k, v in columns.items()}, fold[:50]))
-    assert pickle.loads(pickle.dumps(scorer))._session is None
+    assert pickle.loads(pickle.dumps(scorer))._whole._session is None
     model_file.unlink()
     code = (
         "import pickle, sys; s, c, f = pickle.load(sys.stdin.buffer); "
@@ -146,9 +146,9 @@ def test_pickles_without_the_session_and_without_the_file(scorer, model_file, co
 
 
 def test_one_thread_on_the_cpu(scorer):
-    options = scorer._open().get_session_options()
+    options = scorer._whole.open().get_session_options()
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
-    assert scorer._open().get_providers() == ["CPUExecutionProvider"]
+    assert scorer._whole.open().get_providers() == ["CPUExecutionProvider"]
 
 
 # ---- features that do not fit

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from massgap.models.errors import ModelError, ModelFileError
 from massgap.models.scoring import scorer as scorer_module
 from massgap.models.scoring.scorer import OnnxScorer
+from massgap.models.scoring.sessions import Whole
 from massgap.models.scoring.tree_kernels import COUNTED
 from massgap.models.scoring.tree_reading import read_trees
 from massgap.models.scoring.trees import TreeModel, UnsupportedTreesError, probes
@@ -270,7 +271,7 @@ def test_a_worker_compares_without_onnxruntime(monkeypatch):
     fold = np.zeros(50, dtype=int)
     luggage = pickle.dumps(scorer)
     monkeypatch.setattr(scorer_module, "_verified", set())  # a new process
-    monkeypatch.setattr(OnnxScorer, "_open", lambda self: pytest.fail("onnxruntime is not needed here"))
+    monkeypatch.setattr(Whole, "open", lambda self: pytest.fail("onnxruntime is not needed here"))
     assert np.array_equal(pickle.loads(luggage).score(x, fold), scorer.score(x, fold))
     assert scorer_module._verified == {scorer.sha256}
 

@@ -15,6 +15,7 @@ from massgap.contracts.description import Cut, Feature, Region, Score
 from massgap.models.errors import ModelError
 from massgap.models.folds import held_out_fold
 from massgap.processors import Analysis
+from massgap.processors.errors import ProcessorError
 from massgap.runner import run
 
 if TYPE_CHECKING:
@@ -276,3 +277,144 @@ def test_a_hypothesis_outside_of_the_trained_range_is_counted_too(tmp_path, file
     (note,) = (note for note in found.notes if "trained range" in note)
     assert "the hypothesis T=1000 lies outside of the trained range 500 to 900" in note
     assert run(TwoScores({"high": high}, hypothesis={"T": 700.0}), fileset).ledger.extrapolated == {}
+
+
+POINTS = ["low:T=50", "low:T=100", "low:T=300"]
+
+
+@pytest.fixture
+def parameterised(tmp_path) -> Path:
+    given = {"hypothesis": json.dumps(["true_T"]), "label": "true:random", "ranges": '{"true_T": [0, 200]}'}
+    return model(
+        tmp_path / "p.onnx", [[0.01, 0.02], [0.02, 0.01], [0.005, 0.004]], ["pt", "met", "true_T"], **given
+    )
+
+
+def test_one_model_at_several_hypotheses_in_one_run_gives_the_bits_of_separate_runs(
+    parameterised, fileset, monkeypatch
+) -> None:
+    """Each hypothesis has its score, histogram and column; the graph is opened once, its inputs are prepared once."""
+    from massgap.models.scoring import sessions
+    from massgap.models.scoring.scorer import OnnxScorer
+
+    opened, prepared = [], []
+    open_session, inputs = sessions.open_session, OnnxScorer.inputs
+    monkeypatch.setattr(sessions, "open_session", lambda *a: opened.append(1) or open_session(*a))
+    monkeypatch.setattr(OnnxScorer, "inputs", lambda self, c: prepared.append(1) or inputs(self, c))
+    processor = TwoScores({"low": parameterised}, features=True, hypothesis=POINTS)
+    assert [score.name for score in processor.scores] == ["low_50", "low_100", "low_300", "high", "unused"]
+    together = run(processor, fileset)
+    assert len(prepared) == len(together.ledger.chunks)
+    whole = len(opened)
+    for value in ("50", "100", "300"):
+        alone = run(TwoScores({"low": parameterised}, features=True, hypothesis=f"T={value}"), fileset)
+        for dataset, table in alone.features.items():
+            column = together.features[dataset][f"score_low_{value}"]
+            assert table["score_low"].to_numpy().tobytes() == column.to_numpy().tobytes()
+        one, many = alone.histograms["score_low"], together.histograms[f"score_low_{value}"]
+        assert np.array_equal(one.view(flow=True), many.view(flow=True))
+    assert len(opened) == 4 * whole
+    assert together.output["extrapolated"].keys() == {"low_300"}
+    (note,) = processor.notes()
+    assert "score 'low_300'" in note
+    assert "T=300 lies outside of the trained range 0 to 200" in note
+
+
+def test_what_a_run_at_several_hypotheses_keeps_makes_it_again(parameterised, fileset) -> None:
+    """Its options name each score, so that verification and bundles give back what they read."""
+    first = TwoScores({"low": parameterised}, hypothesis=POINTS)
+    kept = json.loads(json.dumps(first.options()["hypothesis"]))
+    assert kept == {"low_50": {"T": 50.0}, "low_100": {"T": 100.0}, "low_300": {"T": 300.0}}
+    again = TwoScores(dict.fromkeys(first.models, parameterised), hypothesis=kept)
+    assert [(s.name, s.regions, s.bins) for s in again.scores if s.name in again.models] == [
+        (s.name, s.regions, s.bins) for s in first.scores if s.name in first.models
+    ]
+    assert again.description().as_dict() == {
+        **first.description().as_dict(),
+        "scores": again.description().as_dict()["scores"],
+    }
+    assert again.options() == first.options()
+    a, b = run(first, fileset), run(again, fileset)
+    for name in ("score_low_50", "score_low_300"):
+        assert np.array_equal(a.histograms[name].view(flow=True), b.histograms[name].view(flow=True))
+    content = pickle.dumps(first)
+    assert content.count(parameterised.read_bytes()) == 1  # what is shared travels once
+
+
+def test_hypotheses_of_some_scores_leave_the_others_alone(parameterised, tmp_path) -> None:
+    plain = model(tmp_path / "m.onnx", [[0.01]], ["met"])
+    processor = TwoScores({"low": parameterised, "high": plain}, hypothesis="low:T=50")
+    assert processor.options()["hypothesis"] == {"low": {"T": 50.0}}
+    assert list(processor.models) == ["low", "high"]
+    processor = TwoScores({"low": parameterised, "high": plain}, hypothesis=["T=50", "T=60"])
+    assert list(processor.models) == ["low_50", "low_60", "high"]
+    assert TwoScores({"low": parameterised, "high": plain}, hypothesis="T=50").options()["hypothesis"] == {
+        "low": {"T": 50.0}
+    }
+
+
+@pytest.mark.parametrize(
+    ("models", "given", "error", "words"),
+    [
+        (
+            "low",
+            "other:T=50",
+            ProcessorError,
+            r"hypothesis of 'other', and scores with a model are low: .*--model other=FILE",
+        ),
+        (
+            "",
+            "low:T=50",
+            ProcessorError,
+            r"hypothesis of 'low', and no score has a model: .*--model low=FILE",
+        ),
+        ("low", "low:m=50", ModelError, r"is parameterised in T; given are m: .*--hypothesis T=GEV"),
+        (
+            "low",
+            ["low:T=50", "low:T=50.0"],
+            ModelError,
+            r"low:T=50 is given twice: leave one --hypothesis low:T=50 out",
+        ),
+        ("low", ["low:T=50", "low:T=50.00000000001"], ModelError, r"would share the name 'low_50'"),
+        ("low", {"low": []}, ModelError, r"--hypothesis T=GEV"),
+        ("low", ":T=50", ModelError, r"names no score before its colon: --hypothesis SCORE:"),
+        ("low", {"T": float("nan")}, ModelError, r"not masses in GeV by name: --hypothesis"),
+        (
+            "high",
+            "high:T=50",
+            ModelError,
+            r"not parameterised in masses: leave out the hypothesis \(--hypothesis\)",
+        ),
+        ("both", "high:T=50", ModelError, r"--hypothesis"),
+    ],
+)
+def test_wrong_hypotheses_are_refused_with_what_to_type(
+    parameterised, tmp_path, models, given, error, words
+) -> None:
+    plain = model(tmp_path / "m.onnx", [[0.01]], ["met"])
+    known = {"low": {"low": parameterised}, "high": {"high": plain}, "": None}
+    known["both"] = {**known["low"], **known["high"]}
+    with pytest.raises(error, match=words):
+        TwoScores(known[models], hypothesis=given)
+
+
+def test_a_score_at_a_hypothesis_that_has_the_name_of_another_is_refused(parameterised) -> None:
+    class Taken(TwoScores):
+        scores = (*TwoScores.scores, Score("low_50", regions=["soft"]))
+
+    with pytest.raises(
+        ProcessorError, match=r"two scores of two_scores would be called 'low_50': .*--model NAME=FILE"
+    ):
+        Taken({"low": parameterised}, hypothesis=POINTS)
+
+
+def test_the_only_score_at_several_hypotheses_is_named_after_their_masses(parameterised, fileset) -> None:
+    class One(TwoScores):
+        scores = (Score("score", "Score", regions=["muon"]),)
+
+    processor = One(parameterised, features=True, hypothesis=["T=50", "T=72.5"])
+    table = run(processor, fileset).features["tt"]
+    assert {"score_50", "score_72p5"} <= set(table.columns)
+    assert processor.scores[1].label == "Score at T = 72.5 GeV"
+    kept = json.loads(json.dumps(processor.options()["hypothesis"]))
+    assert One(dict.fromkeys(processor.models, parameterised), hypothesis=kept).scores == processor.scores

@@ -27,11 +27,19 @@ from massgap.studies.slepton.numbers.tables import factors_of, table_one
 from massgap.studies.slepton.places import BACKGROUNDS
 from massgap.studies.slepton.study import STUDY
 
-MODELS = ("models/benchmark", "models/low_mt2", "models/m110_70")
+TOLD = "models/parameterised"
+MODELS = ("models/benchmark", "models/low_mt2", "models/m110_70", TOLD)
 EMPTY = "slepton_110_60"
 """A spectrum of which no event is selected."""
 OF_EMPTY = ("models/m110_60", "fits/spectra/110_60_benchmark")
-FITS = ("fits/benchmark", "fits/low_mt2", "fits/spectra/110_70_benchmark", "fits/spectra/110_70_retrained")
+FITS = (
+    "fits/benchmark",
+    "fits/low_mt2",
+    "fits/spectra/110_70_benchmark",
+    "fits/spectra/110_70_retrained",
+    "fits/spectra/110_80_parameterised",
+    "fits/spectra/110_70_parameterised",
+)
 SAMPLES = ("samples/backgrounds", "samples/benchmark", "samples/spectra")
 SIGNALS = {"slepton_110_80": 80.0, "slepton_110_70": 70.0}
 
@@ -46,11 +54,16 @@ def part_of_the_study():
                 "importances": False,
                 "compare_protocols": False,
                 "hyperparameters": {"n_trees": 8},
+                **({"signal": list(SIGNALS)} if step.name == TOLD else {}),
             }
             out.append(replace(step, options={**step.options, **few}, optional=step.name in OF_EMPTY))
         elif step.name == "scored":
             models = {s: m for s, m in step.models.items() if m in (*MODELS, *OF_EMPTY)}
-            out.append(replace(step, models=models))
+            # Of one mass of the slepton the classifier is told that of the invisible particle alone.
+            points = [{"m_lsp": mass} for mass in SIGNALS.values()]
+            told = dict(zip(("parameterised_110_80", "parameterised_110_70"), points, strict=True))
+            models = {s: m for s, m in models.items() if m != TOLD} | dict.fromkeys(told, TOLD)
+            out.append(replace(step, models=models, options={**step.options, "hypothesis": told}))
         elif step.kind == "fit" and step.name in (*FITS, *OF_EMPTY):
             out.append(replace(step, optional=step.name in OF_EMPTY, fit={"replicas": 10}))
         elif step.kind == "plane":
@@ -110,7 +123,20 @@ def test_all_steps_are_done_and_told(done) -> None:
         "score": "models/benchmark",
         "low_mt2": "models/low_mt2",
         "m110_70": "models/m110_70",
+        "parameterised_110_80": TOLD,
+        "parameterised_110_70": TOLD,
     }
+    scores = [name for name in open_run(done[0] / "scored").histograms if name.startswith("score")]
+    assert {"score_parameterised_110_80", "score_parameterised_110_70"} < set(scores)
+
+
+def test_the_small_form_asks_no_classifier_that_it_does_not_train() -> None:
+    """Hypotheses belong to scores: without the model of one there are none."""
+    scored = next(step for step in STUDY.chosen(small=True) if step.name == "scored")
+    assert "parameterised" not in scored.models
+    assert list(carried_out.asked(scored.options, scored.models)["hypothesis"]) == []
+    whole = next(step for step in STUDY.steps if step.name == "scored")
+    assert len(carried_out.asked(whole.options, whole.models)["hypothesis"]["parameterised"]) == 12
 
 
 def test_the_study_goes_on_without_a_spectrum_that_is_empty(done) -> None:
@@ -215,8 +241,13 @@ def test_gains_name_what_was_fitted(folders) -> None:
     found = of_spectra(folders)[110, 40]
     assert found["retrained"][0] > 0.0
     assert found["one for all"] is None
+    assert found["told the masses"][0] > 0.0
+    rows = {row.row: row.ours for row in stages.validate("slepton", folders.study).rows}
+    ratio = found["told the masses"][0] / found["retrained"][0]
+    assert rows["one told the masses over retrained, 110/70 (not trained on)"] == pytest.approx(ratio)
+    assert rows["one classifier over retrained ones, mean"] is None
     titles = [table.title for table in further_tables(folders)]
-    assert titles == ["What each step buys", "All spectra with three classifiers"]
+    assert titles == ["What each step buys", "All spectra with four classifiers"]
 
 
 def test_other_detectors_stand_beside_this_one(done, folders, tmp_path) -> None:
