@@ -99,6 +99,16 @@ def stand_ins(monkeypatch) -> Stages:
     return made
 
 
+def test_samples_at_parton_level_are_called_so(stand_ins, monkeypatch, tmp_path) -> None:
+    """They were announced as Pythia's, and with the time that those take."""
+    monkeypatch.setattr(carried_out, "generate_partons", stand_ins.stand_in("generate"))
+    lines: list[str] = []
+    generate = GenerateStep("samples", ("tt",), events=600_000, small=50, parton=True)
+    stages.study(replace(MINE, steps=(generate, *MINE.steps[1:])), tmp_path, announce=lines.append)
+    assert lines[0].startswith("1/8  generate 600,000 events at parton level (kept in ")
+    assert "(about 6 min left)" in lines[0]
+
+
 def test_stages_get_what_the_study_says(stand_ins, tmp_path) -> None:
     lines: list[str] = []
     done = stages.study(MINE, tmp_path, seed=4, announce=lines.append, workers=3, timeout=7.0)

@@ -43,6 +43,8 @@ __all__ = ["Going", "TimeAhead", "asked"]
 
 EVENTS_PER_S = 350.0
 """Generated events per second on two cores, about."""
+PARTON_EVENTS_PER_S = 5000.0
+"""The same of events without shower and detector."""
 PRIOR_S = 120.0
 """Seconds for which the estimates are believed before what the first steps took outweighs them."""
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
@@ -124,11 +126,16 @@ class Going:
         return {room: {**getattr(self.record, room), step.name: entry}}
 
     def _cost(self, step: Step) -> float:
-        return self.events[step.name] / EVENTS_PER_S if isinstance(step, GenerateStep) else step.seconds
+        if isinstance(step, GenerateStep):
+            return self.events[step.name] / (PARTON_EVENTS_PER_S if step.parton else EVENTS_PER_S)
+        return step.seconds
 
     def _usual_words(self, step: Step) -> str:
         if isinstance(step, GenerateStep):
-            return f"generate {self.events[step.name]:,} events with Pythia (kept in {self.record.path / step.name})"
+            made = "at parton level" if step.parton else "with Pythia"
+            return (
+                f"generate {self.events[step.name]:,} events {made} (kept in {self.record.path / step.name})"
+            )
         if isinstance(step, RunStep):
             return f"run the {step.analysis} processor"
         return USUAL_WORDS[step.kind]
