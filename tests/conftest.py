@@ -32,6 +32,7 @@ def _register(name: str, path: Path) -> None:
 
 
 _register("dependencies", HERE / "dependencies.py")
+_register("bareenvironment", HERE / "bareenvironment.py")
 _register("eventfiles", HERE / "eventfiles.py")
 _register("faulttasks", HERE / "faulttasks.py")
 _register("lhefiles", HERE / "samples" / "lhefiles.py")

@@ -3,77 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import types
-from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 import eventfiles
 import numpy as np
 import pytest
-from dependencies import base, closure
-from packaging.utils import canonicalize_name
+from bareenvironment import bare_environment
 
 from massgap.errors import MassgapError
-from massgap.extras import EXTRAS, MissingExtraError, require
+from massgap.extras import MissingExtraError, require
 from massgap.selections.slepton.features import FEATURE_NAMES
 
 ROOT = Path(__file__).parent.parent
-
-
-def packages_beside_the_base() -> set[str]:
-    """Packages that are installed here and that nothing in the base asks for."""
-    needed = closure(list(base()))
-    return {
-        package
-        for package, names in packages_distributions().items()
-        if not {canonicalize_name(name) for name in names} & needed
-        if package not in {"massgap", "tests"} and package not in sys.stdlib_module_names
-    } | EXTRAS.keys()
-
-
-HIDE = """
-import os
-import sys
-
-HIDDEN = frozenset(os.environ["HIDDEN_PACKAGES"].split())
-
-
-class Without:
-    \"\"\"A finder that does not find some packages, as where they are not installed.\"\"\"
-
-    def __init__(self, finder):
-        self.finder = finder
-
-    def find_spec(self, name, path=None, target=None):
-        hidden = name.partition(".")[0] in HIDDEN
-        return None if hidden else self.finder.find_spec(name, path, target)
-
-    def __getattr__(self, name):
-        return getattr(self.finder, name)
-
-
-sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
-"""
 
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory):
     """Run Python where nothing but the base is installed, worker processes included."""
     folder = tmp_path_factory.mktemp("bare")
-    (folder / "sitecustomize.py").write_text(HIDE)
-    hidden = packages_beside_the_base()
-    assert {"xgboost", "pythia8mc", "fastjet", "dask", "distributed", "pytest"} <= hidden
-    assert not {"numpy", "coffea", "onnxruntime", "pyhf", "matplotlib"} & hidden
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT))),
-        "HIDDEN_PACKAGES": " ".join(sorted(hidden)),
-        "PYTHONWARNINGS": "",
-    }
+    environment = bare_environment(folder)
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, *map(str, arguments)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyhf
 import pytest
+from bareenvironment import bare_environment
 from click.testing import CliRunner
 
 from massgap import stages
@@ -100,16 +100,19 @@ def published(place: Path, name: str) -> dict:
     return next(row for row in open_plane(place / "run" / "plane").points() if row["name"] == name)
 
 
-def test_in_an_empty_folder_the_signals_events_give_the_cls_of_the_plane(place: Path, tmp_path: Path) -> None:
-    """Another process, an empty folder: the bundle, the events, and nothing of the run."""
-    bare = tmp_path / "bare"
+def test_in_a_bare_environment_the_signals_events_give_the_cls_of_the_plane(
+    place: Path, tmp_path: Path
+) -> None:
+    """Another process that finds no extra, an empty folder: the bundle, the events, and nothing of the run."""
+    bare, packages = tmp_path / "bare", tmp_path / "packages"
+    packages.mkdir()
     shutil.copytree(place / "bundle", bare / "bundle")
     shutil.copy(place / "slepton_110_80.root", bare / "mine.root")
     words = ["recast", "bundle", "mine.root", "--xsec", "40", "--name", "mine", "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "massgap", *words],
         cwd=bare,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
+        env={**bare_environment(packages), "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         check=True,
