@@ -115,7 +115,7 @@ def _against_a_session(kind: str, design: Any, changes: dict[str, Any], n: int, 
     scorer = OnnxScorer.from_bytes(content, kind)
     columns = {name: np.ascontiguousarray(x[:, j], np.float64) for j, name in enumerate(scorer.features)}
     fold = np.arange(n) % N_FOLDS
-    session, part = scorer._open(), 65536
+    session, part = scorer.whole.open(), 65536
 
     def bare() -> NDArray[np.float32]:
         return np.concatenate(

@@ -27,6 +27,7 @@ Prior = Literal["poisson", "gauss", "lnN", "gamma"]
 Floats = NDArray[np.float64]
 
 _LOG_DROP = 46.0  # integrands are followed down to exp(-46) = 1e-20 of their maximum
+_CERTAIN = 1e-100  # a background whose 1 / (1 + tau) is below is exactly known: tau itself would overflow
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
 
 
@@ -338,6 +339,7 @@ def _q_tilde(n: Floats, s: Floats, b: Floats, db_rel: Floats, auxiliary_b: Float
     n, s, b, aux = (np.where(defined, x, 1.0) for x in (n, s, b, aux))
     db_rel = np.where(defined, db_rel, 0.0)
     weight = _inverse_one_plus_tau(b, db_rel)
+    weight = np.where(weight < _CERTAIN, 0.0, weight)
     with np.errstate(all="ignore"):
         tau = np.where(weight > 0.0, 1.0 / (b * db_rel * db_rel), 0.0)
 

@@ -140,6 +140,14 @@ def test_asymptotic_falls_with_the_signal(n: int, s: float, b: float, rel: float
     assert np.all((bands >= 0.0) & (bands <= 1.0))
 
 
+@pytest.mark.parametrize("rel", [7.4e-163, 1e-155, 1e-100, 1e-30])
+def test_an_uncertainty_that_is_next_to_nothing_is_none(rel: float) -> None:
+    """Its auxiliary count overflowed, and CLs was NaN."""
+    for n in (0, 3, 9):
+        assert float(asymptotic(n, 1.0, 5.0, rel)) == pytest.approx(float(asymptotic(n, 1.0, 5.0)), rel=1e-12)
+    assert np.all(np.isfinite(asymptotic_expected(1.0, 5.0, rel, [-2, 0, 2])))
+
+
 def test_asymptotic_without_uncertainty_by_hand() -> None:
     n, s, b = 12, 10.0, 8.0
     q = 2 * (s + b - n + n * log(n / (s + b)))
