@@ -327,8 +327,9 @@ def _drop(log_f: Callable[[Floats], Floats], peak: float, top: float, sign: floa
 
 
 def _inverse_one_plus_tau(b: Floats, db_rel: Floats) -> Floats:
-    """1 / (1 + tau) with tau = 1 / (b db_rel^2)."""
+    """1 / (1 + tau) with tau = 1 / (b db_rel^2); 0 of a background that is as good as exactly known."""
     variance_ratio = b * db_rel * db_rel
+    variance_ratio = np.where(variance_ratio < _CERTAIN, 0.0, variance_ratio)
     return np.where(np.isinf(variance_ratio), 1.0, variance_ratio / (1.0 + variance_ratio))
 
 
@@ -339,7 +340,6 @@ def _q_tilde(n: Floats, s: Floats, b: Floats, db_rel: Floats, auxiliary_b: Float
     n, s, b, aux = (np.where(defined, x, 1.0) for x in (n, s, b, aux))
     db_rel = np.where(defined, db_rel, 0.0)
     weight = _inverse_one_plus_tau(b, db_rel)
-    weight = np.where(weight < _CERTAIN, 0.0, weight)
     with np.errstate(all="ignore"):
         tau = np.where(weight > 0.0, 1.0 / (b * db_rel * db_rel), 0.0)
 

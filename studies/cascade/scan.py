@@ -118,12 +118,13 @@ def scan(
     beside = other.take(np.arange(min(len(other), 3 * min(along_events, events))))
     half = training._replace(epochs=-(-training.epochs // 2))
     result = {**_about(every_background, other, events), "training": training._asdict(), "models": {}}
+    purifiers: dict[str, Scored] = {}
     for model in models:
         signal = signal_events(model, TESTING_SPECTRUM, events, seed=training.seed)
         benchmark = signal_events(model, TRUTH_SPECTRUM, events, seed=training.seed + 1)
         sides = Sides.of(signal, other, TESTING_SPECTRUM)
         every = {**sets, **({",".join(names): names for names in TRIPLETS[model]} if triplets else {})}
-        scored = {}
+        scored: dict[str, Scored] = {}
         for name, names in every.items():
             announce(f"{model}: network of {name}")
             scored[name] = sides.fitted(names, training)
@@ -141,6 +142,7 @@ def scan(
                 told = along(line, model, names, beside, min(along_events, events), half)
                 found["lines"].setdefault(line.name, {})[name] = told
         if PURIFYING_NAME in scored:
+            purifiers[model] = scored[PURIFYING_NAME]
             found["purified"] = _purified(
                 scored[PURIFYING_NAME], other, every_background, processes, benchmark
             )
@@ -158,7 +160,7 @@ def scan(
         result["models"][model] = found
     if ensembles:
         announce("spins from ensembles")
-        result |= _spin(other, events, training, ensembles)
+        result |= _spin(other, events, training, ensembles, purifiers.get("fDM"))
     result |= {"summary": summary(result), "complete": True}
     write_json(folder / "scan.json", result)
     return result
@@ -182,18 +184,24 @@ def _about(every: Backgrounds, other: Events, events: int) -> dict[str, Any]:
     }
 
 
-def _spin(other: Events, events: int, training: Training, ensembles: int) -> dict[str, Any]:
+def _spin(
+    other: Events, events: int, training: Training, ensembles: int, purifier: Scored | None
+) -> dict[str, Any]:
     """What is found of spins, or why nothing is: too few events for it are no reason to lose the rest."""
     try:
-        return {"spin": _spins(other, events, training, ensembles)}
+        return {"spin": _spins(other, events, training, ensembles, purifier)}
     except StudyError as error:
         return {"spin_missing": str(error)}
 
 
-def _spins(other: Events, events: int, training: Training, ensembles: int) -> dict[str, Any]:
-    """Spins behind the discovery cut of one network, that of the testing spectrum and fermions."""
-    signal = signal_events("fDM", TESTING_SPECTRUM, events, seed=training.seed)
-    scored = Sides.of(signal, other, TESTING_SPECTRUM).fitted(PURIFYING, training)
+def _spins(
+    other: Events, events: int, training: Training, ensembles: int, purifier: Scored | None
+) -> dict[str, Any]:
+    """Spins behind the discovery cut of one network, that of the testing spectrum and fermions: trained here if it was not yet."""
+    scored = purifier
+    if scored is None:
+        signal = signal_events("fDM", TESTING_SPECTRUM, events, seed=training.seed)
+        scored = Sides.of(signal, other, TESTING_SPECTRUM).fitted(PURIFYING, training)
     cut = cut_at(scored.first, scored.second, other.weight)
     columns = columns_of(PURIFYING)
 

@@ -197,10 +197,8 @@ def _of_files(bundle: Bundle, files: Sequence[str | Path], options: EventOptions
 
 
 def _no_cross_section(bundle: Bundle, files: Sequence[str | Path]) -> str:
-    found = next(((path, listed) for path, listed in _filesets_beside(files)), None)
     file = str(Path(files[0]).absolute())
-    if found is not None:
-        path, listed = found
+    for path, listed in _filesets_beside(files):
         process = next((e["metadata"]["process"] for e in listed.values() if file in e["files"]), None)
         if process is not None:
             return (

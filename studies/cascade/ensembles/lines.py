@@ -103,10 +103,9 @@ def along(
         patience=training.patience,
         seed=training.seed,
     )
-    passed, thresholds = [], []
+    passed = []
     for one in fitted.values():
         cut = cut_at(one.first, one.second, other.weight)
-        thresholds.append(cut.threshold)
         passed.append((one.also > cut.threshold, one.second > cut.threshold))
     shares = [float(signal.mean()) for signal, _ in passed]
     best = {
@@ -127,9 +126,9 @@ def winners(
     expected = PAPER_BACKGROUND_FB * LUMINOSITY
     signal = np.stack([one for one, _ in passed]).astype(np.float64)
     other = np.stack([two for _, two in passed]).astype(np.float64)
-    winners = []
+    found = []
     for _ in range(ITERATIONS):
         drawn = rng.poisson(ratio * expected / signal.shape[1], signal.shape[1])
         beside = rng.poisson(expected * weight / weight.sum())
-        winners.append(values[int(np.argmax(signal @ drawn + other @ beside))])
-    return {"mean": float(np.mean(winners)), "spread": float(np.std(winners, ddof=1))}
+        found.append(values[int(np.argmax(signal @ drawn + other @ beside))])
+    return {"mean": float(np.mean(found)), "spread": float(np.std(found, ddof=1))}
