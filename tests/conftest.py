@@ -31,6 +31,7 @@ def _register(name: str, path: Path) -> None:
         spec.loader.exec_module(module)
 
 
+_register("archives", HERE / "archives.py")
 _register("dependencies", HERE / "dependencies.py")
 _register("bareenvironment", HERE / "bareenvironment.py")
 _register("eventfiles", HERE / "eventfiles.py")

@@ -41,7 +41,9 @@ class CodePlugin(WorkerPlugin):
             return
         folder = Path(worker.local_directory) / f"code-{self.digest[:16]}"
         if not folder.exists():
+            # Python 3.11 knows filters since 3.11.4 only. Asked here, since the worker has a Python of its own.
+            wanted: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
             with tarfile.open(fileobj=io.BytesIO(self.archive)) as tar:
-                tar.extractall(folder, filter="data")
+                tar.extractall(folder, **wanted)
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))

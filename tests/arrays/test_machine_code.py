@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
+from archives import unpack
 
 import massgap
 from massgap.condor.shipping.code_archive import pack_code
@@ -46,8 +46,7 @@ OTHER_PROCESSOR = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
 def package(tmp_path_factory) -> Path:
     """The package, with a function that calls one of another file."""
     folder = tmp_path_factory.mktemp("code")
-    with tarfile.open(pack_code(Path(massgap.__file__).parent, folder / "code.tar.gz")) as tar:
-        tar.extractall(folder, filter="data")
+    unpack(pack_code(Path(massgap.__file__).parent, folder / "code.tar.gz"), folder)
     (folder / "massgap" / "toy_inner.py").write_text(INNER.format(value="1.0"))
     (folder / "massgap" / "toy_outer.py").write_text(OUTER)
     return folder / "massgap"
@@ -72,8 +71,7 @@ def run(package: Path, collected: Path, **environment: str) -> tuple[float, int,
 def sent(package: Path, machine_code: Path, folder: Path) -> Path:
     """What a job unpacks."""
     folder.mkdir()
-    with tarfile.open(pack_code(package, folder / "code.tar.gz", machine_code=machine_code)) as tar:
-        tar.extractall(folder, filter="data")
+    unpack(pack_code(package, folder / "code.tar.gz", machine_code=machine_code), folder)
     return folder / "massgap"
 
 

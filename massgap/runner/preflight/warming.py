@@ -120,11 +120,15 @@ def warm(
         return Warmed(0, f"the first events took more than {within:.0f} s")
     except OSError as error:
         return Warmed(0, f"no process could be started ({error.strerror or error})")
-    if process.returncode:
+    answer = out.decode(errors="replace").splitlines()[-1:]
+    if process.returncode or not answer:
         last = err.decode(errors="replace").strip().splitlines()[-1:]
-        how = f"was ended by signal {-process.returncode}" if process.returncode < 0 else "failed"
+        if process.returncode < 0:
+            how = f"was ended by signal {-process.returncode}"
+        else:
+            how = "failed" if process.returncode else "ended without an answer"
         return Warmed(0, f"the process {how}{f' ({last[0][:200]})' if last else ''}")
-    found = json.loads(out.decode().splitlines()[-1])
+    found = json.loads(answer[0])
     return Warmed(found["files"], found["problem"])
 
 
@@ -160,6 +164,8 @@ def main() -> None:
         problem = str(error)
     count = write_machine_code(request["folder"])
     out.write(f"\n{json.dumps({'files': count, 'problem': problem})}\n")
+    # Python flushes what sys.stdout is at the end, which is the other one here.
+    out.flush()
 
 
 def _process(pickled: bytes, fileset: dict[str, Any]) -> str:

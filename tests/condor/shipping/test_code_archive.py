@@ -7,12 +7,15 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from archives import unpack
 
 import massgap
 from massgap.condor.errors import CondorError
 from massgap.condor.shipping.code_archive import pack_code
+from massgap.condor.shipping.code_plugin import CodePlugin
 
 
 def test_links_are_followed_and_caches_left_out(tmp_path) -> None:
@@ -32,10 +35,29 @@ def test_links_are_followed_and_caches_left_out(tmp_path) -> None:
     assert pack_code(package, archive).read_bytes() == before
 
 
+@pytest.mark.filterwarnings("ignore:Python 3.14 will:DeprecationWarning")
+def test_a_worker_whose_python_knows_no_filters_of_archives(tmp_path, monkeypatch) -> None:
+    """As Python 3.11.0 to 3.11.3, where ``extractall`` has no such option."""
+    package = tmp_path / "gap"
+    package.mkdir()
+    (package / "__init__.py").write_text("value = 7\n")
+    archive = pack_code(package, tmp_path / "code.tar.gz").read_bytes()
+    extractall = tarfile.TarFile.extractall
+
+    def old(self, path=".", members=None, *, numeric_owner=False) -> None:
+        extractall(self, path, members, numeric_owner=numeric_owner)
+
+    monkeypatch.setattr(tarfile.TarFile, "extractall", old)
+    monkeypatch.delattr(tarfile, "data_filter", raising=False)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    CodePlugin("gap", archive, "0" * 64).setup(SimpleNamespace(local_directory=str(tmp_path / "worker")))
+    assert sys.path[0] == str(tmp_path / "worker" / f"code-{'0' * 16}")
+    assert (Path(sys.path[0]) / "gap" / "__init__.py").read_text() == "value = 7\n"
+
+
 def test_massgap_runs_from_its_archive(tmp_path) -> None:
     archive = pack_code(Path(massgap.__file__).parent, tmp_path / "code.tar.gz")
-    with tarfile.open(archive) as tar:
-        tar.extractall(tmp_path / "code", filter="data")
+    unpack(archive, tmp_path / "code")
     program = "import massgap; from massgap.runner.checkpoints.fingerprint import code_hash; print(massgap.__file__, code_hash())"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "code")}
     done = subprocess.run(

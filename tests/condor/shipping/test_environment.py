@@ -8,6 +8,7 @@ import tarfile
 import venv
 
 import pytest
+from archives import unpack
 
 from massgap.condor.errors import CondorError
 from massgap.condor.shipping import environment
@@ -30,7 +31,7 @@ def test_packed_unpacked_and_used(small, tmp_path) -> None:
     (tmp_path / "job" / "env").mkdir(parents=True)
     with tarfile.open(archive) as tar:
         assert not [name for name in tar.getnames() if "__pycache__" in name]
-        tar.extractall(tmp_path / "job" / "env", filter="tar")
+    unpack(archive, tmp_path / "job" / "env", links=True)
     said = subprocess.run(
         [tmp_path / "job" / "env" / "bin" / "python", "-c", "import sys, toy; print(toy.value, sys.prefix)"],
         check=True,
