@@ -98,6 +98,7 @@ def of_kind(recipe: Recipe, classifier: str) -> Recipe:
         region=recipe.region,
         signal=recipe.signal,
         backgrounds=recipe.backgrounds,
+        signal_masses=recipe.signal_masses,
         process_weights=recipe.process_weights,
         weighting=recipe.weighting,
         negative_weights=recipe.negative_weights,

@@ -8,7 +8,7 @@ import pytest
 
 from massgap.contracts.errors import TableError
 from massgap.models.errors import RecipeError
-from massgap.models.recipes.registry import find_recipe, recipe_of_analysis
+from massgap.models.recipes.registry import find_recipe, of_kind, recipe_of_analysis
 from massgap.models.training.defaults import completed_recipe
 from massgap.models.training.table import training_table
 
@@ -33,6 +33,22 @@ def test_the_papers_numbers():
         assert own.hyperparameters == values
     assert recipe_of_analysis("smuon", "derived").name == "smuon"
     assert recipe_of_analysis("smuon", "bdt").kind == "trees"
+
+
+@pytest.mark.parametrize("classifier", ["bdt", "tabnet"])
+def test_another_kind_of_classifier_is_trained_on_the_same_signals(classifier):
+    own = recipe_of_analysis("smuon", "low")
+    other = of_kind(own, classifier)
+    assert other.kind != own.kind
+    table = made_table(COUNTS)
+    masses = {"light": 200.0, "heavy": 600.0}
+    datasets = {
+        name: {"process": name, "is_signal": name in masses, "masses": {"m_slepton": masses.get(name, 0.0)}}
+        for name in COUNTS
+    }
+    for recipe in (own, other):
+        complete, _ = completed_recipe(recipe, table, {"datasets": datasets}, FEATURES)
+        assert complete.signal == ("light",)
 
 
 def made_table(counts: dict[str, int]) -> pd.DataFrame:
