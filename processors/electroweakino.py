@@ -134,7 +134,9 @@ class Electroweakino(Analysis):
         for name, n in CHANNELS.items():
             channel = flow.channel(name)
             chosen = channel.keep(event, f"exactly {n} lepton{'s' * (n > 1)}", n_leptons == n)
-            x = electroweakino_features(chosen.jets, chosen.leptons, chosen.met)
+            x = electroweakino_features(
+                chosen.jets, chosen.leptons, chosen.met, jet_pt=self.jet_pt, lepton_pt=self.lepton_pt
+            )
             channel.record(chosen, {feature.name: x[feature.name] for feature in FEATURES_OF_CHANNEL[name]})
 
     def _leptons(self, event: Event) -> Collection:

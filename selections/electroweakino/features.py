@@ -45,7 +45,15 @@ FEATURES_OF_CHANNEL: dict[str, tuple[Feature, ...]] = {
 """The 10, 12 and 14 features of each channel: those of its leptons and all others."""
 
 
-def electroweakino_features(jets: Any, leptons: Any, met: Any, pt_min: float = 20.0) -> dict[str, Floats]:
+def electroweakino_features(
+    jets: Any,
+    leptons: Any,
+    met: Any,
+    pt_min: float = 20.0,
+    *,
+    jet_pt: float = 30.0,
+    lepton_pt: float = 5.0,
+) -> dict[str, Floats]:
     """All features of the three channels, each computed once per event.
 
     The paper names the momenta of jets and light leptons, MET, and mass, pT and |deta| of the pair of jets
@@ -55,15 +63,17 @@ def electroweakino_features(jets: Any, leptons: Any, met: Any, pt_min: float = 2
     ----------
     jets
         Jets of each event in any order, with the fields pt, eta, phi, mass (GeV, radians).  Leading jets are
-        those with pT > 30 GeV and |eta| < 5.
+        those with pT > ``jet_pt`` and |eta| < 5.
     leptons
-        Electrons and muons together, with the fields pt and eta; those with pT > 5 GeV and |eta| < 2.4 count.
+        Electrons and muons together, with the fields pt and eta; those with pT > ``lepton_pt`` and |eta| < 2.4 count.
         Both are collections, or anything else that :meth:`massgap.arrays.Collection.of` takes.
     met
         Missing transverse momentum, GeV: one object per event, or anything else with a flat array ``pt``, or that array.
     pt_min
         For the pair with the largest mass, jets count above this transverse momentum, GeV.  It is not the pair
         of the preselection: see :mod:`massgap.selections.observables.vbf_pair`.
+    jet_pt, lepton_pt
+        Thresholds of the leading jets and of leptons, GeV: those of the preselection.
 
     Returns
     -------
@@ -89,8 +99,8 @@ def electroweakino_features(jets: Any, leptons: Any, met: Any, pt_min: float = 2
     met = PerEvent.of(met, ("pt",), "met")
     same_events(jets=jets, leptons=leptons, met=met)
     pair = largest_mass_pair(jets, pt_min)
-    good_jets = jets.where((jets.pt > 30.0) & (abs(jets.eta) < 5.0)).by_pt()
-    good_leptons = leptons.where((leptons.pt > 5.0) & (abs(leptons.eta) < 2.4)).by_pt()
+    good_jets = jets.where((jets.pt > jet_pt) & (abs(jets.eta) < 5.0)).by_pt()
+    good_leptons = leptons.where((leptons.pt > lepton_pt) & (abs(leptons.eta) < 2.4)).by_pt()
     (met_pt,) = met.columns("pt")
     values = [
         *(row for k in range(2) for row in good_jets.at(k).columns("pt", "eta")),

@@ -119,7 +119,7 @@ def square_mass(a, b):
     return e * e - x * x - y * y - z * z
 
 
-def select(events, without=()):
+def select(events, without=(), *, lepton_pt=5, jet_pt=30):
     """Steps -> weights, by channel; and the rows of features."""
     steps, rows = {name: {} for name in CHANNELS}, []
     for event in events:
@@ -134,7 +134,7 @@ def select(events, without=()):
             lepton
             for kind, isolation in (("muons", 0.25), ("electrons", 0.15))
             for lepton in event[kind]
-            if lepton["pt"] > 5 and abs(lepton["eta"]) < 2.4 and lepton["iso"] < isolation and lepton["id"]
+            if lepton["pt"] > lepton_pt and abs(lepton["eta"]) < 2.4 and lepton["iso"] < isolation and lepton["id"]
         ]
         leptons.sort(key=lambda lepton: -lepton["pt"])
         if not 1 <= len(leptons) <= 3:
@@ -142,7 +142,7 @@ def select(events, without=()):
         reach(COMMON[0])
         jets = [j for j in event["jets"] if j["pt"] > 20 and abs(j["eta"]) < 5 and j["id"]]
         jets = [j for j in jets if not reader._near(j, leptons)]
-        hard = sorted((j for j in jets if j["pt"] > 30), key=lambda j: -j["pt"])
+        hard = sorted((j for j in jets if j["pt"] > jet_pt), key=lambda j: -j["pt"])
         if len(hard) < 2:
             continue
         reach(COMMON[1])
@@ -153,7 +153,7 @@ def select(events, without=()):
             continue
         reach(COMMON[2])
         if "no_b_jet" not in without:
-            if any(j["b"] for j in hard if abs(j["eta"]) < 2.5):
+            if any(j["b"] for j in jets if j["pt"] > 30 and abs(j["eta"]) < 2.5):
                 continue
             reach(COMMON[3])
         if "no_tau" not in without:
@@ -181,8 +181,8 @@ def process(path, **options):
     return result
 
 
-def compare(result, events, without=()):
-    steps, rows = select(events, without)
+def compare(result, events, without=(), **thresholds):
+    steps, rows = select(events, without, **thresholds)
     scale = XSEC / math.fsum(event["weight"] for event in events)
     for name in CHANNELS:
         rows_of_p = result.output["cutflow"]["processes"]["p"]
@@ -222,6 +222,15 @@ def test_against_plain_python(written, version):
 def test_without_vetoes(written, without):
     events = reader.read_nano(str(written["v12"]))
     compare(process(written["v12"], without=without), events, without)
+
+
+def test_other_thresholds_are_those_of_the_observables_too(written):
+    """Softer leptons and jets that are selected are also those whose momenta the classifiers see."""
+    events = reader.read_nano(str(written["v12"]))
+    thresholds = {"lepton_pt": 3.5, "jet_pt": 24}
+    table = compare(process(written["v12"], **thresholds), events, **thresholds)
+    assert table["pt_l1"].min() < 5
+    assert table["pt_j2"].min() < 30
 
 
 def test_delphes(tmp_path):
