@@ -183,7 +183,8 @@ def background_events(run_folder: str | Path) -> Backgrounds:
     Raises
     ------
     massgap.errors.MassgapError
-        If the folder is no run of this analysis with feature tables, or has no background.
+        If the folder is no run of this analysis with feature tables, has lost events whose loss was not accepted, or has no
+        background.
     """
     from massgap.contracts.feature_table import read_feature_tables
     from massgap.contracts.run_folder import open_run
@@ -192,6 +193,7 @@ def background_events(run_folder: str | Path) -> Backgrounds:
     if run.description.analysis != "cascade":
         msg = f"{run_folder} is a run of {run.description.analysis!r}: give one of cascade, massgap run cascade --features"
         raise StudyError(msg)
+    run.require_complete()
     table = read_feature_tables(run.path, run.manifest).table
     signals = {str(d["process"]) for d in run.manifest["datasets"].values() if d.get("is_signal")}
     table = table[~table["process"].astype(str).isin(signals)]

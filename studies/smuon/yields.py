@@ -75,6 +75,8 @@ class Yields:
     ------
     StudyError
         If it is of another analysis, or lacks one of the three backgrounds.
+    IncompleteRunError
+        If it has lost events, whose loss was not accepted.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -82,6 +84,7 @@ class Yields:
         if (analysis := self.run.description.analysis) != "smuon":
             msg = f"{folder} is a run of the analysis {analysis!r}: give one of smuon, or a folder of massgap study smuon"
             raise StudyError(msg)
+        self.run.require_complete()
         if missing := [name for name in PAPER_FB if name not in self.run.backgrounds]:
             msg = f"{folder} has no {missing[0]}: run over all backgrounds, massgap generate smuon makes them"
             raise StudyError(msg)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from scipy.stats import spearmanr
 
 from massgap.arrays.errors import SelectionError
 from massgap.cli import main
-from massgap.contracts.errors import MassgapError
+from massgap.contracts.errors import IncompleteRunError, MassgapError
 from massgap.models.measures.ensembles import ensemble_score
 from massgap.selections.cascade.momenta import ORIENTED
 from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, falling_spectrum
@@ -19,7 +20,7 @@ from massgap.studies.cascade.discovery import Cut, cut_at, estimated_ratio, rati
 from massgap.studies.cascade.ensembles.lines import Direction, winners
 from massgap.studies.cascade.ensembles.spin import accuracies, ratio_of_network, spin_belt
 from massgap.studies.cascade.networks import Task, cross_fitted
-from massgap.studies.cascade.samples import CHIRAL
+from massgap.studies.cascade.samples import CHIRAL, background_events
 from massgap.studies.cascade.study import STUDY
 from massgap.studies.cascade.validation import measured
 from massgap.studies.cascade.variables import columns_of, variable_sets
@@ -150,6 +151,16 @@ def background_run(tmp_path_factory):
         entry["files"] = {str(name): tree for name, tree in entry["files"].items()}
     stages.run("cascade", fileset=fileset, out=folder / "run", executor="iterative")
     return folder / "run"
+
+
+def test_a_run_that_lost_events_is_no_background(background_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(background_run, run)
+    ledger = json.loads((run / "ledger.json").read_text())
+    (run / "ledger.json").write_text(json.dumps({**ledger, "complete": False}))
+    with pytest.raises(IncompleteRunError, match="--accept-loss"):
+        background_events(run)
+    assert len(background_events(background_run).events) > 0
 
 
 def test_scan_and_validation_from_the_command_line(background_run, tmp_path):

@@ -57,6 +57,18 @@ def test_a_constant_feature_is_said_and_an_infinite_one_refused(small, tmp_path)
         stages.train(infinite, tmp_path / "other", name="low", **SMALL)
 
 
+def test_numbers_of_a_run_that_lost_events_are_not_compared(small, tmp_path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(small.folder / "run", run)
+    ledger = json.loads((run / "ledger.json").read_text())
+    (run / "ledger.json").write_text(json.dumps({**ledger, "complete": False}))
+    done = CliRunner().invoke(main, ["validate", "smuon", str(run)])
+    assert done.exit_code == 1
+    assert "cannot be scaled to a luminosity" in done.output
+    (run / "ledger.json").write_text(json.dumps({**ledger, "complete": False, "accepted_loss": True}))
+    assert Yields(run).one("tt", "preselection").value > 0
+
+
 def test_a_feature_that_is_missing_everywhere_is_an_input_of_no_effect(small, tmp_path) -> None:
     """No event with an electron: what a sample lacks must not make a network of NaN."""
     electrons = ("pt_e1", "eta_e1", "phi_e1", "pt_e2", "eta_e2", "phi_e2")
