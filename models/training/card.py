@@ -221,7 +221,14 @@ def _few(t: Mapping[str, Any]) -> list[str]:
 def _meaning(t: Mapping[str, Any]) -> str:
     if "flatness" in t:
         return f"- The score is a quantile of the background, given `{t['flatness']['column']}`, not a probability of signal."
-    return "- The score is a probability for equal total signal and background weight, not for the expected yields."
+    recipe = t["recipe"]
+    sums = recipe.get("class_weights") or {}
+    share = f"{sums.get('signal', 1):g} to {sums.get('background', 1):g} of" if sums else "equal"
+    changed = recipe["weighting"] != "weights" or recipe["process_weights"] or recipe.get("balance")
+    where = " in the training" if changed else ""
+    if balance := recipe.get("balance"):
+        where += f", in each bin of `{balance['column']}`"
+    return f"- The score is a probability for {share} total signal and background weight{where}, not for the expected yields."
 
 
 def _provenance(t: Mapping[str, Any]) -> list[str]:

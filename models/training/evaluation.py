@@ -9,7 +9,7 @@ import numpy as np
 
 from massgap.models.measures.calibration import calibration
 from massgap.models.measures.roc import auc, bootstrap_band, logloss, roc_curve, thin
-from massgap.models.training.split import unit_sums
+from massgap.models.training.split import fit_weights, unit_sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,11 @@ __all__ = ["FoldResult", "Unseen", "evaluated"]
 
 @dataclass(frozen=True)
 class FoldResult:
-    """How the classifier of one held-out fold did. Losses and curves are weighted per class."""
+    """How the classifier of one held-out fold did. Losses and curves are weighted per class.
+
+    ``n_train_signal`` and ``n_train_background`` count what it was fitted to or stopped by, events of no weight in the training left
+    out. The calibration is of the weights of the training: for other mixtures of events the score is no probability.
+    """
 
     fold: int
     n_train_signal: int
@@ -69,7 +73,7 @@ def evaluated(data: TrainingTable, parts: Parts, recipe: Recipe, fitted: Any) ->
     fitted
         As the kind's ``fit`` gives it.
     """
-    trained_on, held_out = ~parts.held_out, parts.held_out
+    trained_on, held_out = parts.fit | (parts.stop & ~parts.held_out), parts.held_out
     p_train = recipe.trainer.predict(fitted.classifier, data.x[trained_on])
     p_eval = recipe.trainer.predict(fitted.classifier, data.x[held_out])
     y_train, y_eval = data.label[trained_on], data.label[held_out]
@@ -77,11 +81,15 @@ def evaluated(data: TrainingTable, parts: Parts, recipe: Recipe, fitted: Any) ->
     w_eval = unit_sums(data.weight[held_out], y_eval)
     roc = roc_curve(p_eval, y_eval, w_eval)
     drawn = thin(roc)
+    counted = data.train_weight > 0
+    trained_signal, trained_background = (
+        int((trained_on & counted & of).sum()) for of in (data.label > 0.5, data.label < 0.5)
+    )
     stop = np.zeros_like(parts.stop) if recipe.protocol == "held_out" else parts.stop
     return FoldResult(
         fold=parts.fold,
-        n_train_signal=int(y_train.sum()),
-        n_train_background=int((y_train == 0).sum()),
+        n_train_signal=trained_signal,
+        n_train_background=trained_background,
         n_stop_signal=int(data.label[stop].sum()),
         n_stop_background=int((data.label[stop] == 0).sum()),
         n_eval_signal=int(y_eval.sum()),
@@ -94,6 +102,6 @@ def evaluated(data: TrainingTable, parts: Parts, recipe: Recipe, fitted: Any) ->
         loss_curve=fitted.loss_curve,
         roc={"fpr": drawn.fpr.tolist(), "tpr": drawn.tpr.tolist()},
         seeds=getattr(fitted, "seeds", []),
-        calibration=calibration(p_eval, y_eval, w_eval),
+        calibration=calibration(p_eval, y_eval, fit_weights(data, held_out, recipe)),
         roc_band=bootstrap_band(p_eval, y_eval, w_eval, seed=parts.fold),
     )

@@ -85,7 +85,7 @@ def loss_curves(folds: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def calibration_curves(folds: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw the share of signal against the score, for each fold's held-out events with both classes of equal weight."""
+    """Draw the share of signal against the score, for each fold's held-out events with the weights of the training."""
     with style():
         figure, (axes,) = new_figure(3.6)
         handles: list[Any] = []

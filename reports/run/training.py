@@ -104,8 +104,8 @@ def _calibration(folds: list[Mapping[str, Any]]) -> list[Markup]:
         figure(
             render(calibration_curves(folds)),
             alt="Share of signal against the score, one curve per held-out fold.",
-            caption="Share of signal among held-out events of a score, both classes of equal weight: a probability lies on "
-            "the diagonal.",
+            caption="Share of signal among held-out events of a score, with the weights of the training (classes, bins, processes): "
+            "a probability lies on the diagonal.",
         )
     ]
 

@@ -134,7 +134,10 @@ def select(events, without=(), *, lepton_pt=5, jet_pt=30):
             lepton
             for kind, isolation in (("muons", 0.25), ("electrons", 0.15))
             for lepton in event[kind]
-            if lepton["pt"] > lepton_pt and abs(lepton["eta"]) < 2.4 and lepton["iso"] < isolation and lepton["id"]
+            if lepton["pt"] > lepton_pt
+            and abs(lepton["eta"]) < 2.4
+            and lepton["iso"] < isolation
+            and lepton["id"]
         ]
         leptons.sort(key=lambda lepton: -lepton["pt"])
         if not 1 <= len(leptons) <= 3:

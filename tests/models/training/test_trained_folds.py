@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from massgap.contracts.errors import TableError
 from massgap.models.errors import ModelError
 from massgap.models.folds import held_out_fold
+from massgap.models.training.recipe import Recipe
 from massgap.models.training.trained_folds import train
 
 
@@ -51,6 +53,55 @@ def test_it_learns_and_the_expected_features_lead(trained):
     for shares in trained.importance.values():
         assert list(shares) == trained.features
         assert sum(shares.values()) == pytest.approx(1)
+
+
+def test_a_part_of_the_events_is_what_was_trained_on(table, recipe):
+    """A learning curve: what is not used is not counted, and not part of the area of the training."""
+    whole = quick(table, recipe, fraction=1.0).folds
+    part = quick(table, recipe, fraction=0.25).folds
+    for all_of_it, quarter in zip(whole, part, strict=True):
+        for of in ("signal", "background"):
+            stopped = getattr(quarter, f"n_stop_{of}")
+            assert stopped == getattr(all_of_it, f"n_stop_{of}")
+            fitted = getattr(quarter, f"n_train_{of}") - stopped
+            every = getattr(all_of_it, f"n_train_{of}") - stopped
+            assert 0.15 * every < fitted < 0.35 * every
+            assert getattr(quarter, f"n_eval_{of}") == getattr(all_of_it, f"n_eval_{of}")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"class_weights": {"signal": 4.0}},
+        {"balance": {"column": "m", "low": 0.0, "high": 4.0, "width": 1.0}},
+    ],
+    ids=["classes", "balance"],
+)
+def test_a_probability_is_compared_with_the_shares_that_it_was_trained_for(changes):
+    """The share of signal among events of a score, with the weights of the training, lies on the diagonal."""
+    rng = np.random.default_rng(5)
+    n = 30_000
+    process = rng.choice(["s", "b1", "b2"], n, p=[0.4, 0.4, 0.2])
+    centre = np.select([process == "s", process == "b1"], [1.0, -0.5], 1.5)
+    mass = np.where(process == "s", 4 * rng.beta(2, 1, n), 4 * rng.beta(1, 2, n))
+    toy = pd.DataFrame({"x": rng.normal(centre, 1.0), "m": mass, "process": process, "weight": 1.0})
+    toy["fold_key"] = rng.integers(0, 2**63, n, dtype=np.uint64)
+    recipe = Recipe(
+        "toy",
+        features=("x", "m"),
+        region="all",
+        signal=("s",),
+        backgrounds=("b1", "b2"),
+        n_folds=2,
+        hyperparameters={"max_depth": 2},
+    )
+    off = []
+    for result in quick(toy, recipe, **changes).folds:
+        found = {name: np.array(values) for name, values in result.calibration.items()}
+        inner = abs(found["score"] - 0.5) < 0.3  # the outermost hold few events
+        off += list((found["signal"] - found["score"])[inner])
+    assert len(off) > 8
+    assert np.mean(np.abs(off)) < 0.06
 
 
 def test_a_held_out_event_has_no_influence_on_its_classifier(table, recipe):
