@@ -9,9 +9,14 @@ import numpy as np
 from massgap.models.conditioning.flattening import LEVELS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
-__all__ = ["flatness"]
+__all__ = ["flatness", "not_flat"]
+
+_CHANCE = 1e-3
+"""Probability below which a chi-square is none by chance."""
 
 
 def flatness(
@@ -59,6 +64,34 @@ def flatness(
             "bins": len(shares),
         }
     return found
+
+
+def not_flat(name: str, found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A sentence where the shares are none of a flat score.
+
+    Parameters
+    ----------
+    name
+        Of the column.
+    found
+        As `flatness` gives it.
+
+    Examples
+    --------
+    >>> not_flat("m", {"0.9": {"chi2": 7.5, "bins": 8}, "0.99": {"chi2": 9.0, "bins": 8}})
+    []
+    """
+    from scipy.stats import chi2
+
+    level = min(found, key=lambda one: chi2.sf(found[one]["chi2"], found[one]["bins"]), default=None)
+    if level is None or chi2.sf(found[level]["chi2"], found[level]["bins"]) >= _CHANCE / len(found):
+        return []
+    told = found[level]
+    sentence = (
+        f"the score is not flat in {name}: the share of the background above {level} differs between its bins (chi2 {told['chi2']:.1f} "
+        f"for {told['bins']}). Generate more events, or balance the training in the same column (--balance)"
+    )
+    return [sentence]
 
 
 def _variance(w: NDArray[np.float64], fold: NDArray[np.int64], made_of: NDArray[np.bool_]) -> float:

@@ -14,7 +14,7 @@ from massgap.models.conditioning.balance import OUTSIDE
 from massgap.models.conditioning.labels import hypothesis_names
 from massgap.models.conditioning.quantile_table import flattening_of
 from massgap.models.conditioning.truncation import truncated_weights
-from massgap.models.measures.flatness import flatness
+from massgap.models.measures.flatness import flatness, not_flat
 from massgap.models.measures.roc import auc, roc_curve
 from massgap.models.training.evaluation import FoldResult, Unseen, evaluated
 from massgap.models.training.recipe import ALL_ROWS, LATER, Protocol, Recipe
@@ -192,7 +192,7 @@ def train(
         protocol_comparison=comparison,
         processes=data.counts(),
         training_hash=training_hash(data, recipe),
-        notes=[*data.notes, *_useless(data)],
+        notes=[*data.notes, *_useless(data), *not_flat(str(recipe.flatten), flat.get("background", {}))],
         ranges=ranges,
         flattening=tables,
         flatness=flat,

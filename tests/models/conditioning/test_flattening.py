@@ -11,7 +11,7 @@ from massgap.contracts.errors import TableError
 from massgap.models.conditioning.quantile_table import _levels, _quantiles, flattening_of
 from massgap.models.errors import FeatureError, RecipeError
 from massgap.models.folds import fold_key, held_out_fold
-from massgap.models.measures.flatness import flatness
+from massgap.models.measures.flatness import flatness, not_flat
 from massgap.models.scoring.scorer import OnnxScorer
 from massgap.models.training import export
 from massgap.models.training.recipe import Recipe
@@ -111,6 +111,19 @@ def test_flat_also_where_the_column_falls_steeply(density, weighting):
             samples = [column[one[flat[one] > level]] for one in np.array_split(taken, 5)]
             assert np.median([stats.ks_2samp(one, column).pvalue for one in samples]) > 0.05
             assert stats.ks_2samp(np.concatenate(samples), column).pvalue > 0.005
+
+
+def test_a_score_that_is_not_flat_is_said_to_be_so():
+    random = np.random.default_rng(4)
+    n = 8000
+    column = random.uniform(0.0, 1.0, n)
+    told = {"fold": np.zeros(n, np.int64), "made_of": np.zeros((1, n), bool)}
+    flat = flatness(random.uniform(0.0, 1.0, n), column, np.ones(n), **told)
+    assert not_flat("m", flat) == []
+    tilted = flatness(random.uniform(0.0, 1.0, n) ** (1.0 + 0.3 * column), column, np.ones(n), **told)
+    (sentence,) = not_flat("m", tilted)
+    assert sentence.startswith("the score is not flat in m: the share of the background above 0.5 differs")
+    assert not_flat("m", {}) == []
 
 
 def effective(weight):
