@@ -141,7 +141,11 @@ def train(run_folder: Path, out: Path | None, channels: tuple[str, ...] | None, 
     from massgap import stages
 
     given = {name: value for name, value in options.items() if value is not None}
-    given.update(given.pop("folds", {}))
+    of_folds = given.pop("folds", {})
+    if of_folds.get("protocol", given.get("protocol")) != given.get("protocol", of_folds.get("protocol")):
+        msg = f"--folds 8:1:1 is the protocol next_fold, and --protocol {given['protocol']} another one: give one of them, or --folds 10."
+        raise click.UsageError(msg)
+    given.update(of_folds)
     if thin := given.pop("thin_bins", None):
         if "balance" not in given:
             msg = "--thin-bins is of --balance, which is not given."

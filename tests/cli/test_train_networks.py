@@ -166,6 +166,7 @@ def test_parameterised_balanced_and_flat(run, tmp_path):
         (("--classifier", "mlp", "--set", "depth=3"), "Unknown hyperparameter 'depth': known are hidden"),
         (("--classifier", "mlp", "--set", "hidden"), "is not NAME=VALUE"),
         (("--classifier", "mlp", "--folds", "8:2"), "neither a number of folds nor 8:1:1"),
+        (("--folds", "8:1:1", "--protocol", "nested"), "--protocol nested another one"),
         (("--classifier", "mlp", "--class-weights", "3"), "is not two numbers"),
         (("--balance", "m:1:2"), "is not COLUMN:LOW:HIGH:WIDTH"),
         (("--balance", "m:0:300:50"), "--thin-bins drop"),
