@@ -14,7 +14,7 @@ from massgap.contracts.plane_folder import PLANE_FORMAT, PlaneFolder
 from massgap.models.measures.roc import auc, roc_curve
 from massgap.studies.electroweakino.figures import cross_sections, significances, spectrum_of_interference
 from massgap.studies.electroweakino.further import further_tables
-from massgap.studies.electroweakino.numbers.checks import closed_form
+from massgap.studies.electroweakino.numbers.checks import closed_form, in_one_channel
 from massgap.studies.electroweakino.numbers.performance import EFFICIENCY, Performance
 from massgap.studies.electroweakino.numbers.reach import (
     combined_is_best,
@@ -28,6 +28,21 @@ from massgap.studies.electroweakino.places import COMBINED, ENDLESS, PlanePlace
 
 LUMIS = (137.0, 3000.0)
 MASSES = (200.0, 400.0, 600.0)
+
+
+def test_an_event_with_rows_in_two_channels_is_found():
+    """Each row is of one channel by itself: rows of one event are counted together, those of its copies are not."""
+    columns = ["region_1l", "region_2l"]
+    rows = [
+        ("a", 1, 100.0, True, False),
+        ("a", 2, 120.0, False, True),
+        ("a", 2, 130.0, True, False),  # a copy of the hard process before
+        ("b", 1, 100.0, True, False),
+    ]
+    table = pd.DataFrame(rows, columns=["dataset", "fold_key", "met", *columns]).assign(m_jj=500.0)
+    assert in_one_channel(table, columns) == 1.0
+    twice = pd.concat([table, table.iloc[:1].assign(region_1l=False, region_2l=True)])
+    assert in_one_channel(twice, columns) == 0.75
 
 
 def limit(m, gap, lumi):

@@ -25,12 +25,15 @@ from massgap.studies.electroweakino.numbers.reach import (
 from massgap.studies.electroweakino.places import CHANNELS, SEEDS, WITH_PYHF, PlanePlace, classifier
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    import pandas as pd
 
     Number = tuple[float, float | None]
     Numbers = dict[tuple[str, str], Number | None]
 
-__all__ = ["checks", "closed_form"]
+__all__ = ["checks", "closed_form", "in_one_channel"]
 
 _BY_SAMPLE = ("batch_size", "virtual_batch_size")
 """Settings that a training makes smaller where it has fewer events than one batch."""
@@ -74,7 +77,25 @@ def _disjoint(folder: Path) -> float | None:
     columns = [f"region_{name}" for name in CHANNELS]
     if not len(table) or not set(columns) <= set(table.columns):
         return None
-    return float(np.mean(table[columns].sum(axis=1) == 1))
+    return in_one_channel(table, columns)
+
+
+def in_one_channel(table: pd.DataFrame, columns: Sequence[str]) -> float:
+    """Share of the events that are in one channel, of a table in which an event has a row for each channel that it is in.
+
+    Copies of an event have its key, but other observables.
+
+    Parameters
+    ----------
+    table
+        Feature table.
+    columns
+        Of its channels, true or false.
+    """
+    event = ["dataset", "fold_key", "met", "m_jj"]
+    channels = table[list(columns)].astype(int).assign(**{name: table[name] for name in event})
+    counts = channels.groupby(event, observed=True, dropna=False).sum().sum(axis=1)
+    return float(np.mean(counts == 1))
 
 
 def closed_form(fit_folder: Path) -> float | None:
