@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,13 +139,19 @@ def _optima(models: Mapping[str, Any]) -> FurtherTable:
     rows = []
     for model, of in models.items():
         for name, told in of.get("hypotheses", {}).get("lines", {}).items():
-            difference = told["one"][0] - told["separate"][0]
-            rows.append((model, name, tuple(told["one"]), tuple(told["separate"]), (difference, None)))
+            pair = (told["one"], told["separate"])
+            difference = pair[0][0] - pair[1][0]
+            error = None if None in (pair[0][1], pair[1][1]) else math.hypot(pair[0][1], pair[1][1])
+            shown = (
+                f"{place:g} (highest point)" if of_it is None else (place, of_it) for place, of_it in pair
+            )
+            rows.append((model, name, *shown, (difference, error)))
     return FurtherTable(
         "Largest gain along lines of spectra: one network with the spectrum as input, and separate ones",
         ("model", "parameter", "one network [GeV]", "separate [GeV]", "difference [GeV]"),
         tuple(rows),
-        "Places of the vertex of a parabola; errors from the scatter of the points about it.",
+        "Places of the vertex of a parabola; errors from the scatter of the points about it. Where the points make no parabola that opens "
+        "downwards, the scanned value of the largest gain is told, which has no error.",
     )
 
 

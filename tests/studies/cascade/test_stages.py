@@ -19,10 +19,11 @@ from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, falling_spectr
 from massgap.studies.cascade.discovery import Cut, cut_at, estimated_ratio, ratio_pulls
 from massgap.studies.cascade.ensembles.lines import Direction, winners
 from massgap.studies.cascade.ensembles.spin import accuracies, ratio_of_network, spin_belt
+from massgap.studies.cascade.further import tables_of
 from massgap.studies.cascade.networks import Task, cross_fitted
 from massgap.studies.cascade.samples import CHIRAL, background_events
 from massgap.studies.cascade.study import STUDY
-from massgap.studies.cascade.validation import measured
+from massgap.studies.cascade.validation import measured, paper
 from massgap.studies.cascade.variables import columns_of, variable_sets
 from massgap.studies.errors import StudyError
 
@@ -256,9 +257,40 @@ def test_statements_and_gaps_are_of_the_benchmark():
     search["aucs"] = [0.8, 0.9, 0.915]
     said = {row: value for (row, _), (value, _) in measured(found)["Orderings"].items()}
     assert said["three observables reach the momenta within 0.01, fDM"] == 0.0
+    networks["met,delta4,m_mumugamma"] = told(0.95, 0.95)
+    best = {"1": {"mean": 0.0, "spread": 0.0}, "0.01": {"mean": 1.0, "spread": 4.0}}
+    line = {"met,delta4,m_mumugamma": {"values": [-3.0, 0.0, 3.0], "best": best}}
+    rows = [
+        {"mass": 300.0, "ratio": r, "mean": m, "spread": 44.0, "spread_error": 2.0}
+        for r, m in ((0.1, 320.0), (1.0, 401.0))
+    ]
+    found["models"]["fDM"] |= {"lines": {"alpha": line}, "mass": {"estimates": rows[:1]}}
+    within = "the benchmark's mass is within one standard deviation at every S/B, fDM"
+    numbers = measured(found)
+    # all iterations choose one of the scanned values: nothing between them is known
+    assert numbers["Table IV"]["fDM, S/B = 1, alpha", "number"] == (0.0, pytest.approx(3 / 12**0.5))
+    assert numbers["Table IV"]["fDM, S/B = 0.01, alpha", "number"] == (
+        1.0,
+        pytest.approx((16 + 9 / 12) ** 0.5),
+    )
+    assert numbers["Orderings"][within, "number"] == (1.0, None)
+    found["models"]["fDM"]["mass"]["estimates"] = rows
+    assert measured(found)["Orderings"][within, "number"] == (0.0, None)
+    assert set(paper().tables["Orderings"].rows) >= {row for row, _ in numbers["Orderings"]}
     del networks["momenta"]["benchmark"]
     with pytest.raises(StudyError, match="massgap scan cascade --background"):
         measured(found)
+
+
+def test_a_curve_without_vertex_has_its_highest_point_told():
+    lines = {
+        "alpha": {"one": [0.5, 0.3], "separate": [0.9, 0.4]},
+        "beta": {"one": [0.0, None], "separate": [4.8, 2.1]},
+    }
+    models = {"fDM": {"hypotheses": {"lines": lines}}}
+    (table,) = tables_of({"models": models})
+    assert table.rows[0][2:] == ((0.5, 0.3), (0.9, 0.4), (pytest.approx(-0.4), pytest.approx(0.5)))
+    assert table.rows[1][2:] == ("0 (highest point)", (4.8, 2.1), (-4.8, None))
 
 
 def test_a_study_without_scan_says_so(tmp_path):
