@@ -83,7 +83,13 @@ def thin(roc: RocCurve, max_points: int = 200) -> RocCurve:
 
 
 def bootstrap_band(
-    score: ArrayLike, label: ArrayLike, weight: ArrayLike, *, seed: int = 0, n_replicas: int = 50
+    score: ArrayLike,
+    label: ArrayLike,
+    weight: ArrayLike,
+    *,
+    group: ArrayLike | None = None,
+    seed: int = 0,
+    n_replicas: int = 50,
 ) -> dict[str, list[float]]:
     """What the finite number of events leaves open of a ROC curve: 68 % of bootstrap replicas.
 
@@ -91,6 +97,8 @@ def bootstrap_band(
     ----------
     score, label, weight
         As of `roc_curve`.
+    group
+        Integers, shape (N,), equal for events that are kept or lost together, as copies of one; by default all are independent.
     seed
         Of the replicas, in each of which events count a number of times drawn from a Poisson distribution of mean one.
     n_replicas
@@ -109,11 +117,14 @@ def bootstrap_band(
     place = np.searchsorted(edges, s, side="right")
     random = np.random.default_rng(seed)
     grid, found, areas = np.linspace(0, 1, 101), [], []
+    # Without groups the events in their order, each a group of its own.
+    of = np.arange(len(w)) if group is None else np.unique(np.asarray(group), return_inverse=True)[1]
+    n_groups = int(of.max(initial=-1)) + 1
     for _ in range(n_replicas):
-        drawn = w * random.poisson(1.0, len(w))
+        drawn = w * random.poisson(1.0, n_groups)[of]
         rates = []
-        for of in (is_signal, ~is_signal):
-            above = np.bincount(place[of], drawn[of], len(edges) + 1)[::-1].cumsum()
+        for rows in (is_signal, ~is_signal):
+            above = np.bincount(place[rows], drawn[rows], len(edges) + 1)[::-1].cumsum()
             if not above[-1] > 0:
                 return {}
             rates.append(np.append(0.0, above / above[-1]))

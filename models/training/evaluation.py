@@ -103,5 +103,11 @@ def evaluated(data: TrainingTable, parts: Parts, recipe: Recipe, fitted: Any) ->
         roc={"fpr": drawn.fpr.tolist(), "tpr": drawn.tpr.tolist()},
         seeds=getattr(fitted, "seeds", []),
         calibration=calibration(p_eval, y_eval, fit_weights(data, held_out, recipe)),
-        roc_band=bootstrap_band(p_eval, y_eval, w_eval, seed=parts.fold),
+        roc_band=bootstrap_band(
+            p_eval,
+            y_eval,
+            w_eval,
+            group=None if data.group is None else data.group[held_out],
+            seed=parts.fold,
+        ),
     )

@@ -30,6 +30,7 @@ class TrainingTable:
 
     ``weight`` (fb) is the signed weight, ``train_weight`` the one that is trained with; ``bins`` are those in which the
     training is balanced, see `massgap.models.conditioning.balance`, and ``flat`` the column in which the score is made flat.
+    ``group`` has equal numbers for copies of one event (``massgap generate --repeat``); None where there are none.
     """
 
     x: NDArray[np.float32] = field(repr=False)
@@ -42,6 +43,7 @@ class TrainingTable:
     notes: tuple[str, ...] = ()
     bins: NDArray[np.int64] | None = field(default=None, repr=False)
     flat: NDArray[np.float32] | None = field(default=None, repr=False)
+    group: NDArray[np.int64] | None = field(default=None, repr=False)
 
     def of_classes(self, backgrounds: Sequence[str]) -> TrainingTable:
         """Return the signal and these backgrounds only."""
@@ -56,6 +58,7 @@ class TrainingTable:
             self.features,
             bins=None if self.bins is None else self.bins[keep],
             flat=None if self.flat is None else self.flat[keep],
+            group=None if self.group is None else self.group[keep],
         )
 
     def counts(self) -> dict[str, dict[str, float]]:
@@ -153,7 +156,7 @@ def training_table(
         process_weights=process_weights,
         balance=balance,
     )
-    bins = trained.bins
+    bins, group = trained.bins, _copies(chosen, key)
     notes += trained.notes
 
     # The classifier must not depend on the order in which chunks arrived: sort by process and key, then by
@@ -171,7 +174,20 @@ def training_table(
         tuple(notes),
         None if bins is None else bins[order],
         None if flatten is None else _matrix(chosen, _feature_names(table, [flatten]))[order, 0],
+        None if group is None else group[order],
     )
+
+
+def _copies(chosen: pd.DataFrame, key: NDArray[np.uint64]) -> NDArray[np.int64] | None:
+    """A number of each event that copies of it share: those of one dataset with one key. None where no two events have one."""
+    dataset = chosen["dataset" if "dataset" in chosen else "process"].factorize()[0]
+    order = np.lexsort((key, dataset))
+    new = np.append(True, (np.diff(key[order]) != 0) | (np.diff(dataset[order]) != 0))
+    if new.all():
+        return None
+    group = np.empty(len(key), np.int64)
+    group[order] = np.cumsum(new) - 1
+    return group
 
 
 def _used(

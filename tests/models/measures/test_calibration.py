@@ -65,3 +65,17 @@ def test_metrics_agree_with_scikit_learn():
         == METRICS["precision"](Scored(np.zeros(2000), y, w))
         == 0
     )
+
+
+def test_copies_of_an_event_are_kept_or_lost_together():
+    """Nine copies of each event have the band of the events, not one of a third of its width."""
+    score, label, weight = (np.asarray(x) for x in events(3000, 98))
+    copies = [np.repeat(x, 9) for x in (score, label, weight / 9)]
+
+    def width(band):
+        return band["auc_high"][0] - band["auc_low"][0]
+
+    one = width(bootstrap_band(score, label, weight, n_replicas=200))
+    together = width(bootstrap_band(*copies, group=np.repeat(np.arange(3000), 9), n_replicas=200))
+    assert together == pytest.approx(one, rel=0.25)
+    assert width(bootstrap_band(*copies, n_replicas=200)) < 0.5 * one

@@ -34,6 +34,22 @@ def test_rows_are_those_of_the_region_and_keep_their_weights(make, table):
     assert len(make(region=None).x) == len(table)
 
 
+def test_copies_of_an_event_are_known_by_dataset_and_key(make, table):
+    assert make().group is None
+    one = table[table["region_precuts"]].assign(dataset="a")
+    # copies of the events of a dataset, and other events with the same numbers in another one
+    both = pd.concat([one.assign(met=one["met"] + 1.0), one, one.assign(dataset="b")], ignore_index=True)
+    data = make(table=both)
+    reference = {
+        (dataset, key): rows
+        for (dataset, key), rows in both.groupby(["dataset", "fold_key"])["weight"].count().items()
+    }
+    assert sorted(np.bincount(data.group)) == sorted(reference.values())
+    assert len({(g, k) for g, k in zip(data.group, data.fold_key, strict=True)}) == len(reference)
+    kept = data.of_classes(["tt"])
+    assert len(kept.group) == len(kept.fold_key)
+
+
 def test_every_row_stays_together(make, table):
     data = make()
     reference = table.set_index(["process", "fold_key"])
