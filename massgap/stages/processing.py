@@ -15,7 +15,7 @@ from massgap.stages.job_options import Luggage, private_notes
 from massgap.stages.repeated_events import RepeatedEvents
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from massgap.runner.preflight.answers import Preflight
     from massgap.runner.result import RunResult
@@ -162,7 +162,8 @@ def with_scores(run_folder: str | Path, model: str | Path | dict[str, str | Path
     if any(isinstance(point, dict) for point in (found.manifest["options"].get("hypothesis") or {}).values()):
         has = sorted(set(has))  # one that is asked about several hypotheses stands there once for each
     # What is no file may be a model that comes with massgap: the run knows, or says what is wrong.
-    if has == sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()):
+    same = has == sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file())
+    if same and not _exchanged(found.manifest["models"], chosen):
         return folder
     made = run(
         found.manifest["analysis"],
@@ -174,6 +175,15 @@ def with_scores(run_folder: str | Path, model: str | Path | dict[str, str | Path
     )
     made.require_complete()
     return folder / "scored"
+
+
+def _exchanged(models: Mapping[str, Any], chosen: Any) -> bool:
+    """Whether a score of a run has another model than is chosen for it, be it that of another score."""
+    return isinstance(chosen, dict) and any(
+        name in models and models[name]["sha256"] != hashlib.sha256(Path(file).read_bytes()).hexdigest()
+        for name, file in chosen.items()
+        if Path(file).is_file()
+    )
 
 
 def preflight(
