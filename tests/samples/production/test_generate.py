@@ -260,10 +260,11 @@ def test_cross_sections_are_the_generators(name):
 
 
 def test_the_tau_branching_ratio_is_pythias():
-    from massgap.samples.processes.dimuon import TAU_TO_MU
-    from massgap.samples.pythia.driver import _tau_to_mu, new
+    from massgap.samples.processes.dimuon import TAU_TO_E, TAU_TO_MU
+    from massgap.samples.pythia.driver import _tau_to, new
 
-    assert _tau_to_mu(new()) == pytest.approx(TAU_TO_MU, abs=1e-4)
+    assert _tau_to(new(), 13) == pytest.approx(TAU_TO_MU, abs=1e-4)
+    assert _tau_to(new(), 11) == pytest.approx(TAU_TO_E, abs=1e-4)
 
 
 def test_one_worker_writes_the_same_as_two(sample, tmp_path, monkeypatch):
