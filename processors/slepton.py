@@ -233,5 +233,5 @@ class Slepton(Analysis):
 def _leptons(event: Event, flow: Flow) -> Collection:
     """The two leptons, the one with the larger pT first."""
     if flow.name == _EMU:
-        return Collection.merged({11: event.electrons, 13: event.muons})
+        return Collection.merged({13: event.muons, 11: event.electrons})
     return event.muons
