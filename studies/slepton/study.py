@@ -270,7 +270,7 @@ def _complete(
     """A fit with uncertainties, of the run with variations; without control regions, with the two of the same flavour, or all."""
     regions = (*_CONTROLS, ("cr_emu", "score", _SCORES)) if emu else _CONTROLS if controls else ()
     varied = (*_VARIED, _VARIED_EMU) if emu else _VARIED if controls else _VARIED[:1]
-    shapes = [
+    shapes: list[dict[str, Any]] = [
         {"name": variation, "kind": "shape", "processes": list(processes), "channels": [region]}
         for variation in _VARIATIONS
         for processes, region in varied
