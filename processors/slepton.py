@@ -8,8 +8,10 @@ pre-cuts and the classifier.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from massgap.arrays.jagged.collection import Collection
 from massgap.contracts.description import Region, Score
 from massgap.processors.base.analysis import Analysis
 from massgap.processors.base.named_scores import named_scores
@@ -27,11 +29,18 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from massgap.arrays.jagged.collection import Collection
     from massgap.events.event import Event
     from massgap.processors.base.flow import Flow
 
 __all__ = ["Slepton"]
+
+_EMU = "emu1j"
+#: Region of a channel that all of its events are in, and the one that is the same without pre-cuts.
+_WITHOUT_PRECUTS = {
+    "mumu1j": ("topology", "precuts"),
+    "mumu1b": ("topology_b", "cr_tt"),
+    _EMU: ("topology_emu", "cr_emu"),
+}
 
 
 class Slepton(Analysis):
@@ -57,7 +66,9 @@ class Slepton(Analysis):
         Further selections beside the pre-cuts: ``low_mt2`` (pre-cuts and M_T2^100 < 130) and ``earlier`` (what is known of the
         cut-based study's), see :mod:`massgap.selections.slepton.regions`.
     controls
-        Control regions: ``tt`` (one b jet, else as the pre-cuts) and ``WW`` (abs(cos theta*) of 0.5 and more).
+        Control regions: ``tt`` (one b jet, else as the pre-cuts), ``WW`` (abs(cos theta*) of 0.5 and more) and ``emu`` (an
+        electron and a muon in place of two muons, both above ``muon_pt``, else as the pre-cuts, scores included). The paper
+        has none of them.
     order
         Of the steps of the topology, which select the same events: ``paper``, or ``authors`` as the authors' tool counts them.
     muon_pt, jet_pt, hard_jet_pt, topology_met
@@ -124,23 +135,29 @@ class Slepton(Analysis):
             *further_regions(self.selections, self.controls, cuts),
         )
         self.scores = named_scores(model, type(self).scores)
+        if "emu" in self.controls:
+            self.scores = tuple(
+                replace(score, controls=("cr_emu",)) if "precuts" in score.regions else score
+                for score in self.scores
+            )
         super().__init__(model, **options)
 
     def select(self, event: Event, flow: Flow) -> None:
         """The topology of section IV.A, then the observables of Table II and the pre-cuts."""
-        event = self._until_b(event, flow)
-        if "tt" not in self.controls:
-            if "no_b_jet" not in self.without:
-                event = flow.keep(event, "no b jet", ~self._has_b(event))
-            self._after_b(event, flow)
-            return
-        has_b = self._has_b(event)
-        for channel, step, mask in ((self.channel, "no b jet", ~has_b), ("mumu1b", "a b jet", has_b)):
-            part = flow.channel(channel)
-            self._after_b(part.keep(event, step, mask), part)
+        if "emu" in self.controls:
+            self._of_emu(event, flow.channel(_EMU))
+            flow = flow.channel(self.channel)
+        event = self._of_mumu(event, flow)
+        if "tt" in self.controls:
+            part = flow.channel("mumu1b")
+            self._after_b(part.keep(event, "a b jet", self._has_b(event)), part)
+            flow = flow if flow.name else flow.channel(self.channel)
+        if "no_b_jet" not in self.without:
+            event = flow.keep(event, "no b jet", ~self._has_b(event))
+        self._after_b(event, flow)
 
-    def _until_b(self, event: Event, flow: Flow) -> Event:
-        """Muons, electrons and jets."""
+    def _of_mumu(self, event: Event, flow: Flow) -> Event:
+        """Two muons, no electron, and one jet."""
         if self.order == "authors":
             event = self._tau_veto(event, flow)
         event = event.with_(muons=select_muons(event.muons, pt=self.muon_pt))
@@ -148,6 +165,26 @@ class Slepton(Analysis):
         event = event.with_(electrons=select_electrons(event.electrons))
         if "no_electron" not in self.without:
             event = flow.keep(event, "no electron", event.electrons.counts == 0)
+        return self._one_jet(event, flow)
+
+    def _of_emu(self, event: Event, flow: Flow) -> None:
+        """An electron and a muon; all else, in the same order, as with two muons."""
+        if self.order == "authors":
+            event = self._tau_veto(event, flow)
+        event = event.with_(
+            muons=select_muons(event.muons, pt=self.muon_pt),
+            electrons=select_electrons(event.electrons, pt=self.muon_pt),
+        )
+        found = (event.muons.counts == 1) & (event.electrons.counts == 1)
+        event = flow.keep(event, "one electron and one muon", found)
+        event = flow.keep(event, "of opposite charge", opposite_sign_pair(_leptons(event, flow)))
+        event = self._one_jet(event, flow)
+        if "no_b_jet" not in self.without:
+            event = flow.keep(event, "no b jet", ~self._has_b(event))
+        self._after_b(event, flow)
+
+    def _one_jet(self, event: Event, flow: Flow) -> Event:
+        """Jets that are no lepton; exactly one hard jet, or what the authors' order asks of it here."""
         jets = select_jets(event.jets, pt=self.jet_pt).away_from(event.muons, 0.4)
         event = event.with_(jets=jets.away_from(event.electrons, 0.4))
         if self.order == "paper":
@@ -164,15 +201,19 @@ class Slepton(Analysis):
             event = flow.keep(event, f"MET > {self.topology_met:g}", event.met.pt > self.topology_met)
         if self.order == "authors":
             event = flow.keep(event, "exactly one hard jet", self._one_hard_jet(event.jets))
-        if not self.precuts and flow.name != "mumu1b":
-            flow.region("precuts", flow.passes("topology"))
-        muons, jets = event.muons, event.jets
-        flow.record(event, slepton_features(muons.at(0), muons.at(1), jets.at(0), event.met, jets.sum("pt")))
+        if not self.precuts:
+            topology, selected = _WITHOUT_PRECUTS[flow.name or self.channel]
+            flow.region(selected, flow.passes(topology))
+        leptons, jets = _leptons(event, flow), event.jets
+        flow.record(
+            event, slepton_features(leptons.at(0), leptons.at(1), jets.at(0), event.met, jets.sum("pt"))
+        )
 
     def _tau_veto(self, event: Event, flow: Flow) -> Event:
         if "no_tau" in self.without:
             return event
-        taus = taus_of_veto(event, event.muons, analysis=type(self).__name__)
+        others = (event.electrons,) if flow.name == _EMU else ()
+        taus = taus_of_veto(event, event.muons, *others, analysis=type(self).__name__)
         return flow.keep(event, "no hadronic tau", taus.counts == 0)
 
     def _has_b(self, event: Event) -> npt.NDArray[np.bool_]:
@@ -187,3 +228,10 @@ class Slepton(Analysis):
         hard = self._hard(jets)
         central = hard.filter(lambda eta: abs(eta) < 2.5, "eta")
         return (hard.counts == 1) & (central.counts == 1)
+
+
+def _leptons(event: Event, flow: Flow) -> Collection:
+    """The two leptons, the one with the larger pT first."""
+    if flow.name == _EMU:
+        return Collection.merged({13: event.muons, 11: event.electrons})
+    return event.muons

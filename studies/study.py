@@ -261,7 +261,8 @@ class Study:
     validate
         Puts the numbers of a folder beside the paper's: folder -> list of :class:`massgap.studies.comparison.Compared`.
     scan
-        Trains networks of sets of variables on a run: (folder for the results, run folder, **options) -> what ``massgap scan`` prints
+        Trains networks of sets of variables on a run: (folder for the results, run folder, part=..., **options) -> what ``massgap scan`` prints;
+        ``part(name, make)`` gives the part of a name, made now or by an interrupted call
         and writes, plain data with a ``summary`` of lines.
 
     Raises

@@ -160,6 +160,8 @@ class Score:
         Label of its axis.
     regions
         Regions in which its histogram is filled; all by default.
+    controls
+        Control regions in which it is filled beside those, if it names some: neither trained in nor fitted unless asked for.
     features
         Observables that its model needs, in order; those of the analysis by default.
     bins, low, high
@@ -178,9 +180,15 @@ class Score:
     bins: int = 400
     low: float = 0.0
     high: float = 1.0
+    controls: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _make_tuples(self, "regions", "features")
+        _make_tuples(self, "regions", "features", "controls")
+
+    @property
+    def filled(self) -> tuple[str, ...]:
+        """Regions in which its histogram is filled; () for all."""
+        return (*self.regions, *self.controls) if self.regions else ()
 
     @property
     def column(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 __all__ = ["Inputs", "take"]
@@ -22,7 +22,7 @@ class Inputs:
     files
         Paths, patterns or URLs of event files.
     fileset
-        A coffea fileset instead, as JSON file or dict.
+        A coffea fileset instead, as JSON file or dict, or several files whose datasets are taken together.
     tree
         Name of the tree, if not Events, Delphes or CollectionTree (or EventData) of ATLAS.
     process, xsec_fb
@@ -43,7 +43,7 @@ class Inputs:
     """
 
     files: tuple[str, ...] = ()
-    fileset: str | Path | dict[str, Any] | None = None
+    fileset: str | Path | dict[str, Any] | Sequence[str | Path] | None = None
     tree: str | None = None
     process: str | None = None
     xsec_fb: float | None = None
@@ -53,6 +53,8 @@ class Inputs:
         from massgap.contracts.errors import FilesetError
 
         object.__setattr__(self, "files", tuple(str(path) for path in self.files))
+        if isinstance(self.fileset, list | tuple) and len(self.fileset) < 2:
+            object.__setattr__(self, "fileset", next(iter(self.fileset), None))
         if self.fileset is None and not self.files:
             msg = "no input: give event files, or --fileset FILE"
             raise FilesetError(msg)
@@ -93,6 +95,7 @@ class Inputs:
             If the fileset is not valid, or a file or pattern gives nothing.
         """
         from massgap.contracts.filesets.fileset import fileset_from_files, load_fileset, validate_fileset
+        from massgap.contracts.filesets.joined import join_filesets
 
         if self.fileset is None:
             made = fileset_from_files(
@@ -111,8 +114,10 @@ class Inputs:
         known = self.fileset
         if isinstance(known, (str, os.PathLike)):
             loaded = load_fileset(known, allow_duplicates=allow_duplicates)
-        else:
+        elif isinstance(known, dict):
             loaded = validate_fileset(known, allow_duplicates=allow_duplicates)
+        else:
+            loaded = join_filesets(known, allow_duplicates=allow_duplicates)
         if self.tree is not None:
             for entry in loaded.values():
                 entry["files"] = dict.fromkeys(entry["files"], self.tree)

@@ -240,7 +240,7 @@ class Analysis(ProcessorABC):
         regions = self._all_regions()
         known = [region.name for region in regions]
         for score in self.scores:
-            for name in score.regions:
+            for name in score.filled:
                 if name not in known:
                     msg = f"the score {score.name!r} is of the region {name!r}, which is not there; there are {', '.join(known)}"
                     raise ProcessorError(msg)
@@ -344,7 +344,7 @@ def _layout(
         specs += [HistogramSpec(name, axis, regions=where) for name, where in cut_in.items()]
     for score, folds in scores:
         axis = Regular(score.bins, score.low, score.high, name=score.column, label=score.label or score.name)
-        specs.append(HistogramSpec(score.column, axis, regions=score.regions, folds=folds))
+        specs.append(HistogramSpec(score.column, axis, regions=score.filled, folds=folds))
     known = {feature.name for feature in observables}
     specs += [spec for spec in further if spec.name not in known]
     return Layout(tuple(specs), tuple(region.name for region in regions))

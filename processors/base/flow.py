@@ -100,7 +100,8 @@ class Flow:
             If the mask has not one entry per event, or if histograms were filled before the cut.
         """
         mask = self._mask(f"step {step!r}", mask)
-        if self._fills or self._regions or self._channels:
+        # A named channel may go on with cuts of its own after another has branched off.
+        if self._fills or self._regions or (self._channels and not self.name):
             msg = (
                 f"step {step!r}: cut before regions, channels and histograms; "
                 "use count() for steps that follow the first region(), channel(), fill() or record()"
@@ -118,7 +119,7 @@ class Flow:
     def channel(self, name: str) -> Flow:
         """A flow of its own for a channel, which begins with the events that are left here.
 
-        Its cutflow begins with the steps counted so far.  No event may end up in regions of two channels.
+        Its cutflow begins with the steps counted so far.  A channel may branch off another one, which then goes on.  No event may end up in regions of two channels.
 
         Raises
         ------
@@ -330,7 +331,8 @@ class Flow:
         for flow in self._channels.values():
             flow.finish()
         # Before the split the events belong to all channels, also to one that this chunk did not come to.
-        for name in [self.name] if self.name else [c for c in chunk.channels if c not in self._channels]:
+        begun = self._begun()
+        for name in [self.name] if self.name else [c for c in chunk.channels if c not in begun]:
             if self._cutflow is not None:
                 chunk.add_steps(name, self._cutflow.counts())
         own = self._own_regions()
@@ -351,6 +353,10 @@ class Flow:
             self._undefined.add_to(chunk.part.undefined, chunk.layout, masks)
             for kind, events in self._labels.items():
                 events.add_to(chunk.part.labels.setdefault(kind, {}), chunk.layout, masks)
+
+    def _begun(self) -> set[str]:
+        """The channels that were begun here, and those that branched off them."""
+        return {*self._channels, *(name for flow in self._channels.values() for name in flow._begun())}
 
     def _is_set(self, region: Region) -> bool:
         """Whether a region has to do with what was filled; one that should and was not set is an error in passes()."""

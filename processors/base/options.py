@@ -67,7 +67,7 @@ def names(option: str, given: str | Iterable[str], known: Iterable[str]) -> tupl
     option
         Name of the option, for the message.
     given
-        One name or several.
+        One name or several, also with commas between them.
     known
         What may be named.
 
@@ -80,8 +80,10 @@ def names(option: str, given: str | Iterable[str], known: Iterable[str]) -> tupl
     --------
     >>> names("without", "no_tau", ("no_tau", "no_b_jet"))
     ('no_tau',)
+    >>> names("without", "no_tau,no_b_jet", ("no_tau", "no_b_jet"))
+    ('no_tau', 'no_b_jet')
     """
-    given = (given,) if isinstance(given, str) else tuple(given)
+    given = tuple(name.strip() for name in given.split(",")) if isinstance(given, str) else tuple(given)
     unknown = sorted(set(given) - set(known))
     if unknown:
         msg = f"{option}: unknown {', '.join(map(repr, unknown))}; known are {', '.join(known)}"

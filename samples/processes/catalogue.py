@@ -12,9 +12,10 @@ from massgap.samples.processes.electroweakino import (
     ELECTROWEAKINO_GRIDS,
     ELECTROWEAKINO_LEPTONIC,
 )
+from massgap.samples.processes.filters import DimuonFilter
 from massgap.samples.processes.plain import PLAIN
 from massgap.samples.processes.signals import SIGNAL_FORMS, signal_processes
-from massgap.samples.processes.slepton import SLEPTON_BACKGROUNDS
+from massgap.samples.processes.slepton import SLEPTON_BACKGROUNDS, SLEPTON_MIXED
 from massgap.samples.processes.smuon import SMUON_BACKGROUNDS
 from massgap.samples.processes.vlq import VLQ_BACKGROUNDS, VLQ_POINTS
 
@@ -51,7 +52,7 @@ def _register() -> tuple[dict[str, Process], dict[str, tuple[str, ...]]]:
         members = [part for point in points for part in signal_processes(point)] + list(backgrounds)
         processes |= {part.name: part for part in members}
         analyses[name] = tuple(part.name for part in members)
-    processes |= {part.name: part for part in (*PLAIN, *ELECTROWEAKINO_LEPTONIC)}
+    processes |= {part.name: part for part in (*PLAIN, *ELECTROWEAKINO_LEPTONIC, *SLEPTON_MIXED)}
     return processes, analyses
 
 
@@ -61,6 +62,7 @@ PROCESSES, ANALYSES = _register()
 _GROUPS = {
     "mumu": ("mumu_peak", "mumu_offpeak"),
     "ZZ": ("ZZ_leptons", "ZZ_other"),
+    "slepton_emu": tuple(part.name for part in SLEPTON_MIXED),
     **{
         point: tuple(part.name for part in signal_processes(point))
         for points, _ in _SETS.values()
@@ -124,8 +126,9 @@ def _check_together(chosen: list[Process]) -> None:
     first: dict[str, Process] = {}
     for part in chosen:
         other = first.setdefault(part.label, part)
-        # the parts of a signal carry its name; those of a background stand in one set
-        together = part.is_signal or any({part.name, other.name} <= set(set_) for set_ in ANALYSES.values())
+        # the parts of a signal carry its name; those of a background stand in one set, or have leptons of other flavours
+        together = part.is_signal or _is_mixed(part) != _is_mixed(other)
+        together = together or any({part.name, other.name} <= set(set_) for set_ in ANALYSES.values())
         if other is not part and not together:
             msg = (
                 f"{part.name} and {other.name} are the same process ({part.label}) with different filters: their sum "
@@ -138,6 +141,10 @@ def _check_together(chosen: list[Process]) -> None:
                 "generate them into different folders, or choose one energy (--energy)"
             )
             raise UnknownProcessError(msg)
+
+
+def _is_mixed(part: Process) -> bool:
+    return isinstance(part.filter, DimuonFilter) and part.filter.mixed
 
 
 def list_processes() -> list[dict[str, Any]]:

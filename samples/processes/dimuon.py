@@ -20,12 +20,18 @@ if TYPE_CHECKING:
 __all__ = [
     "DRELL_YAN",
     "GENERATOR_TWO_W",
+    "GENERATOR_TWO_W_MIXED",
+    "TAU_TO_E",
     "TAU_TO_MU",
     "TT",
+    "TT_MIXED",
     "WW",
+    "WW_MIXED",
     "WZ",
     "XSEC_TT",
+    "XSEC_TT_MIXED",
     "XSEC_WW",
+    "XSEC_WW_MIXED",
     "XSEC_WZ",
     "XSEC_ZZ_LEPTONS",
     "ZZ",
@@ -33,8 +39,8 @@ __all__ = [
     "smuon_pairs",
 ]
 
-#: Branching ratio of tau to mu in Pythia 8.317.
-TAU_TO_MU = 0.1731
+#: Branching ratios of tau to mu and to e in Pythia 8.317.
+TAU_TO_MU, TAU_TO_E = 0.1731, 0.1773
 # W to mu, and to tau as often as a tau becomes a muon: mode 103 keeps the given ratios, the width stays that of all
 # decays. sigma(Pythia, W to mu or tau) times ((1 + TAU_TO_MU) / 2)^2 is then the cross section.
 _W_LEPTONS = (
@@ -44,9 +50,19 @@ _W_LEPTONS = (
 )
 _TWO_W = ((1 + TAU_TO_MU) / 2) ** 2
 # Pythia's own number with these settings is that of all W decays; BR(W -> mu nu) of its table is 0.1080
-GENERATOR_TWO_W = (0.1080 * (1 + TAU_TO_MU)) ** 2
-TT = (*TOP_PAIRS, *_W_LEPTONS)
-WW = ("WeakDoubleBoson:ffbar2WW = on", *_W_LEPTONS)
+_W_TO_MU = 0.1080
+GENERATOR_TWO_W = (_W_TO_MU * (1 + TAU_TO_MU)) ** 2
+# The same with electrons, of which pairs of one flavour are dropped: W to e, mu, and to tau as often as it becomes one of them.
+_MIXED = 2 + TAU_TO_MU + TAU_TO_E
+_W_MIXED = (
+    "24:doForceWidth = on",
+    f"24:oneChannel = 1 {1 / _MIXED:.6f} 103 -13 14",
+    f"24:addChannel = 1 {1 / _MIXED:.6f} 103 -11 12",
+    f"24:addChannel = 1 {1 - 2 / _MIXED:.6f} 103 -15 16",
+)
+GENERATOR_TWO_W_MIXED = (_W_TO_MU * _MIXED) ** 2
+TT, TT_MIXED = ((*TOP_PAIRS, *of_w) for of_w in (_W_LEPTONS, _W_MIXED))
+WW, WW_MIXED = (("WeakDoubleBoson:ffbar2WW = on", *of_w) for of_w in (_W_LEPTONS, _W_MIXED))
 ZZ = ("WeakDoubleBoson:ffbar2gmZgmZ = on", "23:mMin = 50.")
 ZZ_LEPTONS = (*ZZ, "23:onMode = off", "23:onIfAny = 12 13 14 15 16")
 WZ = ("WeakDoubleBoson:ffbar2ZW = on", "23:mMin = 50.", "23:onMode = off", "23:onIfAny = 13 15")
@@ -57,6 +73,7 @@ DRELL_YAN = (
     "23:onMode = off",
 )
 XSEC_TT, XSEC_WW, XSEC_ZZ_LEPTONS, XSEC_WZ = 23.76e3 * _TWO_W, 3008.0 * _TWO_W, 660.8, 1569.0
+XSEC_TT_MIXED, XSEC_WW_MIXED = 23.76e3 * (_MIXED / 2) ** 2, 3008.0 * (_MIXED / 2) ** 2
 
 
 def smuon_pairs(

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 _MUONS = "muons of both charges, pT > {:g} GeV, abs(eta) < 2.5"
+_MIXED = "an electron and a muon of opposite charge, pT > {:g} GeV, abs(eta) < 2.5"
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,10 @@ class DimuonAcceptance:
 class DimuonFilter:
     """Events with two muons or taus of opposite charge, in slices of the missing momentum that they head for.
 
-    See :mod:`massgap.samples.pythia.muon_pairs` and :mod:`massgap.samples.pythia.met_slices`.
+    Or with an electron in place of one of the muons (``mixed``), as control regions of the other flavour need them. See :mod:`massgap.samples.pythia.muon_pairs` and :mod:`massgap.samples.pythia.met_slices`.
     """
 
-    #: Written events hold muons of both charges above this pt (GeV), abs(eta) < 2.5.
+    #: Written events hold muons of both charges (``mixed``: an electron and a muon) above this pt (GeV), abs(eta) < 2.5.
     muon_pt: float
     #: Edges of slices in met_hard, one per tranche; None where tranches are slices of phase space.
     edges: tuple[float, ...] | None = None
@@ -91,10 +92,13 @@ class DimuonFilter:
     #: Without slices: leptons of the hard process are above this pt (GeV) and within this abs(eta).
     lepton_pt: float = 4.0
     lepton_eta: float = 3.0
-    #: Every event has exactly two taus: both are made to decay to muons, with the branching ratio in the weight.
+    #: Every event has exactly two taus: both are made to decay to muons (``mixed``: to electrons or muons), with the
+    #: branching ratio in the weight.
     ditau: bool = False
-    #: The settings and xsec_fb count taus as the muons they are made to decay to.
+    #: The settings and xsec_fb count taus as the leptons they are made to decay to.
     taus_in_xsec: bool = False
+    #: One of the two leptons is an electron.
+    mixed: bool = False
     #: Keep dimuons inside of a window in mass (``inside``) or outside of it only, where also taus and a third muon are.
     mass: MassWindow | None = None
     inside: bool = True
@@ -103,7 +107,7 @@ class DimuonFilter:
 
     def describe(self) -> str:
         """The filter in words."""
-        return _MUONS.format(self.muon_pt)
+        return (_MIXED if self.mixed else _MUONS).format(self.muon_pt)
 
 
 @dataclass(frozen=True)

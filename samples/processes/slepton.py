@@ -10,11 +10,16 @@ from dataclasses import replace
 from massgap.samples.processes.dimuon import (
     DRELL_YAN,
     GENERATOR_TWO_W,
+    GENERATOR_TWO_W_MIXED,
     TT,
+    TT_MIXED,
     WW,
+    WW_MIXED,
     WZ,
     XSEC_TT,
+    XSEC_TT_MIXED,
     XSEC_WW,
+    XSEC_WW_MIXED,
     XSEC_WZ,
     XSEC_ZZ_LEPTONS,
     ZZ,
@@ -24,7 +29,7 @@ from massgap.samples.processes.dimuon import (
 from massgap.samples.processes.filters import DimuonAcceptance, DimuonFilter, MassWindow, OneJet
 from massgap.samples.processes.process import LO, Process, SignalForm, met_slices, phase_space_slices, whole
 
-__all__ = ["SLEPTON_BACKGROUNDS", "SLEPTON_SIGNALS"]
+__all__ = ["SLEPTON_BACKGROUNDS", "SLEPTON_MIXED", "SLEPTON_SIGNALS"]
 
 _EDGES = (0.0, 40.0, 95.0)
 #: Of the search's 10 GeV (generated, before the resolution).
@@ -50,6 +55,9 @@ def _signal(name: str, m: float, m_lsp: float) -> tuple[Process, ...]:
     slices = tuple(zip(_EDGES, (6.0, 4.0, 11.0), strict=True))
     return (smuon_pairs(name, "left", m, m_lsp, slices, wanted, "cms"),)
 
+
+#: Another flavour is no third muon, and b jets are not asked for.
+_MIXED = replace(_ACCEPTANCE, third_muon=None)
 
 SLEPTON_SIGNALS = (SignalForm("slepton", ("M", "LSP"), _signal),)
 
@@ -150,3 +158,57 @@ SLEPTON_BACKGROUNDS = (
         filter=DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=_ACCEPTANCE),
     ),
 )
+
+# An electron and a muon: parts of the same processes, which the samples above have no event of. WZ and ZZ, where an electron and
+# a muon are left of three or four leptons, are left out: of the signal region's events they are three in a hundred.
+SLEPTON_MIXED = (
+    Process(
+        name="tautau_emu",
+        process="tautau",
+        description="Z/gamma* + jet -> tau tau -> e mu, m > 10 GeV, pT of the recoil above 20 GeV",
+        source=LO,
+        settings=(*DRELL_YAN, "23:onIfAny = 15"),
+        tranches=phase_space_slices(
+            "pT_hat",
+            (20, 0.2, 487.6e3),
+            (50, 0.3, 102.5e3),
+            (100, 4.0, 20.04e3),
+            (200, 1.5, 2008.0),
+            (400, 0.2, 116.5),
+        ),
+        inclusive_xsec_fb=(613.6e3, 0.6e3),
+        filter=DimuonFilter(muon_pt=_MUON_PT, ditau=True, mixed=True),
+        qcd_order=1,
+    ),
+    Process(
+        name="tt_emu",
+        process="tt",
+        description="top pairs, one W to an electron and one to a muon (by way of a tau included)",
+        source=LO,
+        settings=TT_MIXED,
+        tranches=met_slices((0.0, 9.0), (40.0, 4.0), (95.0, 10.0)),
+        xsec_fb=XSEC_TT_MIXED,
+        generator_factor=GENERATOR_TWO_W_MIXED,
+        filter=DimuonFilter(
+            muon_pt=_MUON_PT,
+            edges=_EDGES,
+            acceptance=replace(_MIXED, veto=MassWindow(0.0), jet=OneJet(pt=20.0, second_pt=65.0)),
+            jets_from=(5,),
+            taus_in_xsec=True,
+            mixed=True,
+        ),
+        qcd_order=2,
+    ),
+    Process(
+        name="WW_emu",
+        process="WW",
+        description="W pairs, one to an electron and one to a muon (by way of a tau included)",
+        source=LO,
+        settings=WW_MIXED,
+        tranches=met_slices((0.0, 2.5), (40.0, 2.0), (95.0, 3.5)),
+        xsec_fb=XSEC_WW_MIXED,
+        generator_factor=GENERATOR_TWO_W_MIXED,
+        filter=DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=_MIXED, taus_in_xsec=True, mixed=True),
+    ),
+)
+"""What a control region of an electron and a muon is made of."""

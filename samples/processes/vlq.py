@@ -28,6 +28,11 @@ from massgap.samples.processes.process import (
 __all__ = ["VLQ_BACKGROUNDS", "VLQ_POINTS", "VLQ_SIGNALS"]
 
 
+def _share(m: float) -> float:
+    """Of the events; leptons of the lightest pass least often, and each bin of a training wants as many."""
+    return 0.5 * max(1.0, 1.5 - (m - 1000.0) / 800.0)
+
+
 def _signal(name: str, m: float) -> tuple[Process, ...]:
     return (
         Process(
@@ -35,7 +40,7 @@ def _signal(name: str, m: float) -> tuple[Process, ...]:
             description=f"single T of {m:g} GeV with a light quark, T -> t Z, all leptonic",
             source=f"{LO} (5-flavour, coupling V = 0.1)",
             settings=vlq_settings(m),
-            tranches=whole(0.5),
+            tranches=whole(_share(m)),
             is_signal=True,
             masses={"m_T": m},
             filter=ObjectFilter(leptons=3, lepton_pt=12.0),

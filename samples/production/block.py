@@ -20,6 +20,7 @@ import numpy as np
 from massgap.contracts.writing import replacing
 from massgap.samples.detector.response import load_card
 from massgap.samples.errors import GenerationError
+from massgap.samples.processes.filters import DimuonFilter
 from massgap.samples.pythia.driver import Generated, generate_block
 from massgap.samples.pythia.shower import shower_block
 
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from massgap.samples.nanoaod import NanoWriter
+    from massgap.samples.processes.filters import ObjectFilter
     from massgap.samples.production.plan import Task
     from massgap.samples.record import Record
 
 __all__ = ["read_block", "run_block"]
 
-#: Generated muons that an event must have to be worth the detector, where a process asks for them.
+#: Generated leptons that an event must have to be worth the detector, where a process asks for them.
 MUON_ETA_MAX = 2.5
 
 
@@ -83,13 +85,13 @@ def _write(task: Task, path: Path) -> dict[str, Any]:
     totals, clock = Generated(), _Clock()
     # unique over the tranches of a process
     luminosity_block, number = 10_000 * task.tranche + task.block + 1, 1
-    muon_pt = task.process.filter.muon_pt if task.process.filter is not None else 0.0
+    wanted = task.process.filter
     with NanoWriter(path, form=task.options.form, variations=_variations(task)) as writer:
         clock.start()
         for record in _records(task, totals):
             clock.lap("generator", record=totals.record_s)
             totals.record_s = 0.0
-            kept = record.select(_two_muons(record, muon_pt)) if muon_pt else record
+            kept = record.select(_pair(record, wanted)) if wanted is not None and wanted.muon_pt else record
             if not kept.n_events:
                 continue
             fastjet = {"fastjet": 0.0}
@@ -205,13 +207,15 @@ def _records(task: Task, totals: Generated) -> Iterator[Record]:
     )
 
 
-def _two_muons(record: Any, pt_min: float) -> np.ndarray:
-    """Events with stable muons of both charges in the acceptance."""
-    good = record.final & (np.abs(record.pdg) == 13)
+def _pair(record: Any, wanted: DimuonFilter | ObjectFilter) -> np.ndarray:
+    """Events with stable muons of both charges in the acceptance, or an electron and a muon of opposite charge."""
+    good = record.final & np.isin(np.abs(record.pdg), (11, 13))
     rows = np.flatnonzero(good)
-    rows = rows[(record.pt[rows] > pt_min) & (np.abs(record.eta[rows]) < MUON_ETA_MAX)]
-    plus, minus = (
-        np.bincount(record.event[rows[record.pdg[rows] == kind]], minlength=record.n_events)
-        for kind in (-13, 13)
-    )
-    return np.asarray((plus > 0) & (minus > 0))
+    rows = rows[(record.pt[rows] > wanted.muon_pt) & (np.abs(record.eta[rows]) < MUON_ETA_MAX)]
+    has = {
+        kind: np.bincount(record.event[rows[record.pdg[rows] == kind]], minlength=record.n_events) > 0
+        for kind in (-13, 13, -11, 11)
+    }
+    if isinstance(wanted, DimuonFilter) and wanted.mixed:
+        return np.asarray((has[-13] & has[11]) | (has[13] & has[-11]))
+    return np.asarray(has[-13] & has[13])

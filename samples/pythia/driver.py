@@ -279,14 +279,18 @@ def _event_filter(
 ) -> MuonPairs | WantedObjects:
     """What decides on the events of a tranche; branching ratios of forced decays go into the totals."""
     wanted = process.filter
-    tau_to_mu = _tau_to_mu(pythia)
+    mixed = isinstance(wanted, DimuonFilter) and wanted.mixed
+    tau_to = {kind: _tau_to(pythia, kind) for kind in ((11, 13) if mixed else (13,))}
+    all_of_them = sum(tau_to.values())
     if wanted is not None and wanted.ditau:
-        totals.tau_factor = tau_to_mu**2
+        totals.tau_factor = all_of_them**2
     if not isinstance(wanted, DimuonFilter):
         return WantedObjects(wanted)
+    if wanted.ditau or wanted.taus_in_xsec:
+        tau_to = {kind: ratio / all_of_them for kind, ratio in tau_to.items()}
     options: dict[str, Any] = {
-        "tau_to_mu": 1.0 if wanted.ditau or wanted.taus_in_xsec else tau_to_mu,
-        "force_taus": lambda on: _force_taus(pythia, on),
+        "tau_to": tau_to,
+        "force_taus": lambda kinds: _force_taus(pythia, kinds),
         "uniform": np.random.Generator(np.random.PCG64([number, 7])).random,
     }
     if wanted.edges is None:
@@ -339,15 +343,15 @@ def measure_xsec(process: Process, tranche_index: int, n_events: int, seed: int 
     return info.sigmaGen() * 1e12, info.sigmaErr() * 1e12
 
 
-def _tau_to_mu(pythia: Any) -> float:
-    """Branching ratio of tau to mu in Pythia's own decay table."""
+def _tau_to(pythia: Any, kind: int) -> float:
+    """Branching ratio of tau to a lepton in Pythia's own decay table."""
     tau = pythia.particleData.particleDataEntryPtr(15)
     channels = [tau.channel(i) for i in range(tau.sizeChannels())]
     total = sum(channel.bRatio() for channel in channels)
-    return float(sum(channel.bRatio() for channel in channels if channel.contains(13)) / total)
+    return float(sum(channel.bRatio() for channel in channels if channel.contains(kind)) / total)
 
 
-def _force_taus(pythia: Any, on: bool) -> None:
-    pythia.readString(f"15:onMode = {'off' if on else 'on'}")
-    if on:
-        pythia.readString("15:onIfAny = 13")
+def _force_taus(pythia: Any, kinds: tuple[int, ...]) -> None:
+    pythia.readString(f"15:onMode = {'off' if kinds else 'on'}")
+    if kinds:
+        pythia.readString(f"15:onIfAny = {' '.join(map(str, kinds))}")

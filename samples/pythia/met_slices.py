@@ -30,10 +30,10 @@ from massgap.samples.pythia.kinematics import (
     pt_eta,
 )
 from massgap.samples.pythia.met_hard import HardLepton, is_third_muon, met_hard
-from massgap.samples.pythia.muon_pairs import Made, MuonPairs, made_by, muons_and_taus
+from massgap.samples.pythia.muon_pairs import Made, MuonPairs, leptons_of, made_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from massgap.samples.processes.filters import DimuonAcceptance, DimuonFilter, OneJet
 
@@ -57,7 +57,7 @@ class MetSlices(MuonPairs):
         Which events are wanted, the edges of the slices in met_hard, and what the search can see.
     slice_ : int
         The slice to keep.
-    tau_to_mu, force_taus, uniform
+    tau_to, force_taus, uniform
         As for :class:`~massgap.samples.pythia.muon_pairs.MuonPairs`.
 
     Attributes
@@ -75,11 +75,11 @@ class MetSlices(MuonPairs):
         wanted: DimuonFilter,
         slice_: int,
         *,
-        tau_to_mu: float,
-        force_taus: Callable[[bool], None],
+        tau_to: Mapping[int, float],
+        force_taus: Callable[[tuple[int, ...]], None],
         uniform: Callable[[], float],
     ) -> None:
-        super().__init__(wanted, tau_to_mu=tau_to_mu, force_taus=force_taus, uniform=uniform)
+        super().__init__(wanted, tau_to=tau_to, force_taus=force_taus, uniform=uniform)
         if wanted.edges is None or wanted.acceptance is None:
             msg = "slices in met_hard need edges, and the acceptance of the search: give DimuonFilter both"
             raise GenerationError(msg)
@@ -99,7 +99,7 @@ class MetSlices(MuonPairs):
         self._pending = self._sliceable = False
         self.value, self.index = 0.0, 0
         made = made_by(event)
-        leptons = muons_and_taus(made)
+        leptons = leptons_of(made, self.wanted)
         if not self.has_pair(made, leptons):
             self.counters.dropped += 1
             return True

@@ -1,7 +1,8 @@
-"""Keep hard processes with two muons or taus of opposite charge that a detector could see.
+"""Keep hard processes with two muons or taus of opposite charge that a detector could see, or an electron and a muon.
 
 When exactly two such leptons exist, every tau among them must become a muon: the decay is forced, and the event is kept
-with the probability of the branching ratio, so that weights stay equal.
+with the probability of the branching ratio, so that weights stay equal. Where an electron and a muon are wanted, a tau beside
+one of them must become the other, and two taus become electrons or muons as their branching ratios have it.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from massgap.samples.pythia.hooks import FIRST, Counters, EventFilter
 from massgap.samples.pythia.kinematics import lies_in, momentum, pair_mass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from massgap.samples.processes.filters import DimuonFilter
 
-__all__ = ["Made", "MuonPairs", "made_by", "muons_and_taus"]
+__all__ = ["Made", "MuonPairs", "leptons_of", "made_by"]
+
+_E, _MU, _TAU = 11, 13, 15
 
 
 class MuonPairs(EventFilter):
@@ -26,10 +29,12 @@ class MuonPairs(EventFilter):
     ----------
     wanted : DimuonFilter
         Which events are wanted.
-    tau_to_mu : float
-        Branching ratio.
+    tau_to : mapping
+        PDG number of a lepton -> branching ratio of taus to it. Where the settings count taus as the leptons that they become
+        (``taus_in_xsec``), or all of them are counted later (``ditau``), the ratios add up to 1.
     force_taus : callable
-        Called with True or False before an event whose taus must, or need not, decay to muons.
+        Called with the PDG numbers of the leptons that taus must decay to, () where they are free, before an event for which
+        that changes.
     uniform : callable
         Random numbers in [0, 1).
     """
@@ -38,22 +43,22 @@ class MuonPairs(EventFilter):
         self,
         wanted: DimuonFilter,
         *,
-        tau_to_mu: float,
-        force_taus: Callable[[bool], None],
+        tau_to: Mapping[int, float],
+        force_taus: Callable[[tuple[int, ...]], None],
         uniform: Callable[[], float],
     ) -> None:
         self.wanted = wanted
         self.counters = Counters()
-        self._tau_to_mu = tau_to_mu
+        self._tau_to = tau_to
         self._force_taus = force_taus
         self._uniform = uniform
-        self._forced = False
+        self._forced: tuple[int, ...] = ()
 
     def drops_process(self, event: Any) -> bool:
         """Drop what has no pair."""
         self.counters.tried += 1
         made = made_by(event)
-        if self.has_pair(made, muons_and_taus(made)):
+        if self.has_pair(made, leptons_of(made, self.wanted)):
             self.counters.accepted += 1
             return False
         self.counters.dropped += 1
@@ -67,22 +72,34 @@ class MuonPairs(EventFilter):
         made : list of Made
             What the hard process made.
         leptons : list of Made
-            Of that the muons and taus.
+            Of that the muons and taus, and the electrons where one is wanted.
         """
         if self.wanted.drop_leptonic and not any(abs(one.pdg) < 12 for one in made):
             return False
         if len({one.pdg > 0 for one in leptons}) < 2:
             return False
-        n_taus = sum(abs(one.pdg) == 15 for one in leptons)
-        forced = len(leptons) == 2 and n_taus > 0
-        if forced and self._uniform() >= self._tau_to_mu**n_taus:
-            return False
-        if not self._in_acceptance(leptons):
+        forced = self._decays_of_taus([abs(one.pdg) for one in leptons])
+        if forced is None or not self._in_acceptance(leptons):
             return False
         if forced != self._forced:
             self._force_taus(forced)
             self._forced = forced
         return True
+
+    def _decays_of_taus(self, kinds: list[int]) -> tuple[int, ...] | None:
+        """What taus must decay to, () if anything; None for an event that is dropped."""
+        n_taus = kinds.count(_TAU)
+        if not self.wanted.mixed:
+            forced: tuple[int, ...] = (_MU,) if len(kinds) == 2 and n_taus else ()
+        elif len(kinds) != 2 or kinds in ([_E, _E], [_MU, _MU]):
+            return None
+        elif n_taus == 2:
+            forced = (_E, _MU)
+        else:
+            forced = tuple(other for kind, other in ((_E, _MU), (_MU, _E)) if n_taus and kind in kinds)
+        if forced and self._uniform() >= sum(self._tau_to[kind] for kind in forced) ** n_taus:
+            return None
+        return forced
 
     def _in_acceptance(self, leptons: list[Made]) -> bool:
         wanted = self.wanted
@@ -117,6 +134,7 @@ def made_by(event: Any) -> list[Made]:
     return [Made(i, particle.id(), particle) for i in range(FIRST, event.size()) for particle in (event[i],)]
 
 
-def muons_and_taus(made: list[Made]) -> list[Made]:
-    """Muons and taus that do not decay in the hard process."""
-    return [one for one in made if abs(one.pdg) in (13, 15) and one.particle.status() > 0]
+def leptons_of(made: list[Made], wanted: DimuonFilter) -> list[Made]:
+    """Muons and taus that do not decay in the hard process, and electrons where one of the two may be one."""
+    kinds = (_E, _MU, _TAU) if wanted.mixed else (_MU, _TAU)
+    return [one for one in made if abs(one.pdg) in kinds and one.particle.status() > 0]

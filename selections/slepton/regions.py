@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["CONTROLS", "EARLIER", "SELECTIONS", "further_regions", "passes_wide_angle"]
 
 SELECTIONS = ("low_mt2", "earlier")
-CONTROLS = ("tt", "WW")
+CONTROLS = ("tt", "WW", "emu")
 
 EARLIER = tuple(PRECUTS[name] for name in ("z_window", "m_tautau", "met_125"))
 """What is known of the earlier, cut-based study's cuts; its seven secondary cuts are not in the paper."""
@@ -58,7 +58,8 @@ def further_regions(
         `EARLIER` on the topology (its third, as far as it is known).
     controls
         Some of `CONTROLS`: ``cr_tt`` has the pre-cuts with a b jet, a channel of its own; ``cr_WW`` has them with the cut on
-        cos theta* inverted.
+        cos theta* inverted; ``cr_emu`` has all of them with an electron and a muon in place of the two muons, a channel of its
+        own: tops, W and tau pairs are there what they are in the signal region, and sleptons are not.
     precuts
         The pre-cuts.
 
@@ -79,5 +80,16 @@ def further_regions(
         out += [
             Region("topology_b", "Topology, a b jet", channel="mumu1b"),
             Region("cr_tt", "Control of tops", channel="mumu1b", within="topology_b", cuts=precuts),
+        ]
+    if "emu" in controls:
+        out += [
+            Region("topology_emu", "Topology, an electron and a muon", channel="emu1j"),
+            Region(
+                "cr_emu",
+                "Control with an electron and a muon",
+                channel="emu1j",
+                within="topology_emu",
+                cuts=precuts,
+            ),
         ]
     return tuple(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,6 +62,7 @@ def scan(
     along_events: int = 20_000,
     training: Training | None = None,
     announce: Callable[[str], None] = lambda _: None,
+    part: Callable[[str, Callable[[], Any]], Any] = lambda _, make: make(),
 ) -> dict[str, Any]:
     """Train networks of sets of variables at the testing spectrum, and along lines through it; all results go into ``scan.json``.
 
@@ -95,6 +97,9 @@ def scan(
         Sizes and epochs of the networks.
     announce
         Called with a line of text when something begins.
+    part
+        Called with a name and what makes the part of that name: made now, or kept from a call that was interrupted. Networks of sets
+        of variables at the testing spectrum are none, for what follows needs them.
 
     Returns
     -------
@@ -108,6 +113,7 @@ def scan(
     """
     from massgap.contracts.writing import prepare_folder, write_json
 
+    begun = _announced(announce, part)
     training = training or Training()
     sets = {"momenta": ("momenta",), **variable_sets(variables)}
     if further is not None:
@@ -134,13 +140,13 @@ def scan(
             "lines": {},
         }
         if triplets:
-            announce(f"{model}: search guided by orderings")
-            found["search"] = guided_search(sides, scored["momenta"], training)._asdict()
+            search = partial(_searched, sides, scored["momenta"], training)
+            found["search"] = begun(f"{model}: search guided by orderings", search)
         for line in lines:
             for name, names in sets.items():
-                announce(f"{model}: {len(line.values)} spectra along {line.name}, networks of {name}")
-                told = along(line, model, names, beside, min(along_events, events), half)
-                found["lines"].setdefault(line.name, {})[name] = told
+                what = f"{model}: {len(line.values)} spectra along {line.name}, networks of {name}"
+                told = partial(along, line, model, names, beside, min(along_events, events), half)
+                found["lines"].setdefault(line.name, {})[name] = begun(what, told)
         if PURIFYING_NAME in scored:
             purifiers[model] = scored[PURIFYING_NAME]
             found["purified"] = _purified(
@@ -156,14 +162,31 @@ def scan(
                     training,
                     further,
                     announce,
+                    part,
                 )
         result["models"][model] = found
     if ensembles:
-        announce("spins from ensembles")
-        result |= _spin(other, events, training, ensembles, purifiers.get("fDM"))
+        spins = partial(_spin, other, events, training, ensembles, purifiers.get("fDM"))
+        result |= begun("spins from ensembles", spins)
     result |= {"summary": summary(result), "complete": True}
     write_json(folder / "scan.json", result)
     return result
+
+
+def _announced(
+    announce: Callable[[str], None], part: Callable[[str, Callable[[], Any]], Any]
+) -> Callable[[str, Callable[[], Any]], Any]:
+    """Makes parts, and says which."""
+
+    def begun(what: str, make: Callable[[], Any]) -> Any:
+        announce(what)
+        return part(what, make)
+
+    return begun
+
+
+def _searched(sides: Sides, momenta: Scored, training: Training) -> dict[str, Any]:
+    return guided_search(sides, momenta, training)._asdict()
 
 
 def _separate(lines: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

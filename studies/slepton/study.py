@@ -1,6 +1,6 @@
 """The study of slepton pairs with intermediate mass gaps: every table and figure of the paper, all spectra, and beyond.
 
-The order of magnitude of its parts in full, on two cores: 55 min for samples, 15 for all that follows.
+The order of magnitude of its parts in full, on two cores: 70 min for samples, 15 for all that follows.
 
 Samples: slices in the missing momentum that the hard process heads for, see :mod:`massgap.samples.processes.slepton`, take the
 place of the paper's ten tranches in a lepton's pT.  What survives the pre-cuts lies above 95 GeV of it nearly always, wherever
@@ -51,6 +51,8 @@ __all__ = ["STUDY", "chapters_of", "compared"]
 
 _OTHERS = SPECTRA[1:]
 _ALL_SAMPLES = ("samples/backgrounds", "samples/benchmark", "samples/spectra")
+#: An electron and a muon: for control regions alone.
+_EMU = "samples/emu"
 _RUN: dict[str, Any] = {
     # The authors' own definition, and the order in which their public files count.
     "met": "objects",
@@ -66,6 +68,7 @@ _STATISTICS_ONLY = {
 }
 # All that belongs to the chain, by name: weights where the samples hold them. MET of objects has no unclustered part.
 _VARIATIONS = ("jes", "jer", "muon_scale", "btag", "mistag", "mur", "muf", "pdf", "isr", "fsr")
+_OF_ELECTRONS = "electron_scale"
 # Where a process has a handful of simulated events, what a variation does to it is noise, or nothing at all.
 _VARIED = (
     (("signal", "tt", "WW", "tautau"), "precuts"),
@@ -75,6 +78,11 @@ _VARIED = (
 # W pairs are flat in cos theta*, where tops and the signal fall: the shape tells them from both.
 _WIDE_ANGLES = (0.0, 0.6, 0.7, 0.8, 0.9, 1.0)
 _CONTROLS = (("cr_tt", "m_ll"), ("cr_WW", "cos_theta_star", _WIDE_ANGLES))
+# Tops, W and tau pairs in each bin of the score, where the signal region has them.
+_SCORES = tuple(0.1 * k for k in range(11))
+_VARIED_EMU = (("tt", "WW", "tautau"), "cr_emu")
+# How well the efficiencies of an electron and a muon are known relative to each other, with their triggers.
+_E_OVER_MU = {"name": "e_over_mu", "kind": "lnN", "size": 0.02, "processes": ["*"], "channels": ["cr_emu"]}
 # Tops are most of what either control region holds: they need no prior, WW keeps its own.
 _CONSTRAINED = {"normalisation": {"tt": "free"}}
 
@@ -116,6 +124,15 @@ def _samples() -> list[GenerateStep]:
         ),
         GenerateStep("samples/benchmark", (signal_name(*BENCHMARK),), events=160_000, small=15_000),
         GenerateStep("samples/spectra", others, events=264_000, small=22_000, quick=False),
+        GenerateStep(
+            _EMU,
+            ("slepton_emu",),
+            events=255_000,
+            small=18_000,
+            options={"fast_taus": True},
+            words="generate backgrounds with an electron and a muon",
+            quick=False,
+        ),
     ]
 
 
@@ -247,26 +264,36 @@ def _fits_of_spectra() -> list[FitStep]:
     return out
 
 
-def _complete(name: str, words: str, *, controls: bool = False, statistics: bool = True) -> FitStep:
-    """A fit with uncertainties, of the run with variations."""
+def _complete(
+    name: str, words: str, *, controls: bool = False, emu: bool = False, statistics: bool = True
+) -> FitStep:
+    """A fit with uncertainties, of the run with variations; without control regions, with the two of the same flavour, or all."""
+    regions = (*_CONTROLS, ("cr_emu", "score", _SCORES)) if emu else _CONTROLS if controls else ()
+    varied = (*_VARIED, _VARIED_EMU) if emu else _VARIED if controls else _VARIED[:1]
+    shapes: list[dict[str, Any]] = [
+        {"name": variation, "kind": "shape", "processes": list(processes), "channels": [region]}
+        for variation in _VARIATIONS
+        for processes, region in varied
+    ]
+    if emu:
+        processes, region = _VARIED_EMU
+        shapes += [
+            {"name": _OF_ELECTRONS, "kind": "shape", "processes": list(processes), "channels": [region]},
+            _E_OVER_MU,
+        ]
     return FitStep(
         name,
         "varied",
         parts=(("precuts", "score"),),
         scans=(("precuts", "score"),),
         scan={"min_ratio": MIN_RATIO},
-        controls=_CONTROLS if controls else (),
-        model={**(_CONSTRAINED if controls else {}), "mc_statistics": "lite" if statistics else "off"},
-        nuisances={
-            "nuisance": [
-                {"name": name, "kind": "shape", "processes": list(processes), "channels": [region]}
-                for name in _VARIATIONS
-                for processes, region in (_VARIED if controls else _VARIED[:1])
-            ]
-        },
+        controls=regions,
+        model={**(_CONSTRAINED if regions else {}), "mc_statistics": "lite" if statistics else "off"},
+        nuisances={"nuisance": shapes},
         options={"signal": signal_name(*BENCHMARK)},
         words=words,
         optional=True,
+        quick=not emu,
     )
 
 
@@ -297,10 +324,10 @@ STUDY = Study(
         RunStep(
             "varied",
             "slepton",
-            ("samples/backgrounds", "samples/benchmark"),
+            ("samples/backgrounds", "samples/benchmark", _EMU),
             {"score": "models/benchmark"},
-            options={**_RUN, "selections": ()},
-            wanted=_VARIATIONS,
+            options={**_RUN, "selections": (), "controls": ("tt", "WW", "emu")},
+            wanted=(*_VARIATIONS, _OF_ELECTRONS),
             words="run again with jets and muons varied",
             key="vary",
             cost=400.0,
@@ -309,6 +336,14 @@ STUDY = Study(
         _complete("fits/controls", "fit with uncertainties and control regions", controls=True),
         _complete(
             "fits/large_simulation", "the same, had the simulation no end", controls=True, statistics=False
+        ),
+        _complete(
+            "fits/emu",
+            "fit with uncertainties and a third control region, of an electron and a muon",
+            emu=True,
+        ),
+        _complete(
+            "fits/emu_large_simulation", "the same, had the simulation no end", emu=True, statistics=False
         ),
         PlaneStep(
             "plane",

@@ -87,6 +87,8 @@ def fused(event: Any, **cuts: Any) -> Found:
 class Passage:
     """Takes note of which events reach which step, and of what is recorded in the end."""
 
+    name = ""
+
     def __init__(self, event: Event) -> None:
         self.rows = np.arange(len(event))
         self.reached = np.zeros(len(event), dtype=np.int8)

@@ -67,6 +67,58 @@ def test_regions_are_what_their_cuts_say(full) -> None:
     assert min(no_b.region_cr_WW.sum(), b.region_cr_tt.sum()) > 5
 
 
+def with_electrons(events):
+    """The events with an electron in place of the second muon, as flavour symmetry has it."""
+    out = []
+    for event in events:
+        muons = sorted(event["muons"], key=lambda muon: -muon["pt"])
+        # The same isolation means the same for both below the tighter threshold, that of electrons.
+        changed = [{**muon, "iso": 0.3 if muon["iso"] > 0.15 else muon["iso"]} for muon in muons]
+        out.append({**event, "muons": changed[:1], "electrons": changed[1:]})
+    return out
+
+
+@pytest.mark.parametrize("order", ["paper", "authors"])
+def test_an_electron_in_place_of_a_muon_changes_nothing_but_the_channel(tmp_path, order) -> None:
+    events = [
+        {
+            **event,
+            "electrons": [],
+            "muons": [{**m, "iso": 0.3 if m["iso"] > 0.15 else m["iso"]} for m in event["muons"]],
+        }
+        for event in eventfiles.make_events(5000, seed=5, negative=False)
+        if len(event["muons"]) == 2
+    ]
+    found = {}
+    for name, made in (("muons", events), ("mixed", with_electrons(events))):
+        path = eventfiles.write_nano(tmp_path / f"{name}.root", made, "v12")
+        metadata = {"process": name, "xsec_fb": 5.0, "is_signal": False, "is_data": False}
+        fileset = {name: {"files": {str(path): "Events"}, "metadata": metadata}}
+        table, run_ = table_of(fileset, order=order, controls=("tt", "WW", "emu"))
+        found[name] = table.sort_values("fold_key").reset_index(drop=True), run_
+    muons, mixed = (found[name][0] for name in ("muons", "mixed"))
+    assert set(mixed.channel) == {"emu1j"}
+    assert set(muons.channel) == {"mumu1j", "mumu1b"}
+    muons = muons[muons.channel == "mumu1j"].reset_index(drop=True)
+    assert len(muons) == len(mixed) > 400
+    # The electron keeps the mass of the muon that it was.
+    for name in (*FEATURE_NAMES, "weight", "fold_key"):
+        np.testing.assert_allclose(mixed[name], muons[name], rtol=1e-13, err_msg=name)
+    assert muons.region_precuts.sum() > 20
+    np.testing.assert_array_equal(mixed.region_cr_emu.astype(bool), muons.region_precuts.astype(bool))
+    steps = {
+        name: {
+            row["step"]: row["raw"]
+            for row in found[name][1].cutflow["processes"][name]
+            if row["channel"] == channel
+        }
+        for name, channel in (("muons", "mumu1j"), ("mixed", "emu1j"))
+    }
+    shared = [step for step in steps["muons"] if step in steps["mixed"]]
+    assert {"no b jet", "MET > 30", "met", "cos_theta_star"} <= set(shared)
+    assert [steps["muons"][step] for step in shared] == [steps["mixed"][step] for step in shared]
+
+
 def test_a_control_region_of_b_jets_needs_the_veto() -> None:
     with pytest.raises(ProcessorError, match="leave out --controls tt, or --without no_b_jet"):
         Slepton(controls="tt", without="no_b_jet")

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import eventfiles
 import pytest
+from click.testing import CliRunner
 from runs import fileset_of
 
 from massgap import stages
+from massgap.cli import main
 from massgap.contracts.errors import FilesetError
 from massgap.stages.inputs import Inputs
 
@@ -67,6 +69,33 @@ def test_a_fileset_as_dict_and_as_file_is_the_same(sample, tmp_path) -> None:
     one, other = Inputs(fileset=fileset).load(), Inputs(fileset=tmp_path / "f.json").load()
     assert one == other
     assert list(Inputs(fileset=fileset, tree="Nominal").load()["tt"]["files"].values()) == ["Nominal"]
+
+
+def test_several_filesets_are_one(sample, tmp_path) -> None:
+    """And the last of them is not the only one that counts."""
+    others = [
+        eventfiles.write_nano(tmp_path / f"{k}.root", eventfiles.make_events(20, seed=k)) for k in (2, 3)
+    ]
+    for name, path, energy in (("tt", sample, 13.0), ("WW", others[0], 13.0), ("ZZ", others[1], 14.0)):
+        metadata = {"process": name, "xsec_fb": 1.0, "is_data": False, "sqrt_s_tev": energy}
+        (tmp_path / f"{name}.json").write_text(
+            json.dumps({name: {"files": {str(path): "Events"}, "metadata": metadata}})
+        )
+    files = [tmp_path / f"{name}.json" for name in ("tt", "WW")]
+    one, other = (Inputs(fileset=path).load() for path in files)
+    assert Inputs(fileset=files).load() == {**one, **other}
+    assert Inputs(fileset=files[:1]) == Inputs(fileset=files[0])
+    out = tmp_path / "run"
+    words = [word for path in files for word in ("--fileset", str(path))]
+    done = CliRunner().invoke(main, ["run", "slepton", *words, "--out", str(out), "--executor", "iterative"])
+    assert done.exit_code == 0, done.output
+    assert set(json.loads((out / "ledger.json").read_text())["datasets"]) == {"tt", "WW"}
+    with pytest.raises(
+        FilesetError, match=r"the dataset 'tt' is in .*tt\.json and in .*tt\.json: run over one of"
+    ):
+        Inputs(fileset=[files[0], files[0]]).load()
+    with pytest.raises(FilesetError, match=r"different energies.*tt\.json: 13 TeV, .*ZZ\.json: 14 TeV"):
+        Inputs(fileset=[files[0], tmp_path / "ZZ.json"]).load()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from massgap import stages
 from massgap.cli import main
-from massgap.contracts.errors import IncompleteRunError
+from massgap.contracts.errors import FilesetError, IncompleteRunError
 from massgap.contracts.study_folder import open_study
 from massgap.events.reading.files import inspect_file
 from massgap.events.variations import WEIGHT_VARIATIONS
@@ -323,13 +323,15 @@ def test_samples_of_different_energies_are_refused(stand_ins, samples) -> None:
     found = json.loads(path.read_text())
     found["data_b"]["metadata"]["sqrt_s_tev"] = 14.0
     path.write_text(json.dumps(found))
-    with pytest.raises(StudyError, match=r"different energies.*samples/a: 13\.0 TeV, samples/b: 14\.0 TeV"):
+    with pytest.raises(
+        FilesetError, match=r"different energies.*samples/a/.*: 13 TeV, .*samples/b/.*: 14 TeV"
+    ):
         stages.study(LARGE, samples)
 
 
 def test_one_dataset_of_two_samples_is_refused(stand_ins, samples) -> None:
     (samples / "samples" / "b" / "fileset.json").write_text((samples / "samples/a/fileset.json").read_text())
-    with pytest.raises(StudyError, match="both have the dataset 'data_a'"):
+    with pytest.raises(FilesetError, match=r"the dataset 'data_a' is in .*samples/a.* and in .*samples/b"):
         stages.study(LARGE, samples)
 
 

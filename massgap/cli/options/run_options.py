@@ -100,7 +100,10 @@ _INPUT = (
     click.argument("analysis"),
     click.argument("files", nargs=-1),
     click.option(
-        "--fileset", type=click.Path(path_type=Path), help="coffea fileset (JSON) instead of FILES."
+        "--fileset",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="coffea fileset (JSON) instead of FILES; again for the datasets of another one.",
     ),
     click.option("--tree", help="Name of the tree, if not Events, Delphes or CollectionTree."),
     click.option("--process", help="Process name of FILES."),

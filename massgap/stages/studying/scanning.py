@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.errors import ContractError
-from massgap.contracts.writing import read_json
+from massgap.contracts.writing import read_json, versions
+from massgap.source_code import package_digest
+from massgap.stages.studying.keys import CONTENT
+from massgap.stages.studying.parts import FinishedParts
 from massgap.studies.errors import StudyError
 from massgap.studies.study import Study, find_study, known_studies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["SCAN_FILE", "SCAN_FORMAT", "finished_scan", "scan"]
+__all__ = ["SCANNED", "SCAN_FILE", "SCAN_FORMAT", "finished_scan", "scan"]
+
+SCANNED = ("models", "samples", "selections", "studies")
+"""Where the code lies that decides what a scan finds."""
 
 SCAN_FILE, SCAN_FORMAT = "scan.json", "massgap-scan/1"
 
 
 def scan(name: str | Study, run: str | Path, out: str | Path, **options: Any) -> Mapping[str, Any]:
     """Train networks of sets of variables, and say how well they separate and what stands in for what.
+
+    An interrupted call leaves the parts that it has finished in the folder, and the next one with the same options, run and code
+    takes them.
 
     Parameters
     ----------
@@ -49,7 +59,17 @@ def scan(name: str | Study, run: str | Path, out: str | Path, **options: Any) ->
             f"the study {study.name!r} has no scan of variables; there is one in {', '.join(able) or 'none'}"
         )
         raise StudyError(msg)
-    return study.scan(Path(out), Path(run), **options)
+    told = {key: value for key, value in options.items() if key != "announce"}
+    content = {file: _digest_of(Path(run) / file) for file in CONTENT}
+    key = [study.name, told, content, package_digest(only=SCANNED), versions()]
+    part = FinishedParts(Path(out) / "parts", key)
+    found: Mapping[str, Any] = study.scan(Path(out), Path(run), part=part, **options)
+    part.remove()
+    return found
+
+
+def _digest_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def finished_scan(folder: Path) -> Mapping[str, Any] | None:

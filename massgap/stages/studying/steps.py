@@ -18,7 +18,7 @@ from massgap.stages.processing import run
 from massgap.stages.reporting import report, report_plane
 from massgap.stages.studying.filesets import merged_fileset
 from massgap.stages.studying.keys import finished_fit, step_key
-from massgap.stages.studying.scanning import finished_scan, scan
+from massgap.stages.studying.scanning import SCANNED, finished_scan, scan
 from massgap.stages.studying.variations import available_variations, known_nuisances
 from massgap.stages.training import train
 from massgap.studies.errors import StudyError
@@ -48,7 +48,6 @@ PARTON_EVENTS_PER_S = 5000.0
 PRIOR_S = 120.0
 """Seconds for which the estimates are believed before what the first steps took outweighs them."""
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
-SCANNED = ("models", "samples", "selections", "studies")
 """Where the code lies that decides what a scan finds."""
 USUAL_WORDS = {
     "train": "train",

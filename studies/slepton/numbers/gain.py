@@ -61,6 +61,8 @@ def gain_steps(folders: Folders) -> list[Step]:
         ),
         ("of the paper's classifier with tt free and two control regions", "fits/controls"),
         ("the same, had the simulation no end", "fits/large_simulation"),
+        ("with a third control region, of an electron and a muon", "fits/emu"),
+        ("that, had the simulation no end", "fits/emu_large_simulation"),
     ):
         if (number := significance(folders.results(place))) is not None:
             out.append(Step(what, number))
@@ -170,7 +172,7 @@ def beyond(folders: Folders) -> Numbers:
 
     fits = {
         place: significance(folders.results(f"fits/{place}"))
-        for place in ("benchmark", "ten_folds", "controls", "large_simulation")
+        for place in ("benchmark", "ten_folds", "controls", "large_simulation", "emu", "emu_large_simulation")
     }
     out: Numbers = {
         ("binned fit over the best threshold", "number"): quotient(
@@ -184,6 +186,10 @@ def beyond(folders: Folders) -> Numbers:
         ),
         ("the same, had the simulation no end", "number"): quotient(
             fits["large_simulation"], fits["benchmark"]
+        ),
+        ("with a third one, of an electron and a muon", "number"): quotient(fits["emu"], fits["benchmark"]),
+        ("that, had the simulation no end", "number"): quotient(
+            fits["emu_large_simulation"], fits["benchmark"]
         ),
         ("relative uncertainty of tt in the fit with control regions", "number"): _of_tt(folders),
     }

@@ -231,6 +231,29 @@ def test_slices_add_up_to_the_process(sample):
         assert abs(fraction - 1) < 4 * variance**0.5
 
 
+def test_an_electron_and_a_muon_of_opposite_charge(tmp_path):
+    """Each written event has them, by way of taus as well, and both flavours have either charge."""
+    fileset = generate("WW_emu", tmp_path, events=120, seed=4)
+    assert {entry["metadata"]["process"] for entry in fileset.values()} == {"WW"}
+    kinds, of_taus = set(), 0
+    for entry in fileset.values():
+        for path in entry["files"]:
+            fields = ["GenPart_pdgId", "GenPart_status", "GenPart_pt", "GenPart_eta"]
+            with uproot.open(path) as file:
+                rows = file["Events"].arrays(fields)
+            for event in rows.to_list():
+                particles = list(zip(*(event[name] for name in fields), strict=True))
+                seen = {
+                    pdg for pdg, status, pt, eta in particles if status == 1 and pt > 8 and abs(eta) < 2.5
+                }
+                pairs = [pair for pair in ({11, -13}, {-11, 13}) if pair <= seen]
+                assert pairs
+                kinds |= {tuple(sorted(pair)) for pair in pairs}
+                of_taus += 15 in (abs(pdg) for pdg, *_ in particles)
+    assert kinds == {(-13, 11), (-11, 13)}
+    assert of_taus > 10  # a quarter to a third
+
+
 def test_pthat_slices_add_up_to_the_inclusive_process():
     """The catalogue's cross sections of all slices against one run without upper edges."""
     import dataclasses
@@ -260,10 +283,11 @@ def test_cross_sections_are_the_generators(name):
 
 
 def test_the_tau_branching_ratio_is_pythias():
-    from massgap.samples.processes.dimuon import TAU_TO_MU
-    from massgap.samples.pythia.driver import _tau_to_mu, new
+    from massgap.samples.processes.dimuon import TAU_TO_E, TAU_TO_MU
+    from massgap.samples.pythia.driver import _tau_to, new
 
-    assert _tau_to_mu(new()) == pytest.approx(TAU_TO_MU, abs=1e-4)
+    assert _tau_to(new(), 13) == pytest.approx(TAU_TO_MU, abs=1e-4)
+    assert _tau_to(new(), 11) == pytest.approx(TAU_TO_E, abs=1e-4)
 
 
 def test_one_worker_writes_the_same_as_two(sample, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from massgap.samples.processes.catalogue import PROCESSES
 from massgap.samples.processes.filters import DimuonFilter
 from massgap.samples.pythia.met_slices import MetSlices
 
-OPTIONS = {"tau_to_mu": 0.17, "force_taus": lambda _: None, "uniform": lambda: 0.5}
+OPTIONS = {"tau_to": {13: 0.17}, "force_taus": lambda _: None, "uniform": lambda: 0.5}
 
 
 @pytest.mark.parametrize(("value", "index"), [(25.0, 0), (60.0, 1)])

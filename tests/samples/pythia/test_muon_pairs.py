@@ -60,7 +60,7 @@ def decide(particles, *, chance=0.5, **options):
     forced = []
     decides = MuonPairs(
         DimuonFilter(muon_pt=8.0, **options),
-        tau_to_mu=0.6,
+        tau_to={11: 0.3, 13: 0.6},
         force_taus=forced.append,
         uniform=lambda: chance,
     )
@@ -102,12 +102,37 @@ def test_which_pairs_are_kept(particles, options, kept):
     ("particles", "chance", "kept", "forced"),
     [
         # one tau of two leptons: 0.6; two taus: 0.36; with a third lepton taus decay as they like
-        ((MU, ANTITAU), 0.59, True, [True]),
+        ((MU, ANTITAU), 0.59, True, [(13,)]),
         ((MU, ANTITAU), 0.61, False, []),
-        ((TAU, ANTITAU), 0.35, True, [True]),
+        ((TAU, ANTITAU), 0.35, True, [(13,)]),
         ((TAU, ANTITAU), 0.37, False, []),
         ((MU, ANTI, TAU), 0.99, True, []),
     ],
 )
 def test_forced_decays_of_taus(particles, chance, kept, forced):
     assert decide(particles, chance=chance) == (kept, forced)
+
+
+E, POSITRON = Particle(11), Particle(-11, phi=3.0)
+
+
+@pytest.mark.parametrize(
+    ("particles", "chance", "kept", "forced"),
+    [
+        ((E, ANTI), 0.99, True, []),
+        ((MU, POSITRON), 0.99, True, []),
+        ((MU, ANTI), 0.0, False, []),
+        ((E, POSITRON), 0.0, False, []),
+        ((E, MU), 0.0, False, []),
+        # beside an electron a tau becomes a muon (0.6), beside a muon an electron (0.3), two of them either: 0.9^2
+        ((E, ANTITAU), 0.59, True, [(13,)]),
+        ((E, ANTITAU), 0.61, False, []),
+        ((TAU, ANTI), 0.29, True, [(11,)]),
+        ((TAU, ANTI), 0.31, False, []),
+        ((TAU, ANTITAU), 0.80, True, [(11, 13)]),
+        ((TAU, ANTITAU), 0.82, False, []),
+        ((E, ANTI, TAU), 0.0, False, []),
+    ],
+)
+def test_an_electron_and_a_muon(particles, chance, kept, forced):
+    assert decide(particles, chance=chance, mixed=True, edges=(0.0, 40.0)) == (kept, forced)

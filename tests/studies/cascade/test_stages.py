@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from scipy.stats import spearmanr
 
+from massgap import stages
 from massgap.arrays.errors import SelectionError
 from massgap.cli import main
 from massgap.contracts.errors import IncompleteRunError, MassgapError
@@ -143,8 +144,6 @@ def test_the_winner_is_the_spectrum_that_lets_most_pass():
 def background_run(tmp_path_factory):
     """Signals of a far spectrum stand in for backgrounds, whose generation takes minutes."""
     pytest.importorskip("pythia8mc")
-    from massgap import stages
-
     folder = tmp_path_factory.mktemp("study")
     fileset = stages.generate_partons("cascade_fDM_600_500_400_300", folder / "s", events=30_000)
     for entry in fileset.values():
@@ -200,6 +199,48 @@ def test_scan_and_validation_from_the_command_line(background_run, tmp_path):
     assert rows["Table III", "momenta", "sDM"]["ours"] == pytest.approx(told["auc"][0])
     assert 0.0 <= told["eps_s"][0] <= 1.0
     assert told["auc"] != model["networks"]["momenta"]["auc"]
+
+
+def test_an_interrupted_scan_goes_on_where_it_was(background_run, tmp_path, monkeypatch):
+    """And finds to the byte what one in one piece finds; other options begin anew."""
+    from massgap.studies.cascade import scan as scanning
+
+    made = []
+
+    def along(line, model, names, *_):
+        if stop and len(made) == 2:
+            raise KeyboardInterrupt
+        made.append((line.name, model, names))
+        return {"values": (0.0, 1.0), "eps_s": (0.4, 0.5), "best": {"1": {"mean": 1.0 / 3.0, "spread": 0.1}}}
+
+    monkeypatch.setattr(scanning, "along", along)
+    options = {
+        "variables": "met",
+        "spin": "sDM",
+        "lines": ("alpha=0:1:1", "beta=0:1:1"),
+        "processes": ("other",),
+    }
+    options |= {"quick": True, "events": 1200}
+    out, stop = tmp_path / "scan", True
+    with pytest.raises(KeyboardInterrupt):
+        stages.scan("cascade", background_run, out, **options)
+    assert len(made) == 2
+    assert not (out / "scan.json").exists()
+    stop = False
+    stages.scan("cascade", background_run, out, **options)
+    assert made == [(line, "sDM", names) for line in ("alpha", "beta") for names in (("momenta",), ("met",))]
+    assert sorted(path.name for path in out.iterdir()) == ["scan.json"]
+    stages.scan("cascade", background_run, tmp_path / "whole", **options)
+    assert len(made) == 8
+    assert (out / "scan.json").read_bytes() == (tmp_path / "whole" / "scan.json").read_bytes()
+    del made[:]
+    stop = True
+    with pytest.raises(KeyboardInterrupt):
+        stages.scan("cascade", background_run, out, **options)
+    del made[:]
+    stop = False
+    stages.scan("cascade", background_run, out, **options | {"seed": 2})
+    assert len(made) == 4
 
 
 @pytest.mark.parametrize(
