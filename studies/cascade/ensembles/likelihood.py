@@ -20,6 +20,8 @@ from massgap.studies.cascade.samples import signal_events
 from massgap.studies.errors import StudyError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 __all__ = ["Grid", "likelihood_study", "profiled", "vertex"]
@@ -122,13 +124,13 @@ def vertex(points: NDArray[np.float64], values: NDArray[np.float64], most: int =
 def likelihood_study(
     model: str,
     network: Hypotheses,
-    ratio: float,
+    ratios: Sequence[float],
     *,
     grid: Grid | None = None,
     events: int,
     toys: int,
     seed: int = 1,
-) -> dict[str, Any]:
+) -> list[dict[str, Any]]:
     """Pseudo-experiments of the benchmark: estimates of all four parameters with their errors.
 
     Parameters
@@ -137,8 +139,8 @@ def likelihood_study(
         Spin model.
     network
         The network.
-    ratio
-        S/B, to the paper's background.
+    ratios
+        S/B, to the paper's background; one result for each.
     grid
         Where the likelihood is evaluated.
     events
@@ -158,6 +160,12 @@ def likelihood_study(
         densities[0].append(np.exp(np.clip(network.logits(signal, point), -_MOST, _MOST)) / norm)
         densities[1].append(rest / norm)
     first, second = (np.stack(part, axis=1) for part in densities)
+    return [_toys(points, first, second, weight, ratio, toys, seed) for ratio in ratios]
+
+
+def _toys(
+    points: Any, first: Any, second: Any, weight: Any, ratio: float, toys: int, seed: int
+) -> dict[str, Any]:
     rng = np.random.default_rng([seed, 82, round(1e6 * ratio)])
     found = [_one(points, first, second, weight, ratio, rng) for _ in range(toys)]
     places, errors = (np.stack([one[k] for one in found]) for k in range(2))
@@ -180,7 +188,9 @@ def _one(
             rng.poisson(EXPECTED * weight / weight.sum()),
         ]
     )
-    return vertex(points, profiled(np.concatenate([first, second]), EXPECTED, counts))
+    drawn = counts > 0  # one in six
+    parts = (first[drawn[: len(first)]], second[drawn[len(first) :]])
+    return vertex(points, profiled(np.concatenate(parts), EXPECTED, counts[drawn]))
 
 
 def _numbers(place: NDArray[np.float64], error: NDArray[np.float64]) -> dict[str, float | None]:

@@ -188,12 +188,9 @@ def _plain(place: tuple[float, float]) -> list[float | None]:
 
 def _likelihood(model: str, part: Events, training: Training, plan: Beyond) -> list[dict[str, Any]]:
     network = _network(model, part, LIKELIHOOD, training, plan)
-    return [
-        likelihood_study(
-            model, network, ratio, grid=plan.grid, events=plan.benchmark, toys=plan.toys, seed=training.seed
-        )
-        for ratio in plan.ratios
-    ]
+    return likelihood_study(
+        model, network, plan.ratios, grid=plan.grid, events=plan.benchmark, toys=plan.toys, seed=training.seed
+    )
 
 
 def _mass(

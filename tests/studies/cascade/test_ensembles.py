@@ -119,6 +119,10 @@ def test_likelihood_finds_the_strength_and_the_parabola_its_lowest_point():
     assert profiled(ratio, 1000.0)[0] == pytest.approx(min(direct), abs=1e-2)
     twice = profiled(np.concatenate([ratio, ratio]), 1000.0)
     assert twice == pytest.approx(profiled(ratio, 1000.0, np.full(1500, 2)))
+    counts = rng.poisson(0.2, 1500)
+    drawn = counts > 0
+    only = profiled(ratio[drawn], 1000.0, counts[drawn])
+    assert only == pytest.approx(profiled(ratio, 1000.0, counts), rel=1e-10)
     points = Grid().points()
     matrix = np.diag([0.5, 0.2, 1.0, 1e-4])
     matrix[0, 1] = matrix[1, 0] = 0.1
