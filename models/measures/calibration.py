@@ -13,7 +13,12 @@ __all__ = ["calibration"]
 
 
 def calibration(
-    score: ArrayLike, label: ArrayLike, weight: ArrayLike, *, n_bins: int = 10
+    score: ArrayLike,
+    label: ArrayLike,
+    weight: ArrayLike,
+    *,
+    group: ArrayLike | None = None,
+    n_bins: int = 10,
 ) -> dict[str, list[float]]:
     """The share of signal in bins of the score, which is the score itself where that is a probability.
 
@@ -25,6 +30,8 @@ def calibration(
         True for signal, shape (N,).
     weight
         Shape (N,); negative ones subtract.
+    group
+        Integers, shape (N,), equal for copies of one event, which err together; by default all are independent.
     n_bins
         Bins of equal width from 0 to 1; those without a positive sum of weights are left out.
 
@@ -44,15 +51,18 @@ def calibration(
     place = np.clip((s * n_bins).astype(np.intp), 0, n_bins - 1)
     total = np.bincount(place, w, n_bins)
     of_signal = np.bincount(place[is_signal], w[is_signal], n_bins)
-    square = np.bincount(place, w**2, n_bins)
-    square_signal = np.bincount(place[is_signal], w[is_signal] ** 2, n_bins)
     centre = np.bincount(place, w * s, n_bins)
     good = total > 0
-    share = of_signal[good] / total[good]
-    background = square[good] - square_signal[good]
-    variance = ((1 - share) ** 2 * square_signal[good] + share**2 * background) / total[good] ** 2
+    share = np.divide(of_signal, total, out=np.zeros(n_bins), where=good)
+    # what each event, or all copies of one in a bin, moves its share by
+    moved = w * (is_signal - share[place])
+    if group is not None:
+        event = np.unique(np.asarray(group), return_inverse=True)[1]
+        both, of = np.unique(event * n_bins + place, return_inverse=True)
+        moved, place = np.bincount(of, moved, len(both)), both % n_bins
+    variance = np.bincount(place, moved**2, n_bins)[good] / total[good] ** 2
     return {
         "score": (centre[good] / total[good]).tolist(),
-        "signal": share.tolist(),
+        "signal": share[good].tolist(),
         "uncertainty": np.sqrt(variance).tolist(),
     }

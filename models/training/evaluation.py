@@ -81,6 +81,7 @@ def evaluated(data: TrainingTable, parts: Parts, recipe: Recipe, fitted: Any) ->
     w_eval = unit_sums(data.weight[held_out], y_eval)
     roc = roc_curve(p_eval, y_eval, w_eval)
     drawn = thin(roc)
+    group = None if data.group is None else data.group[held_out]
     counted = data.train_weight > 0
     trained_signal, trained_background = (
         int((trained_on & counted & of).sum()) for of in (data.label > 0.5, data.label < 0.5)
@@ -102,12 +103,6 @@ def evaluated(data: TrainingTable, parts: Parts, recipe: Recipe, fitted: Any) ->
         loss_curve=fitted.loss_curve,
         roc={"fpr": drawn.fpr.tolist(), "tpr": drawn.tpr.tolist()},
         seeds=getattr(fitted, "seeds", []),
-        calibration=calibration(p_eval, y_eval, fit_weights(data, held_out, recipe)),
-        roc_band=bootstrap_band(
-            p_eval,
-            y_eval,
-            w_eval,
-            group=None if data.group is None else data.group[held_out],
-            seed=parts.fold,
-        ),
+        calibration=calibration(p_eval, y_eval, fit_weights(data, held_out, recipe), group=group),
+        roc_band=bootstrap_band(p_eval, y_eval, w_eval, group=group, seed=parts.fold),
     )

@@ -79,3 +79,14 @@ def test_copies_of_an_event_are_kept_or_lost_together():
     together = width(bootstrap_band(*copies, group=np.repeat(np.arange(3000), 9), n_replicas=200))
     assert together == pytest.approx(one, rel=0.25)
     assert width(bootstrap_band(*copies, n_replicas=200)) < 0.5 * one
+
+
+def test_copies_of_an_event_err_together_in_a_calibration():
+    p, y, w = events(1000)
+    single = calibration(p, y, w)
+    nine = [np.repeat(values, 9) for values in (p, y, w / 9)]
+    together = calibration(*nine, group=np.repeat(np.arange(1000), 9))
+    for name in ("score", "signal", "uncertainty"):
+        np.testing.assert_allclose(together[name], single[name], rtol=1e-9)
+    apart = calibration(*nine)
+    np.testing.assert_allclose(apart["uncertainty"], np.array(single["uncertainty"]) / 3, rtol=1e-9)
