@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from massgap.extras import require
 from massgap.runner.errors import RunnerError
 from massgap.runner.executors.dask_run import DaskRun
+from massgap.runner.executors.dask_workers import close_cluster
 from massgap.runner.executors.interrupts import deaf_to_interrupts
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class DaskExecutor:
                         dashboard_address="127.0.0.1:0",
                         silence_logs=logging.CRITICAL,
                     )
-                stack.callback(cluster.close)
+                stack.callback(close_cluster, cluster)
                 if self.adapt:
                     cluster.adapt(minimum=self.adapt[0], maximum=self.adapt[1])
                 client = distributed.Client(cluster)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +14,36 @@ from massgap.runner.executors.dask_versions import REMEDY
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Workers"]
+__all__ = ["Workers", "close_cluster"]
 
 _REFUSED_PATIENCE = 20.0
 _POLL = 2.0
 _RECONNECT = 120.0
 """Seconds that a client may take to find a scheduler again."""
+_CLOSED = 60.0
+"""Seconds that a cluster may take to close."""
 
 _SCHEDULER_GONE = "the dask scheduler is gone. Give the same command again: finished chunks are kept"
+
+
+def close_cluster(cluster: Any, within: float = _CLOSED) -> None:
+    """Close a cluster of this machine, in any case: where many workers were lost, closing it now and then never comes back.
+
+    Parameters
+    ----------
+    cluster
+        A LocalCluster of distributed.
+    within
+        Seconds after which its processes are killed.
+    """
+    try:
+        cluster.close(timeout=within)
+    except TimeoutError:
+        for nanny in cluster.workers.values():
+            nanny.auto_restart = False
+        for process in multiprocessing.active_children():
+            if process.name.startswith("Dask Worker"):
+                process.kill()
 
 
 class Workers:
