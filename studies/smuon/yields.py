@@ -84,10 +84,10 @@ class Yields:
         if (analysis := self.run.description.analysis) != "smuon":
             msg = f"{folder} is a run of the analysis {analysis!r}: give one of smuon, or a folder of massgap study smuon"
             raise StudyError(msg)
-        self.run.require_complete()
         if missing := [name for name in PAPER_FB if name not in self.run.backgrounds]:
             msg = f"{folder} has no {missing[0]}: run over all backgrounds, massgap generate smuon makes them"
             raise StudyError(msg)
+        self.run.require_complete()
 
     @cached_property
     def masses(self) -> dict[str, tuple[float, float]]:
