@@ -37,7 +37,7 @@ class FinishedParts:
     """
 
     def __init__(self, folder: Path, key: Any) -> None:
-        self.folder = prepare_folder(folder)
+        self.folder = folder
         self._key = digest(key)
 
     def __call__(self, name: str, make: Callable[[], Any]) -> Any:
@@ -53,6 +53,7 @@ class FinishedParts:
         path = self.folder / f"{digest(name)[:20]}.json"
         kept = self._kept(path)
         if kept is None:
+            prepare_folder(self.folder)
             write_json(path, {"format": _FORMAT, "key": self._key, "name": name, "value": make()})
             kept = read_json(path, _FORMAT, remedy="Call the command again.")
         return kept["value"]
@@ -66,4 +67,5 @@ class FinishedParts:
 
     def remove(self) -> None:
         """Remove them all: the whole is there."""
-        shutil.rmtree(self.folder)
+        if self.folder.is_dir():
+            shutil.rmtree(self.folder)

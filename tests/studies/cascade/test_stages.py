@@ -270,6 +270,7 @@ def test_scan_refuses_in_a_sentence(background_run, tmp_path, words, said):
     )
     assert done.exit_code != 0
     assert said in done.output
+    assert list(tmp_path.iterdir()) == []
 
 
 def told(auc, benchmark):
