@@ -11,8 +11,6 @@ from massgap.condor.errors import CondorError
 
 __all__ = ["Pool", "PoolStatus"]
 
-_CLOSED = 60.0
-"""Seconds that a cluster may take to close."""
 _LONELY = 120.0
 """Seconds without a worker of a cluster that others look after, before that is told."""
 _GIVEN_UP = 6 * 3600.0
@@ -111,5 +109,4 @@ class Pool:
             self.client.close()
         if self.cluster is not None:
             with contextlib.suppress(Exception):
-                # What never comes back would keep a run that has ended.
-                self.cluster.close(timeout=_CLOSED)
+                self.cluster.close()

@@ -16,6 +16,7 @@ from massgap.condor.errors import CondorError
 from massgap.condor.job_options import JobOptions
 from massgap.condor.workers import clusters
 from massgap.condor.workers.clusters import open_cluster
+from massgap.condor.workers.pool import Pool
 
 PATIENCE = 300.0
 """Seconds after which a test is taken to hang, on however slow a machine."""
@@ -180,3 +181,11 @@ def test_a_cluster_without_workers_is_told_and_given_up(site, tmp_path, monkeypa
         assert "no worker for 420 minutes. condor_q -hold" in pool.status().problems[0]
         with pytest.raises(CondorError, match=r"no worker.*condor_q -hold.*finished chunks are kept"):
             pool.check()
+
+
+def test_a_cluster_of_a_site_is_closed_as_its_class_has_it() -> None:
+    """Such classes need not take a time, as dask's own do."""
+    closed = []
+    client = types.SimpleNamespace(close=lambda: closed.append("client"))
+    Pool(client, types.SimpleNamespace(close=lambda: closed.append("cluster"))).close()
+    assert closed == ["client", "cluster"]
