@@ -35,12 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["Slepton"]
 
 _EMU = "emu1j"
-#: Region of a channel that all of its events are in, and the one that is the same without pre-cuts.
-_WITHOUT_PRECUTS = {
-    "mumu1j": ("topology", "precuts"),
-    "mumu1b": ("topology_b", "cr_tt"),
-    _EMU: ("topology_emu", "cr_emu"),
-}
 
 
 class Slepton(Analysis):
@@ -145,16 +139,15 @@ class Slepton(Analysis):
     def select(self, event: Event, flow: Flow) -> None:
         """The topology of section IV.A, then the observables of Table II and the pre-cuts."""
         if "emu" in self.controls:
-            self._of_emu(event, flow.channel(_EMU))
+            other = flow.channel(_EMU)
+            self._without_b(self._of_emu(event, other), other)
+        if {"emu", "tt"} & {*self.controls}:
             flow = flow.channel(self.channel)
         event = self._of_mumu(event, flow)
         if "tt" in self.controls:
-            part = flow.channel("mumu1b")
-            self._after_b(part.keep(event, "a b jet", self._has_b(event)), part)
-            flow = flow if flow.name else flow.channel(self.channel)
-        if "no_b_jet" not in self.without:
-            event = flow.keep(event, "no b jet", ~self._has_b(event))
-        self._after_b(event, flow)
+            other = flow.channel("mumu1b")
+            self._after_b(other.keep(event, "a b jet", self._has_b(event)), other)
+        self._without_b(event, flow)
 
     def _of_mumu(self, event: Event, flow: Flow) -> Event:
         """Two muons, no electron, and one jet."""
@@ -167,8 +160,8 @@ class Slepton(Analysis):
             event = flow.keep(event, "no electron", event.electrons.counts == 0)
         return self._one_jet(event, flow)
 
-    def _of_emu(self, event: Event, flow: Flow) -> None:
-        """An electron and a muon; all else, in the same order, as with two muons."""
+    def _of_emu(self, event: Event, flow: Flow) -> Event:
+        """An electron and a muon, and one jet."""
         if self.order == "authors":
             event = self._tau_veto(event, flow)
         event = event.with_(
@@ -178,10 +171,7 @@ class Slepton(Analysis):
         found = (event.muons.counts == 1) & (event.electrons.counts == 1)
         event = flow.keep(event, "one electron and one muon", found)
         event = flow.keep(event, "of opposite charge", opposite_sign_pair(_leptons(event, flow)))
-        event = self._one_jet(event, flow)
-        if "no_b_jet" not in self.without:
-            event = flow.keep(event, "no b jet", ~self._has_b(event))
-        self._after_b(event, flow)
+        return self._one_jet(event, flow)
 
     def _one_jet(self, event: Event, flow: Flow) -> Event:
         """Jets that are no lepton; exactly one hard jet, or what the authors' order asks of it here."""
@@ -193,6 +183,11 @@ class Slepton(Analysis):
         forward = self._hard(event.jets).filter(lambda eta: abs(eta) >= 2.5, "eta")
         return flow.keep(event, "no forward hard jet", forward.counts == 0)
 
+    def _without_b(self, event: Event, flow: Flow) -> None:
+        if "no_b_jet" not in self.without:
+            event = flow.keep(event, "no b jet", ~self._has_b(event))
+        self._after_b(event, flow)
+
     def _after_b(self, event: Event, flow: Flow) -> None:
         """Taus and missing momentum, and all that is computed."""
         if self.order == "paper":
@@ -201,9 +196,10 @@ class Slepton(Analysis):
             event = flow.keep(event, f"MET > {self.topology_met:g}", event.met.pt > self.topology_met)
         if self.order == "authors":
             event = flow.keep(event, "exactly one hard jet", self._one_hard_jet(event.jets))
-        if not self.precuts:
-            topology, selected = _WITHOUT_PRECUTS[flow.name or self.channel]
-            flow.region(selected, flow.passes(topology))
+        for region in self.regions:
+            # Without pre-cuts a region is the whole of the one that it lies within.
+            if region.within and not region.cuts and (region.channel or self.channel) == flow.name:
+                flow.region(region.name, flow.passes(region.within))
         leptons, jets = _leptons(event, flow), event.jets
         flow.record(
             event, slepton_features(leptons.at(0), leptons.at(1), jets.at(0), event.met, jets.sum("pt"))

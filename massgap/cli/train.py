@@ -142,7 +142,7 @@ def train(run_folder: Path, out: Path | None, channels: tuple[str, ...] | None, 
 
     given = {name: value for name, value in options.items() if value is not None}
     of_folds = given.pop("folds", {})
-    if of_folds.get("protocol", given.get("protocol")) != given.get("protocol", of_folds.get("protocol")):
+    if "protocol" in of_folds and given.get("protocol", of_folds["protocol"]) != of_folds["protocol"]:
         msg = f"--folds 8:1:1 is the protocol next_fold, and --protocol {given['protocol']} another one: give one of them, or --folds 10."
         raise click.UsageError(msg)
     given.update(of_folds)

@@ -119,7 +119,8 @@ class Flow:
     def channel(self, name: str) -> Flow:
         """A flow of its own for a channel, which begins with the events that are left here.
 
-        Its cutflow begins with the steps counted so far.  A channel may branch off another one, which then goes on.  No event may end up in regions of two channels.
+        Its cutflow begins with the steps counted so far.  A channel may branch off another one, which then goes on.
+        No event may end up in regions of two channels.
 
         Raises
         ------

@@ -78,7 +78,8 @@ class DimuonAcceptance:
 class DimuonFilter:
     """Events with two muons or taus of opposite charge, in slices of the missing momentum that they head for.
 
-    Or with an electron in place of one of the muons (``mixed``), as control regions of the other flavour need them. See :mod:`massgap.samples.pythia.muon_pairs` and :mod:`massgap.samples.pythia.met_slices`.
+    Or with an electron in place of one of the muons (``mixed``), as control regions of the other flavour need them.
+    See :mod:`massgap.samples.pythia.muon_pairs` and :mod:`massgap.samples.pythia.met_slices`.
     """
 
     #: Written events hold muons of both charges (``mixed``: an electron and a muon) above this pt (GeV), abs(eta) < 2.5.

@@ -6,6 +6,7 @@ Cross sections as in :mod:`massgap.samples.processes.dimuon`.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from massgap.samples.processes.dimuon import (
     DRELL_YAN,
@@ -159,56 +160,51 @@ SLEPTON_BACKGROUNDS = (
     ),
 )
 
+
+def _with_electron(
+    name: str, description: str, *shares: float, acceptance: DimuonAcceptance | None = None, **changes: Any
+) -> Process:
+    """The part of a background with an electron in place of a muon; with shares of its own for the same slices."""
+    like = next(process for process in SLEPTON_BACKGROUNDS if process.name == name)
+    assert isinstance(like.filter, DimuonFilter)
+    return replace(
+        like,
+        name=f"{name}_emu",
+        process=name,
+        description=description,
+        tranches=tuple(
+            replace(tranche, share=share) for tranche, share in zip(like.tranches, shares, strict=True)
+        ),
+        filter=replace(like.filter, acceptance=acceptance, mixed=True),
+        **changes,
+    )
+
+
 # An electron and a muon: parts of the same processes, which the samples above have no event of. WZ and ZZ, where an electron and
 # a muon are left of three or four leptons, are left out: of the signal region's events they are three in a hundred.
 SLEPTON_MIXED = (
-    Process(
-        name="tautau_emu",
-        process="tautau",
-        description="Z/gamma* + jet -> tau tau -> e mu, m > 10 GeV, pT of the recoil above 20 GeV",
-        source=LO,
-        settings=(*DRELL_YAN, "23:onIfAny = 15"),
-        tranches=phase_space_slices(
-            "pT_hat",
-            (20, 0.2, 487.6e3),
-            (50, 0.3, 102.5e3),
-            (100, 4.0, 20.04e3),
-            (200, 1.5, 2008.0),
-            (400, 0.2, 116.5),
-        ),
-        inclusive_xsec_fb=(613.6e3, 0.6e3),
-        filter=DimuonFilter(muon_pt=_MUON_PT, ditau=True, mixed=True),
-        qcd_order=1,
+    _with_electron(
+        "tautau",
+        "Z/gamma* + jet -> tau tau -> e mu, m > 10 GeV, pT of the recoil above 20 GeV",
+        *(0.2, 0.3, 4.0, 1.5, 0.2),
     ),
-    Process(
-        name="tt_emu",
-        process="tt",
-        description="top pairs, one W to an electron and one to a muon (by way of a tau included)",
-        source=LO,
+    _with_electron(
+        "tt",
+        "top pairs, one W to an electron and one to a muon (by way of a tau included)",
+        *(9.0, 4.0, 10.0),
+        acceptance=replace(_MIXED, veto=_OF_TOPS.veto, jet=_OF_TOPS.jet),
         settings=TT_MIXED,
-        tranches=met_slices((0.0, 9.0), (40.0, 4.0), (95.0, 10.0)),
         xsec_fb=XSEC_TT_MIXED,
         generator_factor=GENERATOR_TWO_W_MIXED,
-        filter=DimuonFilter(
-            muon_pt=_MUON_PT,
-            edges=_EDGES,
-            acceptance=replace(_MIXED, veto=MassWindow(0.0), jet=OneJet(pt=20.0, second_pt=65.0)),
-            jets_from=(5,),
-            taus_in_xsec=True,
-            mixed=True,
-        ),
-        qcd_order=2,
     ),
-    Process(
-        name="WW_emu",
-        process="WW",
-        description="W pairs, one to an electron and one to a muon (by way of a tau included)",
-        source=LO,
+    _with_electron(
+        "WW",
+        "W pairs, one to an electron and one to a muon (by way of a tau included)",
+        *(2.5, 2.0, 3.5),
+        acceptance=_MIXED,
         settings=WW_MIXED,
-        tranches=met_slices((0.0, 2.5), (40.0, 2.0), (95.0, 3.5)),
         xsec_fb=XSEC_WW_MIXED,
         generator_factor=GENERATOR_TWO_W_MIXED,
-        filter=DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=_MIXED, taus_in_xsec=True, mixed=True),
     ),
 )
 """What a control region of an electron and a muon is made of."""

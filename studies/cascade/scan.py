@@ -62,7 +62,7 @@ def scan(
     along_events: int = 20_000,
     training: Training | None = None,
     announce: Callable[[str], None] = lambda _: None,
-    part: Callable[[str, Callable[[], Any]], Any] = lambda _, make: make(),
+    part: Callable[[str, Callable[[], Any]], Any],
 ) -> dict[str, Any]:
     """Train networks of sets of variables at the testing spectrum, and along lines through it; all results go into ``scan.json``.
 

@@ -41,7 +41,7 @@ def _scan(
     quick: bool = False,
     seed: int = 1,
     announce: Callable[[str], None] | None = None,
-    part: Callable[[str, Callable[[], Any]], Any] | None = None,
+    part: Callable[[str, Callable[[], Any]], Any],
 ) -> Mapping[str, Any]:
     """What ``massgap scan`` does, with sizes of networks for a quick look or for the paper."""
     from massgap.studies.cascade.ensembles.stages import Beyond
@@ -63,7 +63,7 @@ def _scan(
         along_events=4_000 if quick else 20_000,
         training=training,
         announce=announce or (lambda _: None),
-        part=part or (lambda _, make: make()),
+        part=part,
     )
 
 

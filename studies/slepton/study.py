@@ -69,18 +69,18 @@ _STATISTICS_ONLY = {
 # All that belongs to the chain, by name: weights where the samples hold them. MET of objects has no unclustered part.
 _VARIATIONS = ("jes", "jer", "muon_scale", "btag", "mistag", "mur", "muf", "pdf", "isr", "fsr")
 _OF_ELECTRONS = "electron_scale"
-# Where a process has a handful of simulated events, what a variation does to it is noise, or nothing at all.
-_VARIED = (
-    (("signal", "tt", "WW", "tautau"), "precuts"),
-    (("tt", "WW"), "cr_WW"),
-    (("tt",), "cr_tt"),
-)
+# Region -> processes. Where one has a handful of simulated events, what a variation does to it is noise, or nothing at all.
+_VARIED = {
+    "precuts": ("signal", "tt", "WW", "tautau"),
+    "cr_WW": ("tt", "WW"),
+    "cr_tt": ("tt",),
+    "cr_emu": ("tt", "WW", "tautau"),
+}
 # W pairs are flat in cos theta*, where tops and the signal fall: the shape tells them from both.
 _WIDE_ANGLES = (0.0, 0.6, 0.7, 0.8, 0.9, 1.0)
 _CONTROLS = (("cr_tt", "m_ll"), ("cr_WW", "cos_theta_star", _WIDE_ANGLES))
 # Tops, W and tau pairs in each bin of the score, where the signal region has them.
-_SCORES = tuple(0.1 * k for k in range(11))
-_VARIED_EMU = (("tt", "WW", "tautau"), "cr_emu")
+_WITH_EMU = (*_CONTROLS, ("cr_emu", "score", tuple(0.1 * k for k in range(11))))
 # How well the efficiencies of an electron and a muon are known relative to each other, with their triggers.
 _E_OVER_MU = {"name": "e_over_mu", "kind": "lnN", "size": 0.02, "processes": ["*"], "channels": ["cr_emu"]}
 # Tops are most of what either control region holds: they need no prior, WW keeps its own.
@@ -265,31 +265,27 @@ def _fits_of_spectra() -> list[FitStep]:
 
 
 def _complete(
-    name: str, words: str, *, controls: bool = False, emu: bool = False, statistics: bool = True
+    name: str, words: str, *, controls: tuple[tuple[Any, ...], ...] = (), statistics: bool = True
 ) -> FitStep:
-    """A fit with uncertainties, of the run with variations; without control regions, with the two of the same flavour, or all."""
-    regions = (*_CONTROLS, ("cr_emu", "score", _SCORES)) if emu else _CONTROLS if controls else ()
-    varied = (*_VARIED, _VARIED_EMU) if emu else _VARIED if controls else _VARIED[:1]
-    shapes: list[dict[str, Any]] = [
-        {"name": variation, "kind": "shape", "processes": list(processes), "channels": [region]}
-        for variation in _VARIATIONS
-        for processes, region in varied
+    """A fit with uncertainties, of the run with variations."""
+    regions = {"precuts", *(control[0] for control in controls)}
+    emu = "cr_emu" in regions
+    varied = [(variation, region) for variation in _VARIATIONS for region in _VARIED if region in regions]
+    varied += [(_OF_ELECTRONS, "cr_emu")] if emu else []
+    nuisances: list[dict[str, Any]] = [
+        {"name": variation, "kind": "shape", "processes": list(_VARIED[region]), "channels": [region]}
+        for variation, region in varied
     ]
-    if emu:
-        processes, region = _VARIED_EMU
-        shapes += [
-            {"name": _OF_ELECTRONS, "kind": "shape", "processes": list(processes), "channels": [region]},
-            _E_OVER_MU,
-        ]
+    nuisances += [_E_OVER_MU] if emu else []
     return FitStep(
         name,
         "varied",
         parts=(("precuts", "score"),),
         scans=(("precuts", "score"),),
         scan={"min_ratio": MIN_RATIO},
-        controls=regions,
-        model={**(_CONSTRAINED if regions else {}), "mc_statistics": "lite" if statistics else "off"},
-        nuisances={"nuisance": shapes},
+        controls=controls,
+        model={**(_CONSTRAINED if controls else {}), "mc_statistics": "lite" if statistics else "off"},
+        nuisances={"nuisance": nuisances},
         options={"signal": signal_name(*BENCHMARK)},
         words=words,
         optional=True,
@@ -326,24 +322,30 @@ STUDY = Study(
             "slepton",
             ("samples/backgrounds", "samples/benchmark", _EMU),
             {"score": "models/benchmark"},
-            options={**_RUN, "selections": (), "controls": ("tt", "WW", "emu")},
+            options={**_RUN, "selections": (), "controls": (*_RUN["controls"], "emu")},
             wanted=(*_VARIATIONS, _OF_ELECTRONS),
             words="run again with jets and muons varied",
             key="vary",
             cost=400.0,
         ),
         _complete("fits/systematics", "fit with uncertainties"),
-        _complete("fits/controls", "fit with uncertainties and control regions", controls=True),
+        _complete("fits/controls", "fit with uncertainties and control regions", controls=_CONTROLS),
         _complete(
-            "fits/large_simulation", "the same, had the simulation no end", controls=True, statistics=False
+            "fits/large_simulation",
+            "the same, had the simulation no end",
+            controls=_CONTROLS,
+            statistics=False,
         ),
         _complete(
             "fits/emu",
             "fit with uncertainties and a third control region, of an electron and a muon",
-            emu=True,
+            controls=_WITH_EMU,
         ),
         _complete(
-            "fits/emu_large_simulation", "the same, had the simulation no end", emu=True, statistics=False
+            "fits/emu_large_simulation",
+            "the same, had the simulation no end",
+            controls=_WITH_EMU,
+            statistics=False,
         ),
         PlaneStep(
             "plane",

@@ -150,3 +150,11 @@ def test_scores_by_name_are_filled_where_their_models_were_trained(fileset, tmp_
         ProcessorError, match="the score 'soft' is of the region 'low_mt2', which is not there"
     ):
         Slepton({"soft": str(models["soft"])}).layout()
+
+
+def test_without_pre_cuts_regions_are_what_they_lie_within(fileset) -> None:
+    table, _ = table_of(fileset, precuts=(), controls=("tt", "emu"))
+    for channel, selected in (("mumu1j", "precuts"), ("mumu1b", "cr_tt"), ("emu1j", "cr_emu")):
+        inside = table.channel == channel
+        assert inside.any()
+        np.testing.assert_array_equal(table[f"region_{selected}"].astype(bool), inside)

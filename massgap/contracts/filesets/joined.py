@@ -44,7 +44,7 @@ def join_filesets(paths: Iterable[str | Path], *, allow_duplicates: bool = False
                 msg = f"the dataset {name!r} is in {source[name]} and in {path}: run over one of them, or give it another name in one"
                 raise FilesetError(msg)
             joined[name], source[name] = entry, path
-            energies.setdefault(float(entry["metadata"].get("sqrt_s_tev", 13.0)), path)
+            energies.setdefault(entry["metadata"]["sqrt_s_tev"], path)
     if len(energies) > 1:
         words = ", ".join(f"{path}: {energy:g} TeV" for energy, path in energies.items())
         msg = f"samples of different energies cannot be run together ({words}): run over each of them with an --out of its own"

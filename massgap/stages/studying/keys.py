@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from massgap.fits.inference.result import FitResult
     from massgap.studies.study import Step
 
-__all__ = ["finished_fit", "step_key"]
+__all__ = ["finished_fit", "run_content", "step_key"]
 
 CONTENT = ("histograms.json", "cutflow.json")
 """Files of a run that decide what a fit of it finds; dates and commands do not."""
@@ -52,10 +52,14 @@ def step_key(step: Step, record: StudyFolder, needs: tuple[str, ...]) -> str:
     ]
     digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=repr).encode())
     for name in needs:
-        for file in CONTENT:
-            path = record.path / name / file
-            digest.update(path.read_bytes() if path.is_file() else b"-")
+        digest.update(run_content(record.path / name))
     return digest.hexdigest()
+
+
+def run_content(folder: Path) -> bytes:
+    """What of a run decides what is found of it."""
+    paths = [folder / file for file in CONTENT]
+    return b"".join(path.read_bytes() if path.is_file() else b"-" for path in paths)
 
 
 def finished_fit(folder: Path) -> FitResult | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from massgap.contracts.errors import ContractError
 from massgap.contracts.writing import read_json, versions
 from massgap.source_code import package_digest
-from massgap.stages.studying.keys import CONTENT
+from massgap.stages.studying.keys import run_content
 from massgap.stages.studying.parts import FinishedParts
 from massgap.studies.errors import StudyError
 from massgap.studies.study import Study, find_study, known_studies
@@ -60,16 +60,12 @@ def scan(name: str | Study, run: str | Path, out: str | Path, **options: Any) ->
         )
         raise StudyError(msg)
     told = {key: value for key, value in options.items() if key != "announce"}
-    content = {file: _digest_of(Path(run) / file) for file in CONTENT}
+    content = hashlib.sha256(run_content(Path(run))).hexdigest()
     key = [study.name, told, content, package_digest(only=SCANNED), versions()]
     part = FinishedParts(Path(out) / "parts", key)
     found: Mapping[str, Any] = study.scan(Path(out), Path(run), part=part, **options)
     part.remove()
     return found
-
-
-def _digest_of(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def finished_scan(folder: Path) -> Mapping[str, Any] | None:

@@ -48,7 +48,6 @@ PARTON_EVENTS_PER_S = 5000.0
 PRIOR_S = 120.0
 """Seconds for which the estimates are believed before what the first steps took outweighs them."""
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
-"""Where the code lies that decides what a scan finds."""
 USUAL_WORDS = {
     "train": "train",
     "scan": "train networks of sets of variables",

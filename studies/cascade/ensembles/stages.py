@@ -95,7 +95,7 @@ def beyond(
     training: Training,
     plan: Beyond,
     announce: Callable[[str], None],
-    keep: Callable[[str, Callable[[], Any]], Any] = lambda _, make: make(),
+    keep: Callable[[str, Callable[[], Any]], Any],
 ) -> dict[str, Any]:
     """All of it for one spin model.
 
@@ -118,24 +118,20 @@ def beyond(
     keep
         Called with the name of a part and what makes it, see :func:`massgap.studies.cascade.scan.scan`.
     """
+
+    def stage(name: str, make: Callable[[], Any]) -> Any:
+        return keep(f"{model}: {name}", lambda: _attempt(make))
+
     found: dict[str, Any] = {}
     part = other.take(np.arange(min(len(other), plan.background)))
     announce(f"{model}: network of {','.join(names)} with the spectrum as input")
-    found["hypotheses"] = keep(
-        f"{model}: hypotheses",
-        lambda: _attempt(
-            lambda: compared_optima(
-                model, _network(model, part, names, training, plan), lines, training, plan
-            )
-        ),
+    found["hypotheses"] = stage(
+        "hypotheses",
+        lambda: compared_optima(model, _network(model, part, names, training, plan), lines, training, plan),
     )
     announce(f"{model}: likelihood of all four parameters")
-    found["likelihood"] = keep(
-        f"{model}: likelihood", lambda: _attempt(lambda: _likelihood(model, part, training, plan))
-    )
-    found["mass"] = keep(
-        f"{model}: mass", lambda: _attempt(lambda: _mass(model, scored, names, other, plan, announce))
-    )
+    found["likelihood"] = stage("likelihood", lambda: _likelihood(model, part, training, plan))
+    found["mass"] = stage("mass", lambda: _mass(model, scored, names, other, plan, announce))
     return found
 
 

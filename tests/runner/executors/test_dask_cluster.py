@@ -46,7 +46,7 @@ def cluster():
             made.wait_for_workers(2, timeout=PATIENCE)
             yield made
         finally:
-            # Of some fifty workers that were killed here, a hundredth of all runs hung in closing what was left.
+            # After some fifty workers that were killed here, closing what was left has hung.
             dask_workers.close_cluster(made)
 
 
