@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import massgap.studies
 from massgap.studies.errors import PaperError
 from massgap.studies.tables import PaperTable, Tolerance, read_paper
+
+PAPERS = sorted(Path(massgap.studies.__file__).parent.glob("*/paper_tables.json"))
 
 TABLE = {
     "name": "Table I",
@@ -56,3 +61,17 @@ def test_a_damaged_file_of_a_paper_is_named(tmp_path) -> None:
     path.write_text('{"format": "massgap-paper/1", ')
     with pytest.raises(PaperError, match=r"paper\.json is damaged"):
         read_paper(path)
+
+
+@pytest.mark.parametrize("path", PAPERS, ids=lambda path: path.parent.name)
+def test_a_data_file_names_what_it_explains(path: Path) -> None:
+    printed = read_paper(path)
+    for cause in printed.causes:
+        table = printed.tables[cause.table]
+        assert set(cause.rows) <= set(table.rows)
+        assert set(cause.columns) <= set(table.columns)
+        assert cause.side in {"", "below", "above"}
+
+
+def test_every_study_has_a_data_file() -> None:
+    assert len(PAPERS) == 5

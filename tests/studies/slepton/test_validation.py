@@ -13,7 +13,7 @@ from reportfolders import SIGNAL, YIELDS
 from massgap.reports.run.page import write_report
 from massgap.studies.errors import StudyError
 from massgap.studies.slepton.chapters import chapters
-from massgap.studies.slepton.numbers.folders import Folders, paper
+from massgap.studies.slepton.numbers.folders import Folders
 from massgap.studies.slepton.validation import validate
 
 
@@ -158,14 +158,6 @@ def test_a_run_of_another_analysis_is_refused(folders, tmp_path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(StudyError, match="is a run of the analysis 'my_analysis'"):
         validate(tmp_path)
-
-
-def test_the_data_file_names_what_it_explains() -> None:
-    printed = paper()
-    for cause in printed.causes:
-        table = printed.tables[cause.table]
-        assert set(cause.rows) <= set(table.rows)
-        assert set(cause.columns) <= set(table.columns)
 
 
 def test_the_report_has_the_chapters_of_the_study(folders, tmp_path) -> None:
