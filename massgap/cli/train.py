@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,9 @@ from massgap.cli.console import Ticker, say
 from massgap.cli.options.run_options import names
 from massgap.cli.options.train_options import balance, class_weights, folds, hyperparameters
 from massgap.cli.printing.documents import emit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["models", "train"]
 
@@ -178,10 +181,22 @@ def _print_model(made: Any) -> None:
         say("note: the folder already holds this training; nothing was done")
     for note in made.training["notes"]:
         say(f"note: {note}")
+    if _has_no_split(made.training):
+        say(
+            "note: no tree has a split, so that all events have one score: the weights of signal and background sum to one each, "
+            "of which gamma and min_child_weight are thresholds; --set min_child_weight=0 --set gamma=0 allows every split"
+        )
     click.echo(
         "area under the ROC curve per held-out fold: " + ", ".join(f"{auc:.4f}" for auc in made.auc_eval)
     )
     click.echo(f"model: {made.model_file}")
+
+
+def _has_no_split(training: Mapping[str, Any]) -> bool:
+    """Whether no input of boosted trees has gained anything."""
+    gains = (training.get("importance") or {}).get("all") or {}
+    trees = "min_child_weight" in (training.get("hyperparameters") or {})
+    return trees and bool(gains) and not any(gains.values())
 
 
 @click.command()

@@ -125,6 +125,15 @@ def test_what_cannot_be_is_one_line(run, arguments, words):
     assert len(done.output.strip().splitlines()) == 1
 
 
+def test_trees_that_may_not_split_are_told(run):
+    """Weights of a class sum to one: the library's own threshold of one forbids every split."""
+    done = train(run, "--name", "low", "--set", "min_child_weight=1")
+    assert done.exit_code == 0, done.output
+    assert "note: no tree has a split" in done.output
+    assert "--set min_child_weight=0" in done.output
+    assert "no tree has a split" not in train(run, "--name", "low", "--set", "min_child_weight=0").output
+
+
 def test_a_point_of_a_learning_curve(run):
     done = train(run, "--name", "high", "--fraction", "0.5")
     assert done.exit_code == 0, done.output
