@@ -236,6 +236,36 @@ def test_folders_that_cannot_be_validated(tmp_path, stand_ins) -> None:
         stages.validate("slepton", tmp_path)
 
 
+def test_a_page_has_the_versions_that_made_the_numbers_and_what_is_missing(tmp_path) -> None:
+    """Those of this environment say nothing of a folder that another one has made."""
+    for place, coffea in (("run", "1.0"), ("scored", "2.0")):
+        (tmp_path / place).mkdir()
+        manifest = {
+            "format": "massgap-run/1",
+            "datasets": {"tt": {"process": "tt"}},
+            "versions": {"coffea": coffea, "numpy": "0.1"},
+        }
+        (tmp_path / place / "manifest.json").write_text(json.dumps(manifest))
+    failed = {"fits/one": f"{tmp_path}/scored: too few events"}
+    record = {
+        "format": "massgap-study/1",
+        "study": "mine",
+        "runs": {"run": {}, "scored": {}},
+        "failed": failed,
+    }
+    (tmp_path / "study.json").write_text(json.dumps(record))
+    found = stages.validate(with_numbers(), tmp_path)
+    page = found.page()
+    assert "coffea 1.0 and 2.0, numpy 0.1" in page
+    assert "massgap study mine --out FOLDER" in page
+    assert "- not done: fits/one: FOLDER/scored: too few events" in page
+    assert len(found.warnings()) == 2
+    (tmp_path / "study.json").write_text(json.dumps({**record, "failed": {}, "complete": True}))
+    assert stages.validate(with_numbers(), tmp_path).warnings() == []
+    # A run alone says its own.
+    assert "coffea 2.0, numpy 0.1" in stages.validate(with_numbers(), tmp_path / "scored").page()
+
+
 LARGE = Study(
     "large",
     "Large",

@@ -126,6 +126,8 @@ def print_validation(found: Any) -> None:
     click.echo(compared_text(found.rows))
     for table in found.further():
         click.echo(f"\n{table.title}\n{plain_table(table.header, table.texts())}")
+    for sentence in found.warnings():
+        click.echo(f"\n{sentence}")
     counts = ", ".join(f"{n} {verdict}" for verdict, n in found.verdicts.items())
     click.echo(f"\n{len(found.rows)} numbers of {found.source or 'the paper'}: {counts or 'none'}")
 

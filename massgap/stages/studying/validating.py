@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from massgap.contracts.study_folder import STUDY_FILE, open_study
+from massgap.contracts.errors import ContractError
+from massgap.contracts.model_folder import open_model
+from massgap.contracts.run_folder import open_run
+from massgap.contracts.study_folder import STUDY_FILE, StudyFolder, open_study
 from massgap.studies.errors import StudyError
 from massgap.studies.study import Study, find_study
 
@@ -16,6 +20,8 @@ __all__ = ["Validation", "validate"]
 
 VERSIONS = ("massgap", "pythia8mc", "fastjet", "xgboost", "xgboost-cpu", "coffea", "numpy")
 """Packages whose versions a page names."""
+GENERATOR = ("pythia8mc", "fastjet")
+"""Those of them that make samples."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,12 @@ class Validation:
             "rows": [row.as_dict() for row in self.rows],
         }
 
+    def warnings(self) -> list[str]:
+        """Sentences about a study that is not whole: numbers that are absent are so for this."""
+        if not (self.folder / STUDY_FILE).is_file():
+            return []
+        return [f"{name}: {text}" for name, text in _not_done(open_study(self.folder)).items()]
+
     def further(self) -> list[Any]:
         """Tables that the paper has not, each a :class:`massgap.studies.markdown.FurtherTable`."""
         study = self.chosen
@@ -87,22 +99,61 @@ class Validation:
         from massgap.contracts.writing import versions
 
         now = dt.datetime.now(dt.UTC)
+        record = open_study(self.folder) if (self.folder / STUDY_FILE).is_file() else None
+        own = versions(VERSIONS)
+        made = _versions_of(self.folder, record) or {name: {number} for name, number in own.items() if number}
         told = {
             "paper": self.source,
             "written": f"{now:%Y-%m-%d} by `massgap validate {self.study} FOLDER --page FILE`",
             "versions": ", ".join(
-                f"{name} {number}" for name, number in versions(VERSIONS).items() if number
+                f"{name} {' and '.join(sorted(made[name]))}"
+                for name in ("python", *VERSIONS)
+                if made.get(name)
             ),
         }
-        if (self.folder / STUDY_FILE).is_file():
-            record = open_study(self.folder)
+        if generator := [f"{name} {own[name]}" for name in GENERATOR if own.get(name) and name not in made]:
+            told["versions"] += f"; {', '.join(generator)} when this was written (samples do not say)"
+        if record is not None:
             events = sum(entry["events"] for entry in record.samples.values())
             # Where a folder lies on somebody's disk is nobody else's business.
             command = re.sub(
                 r" --out[ =]\S+", " --out FOLDER", record.command or f"massgap study {self.study}"
             )
             told["samples"] = f"{events:,} generated events, seed {record.seed}, `{command}`"
+            told |= {
+                name: text.replace(str(self.folder), "FOLDER") for name, text in _not_done(record).items()
+            }
         return told
+
+
+def _versions_of(folder: Path, record: StudyFolder | None) -> dict[str, set[str]]:
+    """Package -> versions that made the runs and models of a study, or a run, as they say themselves; empty where they do not."""
+    places = [folder] if record is None else [record.path / name for name in record.runs]
+    told: list[dict[str, Any]] = []
+    for place in places:
+        with suppress(ContractError):
+            told.append(open_run(place).manifest.get("versions") or {})
+    for name in () if record is None else record.models:
+        with suppress(ContractError):
+            told.append(open_model(record.path / name).training.get("versions") or {})
+    out: dict[str, set[str]] = {}
+    for entry in told:
+        for name, number in entry.items():
+            out.setdefault(name, set()).update([str(number)] if number else [])
+    return out
+
+
+def _not_done(record: StudyFolder) -> dict[str, str]:
+    """What of a study is missing, so that its numbers are absent; empty where all is there."""
+    out = {}
+    if not record.complete:
+        remedy = f"massgap study {record.study} --out FOLDER{' --quick' if record.small else ''}"
+        out["not finished"] = (
+            f"the study ended before its last step, or is under way; `{remedy}` goes on with it"
+        )
+    if record.failed:
+        out["not done"] = "; ".join(f"{name}: {why}" for name, why in record.failed.items())
+    return out
 
 
 def validate(name: str | Study, folder: str | Path) -> Validation:
