@@ -46,7 +46,7 @@ class Compared:
     verdict
         ``agrees``; ``few events``: one's own standard error is larger than the tolerance, so that it says nothing either way (a miss
         by more than two standard errors is one even so); ``unclear``: misses the tolerance by less than two of its own standard errors; ``explained``: misses it
-        for a cause that is known; ``differs``: for one that is not; ``absent``: no number of one's own.
+        for a cause that is known; ``differs``: for one that is not, or by more than what is known can do; ``absent``: no number of one's own.
     causes
         Of a miss, where they are known.
     """
@@ -118,10 +118,12 @@ def compare(
                     else "agrees"
                 )
             elif number is not None:
-                known = tuple(
-                    c.words for c in causes if c.explains(table.name, row, column, side, facts or {})
+                found = [c for c in causes if c.explains(table.name, row, column, side, facts or {})]
+                known = tuple(c.words for c in found)
+                enough = bool(found) and _undone(
+                    number, error, allowed, side, math.prod(c.size for c in found)
                 )
-                verdict = "explained" if known else "differs"
+                verdict = "explained" if enough else "differs"
             unit = table.units[j] if table.units else ""
             known_error = error if error is None or math.isfinite(error) else None
             cell = (table.name, row, column, unit, printed, number, known_error)
@@ -137,6 +139,14 @@ def _side(number: float | None, error: float | None, allowed: tuple[float, float
     if max(low - number, number - high) <= SIGMAS * (error or 0.0):
         return "unclear"
     return "below" if number < low else "above"
+
+
+def _undone(number: float, error: float | None, allowed: tuple[float, float], side: str, size: float) -> bool:
+    """Whether a number that misses on a side would not, were it without causes that move it by a factor in all."""
+    if math.isinf(size):
+        return True
+    by = size if side == "below" else 1.0 / size
+    return _side(number * by, None if error is None else error * by, allowed) != side
 
 
 def _tells_nothing(printed: float, error: float | None, allowed: tuple[float, float]) -> bool:

@@ -182,6 +182,8 @@ class Cause:
         ``below`` or ``above``: which misses it explains; both where it is empty.
     when
         Facts about the run without which it does not hold, for instance options.
+    size
+        By what factor it moves the number at most, where the evidence tells; without, it explains a miss of any size.
     """
 
     table: str
@@ -191,13 +193,19 @@ class Cause:
     side: str = ""
     when: Mapping[str, Any] = field(default_factory=dict)
     evidence: str = ""
+    size: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not self.size >= 1.0:
+            message = f"{self.table}: the size of a cause is a factor of 1 or more, not {self.size!r}"
+            raise PaperError(message)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Cause:
         """Read a cause of a data file."""
         rows, columns = tuple(data.get("rows", ())), tuple(data.get("columns", ()))
         rest = (data.get("side", ""), data.get("when", {}), data.get("evidence", ""))
-        return cls(data["table"], data["text"], rows, columns, *rest)
+        return cls(data["table"], data["text"], rows, columns, *rest, float(data.get("size", math.inf)))
 
     @property
     def words(self) -> str:

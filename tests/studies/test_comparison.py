@@ -8,6 +8,7 @@ import math
 import pytest
 
 from massgap.studies.comparison import compare, compared_html, compared_text
+from massgap.studies.errors import PaperError
 from massgap.studies.markdown import FurtherTable, markdown_page
 from massgap.studies.tables import Cause, Paper, PaperTable
 
@@ -49,6 +50,9 @@ def test_a_miss_within_two_standard_errors_is_unclear() -> None:
         (Cause("Table I", "why"), "explained"),
         (Cause("Table I", "why", rows=("tt",), columns=("efficiency",), side="above"), "explained"),
         (Cause("Table I", "why", side="below"), "differs"),
+        # 0.12 is allowed: without a cause of 1.5 there would still be 0.133.
+        (Cause("Table I", "why", size=1.5), "differs"),
+        (Cause("Table I", "why", size=1.7), "explained"),
         (Cause("Table II", "why"), "differs"),
         (Cause("Table I", "why", rows=("WW",)), "differs"),
         (Cause("Table I", "why", columns=("cross section",)), "differs"),
@@ -59,6 +63,18 @@ def test_a_miss_within_two_standard_errors_is_unclear() -> None:
 def test_a_cause_explains_what_it_names(cause: Cause, verdict: str) -> None:
     ours = {("tt", "efficiency"): (0.2, 0.001)}
     assert verdicts(ours, [cause], met="detector")["tt", "efficiency"] == verdict
+
+
+def test_causes_act_together_and_no_further() -> None:
+    small = Cause("Table I", "why", side="above", size=1.3)
+    ours = {("tt", "efficiency"): (0.2, 0.001)}
+    assert verdicts(ours, [small])["tt", "efficiency"] == "differs"
+    assert verdicts(ours, [small, small])["tt", "efficiency"] == "explained"
+    below = {("tt", "efficiency"): (0.05, 0.001)}
+    assert verdicts(below, [Cause("Table I", "why", size=1.7)])["tt", "efficiency"] == "explained"
+    assert verdicts(below, [Cause("Table I", "why", size=1.5)])["tt", "efficiency"] == "differs"
+    with pytest.raises(PaperError, match="Table I: the size of a cause is a factor of 1 or more"):
+        Cause("Table I", "why", size=0.5)
 
 
 def test_a_cause_is_no_excuse_for_a_number_that_agrees() -> None:
