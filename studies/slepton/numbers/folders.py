@@ -14,10 +14,13 @@ from massgap.contracts.run_folder import open_run
 from massgap.contracts.study_folder import STUDY_FILE, open_study
 from massgap.fits.scans.threshold_scan import ThresholdScan
 from massgap.studies.errors import StudyError
+from massgap.studies.slepton.numbers.replicas import Replicas
 from massgap.studies.slepton.places import SPECTRA, masses_of
 from massgap.studies.tables import Paper, read_paper
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from massgap.contracts.run_folder import RunFolder
 
 __all__ = ["Folders", "paper", "printed_precuts"]
@@ -32,6 +35,15 @@ def printed_precuts(printed: Paper, process: str) -> float:
     """Cross section of a process after the pre-cuts in Table I, fb."""
     table = printed.tables["Table I"]
     return float(table.values[table.rows.index(process)][table.columns.index("pre-cuts")] or 0.0)
+
+
+_OF_BENCHMARK, _MODELS = ("fits/benchmark", "scored/fit"), ("models/benchmark", "model")
+"""Fit of the benchmark and the classifier that it is of, of the study and of the demonstration."""
+
+
+def _made_of(fits: Mapping[str, Any], name: str, home: Path, run: Path) -> bool:
+    """Whether a study has made a fit, of this run."""
+    return name in fits and home / str(fits[name].get("run", "")) == run
 
 
 @dataclass(frozen=True)
@@ -79,8 +91,9 @@ class Folders:
         fits = [run / "fit", folder / "fit"]
         models = [folder / "model", folder.parent / "model", run / "model"]
         if done is not None:
-            fits += [done.path / name for name in done.fits if name == "fits/benchmark"]
-            models += [done.path / name for name in done.models if name == "models/benchmark"]
+            # Its own alone: a fit that somebody has made of the run besides, with other options, is not the study's.
+            fits = [done.path / name for name in _OF_BENCHMARK if _made_of(done.fits, name, done.path, run)]
+            models = [done.path / name for name in _MODELS if name in done.models]
         return cls(
             run,
             next((place for place in fits if (place / "results.json").is_file()), None),
@@ -104,6 +117,11 @@ class Folders:
             return None
         found = (scan for scan in open_fit(self.fit).scans if scan["histogram"] == "score")
         return next((ThresholdScan.from_dict(scan) for scan in found), None)
+
+    @cached_property
+    def replicas(self) -> Replicas:
+        """Replicas of the simulation of the run."""
+        return Replicas(self.opened)
 
     @cached_property
     def importance(self) -> dict[str, dict[str, float]]:

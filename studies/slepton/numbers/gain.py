@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from massgap.contracts.fit_folder import open_fit
 from massgap.studies.slepton.numbers.detectors import detector_table
-from massgap.studies.slepton.numbers.scans import highest
+from massgap.studies.slepton.numbers.replicas import mean_error, paired, spread
+from massgap.studies.slepton.numbers.resources import resources
+from massgap.studies.slepton.numbers.scans import highest_at
+from massgap.studies.slepton.numbers.systematics import systematics_table
 from massgap.studies.slepton.numbers.tables import quotient
 from massgap.studies.slepton.places import (
     BACKGROUNDS,
@@ -21,13 +24,25 @@ from massgap.studies.slepton.places import (
 )
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from massgap.studies.markdown import FurtherTable
     from massgap.studies.slepton.numbers.folders import Folders
 
+    Floats = NDArray[np.float64]
     Number = tuple[float, float | None]
     Numbers = dict[tuple[str, str], Number | None]
 
 __all__ = ["Step", "beyond", "further_tables", "gain_steps", "normalisations", "of_spectra"]
+
+
+FITS = {
+    "benchmark": benchmark_fit,
+    "retrained": retrained_fit,
+    "one for all": any_fit,
+    "told the masses": parameterised_fit,
+}
+"""Classifier -> fit of a spectrum with it."""
 
 
 class Step(NamedTuple):
@@ -40,18 +55,13 @@ class Step(NamedTuple):
 def gain_steps(folders: Folders) -> list[Step]:
     """The steps of which there are fits, in the order in which they build on one another."""
     out: list[Step] = []
+    if (found := best_of_folds(folders)) is not None:
+        out.append(Step("one threshold, mean over the folds (the paper)", (found[0], spread(found[1]))))
     scan = folders.scan
-    if scan is not None:
-        folds = [highest_of_fold(rows) for rows in scan.folds]
-        usable = [value for value in folds if value is not None]
-        if usable:
-            # What the folds scatter by is what a third of the sample does to one of them.
-            spread = float(np.std(usable, ddof=1)) if len(usable) > 1 else None
-            out.append(
-                Step("one threshold, mean over the folds (the paper)", (float(np.mean(usable)), spread))
-            )
-        if (best := highest(scan, "significance")) is not None:
-            out.append(Step("one threshold, cross-fitted scores of all events", best))
+    if scan is not None and (index := highest_at(scan.combined, "significance")) is not None:
+        draws = folders.replicas.threshold(scan, index, "significance")
+        number = (float(scan.combined.significance_smooth[index]), spread(draws))
+        out.append(Step("one threshold, cross-fitted scores of all events", number))
     for what, place in (
         ("binned score, statistics alone", "fits/benchmark"),
         ("the same of a classifier in small steps and ten folds", "fits/ten_folds"),
@@ -74,8 +84,9 @@ def further_tables(folders: Folders) -> list[FurtherTable]:
     from massgap.studies.markdown import FurtherTable
 
     note = (
-        "The same events throughout, 300 fb-1. The error is what the finite simulation does: over replicas of it for fits, over "
-        "the folds for their mean, from the effective numbers of events for a threshold."
+        "The same events throughout, 300 fb-1. The error is the scatter over replicas of the simulation, signal and backgrounds, with the "
+        "classifier and the bins as they are. A threshold is chosen on the events that give its significance, which is too large for "
+        "it: " + _optimism(folders)
     )
     rows = tuple((step.what, step.number) for step in gain_steps(folders))
     out = [FurtherTable("What each step buys", ("Step", "Expected significance"), rows, note)]
@@ -106,37 +117,68 @@ def further_tables(folders: Folders) -> list[FurtherTable]:
             "columns is the number of simulated events, what is left is the number of recorded ones and the variations."
         )
         out.append(FurtherTable("What the control regions know", columns, known, note))
+    if (systematics := systematics_table(folders)) is not None:
+        out.append(systematics)
     if (detectors := detector_table(folders)) is not None:
         out.append(detectors)
     return out
 
 
-def highest_of_fold(rows: Any) -> float | None:
-    """The largest smoothed significance of a fold where its events suffice."""
-    usable = rows.quotable()
-    return float(np.max(rows.significance_smooth[usable])) if usable.any() else None
+def best_of_folds(folders: Folders) -> tuple[float, Floats | None] | None:
+    """Largest smoothed significance of a threshold in each fold where its events suffice: the mean over the folds, and its replicas.
+
+    The error of the mean is that of its replicas. The folds' scatter is none: it is that of a third of the events, known from three.
+    """
+    scan = folders.scan
+    if scan is None:
+        return None
+    found = [
+        (float(rows.significance_smooth[index]), fold, index)
+        for fold, rows in enumerate(scan.folds)
+        if (index := highest_at(rows, "significance")) is not None
+    ]
+    if not found:
+        return None
+    draws = [folders.replicas.threshold(scan, index, "significance", fold=fold) for _, fold, index in found]
+    there = [each for each in draws if each is not None]
+    return float(np.mean([value for value, _, _ in found])), np.mean(there, axis=0) if there else None
+
+
+def _optimism(folders: Folders) -> str:
+    """By how much, as the fit has measured it with its replicas."""
+    scans = [] if folders.fit is None else open_fit(folders.fit).scans
+    best = next(
+        (scan.get("simulation", {}).get("best") for scan in scans if scan["histogram"] == "score"), None
+    )
+    by = None if best is None else best.get("optimism")
+    return "not measured here." if by is None else f"by {by:.2g} for that of all events."
 
 
 def significance(results: dict[str, Any] | None) -> Number | None:
     """Expected significance of a fit and what the finite simulation does to it."""
     if results is None:
         return None
-    spread = (results.get("simulation") or {}).get("expected_significance") or {}
-    return float(results["discovery"]["expected_significance"]), spread.get("std")
+    found = (results.get("simulation") or {}).get("expected_significance") or {}
+    return float(results["discovery"]["expected_significance"]), found.get("std")
 
 
 def of_spectra(folders: Folders) -> dict[tuple[int, int], dict[str, Number | None]]:
     """Spectrum -> expected significance (binned, statistics alone) with each of four classifiers."""
-    places = {
-        "benchmark": benchmark_fit,
-        "retrained": retrained_fit,
-        "one for all": any_fit,
-        "told the masses": parameterised_fit,
-    }
     return {
-        spectrum: {name: significance(folders.results(place(*spectrum))) for name, place in places.items()}
+        spectrum: {name: significance(folders.results(place(*spectrum))) for name, place in FITS.items()}
         for spectrum in SPECTRA
     }
+
+
+def draws_of_spectra(folders: Folders) -> dict[tuple[int, int], dict[str, Floats | None]]:
+    """The same in the replicas of the simulation."""
+    found: dict[tuple[int, int], dict[str, Floats | None]] = {spectrum: {} for spectrum in SPECTRA}
+    for name, place in FITS.items():
+        # One classifier after the other: its replicas of the backgrounds serve all spectra.
+        for spectrum in SPECTRA:
+            results = folders.results(place(*spectrum)) if name != "benchmark" else None
+            found[spectrum][name] = folders.replicas.binned(results)
+    return found
 
 
 def normalisations(folders: Folders) -> tuple[tuple[str | Number | None, ...], ...]:
@@ -164,23 +206,21 @@ def _relative(pull: dict[str, float] | None, prior: float | str) -> Number | Non
 
 def beyond(folders: Folders) -> Numbers:
     """The goals of the study."""
-    numbers = {step.what: step.number for step in gain_steps(folders)}
-    names = list(numbers)
+    best = best_of_folds(folders)
+    threshold = None if best is None else (best[0], spread(best[1]))
 
-    def of(word: str) -> Number | None:
-        return next((numbers[name] for name in names if name.startswith(word)), None)
+    def over_best(place: str) -> Number | None:
+        ratio = quotient(fits[place], threshold)
+        above = folders.replicas.binned(folders.results(f"fits/{place}"))
+        return ratio if best is None else paired(ratio, above, best[1])
 
     fits = {
         place: significance(folders.results(f"fits/{place}"))
         for place in ("benchmark", "ten_folds", "controls", "large_simulation", "emu", "emu_large_simulation")
     }
     out: Numbers = {
-        ("binned fit over the best threshold", "number"): quotient(
-            fits["benchmark"], of("one threshold, mean")
-        ),
-        ("the same in small steps and ten folds", "number"): quotient(
-            fits["ten_folds"], of("one threshold, mean")
-        ),
+        ("binned fit over the best threshold", "number"): over_best("benchmark"),
+        ("the same in small steps and ten folds", "number"): over_best("ten_folds"),
         ("with control regions over statistics alone", "number"): quotient(
             fits["controls"], fits["benchmark"]
         ),
@@ -193,16 +233,22 @@ def beyond(folders: Folders) -> Numbers:
         ),
         ("relative uncertainty of tt in the fit with control regions", "number"): _of_tt(folders),
     }
-    spectra = of_spectra(folders)
+    out.update(resources(folders))
+    spectra, draws = of_spectra(folders), draws_of_spectra(folders)
     for one, what in (("one for all", "one classifier"), ("told the masses", "one told the masses")):
-        ratios = {spectrum: quotient(found[one], found["retrained"]) for spectrum, found in spectra.items()}
-        known = [ratio for ratio in ratios.values() if ratio is not None]
+        pairs = {spectrum: (found[one], found["retrained"]) for spectrum, found in draws.items()}
+        ratios = {
+            spectrum: paired(quotient(found[one], found["retrained"]), *pairs[spectrum])
+            for spectrum, found in spectra.items()
+        }
+        known = {spectrum: ratio for spectrum, ratio in ratios.items() if ratio is not None}
         if known:
-            error = math.sqrt(sum((ratio[1] or 0.0) ** 2 for ratio in known)) / len(known)
-            out[f"{what} over retrained ones, mean", "number"] = (
-                float(np.mean([r[0] for r in known])),
-                error,
-            )
+            # All spectra have the same backgrounds: their quotients are not independent.
+            error = mean_error({spectrum: (ratio[0], *pairs[spectrum]) for spectrum, ratio in known.items()})
+            if error is None:
+                error = float(np.mean([ratio[1] or 0.0 for ratio in known.values()]))
+            mean = float(np.mean([ratio[0] for ratio in known.values()]))
+            out[f"{what} over retrained ones, mean", "number"] = (mean, error)
         for m, gap in LEFT_OUT:
             out[f"{what} over retrained, {m}/{m - gap} (not trained on)", "number"] = ratios[m, gap]
     return out

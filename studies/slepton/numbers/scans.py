@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Number = tuple[float, float | None]
 
-__all__ = ["at_best", "at_precuts", "highest", "normalised_scan", "over_range"]
+__all__ = ["at_best", "at_precuts", "highest", "highest_at", "normalised_scan", "over_range"]
 
 
 def normalised_scan(
@@ -90,12 +90,16 @@ def over_range(scan: ThresholdScan) -> dict[str, Number]:
 
 def highest(scan: ThresholdScan, merit: str) -> Number | None:
     """The largest value of a figure of merit on all events, over thresholds with enough of them; None without any."""
-    rows = scan.combined
+    index = highest_at(scan.combined, merit)
+    return None if index is None else _at(scan.combined, index)[merit]
+
+
+def highest_at(rows: ScanRows, merit: str) -> int | None:
+    """The position of the threshold where a figure of merit is largest, among those with enough events; None without any."""
     usable = rows.quotable()
     if not usable.any():
         return None
-    index = int(np.argmax(np.where(usable, getattr(rows, _SMOOTH[merit]), -np.inf)))
-    return _at(rows, index)[merit]
+    return int(np.argmax(np.where(usable, getattr(rows, _SMOOTH[merit]), -np.inf)))
 
 
 def at_best(scan: ThresholdScan) -> float | None:

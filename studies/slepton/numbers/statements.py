@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.studies.slepton.numbers.folders import paper
-from massgap.studies.slepton.numbers.scans import highest, normalised_scan
+from massgap.studies.slepton.numbers.replicas import paired
+from massgap.studies.slepton.numbers.scans import at_precuts, highest, highest_at, normalised_scan
 from massgap.studies.slepton.numbers.sums import fraction, sum_of
 from massgap.studies.slepton.numbers.tables import quotient
 from massgap.studies.slepton.places import VARIANTS
@@ -84,7 +85,10 @@ def statements(folders: Folders) -> Numbers:
     numbers = _of_mt2(folders)
     signal = folders.signal()
     if signal is not None and "mt2_100" in folders.opened.histograms:
-        numbers["endpoint of M_T2^100 of the signal", "number"] = (endpoint_mt2(110.0, 80.0), None)
+        numbers["endpoint of M_T2^100 of the signal, by its formula", "number"] = (
+            endpoint_mt2(110.0, 80.0),
+            None,
+        )
     score = folders.opened.histograms.get("score")
     there = set() if score is None else {str(p) for p in score.axes["process"]}
     for what, process in (("tautau", "tautau"), ("mumu", "mumu"), ("the signal", signal)):
@@ -133,21 +137,27 @@ def _ratios(folders: Folders) -> Numbers:
     signal = folders.signal()
     if signal is None:
         return {}
-    best = {}
+    best: dict[str, Number | None] = {}
+    draws: dict[str, Any] = {}
     for row in ("this work", "no pre-cuts", "this work + MT2_100<130"):
         region, histogram, _ = VARIANTS[row]
         scan = normalised_scan(folders.opened, histogram, region, signal, {}, paper().luminosity)
         if scan is not None:
             best[row] = highest(scan, "S/(1+B)")
+            if (index := highest_at(scan.combined, "S/(1+B)")) is not None:
+                draws[row] = folders.replicas.threshold(scan, index, "S/(1+B)")
             if row.endswith("130"):
-                best["cut"] = (float(scan.combined.ratio[0]), None)
+                error = at_precuts(scan)["S/(1+B)"][1]
+                best["cut"] = (float(scan.combined.ratio[0]), error)
+                draws["cut"] = folders.replicas.threshold(scan, 0, "S/(1+B)")
     return {
-        ("best S/(1+B) with pre-cuts over without", "number"): quotient(
-            best.get("this work"), best.get("no pre-cuts")
-        ),
-        ("best S/(1+B) over that of the pre-cuts and M_T2^100 < 130", "number"): quotient(
-            best.get("this work"), best.get("cut")
-        ),
+        (text, "number"): paired(
+            quotient(best.get("this work"), best.get(other)), draws.get("this work"), draws.get(other)
+        )
+        for text, other in (
+            ("best S/(1+B) with pre-cuts over without", "no pre-cuts"),
+            ("best S/(1+B) over that of the pre-cuts and M_T2^100 < 130", "cut"),
+        )
     }
 
 

@@ -7,15 +7,26 @@ from typing import TYPE_CHECKING
 
 from massgap.fits.counting.significance import asimov, s_over_1pb
 from massgap.studies.slepton.numbers.folders import paper, printed_precuts
-from massgap.studies.slepton.numbers.scans import at_precuts, highest, normalised_scan, over_range
+from massgap.studies.slepton.numbers.replicas import paired
+from massgap.studies.slepton.numbers.scans import (
+    at_precuts,
+    highest,
+    highest_at,
+    normalised_scan,
+    over_range,
+)
 from massgap.studies.slepton.numbers.sums import fraction, sum_of
 from massgap.studies.slepton.places import BACKGROUNDS, SPECTRA, VARIANTS, retrained_score
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from massgap.fits.scans.threshold_scan import ThresholdScan
     from massgap.studies.slepton.numbers.folders import Folders
     from massgap.studies.tables import Paper
 
+    Floats = NDArray[np.float64]
     Number = tuple[float, float | None]
     Numbers = dict[tuple[str, str], Number | None]
 
@@ -116,7 +127,7 @@ def table_four(folders: Folders) -> tuple[Numbers, Numbers]:
     """Table IV, normalised as Table III, and the orderings that it holds."""
     factors = factors_of(folders)
     numbers: Numbers = {}
-    best: dict[tuple[int, int, str], Number] = {}
+    best: dict[tuple[int, int, str], tuple[Number, Floats | None]] = {}
     if not factors.keys() >= NEEDED:
         return {}, {}
     for m, gap in SPECTRA:
@@ -135,20 +146,30 @@ def table_four(folders: Folders) -> tuple[Numbers, Numbers]:
             numbers.update({(row, name): number for name, number in over_range(scan).items()})
             largest = highest(scan, "S/(1+B)")
             numbers.setdefault((row, "highest S/(1+B)"), largest)
-            if (number := highest(scan, "significance")) is not None:
-                best[m, gap, which] = number
+            number, index = highest(scan, "significance"), highest_at(scan.combined, "significance")
+            if number is not None and index is not None:
+                draws = folders.replicas.threshold(scan, index, "significance", factors=factors)
+                best[m, gap, which] = (number, draws)
     return numbers, _orderings(best)
 
 
-def _orderings(best: dict[tuple[int, int, str], Number]) -> Numbers:
+def _orderings(best: dict[tuple[int, int, str], tuple[Number, Floats | None]]) -> Numbers:
+    """Quotients of largest significances, of the same events."""
     out: Numbers = {}
-    for gap in (40, 50, 60):
-        pair = best.get((110, gap, "retrained")), best.get((110, gap, "benchmark"))
-        out[f"retrained over benchmark, 110/{110 - gap}", "number"] = quotient(*pair)
+
+    def over(above: tuple[int, int, str], below: tuple[int, int, str]) -> Number | None:
+        if above not in best or below not in best:
+            return None
+        (one, draws), (other, draws_below) = best[above], best[below]
+        return paired(quotient(one, other), draws, draws_below)
+
+    for m, gap in SPECTRA[1:]:
+        of = over((m, gap, "retrained"), (m, gap, "benchmark"))
+        out[f"retrained over benchmark, {m}/{m - gap}", "number"] = of
     for m, gap in ((110, 40), (110, 50), (110, 60), (160, 50), (160, 60)):
-        pair = best.get((m, gap, "retrained")), best.get((m, gap - 10, "retrained"))
-        out[f"{m}/{m - gap} over {m}/{m - gap + 10}, retrained", "number"] = quotient(*pair)
-    heavy = [number for (m, _, _), number in best.items() if m == 300]
+        of = over((m, gap, "retrained"), (m, gap - 10, "retrained"))
+        out[f"{m}/{m - gap} over {m}/{m - gap + 10}, retrained", "number"] = of
+    heavy = [number for (m, _, _), (number, _) in best.items() if m == 300]
     out["largest significance at 300 GeV", "number"] = max(heavy, default=None)
     return out
 
@@ -158,5 +179,5 @@ def quotient(above: Number | None, below: Number | None) -> Number | None:
     if above is None or below is None or not below[0]:
         return None
     ratio = above[0] / below[0]
-    relative = math.hypot((above[1] or 0.0) / above[0] if above[0] else 0.0, (below[1] or 0.0) / below[0])
-    return ratio, abs(ratio) * relative
+    # Not by relative errors: a numerator of 0 has an error all the same.
+    return ratio, math.hypot(above[1] or 0.0, ratio * (below[1] or 0.0)) / abs(below[0])

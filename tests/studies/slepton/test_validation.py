@@ -152,6 +152,23 @@ def test_folders_are_found_as_the_study_leaves_them(folders, tmp_path) -> None:
         Folders.find(tmp_path / "model")
 
 
+def test_a_fit_beside_the_study_is_not_the_studys(folders, tmp_path) -> None:
+    """massgap fit DIR/scored writes scored/fit, with options of its own."""
+    shutil.copytree(folders.run, tmp_path / "scored")
+    shutil.copytree(folders.fit, tmp_path / "scored" / "fit")
+    shutil.copytree(folders.fit, tmp_path / "fits" / "benchmark")
+    record = {"format": "massgap-study/1", "study": "slepton", "runs": {"scored": {}}}
+    for fits, wanted in (
+        ({"fits/benchmark": {"run": "scored"}}, tmp_path / "fits" / "benchmark"),
+        ({"scored/fit": {"run": "scored"}}, tmp_path / "scored" / "fit"),
+        ({"fits/benchmark": {"run": "varied"}}, None),
+        ({}, None),
+    ):
+        (tmp_path / "study.json").write_text(json.dumps({**record, "fits": fits}))
+        assert Folders.find(tmp_path).fit == wanted
+        assert Folders.find(tmp_path / "scored").fit == wanted
+
+
 def test_a_run_of_another_analysis_is_refused(folders, tmp_path) -> None:
     manifest = json.loads((folders.run / "manifest.json").read_text())
     manifest["description"] = {"analysis": "my_analysis"}

@@ -250,6 +250,28 @@ def test_gains_name_what_was_fitted(folders) -> None:
     assert titles == ["What each step buys", "All spectra with four classifiers"]
 
 
+def test_replicas_are_those_of_the_fits(done, folders) -> None:
+    """The closed form in the first replicas scatters as the fit itself does in them, so that quotients of fits can be paired."""
+    results = folders.results("fits/benchmark")
+    draws = folders.replicas.binned(results)
+    found = results["simulation"]
+    first = draws[: found["replicas"]]
+    if not found["joined"]:
+        assert np.std(first, ddof=1) == pytest.approx(found["expected_significance"]["std"], rel=1e-2)
+        assert np.mean(first) == pytest.approx(found["expected_significance"]["mean"], rel=1e-3)
+    # A fit of other contents is none of this run.
+    other = {
+        **results,
+        "discovery": {"expected_significance": 1.1 * results["discovery"]["expected_significance"]},
+    }
+    assert folders.replicas.binned(other) is None
+    scan = folders.scan
+    whole = folders.replicas.threshold(scan, 0, "significance")
+    assert np.mean(whole) == pytest.approx(scan.combined.significance[0], rel=0.1)
+    of_fold = [folders.replicas.threshold(scan, 0, "S/(1+B)", fold=fold) for fold in range(3)]
+    assert np.mean(of_fold) == pytest.approx(np.mean([rows.ratio[0] for rows in scan.folds]), rel=0.1)
+
+
 def test_other_detectors_stand_beside_this_one(done, folders, tmp_path) -> None:
     """The same run in their place: the same numbers in both columns, the printed ones before them."""
     (tmp_path / "detectors").mkdir()
