@@ -133,9 +133,10 @@ def _versions_of(folder: Path, record: StudyFolder | None) -> dict[str, set[str]
     for place in places:
         with suppress(ContractError):
             told.append(open_run(place).manifest.get("versions") or {})
-    for name in () if record is None else record.models:
+    models = [] if record is None else [record.path / name for name in record.models]
+    for place in models:
         with suppress(ContractError):
-            told.append(open_model(record.path / name).training.get("versions") or {})
+            told.append(open_model(place).training.get("versions") or {})
     out: dict[str, set[str]] = {}
     for entry in told:
         for name, number in entry.items():

@@ -60,8 +60,8 @@ def gain_steps(folders: Folders) -> list[Step]:
     scan = folders.scan
     if scan is not None and (index := highest_at(scan.combined, "significance")) is not None:
         draws = folders.replicas.threshold(scan, index, "significance")
-        number = (float(scan.combined.significance_smooth[index]), spread(draws))
-        out.append(Step("one threshold, cross-fitted scores of all events", number))
+        best = (float(scan.combined.significance_smooth[index]), spread(draws))
+        out.append(Step("one threshold, cross-fitted scores of all events", best))
     for what, place in (
         ("binned score, statistics alone", "fits/benchmark"),
         ("the same of a classifier in small steps and ten folds", "fits/ten_folds"),
