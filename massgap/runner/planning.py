@@ -19,8 +19,8 @@ from massgap.runner.errors import RunnerError
 from massgap.runner.executors.base import Executor, Lost, accepted, states_of
 from massgap.runner.executors.local import IterativeExecutor
 from massgap.runner.ledger import BadFile, ChunkEntry, Ledger
+from massgap.runner.preflight.skims import holds_all_events, is_skim, require_known_sum
 from massgap.runner.progress import Progress
-from massgap.runner.skims import holds_all_events, is_skim, require_known_sum
 from massgap.runner.work import STOPS_THE_RUN, Outcome, Retries, inspect_work
 
 if TYPE_CHECKING:
