@@ -84,6 +84,11 @@ class Columns:
         """Whether the column exists (an empty ``collection`` means an event-level column)."""
         return self._place(collection, field) is not None
 
+    def has_lists(self, collection: str, field: str) -> bool:
+        """Whether the column has a list for each event, instead of one number; False where there is none."""
+        place = self._place(collection, field)
+        return place is not None and bool(place.purelist_depth > 1)
+
     def collections_with(self, field: str) -> list[str]:
         """Names of the collections of the file that have a field, as the file calls them."""
         return [name for name in collection_names(self.format, self._fields) if self.has(name, field)]

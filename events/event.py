@@ -31,6 +31,7 @@ from massgap.arrays.jagged.choice import Choice
 from massgap.arrays.jagged.collection import Collection
 from massgap.arrays.jagged.per_event import PerEvent
 from massgap.events.columns import DELPHES, Columns
+from massgap.events.formats.fields import event_lists, per_event
 from massgap.events.formats.readers import EVENT_READERS, FORMATS, IN_FILE_ORDER
 from massgap.events.formats.taggers import B_TAGGERS, TaggerOptions
 from massgap.events.object_met import object_met
@@ -323,15 +324,14 @@ class Event:
         """A per-event list of variation weights such as ``PSWeight``, or None where there is none."""
         if self.columns.format == DELPHES or not self.columns.has("", branch):
             return None
-        return self._per_event(branch, lambda: self.columns.floats("", branch))
+        return self._per_event(branch, lambda: event_lists(self.columns, "", branch))
 
     def numbers(self, branch: str) -> npt.NDArray[np.float64] | None:
         """A branch with one number per event, shape (n,), or None where there is none."""
         if self.columns.format == DELPHES or not self.columns.has("", branch):
             return None
-        read = lambda: self.columns.flat_floats("", branch).astype(np.float64)
-        found: npt.NDArray[np.float64] = self._per_event(branch, read)
-        return found
+        read = lambda: per_event(self.columns, "", branch)
+        return np.asarray(self._per_event(branch, read), dtype=np.float64)
 
     # Named here for the sake of completion and types; any other collection is reached alike.
     @property

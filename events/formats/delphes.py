@@ -21,6 +21,8 @@ from massgap.events.formats.fields import (
     kinematics,
     one_per_event,
     plain,
+    whole_numbers,
+    with_bit,
 )
 from massgap.physical_constants import ELECTRON_MASS, MUON_MASS
 
@@ -79,15 +81,15 @@ def _taus(columns: Columns, taggers: TaggerOptions) -> Collection:
         "charge": charge(columns, name, 100),
         "identified": lambda: all_true(columns, name),
     }
-    return collection(columns, name, fields, lambda: columns.flat(name, "TauTag") > 0)
+    return collection(columns, name, fields, lambda: whole_numbers(columns, name, "TauTag") > 0)
 
 
 def _jets(columns: Columns, taggers: TaggerOptions) -> Collection:
     name = chosen(columns, taggers, "jets", "Jet")
     fields: Fields = {
         **kinematics(columns, name),
-        "b_tagged": lambda: (columns.flat(name, "BTag") & (1 << taggers.b_tag_bit)) != 0,
-        "tau_tagged": lambda: columns.flat(name, "TauTag") > 0,
+        "b_tagged": lambda: with_bit(whole_numbers(columns, name, "BTag"), 1 << taggers.b_tag_bit),
+        "tau_tagged": lambda: whole_numbers(columns, name, "TauTag") > 0,
         "identified": lambda: all_true(columns, name),
     }
     return collection(columns, name, fields)
@@ -96,14 +98,14 @@ def _jets(columns: Columns, taggers: TaggerOptions) -> Collection:
 def _particles(columns: Columns, taggers: TaggerOptions) -> Collection:
     name = chosen(columns, taggers, "gen_particles", "Particle")
 
-    def whole_numbers(field: str) -> Callable[[], npt.NDArray[Any]]:
-        return lambda: columns.flat(name, field).astype(np.int64)
+    def whole(field: str) -> Callable[[], npt.NDArray[Any]]:
+        return lambda: whole_numbers(columns, name, field).astype(np.int64)
 
     fields: Fields = {
         **kinematics(columns, name),
-        "pdg_id": whole_numbers("PID"),
-        "status": whole_numbers("Status"),
-        "mother": whole_numbers("M1"),
+        "pdg_id": whole("PID"),
+        "status": whole("Status"),
+        "mother": whole("M1"),
     }
     return collection(columns, name, fields)
 

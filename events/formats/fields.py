@@ -21,13 +21,20 @@ __all__ = [
     "Fields",
     "Reader",
     "all_true",
+    "at_least",
     "charge",
     "chosen",
     "collection",
+    "event_lists",
+    "event_numbers",
     "first_branch",
     "kinematics",
     "one_per_event",
+    "per_event",
     "plain",
+    "whole_numbers",
+    "with_bit",
+    "yes_or_no",
 ]
 
 POSSIBLE = {"pt": (0.0, 2e5), "eta": (-20.0, 20.0), "phi": (-6.3, 6.3), "mass": (-2e5, 2e5)}
@@ -207,6 +214,61 @@ def charge(columns: Columns, name: str, largest: int) -> Callable[[], npt.NDArra
     return lambda: columns.flat_integers(name, branch, -largest, largest)
 
 
+def whole_numbers(columns: Columns, name: str, field: str) -> npt.NDArray[Any]:
+    """A column of bits, codes or working points, in the type in which it is stored.
+
+    Skims store them as floats where an expression of RDataFrame has made them; these become int64.  What is stored as
+    yes or no stays so.
+
+    Raises
+    ------
+    MissingBranchError, NonFiniteError
+        As :meth:`massgap.events.columns.Columns.flat_floats`.
+    SelectionError
+        If a value is not whole: a discriminant, for instance.
+    """
+    stored = columns.flat(name, field)
+    if stored.dtype.kind in "iub":
+        return stored
+    values = columns.flat_floats(name, field, -(2.0**53), 2.0**53)
+    broken = values != np.trunc(values)
+    if broken.any():
+        msg = (
+            f"{columns.where or 'the events'}: branch {columns.branch_name(name, field)} holds {values[broken][0]:g} where whole "
+            "numbers or yes and no are needed: it is none of an identification. Choose another one with --taggers, or write the "
+            "file anew"
+        )
+        raise SelectionError(msg)
+    return values.astype(np.int64)
+
+
+def yes_or_no(columns: Columns, name: str, field: str) -> npt.NDArray[np.bool_]:
+    """A column of yes and no, however it is stored; raises as :func:`whole_numbers`."""
+    return whole_numbers(columns, name, field).astype(bool)
+
+
+def at_least(values: npt.NDArray[Any], working_point: int) -> npt.NDArray[np.bool_]:
+    """Which objects reach a working point; a skim that stores yes or no has decided itself.
+
+    Examples
+    --------
+    >>> at_least(np.array([1, 3]), 2).tolist(), at_least(np.array([False, True]), 2).tolist()
+    ([False, True], [False, True])
+    """
+    return values if values.dtype == bool else values >= working_point
+
+
+def with_bit(values: npt.NDArray[Any], mask: int) -> npt.NDArray[np.bool_]:
+    """Which objects have a bit; a skim that stores yes or no has decided itself.
+
+    Examples
+    --------
+    >>> with_bit(np.array([4, 6]), 2).tolist(), with_bit(np.array([False, True]), 2).tolist()
+    ([False, True], [False, True])
+    """
+    return values if values.dtype == bool else (values & mask) != 0
+
+
 def first_branch(columns: Columns, name: str, candidates: tuple[str, ...]) -> str:
     """The first of the candidate fields that the file has.
 
@@ -233,3 +295,65 @@ def one_per_event(
         msg = f"{columns.where}: {columns.branch_name(name, field)} has not exactly one entry in every event: the file was written wrongly. Make it again, or leave it out."
         raise SelectionError(msg)
     return np.asarray(ak.flatten(values))
+
+
+def per_event(
+    columns: Columns, name: str, field: str, low: float = -np.inf, high: float = np.inf
+) -> npt.NDArray[Any]:
+    """A column of one number per event, checked as :meth:`massgap.events.columns.Columns.flat_floats`, shape (n,).
+
+    Raises
+    ------
+    SelectionError
+        If an event has no or several entries: those of all later events would belong to their neighbours.
+    """
+    values = columns.flat_floats(name, field, low, high)
+    _require_one_each(columns, name, field, len(values))
+    return values
+
+
+def event_lists(columns: Columns, name: str, field: str) -> ak.Array:
+    """A column of one list of numbers per event, such as ``PSWeight``, checked as :meth:`massgap.events.columns.Columns.floats`.
+
+    Raises
+    ------
+    SelectionError
+        If it is no list.
+    """
+    found = columns.floats(name, field)
+    if found.ndim != 2 and len(found):
+        kind = "one number" if found.ndim < 2 else "lists of lists"
+        msg = (
+            f"{columns.where or 'the events'}: branch {columns.branch_name(name, field)} has {kind} for each event where a list of "
+            "numbers should be, so that nothing says what they are. Write the file anew with the list as NanoAOD has it, or leave "
+            "out the systematics that need it (--variations)"
+        )
+        raise SelectionError(msg)
+    return found
+
+
+def event_numbers(columns: Columns, name: str, field: str) -> npt.NDArray[np.uint64]:
+    """A column that numbers events, runs or luminosity blocks, shape (n,); exact where it is stored as integers.
+
+    Raises
+    ------
+    NonFiniteError, ImpossibleValueError, SelectionError
+        If a float is none that can number anything, or as :func:`per_event`.
+    """
+    values = columns.flat(name, field)
+    _require_one_each(columns, name, field, len(values))
+    if values.dtype.kind not in "iub":
+        # Up to here each whole number is a double of its own.
+        values = columns.flat_floats(name, field, 0.0, 2.0**53)
+    return values.astype(np.uint64)
+
+
+def _require_one_each(columns: Columns, name: str, field: str, n: int) -> None:
+    lists = columns.has_lists(name, field)
+    if n == len(columns) and not (lists and not ak.all(ak.num(columns.read(name, field)) == 1)):
+        return
+    msg = (
+        f"{columns.where or 'the events'}: {columns.branch_name(name, field)} has not exactly one entry in every event: the file was "
+        "written wrongly. Make it again, or leave it out."
+    )
+    raise SelectionError(msg)

@@ -19,12 +19,18 @@ from massgap.events.formats.fields import (
     Fields,
     Reader,
     all_true,
+    at_least,
     charge,
     chosen,
     collection,
+    event_numbers,
     first_branch,
     kinematics,
+    per_event,
     plain,
+    whole_numbers,
+    with_bit,
+    yes_or_no,
 )
 from massgap.events.formats.taggers import B_TAGGERS, TAU_IDENTIFICATIONS
 from massgap.physical_constants import ELECTRON_MASS, MUON_MASS
@@ -65,7 +71,7 @@ def _muons(columns: Columns, taggers: TaggerOptions) -> Collection:
 
 def _yes(columns: Columns, name: str, candidates: tuple[str, ...]) -> npt.NDArray[np.bool_]:
     """The first of the candidate fields that the file has, as yes or no."""
-    return columns.flat(name, first_branch(columns, name, candidates)).astype(bool)
+    return yes_or_no(columns, name, first_branch(columns, name, candidates))
 
 
 def _electrons(columns: Columns, taggers: TaggerOptions) -> Collection:
@@ -85,13 +91,13 @@ def _electron_id(columns: Columns, name: str, wanted: str | None) -> npt.NDArray
         return _yes(columns, name, (wanted,))
     found = columns.first(name, ("cutBased", "cutBased_Fall17_V1", "cutBased_Sum16"))
     if found is not None:
-        return columns.flat(name, found) >= 2
+        return at_least(whole_numbers(columns, name, found), 2)
     found = columns.first(
         name, ("mvaNoIso_WPL", "mvaFall17V2noIso_WPL", "mvaNoIso_WP90", "mvaFall17V2noIso_WP90")
     )
     if found is None:
         raise MissingBranchError(columns.branch_name(name, "cutBased"), columns.where)
-    return columns.flat(name, found).astype(bool)
+    return yes_or_no(columns, name, found)
 
 
 def _photons(columns: Columns, taggers: TaggerOptions) -> Collection:
@@ -110,7 +116,7 @@ def _photon_id(columns: Columns, name: str, wanted: str | None) -> npt.NDArray[n
         return _yes(columns, name, (wanted,))
     found = columns.first(name, ("cutBased", "cutBased_Fall17V2", "cutBasedBitmap"))
     if found is not None:
-        return columns.flat(name, found) >= 1
+        return at_least(whole_numbers(columns, name, found), 1)
     return _yes(columns, name, ("mvaID_WP90", "mvaID_WP80"))
 
 
@@ -133,7 +139,7 @@ def _tau_medium(columns: Columns, taus: str, name: str) -> npt.NDArray[np.bool_]
     The older MVA discriminators are bit masks in every version, with "Medium" on the bit that the
     title gives.
     """
-    stored = columns.flat(taus, name)
+    stored = whole_numbers(columns, taus, name)
     if stored.dtype == bool:
         return stored
     values = stored.astype(np.int64)
@@ -181,14 +187,14 @@ def _b_tagged(columns: Columns, name: str, taggers: TaggerOptions) -> npt.NDArra
 
 def _jet_id(columns: Columns, name: str) -> npt.NDArray[np.bool_]:
     # Bit 2 is the tight identification of all years; version 15 stores no jetId any more.
-    tight = columns.flat(name, "jetId") if columns.has(name, "jetId") else None
+    tight = whole_numbers(columns, name, "jetId") if columns.has(name, "jetId") else None
     # Loose pile-up identification below 50 GeV, as recommended for Run 2 (bit 4).
-    pile_up = columns.flat(name, "puId") if columns.has(name, "puId") else None
-    if tight is not None and pile_up is not None:
+    pile_up = whole_numbers(columns, name, "puId") if columns.has(name, "puId") else None
+    if tight is not None and pile_up is not None and bool not in (tight.dtype, pile_up.dtype):
         return _both_ids(columns.flat(name, "pt"), tight, pile_up)
-    identified = all_true(columns, name) if tight is None else (tight & 2) != 0
+    identified = all_true(columns, name) if tight is None else with_bit(tight, 2)
     if pile_up is not None:
-        identified = identified & (~(columns.flat(name, "pt") <= 50) | ((pile_up & 4) != 0))
+        identified = identified & (~(columns.flat(name, "pt") <= 50) | with_bit(pile_up, 4))
     return identified
 
 
@@ -205,15 +211,15 @@ def _both_ids(
 def _particles(columns: Columns, taggers: TaggerOptions) -> Collection:
     name = chosen(columns, taggers, "gen_particles", "GenPart")
 
-    def whole_numbers(field: str) -> Callable[[], npt.NDArray[Any]]:
-        return lambda: columns.flat(name, field).astype(np.int64)
+    def whole(field: str) -> Callable[[], npt.NDArray[Any]]:
+        return lambda: whole_numbers(columns, name, field).astype(np.int64)
 
     fields: Fields = {
         **kinematics(columns, name),
-        "pdg_id": whole_numbers("pdgId"),
-        "status": whole_numbers("status"),
-        "status_flags": whole_numbers("statusFlags"),
-        "mother": whole_numbers("genPartIdxMother"),
+        "pdg_id": whole("pdgId"),
+        "status": whole("status"),
+        "status_flags": whole("statusFlags"),
+        "mother": whole("genPartIdxMother"),
     }
     return collection(columns, name, fields)
 
@@ -230,7 +236,7 @@ def _gen_met(columns: Columns, taggers: TaggerOptions) -> PerEvent:
 
 def _two_momentum(columns: Columns, name: str) -> PerEvent:
     def read(key: str) -> Callable[[], npt.NDArray[Any]]:
-        return lambda: columns.flat_floats(name, key, *POSSIBLE[key])
+        return lambda: per_event(columns, name, key, *POSSIBLE[key])
 
     where = f"{columns.where or 'the events'}, {name}"
     return PerEvent({key: read(key) for key in ("pt", "phi")}, name=where)
@@ -250,7 +256,7 @@ def weights(columns: Columns) -> npt.NDArray[np.float64]:
             columns.where,
             'Declare the dataset as collision data (--data, or "is_data": true in the fileset), or write the weights into the file.',
         )
-    return columns.flat_floats("", "genWeight").astype(np.float64)
+    return per_event(columns, "", "genWeight").astype(np.float64)
 
 
 def identifiers(columns: Columns) -> npt.NDArray[np.uint64]:
@@ -260,7 +266,7 @@ def identifiers(columns: Columns) -> npt.NDArray[np.uint64]:
         if not columns.has("", name):
             remedy = "Keep run, luminosityBlock and event when skimming: they tell the folds of classifiers."
             raise MissingBranchError(name, columns.where, remedy)
-        out[:, i] = np.asarray(columns.read("", name)).astype(np.uint64)
+        out[:, i] = event_numbers(columns, "", name)
     return out
 
 

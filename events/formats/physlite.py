@@ -37,7 +37,9 @@ from massgap.events.formats.fields import (
     charge,
     chosen,
     collection,
+    event_numbers,
     first_branch,
+    whole_numbers,
 )
 from massgap.events.formats.names import SIMULATION_MARKS
 from massgap.events.formats.physlite_links import linked, muon_charge
@@ -113,7 +115,7 @@ def _in_gev(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 def _yes(columns: Columns, name: str, *candidates: str) -> npt.NDArray[np.bool_]:
     """The first of the candidate decisions that the file has."""
-    return columns.flat(name, first_branch(columns, name, candidates)) > 0
+    return whole_numbers(columns, name, first_branch(columns, name, candidates)) > 0
 
 
 def _relative(
@@ -168,7 +170,7 @@ def _muon_id(columns: Columns, name: str, wanted: str) -> npt.NDArray[np.bool_]:
             f'{name}, such as DFCommonMuonPassPreselection (--taggers \'{{"muon_id": "Tight"}}\').'
         )
         raise SelectionError(msg)
-    quality = columns.flat(name, "quality").astype(np.int64)
+    quality = whole_numbers(columns, name, "quality")
     return np.asarray(((quality & 3) <= _QUALITIES.index(wanted)) & ((quality & 8) != 0))
 
 
@@ -314,7 +316,7 @@ def identifiers(columns: Columns) -> npt.NDArray[np.uint64]:
                 "Keep runNumber, lumiBlock and eventNumber when skimming: they tell the folds of classifiers."
             )
             raise MissingBranchError(columns.branch_name("EventInfo", field), columns.where, remedy)
-        out[:, i] = np.asarray(columns.read("EventInfo", field)).astype(np.uint64)
+        out[:, i] = event_numbers(columns, "EventInfo", field)
     return out
 
 

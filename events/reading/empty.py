@@ -56,6 +56,10 @@ class EmptyColumns(Columns):
         """Every column exists."""
         return True
 
+    def has_lists(self, collection: str, field: str) -> bool:  # noqa: ARG002 (as all columns)
+        """No event has a list."""
+        return False
+
     def title(self, collection: str, field: str) -> str:  # noqa: ARG002 (as all columns)
         """No column has a title."""
         return ""

@@ -173,7 +173,10 @@ def _inspect_open(path: str, tree: str | None, file: LeanFile) -> FileInfo:
     branches = sorted(events.names) if lean else list(events.keys(recursive=False))
     entries = int(events.num_entries)
     kind = _format_of(path, name, branches, entries, trees)
-    runs, runs_events = _sums_of_runs(path, file) if "Runs" in trees else (None, None)
+    # Beside the tree of the events, where both were put into a folder of the file.
+    beside = f"{name.rpartition('/')[0]}/Runs".lstrip("/")
+    summed = next((tree for tree in (beside, "Runs") if tree in trees), None)
+    runs, runs_events = _sums_of_runs(path, file, summed) if summed else (None, None)
     if kind == PHYSLITE:
         runs = sum_of_weights(path, file, trees)
     simulated: bool | None = kind == DELPHES or bool(_MARKS & set(branches))
@@ -229,10 +232,10 @@ def _format_of(path: str, name: str, branches: list[str], entries: int, trees: d
         raise FileProblem(msg) from error
 
 
-def _sums_of_runs(path: str, file: LeanFile) -> tuple[float | None, int | None]:
+def _sums_of_runs(path: str, file: LeanFile, name: str) -> tuple[float | None, int | None]:
     """Sum of generator weights and number of events in the tree Runs, which count also what a skim removed."""
-    lean = _lean(file, "Runs")
-    table: Any = file.whole["Runs"] if lean is None else lean
+    lean = _lean(file, name)
+    table: Any = file.whole[name] if lean is None else lean
     keys = set(table.keys()) if lean is None else table.names
 
     def total(*names: str) -> Any:
@@ -240,6 +243,8 @@ def _sums_of_runs(path: str, file: LeanFile) -> tuple[float | None, int | None]:
         return None if found is None else table[found].array(library="np").sum()
 
     weight, count = total("genEventSumw", "genEventSumw_"), total("genEventCount", "genEventCount_")
+    if weight is not None and not table.num_entries:
+        count = 0  # of no event, whatever else is there
     if weight is not None and not math.isfinite(weight):
         msg = (
             f"{path}: the sum of generator weights in the tree Runs is {weight}; make or copy the file again"

@@ -135,6 +135,11 @@ class TreeColumns(Columns):
         """Whether the file has the column (an empty ``collection`` means an event-level column)."""
         return self._find(collection, field) is not None
 
+    def has_lists(self, collection: str, field: str) -> bool:
+        """Whether the column has a list for each event, instead of one number."""
+        path = self._find(collection, field)
+        return path is not None and bool(is_jagged(self._tree[path]))
+
     def title(self, collection: str, field: str) -> str:
         """The title of the branch."""
         path = self._find(collection, field)

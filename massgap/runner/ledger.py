@@ -228,8 +228,9 @@ class Ledger:
             )
         if not out:
             out.extend(
-                f"dataset {name!r}: the files hold a sum of generator weights of {read:.8g}, but sum_weights says {expected:.8g}. "
-                'A file is missing from the fileset, or, if the files are a skim, say "skimmed": true in its metadata'
+                f"dataset {name!r}: the files hold a sum of generator weights of {read:.8g}, but sum_weights says {expected:.8g} (of the "
+                "fileset, or of the trees Runs, which count these events). A file is missing from the fileset, or weights were "
+                'changed; if the files are a skim, say "skimmed": true in its metadata'
                 for name, (read, expected) in self.lost_weights().items()
             )
         return out

@@ -19,6 +19,7 @@ from massgap.runner.errors import RunnerError
 from massgap.runner.executors.base import Executor, Lost, accepted, states_of
 from massgap.runner.executors.local import IterativeExecutor
 from massgap.runner.ledger import BadFile, ChunkEntry, Ledger
+from massgap.runner.preflight.skims import holds_all_events, is_skim, require_known_sum
 from massgap.runner.progress import Progress
 from massgap.runner.work import STOPS_THE_RUN, Outcome, Retries, inspect_work
 
@@ -265,11 +266,13 @@ def _complete_metadata(
         sums = [info.runs_sum_weights for info in mine if info.entries or info.runs_sum_weights is not None]
         known = [s for s in sums if s is not None]
         declared = metadata.get("sum_weights")
+        require_known_sum(dataset, metadata, mine)
         lost = [bad for bad in ledger.bad_files if bad.dataset == dataset]
         if declared is None and known and len(known) == len(sums) and not metadata.get("is_data"):
             metadata["sum_weights"] = summed[dataset] = sum(sorted(known))
-            # The Runs tree counts events that a skim has dropped: nothing is lost if it says more.
-            ledger.skimmed.add(dataset)
+            if not holds_all_events(mine):
+                # The Runs tree counts events that a skim has dropped: nothing is lost if it says more.
+                ledger.skimmed.add(dataset)
         elif declared is not None and len(lost) == 1 and len(known) == len(sums) and lost[0].weight is None:
             # One file only is not there: it carried what the others do not.
             lost[0].weight = float(declared) - sum(sorted(known))
@@ -298,9 +301,7 @@ def _forget_sum(dataset: str, metadata: dict[str, Any], infos: list[FileInfo], l
     RunnerError
         If the files are a skim: what the chosen events stand for can then not be told.
     """
-    skim = metadata.get("skimmed") or any(
-        info.runs_sum_weights is not None and info.runs_events != info.entries for info in infos
-    )
+    skim = metadata.get("skimmed") or any(map(is_skim, infos))
     if skim and metadata.get("xsec_fb") is not None:
         msg = (
             f'dataset {dataset!r}: "steps" choose some of the events of a skim, so that nothing says what cross section these '

@@ -199,7 +199,7 @@ class Tally:
     def scales(self) -> dict[str, float]:
         """Factor from generator weight to fb for each dataset."""
         return {
-            name: normalisation(part.metadata, float(part.total.sums.values()[0]))
+            name: normalisation(part.metadata, float(part.total.sums.values()[0]), part.total.raw)
             for name, part in sorted(self.datasets.items())
         }
 

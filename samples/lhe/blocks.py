@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from massgap.samples.lhe.file import LheFile
 
 _END = b"</event>"
+_FORTRAN = re.compile(rb"(?<=[\d.])[dD](?=[+-]?\d)")
+_TAG_OR_FORTRAN = re.compile(rb"<[^>]*>|" + _FORTRAN.pattern)
 _FIRST_LINE = re.compile(rb"<event[^>\n]*>\s*\S+\s+\S+\s+(\S+)")
 
 
@@ -229,6 +231,7 @@ def _write(
         text = b"".join(
             (event.strip() + b"\n" + _END + b"\n") * copies for event in text.split(_END)[: len(weights)]
         )
+    text = _with_plain_exponents(text)
     header = lhe.header
     keep = lhe.needs_spectrum if keep_slha is None else keep_slha
     kept = [block for block in (header.weight_block, header.slha if keep else b"") if block]
@@ -248,6 +251,16 @@ def _write(
         raise LheError(msg) from None
     total, n_empty = copies * float(weights.sum()), copies * (n - len(weights))
     return LheBlock(target, first, copies * len(weights), total, n_empty, copies * empty, copies)
+
+
+def _with_plain_exponents(text: bytes) -> bytes:
+    """Numbers with Fortran's exponent as Pythia reads them: of ``1.5D+01`` it takes 1.5, or nothing at all.
+
+    What stands in a tag, such as the name of a weight, stays as it is.
+    """
+    if _FORTRAN.search(text) is None:
+        return text
+    return _TAG_OR_FORTRAN.sub(lambda found: found[0] if found[0].startswith(b"<") else b"e", text)
 
 
 def _weights(text: bytes) -> np.ndarray:
@@ -273,4 +286,4 @@ def _init(text: bytes) -> bytes:
     words[8] = b"-4"
     # a generator's name may hold characters that Pythia's reader stumbles on
     count = int(words[9])
-    return b"\n".join([b" ".join(words), *lines[1 : 1 + count]]) + b"\n"
+    return _with_plain_exponents(b"\n".join([b" ".join(words), *lines[1 : 1 + count]]) + b"\n")

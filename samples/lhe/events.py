@@ -34,6 +34,7 @@ EMPTY_EVENTS = ("count", "drop", "refuse")
 #: Largest imbalance of energy or momentum, relative to the energy of the collision.
 IMBALANCE = 1e-3
 _WEIGHT_ID = re.compile(rb"<wgt\s[^>]*?\bid\s*=\s*[\"']?\s*([^\"'\s>]+)")
+_EVENT_START = re.compile(rb"^[ \t]*<event[\s>]", re.MULTILINE)  # comments may mention one
 _EVENT_END = b"</event>"
 _FILE_END = b"</LesHouchesEvents"
 _BLANK = np.zeros(256, dtype=bool)
@@ -109,13 +110,13 @@ class Tally:
             text += piece
         if _FILE_END in text:
             after = text[text.index(_FILE_END) :]
-            if re.search(rb"<event[\s>]", after):
+            if _EVENT_START.search(after):
                 msg = (
                     f"{self.path} holds several event files one after the other: give them one by one, "
                     "or join them with their headers merged"
                 )
                 raise LheError(msg)
-            if re.search(rb"<event[\s>]", text[: text.index(_FILE_END)]) is None:
+            if _EVENT_START.search(text[: text.index(_FILE_END)]) is None:
                 return True, ""
         return False, reason or "the last event or the closing tag </LesHouchesEvents> is missing"
 
@@ -134,10 +135,10 @@ class Tally:
         closed = lines.tag(_EVENT_END)
         if len(opened) != len(closed) or np.any(closed <= opened) or np.any(opened[1:] <= closed[:-1]):
             n = min(len(opened), len(closed))
-            wrong = np.flatnonzero(
-                (closed[:n] <= opened[:n]) | (np.append(opened[1:n], closed[-1] + 1) <= closed[:n])
-            )
-            raise self._fail(int(wrong[0]) if len(wrong) else n, "has no <event> or </event> tag of its own")
+            following = np.append(opened[1:n], closed[-1:] + 1)[:n]
+            wrong = np.flatnonzero((closed[:n] <= opened[:n]) | (following <= closed[:n]))
+            what = "has no <event> or </event> tag of its own, on a line of its own"
+            raise self._fail(int(wrong[0]) if len(wrong) else n, what)
         # numbers end where the first tag or comment begins
         marks = np.flatnonzero(np.isin(lines.text[lines.first], np.frombuffer(b"<#", dtype=np.uint8)))
         counts = marks[np.searchsorted(marks, opened + 1)] - opened - 2

@@ -90,6 +90,10 @@ class NtupleColumns(TreeColumns):
             raise self.miscounted(collection, field, len(content), int(offsets[-1]))
         return ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(offsets), content))
 
+    def has_lists(self, collection: str, field: str) -> bool:
+        """Whether the column has a list for each event, instead of one number."""
+        return self._find(collection, field) is not None and self._field(collection, field).is_jagged
+
     def _stored(self, branch: LeanField) -> npt.NDArray[Any]:
         if branch.is_plain:
             try:

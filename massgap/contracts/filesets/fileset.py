@@ -60,7 +60,9 @@ def load_fileset(
     path = Path(path)
     try:
         raw = path.read_bytes()
-        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode()
+        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode(
+            "utf-8-sig"
+        )  # Windows begins with a mark
     except FileNotFoundError:
         msg = f"fileset {path} does not exist"
         raise FilesetError(msg) from None

@@ -77,7 +77,7 @@ def normalisation_notes(fileset: Mapping[str, Any]) -> list[str]:
     return notes
 
 
-def normalisation(metadata: Mapping[str, Any], processed: float) -> float:
+def normalisation(metadata: Mapping[str, Any], processed: float, events: int = 0) -> float:
     """Factor from generator weight to fb: cross section over the sum of weights (1 for data).
 
     Parameters
@@ -86,6 +86,8 @@ def normalisation(metadata: Mapping[str, Any], processed: float) -> float:
         Metadata of the dataset: ``xsec_fb``, ``sum_weights`` (optional), ``is_data``.
     processed
         Sum of generator weights read, used where the metadata has no ``sum_weights``.
+    events
+        How many events were read: where there are some, their weights must not sum to zero.
 
     Returns
     -------
@@ -101,7 +103,7 @@ def normalisation(metadata: Mapping[str, Any], processed: float) -> float:
     if not _normalised(metadata):
         return 1.0
     declared = metadata.get("sum_weights")
-    if declared is None and processed == 0.0:
+    if declared is None and processed == 0.0 and not events:
         return 0.0
     total = processed if declared is None else float(declared)
     check_sum_weights(str(metadata.get("dataset", "?")), metadata, total)

@@ -7,6 +7,7 @@ import glob
 import os
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 from massgap.contracts.errors import FilesetError
 
@@ -41,6 +42,8 @@ def local_path(path: str, folder: Path | None = None) -> Path:
     """
     if path.startswith("file://"):
         path = "/" + path.removeprefix("file://").removeprefix("localhost").lstrip("/")
+        if not os.path.lexists(path):
+            path = unquote(path)  # as addresses have blanks and letters beyond ASCII
     found = Path(os.path.normpath(((folder or Path()) / path).absolute()))
     if path.startswith("~") and not os.path.lexists(found):
         # expanduser leaves what it does not know.

@@ -213,6 +213,11 @@ def test_gzipped_json_is_read(roots):
     assert list(load_fileset(roots / "f.json.gz")) == ["d"]
 
 
+def test_json_of_windows_is_read(roots):
+    (roots / "f.json").write_bytes(b"\xef\xbb\xbf" + json.dumps({"d": entry()}).encode())
+    assert list(load_fileset(roots / "f.json")) == ["d"]
+
+
 def test_write_then_load_survives_a_move(roots):
     fileset = {"d": entry([str(roots / "a.root"), URL], sum_weights=3.0, masses={"m": 1})}
     write_fileset(fileset, roots / "f.json")

@@ -84,3 +84,14 @@ def test_what_is_not_there(tmp_path, monkeypatch, path, words) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(FilesetError, match=words):
         expand(path, "d", Path(), check=True)
+
+
+def test_blanks_in_addresses_of_files(tmp_path) -> None:
+    """``Path.as_uri`` writes them as %20; a file of just this name comes first."""
+    path = tmp_path / "a b é.root"
+    path.write_bytes(b"root")
+    assert path.as_uri().endswith("/a%20b%20%C3%A9.root")
+    assert expand(path.as_uri(), "d", Path(), check=True) == [str(path)]
+    other = tmp_path / "a%20b%20%C3%A9.root"
+    other.write_bytes(b"root")
+    assert expand(path.as_uri(), "d", Path(), check=True) == [str(other)]

@@ -128,3 +128,16 @@ def test_the_same_file_under_odd_names(tmp_path) -> None:
         shutil.copy(good, tmp_path / name)
         info = inspect_file(str(tmp_path / name))
         assert (info.uuid, info.entries, info.clusters) == (expected.uuid, 30, expected.clusters)
+
+
+def test_runs_stands_beside_the_events(tmp_path) -> None:
+    arrays = eventfiles.columns(EVENTS, "v12")
+    types = {k: v.type.content if hasattr(v, "type") else v.dtype for k, v in arrays.items()}
+    path = str(tmp_path / "folders.root")
+    with uproot.recreate(path) as file:
+        for folder, total in (("", 1.0), ("skim/", 7.5)):
+            file.mktree(f"{folder}Events", types).extend(arrays)
+            sums = {"genEventSumw": np.array([total]), "genEventCount": np.array([900])}
+            file.mktree(f"{folder}Runs", {k: v.dtype for k, v in sums.items()}).extend(sums)
+    assert inspect_file(path, "skim/Events").runs_sum_weights == 7.5
+    assert inspect_file(path).runs_sum_weights == 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 
 import numpy as np
 import pytest
@@ -159,3 +160,36 @@ def test_events_of_zero_weight_with_particles_are_events(tmp_path):
     lhe = read_lhe(lhefiles.write(tmp_path / "e.lhe", lhefiles.drell_yan(40, weights=weights)))
     assert (lhe.n_empty, lhe.weight_kind) == (0, "varying")
     assert lhe.xsec_fb == pytest.approx(1500.0)
+
+
+def test_blocks_have_exponents_that_pythia_reads(tmp_path):
+    """Of 1.5D+01 it would take 1.5 for a weight, and no event at all for a momentum or a beam."""
+    header = '<initrwgt>\n<weight id="muf=2.D0"> muR=1.0D0 muF=2.0D0 </weight>\n</initrwgt>\n'
+    carried = lambda i, w: ["<rwgt>", f'<wgt id="muf=2.D0"> {20 * w:.6e} </wgt>', "</rwgt>"]
+    text = lhefiles.text_of(
+        lhefiles.drell_yan(5, extra=carried), header=header, beams="2212 2212 6.5e+3 6.5e+3"
+    )
+    blocks = []
+    for name, content in (("plain", text), ("fortran", re.sub(r"(?<=\d)e(?=[+-]\d)", "D", text))):
+        path = tmp_path / f"{name}.lhe"
+        path.write_text(content)
+        lhe = read_lhe(path)
+        assert (lhe.sum_weights, lhe.weight_ids) == (7.5, ("muf=2.D0",))
+        blocks.append(extract(lhe, 1, 3, tmp_path / "block.lhe").path.read_text())
+    assert blocks[0] == blocks[1]
+    assert blocks[1].count("3.000000e+01") == 3
+
+
+def test_a_tag_at_the_end_of_a_line_is_named(tmp_path, events):
+    path = tmp_path / "e.lhe"
+    path.write_text(lhefiles.text_of(events).replace("\n</event>", " </event>"))
+    with pytest.raises(
+        LheError, match=r"event 1 has no <event> or </event> tag of its own, on a line of its own"
+    ):
+        read_lhe(path)
+
+
+def test_a_comment_behind_the_last_event_is_no_event(tmp_path, events):
+    path = tmp_path / "e.lhe"
+    path.write_text(lhefiles.text_of([*events, "# the last <event> of all\n"]))
+    assert read_lhe(path).complete
