@@ -285,7 +285,8 @@ def _complete(
         scan={"min_ratio": MIN_RATIO},
         controls=controls,
         model={**(_CONSTRAINED if controls else {}), "mc_statistics": "lite" if statistics else "off"},
-        nuisances={"nuisance": nuisances},
+        # No variation but these: what has no entry would enter for all processes, as that of electrons where none is selected.
+        nuisances={"nuisance": nuisances, "variations": "none"},
         options={"signal": signal_name(*BENCHMARK)},
         words=words,
         optional=True,

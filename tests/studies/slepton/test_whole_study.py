@@ -15,6 +15,7 @@ from massgap import stages
 from massgap.contracts.filesets.fileset import write_fileset
 from massgap.contracts.run_folder import open_run
 from massgap.contracts.study_folder import open_study
+from massgap.fits.workspaces.nuisances import NuisanceSet
 from massgap.models.errors import FeatureError
 from massgap.processors.errors import ProcessorError
 from massgap.processors.slepton import Slepton
@@ -128,6 +129,16 @@ def test_all_steps_are_done_and_told(done) -> None:
     }
     scores = [name for name in open_run(done[0] / "scored").histograms if name.startswith("score")]
     assert {"score_parameterised_110_80", "score_parameterised_110_70"} < set(scores)
+
+
+def test_fits_have_the_variations_of_their_regions_alone() -> None:
+    """A variation of the run without an entry would move all processes, also those of which a handful of events is left."""
+    varied = next(step for step in STUDY.steps if step.name == "varied")
+    fits = [step for step in STUDY.steps if step.kind == "fit" and step.nuisances]
+    assert len(fits) == 5
+    for fit in fits:
+        given = NuisanceSet.from_dict(fit.nuisances)
+        assert [name for name in varied.wanted if given.enters(name)] == [], fit.name
 
 
 def test_the_small_form_asks_no_classifier_that_it_does_not_train() -> None:
