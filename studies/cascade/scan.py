@@ -22,6 +22,7 @@ from massgap.studies.cascade.samples import (
     Backgrounds,
     Events,
     background_events,
+    checked_models,
     observables,
     signal_events,
 )
@@ -109,10 +110,15 @@ def scan(
     Raises
     ------
     massgap.errors.MassgapError
-        If a set, model or line is unknown, masses do not fall, or there are too few events.
+        If a set, model or line is unknown, masses do not fall, a parameter has two lines, or there are too few events.
     """
     from massgap.contracts.writing import prepare_folder, write_json
 
+    models = checked_models(models)
+    twice = [line.name for k, line in enumerate(lines) if line.name in [other.name for other in lines[:k]]]
+    if twice:
+        msg = f"there are two lines of {twice[0]}, of which one would be lost: give one --line {twice[0]}=FROM:TO:STEP"
+        raise StudyError(msg)
     begun = _announced(announce, part)
     training = training or Training()
     sets = {"momenta": ("momenta",), **variable_sets(variables)}
