@@ -174,7 +174,7 @@ def _optima(models: Mapping[str, Any]) -> FurtherTable:
 
 
 def _likelihoods(models: Mapping[str, Any]) -> FurtherTable:
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for model, of in models.items():
         told = of.get("likelihood", [])
         for one in told if isinstance(told, list) else []:

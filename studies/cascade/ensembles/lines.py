@@ -29,11 +29,13 @@ from massgap.studies.cascade.variables import columns_of
 from massgap.studies.errors import StudyError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from massgap.studies.cascade.ordering import Training
 
-__all__ = ["RATIOS", "Direction", "along", "winners"]
+__all__ = ["RATIOS", "Direction", "along", "require_different", "winners"]
 
 RATIOS = (1.0, 0.1, 0.01)
 """S/B before the discovery cut."""
@@ -76,7 +78,9 @@ class Direction(NamedTuple):
             try:
                 found.spectrum(value)
             except SelectionError:
-                shown = ", ".join(f"{mass:.4g}" for mass in shifted_spectrum(**{name: value}))
+                shown = ", ".join(
+                    f"{mass:.4g}" for mass in shifted_spectrum(**{name: value}, start=TESTING_SPECTRUM)
+                )
                 msg = f"--line {text}: at {name} = {value:g} GeV the masses of X, Y, Z and chi are {shown} GeV, and must fall and be none below 0; give a shorter line"
                 raise StudyError(msg) from None
         return found
@@ -90,6 +94,21 @@ class Direction(NamedTuple):
             If its masses do not fall.
         """
         return falling_spectrum(shifted_spectrum(**{self.name: value}, start=TESTING_SPECTRUM))
+
+
+def require_different(lines: Sequence[Direction]) -> None:
+    """Refuse two lines of one parameter, whose results have one name.
+
+    Raises
+    ------
+    StudyError
+        If there are.
+    """
+    names = [line.name for line in lines]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        msg = f"there are two lines of {twice[0]}, of which one would be lost: give one --line {twice[0]}=FROM:TO:STEP"
+        raise StudyError(msg)
 
 
 def along(

@@ -314,7 +314,7 @@ def _interval_numbers(
             "lost_by_pools": lost,
             **_widths(belt.intervals(values), belt),
         }
-    errors = [row["error"] for row in rows.values()]
+    errors = np.array([row["error"] for row in rows.values()], np.float64)
     mean = float(np.mean([row["coverage"] for row in rows.values()]))
     return {
         "true": belt.true.tolist(),
@@ -322,7 +322,7 @@ def _interval_numbers(
         "middle": belt.middle.tolist(),
         "high": belt.high.tolist(),
         "masses": rows,
-        "coverage": [mean, float(np.sqrt(np.square(errors).sum())) / len(errors)],
+        "coverage": [mean, float(np.sqrt((errors**2).sum())) / len(errors)],
     }
 
 
