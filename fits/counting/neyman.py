@@ -33,6 +33,8 @@ class Belt:
         Quantiles of the estimate at each of them, shape (n,): straight lines stand between.
     level
         Probability between low and high.
+    sizes
+        Pseudo-experiments of each true value, shape (n,): how well its range is known.
     """
 
     true: NDArray[np.float64]
@@ -40,6 +42,7 @@ class Belt:
     middle: NDArray[np.float64]
     high: NDArray[np.float64]
     level: float
+    sizes: NDArray[np.float64]
 
     def intervals(self, estimate: ArrayLike) -> NDArray[np.float64]:
         """Lowest and highest true value whose range holds each estimate, shape (m, 2).
@@ -57,20 +60,27 @@ class Belt:
         return found
 
     def coverage(self, true: float, estimates: ArrayLike) -> tuple[float, float]:
-        """Share of estimates whose interval holds the true value, and its binomial error.
+        """Share of estimates whose interval holds the true value, and its error.
 
-        Decided by whether the estimate is in the range of the true value, which is the same thing and needs no grid.
+        An interval is the one of :meth:`intervals`: where edges that fluctuate fall for a while, it may hold a true value whose own range does
+        not hold the estimate.
+
+        The error is binomial, of the estimates and of those that the belt was made from: ranges between two true values are known as
+        well as both of them together.
         """
         x = np.asarray(estimates, np.float64)
         if not self.true[0] <= true <= self.true[-1]:
             msg = f"{true:g} is outside of the true values {self.true[0]:g} to {self.true[-1]:g} that the belt was made for"
             raise FitError(msg)
         low, high = (np.interp(true, self.true, edge) for edge in (self.low, self.high))
-        share = float(((low <= x) & (x <= high)).mean())
+        first, last = self.intervals(x).T
+        share = float((((low <= x) & (x <= high)) | ((first <= true) & (true <= last))).mean())
         # Of none or all the binomial error would be zero: half a count is added to both.
         n = len(x)
         smooth = (share * n + 0.5) / (n + 1.0)
-        return share, float(np.sqrt(smooth * (1.0 - smooth) / n))
+        parts = np.array([np.interp(true, self.true, one) for one in np.eye(len(self.true))])
+        of_belt = self.level * (1.0 - self.level) * float((parts**2 / self.sizes).sum())
+        return share, float(np.sqrt(smooth * (1.0 - smooth) / n + of_belt))
 
 
 def confidence_belt(true: Sequence[float], estimates: Sequence[Any], level: float = 0.6827) -> Belt:
@@ -113,7 +123,7 @@ def confidence_belt(true: Sequence[float], estimates: Sequence[Any], level: floa
         msg = f"a level of {level:g} cannot be: give one between 0 and 1, such as 0.68"
         raise FitError(msg)
     tail = 0.5 * (1.0 - level)
-    edges = np.empty((3, len(values)))
+    edges, sizes = np.empty((3, len(values))), np.empty(len(values))
     for k, sample in enumerate(estimates):
         finite = np.asarray(sample, np.float64)
         finite = finite[np.isfinite(finite)]
@@ -121,4 +131,5 @@ def confidence_belt(true: Sequence[float], estimates: Sequence[Any], level: floa
             msg = f"no pseudo-experiment of the true value {values[k]:g} has an estimate"
             raise FitError(msg)
         edges[:, k] = np.quantile(finite, (tail, 0.5, 1.0 - tail))
-    return Belt(values, edges[0], edges[1], edges[2], level)
+        sizes[k] = finite.size
+    return Belt(values, edges[0], edges[1], edges[2], level, sizes)

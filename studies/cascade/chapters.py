@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from massgap.contracts.writing import read_json
 from massgap.reports.run.chapters import Chapter
 from massgap.studies.cascade.further import tables_of
-from massgap.studies.cascade.validation import FORMAT, paper, validate
+from massgap.studies.cascade.validation import paper, scan_of, validate
 from massgap.studies.comparison import compared_html
 
 if TYPE_CHECKING:
@@ -30,9 +29,9 @@ def chapters() -> tuple[Chapter, ...]:
 
 
 def _study(inputs: Inputs) -> Path | None:
-    """The folder of the study that a run is in, None for a run alone."""
+    """The folder of the study that a run is in, None for a run alone or where the scan is not done."""
     folder = inputs.run_folder.resolve().parent
-    return folder if (folder / "scan" / "scan.json").is_file() else None
+    return folder if scan_of(folder) else None
 
 
 def beside_the_paper(inputs: Inputs) -> Markup | None:
@@ -48,7 +47,7 @@ def what_was_found(inputs: Inputs) -> Markup | None:
     folder = _study(inputs)
     if folder is None:
         return None
-    found = read_json(folder / "scan" / "scan.json", FORMAT, remedy="massgap scan cascade makes it.")
+    found = scan_of(folder) or {}
     return join(*(paragraph(line) for line in found.get("summary", ())))
 
 
@@ -59,7 +58,7 @@ def from_ensembles(inputs: Inputs) -> Markup | None:
     folder = _study(inputs)
     if folder is None:
         return None
-    found = read_json(folder / "scan" / "scan.json", FORMAT, remedy="massgap scan cascade makes it.")
+    found = scan_of(folder) or {}
     tables = [table(one.header, one.texts(), caption=f"{one.title}. {one.note}") for one in tables_of(found)]
     pictures = _pictures(found["models"])
     return join(grid(pictures), *tables) if pictures else join(*tables)

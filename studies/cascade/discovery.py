@@ -13,7 +13,16 @@ from massgap.studies.errors import StudyError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["EPS_B", "Cut", "Pull", "at_threshold", "cut_at", "estimated_ratio", "ratio_pulls"]
+__all__ = [
+    "EPS_B",
+    "Cut",
+    "Pull",
+    "at_threshold",
+    "cut_at",
+    "estimated_ratio",
+    "ratio_pulls",
+    "require_separation",
+]
 
 EPS_B = 0.005
 """Share of the background that the discovery cut leaves (section IV.B)."""
@@ -116,13 +125,13 @@ def at_threshold(logits: ArrayLike, weight: ArrayLike, threshold: float) -> floa
     return float(w[np.asarray(logits, np.float64) > threshold].sum() / w.sum())
 
 
-def estimated_ratio(cut: Cut, n_passed: ArrayLike, n_all: ArrayLike) -> NDArray[np.float64]:
-    """(S/B)_est of eq. (5.1) from how many of the data pass the cut.
+def require_separation(cut: Cut) -> None:
+    """Refuse a cut that leaves no more of the signal than of the background: then data say nothing about S/B.
 
     Raises
     ------
     StudyError
-        If the cut leaves no more of the signal than of the background: then data say nothing about S/B.
+        If it does.
     """
     if not cut.eps_s > cut.eps_b:
         msg = (
@@ -130,6 +139,17 @@ def estimated_ratio(cut: Cut, n_passed: ArrayLike, n_all: ArrayLike) -> NDArray[
             "data do not tell S/B; train with more events"
         )
         raise StudyError(msg)
+
+
+def estimated_ratio(cut: Cut, n_passed: ArrayLike, n_all: ArrayLike) -> NDArray[np.float64]:
+    """(S/B)_est of eq. (5.1) from how many of the data pass the cut.
+
+    Raises
+    ------
+    StudyError
+        If the cut leaves no more of the signal than of the background.
+    """
+    require_separation(cut)
     share = np.asarray(n_passed, np.float64) / np.asarray(n_all, np.float64)
     return signal_over_background(cut.eps_s, cut.eps_b, share)
 

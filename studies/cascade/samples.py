@@ -30,6 +30,7 @@ __all__ = [
     "Backgrounds",
     "Events",
     "background_events",
+    "checked_models",
     "observables",
     "signal_events",
 ]
@@ -49,6 +50,27 @@ CHIRAL = True
 the axis of the paper's fig. 4 ends where only this reading arrives (docs/analyses/cascade.md has the numbers of both)."""
 _BATCH = 50_000
 _MOST_BATCHES = 400
+
+
+def checked_models(models: Sequence[str]) -> tuple[str, ...]:
+    """Spin models, each once, if there are such.
+
+    Raises
+    ------
+    StudyError
+        If one is unknown, or none is named.
+
+    Examples
+    --------
+    >>> checked_models(["sDM", "sDM"])
+    ('sDM',)
+    """
+    unknown = [model for model in models if model not in MODELS]
+    if unknown or not models:
+        what = f"there is no spin model {unknown[0]!r}" if unknown else "no spin model is named"
+        msg = f"{what}: choose from {', '.join(MODELS)} (--spin fDM,sDM)"
+        raise StudyError(msg)
+    return tuple(dict.fromkeys(models))
 
 
 class Events(NamedTuple):
@@ -108,9 +130,7 @@ def signal_events(
     from massgap.samples.matrix_elements.chain import MEDIATOR, ChainGenerator
     from massgap.samples.production.parton_level import seen_events
 
-    if model not in MODELS:
-        msg = f"there is no spin model {model!r}: choose from {', '.join(MODELS)} (--spin fDM,sDM)"
-        raise StudyError(msg)
+    (model,) = checked_models([model])
     masses = falling_spectrum(spectrum)
     key = [seed, zlib.crc32(f"{model} {masses}".encode())]
     generator = ChainGenerator(

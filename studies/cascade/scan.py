@@ -9,7 +9,7 @@ import numpy as np
 
 from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, TRUTH_SPECTRUM
 from massgap.studies.cascade.discovery import EPS_B, at_threshold, cut_at, ratio_pulls
-from massgap.studies.cascade.ensembles.lines import RATIOS, Direction, along
+from massgap.studies.cascade.ensembles.lines import RATIOS, Direction, along, require_different
 from massgap.studies.cascade.ensembles.spin import spin_study
 from massgap.studies.cascade.ensembles.stages import Beyond, beyond, lines_of
 from massgap.studies.cascade.networks import area
@@ -22,6 +22,7 @@ from massgap.studies.cascade.samples import (
     Backgrounds,
     Events,
     background_events,
+    checked_models,
     observables,
     signal_events,
 )
@@ -109,12 +110,12 @@ def scan(
     Raises
     ------
     massgap.errors.MassgapError
-        If a set, model or line is unknown, masses do not fall, or there are too few events.
+        If a set, model or line is unknown, masses do not fall, a parameter has two lines, or there are too few events.
     """
     from massgap.contracts.writing import prepare_folder, write_json
 
-    begun = _announced(announce, part)
-    training = training or Training()
+    models = _checked(models, lines)
+    begun, training = _announced(announce, part), training or Training()
     sets = {"momenta": ("momenta",), **variable_sets(variables)}
     if further is not None:
         sets.setdefault(PURIFYING_NAME, PURIFYING)
@@ -171,6 +172,12 @@ def scan(
     result |= {"summary": summary(result), "complete": True}
     write_json(folder / "scan.json", result)
     return result
+
+
+def _checked(models: Sequence[str], lines: Sequence[Direction]) -> tuple[str, ...]:
+    """The spin models, each once; what cannot be is refused before anything is trained."""
+    require_different(lines)
+    return checked_models(models)
 
 
 def _announced(

@@ -126,13 +126,13 @@ STUDY = Study(
             options={
                 "triplets": True,
                 "beyond": True,
-                "lines": ("alpha=-20:20:2", "beta=-20:20:2", "gamma=-20:20:2"),
+                "lines": ("alpha=-20:20:2", "beta=-20:20:2", "gamma=-20:20:2", "delta=-500:500:200"),
             },
             small={
                 "triplets": True,
                 "beyond": True,
                 "quick": True,
-                "lines": ("alpha=-12:12:3", "beta=-12:12:3", "gamma=-12:12:3"),
+                "lines": ("alpha=-12:12:3", "beta=-12:12:3", "gamma=-12:12:3", "delta=-300:300:300"),
             },
             words="train networks of sets of variables for both spin models",
             optional=True,

@@ -7,21 +7,23 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from massgap.contracts.study_folder import STUDY_FILE, open_study
 from massgap.contracts.writing import read_json
+from massgap.studies.cascade.requirements import PURIFYING, Numbers, grows, requirements
 from massgap.studies.comparison import Compared, compare
 from massgap.studies.errors import StudyError
 from massgap.studies.tables import Paper, read_paper
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-__all__ = ["measured", "paper", "validate"]
+__all__ = ["measured", "paper", "scan_of", "validate"]
 
 FORMAT = "massgap-scan/1"
-PURIFYING = "met,delta4,m_mumugamma"
+LEAST_ENSEMBLES = 20_000
+"""Of each spin model in the small form of the study, for scans that do not say how many theirs had."""
 
 Pair = tuple[float, float]
-Numbers = dict[tuple[str, str], tuple[float, float | None] | None]
 
 
 def paper() -> Paper:
@@ -42,18 +44,40 @@ def validate(folder: str | Path) -> list[Compared]:
     massgap.errors.MassgapError
         If there is no scan, or its file cannot be read.
     """
-    folder = Path(folder)
-    place = next((p for p in (folder / "scan", folder) if (p / "scan.json").is_file()), None)
-    if place is None:
-        message = f"{folder} holds no scan (scan.json, or scan in it): `massgap study cascade --out {folder}` makes all."
+    found = scan_of(folder)
+    if found is None:
+        message = f"{folder} holds no scan (scan.json, or scan in it){_why(Path(folder))}: `massgap study cascade --out {folder}` makes all."
         raise StudyError(message)
-    found = read_json(place / "scan.json", FORMAT, remedy="massgap scan cascade makes it.")
     printed, numbers = paper(), measured(found)
     return [
         row
         for name, table in printed.tables.items()
         for row in compare(table, numbers.get(name, {}), printed.causes)
     ]
+
+
+def scan_of(folder: str | Path) -> dict[str, Any] | None:
+    """What the scan of a study's folder has found, or of one with scan.json; None where there is none.
+
+    A scan of an earlier call, which the study has begun anew and not finished, is none: it may be of other samples or of other code.
+    """
+    folder = Path(folder)
+    places = [folder / "scan", folder]
+    if (folder / STUDY_FILE).is_file() and "scan" not in open_study(folder).scans:
+        places = [folder]
+    place = next((p for p in places if (p / "scan.json").is_file()), None)
+    if place is None:
+        return None
+    found: dict[str, Any] = read_json(place / "scan.json", FORMAT, remedy="massgap scan cascade makes it.")
+    return found
+
+
+def _why(folder: Path) -> str:
+    """Why the study in a folder has no scan, if it says so."""
+    if not (folder / STUDY_FILE).is_file():
+        return ""
+    said = open_study(folder).failed.get("scan")
+    return f", for the study has not done it: {said}" if said else ", for the study has not come so far"
 
 
 def measured(found: Mapping[str, Any]) -> dict[str, Numbers]:
@@ -70,9 +94,7 @@ def measured(found: Mapping[str, Any]) -> dict[str, Numbers]:
             "`massgap scan cascade --background RUN`, or `massgap study cascade` in a new folder"
         )
         raise StudyError(message)
-    numbers: dict[str, Numbers] = {
-        name: {} for name in ("Table II", "Table III", "Discovery cut", "Table IV", "Pulls")
-    }
+    numbers: dict[str, Numbers] = {name: {} for name in ("Table II", "Table III", "Discovery cut")}
     for model, of in found["models"].items():
         for name, (value, error) in of["orderings"].items():
             numbers["Table II"][name, model] = (value, error)
@@ -83,27 +105,13 @@ def measured(found: Mapping[str, Any]) -> dict[str, Numbers]:
         if "cut" in told:
             share, error = told["benchmark"]["eps_s"]
             numbers["Discovery cut"]["eps_S", model] = (share, error)
-            for name in ("mean", "width"):
-                numbers["Pulls"][name, model] = (told["ratio"]["0.1"][name], None)
-        for line, sets in of["lines"].items():
-            told = sets.get(PURIFYING, {})
-            for ratio, best in told.get("best", {}).items():
-                numbers["Table IV"][f"{model}, S/B = {ratio}, {line}", "number"] = (
-                    best["mean"],
-                    math.hypot(best["spread"], _between(told["values"])),
-                )
     numbers |= _spin(found.get("spin", {}))
-    numbers |= _background(found) | _masses(found["models"])
+    numbers |= _background(found) | _masses(found["models"]) | requirements(found)
     numbers["Gaps"] = _gaps(found["models"])
     numbers["Orderings"] = {
         (name, "number"): (float(holds), None) for name, holds in _statements(found).items()
     }
     return numbers
-
-
-def _between(values: Sequence[float]) -> float:
-    """Standard deviation of what lies anywhere between neighbouring values of a scan, which tells of none of it."""
-    return (max(values) - min(values)) / max(len(values) - 1, 1) / math.sqrt(12.0)
 
 
 def _background(found: Mapping[str, Any]) -> dict[str, Numbers]:
@@ -130,10 +138,17 @@ def _spin(found: Mapping[str, Any]) -> dict[str, Numbers]:
     networks = found.get("networks", {})
     areas: Numbers = {(name, "number"): (told["auc"][0], told["auc"][1]) for name, told in networks.items()}
     rates: Numbers = {
-        (f"S/B = {row['ratio']:g}", "number"): (row["accuracy"], None)
+        (f"S/B = {row['ratio']:g}", "number"): (row["accuracy"], _accuracy_error(row))
         for row in networks.get("m_mumu,met", {}).get("accuracies", ())
     }
     return {"Table V": areas, "Spin accuracy": rates}
+
+
+def _accuracy_error(row: Mapping[str, float]) -> float:
+    """Binomial, with half a count more of both, for of all or none it would be zero."""
+    n = 2.0 * row.get("ensembles", LEAST_ENSEMBLES)
+    share = (row["accuracy"] * n + 0.5) / (n + 1.0)
+    return math.sqrt(share * (1.0 - share) / n)
 
 
 def _best_areas(networks: Mapping[str, Any]) -> tuple[Pair, Pair, Pair] | None:
@@ -157,11 +172,13 @@ def _gaps(models: Mapping[str, Any]) -> Numbers:
         best = _best_areas(of["networks"])
         if best is not None:
             momenta, with_it, without = best
-            gaps["momenta, best triplet", model] = (momenta[0] - with_it[0], max(momenta[1], with_it[1]))
-            gaps["best triplet, best without Delta_4", model] = (
-                with_it[0] - without[0],
-                max(with_it[1], without[1]),
-            )
+            found = {
+                "momenta, best triplet": (momenta, with_it),
+                "best triplet, best without Delta_4": (with_it, without),
+            }
+            for name, ((more, first), (less, second)) in found.items():
+                for bound in ("at least", "at most"):
+                    gaps[f"{name}, {bound}", model] = (more - less, max(first, second))
     return gaps
 
 
@@ -187,13 +204,21 @@ def _statements(found: Mapping[str, Any]) -> dict[str, bool]:
         if "search" in of:
             reached, wanted = max(of["search"]["aucs"]), of["networks"]["momenta"]["auc"][0]
             said[f"three observables reach the momenta within 0.01, {model}"] = reached >= wanted - 0.01
+        for line in ("alpha", "beta", "gamma"):
+            best = of["lines"].get(line, {}).get(PURIFYING, {}).get("best", {})
+            falling = sorted(best, key=float, reverse=True)
+            if len(falling) > 1:
+                spreads = [best[ratio]["spread"] for ratio in falling]
+                said[f"spread of {line} grows as S/B falls, {model}"] = grows(spreads)
         if near := _mass_is_near(of):
             said[f"the benchmark's mass is within one standard deviation at every S/B, {model}"] = all(near)
     if differences:
         said["positive and negative muon alike within 0.02"] = max(differences) <= 0.02
-    rates = [row["accuracy"] for row in _rates(found)]
+    rates = [(row["accuracy"], _accuracy_error(row)) for row in _rates(found)]
     if rates:
-        said["accuracy of the spin rises with S/B"] = all(a <= b for a, b in itertools.pairwise(rates))
+        said["accuracy of the spin rises with S/B"] = all(
+            a - b <= 2.0 * math.hypot(first, second) for (a, first), (b, second) in itertools.pairwise(rates)
+        )
     return said
 
 

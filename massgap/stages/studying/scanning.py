@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SCANNED", "SCAN_FILE", "SCAN_FORMAT", "finished_scan", "scan"]
 
-SCANNED = ("models", "samples", "selections", "studies")
+SCANNED = ("arrays", "contracts", "fits", "models", "samples", "selections", "studies")
 """Where the code lies that decides what a scan finds."""
 
 SCAN_FILE, SCAN_FORMAT = "scan.json", "massgap-scan/1"

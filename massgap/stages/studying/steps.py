@@ -226,7 +226,9 @@ class Going:
 
     def _scan(self, step: ScanStep) -> tuple[Any, str, dict[str, Any]]:
         folder = self.record.path
-        key = self._key(step, step.run) + package_digest(only=SCANNED)
+        # the small form and the whole one do other things with the same run
+        size = "small" if self.record.small else "whole"
+        key = f"{self._key(step, step.run)}{package_digest(only=SCANNED)} {size}"
         made = finished_scan(folder / step.name) if self.record.keys.get(step.name) == key else None
         if made is None:
             options = dict(step.small if self.record.small else step.options)

@@ -16,6 +16,7 @@ import numpy as np
 from massgap.selections.cascade.spectrum import TRUTH_SPECTRUM
 from massgap.studies.cascade.ensembles.mass import EXPECTED
 from massgap.studies.cascade.ensembles.parameterised import PARAMETERS, Hypotheses
+from massgap.studies.cascade.ensembles.pools import shared_variance
 from massgap.studies.cascade.samples import signal_events
 from massgap.studies.errors import StudyError
 
@@ -170,12 +171,20 @@ def _toys(
     found = [_one(points, first, second, weight, ratio, rng) for _ in range(toys)]
     places, errors = (np.stack([one[k] for one in found]) for k in range(2))
     good = np.isfinite(places).all(axis=1)
+    shared = shared_variance(
+        [
+            (ratio * EXPECTED, float(len(first))),
+            (EXPECTED, float(weight.sum() ** 2 / (weight**2).sum())),
+        ]
+    )
     return {
         "ratio": ratio,
         "points": len(points),
         "toys": toys,
         "without_minimum": int((~good).sum()),
-        "parameters": {name: _numbers(places[good, k], errors[good, k]) for k, name in enumerate(PARAMETERS)},
+        "parameters": {
+            name: _numbers(places[good, k], errors[good, k], shared) for k, name in enumerate(PARAMETERS)
+        },
     }
 
 
@@ -193,15 +202,20 @@ def _one(
     return vertex(points, profiled(np.concatenate(parts), EXPECTED, counts[drawn]))
 
 
-def _numbers(place: NDArray[np.float64], error: NDArray[np.float64]) -> dict[str, float | None]:
-    """Mean, its error, standard deviation and the median error of the fits; None where too few have a minimum."""
+def _numbers(
+    place: NDArray[np.float64], error: NDArray[np.float64], shared: float
+) -> dict[str, float | None]:
+    """Mean, its error with what all fits share of the events that they are drawn from, standard deviation and the median error of the fits.
+
+    None where too few have a minimum.
+    """
     n = len(place)
     if n < 2:
         return {"mean": None, "mean_error": None, "spread": None, "error": None}
     spread = float(place.std(ddof=1))
     return {
         "mean": float(place.mean()),
-        "mean_error": float(spread / np.sqrt(n)),
+        "mean_error": float(spread * np.sqrt(1.0 / n + shared)),
         "spread": spread,
         "error": float(np.median(error)),
     }

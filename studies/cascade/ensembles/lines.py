@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from massgap.arrays.errors import SelectionError
 from massgap.selections.cascade.spectrum import (
     TESTING_SPECTRUM,
     TRUTH_SPECTRUM,
+    Spectrum,
     falling_spectrum,
     shifted_spectrum,
 )
@@ -26,11 +29,13 @@ from massgap.studies.cascade.variables import columns_of
 from massgap.studies.errors import StudyError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from massgap.studies.cascade.ordering import Training
 
-__all__ = ["RATIOS", "Direction", "along", "winners"]
+__all__ = ["RATIOS", "Direction", "along", "require_different", "winners"]
 
 RATIOS = (1.0, 0.1, 0.01)
 """S/B before the discovery cut."""
@@ -47,12 +52,12 @@ class Direction(NamedTuple):
 
     @classmethod
     def of_text(cls, text: str) -> Direction:
-        """``alpha=-20:20:5``, from, to and step in GeV.
+        """``alpha=-20:20:5``, from, to and step in GeV; where a step does not end on the last value, the one before it is the last.
 
         Raises
         ------
         StudyError
-            If it is not of this form.
+            If it is not of this form, or the masses of a spectrum on it do not fall.
 
         Examples
         --------
@@ -62,13 +67,48 @@ class Direction(NamedTuple):
         name, _, numbers = text.partition("=")
         try:
             low, high, step = (float(part) for part in numbers.split(":"))
-            n = round((high - low) / step)
+            n = math.floor((high - low) / step + 1e-9)
         except (ValueError, ZeroDivisionError, OverflowError):
             n = 0
         if name not in DIRECTIONS or not 1 <= n <= 1000:
             msg = f"{text!r} is no line of spectra: write --line alpha=-20:20:5 with one of {', '.join(DIRECTIONS)}"
             raise StudyError(msg)
-        return cls(name, tuple(low + step * k for k in range(n + 1)))
+        found = cls(name, tuple(low + step * k for k in range(n + 1)))
+        for value in found.values:
+            try:
+                found.spectrum(value)
+            except SelectionError:
+                shown = ", ".join(
+                    f"{mass:.4g}" for mass in shifted_spectrum(**{name: value}, start=TESTING_SPECTRUM)
+                )
+                msg = f"--line {text}: at {name} = {value:g} GeV the masses of X, Y, Z and chi are {shown} GeV, and must fall and be none below 0; give a shorter line"
+                raise StudyError(msg) from None
+        return found
+
+    def spectrum(self, value: float) -> Spectrum:
+        """The spectrum at a value.
+
+        Raises
+        ------
+        massgap.arrays.errors.SelectionError
+            If its masses do not fall.
+        """
+        return falling_spectrum(shifted_spectrum(**{self.name: value}, start=TESTING_SPECTRUM))
+
+
+def require_different(lines: Sequence[Direction]) -> None:
+    """Refuse two lines of one parameter, whose results have one name.
+
+    Raises
+    ------
+    StudyError
+        If there are.
+    """
+    names = [line.name for line in lines]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        msg = f"there are two lines of {twice[0]}, of which one would be lost: give one --line {twice[0]}=FROM:TO:STEP"
+        raise StudyError(msg)
 
 
 def along(
@@ -80,10 +120,7 @@ def along(
     training: Training,
 ) -> dict[str, Any]:
     """A network per spectrum of a line, and which of them has the largest gain for the benchmark, 50 times."""
-    spectra = [
-        falling_spectrum(shifted_spectrum(**{line.name: value}, start=TESTING_SPECTRUM))
-        for value in line.values
-    ]
+    spectra = [line.spectrum(value) for value in line.values]
     benchmark = signal_events(model, TRUTH_SPECTRUM, events, seed=training.seed + 1)
     columns = columns_of(names)
     tasks = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy as np
 from massgap.fits.counting.neyman import Belt, confidence_belt
 from massgap.fits.counting.template_scan import best_value, template_scan
 from massgap.selections.cascade.spectrum import TESTING_SPECTRUM
-from massgap.studies.cascade.discovery import Cut, estimated_ratio
+from massgap.studies.cascade.discovery import Cut, estimated_ratio, require_separation
 from massgap.studies.cascade.ensembles.mass import (
     BINS,
     EXPECTED,
@@ -30,6 +32,7 @@ from massgap.studies.cascade.ensembles.pools import (
     at_scale,
     moved,
     pool_of,
+    shared_variance,
 )
 from massgap.studies.cascade.ensembles.spin import ratio_of_network
 from massgap.studies.cascade.samples import Events, signal_events
@@ -56,7 +59,7 @@ class MassPlan(NamedTuple):
     events
         Selected events of each mass: many times those of an experiment, which share what their pool has by chance.
     interval_events
-        The same of each mass where intervals are tested, with each nuisance parameter moved.
+        The same of each mass that belts are made from; twice as many where coverage is tested, at three masses.
     maps
         Training maps of each mass and S/B.
     experiments
@@ -73,7 +76,7 @@ class MassPlan(NamedTuple):
 
     ratios: tuple[float, ...] = (0.05, 0.1, 0.2, 0.5, 1.0)
     events: int = 200_000
-    interval_events: int = 100_000
+    interval_events: int = 200_000
     maps: int = 400
     experiments: int = 1000
     masses: tuple[float, ...] = (300.0, 200.0, 400.0, 500.0, 600.0, 700.0)
@@ -102,15 +105,11 @@ class _Laboratory(NamedTuple):
         return pool_of(events, self.purifier, self.viewer.rows, sigmas)
 
 
-def _variants(make: Callable[[dict[str, float] | None], Pool]) -> tuple[list[Pool], list[float]]:
-    """Pools with one nuisance parameter moved at a time, and their probabilities: right to the third moments of all."""
+def _variants() -> tuple[list[dict[str, float]], list[float]]:
+    """One nuisance parameter moved at a time, after none, and their probabilities: right to the third moments of all."""
     far, chance = POINTS[1]
-    pools, chances = [make(None)], [1.0 - 2.0 * chance * len(NUISANCES)]
-    for name in NUISANCES:
-        for sign in (far, -far):
-            pools.append(make({name: sign}))
-            chances.append(chance)
-    return pools, chances
+    found = [{name: sign} for name in NUISANCES for sign in (far, -far)]
+    return [{}, *found], [1.0 - chance * len(found), *(chance for _ in found)]
 
 
 def mass_study(
@@ -144,9 +143,10 @@ def mass_study(
     Raises
     ------
     StudyError
-        If fewer than 20 background events pass the cut.
+        If fewer than 20 background events pass the cut, or no larger share of the signal than of the background.
     """
     plan = plan or MassPlan()
+    require_separation(cut)
     if len(background) < 20:
         msg = f"{len(background)} background events behind the discovery cut are too few to draw ensembles from: generate more, --sample samples/backgrounds=200k"
         raise StudyError(msg)
@@ -185,8 +185,9 @@ def _estimates(
         for ratio in plan.ratios:
             rng = np.random.default_rng([room.plan.seed, round(mass), round(1e6 * ratio)])
             drawn = experiments([pool], [room.background[1]], ratio, plan.experiments, rng)
+            passing = (ratio * EXPECTED * pool.share, cut.eps_b * EXPECTED)
             # the numbers before the cut, of which these have passed
-            n_all = rng.poisson((1.0 + ratio) * EXPECTED, plan.experiments)
+            n_all = drawn.events + rng.poisson((1.0 + ratio) * EXPECTED - sum(passing), plan.experiments)
             # more than all of the signal passes: as much signal as can be
             guesses = np.where(
                 drawn.events < cut.eps_s * n_all, estimated_ratio(cut, drawn.events, n_all), np.inf
@@ -199,16 +200,18 @@ def _estimates(
                 if (chosen == one).any():
                     values[chosen == one] = network(drawn.maps[chosen == one])
             about = {"ratio_estimate": float(guesses.mean()), "outside": outside}
-            rows.append({"mass": mass, "ratio": ratio, **_told(values), **about})
+            sizes = (pool.effective, room.background[1].effective)
+            shared = shared_variance(list(zip(passing, sizes, strict=True)))
+            rows.append({"mass": mass, "ratio": ratio, **_told(values, shared), **about})
     return rows
 
 
-def _told(values: NDArray[np.float64]) -> dict[str, float]:
-    """Mean and standard deviation with their errors."""
+def _told(values: NDArray[np.float64], shared: float) -> dict[str, float]:
+    """Mean and standard deviation with their errors, the mean's with what all experiments share of their pools."""
     n, spread = len(values), float(np.std(values, ddof=1))
     return {
         "mean": float(np.mean(values)),
-        "mean_error": float(spread / np.sqrt(n)),
+        "mean_error": float(spread * np.sqrt(1.0 / n + shared)),
         "spread": spread,
         "spread_error": float(spread / np.sqrt(2.0 * (n - 1))),
     }
@@ -224,15 +227,23 @@ def _beyond(room: _Laboratory, network: Any, tested: Events) -> dict[str, Any]:
     templates = np.stack([_shape(room.training[mass], room.background[0], 0) for mass in MASSES])
     expected = _shape(room.background[0], room.background[0], 1) * EXPECTED * room.background[0].share
 
-    def background(sigmas: dict[str, float] | None) -> Pool:
-        seen = moved(tested, sigmas) if sigmas else tested
-        return Pool(room.viewer.rows(seen), seen.weight, room.background[1].share)
-
-    rest, chances = _variants(background)
+    variants, chances = _variants()
+    share = room.background[1].share
+    rest = [
+        Pool(room.viewer.rows(seen), seen.weight, share)
+        for seen in (moved(tested, sigmas) for sigmas in variants)
+    ]
+    shared: dict[str, dict[float, float]] = {way: {} for way in ("maps", "sets", "template")}
 
     def estimates(mass: float, n: int, further: int) -> dict[str, NDArray[np.float64]]:
-        events = room.test_events(mass, EDGES, plan.interval_events)
-        pools, _ = _variants(lambda sigmas: room.pool(events, sigmas))
+        events = room.test_events(mass, EDGES, plan.interval_events * (2 if further else 1))
+        pools = [room.pool(events, sigmas) for sigmas in variants]
+        # belts and tests have the events of the background in common, so that these shift neither against the other
+        parts = [(ratio * EXPECTED * pools[0].share, pools[0].effective), (share * EXPECTED, math.inf)]
+        for way, of_way in shared.items():
+            # a set is drawn from its ensemble once more, by which estimates scatter more
+            further_draws = (parts[0][0] + parts[1][0]) / plan.set_size if way == "sets" else 0.0
+            of_way[mass] = shared_variance(parts) / (1.0 + further_draws)
         rng = np.random.default_rng([plan.seed, round(mass), 5, further])
         drawn = experiments(
             pools,
@@ -255,7 +266,8 @@ def _beyond(room: _Laboratory, network: Any, tested: Events) -> dict[str, Any]:
         "ratio": ratio,
         "nuisances": {**NUISANCES, "background": BACKGROUND_UNCERTAINTY},
         "ways": {
-            way: _interval_numbers(belts[way], {m: one[way] for m, one in fresh.items()}) for way in ways
+            way: _interval_numbers(belts[way], {m: one[way] for m, one in fresh.items()}, shared[way])
+            for way in ways
         },
     }
 
@@ -279,15 +291,30 @@ def _three_ways(
     }
 
 
-def _interval_numbers(belt: Belt, fresh: Mapping[float, NDArray[np.float64]]) -> dict[str, Any]:
-    """The belt, its coverage where it was not made, and the median width of intervals there."""
+def _interval_numbers(
+    belt: Belt, fresh: Mapping[float, NDArray[np.float64]], shared: Mapping[float, float]
+) -> dict[str, Any]:
+    """The belt, its coverage where it was not made, and the median width of intervals there.
+
+    Pools shift estimates, and the belt against them: to first order in the variance of that, coverage falls by the density at the edges,
+    and scatters by the root of 2 times as much.  What it falls by is told, and the scatter is part of the error.
+    """
+    edge = NormalDist().inv_cdf(0.5 + 0.5 * belt.level)
     rows = {}
     for mass, values in fresh.items():
         share, error = belt.coverage(mass, values)
-        intervals = belt.intervals(values)
-        width = intervals[:, 1] - intervals[:, 0]
-        rows[f"{mass:g}"] = {"coverage": share, "error": error, "width": float(np.nanmedian(width))}
-    counts = sum(len(values) for values in fresh.values())
+        parts = [np.interp(mass, belt.true, one) for one in np.eye(len(belt.true))]
+        moved_by = shared[mass] + sum(
+            part**2 * shared[true] for part, true in zip(parts, belt.true.tolist(), strict=True)
+        )
+        lost = edge * NormalDist().pdf(edge) * float(moved_by)
+        rows[f"{mass:g}"] = {
+            "coverage": share,
+            "error": math.hypot(error, math.sqrt(2.0) * lost),
+            "lost_by_pools": lost,
+            **_widths(belt.intervals(values), belt),
+        }
+    errors = np.array([row["error"] for row in rows.values()], np.float64)
     mean = float(np.mean([row["coverage"] for row in rows.values()]))
     return {
         "true": belt.true.tolist(),
@@ -295,5 +322,23 @@ def _interval_numbers(belt: Belt, fresh: Mapping[float, NDArray[np.float64]]) ->
         "middle": belt.middle.tolist(),
         "high": belt.high.tolist(),
         "masses": rows,
-        "coverage": [mean, float(np.sqrt(mean * (1.0 - mean) / counts))],
+        "coverage": [mean, float(np.sqrt((errors**2).sum())) / len(errors)],
     }
+
+
+def _widths(intervals: NDArray[np.float64], belt: Belt) -> dict[str, float | None]:
+    """Median width with its error, by the ranks that bound it; shares of intervals that are empty, and that end where the masses do."""
+    width = intervals[:, 1] - intervals[:, 0]
+    there = np.sort(width[np.isfinite(width)])
+    ends = (intervals[:, 0] <= belt.true[0]) | (intervals[:, 1] >= belt.true[-1])
+    found: dict[str, float | None] = {
+        "width": None,
+        "width_error": None,
+        "empty": float(np.isnan(width).mean()),
+        "at_the_ends": float(ends.mean()),
+    }
+    if len(there):
+        far = 0.5 / math.sqrt(len(there))
+        low, high = np.quantile(there, [max(0.5 - far, 0.0), min(0.5 + far, 1.0)])
+        found |= {"width": float(np.median(there)), "width_error": float(0.5 * (high - low))}
+    return found

@@ -22,13 +22,23 @@ from massgap.studies.cascade.samples import Events, observables
 from massgap.studies.errors import StudyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from massgap.studies.cascade.networks import Scored
 
-__all__ = ["EDGES", "MASSES", "NUISANCES", "Pool", "Purifier", "at_scale", "moved", "pool_of"]
+__all__ = [
+    "EDGES",
+    "MASSES",
+    "NUISANCES",
+    "Pool",
+    "Purifier",
+    "at_scale",
+    "moved",
+    "pool_of",
+    "shared_variance",
+]
 
 MASSES = tuple(float(mass) for mass in range(100, 901, 20))
 """Of chi, GeV (section VII)."""
@@ -73,6 +83,12 @@ class Pool(NamedTuple):
     weight: NDArray[np.float64]
     share: float
 
+    @property
+    def effective(self) -> float:
+        """Number of events of weight 1 that fluctuate as much."""
+        squares = float((self.weight**2).sum())
+        return float(self.weight.sum()) ** 2 / squares if squares else 0.0
+
     def drawn(self, mean: float, rng: np.random.Generator) -> NDArray[np.int64]:
         """Numbers of the rows of a Poisson number of events.
 
@@ -89,6 +105,25 @@ class Pool(NamedTuple):
             return np.zeros(0, np.int64)
         total = np.cumsum(self.weight)
         return np.minimum(np.searchsorted(total, rng.random(n) * total[-1], side="right"), len(total) - 1)
+
+
+def shared_variance(parts: Sequence[tuple[float, float]]) -> float:
+    """Variance of what all ensembles have in common, for they are drawn from the same events, in units of an ensemble's own variance.
+
+    For a sum over events, which estimates are nearly.  The mean of however many ensembles is not known better than that.
+
+    Parameters
+    ----------
+    parts
+        Of each pool the expected number of events in an ensemble, and its effective number of events.
+
+    Examples
+    --------
+    >>> shared_variance([(100.0, 1000.0)])
+    0.1
+    """
+    total = sum(mean for mean, _ in parts)
+    return sum(mean**2 / size for mean, size in parts if mean) / total if total else 0.0
 
 
 @functools.lru_cache(maxsize=256)

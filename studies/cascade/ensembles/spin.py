@@ -1,4 +1,4 @@
-"""Spins from ensembles: networks of single events, product of their odds, accuracy of the best threshold against S/B."""
+"""Spins from ensembles: networks of single events, product of their odds, accuracy of a threshold against S/B."""
 
 from __future__ import annotations
 
@@ -85,12 +85,13 @@ def accuracies(
     weight: NDArray[np.float64] | None,
     eps: Mapping[str, float],
     *,
+    known: tuple[Mapping[str, NDArray[np.float64]], Mapping[str, float]] | None = None,
     ratios: Sequence[float] = RATIOS,
     eps_b: float = 0.005,
     n: int = 100_000,
     seed: int = 1,
 ) -> list[dict[str, float]]:
-    """Accuracy of the best threshold on the product of odds, for each S/B.
+    """Accuracy of a threshold on the product of odds, for each S/B.
 
     Parameters
     ----------
@@ -100,38 +101,53 @@ def accuracies(
         Logits and weights of background events behind the cut; None leaves background out.
     eps
         Spin model -> share of its events that the cut leaves.
+    known
+        Logits and shares of the spectrum that the threshold is chosen with, for an experiment does not know its own (section VI.D takes
+        the testing spectrum); by default those of the ensembles themselves.
     ratios, eps_b
         S/B before the cut, and the background's share.
     n, seed
-        Ensembles of each model; the same seed gives the same.
+        Ensembles of each model, a fifth as many choose the threshold; the same seed gives the same.
 
     Returns
     -------
     list of dict
-        Per S/B: accuracy of both, of each, the threshold, AUC, and the numbers of events expected.
+        Per S/B: accuracy of both, of each, the threshold, what the best threshold would have reached, AUC, the numbers of events
+        expected, and that of ensembles.
     """
     expected = PAPER_BACKGROUND_FB * LUMINOSITY
-    rows = []
-    for ratio in ratios:
-        ensembles = {}
+
+    def drawn(signal: Any, shares: Any, ratio: float, n: int, first_seed: int) -> list[NDArray[np.float64]]:
+        found = []
         for k, model in enumerate(("sDM", "fDM")):
-            parts = [Part(logits[model], ratio * expected * eps[model])]
+            parts = [Part(signal[model], ratio * expected * shares[model])]
             if background is not None:
                 parts.append(Part(background, expected * eps_b, weight))
-            ensembles[model] = ensemble_logits(parts, n, seed=2 * seed + k)
-        best = best_threshold(ensembles["sDM"], ensembles["fDM"])
-        both = np.concatenate([ensembles["sDM"], ensembles["fDM"]])
+            found.append(ensemble_logits(parts, n, seed=first_seed + k))
+        return found
+
+    rows = []
+    for ratio in ratios:
+        of_s, of_f = drawn(logits, eps, ratio, n, 2 * seed)
+        best = best_threshold(of_s, of_f)
+        threshold = best.threshold
+        if known is not None:
+            threshold = best_threshold(*drawn(*known, ratio, max(n // 5, 1), 2 * seed + 100_000)).threshold
+        right = float((of_s > threshold).mean()), float((of_f <= threshold).mean())
+        both = np.concatenate([of_s, of_f])
         label = np.repeat([1.0, 0.0], n)
         rows.append(
             {
                 "ratio": ratio,
-                "accuracy": best.accuracy,
-                "sDM": best.of_first,
-                "fDM": best.of_second,
-                "threshold": best.threshold,
+                "accuracy": 0.5 * sum(right),
+                "sDM": right[0],
+                "fDM": right[1],
+                "threshold": threshold,
+                "best": best.accuracy,
                 "auc": auc(roc_curve(both, label, np.ones(2 * n))),
                 "n_sDM": ratio * expected * eps["sDM"],
                 "n_fDM": ratio * expected * eps["fDM"],
+                "ensembles": n,
             }
         )
     return rows
@@ -234,7 +250,10 @@ def spin_study(
         for model in ("sDM", "fDM")
     }
     kept = {key: sample.take(keep(sample)) for key, sample in made.items()}
-    eps = {model: len(kept[model, TRUTH_SPECTRUM]) / events for model in ("sDM", "fDM")}
+    eps, of_known = (
+        {model: len(kept[model, spectrum]) / events for model in ("sDM", "fDM")}
+        for spectrum in (TRUTH_SPECTRUM, TESTING_SPECTRUM)
+    )
     found: dict[str, Any] = {"discovery_cut": passes is not None, "eps_s": eps, "networks": {}}
     if beside is not None:
         found["background_kept"] = len(beside)
@@ -247,7 +266,15 @@ def spin_study(
         found["networks"][",".join(names)] = {
             "auc": [scored.auc, scored.auc_error],
             "belt": spin_belt(truth, behind, rest, eps, BELT_RATIO, n=max(ensembles // 50, 200), seed=seed),
-            "accuracies": accuracies(truth, behind, rest, eps, n=ensembles, seed=seed),
+            "accuracies": accuracies(
+                truth,
+                behind,
+                rest,
+                eps,
+                known=({"sDM": scored.first, "fDM": scored.second}, of_known),
+                n=ensembles,
+                seed=seed,
+            ),
         }
     return found
 

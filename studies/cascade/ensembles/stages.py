@@ -12,6 +12,7 @@ from massgap.studies.cascade.discovery import cut_at
 from massgap.studies.cascade.ensembles.likelihood import Grid, likelihood_study
 from massgap.studies.cascade.ensembles.mass_study import MassPlan, mass_study
 from massgap.studies.cascade.ensembles.parameterised import (
+    BOX,
     PARAMETERS,
     Hypotheses,
     hypothesis_network,
@@ -32,6 +33,8 @@ __all__ = ["Beyond", "beyond", "compared_optima", "lines_of"]
 
 LIKELIHOOD = ("met", "delta4", "m_mumu", "m_plus_gamma", "m_minus_gamma", "m_mumugamma")
 """Observables of the network of the likelihood."""
+_POINTS = 3
+"""Of a line that has an optimum."""
 
 
 class Beyond(NamedTuple):
@@ -68,7 +71,7 @@ class Beyond(NamedTuple):
             MassPlan(
                 ratios=(0.05, 0.1, 1.0),
                 events=40_000,
-                interval_events=20_000,
+                interval_events=40_000,
                 maps=120,
                 experiments=200,
                 set_size=200,
@@ -108,7 +111,8 @@ def beyond(
     other
         Background events.
     lines
-        Name of a parameter -> what separate networks have found along it, of the same observables: compared where they are.
+        Name of a parameter -> what separate networks have found along it, of the same observables: compared where they are, and
+        the network with the spectrum as input was trained.
     training
         Of the networks.
     plan
@@ -131,7 +135,8 @@ def beyond(
     )
     announce(f"{model}: likelihood of all four parameters")
     found["likelihood"] = stage("likelihood", lambda: _likelihood(model, part, training, plan))
-    found["mass"] = stage("mass", lambda: _mass(model, scored, names, other, plan, announce))
+    own = plan._replace(mass=plan.mass._replace(seed=training.seed))
+    found["mass"] = stage("mass", lambda: _mass(model, scored, names, other, own, announce))
     return found
 
 
@@ -165,15 +170,20 @@ def compared_optima(
     bench = signal_events(model, TRUTH_SPECTRUM, plan.benchmark, seed=training.seed + 1)
     rows: dict[str, Any] = {"auc": [network.scored.auc, network.scored.auc_error], "lines": {}}
     for name, along in lines.items():
+        low, high = BOX[name]
+        # a line may go on where the network was not trained
+        inside = [k for k, value in enumerate(along["values"]) if low <= value <= high]
+        if len(inside) < _POINTS:
+            continue
+        values, own = ([along[key][k] for k in inside] for key in ("values", "eps_s"))
         shares = []
-        for value in along["values"]:
+        for value in values:
             point = [value if parameter == name else 0.0 for parameter in PARAMETERS]
             rest = network.of_background(point)
             logits = network.logits(bench, point)
             shares.append(cut_at(logits, rest, network.background.weight).eps_s)
-        one, separate = optimum(along["values"], shares), optimum(along["values"], along["eps_s"])
-        found = {"one": _plain(one), "separate": _plain(separate)}
-        rows["lines"][name] = {"values": along["values"], "eps_s": shares, **found}
+        found = {"one": _plain(optimum(values, shares)), "separate": _plain(optimum(values, own))}
+        rows["lines"][name] = {"values": values, "eps_s": shares, **found}
     return rows
 
 
@@ -216,7 +226,11 @@ def lines_of(model: str, found: Mapping[str, Any]) -> list[str]:
     ]
     for way, told in mass.get("beyond", {}).get("ways", {}).items():
         share, error = told["coverage"]
-        widths = ", ".join(f"{one['width']:.0f} GeV at {at} GeV" for at, one in told["masses"].items())
+        widths = ", ".join(
+            f"{one['width']:.0f} GeV at {at} GeV"
+            for at, one in told["masses"].items()
+            if one["width"] is not None
+        )
         lines.append(
             f"{model}  intervals by {way}: coverage {share:.3f} +- {error:.3f}, median width {widths}"
         )

@@ -5,15 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from massgap.fits.counting.neyman import confidence_belt
 from massgap.samples.physics.cascade_decays import endpoints
 from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, TRUTH_SPECTRUM
+from massgap.studies.cascade.discovery import cut_at
+from massgap.studies.cascade.ensembles import mass_study, stages
 from massgap.studies.cascade.ensembles.likelihood import Grid, profiled, vertex
 from massgap.studies.cascade.ensembles.mass import EXPECTED, Viewer, experiments, map_network
-from massgap.studies.cascade.ensembles.parameterised import hypothesis_network, optimum
-from massgap.studies.cascade.ensembles.pools import MASSES, POINTS, Pool, at_scale, moved
+from massgap.studies.cascade.ensembles.parameterised import checked_point, hypothesis_network, optimum
+from massgap.studies.cascade.ensembles.pools import (
+    MASSES,
+    NUISANCES,
+    POINTS,
+    Pool,
+    Purifier,
+    at_scale,
+    moved,
+    shared_variance,
+)
 from massgap.studies.cascade.networks import Task, cross_fitted
 from massgap.studies.cascade.ordering import Training
-from massgap.studies.cascade.samples import Backgrounds, observables, signal_events
+from massgap.studies.cascade.samples import Backgrounds, Events, observables, signal_events
 from massgap.studies.cascade.variables import columns_of
 from massgap.studies.errors import StudyError
 
@@ -33,6 +45,93 @@ def test_three_points_have_the_moments_of_a_gaussian():
     assert 2 * chance * far**2 == pytest.approx(1.0)
     assert 2 * chance * far**4 == pytest.approx(3.0)
     assert sum(chance for _, chance in POINTS) == pytest.approx(1.0)
+
+
+def test_means_of_ensembles_share_what_their_pool_has_by_chance():
+    """The scatter of mean estimates over pools, of ensembles that are a tenth as large."""
+    rng, means, errors = np.random.default_rng(7), [], []
+    for _ in range(300):
+        pool = rng.normal(0.0, 1.0, 1000)
+        values = pool[rng.integers(1000, size=(50, 100))].mean(axis=1)
+        told = mass_study._told(values, shared_variance([(100.0, 1000.0)]))
+        means.append(told["mean"])
+        errors.append(told["mean_error"])
+    assert np.mean(errors) == pytest.approx(np.std(means), rel=0.12)
+    weighted = Pool(np.zeros((3, 4)), np.array([1.0, 1.0, 2.0]), 0.4)
+    assert weighted.effective == pytest.approx(16.0 / 6.0)
+    assert shared_variance([(0.0, 0.0)]) == 0.0
+
+
+def test_nuisance_parameters_are_varied_with_the_moments_of_a_gaussian():
+    variants, chances = mass_study._variants()
+    assert sum(chances) == pytest.approx(1.0)
+    for name in NUISANCES:
+        values = np.array([sigmas.get(name, 0.0) for sigmas in variants])
+        assert [float(np.dot(chances, values**k)) for k in (1, 2, 3, 4)] == pytest.approx(
+            [0.0, 1.0, 0.0, 3.0]
+        )
+
+
+def test_intervals_tell_what_their_pools_take_from_the_coverage():
+    """Belts and tests of Gaussian estimates whose pools shift each true value by a third of a standard deviation."""
+    rng, shared, masses = np.random.default_rng(8), 0.1, np.arange(0.0, 50.0, 10.0)
+    found = []
+    for _ in range(150):
+
+        def drawn(mass, n):
+            return mass + 3.0 * (rng.normal(size=n) + np.sqrt(shared) * rng.normal())
+
+        belt = confidence_belt(masses.tolist(), [drawn(mass, 400) for mass in masses])
+        told = mass_study._interval_numbers(
+            belt, {15.0: drawn(15.0, 800)}, dict.fromkeys([*masses.tolist(), 15.0], shared)
+        )
+        found.append(told["masses"]["15"])
+    lost = found[0]["lost_by_pools"]
+    assert lost == pytest.approx(0.242 * 0.15, rel=0.01)
+    coverage = np.array([one["coverage"] for one in found])
+    assert coverage.mean() == pytest.approx(0.6827 - lost, abs=0.015)
+    assert coverage.std() == pytest.approx(np.mean([one["error"] for one in found]), rel=0.25)
+    assert found[0]["width"] == pytest.approx(6.0, rel=0.25)
+    assert 0.0 <= found[0]["width_error"] < 0.5
+    assert found[0]["empty"] == 0.0
+
+
+def test_another_seed_has_other_ensembles(monkeypatch):
+    seen = []
+    for name in ("compared_optima", "_network", "_likelihood"):
+        monkeypatch.setattr(stages, name, lambda *_: {})
+    monkeypatch.setattr(stages, "_mass", lambda *given: seen.append(given[4].mass.seed))
+    events = Events({}, np.zeros(0))
+    for seed in (1, 2):
+        stages.beyond(
+            "fDM", None, (), events, {}, Training(seed=seed), stages.Beyond(), print, lambda _, make: make()
+        )
+    assert seen == [1, 2]
+
+
+def test_a_line_beyond_what_the_network_was_trained_for_is_compared_where_it_was(monkeypatch):
+    class Network:
+        scored = type("Scored", (), {"auc": 0.9, "auc_error": 0.01})
+        background = Events({}, np.ones(1000))
+
+        def logits(self, events, point):
+            checked_point(point)
+            return np.linspace(-3.0, 3.0, 100)
+
+        of_background = None
+
+    network = Network()
+    network.of_background = lambda point: np.linspace(-4.0, 2.0, 1000)
+    monkeypatch.setattr(stages, "signal_events", lambda *_, **__: None)
+    values = [-500.0, -300.0, -100.0, 100.0, 300.0]
+    lines = {
+        "delta": {"values": values, "eps_s": [0.1, 0.2, 0.3, 0.2, 0.1]},
+        "alpha": {"values": [0.0, 90.0], "eps_s": [0.1, 0.2]},
+    }
+    found = stages.compared_optima("fDM", network, lines, Training(), stages.Beyond())
+    assert list(found["lines"]) == ["delta"]
+    assert found["lines"]["delta"]["values"] == values[1:4]
+    assert found["lines"]["delta"]["separate"][0] == pytest.approx(-100.0)
 
 
 def synthetic(mass, rng, n=4000):
@@ -143,3 +242,46 @@ def test_backgrounds_by_process(events):
     assert every.shares()["WW"]["effective"] == pytest.approx(len(signal) / 2, rel=0.01)
     with pytest.raises(StudyError, match="--process"):
         every.of(["top"])
+
+
+def test_the_mass_scale_from_the_first_event_to_the_intervals(events, monkeypatch):
+    """At seven masses, with few events."""
+    signal, other = events
+    masses = tuple(float(mass) for mass in range(100, 701, 100))
+    monkeypatch.setattr(mass_study, "MASSES", masses)
+    asked = []
+
+    def made(model, spectrum, n, *, seed):
+        asked.append((round(spectrum[3]), n, seed))
+        return signal_events(model, spectrum, n, seed=seed)
+
+    monkeypatch.setattr(mass_study, "signal_events", made)
+    names = ("met", "m_mumu", "m_mumugamma")
+    columns = columns_of(names)
+    first, second = (
+        np.stack([observables(sample, TESTING_SPECTRUM)[c] for c in columns], axis=1)
+        for sample in (signal, other)
+    )
+    scored = cross_fitted(
+        {"x": Task(first, second, signal.weight, other.weight)}, columns, (8,), epochs=5, patience=5
+    )["x"]
+    cut = cut_at(scored.first, scored.second, other.weight, 0.5)
+    plan = mass_study.MassPlan((0.1, 0.5), 1500, 1000, 6, 50, (300.0,), 20, 3, beyond_at=0.5, seed=7)
+    kept = other.take(scored.second > cut.threshold)
+    with pytest.raises(StudyError, match="eps_S no larger than eps_B"):
+        mass_study.mass_study("fDM", Purifier(scored, columns, 9.0), cut._replace(eps_s=0.0), kept, plan)
+    found = mass_study.mass_study("fDM", Purifier(scored, columns, cut.threshold), cut, kept, plan)
+    assert [(row["mass"], row["ratio"]) for row in found["estimates"]] == [(300.0, 0.1), (300.0, 0.5)]
+    for row in found["estimates"]:
+        assert row["mean_error"] > row["spread"] / np.sqrt(50)
+    for told in found["beyond"]["ways"].values():
+        assert told["true"] == [100.0, 300.0, 500.0, 700.0]
+        assert set(told["masses"]) == {"250", "450", "650"}
+        for one in told["masses"].values():
+            assert 0.0 <= one["coverage"] <= 1.0
+            assert one["error"] > np.sqrt(2.0) * one["lost_by_pools"] > 0.0
+    # twice as many where coverage is tested
+    assert (500, 1000, 1007) in asked
+    assert (450, 2000, 1007) in asked
+    # what tests is of another seed than what trains
+    assert {seed for _, _, seed in asked} == {1007, 2007, 3007}

@@ -47,6 +47,13 @@ def test_masses_that_do_not_fall(masses):
 
 def test_lines_of_spectra():
     assert Direction.of_text("gamma=-1:1:0.5").values == (-1.0, -0.5, 0.0, 0.5, 1.0)
+    # never beyond what was asked for
+    assert Direction.of_text("alpha=-20:20:7").values[-1] == 15.0
+    assert Direction.of_text("alpha=-20:20:6").values[-1] == 16.0
+    with pytest.raises(
+        StudyError, match=r"--line gamma=-80:0:10: at gamma = -80 GeV .* 651, 700, 591, 640 GeV"
+    ):
+        Direction.of_text("gamma=-80:0:10")
     for wrong in ("mass=0:1:1", "alpha=0:1", "alpha=0:1:0", "alpha=1:0:1", "alpha=x:1:1"):
         with pytest.raises(StudyError, match="--line alpha"):
             Direction.of_text(wrong)
@@ -111,6 +118,22 @@ def test_accuracy_rises_with_events_and_spins_are_told_apart():
     with pytest.raises(MassgapError, match="empty"):
         accuracies(logits, None, None, {"sDM": 0.0, "fDM": 0.5}, n=10)
     assert float(ensemble_score([0.5, 0.5]).score) == 0.5
+
+
+def test_the_threshold_of_spins_is_that_of_the_known_spectrum():
+    """An experiment does not know its own: logits that are all shifted have another best threshold."""
+    rng = np.random.default_rng(3)
+    known = {"sDM": rng.normal(0.15, 0.55, 20000), "fDM": rng.normal(-0.15, 0.55, 20000)}
+    own = {name: logits + 0.1 for name, logits in known.items()}
+    eps, options = {"sDM": 0.5, "fDM": 0.5}, {"ratios": (0.02,), "n": 4000}
+    (best,) = accuracies(own, None, None, eps, **options)
+    (row,) = accuracies(own, None, None, eps, known=(known, eps), **options)
+    assert row["best"] == best["accuracy"] == best["best"] > 0.99
+    assert row["threshold"] == pytest.approx(0.0, abs=3.0)
+    assert best["threshold"] > 4.0
+    # 86 events: fDM at -4.3 +- 5.4, which is above the known threshold of 0 in one of five
+    assert row["fDM"] == pytest.approx(0.8, abs=0.08)
+    assert row["accuracy"] == pytest.approx(0.5 * (row["sDM"] + row["fDM"]))
 
 
 def test_intervals_of_a_mixture_of_spins_cover():
@@ -248,7 +271,11 @@ def test_an_interrupted_scan_goes_on_where_it_was(background_run, tmp_path, monk
     [
         (["--spin", "tDM"], "no spin model 'tDM'"),
         (["--variables", "pt"], "--variables"),
+        (["--spin", "fDM,tDM"], "no spin model 'tDM'"),
+        (["--spin", ","], "no spin model is named"),
         (["--line", "x"], "--line alpha"),
+        (["--line", "alpha=0:1:1", "--line", "alpha=2:3:1"], "two lines of alpha"),
+        (["--line", "delta=-700:0:100"], "at delta = -700 GeV"),
         (["--process", "top"], "choose from these with --process"),
     ],
 )
@@ -291,8 +318,9 @@ def test_statements_and_gaps_are_of_the_benchmark():
     numbers = measured(found)
     assert numbers["Table III"]["momenta", "fDM"] == (0.96, 0.002)
     gaps = numbers["Gaps"]
-    assert gaps["momenta, best triplet", "fDM"][0] == pytest.approx(0.005)
-    assert gaps["best triplet, best without Delta_4", "fDM"][0] == pytest.approx(0.025)
+    for bound in ("at least", "at most"):
+        assert gaps[f"momenta, best triplet, {bound}", "fDM"][0] == pytest.approx(0.005)
+        assert gaps[f"best triplet, best without Delta_4, {bound}", "fDM"][0] == pytest.approx(0.025)
     said = {row: value for (row, _), (value, _) in numbers["Orderings"].items()}
     assert said["the momenta are at least as good as the best triplet, fDM"] == 1.0
     assert said["three observables reach the momenta within 0.01, fDM"] == 1.0
@@ -303,7 +331,7 @@ def test_statements_and_gaps_are_of_the_benchmark():
     best = {"1": {"mean": 0.0, "spread": 0.0}, "0.01": {"mean": 1.0, "spread": 4.0}}
     line = {"met,delta4,m_mumugamma": {"values": [-3.0, 0.0, 3.0], "best": best}}
     rows = [
-        {"mass": 300.0, "ratio": r, "mean": m, "spread": 44.0, "spread_error": 2.0}
+        {"mass": 300.0, "ratio": r, "mean": m, "spread": 44.0, "mean_error": 3.0, "spread_error": 2.0}
         for r, m in ((0.1, 320.0), (1.0, 401.0))
     ]
     found["models"]["fDM"] |= {"lines": {"alpha": line}, "mass": {"estimates": rows[:1]}}
