@@ -15,6 +15,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+_STRENGTHS = (1e-2, 10.0)
+"""Signal strengths between which pyhf looks for limits."""
+
 
 class Pyhf:
     """pyhf with one of its backends; all its defaults otherwise."""
@@ -43,7 +46,8 @@ class Pyhf:
         model, data = made
         if self.backend == "jax":
             return self._limit_with_jax(made)
-        seen, band = self.pyhf.infer.intervals.upper_limits.upper_limit(data, model, rtol=1e-5)
+        # At a signal strength of 0 both test statistics vanish, and CLs may be 0 / 0, by the processor: we begin beside it.
+        seen, band = self.pyhf.infer.intervals.upper_limits.toms748_scan(data, model, *_STRENGTHS, rtol=1e-5)
         return float(seen), [float(x) for x in band]
 
     def above(self, made: Any, pars: dict[str, float]) -> float:
@@ -67,7 +71,7 @@ class Pyhf:
             return known[mu][which] - 0.05
 
         first, *rest = (
-            float(toms748(excess, 1e-2, 10.0, args=(k,), k=2, xtol=1e-5, rtol=1e-5)) for k in range(6)
+            float(toms748(excess, *_STRENGTHS, args=(k,), k=2, xtol=1e-5, rtol=1e-5)) for k in range(6)
         )
         return first, rest
 
