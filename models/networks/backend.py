@@ -18,7 +18,10 @@ from massgap.models.errors import TrainerMissingError
 __all__ = ["jax_and_optax", "library"]
 
 _ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-"""Sums are split over threads: with another number of them a training would have other bits."""
+"""Sums are split over threads: with another number of them a training would have other bits.
+
+A program that has computed with jax before keeps the threads that it has then: it sets XLA_FLAGS to this itself.
+"""
 
 
 def jax_and_optax() -> tuple[Any, Any]:
@@ -29,10 +32,11 @@ def jax_and_optax() -> tuple[Any, Any]:
     TrainerMissingError
         If one is not installed; the message says how to install it.
     """
+    # jax reads the flags when it first computes, which may be long after somebody else has imported it.
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_cpu_multi_thread_eigen" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {_ONE_THREAD}".strip()
     if "jax" not in sys.modules:
-        flags = os.environ.get("XLA_FLAGS", "")
-        if "xla_cpu_multi_thread_eigen" not in flags:
-            os.environ["XLA_FLAGS"] = f"{flags} {_ONE_THREAD}".strip()
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
     jax = require("jax", "training of networks", error=TrainerMissingError)
     return jax, require("optax", "training of networks", error=TrainerMissingError)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -79,6 +83,21 @@ def test_processes_share_them_and_no_bit_depends_on_it(samples, together):
     for one, other in zip(found, together, strict=False):
         same(one, other)
     assert told == [(1, 2), (2, 2)]
+
+
+def test_no_bit_depends_on_who_imports_jax_first():
+    """The processes import it with one thread; a notebook may have imported it before massgap."""
+    program = "import jax, pytest, sys; sys.exit(pytest.main(sys.argv[1:]))"
+    again = [
+        f"{__file__}::test_processes_share_them_and_no_bit_depends_on_it",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+    ]
+    plain = {name: value for name, value in os.environ.items() if name not in ("XLA_FLAGS", "JAX_PLATFORMS")}
+    command = [sys.executable, "-c", program, *again]
+    done = subprocess.run(command, env=plain, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_batch_norm_has_its_running_statistics_network_by_network(samples):
