@@ -18,8 +18,9 @@ from massgap.events.formats.fields import (
     charge,
     chosen,
     collection,
+    event_numbers,
     kinematics,
-    one_per_event,
+    per_event,
     plain,
     whole_numbers,
     with_bit,
@@ -115,8 +116,8 @@ def _met(collection_name: str, default: str) -> Reader:
         name = chosen(columns, taggers, collection_name, default, "MET")
         return PerEvent(
             {
-                "pt": one_per_event(columns, name, "MET", *POSSIBLE["pt"]),
-                "phi": one_per_event(columns, name, "Phi", *POSSIBLE["phi"]),
+                "pt": per_event(columns, name, "MET", *POSSIBLE["pt"]),
+                "phi": per_event(columns, name, "Phi", *POSSIBLE["phi"]),
             }
         )
 
@@ -131,14 +132,14 @@ def simulated(columns: Columns) -> bool:  # noqa: ARG001 (all formats are asked 
 def weights(columns: Columns) -> npt.NDArray[np.float64]:
     """Generator weights, shape (n,); 1 where there are none."""
     if columns.has("Event", "Weight"):
-        return np.asarray(one_per_event(columns, "Event", "Weight"), dtype=np.float64)
+        return per_event(columns, "Event", "Weight").astype(np.float64)
     return np.ones(len(columns))
 
 
 def identifiers(columns: Columns) -> npt.NDArray[np.uint64]:
     """Zero, zero and the number of the event, shape (n, 3)."""
     out = np.zeros((len(columns), 3), dtype=np.uint64)
-    out[:, 2] = np.asarray(one_per_event(columns, "Event", "Number")).astype(np.uint64)
+    out[:, 2] = event_numbers(columns, "Event", "Number")
     return out
 
 

@@ -29,7 +29,6 @@ __all__ = [
     "event_numbers",
     "first_branch",
     "kinematics",
-    "one_per_event",
     "per_event",
     "plain",
     "whole_numbers",
@@ -281,20 +280,6 @@ def first_branch(columns: Columns, name: str, candidates: tuple[str, ...]) -> st
     if found is None:
         raise MissingBranchError(columns.branch_name(name, candidates[0]), columns.where)
     return found
-
-
-def one_per_event(
-    columns: Columns, name: str, field: str, low: float = -np.inf, high: float = np.inf
-) -> npt.NDArray[Any]:
-    """A Delphes column that has exactly one entry per event, stored as lists of length one."""
-    exact = field == "Number"  # 64 bits do not fit into a double
-    values = columns.read(name, field) if exact else columns.floats(name, field, low, high)
-    if values.ndim == 1:
-        return np.asarray(values)
-    if len(values) and not ak.all(ak.num(values) == 1):
-        msg = f"{columns.where}: {columns.branch_name(name, field)} has not exactly one entry in every event: the file was written wrongly. Make it again, or leave it out."
-        raise SelectionError(msg)
-    return np.asarray(ak.flatten(values))
 
 
 def per_event(

@@ -6,6 +6,7 @@ average over these.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Belt", "confidence_belt"]
+__all__ = ["Belt", "binomial_error", "confidence_belt"]
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,26 @@ class Belt:
         low, high = (np.interp(true, self.true, edge) for edge in (self.low, self.high))
         first, last = self.intervals(x).T
         share = float((((low <= x) & (x <= high)) | ((first <= true) & (true <= last))).mean())
-        # Of none or all the binomial error would be zero: half a count is added to both.
-        n = len(x)
-        smooth = (share * n + 0.5) / (n + 1.0)
-        parts = np.array([np.interp(true, self.true, one) for one in np.eye(len(self.true))])
-        of_belt = self.level * (1.0 - self.level) * float((parts**2 / self.sizes).sum())
-        return share, float(np.sqrt(smooth * (1.0 - smooth) / n + of_belt))
+        of_belt = self.level * (1.0 - self.level) * float((self.parts(true) ** 2 / self.sizes).sum())
+        return share, math.hypot(binomial_error(share, len(x)), math.sqrt(of_belt))
+
+    def parts(self, true: float) -> NDArray[np.float64]:
+        """How much of its range at a value each of the true values gives, shape (n,)."""
+        return np.array([np.interp(true, self.true, one) for one in np.eye(len(self.true))])
+
+
+def binomial_error(share: float, n: float) -> float:
+    """Standard error of a share of ``n``.
+
+    Of none or all it would be zero: half a count is added to both.
+
+    Examples
+    --------
+    >>> round(binomial_error(0.5, 100), 6), round(binomial_error(1.0, 100), 6)
+    (0.05, 0.007019)
+    """
+    smooth = (share * n + 0.5) / (n + 1.0)
+    return math.sqrt(smooth * (1.0 - smooth) / n)
 
 
 def confidence_belt(true: Sequence[float], estimates: Sequence[Any], level: float = 0.6827) -> Belt:

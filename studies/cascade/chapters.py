@@ -28,26 +28,24 @@ def chapters() -> tuple[Chapter, ...]:
     )
 
 
-def _study(inputs: Inputs) -> Path | None:
-    """The folder of the study that a run is in, None for a run alone or where the scan is not done."""
-    folder = inputs.run_folder.resolve().parent
-    return folder if scan_of(folder) else None
+def _study(inputs: Inputs) -> Path:
+    """The folder of the study that a run is in, if it is in one."""
+    return inputs.run_folder.resolve().parent
 
 
 def beside_the_paper(inputs: Inputs) -> Markup | None:
     """The tables of the paper beside the numbers of this study."""
     folder = _study(inputs)
-    return None if folder is None else compared_html(validate(folder), paper())
+    return compared_html(validate(folder), paper()) if scan_of(folder) else None
 
 
 def what_was_found(inputs: Inputs) -> Markup | None:
     """The lines that ``massgap scan`` prints."""
     from massgap.reports.html.html import join, paragraph
 
-    folder = _study(inputs)
-    if folder is None:
+    found = scan_of(_study(inputs))
+    if not found:
         return None
-    found = scan_of(folder) or {}
     return join(*(paragraph(line) for line in found.get("summary", ())))
 
 
@@ -55,10 +53,9 @@ def from_ensembles(inputs: Inputs) -> Markup | None:
     """S/B, the mass scale and its intervals, as figures and as tables."""
     from massgap.reports.html.html import grid, join, table
 
-    folder = _study(inputs)
-    if folder is None:
+    found = scan_of(_study(inputs))
+    if not found:
         return None
-    found = scan_of(folder) or {}
     tables = [table(one.header, one.texts(), caption=f"{one.title}. {one.note}") for one in tables_of(found)]
     pictures = _pictures(found["models"])
     return join(grid(pictures), *tables) if pictures else join(*tables)

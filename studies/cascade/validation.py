@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from massgap.contracts.study_folder import STUDY_FILE, open_study
 from massgap.contracts.writing import read_json
+from massgap.fits.counting.neyman import binomial_error
 from massgap.studies.cascade.requirements import PURIFYING, Numbers, grows, requirements
 from massgap.studies.comparison import Compared, compare
 from massgap.studies.errors import StudyError
@@ -145,10 +146,8 @@ def _spin(found: Mapping[str, Any]) -> dict[str, Numbers]:
 
 
 def _accuracy_error(row: Mapping[str, float]) -> float:
-    """Binomial, with half a count more of both, for of all or none it would be zero."""
-    n = 2.0 * row.get("ensembles", LEAST_ENSEMBLES)
-    share = (row["accuracy"] * n + 0.5) / (n + 1.0)
-    return math.sqrt(share * (1.0 - share) / n)
+    """Binomial, of the ensembles of both models."""
+    return binomial_error(row["accuracy"], 2.0 * row.get("ensembles", LEAST_ENSEMBLES))
 
 
 def _best_areas(networks: Mapping[str, Any]) -> tuple[Pair, Pair, Pair] | None:

@@ -303,9 +303,9 @@ def _interval_numbers(
     rows = {}
     for mass, values in fresh.items():
         share, error = belt.coverage(mass, values)
-        parts = [np.interp(mass, belt.true, one) for one in np.eye(len(belt.true))]
+        parts = belt.parts(mass)
         moved_by = shared[mass] + sum(
-            part**2 * shared[true] for part, true in zip(parts, belt.true.tolist(), strict=True)
+            part**2 * shared[true] for part, true in zip(parts.tolist(), belt.true.tolist(), strict=True)
         )
         lost = edge * NormalDist().pdf(edge) * float(moved_by)
         rows[f"{mass:g}"] = {
