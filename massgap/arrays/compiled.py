@@ -7,12 +7,17 @@ there.  Here the cache is valid for one content of all that the file imports, di
 So machine code may travel: :func:`write_machine_code` collects what belongs to the present source, for a copy of the package on
 another machine.  It is used there only by the same numba, for the same source, on a processor with the same name and
 features; each of these is part of what numba compares, and otherwise the function is compiled as if nothing had come.
+
+What Python calls needs code that unpacks Python's arguments and packs the result, which takes as long to compile as a small
+function itself; what only compiled code calls does not need it.  Each function is therefore compiled for who calls it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
+import types
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,12 +29,15 @@ from massgap.source_code import PACKAGE, imported_digest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["compiled", "compiled_inline", "for_arrays_only", "write_machine_code"]
+__all__ = ["compiled", "compiled_in_place", "compiled_inline", "for_arrays_only", "write_machine_code"]
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
 _KERNELS: list[weakref.ref[Any]] = []
 """What was decorated in this process."""
+
+_INSIDE: list[weakref.ref[_Inside]] = []
+"""The same as compiled code calls it."""
 
 
 def compiled(function: F) -> F:
@@ -56,7 +64,7 @@ def compiled(function: F) -> F:
     >>> half.__name__
     'half'
     """
-    return _compiled(function, forceinline=False)
+    return _compiled(function)
 
 
 def compiled_inline(function: F) -> F:
@@ -74,6 +82,25 @@ def compiled_inline(function: F) -> F:
     callable
     """
     return _compiled(function, forceinline=True)
+
+
+def compiled_in_place(function: F) -> F:
+    """Like :func:`compiled`, for a part of one other function that was only cut out to be read.
+
+    It becomes lines of its caller before these are compiled.  A function that is compiled by itself is optimised, and made
+    machine code, once more in each function above it, together with all that it calls: for loops over blocks of events, which
+    are many lines for the processor, that is most of the time of a first run.
+
+    Parameters
+    ----------
+    function
+        A function that is called in one place.
+
+    Returns
+    -------
+    callable
+    """
+    return _compiled(function, inline="always")
 
 
 @contextlib.contextmanager
@@ -96,8 +123,55 @@ def for_arrays_only() -> Iterator[None]:
         entrypoints._already_initialized = False
 
 
-def _compiled(function: F, *, forceinline: bool) -> F:
-    dispatcher: Any = njit(nogil=True, error_model="numpy", forceinline=forceinline)(function)
+def _compiled(function: F, **options: Any) -> F:
+    result: F = _dispatcher(function, **options)
+    # Not part of numba's public interface: without it compiled code calls what Python calls, and all works.  A function that
+    # calls itself is left to numba, which must know that it is being compiled.
+    replaced = all(hasattr(result, name) for name in ("get_call_template", "get_overload"))
+    code = function.__code__
+    if replaced and function.__name__ not in (*code.co_names, *code.co_freevars):
+        inside: Any = _Inside(function, options)
+        untyped: Any = result
+        untyped.get_call_template, untyped.get_overload = inside.get_call_template, inside.get_overload
+        _INSIDE.append(weakref.ref(inside))
+    return result
+
+
+class _Inside:
+    """A function as other compiled functions call it: without what unpacks the arguments of Python, which must not call it.
+
+    Made when the first of them asks for it.
+    """
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        self._function, self._options = function, options
+
+    @functools.cached_property
+    def dispatcher(self) -> Any:
+        """What numba compiles."""
+        f = self._function
+        copy = types.FunctionType(f.__code__, f.__globals__, f.__name__, f.__defaults__, f.__closure__)
+        copy.__kwdefaults__ = f.__kwdefaults__
+        # The machine code of both is kept in files of this name.
+        copy.__qualname__ = f"{f.__qualname__}.inside"
+        return _dispatcher(copy, no_cpython_wrapper=True, **self._options)
+
+    def make(self) -> None:
+        """Make the dispatcher now, so that it is among all others."""
+        _ = self.dispatcher
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """As numba's dispatchers have it: compile for these types of arguments, and what that gives."""
+        return self.dispatcher.get_call_template(args, kws)
+
+    def get_overload(self, signature: Any) -> Any:
+        """As numba's dispatchers have it: what was compiled."""
+        return self.dispatcher.get_overload(signature)
+
+
+def _dispatcher(function: Any, **options: Any) -> Any:
+    # Functions are never handed to compiled code as pointers of C.
+    dispatcher: Any = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
     # NUMBA_DISABLE_JIT leaves the plain function; a function typed in at a prompt has no file to cache for.
     with contextlib.suppress(AttributeError, RuntimeError):
         dispatcher.enable_caching()
@@ -106,8 +180,7 @@ def _compiled(function: F, *, forceinline: bool) -> F:
     if hasattr(cache_file, "_source_stamp"):
         cache_file._source_stamp = (cache_file._source_stamp, imported_digest(function.__code__.co_filename))
         _KERNELS.append(weakref.ref(dispatcher))
-    result: F = dispatcher
-    return result
+    return dispatcher
 
 
 def write_machine_code(folder: str | Path) -> int:
@@ -127,6 +200,9 @@ def write_machine_code(folder: str | Path) -> int:
         Number of files.
     """
     count = 0
+    # Also what this process had no need of, as the machine code of its callers was on disk.
+    for inside in filter(None, [reference() for reference in _INSIDE]):
+        inside.make()
     for reference in _KERNELS:
         dispatcher = reference()
         if dispatcher is None:

@@ -40,8 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["ExactSum", "one_magnitude"]
 
 _CARRY_EVERY = 1 << 29  # one term adds less than 2**33 to a limb
-
-
+_ADDITIONS = 1 << 9  # that many trimmed sums can be added at least before a carry
 _ALL = np.zeros(0, dtype=np.int64)
 
 _NARROW, _WIDE = 4, 8
@@ -346,13 +345,21 @@ class ExactSum:
         return out
 
     def trim(self) -> None:
-        """Drop the highest and lowest limbs that are zero in all sums."""
+        """Drop the limbs at both ends that are zero in all sums, and put high ones into those below that have room for them."""
         used = np.flatnonzero([limb.any() for limb in self.limbs])
         if not len(used):
             self.limbs, self.lowest = self.limbs[:0], 0
         elif len(used) < len(self.limbs):
             self.limbs = np.ascontiguousarray(self.limbs[used[0] : used[-1] + 1])
             self.lowest += int(used[0])
+        while len(self.limbs) > 1:
+            top = self.limbs[-1]
+            # One of the highest limb is 2**32 of the one below, as much as half a term may add to that.
+            terms = self.terms + (max(int(top.max()), -int(top.min())) + 1) // 2
+            if terms > _CARRY_EVERY // _ADDITIONS:
+                break
+            self.limbs[-2] += top << LIMB_BITS
+            self.limbs, self.terms = self.limbs[:-1], terms
 
     def copy(self) -> ExactSum:
         """An independent copy."""

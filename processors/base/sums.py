@@ -77,6 +77,7 @@ class HistogramSums:
     def finish(self) -> None:
         """Leave out what is not needed to hold the sums, so that they are sent and added faster."""
         self.sums.trim()
+        self._terms = [self.sums.terms] * len(self._terms)
 
     def values(self, variation: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Sums of weights and of squared weights of one variation, each rounded once, shape (bins,)."""
@@ -110,6 +111,7 @@ class HistogramSums:
             wide, other = self.with_variations(every), other.with_variations(every)
             self.variations, self.sums, self._terms = every, wide.sums, wide._terms
         self.sums += other.sums
+        self._terms = [self.sums.terms] * (2 * len(self.variations))
         return self
 
     def copy(self) -> HistogramSums:

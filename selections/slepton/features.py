@@ -79,19 +79,30 @@ def slepton_features_kernel(
     )
 
 
-@compiled
 def _loop(l1: Floats, l2: Floats, jet: Floats, met: Floats, ht: Floats, out: Floats) -> None:
-    # M_T2 works on blocks of events, faster than event by event.
-    n = out.shape[1]
-    xy = np.empty((6, n))
-    for i in range(n):
-        xy[0, i], xy[1, i] = l1[0, i] * math.cos(l1[2, i]), l1[0, i] * math.sin(l1[2, i])
-        xy[2, i], xy[3, i] = l2[0, i] * math.cos(l2[2, i]), l2[0, i] * math.sin(l2[2, i])
-        xy[4, i], xy[5, i] = met[0, i] * math.cos(met[1, i]), met[0, i] * math.sin(met[1, i])
+    # M_T2 works on blocks of events, faster than event by event.  It is called from here: compiled code that called it
+    # would have all of its machine code made once more.
+    xy = np.empty((6, out.shape[1]))
+    _momenta(l1, l2, met, xy)
     mt2_pair_block(
         l1[3], xy[0], xy[1], l2[3], xy[2], xy[3], xy[4], xy[5], 0.0, 100.0, out[MT2_0], out[MT2_100]
     )
-    for i in range(n):
+    _observables(l1, l2, jet, met, ht, out)
+
+
+@compiled
+def _momenta(l1: Floats, l2: Floats, met: Floats, xy: Floats) -> None:
+    """px and py of the two leptons and of the missing momentum, in the rows of xy."""
+    for i in range(xy.shape[1]):
+        xy[0, i], xy[1, i] = l1[0, i] * math.cos(l1[2, i]), l1[0, i] * math.sin(l1[2, i])
+        xy[2, i], xy[3, i] = l2[0, i] * math.cos(l2[2, i]), l2[0, i] * math.sin(l2[2, i])
+        xy[4, i], xy[5, i] = met[0, i] * math.cos(met[1, i]), met[0, i] * math.sin(met[1, i])
+
+
+@compiled
+def _observables(l1: Floats, l2: Floats, jet: Floats, met: Floats, ht: Floats, out: Floats) -> None:
+    """Fill the rows of out, in which M_T2 stands already."""
+    for i in range(out.shape[1]):
         row = slepton_features_kernel(
             (l1[0, i], l1[1, i], l1[2, i], l1[3, i]),
             (l2[0, i], l2[1, i], l2[2, i], l2[3, i]),

@@ -13,13 +13,13 @@ import pytest
 from numba import njit
 
 import massgap
-from massgap.arrays.compiled import compiled
+from massgap.arrays.compiled import compiled, compiled_in_place
 from massgap.selections.observables.mt2.kernels import mt2_kernel
 
 INNER = """
-from massgap.arrays.compiled import compiled
+from massgap.arrays.compiled import {decorator}
 
-@compiled
+@{decorator}
 def inner(x):
     return x + {value}
 """
@@ -50,11 +50,12 @@ def run(folder: Path, **environment: str) -> list[str]:
     return done.stdout.split()[:1]
 
 
-def test_a_changed_kernel_reaches_its_callers_in_other_files(tmp_path):
-    (tmp_path / "inner_part.py").write_text(INNER.format(value="1.0"))
+@pytest.mark.parametrize("decorator", ["compiled", "compiled_inline", "compiled_in_place"])
+def test_a_changed_kernel_reaches_its_callers_in_other_files(tmp_path, decorator):
+    (tmp_path / "inner_part.py").write_text(INNER.format(decorator=decorator, value="1.0"))
     (tmp_path / "outer_part.py").write_text(OUTER)
     assert run(tmp_path) == ["20.0"]
-    (tmp_path / "inner_part.py").write_text(INNER.format(value="2.0"))
+    (tmp_path / "inner_part.py").write_text(INNER.format(decorator=decorator, value="2.0"))
     assert run(tmp_path) == ["30.0"]
 
 
@@ -62,7 +63,7 @@ def test_a_folder_that_cannot_be_written_falls_back_to_the_user_cache(tmp_path):
     package, cache = tmp_path / "package", tmp_path / "cache"
     package.mkdir()
     cache.mkdir()
-    (package / "inner_part.py").write_text(INNER.format(value="1.0"))
+    (package / "inner_part.py").write_text(INNER.format(decorator="compiled", value="1.0"))
     (package / "outer_part.py").write_text(OUTER)
     # A file in the place of the cache folder refuses it to root as well, whom permissions do not stop.
     (package / "__pycache__").write_text("")
@@ -84,6 +85,40 @@ def test_kernels_can_be_called_from_other_compiled_code():
         return out
 
     assert total(2) == pytest.approx(2 * 12.017183194545662, rel=1e-12)
+
+
+@compiled
+def half(x):
+    return 0.5 * x
+
+
+@compiled_in_place
+def twice(x):
+    if x < 0.0:
+        return -2.0 * x
+    return 2.0 * x
+
+
+@compiled
+def of_both(x):
+    return half(x) + twice(x - 1.0)
+
+
+@compiled
+def factorial(n):
+    return 1 if n < 2 else n * factorial(n - 1)
+
+
+def test_functions_are_compiled_for_who_calls_them():
+    """For compiled code alone without what unpacks the arguments of Python, which crashes when Python calls it."""
+    assert of_both(4.0) == 8.0
+    assert (half.signatures, twice.signatures) == ([], [])
+    assert (half(4.0), twice(-3.0)) == (2.0, 6.0)
+    assert len(half.signatures) == len(twice.signatures) == 1
+
+
+def test_a_function_may_call_itself():
+    assert factorial(5) == 120
 
 
 def test_division_by_zero_does_not_raise():

@@ -169,9 +169,9 @@ def test_loops_over_kernels_are_kept_on_disk_and_follow_their_kernel(tmp_path):
         )
         assert done.stdout.split()[:2] == expected.split()
     assert sorted(path.name.split("-")[0] for path in tmp_path.rglob("*.nbi")) == [
-        "some_kernels.less",
+        "some_kernels.less.inside",
         "some_kernels.less_loop_1_1",
-        "some_kernels.more",
+        "some_kernels.more.inside",
         "some_kernels.more_loop_1_1",
     ]
 

@@ -144,6 +144,36 @@ def test_pickles_and_copies(pairs) -> None:
     assert [fraction_of(total, b) for b in range(4)] == true_sums(pairs)
 
 
+@given(terms, terms)
+@settings(max_examples=60)
+def test_trimmed_sums_are_the_same(pairs, others) -> None:
+    expected = filled(pairs + others).values().tobytes()
+    one, other = filled(pairs), filled(others)
+    for total, rows in ((one, pairs), (other, others)):
+        whole = total.values().tobytes()
+        total.trim()
+        assert [fraction_of(total, b) for b in range(4)] == true_sums(rows)
+        assert total.values().tobytes() == whole
+    one += other
+    assert one.values().tobytes() == expected
+
+
+@pytest.mark.parametrize(("size", "limbs"), [(1.0, 1), (-1.0, 1), (2.0**44, 2)])
+def test_trimmed_sums_need_fewer_limbs_and_can_be_added_often(size, limbs) -> None:
+    """Numbers in single precision next to 1 lie on both sides of a limb's end; those far above it have no room in the limb below."""
+    rng = np.random.default_rng(2)
+    values = size * (rng.normal(1, 0.1, 1000).astype(np.float32).astype(np.float64) + 2.0**-20)
+    part = filled([(0, x) for x in values], 1)
+    part.trim()
+    assert len(part.limbs) == limbs
+    assert part.terms <= exact._CARRY_EVERY // exact._ADDITIONS
+    total, times = ExactSum(1), 2 * exact._ADDITIONS
+    for _ in range(times):
+        total += part
+        assert int(np.abs(total.limbs).max()) <= max(total.terms, 1) * 2**33
+    assert fraction_of(total, 0) == times * sum(map(Fraction, values.tolist()))
+
+
 def test_adding_keeps_the_operands() -> None:
     a, b = filled([(0, 1.0)]), filled([(0, 1e-200)])
     assert (a + b).values()[0] == 1.0

@@ -80,7 +80,7 @@ def test_what_was_compiled_here_is_loaded_there(package, tmp_path) -> None:
     elsewhere = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     assert run(package, tmp_path / "one", **elsewhere) == (20.0, 0, 1, 4)
     files = sorted(path.name.partition("-")[0] for path in (tmp_path / "one").rglob("*.nb?"))
-    assert files == ["toy_inner.inner"] * 2 + ["toy_outer.outer"] * 2
+    assert files == ["toy_inner.inner.inside"] * 2 + ["toy_outer.outer"] * 2
     there = sent(package, tmp_path / "one", tmp_path / "job")
     assert run(there, tmp_path / "two") == (20.0, 1, 0, 4)
     # The same content is the same archive.

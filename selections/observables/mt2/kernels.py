@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.arrays.compiled import compiled, compiled_inline
+from massgap.arrays.compiled import compiled, compiled_in_place, compiled_inline
 from massgap.selections.observables.mt2.massive import massive_value
 from massgap.selections.observables.mt2.massive_blocks import MASSIVE_ROWS, MASSIVE_SINGLE_ROWS, massive_block
 from massgap.selections.observables.mt2.massless import (
@@ -125,7 +125,6 @@ def mt2_kernel(
     return general_kernel(m1, px1, py1, m2, px2, py2, pxmiss, pymiss, chi1, chi2)
 
 
-@compiled
 def mt2_block(
     m1: Floats,
     px1: Floats,
@@ -151,28 +150,63 @@ def mt2_block(
     out
         To be filled.
     """
-    n = out.size
-    if n < _FEW:
-        for i in range(n):
-            out[i] = mt2_kernel(
-                m1[i * (m1.size > 1)], px1[i], py1[i], m2[i * (m2.size > 1)], px2[i], py2[i],
-                pxmiss[i], pymiss[i], chi1[i * (chi1.size > 1)], chi2[i * (chi2.size > 1)],
+    event = (m1, px1, py1, m2, px2, py2, pxmiss, pymiss, chi1, chi2)
+    # Three functions, of which most runs need one: each is compiled when it is first called.
+    if out.size < _FEW:
+        _events_one_by_one(*event, out)
+    elif _blocks(*event, out, *_space()) > 0:
+        _search_events(*event, out)
+
+
+@compiled
+def _events_one_by_one(
+    m1: Floats, px1: Floats, py1: Floats, m2: Floats, px2: Floats, py2: Floats, pxmiss: Floats, pymiss: Floats,
+    chi1: Floats, chi2: Floats, out: Floats,
+) -> None:  # fmt: skip
+    for i in range(out.size):
+        out[i] = mt2_kernel(
+            m1[i * (m1.size > 1)], px1[i], py1[i], m2[i * (m2.size > 1)], px2[i], py2[i],
+            pxmiss[i], pymiss[i], chi1[i * (chi1.size > 1)], chi2[i * (chi2.size > 1)],
+        )  # fmt: skip
+
+
+@compiled
+def _search_events(
+    m1: Floats, px1: Floats, py1: Floats, m2: Floats, px2: Floats, py2: Floats, pxmiss: Floats, pymiss: Floats,
+    chi1: Floats, chi2: Floats, out: Floats,
+) -> None:  # fmt: skip
+    """M_T2 by the general method of those events where it is NaN."""
+    for i in range(out.size):
+        if math.isnan(out[i]):
+            out[i] = general_kernel(
+                max(m1[i * (m1.size > 1)], 0.0), px1[i], py1[i], max(m2[i * (m2.size > 1)], 0.0), px2[i], py2[i],
+                pxmiss[i], pymiss[i], max(chi1[i * (chi1.size > 1)], 0.0), max(chi2[i * (chi2.size > 1)], 0.0),
             )  # fmt: skip
-        return
-    work, single, heavy, heavy_single, masses = _space()
+
+
+@compiled
+def _blocks(
+    m1: Floats, px1: Floats, py1: Floats, m2: Floats, px2: Floats, py2: Floats, pxmiss: Floats, pymiss: Floats,
+    chi1: Floats, chi2: Floats, out: Floats, work: Floats, single: Any, heavy: Floats, heavy_single: Any, masses: Floats,
+) -> int:  # fmt: skip
+    """M_T2 block by block, NaN where the search must decide; how many events these are."""
+    n, missing = out.size, 0
     for first in range(0, n, BLOCK):
         size = min(BLOCK, n - first)
         if first == 0 or m1.size > 1 or m2.size > 1 or chi1.size > 1 or chi2.size > 1:
             light = _masses(m1, m2, chi1, chi2, first, size, masses)
         momenta = (px1, py1, px2, py2, pxmiss, pymiss)
-        _one_block(
+        missing += _one_block(
             masses, light, momenta, first, work, single, heavy, heavy_single, out[first : first + size], False
         )
+    return missing
 
 
-@compiled
 def _space() -> tuple[Floats, Any, Floats, Any, Floats]:
-    """What a block of events needs: work arrays and the rows of masses."""
+    """What a block of events needs: work arrays and the rows of masses.
+
+    Made here: each way of making an array would be compiled.
+    """
     return (
         np.ones(ROWS * STRIDE),
         np.ones(SINGLE_ROWS * STRIDE, np.float32),
@@ -195,7 +229,7 @@ def _masses(m1: Floats, m2: Floats, chi1: Floats, chi2: Floats, first: int, size
     return light
 
 
-@compiled
+@compiled_in_place
 def _one_block(
     masses: Floats,
     light: int,
@@ -207,8 +241,11 @@ def _one_block(
     heavy_single: Any,
     out: Floats,
     prepared: bool,
-) -> None:
-    """M_T2 of one block, of which light events are massless; prepared: by prepare_block."""
+) -> int:
+    """M_T2 of one block, of which light events are massless, NaN where the search must decide; how many these are.
+
+    prepared: by prepare_block.
+    """
     px1, py1, px2, py2, pxmiss, pymiss = momenta
     size, missing = out.size, 0
     chi = masses[2 * STRIDE : 3 * STRIDE]
@@ -241,14 +278,7 @@ def _one_block(
             for i in range(size):
                 if _is_massless(masses[i], masses[STRIDE + i], chi[i], masses[3 * STRIDE + i]):
                     out[i] = _from_excess(chi[i], gained[i])
-    if missing > 0:
-        for i in range(size):
-            if math.isnan(out[i]):
-                j = first + i
-                out[i] = general_kernel(
-                    masses[i], px1[j], py1[j], masses[STRIDE + i], px2[j], py2[j],
-                    pxmiss[j], pymiss[j], chi[i], masses[3 * STRIDE + i],
-                )  # fmt: skip
+    return missing
 
 
 @compiled_inline
@@ -271,7 +301,6 @@ def _spread(values: Floats, first: int, size: int, row: Floats) -> None:
         row[i] = max(value, 0.0)
 
 
-@compiled
 def mt2_pair_block(
     m1: Floats,
     px1: Floats,
@@ -299,25 +328,31 @@ def mt2_pair_block(
     out_a, out_b
         To be filled with the results for the one and the other.
     """
+    event = (m1, px1, py1, m2, px2, py2, pxmiss, pymiss)
+    trials = np.array([chi_a, chi_b], dtype=np.float64)
+    missing = _pair_blocks(*event, trials, out_a, out_b, *_space())
+    for k, out in enumerate((out_a, out_b)):
+        if missing[k] > 0:
+            _search_events(*event, trials[k : k + 1], trials[k : k + 1], out)
+
+
+@compiled
+def _pair_blocks(
+    m1: Floats, px1: Floats, py1: Floats, m2: Floats, px2: Floats, py2: Floats, pxmiss: Floats, pymiss: Floats,
+    trials: Floats, out_a: Floats, out_b: Floats, work: Floats, single: Any, heavy: Floats, heavy_single: Any, masses: Floats,
+) -> tuple[int, int]:  # fmt: skip
+    """The same, NaN where the search must decide; how many events these are."""
     n = out_a.size
-    chi = np.empty(1)
-    work, single, heavy, heavy_single, masses = _space()
+    left_a, left_b = 0, 0
     for first in range(0, n, BLOCK):
         size = min(BLOCK, n - first)
         momenta = (px1, py1, px2, py2, pxmiss, pymiss)
         prepare_block(px1, py1, px2, py2, pxmiss, pymiss, first, size, work)
-        for one, out in ((chi_a, out_a), (chi_b, out_b)):
-            chi[0] = one
+        for k in range(2):
+            chi, out = trials[k : k + 1], out_a if k == 0 else out_b
             light = _masses(m1, m2, chi, chi, first, size, masses)
-            _one_block(
-                masses,
-                light,
-                momenta,
-                first,
-                work,
-                single,
-                heavy,
-                heavy_single,
-                out[first : first + size],
-                True,
-            )
+            left = _one_block(
+                masses, light, momenta, first, work, single, heavy, heavy_single, out[first : first + size], True,
+            )  # fmt: skip
+            left_a, left_b = (left_a + left, left_b) if k == 0 else (left_a, left_b + left)
+    return left_a, left_b

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.arrays.compiled import compiled, compiled_inline
+from massgap.arrays.compiled import compiled, compiled_in_place, compiled_inline
 from massgap.selections.observables.mt2.massive import (
     DOUBLE,
     MAX_STEPS,
@@ -64,11 +64,13 @@ def _prepare_block(
         work[_LIMIT * STRIDE + i] = limit_kernel(legs)
 
 
-@compiled
+@compiled_in_place
 def _single_steps(
     kinds: Floats, n_general: int, n_light: int, n_zero: int, size: int, ratios: Any, single: Any
 ) -> None:
     """Start and steps in single precision of the events of a block, each by its kind."""
+    # BLOCK as it stands is a type of its own for numba: loops are compiled once more for it, without the rest that a count
+    # not known before would leave, and a tenth faster. A count that begins at 0 must not be such a type.
     if n_zero > 0:
         _light_block(ratios, single, single, True)
         _steps_block(single, BLOCK)
@@ -86,10 +88,10 @@ def _single_steps(
     if n_general == size:
         _general_block(single, BLOCK)
     elif n_general > 0:
-        _gathered_general_block(kinds, n_general, size, single)
+        _gathered_general_block(kinds, np.int64(n_general), size, single)
 
 
-@compiled
+@compiled_in_place
 def _gathered_general_block(kinds: Floats, n_general: int, size: int, single: Any) -> None:
     """The same of a few events that are not light among many that are."""
     # Few events of another kind among many: gathered, so that the others do not wait for them.
@@ -108,7 +110,7 @@ def _gathered_general_block(kinds: Floats, n_general: int, size: int, single: An
             k += 1
 
 
-@compiled
+@compiled_in_place
 def massive_block(
     masses: Floats,
     x1: Floats,
@@ -160,24 +162,24 @@ def massive_block(
     return _continue_block(work, masses, out) if missing > 0 else 0
 
 
-@compiled
+@compiled_in_place
 def _continue_block(work: Floats, masses: Floats, out: Floats) -> int:
     """More steps for the events of which the first was not the last; how many are left to the search."""
     left = 0
     for i in range(out.size):
         if math.isnan(out[i]):
             work[_PLACE * STRIDE + i] = i
-            _keep(work, i, left)
+            _keep(work, i, np.int64(left))
             left += 1
     for _ in range(1, MAX_STEPS):
         if left == 0:
             break
-        _polish_block(work, left)
+        _polish_block(work, np.int64(left))
         count, left = left, 0
         for k in range(count):
             excess = work[_EXCESS * STRIDE + k]
             if math.isnan(excess):
-                _keep(work, k, left)
+                _keep(work, k, np.int64(left))
                 left += 1
                 continue
             i = int(work[_PLACE * STRIDE + k])

@@ -422,8 +422,10 @@ def test_results_do_not_depend_on_the_place_in_the_array():
 @pytest.mark.parametrize("mass", [0.0, MUON])
 def test_blocks_for_compiled_passes(mass):
     rng = np.random.default_rng(10)
-    momenta = tuple(rng.normal(0, 80, (6, 1000)))
-    x1, y1, x2, y2, px, py = momenta
+    # Also parallel momenta, and others that need the search.
+    _, hard_x1, hard_y1, _, hard_x2, hard_y2, hard_px, hard_py, _, _ = nasty_events(rng, 500)
+    hard = (hard_x1, hard_y1, hard_x2, hard_y2, hard_px, hard_py)
+    x1, y1, x2, y2, px, py = (np.concatenate([rng.normal(0, 80, 500), values]) for values in hard)
     masses, first, second = np.full(1, mass), np.empty(1000), np.empty(1000)
     mt2_pair_block(masses, x1, y1, masses, x2, y2, px, py, 0.0, 100.0, first, second)
     for chi, values in ((0.0, first), (100.0, second)):
