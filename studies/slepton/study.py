@@ -122,7 +122,7 @@ def _samples() -> list[GenerateStep]:
         GenerateStep(
             "samples/backgrounds", BACKGROUNDS, events=1_200_000, small=75_000, options={"fast_taus": True}
         ),
-        GenerateStep("samples/benchmark", (signal_name(*BENCHMARK),), events=230_000, small=15_000),
+        GenerateStep("samples/benchmark", (signal_name(*BENCHMARK),), events=300_000, small=15_000),
         GenerateStep("samples/spectra", others, events=220_000, small=22_000, quick=False),
         GenerateStep(
             _EMU,
