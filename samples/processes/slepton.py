@@ -125,7 +125,7 @@ SLEPTON_BACKGROUNDS = (
         description="W pairs, both to a muon (tau -> mu included)",
         source=LO,
         settings=WW,
-        tranches=met_slices((0.0, 3.0), (40.0, 9.8), (95.0, 10.2)),
+        tranches=met_slices((0.0, 3.0), (40.0, 9.8), (95.0, 15.0)),
         xsec_fb=XSEC_WW,
         generator_factor=GENERATOR_TWO_W,
         filter=DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=_OF_WW, taus_in_xsec=True),
