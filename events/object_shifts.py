@@ -120,7 +120,8 @@ def stretch_jets(event: Event, factor: float) -> Event:
         For instance 1.1.
     """
     moved = event.with_later(met=lambda some: _met_with_stretched_jets(some, factor))
-    return moved.with_(jets=_stretched(event, factor)[0])
+    # each by its own factor: another one may be the leading jet now
+    return moved.with_(jets=_stretched(event, factor)[0].by_pt())
 
 
 def _met_with_stretched_jets(event: Event, factor: float) -> PerEvent:

@@ -46,8 +46,9 @@ class OneJet:
     pt: float
     #: The second hardest must not exceed this.
     second_pt: float = math.inf
-    #: Two jets of partons above this pt, within this abs(eta), are one too many.
-    several_pt: float = 40.0
+    #: Two jets of partons above this pt, within this abs(eta), are one too many. Far above the search's 30 GeV: a jet that loses
+    #: as much makes an event of the lowest slice pass, which weighs as much as hundreds of others.
+    several_pt: float = 60.0
     several_eta: float = 4.4
 
 
@@ -65,8 +66,8 @@ class DimuonAcceptance:
     #: The pair may not be further apart in eta, after the shower's hardest emission and in the hard process.
     delta_eta: float = math.inf
     hard_delta_eta: float = math.inf
-    #: Pairs of muons in here are not seen. A width of 0 switches that off: where tops radiate before they decay, the
-    #: mass of the two muons is not final yet.
+    #: Pairs of muons in here are not seen. A width of 0 switches that off: where they have two parents, or tops radiate
+    #: before they decay, their mass is not final yet.
     veto: MassWindow = MassWindow(0.0)
     #: A third muon above this pt (GeV) and within this abs(eta) would be seen, and the event refused; None: it may stay.
     third_muon: tuple[float, float] | None = None

@@ -37,7 +37,7 @@ _EDGES = (0.0, 40.0, 95.0)
 _MUON_PT = 8.0
 #: One hard jet, no third muon, no dimuon at the Z mass, and |cos theta*| = tanh(|delta eta| / 2) below 0.66: what can pass.
 _ACCEPTANCE = DimuonAcceptance(
-    pt=7.0,
+    pt=2.5,  # beside a hard jet, emissions after the first one lift a muon by half of it and more
     eta=2.6,
     delta_eta=1.6,
     hard_delta_eta=5.0,
@@ -45,20 +45,22 @@ _ACCEPTANCE = DimuonAcceptance(
     third_muon=(14.0, 2.2),
     jet=OneJet(pt=20.0),
 )
+#: Muons of two parents: each emission that comes after the first, and each photon, changes their mass.
+_OPEN = MassWindow(0.0)
 #: Muons far apart in eta are what a control region of W pairs is made of: |cos theta*| below 0.97, in tops as well.
-_OF_WW = replace(_ACCEPTANCE, delta_eta=4.2, hard_delta_eta=6.5)
-#: The jets of top pairs are there from the start, and their dimuon mass is not.
-_OF_TOPS = replace(_OF_WW, veto=MassWindow(0.0), jet=OneJet(pt=20.0, second_pt=65.0))
+_OF_WW = replace(_ACCEPTANCE, delta_eta=4.2, hard_delta_eta=6.5, veto=_OPEN)
+#: The jets of top pairs are there from the start.
+_OF_TOPS = replace(_OF_WW, jet=OneJet(pt=20.0, second_pt=65.0))
 
 
 def _signal(name: str, m: float, m_lsp: float) -> tuple[Process, ...]:
-    wanted = DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=_ACCEPTANCE)
-    slices = tuple(zip(_EDGES, (6.0, 4.0, 11.0), strict=True))
+    wanted = DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=replace(_ACCEPTANCE, veto=_OPEN))
+    slices = tuple(zip(_EDGES, (2.5, 2.0, 10.5), strict=True))
     return (smuon_pairs(name, "left", m, m_lsp, slices, wanted, "cms"),)
 
 
 #: Another flavour is no third muon, and b jets are not asked for.
-_MIXED = replace(_ACCEPTANCE, third_muon=None)
+_MIXED = replace(_ACCEPTANCE, third_muon=None, veto=_OPEN)
 
 SLEPTON_SIGNALS = (SignalForm("slepton", ("M", "LSP"), _signal),)
 
@@ -97,8 +99,8 @@ SLEPTON_BACKGROUNDS = (
             "pT_hat",
             (20, 2.5, 487.6e3),
             (50, 3.0, 102.5e3),
-            (100, 16.0, 20.04e3),
-            (200, 5.0, 2008.0),
+            (100, 20.5, 20.04e3),
+            (200, 6.1, 2008.0),
             (400, 0.5, 116.5),
         ),
         inclusive_xsec_fb=(613.6e3, 0.6e3),
@@ -110,8 +112,7 @@ SLEPTON_BACKGROUNDS = (
         description="top pairs, both W to a muon (tau -> mu included)",
         source=LO,
         settings=TT,
-        # A b jet that a muon hides makes one jet of two: such events reach the control regions from the lowest slice.
-        tranches=met_slices((0.0, 16.0), (40.0, 9.0), (95.0, 22.0)),
+        tranches=met_slices((0.0, 8.8), (40.0, 12.6), (95.0, 66.0)),
         xsec_fb=XSEC_TT,
         generator_factor=GENERATOR_TWO_W,
         filter=DimuonFilter(
@@ -124,7 +125,7 @@ SLEPTON_BACKGROUNDS = (
         description="W pairs, both to a muon (tau -> mu included)",
         source=LO,
         settings=WW,
-        tranches=met_slices((0.0, 3.0), (40.0, 6.0), (95.0, 9.0)),
+        tranches=met_slices((0.0, 3.0), (40.0, 9.8), (95.0, 15.0)),
         xsec_fb=XSEC_WW,
         generator_factor=GENERATOR_TWO_W,
         filter=DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=_OF_WW, taus_in_xsec=True),
@@ -191,8 +192,8 @@ SLEPTON_MIXED = (
     _with_electron(
         "tt",
         "top pairs, one W to an electron and one to a muon (by way of a tau included)",
-        *(9.0, 4.0, 10.0),
-        acceptance=replace(_MIXED, veto=_OF_TOPS.veto, jet=_OF_TOPS.jet),
+        *(4.0, 4.0, 16.0),
+        acceptance=replace(_MIXED, jet=_OF_TOPS.jet),
         settings=TT_MIXED,
         xsec_fb=XSEC_TT_MIXED,
         generator_factor=GENERATOR_TWO_W_MIXED,

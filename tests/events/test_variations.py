@@ -141,6 +141,19 @@ def test_jets_move_away_from_their_generated_ones() -> None:
     assert (stretch_jets(event, 100.0).jets.pt > 0).all()
 
 
+def test_jets_are_in_order_after_each_was_stretched_by_itself() -> None:
+    jets, truth = (
+        [{"pt": pt, "eta": eta, "phi": eta, "mass": 1.0} for pt, eta in zip(pts, (0.0, 2.0), strict=True)]
+        for pts in ((50.0, 48.0), (60.0, 40.0))
+    )
+    columns = {"Jet": ak.Array([jets]), "GenJet": ak.Array([truth]), "MET_pt": [30.0], "MET_phi": [0.0]}
+    event = Event(ak.zip({**columns, "genWeight": [1.0]}, depth_limit=1))
+    assert event.jets.at(0).pt.tolist() == [50.0]
+    shifted = stretch_jets(event, 1.2)
+    assert shifted.jets.pt.tolist() == pytest.approx([49.6, 48.0])
+    assert shifted.jets.at(0).eta.tolist() == [2.0]
+
+
 @pytest.mark.parametrize("met", ["detector", "objects"])
 @pytest.mark.parametrize("shift", [scale_jets, scale_muons, scale_electrons, scale_unclustered, stretch_jets])
 def test_shifted_met_of_some_events_is_that_of_all_bit_for_bit(plain, shift, met) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 
 import pytest
 
+from massgap.processors.slepton import Slepton
 from massgap.samples.errors import UnknownProcessError
 from massgap.samples.processes.catalogue import ANALYSES, GRIDS, PROCESSES, list_processes, processes_of
 from massgap.samples.processes.process import phase_space_slices
@@ -146,3 +148,14 @@ def test_the_slices_of_wz_fall_and_have_events():
     per_gev = [t.xsec_fb / (t.max - t.min) for t in tranches if t.max is not None]
     assert all(a > b > 0 for a, b in itertools.pairwise(per_gev))
     assert [t.max for t in tranches[:-1]] == [t.min for t in tranches[1:]]
+
+
+@pytest.mark.parametrize("name", [name for name in ANALYSES["slepton"] if PROCESSES[name].filter.edges])
+def test_what_falls_into_the_lowest_slice_lies_far_beyond_the_cuts_of_the_search(name):
+    """What passes from there all the same has the largest weights: jets lose half of their momentum, muons win as much."""
+    search = inspect.signature(Slepton).parameters
+    acceptance = PROCESSES[name].filter.acceptance
+    assert acceptance.jet.several_pt >= 2 * search["hard_jet_pt"].default
+    assert acceptance.jet.second_pt >= 2 * search["hard_jet_pt"].default
+    assert acceptance.jet.pt <= search["hard_jet_pt"].default / 1.4
+    assert acceptance.pt <= 0.5 * search["muon_pt"].default
