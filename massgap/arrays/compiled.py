@@ -171,7 +171,8 @@ class _Inside:
 
 def _dispatcher(function: Any, **options: Any) -> Any:
     # Functions are never handed to compiled code as pointers of C.
-    dispatcher: Any = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
+    settings: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, **options}
+    dispatcher: Any = njit(**settings)(function)
     # NUMBA_DISABLE_JIT leaves the plain function; a function typed in at a prompt has no file to cache for.
     with contextlib.suppress(AttributeError, RuntimeError):
         dispatcher.enable_caching()

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from massgap.arrays.elementwise import Floats
     from massgap.selections.observables.mt2.massive import Legs
 
+    #: Counts that begin at 0 are made np.int64: 0 as it stands is a type of its own for numba.
+    Count = int | np.signedinteger[Any]
+
 __all__ = ["MASSIVE_ROWS", "MASSIVE_SINGLE_ROWS", "massive_block"]
 
 (_M1, _X1, _Y1, _C1, _M2, _X2, _Y2, _C2, _PX, _PY, _LOW, _NX, _NY, _DELTA) = range(14)
@@ -92,7 +95,7 @@ def _single_steps(
 
 
 @compiled_in_place
-def _gathered_general_block(kinds: Floats, n_general: int, size: int, single: Any) -> None:
+def _gathered_general_block(kinds: Floats, n_general: Count, size: int, single: Any) -> None:
     """The same of a few events that are not light among many that are."""
     # Few events of another kind among many: gathered, so that the others do not wait for them.
     spare, k = single[_SPARE:], 0
@@ -191,7 +194,7 @@ def _continue_block(work: Floats, masses: Floats, out: Floats) -> int:
 
 
 @compiled
-def _keep(work: Floats, i: int, k: int) -> None:
+def _keep(work: Floats, i: Count, k: Count) -> None:
     """Move an event to an earlier place of the work array, with its direction and Delta after the last step."""
     for row in range(_LOW + 1):
         work[row * STRIDE + k] = work[row * STRIDE + i]
@@ -223,7 +226,7 @@ def _single_block(work: Floats, single: Any) -> None:
 
 
 @compiled
-def _general_block(single: Any, size: int) -> None:
+def _general_block(single: Any, size: Count) -> None:
     """Start and steps in single precision of events that are not light."""
     for i in range(size):
         single[_NX * STRIDE + i], single[_NY * STRIDE + i], single[_DELTA * STRIDE + i] = start_kernel(
@@ -234,7 +237,7 @@ def _general_block(single: Any, size: int) -> None:
 
 
 @compiled
-def _steps_block(single: Any, size: int) -> None:
+def _steps_block(single: Any, size: Count) -> None:
     """One Newton step in single precision."""
     for i in range(size):
         nx, ny, delta = single[_NX * STRIDE + i], single[_NY * STRIDE + i], single[_DELTA * STRIDE + i]
@@ -258,7 +261,7 @@ def _light_block(ratios: Any, single: Any, target: Any, free: bool) -> None:
 
 
 @compiled
-def _polish_block(work: Floats, size: int) -> None:
+def _polish_block(work: Floats, size: Count) -> None:
     """One Newton step in double precision, not made yet, and Delta where it is the last one, else NaN."""
     for i in range(size):
         nx, ny, delta = work[_NX * STRIDE + i], work[_NY * STRIDE + i], work[_DELTA * STRIDE + i]
