@@ -48,7 +48,7 @@ _ACCEPTANCE = DimuonAcceptance(
 #: Muons of two parents: each emission that comes after the first, and each photon, changes their mass.
 _OPEN = MassWindow(0.0)
 #: Muons far apart in eta are what a control region of W pairs is made of: |cos theta*| below 0.97, in tops as well.
-_OF_WW = replace(_ACCEPTANCE, delta_eta=4.2, hard_delta_eta=6.5, veto=_OPEN)
+_OF_WW = replace(_ACCEPTANCE, pt=6.0, delta_eta=4.2, hard_delta_eta=6.5, veto=_OPEN)
 #: The jets of top pairs are there from the start.
 _OF_TOPS = replace(_OF_WW, jet=OneJet(pt=20.0, second_pt=65.0))
 
@@ -112,7 +112,7 @@ SLEPTON_BACKGROUNDS = (
         description="top pairs, both W to a muon (tau -> mu included)",
         source=LO,
         settings=TT,
-        tranches=met_slices((0.0, 8.8), (40.0, 12.6), (95.0, 66.0)),
+        tranches=met_slices((0.0, 20.0), (40.0, 20.0), (95.0, 88.0)),
         xsec_fb=XSEC_TT,
         generator_factor=GENERATOR_TWO_W,
         filter=DimuonFilter(
@@ -125,7 +125,7 @@ SLEPTON_BACKGROUNDS = (
         description="W pairs, both to a muon (tau -> mu included)",
         source=LO,
         settings=WW,
-        tranches=met_slices((0.0, 3.0), (40.0, 9.8), (95.0, 15.0)),
+        tranches=met_slices((0.0, 3.0), (40.0, 9.8), (95.0, 10.2)),
         xsec_fb=XSEC_WW,
         generator_factor=GENERATOR_TWO_W,
         filter=DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=_OF_WW, taus_in_xsec=True),
