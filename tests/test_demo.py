@@ -85,13 +85,11 @@ def test_score_in_the_processor_is_the_held_out_one(demo) -> None:
     assert np.mean(other != table["score"].to_numpy()) > 0.3
 
 
-def test_mt2_is_among_the_leading_features_against_tops_and_w_pairs(demo) -> None:
+def test_mt2_is_the_leading_feature_against_tops_and_w_pairs(demo) -> None:
     gain = read(demo.folder / "model" / "training.json")["importance"]["tt+WW"]
-    # That they lead, and which of the two trial masses does, takes the 45,000 events of the demo to tell (100 GeV, by far): here one
-    # top of large weight can make a tree.
-    leading = sorted(gain, key=gain.get, reverse=True)[:3]
-    assert {"mt2_100", "mt2_0"} & set(leading)
-    assert gain["mt2_100"] + gain["mt2_0"] > 2 / len(gain)
+    # Which of the two trial masses leads takes the 45,000 events of the demo to tell; there it is 100 GeV, by far.
+    assert max(gain, key=gain.get) in {"mt2_100", "mt2_0"}
+    assert gain["mt2_100"] > 2 / len(gain)
 
 
 def test_significance_rises_with_the_score_cut(demo) -> None:

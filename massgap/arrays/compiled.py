@@ -156,10 +156,6 @@ class _Inside:
         copy.__qualname__ = f"{f.__qualname__}.inside"
         return _dispatcher(copy, no_cpython_wrapper=True, **self._options)
 
-    def make(self) -> None:
-        """Make the dispatcher now, so that it is among all others."""
-        _ = self.dispatcher
-
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """As numba's dispatchers have it: compile for these types of arguments, and what that gives."""
         return self.dispatcher.get_call_template(args, kws)
@@ -203,7 +199,7 @@ def write_machine_code(folder: str | Path) -> int:
     count = 0
     # Also what this process had no need of, as the machine code of its callers was on disk.
     for inside in filter(None, [reference() for reference in _INSIDE]):
-        inside.make()
+        _ = inside.dispatcher  # made now, it is among all others
     for reference in _KERNELS:
         dispatcher = reference()
         if dispatcher is None:
