@@ -14,7 +14,7 @@ nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
 
 ROOT = Path(__file__).resolve().parents[1]
-SIZES = {"cascade": 4000, "electroweakino": 3000, "own_analysis": 2500, "smuon": 3000, "vlq": 3000}
+SIZES = {"cascade": 4000, "electroweakino": 3000, "own_analysis": 7000, "smuon": 3000, "vlq": 3000}
 FIGURES = {"cascade": 2, "electroweakino": 1, "own_analysis": 3, "smuon": 2, "vlq": 2}
 
 

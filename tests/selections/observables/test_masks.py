@@ -16,10 +16,13 @@ from massgap.selections import observables
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# These take collections, or lists of objects per event, or make no number of events.
+# These take collections, or lists of objects per event, or make no number of events; the blocks of M_T2 fill what
+# they are given, for code that has taken the masks off.
 OTHER_INPUTS = {
     "ht",
     "largest_mass_pair",
+    "mt2_block",
+    "mt2_pair_block",
     "refuse_negative_masses",
     "scalar_sum",
     "st",
