@@ -44,10 +44,11 @@ class OneJet:
 
     #: The hardest parton must exceed this.
     pt: float
-    #: The second hardest must not exceed this.
+    #: The second hardest must not exceed this, or met_hard counts negative.
     second_pt: float = math.inf
-    #: Two jets of partons above this pt, within this abs(eta), are one too many. Far above the search's 30 GeV: a jet that loses
-    #: as much makes an event of the lowest slice pass, which weighs as much as hundreds of others.
+    #: The same where two jets of partons are above this pt, within this abs(eta). Where such events have no slice of their own
+    #: it has to be far above the search's 30 GeV: a jet that loses as much makes an event of the lowest slice pass, which weighs
+    #: as much as hundreds of others.
     several_pt: float = 60.0
     several_eta: float = 4.4
 
@@ -85,7 +86,7 @@ class DimuonFilter:
 
     #: Written events hold muons of both charges (``mixed``: an electron and a muon) above this pt (GeV), abs(eta) < 2.5.
     muon_pt: float
-    #: Edges of slices in met_hard, one per tranche; None where tranches are slices of phase space.
+    #: Lower edges of slices in met_hard, one per tranche; None where tranches are slices of phase space.
     edges: tuple[float, ...] | None = None
     #: What reaches the upper slices.
     acceptance: DimuonAcceptance | None = None

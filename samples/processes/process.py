@@ -167,12 +167,21 @@ def whole(share: float) -> tuple[Tranche, ...]:
 
 
 def met_slices(*slices: tuple[float, float]) -> tuple[Tranche, ...]:
-    """Tranches in met_hard from (lower edge, share) pairs."""
+    """Tranches in met_hard from (lower edge, share) pairs.
+
+    That below zero holds what more hard partons than one keep from being seen, and is named after them.
+    """
     edges = [edge for edge, _ in slices] + [None]
     return tuple(
-        Tranche(f"met{low:g}to{'inf' if high is None else f'{high:g}'}", "met_hard", low, high, share)
+        Tranche(_name_of(low, high), "met_hard", low, high, share)
         for (low, share), high in zip(slices, edges[1:], strict=True)
     )
+
+
+def _name_of(low: float, high: float | None) -> str:
+    if high is None or high > 0:
+        return f"met{max(low, 0.0):g}to{'inf' if high is None else f'{high:g}'}"
+    return f"jets_met{-high:g}toinf"
 
 
 def phase_space_slices(

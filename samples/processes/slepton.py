@@ -28,11 +28,20 @@ from massgap.samples.processes.dimuon import (
     smuon_pairs,
 )
 from massgap.samples.processes.filters import DimuonAcceptance, DimuonFilter, MassWindow, OneJet
-from massgap.samples.processes.process import LO, Process, SignalForm, met_slices, phase_space_slices, whole
+from massgap.samples.processes.process import (
+    LO,
+    Process,
+    SignalForm,
+    Tranche,
+    met_slices,
+    phase_space_slices,
+    whole,
+)
 
 __all__ = ["SLEPTON_BACKGROUNDS", "SLEPTON_MIXED", "SLEPTON_SIGNALS"]
 
-_EDGES = (0.0, 40.0, 95.0)
+#: Lower edges in met_hard (GeV). What is below the second is negative because of its jets, and would be above 95 GeV without.
+_EDGES = (-1e5, -95.0, 40.0, 95.0)
 #: Of the search's 10 GeV (generated, before the resolution).
 _MUON_PT = 8.0
 #: One hard jet, no third muon, no dimuon at the Z mass, and |cos theta*| = tanh(|delta eta| / 2) below 0.66: what can pass.
@@ -47,15 +56,22 @@ _ACCEPTANCE = DimuonAcceptance(
 )
 #: Muons of two parents: each emission that comes after the first, and each photon, changes their mass.
 _OPEN = MassWindow(0.0)
+#: Heavy pairs that emit little: margins cost few events, and each that passes from below has a thousandth of all weight.
+_OF_SIGNAL = replace(_ACCEPTANCE, pt=2.0, eta=3.0, delta_eta=2.0, veto=_OPEN, jet=OneJet(pt=12.0))
 #: Muons far apart in eta are what a control region of W pairs is made of: |cos theta*| below 0.97, in tops as well.
 _OF_WW = replace(_ACCEPTANCE, pt=6.0, delta_eta=4.2, hard_delta_eta=6.5, veto=_OPEN)
 #: The jets of top pairs are there from the start.
 _OF_TOPS = replace(_OF_WW, jet=OneJet(pt=20.0, second_pt=65.0))
 
 
+def _slices(*shares: float) -> tuple[Tranche, ...]:
+    """Slices from their shares, that of several jets first."""
+    return met_slices(*zip(_EDGES, shares, strict=True))
+
+
 def _signal(name: str, m: float, m_lsp: float) -> tuple[Process, ...]:
-    wanted = DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=replace(_ACCEPTANCE, veto=_OPEN))
-    slices = tuple(zip(_EDGES, (2.5, 2.0, 10.5), strict=True))
+    wanted = DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=_OF_SIGNAL)
+    slices = tuple(zip(_EDGES, (0.3, 2.4, 4.7, 10.5), strict=True))
     return (smuon_pairs(name, "left", m, m_lsp, slices, wanted, "cms"),)
 
 
@@ -99,8 +115,8 @@ SLEPTON_BACKGROUNDS = (
             "pT_hat",
             (20, 2.5, 487.6e3),
             (50, 3.0, 102.5e3),
-            (100, 20.5, 20.04e3),
-            (200, 6.1, 2008.0),
+            (100, 21.5, 20.04e3),
+            (200, 6.6, 2008.0),
             (400, 0.5, 116.5),
         ),
         inclusive_xsec_fb=(613.6e3, 0.6e3),
@@ -112,7 +128,7 @@ SLEPTON_BACKGROUNDS = (
         description="top pairs, both W to a muon (tau -> mu included)",
         source=LO,
         settings=TT,
-        tranches=met_slices((0.0, 20.0), (40.0, 20.0), (95.0, 88.0)),
+        tranches=_slices(19.5, 10.5, 23.0, 89.0),
         xsec_fb=XSEC_TT,
         generator_factor=GENERATOR_TWO_W,
         filter=DimuonFilter(
@@ -125,7 +141,7 @@ SLEPTON_BACKGROUNDS = (
         description="W pairs, both to a muon (tau -> mu included)",
         source=LO,
         settings=WW,
-        tranches=met_slices((0.0, 3.0), (40.0, 9.8), (95.0, 10.2)),
+        tranches=_slices(0.6, 2.5, 7.6, 7.9),
         xsec_fb=XSEC_WW,
         generator_factor=GENERATOR_TWO_W,
         filter=DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=_OF_WW, taus_in_xsec=True),
@@ -136,7 +152,7 @@ SLEPTON_BACKGROUNDS = (
         description="pairs of Z/gamma* (m > 50 GeV), both to muons, taus or neutrinos",
         source=LO,
         settings=ZZ_LEPTONS,
-        tranches=met_slices((0.0, 0.8), (40.0, 0.3), (95.0, 0.6)),
+        tranches=_slices(0.1, 0.8, 0.3, 0.6),
         xsec_fb=XSEC_ZZ_LEPTONS,
         filter=DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=_ACCEPTANCE),
     ),
@@ -155,7 +171,7 @@ SLEPTON_BACKGROUNDS = (
         description="W with Z (m > 50 GeV), Z to muons or taus",
         source=LO,
         settings=WZ,
-        tranches=met_slices((0.0, 1.5), (40.0, 0.8), (95.0, 0.6)),
+        tranches=_slices(0.1, 1.5, 0.8, 0.6),
         xsec_fb=XSEC_WZ,
         filter=DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=_ACCEPTANCE),
     ),
@@ -192,7 +208,7 @@ SLEPTON_MIXED = (
     _with_electron(
         "tt",
         "top pairs, one W to an electron and one to a muon (by way of a tau included)",
-        *(4.0, 4.0, 16.0),
+        *(3.0, 2.0, 4.0, 15.0),
         acceptance=replace(_MIXED, jet=_OF_TOPS.jet),
         settings=TT_MIXED,
         xsec_fb=XSEC_TT_MIXED,
@@ -201,7 +217,7 @@ SLEPTON_MIXED = (
     _with_electron(
         "WW",
         "W pairs, one to an electron and one to a muon (by way of a tau included)",
-        *(2.5, 2.0, 3.5),
+        *(0.4, 2.4, 2.0, 3.3),
         acceptance=_MIXED,
         settings=WW_MIXED,
         xsec_fb=XSEC_WW_MIXED,

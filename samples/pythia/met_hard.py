@@ -1,7 +1,8 @@
 """The missing momentum that an event is heading for, long before there are hadrons or a detector.
 
-``met_hard`` is the vector sum of what will escape. It is 0 where the event cannot reach a search with two muons anyway;
-what the search can see is declared by the process (:class:`~massgap.samples.processes.filters.DimuonAcceptance`).
+``met_hard`` is the vector sum of what will escape. It is 0 where the event cannot reach a search with two muons anyway,
+and negative where more hard partons than one are in the way of a search with one jet: few such events are seen, but some.
+What the search can see is declared by the process (:class:`~massgap.samples.processes.filters.DimuonAcceptance`).
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class HardLepton:
 def met_hard(
     leptons: list[HardLepton], invisible: list[Momentum], jets: list[float], acceptance: DimuonAcceptance
 ) -> float:
-    """Missing pt that the event is heading for, in GeV; 0 where the search cannot see it.
+    """Missing pt that the event is heading for, in GeV; 0 where the search cannot see it, its negative behind a second hard jet.
 
     Parameters
     ----------
@@ -53,7 +54,8 @@ def met_hard(
     acceptance : DimuonAcceptance
         What the search can see.
     """
-    if not _jets_fit(jets, acceptance):
+    ordered = sorted(jets, reverse=True)
+    if acceptance.jet is not None and (not ordered or ordered[0] < acceptance.jet.pt):
         return 0.0
     sx, sy = sum(p[0] for p in invisible), sum(p[1] for p in invisible)
     best = 0.0
@@ -64,17 +66,9 @@ def met_hard(
         if any(abs(other.pdg) == 13 and is_third_muon(other.momentum, acceptance) for other in others):
             continue
         best = max(best, _largest(leptons[i], leptons[j], others, sx, sy))
+    if acceptance.jet is not None and len(ordered) > 1 and ordered[1] > acceptance.jet.second_pt:
+        return -best
     return best
-
-
-def _jets_fit(jets: list[float], acceptance: DimuonAcceptance) -> bool:
-    wanted = acceptance.jet
-    if wanted is None:
-        return True
-    ordered = sorted(jets, reverse=True)
-    if not ordered or ordered[0] < wanted.pt:
-        return False
-    return len(ordered) == 1 or ordered[1] <= wanted.second_pt
 
 
 def _pair_fits(a: HardLepton, b: HardLepton, acceptance: DimuonAcceptance) -> bool:

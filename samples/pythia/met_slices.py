@@ -5,7 +5,9 @@ Two decisions are taken long before the costly parts of an event (the full showe
 * after the hard process: does the event hold a pair of muons (:mod:`massgap.samples.pythia.muon_pairs`)?
 * after the hardest emission of the shower (and again when all partons are there): which missing momentum is the
   event heading for? The leptons and what escapes (:mod:`massgap.samples.pythia.met_hard`) are carried along with the
-  recoil against that emission. Where the search that the process is made for cannot see the event, it is 0.
+  recoil against that emission. Where the search that the process is made for cannot see the event, it is 0; where
+  partons make more hard jets than the search asks for, it counts negative, so that such events may have a slice of
+  their own: few of them are seen, but with the weights of the lowest slice these few would rule all sums.
 
 Slices in met_hard (tranches) do not overlap and add up to the process, whatever the variable does: an event belongs
 to exactly one slice. Its margins are wide against the cuts of an analysis, so that few selected events come from a
@@ -86,6 +88,7 @@ class MetSlices(MuonPairs):
         self.values: list[float] = []
         self.value, self.index = 0.0, 0
         self._edges, self._acceptance, self._slice = wanted.edges, wanted.acceptance, slice_
+        self._unseen = self._slice_of(0.0)
         self._hard = _HardProcess({}, (), (), ())
         self._jets = _SeveralJets(wanted.acceptance.jet) if wanted.acceptance.jet is not None else None
         # whether the slice is open until the shower, and whether it is yet to be decided in this attempt
@@ -93,18 +96,21 @@ class MetSlices(MuonPairs):
         # emissions seen in this attempt at a shower, and whether it has ended
         self._steps, self._closed = 0, False
 
+    def _slice_of(self, value: float) -> int:
+        return max((k for k, edge in enumerate(self._edges) if value >= edge), default=0)
+
     def drops_process(self, event: Any) -> bool:
-        """Drop what has no pair, and from the upper slices what cannot get there."""
+        """Drop what has no pair, and from the other slices what cannot be seen."""
         self.counters.tried += 1
         self._pending = self._sliceable = False
-        self.value, self.index = 0.0, 0
+        self.value, self.index = 0.0, self._unseen
         made = made_by(event)
         leptons = leptons_of(made, self.wanted)
         if not self.has_pair(made, leptons):
             self.counters.dropped += 1
             return True
         may_rise = may_be_seen(leptons, self._acceptance)
-        if not may_rise and self._slice != 0:
+        if not may_rise and self._slice != self._unseen:
             return True
         self._hard = _HardProcess.read(event, made, leptons, self.wanted.jets_from)
         self._sliceable = self._pending = may_rise
@@ -121,7 +127,7 @@ class MetSlices(MuonPairs):
     def _note_attempt(self, steps: int) -> None:
         """Classify anew when Pythia, after a failure, showers the same hard process again."""
         if self._closed or steps <= self._steps:
-            self._pending, self.index = self._sliceable, 0
+            self._pending, self.index = self._sliceable, self._unseen
         self._steps, self._closed = steps, False
 
     def drops_partons_early(self, event: Any) -> bool:
@@ -136,16 +142,16 @@ class MetSlices(MuonPairs):
             return False
         self._pending = False
         self.value = met_hard(*self._hard.after_emission(event), self._acceptance)
-        self.index = max(k for k, edge in enumerate(self._edges) if self.value >= edge)
-        # an event above the lowest slice falls into it yet if it turns out to hold several jets
-        return self._slice not in (0, self.index)
+        self.index = self._slice_of(self.value)
+        # an event changes its slice yet if it turns out to hold several jets
+        return self._slice not in (self.index, self._slice_of(-abs(self.value)))
 
     def drops_partons(self, event: Any) -> bool:
         """Keep the events of the slice."""
-        # in every slice alike: below the lowest edge this changes no decision, but the recorded value, which
-        # would have a step at the edge
+        # in every slice alike, also where it changes no decision: the recorded value would have a step at an edge
         if self._jets is not None and self.value > 0.0 and self._jets.are_in(event):
-            self.index, self.value = 0, 0.0
+            self.value = -self.value
+            self.index = self._slice_of(self.value)
         if self.index == self._slice:
             self.counters.accepted += 1
             return False

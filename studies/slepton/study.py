@@ -120,7 +120,7 @@ def _samples() -> list[GenerateStep]:
     others = tuple(signal_name(*spectrum) for spectrum in _OTHERS)
     return [
         GenerateStep(
-            "samples/backgrounds", BACKGROUNDS, events=1_475_000, small=80_000, options={"fast_taus": True}
+            "samples/backgrounds", BACKGROUNDS, events=1_500_000, small=80_000, options={"fast_taus": True}
         ),
         GenerateStep("samples/benchmark", (signal_name(*BENCHMARK),), events=300_000, small=15_000),
         GenerateStep("samples/spectra", others, events=220_000, small=22_000, quick=False),
