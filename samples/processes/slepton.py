@@ -44,7 +44,7 @@ __all__ = ["SLEPTON_BACKGROUNDS", "SLEPTON_MIXED", "SLEPTON_SIGNALS"]
 _EDGES = (-1e5, -95.0, 40.0, 95.0)
 #: Of the search's 10 GeV (generated, before the resolution).
 _MUON_PT = 8.0
-#: One hard jet, no third muon, no dimuon at the Z mass, and |cos theta*| = tanh(|delta eta| / 2) below 0.66: what can pass.
+#: One hard jet, no third muon, no dimuon at the Z mass, and |cos theta*| = tanh(|delta eta| / 2) below 0.66 (pre-cut: 0.5): what can pass.
 _ACCEPTANCE = DimuonAcceptance(
     pt=2.5,  # beside a hard jet, emissions after the first one lift a muon by half of it and more
     eta=2.6,

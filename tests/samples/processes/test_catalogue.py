@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import math
 
 import pytest
 
@@ -12,6 +13,7 @@ from massgap.samples.errors import UnknownProcessError
 from massgap.samples.processes.catalogue import ANALYSES, GRIDS, PROCESSES, list_processes, processes_of
 from massgap.samples.processes.process import phase_space_slices
 from massgap.samples.processes.signals import SIGNAL_FORMS, signal_processes
+from massgap.selections.slepton.precuts import PRECUTS
 
 
 def names(*given):
@@ -159,3 +161,15 @@ def test_what_falls_into_the_lowest_slice_lies_far_beyond_the_cuts_of_the_search
     assert acceptance.jet.second_pt >= 2 * search["hard_jet_pt"].default
     assert acceptance.jet.pt <= search["hard_jet_pt"].default / 1.4
     assert acceptance.pt <= 0.6 * search["muon_pt"].default
+    if PROCESSES[name].is_signal:
+        assert acceptance.eta >= 2.5 + 0.4
+        (cos_theta_star,) = PRECUTS["cos_theta_star"].edges
+        assert acceptance.delta_eta >= 2 * math.atanh(cos_theta_star) + 0.8
+
+
+@pytest.mark.parametrize("name", [name for name in ANALYSES["slepton"] if PROCESSES[name].filter.edges])
+def test_what_heads_for_the_search_behind_several_jets_is_a_slice_of_its_own(name):
+    first, lowest = PROCESSES[name].tranches[:2]
+    assert (first.name, first.max, lowest.min) == ("jets_met95toinf", -95.0, -95.0)
+    assert lowest.name == "met0to40"
+    assert first.min < -13_000  # no event heads for more than there is
