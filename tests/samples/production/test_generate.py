@@ -93,7 +93,7 @@ def test_event_numbers_are_unique_within_a_process(sample):
                 zip(*(rows[name].tolist() for name in ("run", "luminosityBlock", "event")), strict=True)
             )
             assert len(keys) == len(rows["run"])
-            part = Path(path).parent.name.rsplit("_", 1)[0]
+            part = Path(path).parent.name.removesuffix("_" + entry["metadata"]["tranche"]["name"])
             assert not keys & seen.setdefault(part, set())
             seen[part] |= keys
 
