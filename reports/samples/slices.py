@@ -97,6 +97,24 @@ def _axis(edges: Sequence[float]) -> np.ndarray:
     return np.concatenate([*pieces, marks[-1:]])
 
 
+def _lowest(dataset: Dataset) -> float:
+    return float(dataset.tranche.get("min") or 0.0)
+
+
+def _highest(dataset: Dataset) -> float:
+    high = dataset.tranche.get("max")
+    return math.inf if high is None else float(high)
+
+
+def _nearest_to_zero(dataset: Dataset) -> float:
+    low, high = _lowest(dataset), _highest(dataset)
+    return 0.0 if low <= 0.0 <= high else min(abs(low), abs(high))
+
+
+def _farthest_from_zero(dataset: Dataset) -> float:
+    return max(abs(_lowest(dataset)), abs(_highest(dataset)))
+
+
 def sum_of_slices(group: str, slices: list[Dataset], part: Part) -> list[Check]:
     """Check that slices add up: shares of one process to 1, or cross sections to the inclusive one."""
     words = (
@@ -171,14 +189,9 @@ class Slices:
             if dataset.tranche:
                 self.groups.setdefault(dataset.group, []).append(dataset)
         self.groups = {
-            name: sorted(slices, key=lambda d: float(d.tranche.get("min") or 0.0))
-            for name, slices in self.groups.items()
-            if len(slices) > 1
+            name: sorted(slices, key=_lowest) for name, slices in self.groups.items() if len(slices) > 1
         }
-        self.axes = {
-            name: _axis([float(d.tranche.get("min") or 0.0) for d in slices])
-            for name, slices in self.groups.items()
-        }
+        self.axes = {name: _axis([_lowest(d) for d in slices]) for name, slices in self.groups.items()}
         self.spectra: dict[tuple[str, str], np.ndarray] = {}
         self.sides: dict[tuple[str, str], tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
         self.outside: dict[str, int] = {}
@@ -188,15 +201,14 @@ class Slices:
                 edge = there.tranche.get("min")
                 if not edge or here.tranche.get("max") != edge:
                     continue
-                low = max(float(here.tranche.get("min") or 0.0), edge / SPAN)
-                high = min(float(there.tranche.get("max") or math.inf), edge * SPAN)
-                empty = np.zeros(SIDE_BINS)
-                for dataset, side, ends in ((here, "high", (low, edge)), (there, "low", (edge, high))):
-                    self.sides[dataset.name, side] = (
-                        np.geomspace(*ends, SIDE_BINS + 1),
-                        empty.copy(),
-                        empty.copy(),
-                    )
+                inner, outer = (here, there) if edge > 0 else (there, here)
+                ends = {
+                    inner.name: (max(_nearest_to_zero(inner), abs(edge) / SPAN), abs(edge)),
+                    outer.name: (abs(edge), min(_farthest_from_zero(outer), abs(edge) * SPAN)),
+                }
+                for dataset, side in ((here, "high"), (there, "low")):
+                    bins = np.geomspace(*ends[dataset.name], SIDE_BINS + 1)
+                    self.sides[dataset.name, side] = (bins, np.zeros(SIDE_BINS), np.zeros(SIDE_BINS))
 
     def fill(self, chunk: Chunk) -> None:
         """Add events."""
@@ -205,10 +217,10 @@ class Slices:
             return
         if chunk.has("Generator_binvar"):
             value = chunk.values("Generator_binvar").astype(float)
-            low, high = float(dataset.tranche.get("min") or 0.0), dataset.tranche.get("max")
-            wrong = value < low * (1 - ROUNDING) - 1e-9
+            low, high = _lowest(dataset), dataset.tranche.get("max")
+            wrong = value < low - ROUNDING * abs(low) - 1e-9
             if high is not None:
-                wrong |= value > high * (1 + ROUNDING)
+                wrong |= value > high + ROUNDING * abs(high)
             self.outside[dataset.name] = self.outside.get(dataset.name, 0) + int(wrong.sum())
             self.seen[dataset.name] = self.seen.get(dataset.name, 0) + chunk.n
             self._spectrum(dataset.name, "binvar", value, chunk.weight, self.axes[dataset.group])
@@ -217,6 +229,9 @@ class Slices:
                     edges, weights, squares = self.sides[dataset.name, side]
                     # What rounding has put onto the edge or just beyond still belongs to this side.
                     inside = np.where(wrong, np.nan, np.clip(value, low, high if high is not None else None))
+                    # Beside an edge below zero, absolute values stand in for the values.
+                    edge = low if side == "low" else high
+                    inside *= math.copysign(1.0, edge or 1.0)
                     weights += np.histogram(inside, edges, weights=chunk.weight)[0]
                     squares += np.histogram(inside, edges, weights=chunk.weight**2)[0]
         if chunk.has("GenMET_pt"):
@@ -265,13 +280,18 @@ class Slices:
                 if not curves:
                     missing.setdefault(what, []).append(group)
                     continue
-                edges = [float(d.tranche["min"]) for d in slices[1:]] if what == "binvar" else []
+                edges = (
+                    [edge for d in slices[1:] if (edge := float(d.tranche["min"])) > 0]
+                    if what == "binvar"
+                    else []
+                )
                 part.figures.append(
                     Drawn(
                         merged_spectrum(self.axes[group] if edges else SPECTRUM, curves, label, edges),
                         f"{group}: spectrum of {what} in slices and their sum.",
                         f"{group}: each slice in its own colour, black the sum."
-                        + (" Dotted: the edges of the slices." if edges else ""),
+                        + (" Dotted: the edges of the slices." if edges else "")
+                        + (" Values below zero are not drawn." if edges and _lowest(slices[0]) < 0 else ""),
                     )
                 )
         part.absent += [
@@ -325,10 +345,13 @@ class Slices:
         pair = self.sides.get((here.name, "high")), self.sides.get((there.name, "low"))
         fitted = None
         if edge and pair[0] is not None and pair[1] is not None:
-            fitted = step_at_edge(float(edge), pair[0], pair[1])
+            # Below zero, the absolute values of what lies right of the edge are the smaller ones.
+            fitted = step_at_edge(abs(edge), *(pair if edge > 0 else pair[::-1]))
         if fitted is None:
             return judged("slices", name, math.nan, math.nan, 1.0, words, enough=False)
         ratio, error = fitted
+        if edge < 0:
+            ratio, error = 1 / ratio, error / ratio**2
         # What the fit finds is the logarithm: its error is that of a normal distribution, that of the ratio is not.
         relative = error / ratio
         # A step by a factor 2 must show: with larger errors the fit says nothing.
