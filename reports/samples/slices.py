@@ -342,15 +342,16 @@ class Slices:
         words = (
             "Spectrum right of the edge over left of it: away from 1, one of the slices has a wrong weight."
         )
-        pair = self.sides.get((here.name, "high")), self.sides.get((there.name, "low"))
-        fitted = None
-        if edge and pair[0] is not None and pair[1] is not None:
+        left, right = self.sides.get((here.name, "high")), self.sides.get((there.name, "low"))
+        fitted, below = None, edge is not None and edge < 0
+        if edge and left is not None and right is not None:
             # Below zero, the absolute values of what lies right of the edge are the smaller ones.
-            fitted = step_at_edge(abs(edge), *(pair if edge > 0 else pair[::-1]))
+            inner, outer = (right, left) if below else (left, right)
+            fitted = step_at_edge(abs(edge), inner, outer)
         if fitted is None:
             return judged("slices", name, math.nan, math.nan, 1.0, words, enough=False)
         ratio, error = fitted
-        if edge < 0:
+        if below:
             ratio, error = 1 / ratio, error / ratio**2
         # What the fit finds is the logarithm: its error is that of a normal distribution, that of the ratio is not.
         relative = error / ratio
