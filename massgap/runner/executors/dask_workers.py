@@ -39,8 +39,10 @@ def close_cluster(cluster: Any, within: float = _CLOSED) -> None:
     try:
         cluster.close(timeout=within)
     except TimeoutError:
+        from distributed.core import Status
+
         for nanny in cluster.workers.values():
-            nanny.auto_restart = False
+            nanny.status = Status.closing  # else it starts another worker in place of one that ended
         for process in multiprocessing.active_children():
             if process.name.startswith("Dask Worker"):
                 process.kill()

@@ -352,11 +352,21 @@ def test_a_cluster_that_does_not_close_is_ended() -> None:
 
     made = LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=60)
     (nanny,) = made.workers.values()
-    process = nanny.process.process
+    process, told = nanny.process.process, threading.Event()
+    heard = nanny._on_worker_exit
+
+    async def hear(exitcode: int) -> None:
+        await heard(exitcode)
+        told.set()
+
+    nanny._on_worker_exit = hear
     made.sync(made._lock.acquire)  # what closing needs and now never gets
     dask_workers.close_cluster(made, within=0.5)
     deadline = time.monotonic() + PATIENCE
     while process.is_alive():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    # Its nanny began another one, which looked for a scheduler as long as the driver lived.
+    assert told.wait(PATIENCE)
+    assert nanny.process is None or nanny.process.process in {None, process}
     made.loop.add_callback(made._lock.release)
