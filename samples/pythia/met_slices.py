@@ -259,8 +259,8 @@ class _SeveralJets:
 
     def are_in(self, event: Any) -> bool:
         with without_banner("SlowJet"):
-            if not self._finder.analyze(event):
-                return False
+            if not self._finder.analyze(event) or self._finder.sizeJet() < 2:
+                return False  # most events: the particles need not be looked at
         # the leptons as they are now: where the first emission put them may be far away
         leptons = [
             (particle.eta(), particle.phi())

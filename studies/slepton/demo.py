@@ -57,7 +57,8 @@ MET and fits what is left after the pre-cuts.  CPU time goes to a slice as ``sqr
 a one had been; signal and WW, which the training has to tell apart, have twice that.  The slices of WZ and ZZ with MET have more than that, some
 hundred events each: with fewer, no event may be left after the pre-cuts, and the fit goes without the process.  Since then the lowest
 slices of tops, WW and signal hold less of what passes (:mod:`massgap.samples.processes.slepton`), and have less; the upper ones have
-more, by the same rule from 6,000 tops, 4,000 WW and 3,000 signal events of these.
+more, by the same rule from 6,000 tops, 4,000 WW and 3,000 signal events of these; what hides behind several jets has a sixth of the
+upper slice of tops, and as little as leaves it a weight below that of the others elsewhere.
 """
 
 STUDY = Study(
