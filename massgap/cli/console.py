@@ -54,13 +54,17 @@ def pool_text(pool: Any) -> str:
     return f", {pool.running} workers" + (f" ({', '.join(parts)})" if parts else "")
 
 
+#: Seconds between two lines that say the same, where there is no terminal.
+_SAME = 60.0
+
+
 class Ticker:
     """Shows that work goes on.
 
     Parameters
     ----------
     every
-        Seconds between lines where there is no terminal.
+        Seconds between lines where there is no terminal; at least a minute between two that say the same.
     """
 
     def __init__(self, every: float = 10.0) -> None:
@@ -68,6 +72,7 @@ class Ticker:
         self.every = every
         self.started = time.monotonic()
         self.last = -math.inf
+        self.said = ""
         self.open_line = False
         self.fitted = 0
         self.window = RateWindow()
@@ -81,10 +86,10 @@ class Ticker:
     def show(self, text: str, *, final: bool = False) -> None:
         """Show the state: replaces the last one on a terminal, else prints at most every few seconds."""
         now = time.monotonic()
-        wait = 0.2 if self.live else self.every
+        wait = 0.2 if self.live else max(self.every, _SAME) if text == self.said else self.every
         if not final and now - self.last < wait:
             return
-        self.last = now
+        self.last, self.said = now, text
         if self.live:
             click.echo(f"\r\x1b[2K  {text}", err=True, nl=False)
             self.open_line = True
@@ -136,6 +141,9 @@ class Ticker:
             rate, left = self.window.rates()[1], self.window.left(progress.total - progress.done)
             eta = "" if left is None else f", {duration(left)} left"
         workers = "" if done else pool_text(pool)
+        if not progress.done and not done:
+            self.show(f"chunks 0/{progress.total}: none is done yet; a first run compiles{workers}")
+            return
         self.show(
             f"chunks {progress.done}/{progress.total}{failed}, {progress.events:,} events, {rate:,.0f}/s{eta}{workers}",
             final=done,

@@ -277,6 +277,19 @@ def test_the_first_state_is_shown_also_on_a_machine_that_has_just_started(capsys
     assert capsys.readouterr().err.split() == ["at", "0.5", "at", "10.6"]
 
 
+def test_what_stays_as_it_is_is_told_once_a_minute(capsys, monkeypatch) -> None:
+    """A first run compiles: a log had the same line every ten seconds, with a rate of 0 events per second."""
+    now = Clock()
+    monkeypatch.setattr(massgap_console.time, "monotonic", now)
+    ticker = Ticker(every=10.0)
+    for now.now in range(1, 130, 11):
+        ticker.run(Progress("process", 0, 10, pool=Pool(0, 2)))
+    line = "  chunks 0/10: none is done yet; a first run compiles, 2 workers"
+    assert capsys.readouterr().err.splitlines() == [line, line]
+    ticker.run(Progress("process", 1, 10, 0, 100, 1.0, pool=Pool(0, 2)))
+    assert capsys.readouterr().err.startswith("  chunks 1/10, 100 events")
+
+
 # ---- a real terminal
 
 
