@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from massgap.samples.processes.filters import MassWindow
 
-__all__ = ["Momentum", "ancestor", "boost_along", "lies_in", "momentum", "pair_mass", "pt_eta"]
+__all__ = ["Frame", "Momentum", "boost", "frame_of", "lies_in", "momentum", "pair_mass", "pt_eta"]
 
 Momentum = tuple[float, float, float, float]  # px, py, pz, E in GeV
+Frame = tuple[float, float, float, float]  # velocity, and the Lorentz factor
 
 
 def momentum(particle: Any) -> Momentum:
@@ -35,22 +36,16 @@ def lies_in(window: MassWindow, mass: float) -> bool:
     return abs(mass - window.centre) < window.half_width
 
 
-def boost_along(p: Momentum, old: Momentum, new: Momentum) -> Momentum:
-    """Carry a decay product from its ancestor's old momentum to the new one (both GeV, same mass)."""
-    return _boost(_boost(p, old, -1.0), new, 1.0)
+def frame_of(p: Momentum, sign: float) -> Frame:
+    """The boost into the rest frame of a particle (``sign`` -1), or out of it (1)."""
+    e = p[3]
+    m = math.sqrt(max(e * e - p[0] ** 2 - p[1] ** 2 - p[2] ** 2, 1e-12))
+    return (sign * p[0] / e, sign * p[1] / e, sign * p[2] / e, e / m)
 
 
-def _boost(p: Momentum, frame: Momentum, sign: float) -> Momentum:
-    e = frame[3]
-    m = math.sqrt(max(e * e - frame[0] ** 2 - frame[1] ** 2 - frame[2] ** 2, 1e-12))
-    bx, by, bz, gamma = sign * frame[0] / e, sign * frame[1] / e, sign * frame[2] / e, e / m
+def boost(p: Momentum, frame: Frame) -> Momentum:
+    """Boost a momentum (GeV)."""
+    bx, by, bz, gamma = frame
     bp = bx * p[0] + by * p[1] + bz * p[2]
     k = gamma * (gamma * bp / (1.0 + gamma) + p[3])
     return (p[0] + k * bx, p[1] + k * by, p[2] + k * bz, gamma * (p[3] + bp))
-
-
-def ancestor(event: Any, i: int) -> int:
-    """Row of the hard process' own outgoing particle that row i descends from."""
-    while event[i].mother1() > 4:
-        i = event[i].mother1()
-    return i

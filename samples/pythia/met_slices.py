@@ -23,9 +23,10 @@ from massgap.samples.errors import GenerationError
 from massgap.samples.extra import without_banner
 from massgap.samples.pythia.hooks import COMPLETE, FIRST
 from massgap.samples.pythia.kinematics import (
+    Frame,
     Momentum,
-    ancestor,
-    boost_along,
+    boost,
+    frame_of,
     lies_in,
     momentum,
     pair_mass,
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 __all__ = ["MetSlices"]
 
 _INVISIBLE = frozenset({12, 14, 16, 1000022, 1000023, 1000039})
+#: Quarks, gluons and photons: what may become a jet.
+_PARTONS = frozenset({*range(6), 21, 22})
 #: Pairs whose pseudorapidities add up to more than this cannot be recoiled into the detector.
 _SUM_ETA = 8.0
 #: By so much (GeV) a third muon of the hard process must exceed what would be seen, for the recoil changes it.
@@ -212,8 +215,14 @@ class _HardProcess(NamedTuple):
     ) -> _HardProcess:
         """Read the record right after the hard process."""
 
+        # what each row descends from: particles that the hard process itself made have mothers up to row 4
+        first: dict[int, int] = {}
+        for row, _, particle in made:
+            mother = particle.mother1()
+            first[row] = row if mother < FIRST else first[mother]
+
         def outgoing(some: Iterable[Made]) -> tuple[_Outgoing, ...]:
-            return tuple(_Outgoing(one.pdg, momentum(one.particle), ancestor(event, one.row)) for one in some)
+            return tuple(_Outgoing(one.pdg, momentum(one.particle), first[one.row]) for one in some)
 
         groups = (
             outgoing(leptons),
@@ -226,20 +235,26 @@ class _HardProcess(NamedTuple):
     def after_emission(self, event: Any) -> tuple[list[HardLepton], list[Momentum], list[float]]:
         """Leptons, momenta of what escapes, and pt of the jets, where the shower has put them."""
         new: dict[int, Momentum] = {}
+        frames: dict[int, tuple[Frame, Frame]] = {}
         emitted = 0.0
         for i in range(FIRST, event.size()):
             particle = event[i]
             if i in self.old:
                 new[i] = momentum(event[particle.iBotCopyId()])
-            elif particle.status() > 0 and (abs(particle.id()) < 6 or particle.id() in (21, 22)):
+            elif particle.status() > 0 and abs(particle.id()) in _PARTONS:
                 emitted = max(emitted, particle.pT())
 
         def now(found: _Outgoing) -> Momentum:
-            if found.ancestor not in new:
+            row = found.ancestor
+            if row not in new:
                 return found.momentum
-            if found.momentum == self.old[found.ancestor]:
-                return new[found.ancestor]
-            return boost_along(found.momentum, self.old[found.ancestor], new[found.ancestor])
+            if found.momentum == self.old[row]:
+                return new[row]
+            # a decay product is carried from its ancestor's old momentum to the new one
+            if row not in frames:
+                frames[row] = frame_of(self.old[row], -1.0), frame_of(new[row], 1.0)
+            into, out = frames[row]
+            return boost(boost(found.momentum, into), out)
 
         return (
             [HardLepton(found.pdg, now(found)) for found in self.leptons],

@@ -7,12 +7,17 @@ import math
 import pytest
 
 from massgap.samples.processes.filters import MassWindow
-from massgap.samples.pythia.kinematics import boost_along, lies_in, pair_mass, pt_eta
+from massgap.samples.pythia.kinematics import boost, frame_of, lies_in, pair_mass, pt_eta
 
 
 def particle(pt, eta, phi, mass=0.0):
     px, py, pz = pt * math.cos(phi), pt * math.sin(phi), pt * math.sinh(eta)
     return (px, py, pz, math.sqrt(px**2 + py**2 + pz**2 + mass**2))
+
+
+def boost_along(p, old, new):
+    """From the ancestor's old momentum to its new one."""
+    return boost(boost(p, frame_of(old, -1.0)), frame_of(new, 1.0))
 
 
 def test_boost_along_carries_the_ancestor_to_its_new_momentum():
