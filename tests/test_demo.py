@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.timeout(1200)
 
 ROOT = Path(__file__).parent.parent
-EVENTS = 12_000
+EVENTS = 16_000
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory):
 
     folder = Path(os.environ.get("MASSGAP_TEST_DEMO") or tmp_path_factory.mktemp("demo"))
     lines: list[str] = []
-    result = stages.demo(folder, events=EVENTS, seed=12, workers=2, announce=lines.append)
+    result = stages.demo(folder, events=EVENTS, seed=14, workers=2, announce=lines.append)
     assert [line[:3] for line in lines] == [f"{i}/6" for i in range(1, 7)]
     return result
 
@@ -105,7 +105,7 @@ def test_a_second_call_uses_what_is_there(demo) -> None:
 
     before = {p: p.stat().st_mtime_ns for p in (demo.folder / "samples").rglob("*.root")}
     page = demo.report.read_bytes()
-    again = stages.demo(demo.folder, events=EVENTS, seed=12, workers=2)
+    again = stages.demo(demo.folder, events=EVENTS, seed=14, workers=2)
     assert {p: p.stat().st_mtime_ns for p in (demo.folder / "samples").rglob("*.root")} == before
     assert again.report.read_bytes()[:15] == page[:15] == b"<!DOCTYPE html>"
 
