@@ -86,7 +86,9 @@ class Ticker:
     def show(self, text: str, *, final: bool = False) -> None:
         """Show the state: replaces the last one on a terminal, else prints at most every few seconds."""
         now = time.monotonic()
-        wait = 0.2 if self.live else max(self.every, _SAME) if text == self.said else self.every
+        wait = 0.2 if self.live else self.every
+        if text == self.said and not self.live:
+            wait = max(wait, _SAME)
         if not final and now - self.last < wait:
             return
         self.last, self.said = now, text

@@ -198,7 +198,7 @@ class Slices:
         self.seen: dict[str, int] = {}
         for slices in self.groups.values():
             for here, there in pairwise(slices):
-                edge = there.tranche.get("min")
+                edge = _lowest(there)
                 if not edge or here.tranche.get("max") != edge:
                     continue
                 inner, outer = (here, there) if edge > 0 else (there, here)
@@ -217,10 +217,8 @@ class Slices:
             return
         if chunk.has("Generator_binvar"):
             value = chunk.values("Generator_binvar").astype(float)
-            low, high = _lowest(dataset), dataset.tranche.get("max")
-            wrong = value < low - ROUNDING * abs(low) - 1e-9
-            if high is not None:
-                wrong |= value > high + ROUNDING * abs(high)
+            low, high = _lowest(dataset), _highest(dataset)
+            wrong = (value < low - ROUNDING * abs(low) - 1e-9) | (value > high + ROUNDING * abs(high))
             self.outside[dataset.name] = self.outside.get(dataset.name, 0) + int(wrong.sum())
             self.seen[dataset.name] = self.seen.get(dataset.name, 0) + chunk.n
             self._spectrum(dataset.name, "binvar", value, chunk.weight, self.axes[dataset.group])
@@ -228,10 +226,9 @@ class Slices:
                 if (dataset.name, side) in self.sides:
                     edges, weights, squares = self.sides[dataset.name, side]
                     # What rounding has put onto the edge or just beyond still belongs to this side.
-                    inside = np.where(wrong, np.nan, np.clip(value, low, high if high is not None else None))
+                    inside = np.where(wrong, np.nan, np.clip(value, low, high))
                     # Beside an edge below zero, absolute values stand in for the values.
-                    edge = low if side == "low" else high
-                    inside *= math.copysign(1.0, edge or 1.0)
+                    inside *= math.copysign(1.0, low if side == "low" else high)
                     weights += np.histogram(inside, edges, weights=chunk.weight)[0]
                     squares += np.histogram(inside, edges, weights=chunk.weight**2)[0]
         if chunk.has("GenMET_pt"):
@@ -267,7 +264,7 @@ class Slices:
                 pull = "-" if check.pull is None else f"{check.pull:+.1f}"
                 known = check.value is not None and check.error is not None and math.isfinite(check.value)
                 shown = measured(check.value or 0.0, check.error or 0.0) if known else "-"
-                rows.append([group, f"{there.tranche.get('min'):g} GeV", shown, pull, check.status])
+                rows.append([group, f"{_lowest(there):g} GeV", shown, pull, check.status])
             part.checks += sum_of_slices(group, slices, part)
             variable = str(slices[0].tranche.get("variable", "slicing variable"))
             labels = {"binvar": f"Slicing variable {variable} [GeV]", **OTHERS}
@@ -280,11 +277,7 @@ class Slices:
                 if not curves:
                     missing.setdefault(what, []).append(group)
                     continue
-                edges = (
-                    [edge for d in slices[1:] if (edge := float(d.tranche["min"])) > 0]
-                    if what == "binvar"
-                    else []
-                )
+                edges = [edge for edge in map(_lowest, slices[1:]) if edge > 0 and what == "binvar"]
                 part.figures.append(
                     Drawn(
                         merged_spectrum(self.axes[group] if edges else SPECTRUM, curves, label, edges),
@@ -334,16 +327,16 @@ class Slices:
         ]
 
     def _edge(self, group: str, here: Dataset, there: Dataset) -> Check:
-        edge, end = there.tranche.get("min"), here.tranche.get("max")
+        edge, end = _lowest(there), here.tranche.get("max")
         name = f"{group}: step at {edge:g} GeV"
         if end != edge:
             words = "Slices must touch: between these two lies a gap, or they overlap."
-            return decided("slices", name, float(end or math.inf), float(edge or 0), False, words, unit="GeV")
+            return decided("slices", name, float(end or math.inf), edge, False, words, unit="GeV")
         words = (
             "Spectrum right of the edge over left of it: away from 1, one of the slices has a wrong weight."
         )
         left, right = self.sides.get((here.name, "high")), self.sides.get((there.name, "low"))
-        fitted, below = None, edge is not None and edge < 0
+        fitted, below = None, edge < 0
         if edge and left is not None and right is not None:
             # Below zero, the absolute values of what lies right of the edge are the smaller ones.
             inner, outer = (right, left) if below else (left, right)

@@ -57,7 +57,7 @@ class OneJet:
 class DimuonAcceptance:
     """What a search with two muons can see of an event, as far as leptons and partons tell.
 
-    What it cannot see goes into the lowest slice, whatever its missing momentum. The bounds are wider than the search's
+    What it cannot see goes into the slice that holds 0, whatever its missing momentum. The bounds are wider than the search's
     own, so that few selected events come from a slice with large weights.
     """
 

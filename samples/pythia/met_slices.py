@@ -89,9 +89,9 @@ class MetSlices(MuonPairs):
             msg = "slices in met_hard need edges, and the acceptance of the search: give DimuonFilter both"
             raise GenerationError(msg)
         self.values: list[float] = []
-        self.value, self.index = 0.0, 0
         self._edges, self._acceptance, self._slice = wanted.edges, wanted.acceptance, slice_
         self._unseen = self._slice_of(0.0)
+        self.value, self.index = 0.0, self._unseen
         self._hard = _HardProcess({}, (), (), ())
         self._jets = _SeveralJets(wanted.acceptance.jet) if wanted.acceptance.jet is not None else None
         # whether the slice is open until the shower, and whether it is yet to be decided in this attempt

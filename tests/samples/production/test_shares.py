@@ -24,7 +24,9 @@ def events_of(chosen, tmp_path, events: int) -> Counter[str]:
 def test_events_follow_the_shares(tmp_path) -> None:
     chosen = processes_of("WW")
     names = [f"WW_{tranche.name}" for tranche in chosen[0].tranches]
-    found = events_of(with_shares(chosen, dict(zip(names, (1.0, 2.0, 3.0, 4.0), strict=True))), tmp_path, 1000)
+    found = events_of(
+        with_shares(chosen, dict(zip(names, (1.0, 2.0, 3.0, 4.0), strict=True))), tmp_path, 1000
+    )
     assert found == dict(zip(names, (100, 200, 300, 400), strict=True))
 
 
@@ -57,7 +59,7 @@ def test_a_share_changes_no_event(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("shares", "words"),
     [
-        ({"WW_met7to8": 1.0}, "no dataset 'WW_met7to8' .*there are: .*WW_met0to40"),
+        ({"WW_met7to8": 1.0}, "no dataset 'WW_met7to8' .*there are: WW_jets_met95toinf, WW_met0to40"),
         ({"WW_met0to40": 0.0}, "share of 'WW_met0to40' must be a positive number, not 0.0"),
         ({"WW_met0to40": float("nan")}, "must be a positive number, not nan"),
     ],
