@@ -123,11 +123,11 @@ def _samples() -> list[GenerateStep]:
             "samples/backgrounds", BACKGROUNDS, events=1_500_000, small=80_000, options={"fast_taus": True}
         ),
         GenerateStep("samples/benchmark", (signal_name(*BENCHMARK),), events=300_000, small=15_000),
-        GenerateStep("samples/spectra", others, events=220_000, small=22_000, quick=False),
+        GenerateStep("samples/spectra", others, events=165_000, small=22_000, quick=False),
         GenerateStep(
             _EMU,
             ("slepton_emu",),
-            events=255_000,
+            events=200_000,
             small=18_000,
             options={"fast_taus": True},
             words="generate backgrounds with an electron and a muon",
