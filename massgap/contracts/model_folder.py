@@ -81,12 +81,19 @@ def write_model_folder(folder: Path, training: dict[str, Any], content: bytes, c
         If it cannot be written.
     """
     training = {"format": FORMAT, **training}
+    written: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / training["model_file"], content)
-        write_atomically(folder / CARD, card.encode())
+        for name, bytes_ in ((training["model_file"], content), (CARD, card.encode())):
+            write_atomically(folder / name, bytes_)
+            written.append(folder / name)
         write_json(folder / TRAINING, training, default=None, allow_nan=False)
-    except OSError as error:
+    except BaseException as error:
+        # A model without its description would be taken for one that came from elsewhere.
+        for file in written:
+            file.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         msg = f"Cannot write the model folder {folder}: {error.strerror or error}; choose another with --out."
         raise FolderError(msg) from error
     return _folder(folder, training, reused=False)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -66,7 +69,32 @@ def test_another_model_than_the_one_described(made):
 def test_what_json_cannot_say_is_refused_and_nothing_looks_finished(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_model_folder(tmp_path / "model", {**TRAINING, "folds": [float("nan")]}, CONTENT, "")
-    assert finished_model_folder(tmp_path / "model", "abc") is None
+    assert not list((tmp_path / "model").iterdir())
+
+
+@pytest.mark.parametrize("full_at", ["low.onnx", "card.md", "training.json"])
+def test_a_full_disk_leaves_no_model_that_looks_like_one_from_elsewhere(made, tmp_path, monkeypatch, full_at):
+    replace = os.replace
+
+    def full(source, target):
+        if Path(target).name == full_at:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    other = b"another model"
+    training = {**TRAINING, "model_sha256": hashlib.sha256(other).hexdigest(), "request_hash": "abd"}
+    for folder in (tmp_path / "new", made.folder):
+        with pytest.raises(
+            FolderError, match=r"Cannot write the model folder .*No space left on device.*--out"
+        ):
+            write_model_folder(folder, training, other, "")
+        assert finished_model_folder(folder, "abd") is None
+    assert not list((tmp_path / "new").iterdir())
+    # The older model is whole, or gone: never another one beside its description.
+    whole = finished_model_folder(made.folder, "abc") is not None
+    assert whole == (full_at == "low.onnx")
+    assert made.model_file.exists() == whole
 
 
 def test_below_a_file(tmp_path):
