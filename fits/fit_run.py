@@ -31,6 +31,7 @@ from massgap.fits.inference.small_counts import small_counts_warning
 from massgap.fits.parts import fill_plans
 from massgap.fits.plan import FitOptions, FitPart, FitPlan, scores_of
 from massgap.fits.scans.scan_uncertainty import scan_uncertainty
+from massgap.fits.scans.shared_events import shared_variances
 from massgap.fits.scans.threshold_scan import scan_thresholds
 from massgap.fits.workspaces.correlations import correlations
 from massgap.fits.workspaces.workspace import build_workspace, dump_workspace
@@ -323,6 +324,9 @@ def _scan(
                 [own[name] for name in request.backgrounds if own.get(name) in present],
                 region=part.region,
                 name=part.histogram,
+                shared=shared_variances(
+                    run, part.histogram, part.region, above=request.options.scan.keep == "above"
+                ),
                 options=request.options.scan,
             )
             of_run = {"run": planned.label} if planned.label else {}

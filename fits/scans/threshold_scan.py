@@ -241,6 +241,7 @@ def scan_thresholds(
     *,
     region: str | None = None,
     name: str | None = None,
+    shared: Mapping[str, Floats] | None = None,
     options: ScanOptions,
 ) -> ThresholdScan:
     """Scan the threshold on the observable of a histogram.
@@ -257,6 +258,9 @@ def scan_thresholds(
         Region; may be left out if there is only one.
     name : str, optional
         Name of the histogram, for the record; default that of its observable.
+    shared : mapping, optional
+        Process -> what its bins share where one hard process is in several of them, of
+        :func:`massgap.fits.scans.shared_events.shared_variances`.
     options : ScanOptions
         Luminosity, side that is kept, smoothing, what may be quoted.
 
@@ -276,6 +280,9 @@ def scan_thresholds(
     backgrounds = tuple(sorted(set(backgrounds)))
     processes = (signal, *backgrounds)
     values, variances = _per_fold(contents, processes, options)
+    for i, process in enumerate(processes):
+        if shared and process in shared:
+            variances[i] = variances[i] + shared[process]
     n = values.shape[1]
     folds = tuple(
         rows_beyond(contents.edges, n * values[:, i], n**2 * variances[:, i], processes, options, fold=i)

@@ -1,4 +1,4 @@
-"""Variances of merged bins of samples in which one hard process is there several times (``massgap generate --repeat``).
+"""Variances of merged bins of samples in which one hard process is there several times (``massgap generate --repeat`` and ``--responses``).
 
 The bins of a run's histograms know how many copies of one event each of them holds, but not which bins share an event. When bins
 are merged, the rows of the selected events tell: the variance of a merged bin is the sum of squares of what each event brings to

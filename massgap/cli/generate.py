@@ -118,6 +118,14 @@ def _leptons(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
     help="With --lhe: shower each event so many times; for smuons: decay them so often. Weight / N; copies share number and fold.",
 )
 @click.option(
+    "--responses",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Let the detector respond so many times to each event. Weight / N; the responses share number and fold. For selections that "
+    "few events pass.",
+)
+@click.option(
     "--parton",
     is_flag=True,
     help="Decay chains and their backgrounds at parton level, no shower: matrix elements, decays, resolution, in the same files, hundreds "
@@ -216,8 +224,9 @@ def _parton_level(
     usual = {"matching": "auto", "empty_events": "count"}
     given = ["lhe"] if lhe else []
     given += [name for name in of_generator if options[name] and options[name] != usual.get(name)]
-    if given or options["repeat"] > 1:
-        name = given[0] if given else "repeat"
+    given += [name for name in ("repeat", "responses") if options[name] > 1]
+    if given:
+        name = given[0]
         msg = f"--{names.get(name, name).replace('_', '-')} does not go with --parton, which has no showers"
         raise click.UsageError(msg)
     if not processes:

@@ -144,7 +144,7 @@ class RepeatedEvents:
                     for dataset in entry["datasets"]
                 )
                 why = (
-                    "they are copies of it (massgap generate --repeat), and errors count all copies of one hard process as one event"
+                    "they are copies of it (massgap generate --repeat or --responses), and errors count all copies of one hard process as one event"
                     if copies
                     else "numbers begin anew in its files"
                 )

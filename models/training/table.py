@@ -30,7 +30,7 @@ class TrainingTable:
 
     ``weight`` (fb) is the signed weight, ``train_weight`` the one that is trained with; ``bins`` are those in which the
     training is balanced, see `massgap.models.conditioning.balance`, and ``flat`` the column in which the score is made flat.
-    ``group`` has equal numbers for copies of one event (``massgap generate --repeat``); None where there are none.
+    ``group`` has equal numbers for copies of one event (``massgap generate --repeat`` and ``--responses``); None where there are none.
     """
 
     x: NDArray[np.float32] = field(repr=False)

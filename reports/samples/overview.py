@@ -95,7 +95,7 @@ class Overview:
              "Weights span", "Complete", "Negative"],
             rows,
             caption="Per process. The cross section is that of the events in the files, after all filters. Effective: as "
-            "many events of equal weight have the same statistical error, where copies of one hard process (massgap generate --repeat) are one "
+            "many events of equal weight have the same statistical error, where copies of one hard process (massgap generate --repeat or --responses) are one "
             "event. Weights span: decades from the smallest "
             "to the largest. Negative: share of events with negative weight.",
         )  # fmt: skip

@@ -14,8 +14,8 @@ from massgap.samples.detector.missing import missing_momentum
 from massgap.samples.detector.response import Candidates, reconstruct
 from massgap.samples.detector.tagging import btag_efficiency, btag_score, tau_tags
 from massgap.samples.nanoaod.branches import COLLECTIONS, EMPTY, OPTIONAL, SCALARS, VARIATIONS
-from massgap.samples.nanoaod.truth import gen_jets, gen_particles, visible_flow, visible_taus
-from massgap.samples.record import Record, local_index, tau_decays
+from massgap.samples.nanoaod.truth import Truth
+from massgap.samples.record import Record, local_index
 
 _RUN = 1
 _JET = ("pt", "eta", "phi", "mass")
@@ -28,6 +28,7 @@ def event_content(
     luminosity_block: int,
     first_event: int,
     *,
+    truth: Truth | None = None,
     clock: dict[str, float] | None = None,
 ) -> dict[str, Any]:
     """Simulate the detector for a batch and arrange the result as NanoAOD.
@@ -43,6 +44,8 @@ def event_content(
         its own number, not on the batch it comes in.
     luminosity_block, first_event : int
         Numbering; events count up from ``first_event``.
+    truth : Truth, optional
+        What ``Truth.of`` has made of the same record and card, where there are several responses to them.
     clock : dict, optional
         CPU seconds in fastjet are added to its entry ``fastjet``.
 
@@ -53,12 +56,9 @@ def event_content(
     """
     n = record.n_events
     random = rng if isinstance(rng, EventRandom) else EventRandom.from_generator(rng, first_event)
-    gen_flow = visible_flow(record)
-    seen, draws, rows = _seen(record, gen_flow, card, random)
+    truth = Truth.of(record, card, clock) if truth is None else truth
+    seen, draws, rows = _seen(record, truth.flow, card, random)
     flow = _flow(seen, n)
-    gen_rows, gen_part = gen_particles(record, min(card["photon"]["pt_min"], 10.0))
-    gen_index = np.full(len(record.pdg), -1)
-    gen_index[gen_rows] = local_index(record.event[gen_rows], n)
 
     table = card["jet"]
     jets, fat, wide = (
@@ -70,30 +70,27 @@ def event_content(
     muons, electrons, photons = leptons_and_photons(record, seen, rows, card, draws)
     jet_local = np.append(local_index(jets["event"], n), -1)
     for objects in (muons, electrons, photons):
-        objects["genPartIdx"] = gen_index[rows[objects["_candidate"]]]
+        objects["genPartIdx"] = truth.index[rows[objects["_candidate"]]]
         objects["jetIdx"] = jet_local[jets["member"][objects["_candidate"]]]
 
     jet_draws = random.objects("tag", jets["event"])
-    gen_jet = gen_jets(record, gen_flow, card, clock=clock)
-    gen_fat = gen_jets(record, gen_flow, card, fat=True, clock=clock)
     jet = _jets(seen, flow["energy"], jets, table["radius"], n, muons, electrons)
     jet |= _flavours(record, jets, card, jet_draws)
-    jet["genJetIdx"] = _match(jets, gen_jet, n, table["radius"])
-    decays = tau_decays(record)
+    jet["genJetIdx"] = _match(jets, truth.jets, n, table["radius"])
     leptonic = _around_leptons(jets, jet, (muons, electrons), n, card["tautag"]["match_radius"])
-    tags = tau_tags(record, decays, jets, leptonic, seen, card, jet_draws)
+    tags = tau_tags(record, truth.decays, jets, leptonic, seen, card, jet_draws)
     content: dict[str, Any] = {
         "Muon": muons,
         "Electron": electrons,
         "Photon": photons,
-        "Tau": _taus(tags, decays, jets, jet_draws.take(tags["jet"]), jet_local, gen_index),
+        "Tau": _taus(tags, truth.decays, jets, jet_draws.take(tags["jet"]), jet_local, truth.index),
         "Jet": jet,
-        "GenJet": gen_jet,
-        "GenPart": gen_part,
-        "FatJet": _fat_jets(fat, gen_fat, n, table["fat_radius"]),
+        "GenJet": truth.jets,
+        "GenPart": truth.particles,
+        "FatJet": _fat_jets(fat, truth.fat_jets, n, table["fat_radius"]),
         "WideJet": _large(wide, table["wide_radius"]),
-        "GenJetAK8": gen_fat,
-        "GenVisTau": visible_taus(record, decays, gen_index),
+        "GenJetAK8": truth.fat_jets,
+        "GenVisTau": truth.taus,
     }
     for name in EMPTY:
         content[name] = {"_event": np.zeros(0, np.int64)} | {key: np.zeros(0) for key in COLLECTIONS[name]}

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from massgap.samples.detector.jets import cluster_where_possible, hadron_flavour
-from massgap.samples.record import Record, decay_mode, in_order, nearest_ancestor, starts
+from massgap.samples.record import (
+    Record,
+    decay_mode,
+    in_order,
+    local_index,
+    nearest_ancestor,
+    starts,
+    tau_decays,
+)
 
 # bits of GenPart_statusFlags in use
 _PROMPT, _TAU_PRODUCT, _HARD, _FROM_HARD, _LAST = 1 << 0, 1 << 2, 1 << 7, 1 << 8, 1 << 13
@@ -113,3 +122,46 @@ def visible_taus(record: Record, decays: dict[str, np.ndarray], gen_index: np.nd
             "genPartIdxMother": gen_index[rows],
         }
     )
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What no detector changes of a batch of events: made once for all responses to it.
+
+    Attributes
+    ----------
+    flow : dict
+        Visible particles, of :func:`visible_flow`.
+    index : ndarray of int
+        Place of each particle of the record in GenPart, -1 for those that are not there.
+    particles, jets, fat_jets, taus : dict
+        The collections GenPart, GenJet, GenJetAK8 and GenVisTau.
+    decays : dict
+        Decays of taus, of :func:`massgap.samples.record.tau_decays`.
+    """
+
+    flow: dict[str, np.ndarray]
+    index: np.ndarray
+    particles: dict[str, Any]
+    jets: dict[str, Any]
+    fat_jets: dict[str, Any]
+    decays: dict[str, np.ndarray]
+    taus: dict[str, Any]
+
+    @classmethod
+    def of(cls, record: Record, card: dict[str, Any], clock: dict[str, float] | None = None) -> Truth:
+        """The generated jets, particles and taus of a record; thresholds and radii are the card's."""
+        flow = visible_flow(record)
+        rows, particles = gen_particles(record, min(card["photon"]["pt_min"], 10.0))
+        index = np.full(len(record.pdg), -1)
+        index[rows] = local_index(record.event[rows], record.n_events)
+        decays = tau_decays(record)
+        return cls(
+            flow=flow,
+            index=index,
+            particles=particles,
+            jets=gen_jets(record, flow, card, clock=clock),
+            fat_jets=gen_jets(record, flow, card, fat=True, clock=clock),
+            decays=decays,
+            taus=visible_taus(record, decays, index),
+        )

@@ -71,7 +71,7 @@ def _slices(*shares: float) -> tuple[Tranche, ...]:
 
 def _signal(name: str, m: float, m_lsp: float) -> tuple[Process, ...]:
     wanted = DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=_OF_SIGNAL)
-    slices = tuple(zip(_EDGES, (0.3, 2.4, 4.7, 10.5), strict=True))
+    slices = tuple(zip(_EDGES, (0.15, 1.5, 5.5, 10.7), strict=True))
     return (smuon_pairs(name, "left", m, m_lsp, slices, wanted, "cms"),)
 
 
@@ -113,11 +113,11 @@ SLEPTON_BACKGROUNDS = (
         settings=(*DRELL_YAN, "23:onIfAny = 15"),
         tranches=phase_space_slices(
             "pT_hat",
-            (20, 2.5, 487.6e3),
-            (50, 3.0, 102.5e3),
-            (100, 21.5, 20.04e3),
-            (200, 6.6, 2008.0),
-            (400, 0.5, 116.5),
+            (20, 2.4, 487.6e3),
+            (50, 3.2, 102.5e3),
+            (100, 38.7, 20.04e3),
+            (200, 10.6, 2008.0),
+            (400, 0.7, 116.5),
         ),
         inclusive_xsec_fb=(613.6e3, 0.6e3),
         filter=DimuonFilter(muon_pt=_MUON_PT, ditau=True),
@@ -128,7 +128,7 @@ SLEPTON_BACKGROUNDS = (
         description="top pairs, both W to a muon (tau -> mu included)",
         source=LO,
         settings=TT,
-        tranches=_slices(19.5, 10.5, 23.0, 89.0),
+        tranches=_slices(14.0, 8.0, 34.0, 89.0),
         xsec_fb=XSEC_TT,
         generator_factor=GENERATOR_TWO_W,
         filter=DimuonFilter(
@@ -141,7 +141,7 @@ SLEPTON_BACKGROUNDS = (
         description="W pairs, both to a muon (tau -> mu included)",
         source=LO,
         settings=WW,
-        tranches=_slices(0.6, 2.5, 7.6, 7.9),
+        tranches=_slices(0.8, 3.9, 13.5, 17.4),
         xsec_fb=XSEC_WW,
         generator_factor=GENERATOR_TWO_W,
         filter=DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=_OF_WW, taus_in_xsec=True),
@@ -152,7 +152,7 @@ SLEPTON_BACKGROUNDS = (
         description="pairs of Z/gamma* (m > 50 GeV), both to muons, taus or neutrinos",
         source=LO,
         settings=ZZ_LEPTONS,
-        tranches=_slices(0.1, 0.8, 0.3, 0.6),
+        tranches=_slices(0.03, 0.8, 0.3, 0.6),
         xsec_fb=XSEC_ZZ_LEPTONS,
         filter=DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=_ACCEPTANCE),
     ),
@@ -171,7 +171,7 @@ SLEPTON_BACKGROUNDS = (
         description="W with Z (m > 50 GeV), Z to muons or taus",
         source=LO,
         settings=WZ,
-        tranches=_slices(0.1, 1.5, 0.8, 0.6),
+        tranches=_slices(0.05, 1.5, 0.8, 0.6),
         xsec_fb=XSEC_WZ,
         filter=DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=_ACCEPTANCE),
     ),
@@ -203,12 +203,12 @@ SLEPTON_MIXED = (
     _with_electron(
         "tautau",
         "Z/gamma* + jet -> tau tau -> e mu, m > 10 GeV, pT of the recoil above 20 GeV",
-        *(0.2, 0.3, 4.0, 1.5, 0.2),
+        *(0.1, 0.2, 4.5, 1.4, 0.2),
     ),
     _with_electron(
         "tt",
         "top pairs, one W to an electron and one to a muon (by way of a tau included)",
-        *(3.0, 2.0, 4.0, 15.0),
+        *(2.0, 1.5, 6.0, 15.0),
         acceptance=replace(_MIXED, jet=_OF_TOPS.jet),
         settings=TT_MIXED,
         xsec_fb=XSEC_TT_MIXED,
@@ -217,7 +217,7 @@ SLEPTON_MIXED = (
     _with_electron(
         "WW",
         "W pairs, one to an electron and one to a muon (by way of a tau included)",
-        *(0.4, 2.4, 2.0, 3.3),
+        *(0.3, 1.5, 2.6, 3.6),
         acceptance=_MIXED,
         settings=WW_MIXED,
         xsec_fb=XSEC_WW_MIXED,

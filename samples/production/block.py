@@ -10,7 +10,7 @@ import errno
 import json
 import time
 import zlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,11 +77,10 @@ def run_block(task: Task) -> dict[str, Any]:
 
 def _write(task: Task, path: Path) -> dict[str, Any]:
     """Generate, simulate and write the events of a block."""
-    from massgap.samples.nanoaod import NanoWriter, event_content
+    from massgap.samples.nanoaod import NanoWriter, Truth, event_content
 
     card = load_card(task.options.card)
-    key = [task.seed, zlib.crc32(task.process.name.encode()), task.tranche, task.block]
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
+    detectors = _detectors(task)
     totals, clock = Generated(), _Clock()
     # unique over the tranches of a process
     luminosity_block, number = 10_000 * task.tranche + task.block + 1, 1
@@ -94,18 +93,36 @@ def _write(task: Task, path: Path) -> dict[str, Any]:
             kept = record.select(_pair(record, wanted)) if wanted is not None and wanted.muon_pt else record
             if not kept.n_events:
                 continue
+            kept = _shared_weight(kept, len(detectors))
             fastjet = {"fastjet": 0.0}
-            content = event_content(kept, card, rng, luminosity_block, number, clock=fastjet)
-            content |= _numbers_of_copies(kept, task)
-            clock.lap("detector", **fastjet)
-            writer.extend(content)
-            clock.lap("writing")
+            truth = Truth.of(kept, card, fastjet)
+            for rng in detectors:
+                content = event_content(kept, card, rng, luminosity_block, number, truth=truth, clock=fastjet)
+                content |= _numbers_of_copies(kept, task)
+                clock.lap("detector", **fastjet)
+                fastjet = {"fastjet": 0.0}
+                writer.extend(content)
+                clock.lap("writing")
             number += kept.n_events
         writer.flush()
         clock.lap("writing")
         summary = _summary(task, totals, writer) | {"cpu_s": clock.rounded()}
         writer.finish(json.dumps(summary))
     return summary
+
+
+def _detectors(task: Task) -> list[np.random.Generator]:
+    """Randomness of each response; the first is that of a block with one response."""
+    key = [task.seed, zlib.crc32(task.process.name.encode()), task.tranche, task.block]
+    keys = (key if copy == 0 else [*key, copy] for copy in range(task.options.responses))
+    return [np.random.Generator(np.random.PCG64(np.random.SeedSequence(each))) for each in keys]
+
+
+def _shared_weight(record: Record, responses: int) -> Record:
+    """The record with the weight that each of its responses has."""
+    if responses == 1:
+        return record
+    return replace(record, info={**record.info, "weight": record.info["weight"] / responses})
 
 
 def _summary(task: Task, totals: Generated, writer: NanoWriter) -> dict[str, Any]:
@@ -118,7 +135,7 @@ def _summary(task: Task, totals: Generated, writer: NanoWriter) -> dict[str, Any
         "seed": task.seed,
         "block": task.block,
         "generator": f"Pythia {version('pythia8mc')}",
-        "generated": totals.events,
+        "generated": totals.events * task.options.responses,
         "generated_weights": totals.sum_weights,
         **({"empty": totals.empty} if totals.empty else {}),
         "counters": asdict(totals.counters),

@@ -84,6 +84,7 @@ def generate(
     form: str = "ttree",
     leptonic: Iterable[str] = (),
     repeat: int = 1,
+    responses: int = 1,
     hard: HardCut | None = None,
     observables: Mapping[str, Observable] | None = None,
     fast_taus: bool = False,
@@ -128,6 +129,9 @@ def generate(
     repeat : int
         Decay the smuons of each event so many times after the shower; weights are divided by it, and copies carry one number,
         so they are in one fold. The sample is then in one piece, without slices. Other processes are made as without.
+    responses : int
+        Let the detector respond so many times to each event that Pythia made; weights are divided by it, and all responses to an
+        event carry its number. Worth it where few events pass a selection and Pythia takes most of the time.
     hard : HardCut, optional
         Slices in an observable of the hard process, decided before the shower, in place of those in missing momentum
         (:func:`massgap.samples.processes.hard_cut.parse_hard_cut`).
@@ -161,7 +165,7 @@ def generate(
         msg = f"form must be ttree or rntuple, not {form!r}"
         raise GenerationError(msg)
     chosen = processes_of(processes)
-    check_numbers(events, seed, workers, repeat)
+    check_numbers(events, seed, workers, repeat, responses)
     require()
     if repeat > 1 and hard is not None:
         msg = "smuons that decay after the shower have no leptons in the hard process: give --repeat or --hard, not both"
@@ -179,7 +183,7 @@ def generate(
     if card is None:
         suited = {process.card for process in chosen}
         card = suited.pop() if len(suited) == 1 else "cms"
-    options = Options(os.fspath(card), mpi, variations, form, leptons, repeat)
+    options = Options(os.fspath(card), mpi, variations, form, leptons, repeat, responses)
     tasks = plan_tasks(chosen, out, events, seed, options)
     with locked_folder(out):
         prepare(out, tasks, options)
@@ -258,13 +262,14 @@ def produce(
     return fileset
 
 
-def check_numbers(events: Any, seed: Any, workers: Any, repeat: Any = 1) -> None:
+def check_numbers(events: Any, seed: Any, workers: Any, repeat: Any = 1, responses: Any = 1) -> None:
     """Refuse numbers that make no sense."""
     for name, value, low, high, usual in (
         ("events", events, 1, 10**10, 20_000),
         ("seed", seed, 0, MAX_SEED, 1),
         ("workers", workers, 1, 1024, 2),
         ("repeat", repeat, 1, MAX_REPEAT, 5),
+        ("responses", responses, 1, MAX_REPEAT, 4),
     ):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
             msg = f"{name} must be a whole number from {low} to {high}, for instance --{name} {usual}, not {value!r}"

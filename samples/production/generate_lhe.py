@@ -66,6 +66,7 @@ def generate_lhe(
     empty_events: str = "count",
     leptonic: Iterable[str] = (),
     repeat: int = 1,
+    responses: int = 1,
     hard: HardCut | None = None,
 ) -> dict[str, Any]:
     """Shower matrix-element events and simulate the detector.
@@ -111,6 +112,8 @@ def generate_lhe(
     repeat : int
         Shower and decay each event so many times; weights are divided by it. All copies of an event carry its number, so
         they are in one fold of any training.
+    responses : int
+        Let the detector respond so many times to each of these; weights are divided by it as well.
     hard : HardCut, optional
         One slice in an observable of the hard process, decided before the shower.
 
@@ -129,12 +132,12 @@ def generate_lhe(
     if empty_events not in EMPTY_EVENTS:
         msg = f"empty_events (--empty-events) must be one of {', '.join(EMPTY_EVENTS)}, not {empty_events!r}"
         raise GenerationError(msg)
-    check_numbers(events if events is not None else 1, seed, workers, repeat)
+    check_numbers(events if events is not None else 1, seed, workers, repeat, responses)
     require()
     model = _model(slha, decays)
     out = Path(out)
     leptons = check_leptons(leptonic) if leptonic else ()
-    options = Options(os.fspath(card), mpi, variations, form, leptons, repeat)
+    options = Options(os.fspath(card), mpi, variations, form, leptons, repeat, responses)
     parts = []
     for path, name in zip(paths, _names(paths), strict=True):
         lhe = read_lhe(path, accept_truncated=accept_truncated, empty_events=empty_events)

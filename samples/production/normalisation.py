@@ -125,8 +125,8 @@ def _decays(task: Task, fraction: float, process: Process, blocks: list[dict[str
         found["leptonic"] = list(options.leptonic)
         if process.lhe or process.slha is not None:
             found["branching_fraction"] = fraction
-    if options.repeat > 1:
-        found["n_copies"] = options.repeat
+    if options.copies > 1:
+        found["n_copies"] = options.copies
     return found
 
 
@@ -160,8 +160,10 @@ def _efficiency_error(
 ) -> float:
     """Statistical error of the filter efficiency: binomial, of both of its factors; copies of an event count as one."""
     written, generated = (sum(found[key] for found in blocks) for key in ("events", "generated"))
-    relative = (1 - accepted / tried) / max(accepted, 1) + (1 - written / generated) / max(written, 1)
-    return float(efficiency * np.sqrt(relative * task.options.repeat))
+    options = task.options
+    before, after = (1 - accepted / tried) / max(accepted, 1), (1 - written / generated) / max(written, 1)
+    # The filters have seen an event before the detector responds to it.
+    return float(efficiency * np.sqrt((before + after * options.responses) * options.repeat))
 
 
 def write_rates(

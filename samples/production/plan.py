@@ -74,6 +74,13 @@ class Options:
     leptonic: tuple[str, ...] = ()
     #: How many times an event of a file is showered, or a pair of particles decays.
     repeat: int = 1
+    #: How many times the detector responds to each event.
+    responses: int = 1
+
+    @property
+    def copies(self) -> int:
+        """Events that come of one hard process."""
+        return self.repeat * self.responses
 
 
 @dataclass(frozen=True)
@@ -244,6 +251,7 @@ def _digest(common: str, process: Process, tranche: Tranche, block: list[int], o
         "settings": settings_of(process, tranche, mpi=options.mpi, variations=options.variations),
         "leptonic": options.leptonic,
         "repeat": options.repeat,
+        "responses": options.responses,
         "form": options.form,
         "block": block,
     }

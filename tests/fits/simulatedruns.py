@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,45 @@ def sample(
     run = RunFolder(folder, manifest)
     run.__dict__["histograms"] = histograms  # as if they had been read
     return run
+
+
+def run_with_copies(folder: Path, copies: int) -> RunFolder:
+    """Four rows of each hard process, whose histograms have the errors that a run gives them."""
+    import pandas as pd
+
+    rng = np.random.default_rng(4)
+    x = np.clip(np.repeat(rng.random(100), 4) + rng.normal(0, 0.1, 400), 0.0, 0.999)
+    events = {"signal": (x, 0.01), "tt": (rng.random(300), 0.02)}
+    run = sample(folder, events, folds=3)
+    keys = np.repeat(np.arange(100, dtype=np.uint64), 4)
+    tables = {}
+    for name in events:
+        table = pd.read_parquet(folder / "features" / f"{name}_0.parquet")
+        tables[f"{name}_0"] = table.assign(fold_key=keys) if name == "signal" else table
+    manifest = {**run.manifest, "features": write_feature_tables(folder / "again", tables, {})}
+    manifest["datasets"]["signal_0"]["n_copies"] = copies
+    histogram = run.histogram("x")
+    view = histogram.view(flow=True)
+    at = [str(p) for p in histogram.axes["process"]].index("signal")
+    for fold in range(3):
+        own = keys % 3 == fold
+        view["value"][at, 0, 0, fold + 1] = (
+            np.histogram(x[own], np.linspace(0, 1, 21))[0] * 0.01 @ np.eye(20, 22, 1)
+        )
+        view["variance"][at, 0, 0, fold + 1] = variances_of_copies(x[own], keys[own], 20) @ np.eye(20, 22, 1)
+    out = RunFolder(folder, manifest)
+    out.__dict__["histograms"] = run.histograms
+    return out
+
+
+def variances_of_copies(x, keys, bins):
+    sums = defaultdict(float)
+    for value, key in zip(x, keys, strict=True):
+        sums[int(value * bins), key] += 0.01
+    out = np.zeros(bins)
+    for (place, _), total in sums.items():
+        out[place] += total**2
+    return out
 
 
 def fill(

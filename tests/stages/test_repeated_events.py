@@ -62,7 +62,7 @@ def test_copies_of_a_hard_process_are_called_so() -> None:
     watch = RepeatedEvents({"a": {"process": "p", "n_copies": 2}})
     watch.see("a", table([1, 2, 1, 2], [10.0, 11, 12, 13]))
     (note,) = watch.notes()
-    assert "they are copies of it (massgap generate --repeat)" in note
+    assert "they are copies of it (massgap generate --repeat or --responses)" in note
     assert "begin anew" not in note
     assert watch.warnings() == []
 

@@ -238,7 +238,7 @@ def _keys(run: RunFolder, label: str, dataset: str, process: str, table: pd.Data
 
 
 def _has_copies(run: RunFolder, dataset: str) -> bool:
-    """Whether hard processes decayed or were showered several times (massgap generate --repeat): copies are kept or lost together."""
+    """Whether one hard process is there several times (massgap generate --repeat, --responses): copies are kept or lost together."""
     return int(run.manifest["datasets"][dataset].get("n_copies", 1)) > 1
 
 

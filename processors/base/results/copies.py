@@ -1,4 +1,4 @@
-"""Statistical errors of samples in which one hard process is there several times (``massgap generate --repeat``).
+"""Statistical errors of samples in which one hard process is there several times (``massgap generate --repeat`` and ``--responses``).
 
 Copies of one hard process are not independent: what they bring to a bin is one number, whose square counts, as if they were one
 event of the sum of their weights. Which copies are in which bin is known from the rows of the selected events (by their fold

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from massgap.fits.counting.significance import asimov, s_over_1pb
+from massgap.fits.scans.shared_events import shared_variances
 from massgap.fits.scans.threshold_scan import ScanOptions, ThresholdScan, scan_thresholds
 from massgap.studies.slepton.places import BACKGROUNDS, MIN_RATIO
 
@@ -55,8 +56,14 @@ def normalised_scan(
         content["value"][at] *= factor
         content["variance"][at] *= factor**2
     scaled.view(flow=True)[...] = content
+    shared = {
+        name: factors.get(name, 1.0) ** 2 * extra
+        for name, extra in shared_variances(run, histogram, region).items()
+    }
     options = ScanOptions(lumi_fb=luminosity, min_ratio=MIN_RATIO)
-    return scan_thresholds(scaled, signal, backgrounds, region=region, name=histogram, options=options)
+    return scan_thresholds(
+        scaled, signal, backgrounds, region=region, name=histogram, shared=shared, options=options
+    )
 
 
 def at_precuts(scan: ThresholdScan) -> dict[str, Number]:

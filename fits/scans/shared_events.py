@@ -1,0 +1,96 @@
+"""What bins beyond a threshold share where one hard process is in several of them (``massgap generate --repeat`` and ``--responses``).
+
+The bins of a run's histograms know how many copies of one event each of them holds, but not which bins share an event. The
+variance of a sum of bins is larger than the sum of their variances then; the rows of the selected events tell by how much.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from massgap.arrays.same_event import sums_of_squares
+from massgap.contracts.errors import TableError
+from massgap.contracts.feature_table import selected_events
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from massgap.contracts.run_folder import RunFolder
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["shared_variances"]
+
+
+def shared_variances(run: RunFolder, histogram: str, region: str, *, above: bool = True) -> dict[str, Floats]:
+    """What must be added to the variances of single bins, so that their sums beyond any threshold count an event once.
+
+    Parameters
+    ----------
+    run
+        Whose histogram is scanned.
+    histogram, region
+        Which.
+    above
+        Whether what is above a threshold is kept; what passes every threshold is in the outermost bin.
+
+    Returns
+    -------
+    dict
+        Process -> fb^2, shape (folds, bins), one fold where the histogram has none. Empty where no dataset has copies, or the run
+        kept no rows of what the histogram is of.
+    """
+    metadata = run.manifest.get("datasets", {})
+    copied = {name: m for name, m in metadata.items() if int(m.get("n_copies") or 1) > 1}
+    if not copied or not run.manifest.get("features") or histogram not in run.histograms:
+        return {}
+    axes = run.histogram(histogram).axes
+    edges = np.asarray(axes[-1].edges, dtype=np.float64)
+    folds = axes["fold"].size if "fold" in axes.name else 1
+    needed = ("fold_key", "weight", histogram, f"region_{region}")
+    found: dict[str, Floats] = {}
+    try:
+        for each in selected_events(run.path, {**run.manifest, "datasets": copied}, needed):
+            if not set(needed) <= set(each.table):
+                continue
+            rows = each.table[each.table[needed[3]].to_numpy(bool)]
+            extra = _extra(
+                rows[histogram].to_numpy(np.float64),
+                rows["fold_key"].to_numpy(np.uint64),
+                rows["weight"].to_numpy(np.float64),
+                edges,
+                folds,
+                above,
+            )
+            process = str(copied[each.dataset].get("process", each.dataset))
+            found[process] = found.get(process, 0.0) + extra
+    except TableError:  # the bootstrap says so
+        return {}
+    return found
+
+
+def _extra(
+    values: Floats, keys: NDArray[np.uint64], weights: Floats, edges: Floats, folds: int, above: bool
+) -> Floats:
+    """Shape (folds, bins): growth of the variance as bins are added one by one, less the variance of each bin alone."""
+    bins = len(edges) - 1
+    place = np.searchsorted(edges, values, side="right") - 1
+    # A sum starts at the bin that passes every threshold.
+    depth = np.clip(bins - 1 - place if above else place, 0, None)
+    inside = (depth < bins) & ~np.isnan(values)
+    keys, weights, depth = keys[inside], weights[inside], depth[inside]
+    fold = (keys % np.uint64(folds)).astype(np.int64)
+    order = np.lexsort((depth, keys))
+    keys, weights, cell = keys[order], weights[order], (fold * bins + depth)[order]
+    if not len(keys):
+        return np.zeros((folds, bins))
+    first = np.concatenate(([True], keys[1:] != keys[:-1]))
+    total = np.cumsum(weights)
+    before = np.repeat((total - weights)[first], np.diff(np.append(np.flatnonzero(first), len(keys))))
+    so_far = total - before
+    grown = np.bincount(cell, so_far**2 - (so_far - weights) ** 2, folds * bins)
+    _, alone = sums_of_squares(cell, keys, weights, folds * bins)
+    extra = (grown - alone).reshape(folds, bins)
+    return np.ascontiguousarray(extra[:, ::-1] if above else extra)
