@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["shared_variances"]
 
 
-def shared_variances(run: RunFolder, histogram: str, region: str, *, above: bool = True) -> dict[str, Floats]:
+def shared_variances(
+    run: RunFolder, histogram: str, region: str, *, above: bool = True, outside: bool = False
+) -> dict[str, Floats]:
     """What must be added to the variances of single bins, so that their sums beyond any threshold count an event once.
 
     Parameters
@@ -35,6 +37,8 @@ def shared_variances(run: RunFolder, histogram: str, region: str, *, above: bool
         Which.
     above
         Whether what is above a threshold is kept; what passes every threshold is in the outermost bin.
+    outside
+        Also of what passes no threshold, as one bin more at that end: the sum of all is that of the region.
 
     Returns
     -------
@@ -64,6 +68,8 @@ def shared_variances(run: RunFolder, histogram: str, region: str, *, above: bool
                 folds,
                 above,
             )
+            if not outside:
+                extra = extra[:, 1:] if above else extra[:, :-1]
             process = str(copied[each.dataset].get("process", each.dataset))
             found[process] = found.get(process, 0.0) + extra
     except TableError:  # the bootstrap says so
@@ -74,12 +80,15 @@ def shared_variances(run: RunFolder, histogram: str, region: str, *, above: bool
 def _extra(
     values: Floats, keys: NDArray[np.uint64], weights: Floats, edges: Floats, folds: int, above: bool
 ) -> Floats:
-    """Shape (folds, bins): growth of the variance as bins are added one by one, less the variance of each bin alone."""
-    bins = len(edges) - 1
+    """Growth of the variance as bins are added one by one, less the variance of each bin alone; shape (folds, bins + 1).
+
+    One bin more, for what passes no threshold: before the others, or behind them where what is below is kept.
+    """
+    bins = len(edges)
     place = np.searchsorted(edges, values, side="right") - 1
     # A sum starts at the bin that passes every threshold.
-    depth = np.clip(bins - 1 - place if above else place, 0, None)
-    inside = (depth < bins) & ~np.isnan(values)
+    depth = np.clip(bins - 2 - place if above else place, 0, bins - 1)
+    inside = ~np.isnan(values)
     keys, weights, depth = keys[inside], weights[inside], depth[inside]
     fold = (keys % np.uint64(folds)).astype(np.int64)
     order = np.lexsort((depth, keys))

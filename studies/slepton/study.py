@@ -126,7 +126,7 @@ def _samples() -> list[GenerateStep]:
         GenerateStep(
             "samples/backgrounds",
             BACKGROUNDS,
-            events=780_000,
+            events=822_000,
             small=50_000,
             options=_OF_BACKGROUNDS,
         ),
@@ -138,12 +138,12 @@ def _samples() -> list[GenerateStep]:
             options=_OF_SIGNALS,
         ),
         GenerateStep(
-            "samples/spectra", others, events=165_000, small=22_000, options=_OF_SIGNALS, quick=False
+            "samples/spectra", others, events=132_000, small=22_000, options=_OF_SIGNALS, quick=False
         ),
         GenerateStep(
             _EMU,
             ("slepton_emu",),
-            events=90_000,
+            events=72_000,
             small=10_000,
             options=_OF_BACKGROUNDS,
             words="generate backgrounds with an electron and a muon",

@@ -12,6 +12,7 @@ from massgap.contracts.fit_folder import open_fit
 from massgap.contracts.model_folder import open_model
 from massgap.contracts.run_folder import open_run
 from massgap.contracts.study_folder import STUDY_FILE, open_study
+from massgap.fits.scans.shared_events import shared_variances
 from massgap.fits.scans.threshold_scan import ThresholdScan
 from massgap.studies.errors import StudyError
 from massgap.studies.slepton.numbers.replicas import Replicas
@@ -122,6 +123,17 @@ class Folders:
     def replicas(self) -> Replicas:
         """Replicas of the simulation of the run."""
         return Replicas(self.opened)
+
+    @cached_property
+    def _shared(self) -> dict[tuple[str, str, bool], dict[str, Any]]:
+        return {}
+
+    def shared(self, histogram: str, region: str, *, above: bool = False) -> dict[str, Any]:
+        """Process -> what bins of a histogram share where one event is in several of them, with what is outside of it."""
+        name = (histogram, region, above)
+        if name not in self._shared:
+            self._shared[name] = shared_variances(self.opened, histogram, region, above=above, outside=True)
+        return self._shared[name]
 
     @cached_property
     def importance(self) -> dict[str, dict[str, float]]:

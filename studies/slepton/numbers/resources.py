@@ -23,7 +23,7 @@ __all__ = ["resources"]
 
 
 def resources(folders: Folders) -> Numbers:
-    """Effective events after the pre-cuts, (sum w)^2 / sum w^2, and what all scores in one pass cost; of a whole study in full."""
+    """Effective events after the pre-cuts, (sum w)^2 / sum w^2 with all responses to an event as one, and what all scores in one pass cost; of a whole study in full."""
     if folders.study is None or (record := open_study(folders.study)).small:
         return {}
     out: Numbers = {}
@@ -35,7 +35,7 @@ def resources(folders: Folders) -> Numbers:
         *((name, name) for name in ("tt", "WW", "tautau")),
     ):
         if process in there and "precuts" in regions:
-            total, variance = sum_of(histogram, process, "precuts")
+            total, variance = sum_of(histogram, process, "precuts", shared=folders.shared("m_ll", "precuts"))
             number = (total**2 / variance if variance else 0.0, None)
             out[f"effective events after the pre-cuts, {what}", "number"] = number
     if {"run", "scored"} <= record.runs.keys():

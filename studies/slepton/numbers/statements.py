@@ -15,6 +15,8 @@ from massgap.studies.slepton.numbers.tables import quotient
 from massgap.studies.slepton.places import VARIANTS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from massgap.studies.slepton.numbers.folders import Folders
 
     Number = tuple[float, float | None]
@@ -61,10 +63,15 @@ def _of_mt2(folders: Folders) -> Numbers:
         and "precuts" in {str(r) for r in histogram.axes["region"]}
     ):
         there = {str(p) for p in histogram.axes["process"]}
+        shared = folders.shared("mt2_100", "precuts")
         for what, names in (("the signal", (signal,)), ("tt + WW", HARD_BACKGROUNDS)):
             present = [name for name in names if name in there]
             part, whole = (
-                np.sum([sum_of(histogram, name, "precuts", edge) for name in present] or [(0.0, 0.0)], axis=0)
+                np.sum(
+                    [sum_of(histogram, name, "precuts", edge, shared=shared) for name in present]
+                    or [(0.0, 0.0)],
+                    axis=0,
+                )
                 for edge in (130.0, math.inf)
             )
             numbers[f"M_T2^100 < 130 keeps of {what}", "number"] = fraction(tuple(part), tuple(whole))
@@ -93,21 +100,22 @@ def statements(folders: Folders) -> Numbers:
     there = set() if score is None else {str(p) for p in score.axes["process"]}
     for what, process in (("tautau", "tautau"), ("mumu", "mumu"), ("the signal", signal)):
         if process in there:
-            below, whole = (_score_sum(score, process, edge) for edge in (0.4, math.inf))
-            share = fraction((whole[0] - below[0], max(whole[1] - below[1], 0.0)), whole)
+            shared = folders.shared("score", "precuts", above=True)
+            share = fraction(*(_score_sum(score, process, edge, shared) for edge in (0.4, -math.inf)))
             numbers[f"score > 0.4 keeps of {what}", "number"] = share
     numbers.update(_angles(folders))
     numbers.update(_ratios(folders))
     return numbers
 
 
-def _score_sum(histogram: Any, process: str, below: float) -> tuple[float, float]:
-    """Sum of a score's weights (fb) over its folds, and its variance."""
+def _score_sum(histogram: Any, process: str, above: float, shared: Mapping[str, Any]) -> tuple[float, float]:
+    """Sum of a score's weights (fb) over its folds, of bins that begin at ``above`` or later, and its variance."""
     filled = histogram[{"process": process, "region": "precuts", "variation": "nominal"}]
     edges = filled.axes[-1].edges
-    stop = len(edges) + 1 if below == math.inf else 1 + int(np.searchsorted(edges, below - 1e-9))
+    start = 0 if above == -math.inf else 1 + int(np.searchsorted(edges, above - 1e-9))
     values, variances = filled.values(flow=True), filled.variances(flow=True)
-    return float(values[..., :stop].sum()), float(variances[..., :stop].sum())
+    extra = shared[process].sum(axis=0)[start:].sum() if process in shared else 0.0
+    return float(values[..., start:].sum()), float(variances[..., start:].sum() + extra)
 
 
 def _angles(folders: Folders) -> Numbers:

@@ -50,7 +50,10 @@ def table_one(folders: Folders) -> Numbers:
     for row, process in names.items():
         if process not in {str(p) for p in histogram.axes["process"]}:
             continue
-        before, after = (sum_of(histogram, process, region) for region in ("topology", "precuts"))
+        before, after = (
+            sum_of(histogram, process, region, shared=folders.shared("m_ll", region))
+            for region in ("topology", "precuts")
+        )
         numbers[row, "topology"] = (before[0], math.sqrt(before[1]))
         if after[1] == 0.0 and before[0] > 0.0:
             # Not one event is left: what is not known is as large as one of those before.

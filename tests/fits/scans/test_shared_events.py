@@ -82,17 +82,31 @@ def test_whatever_the_weights(rows: list[tuple[float, int, float]], above: bool)
     edges = np.linspace(0.0, 1.0, 6)
     x, keys, weights = (np.array([row[i] for row in rows]) for i in range(3))
     extra = _extra(x.astype(float), keys.astype(np.uint64), weights.astype(float), edges, 2, above)
-    # What passes every threshold belongs to the outermost bin, what passes none to no bin.
+    # What passes every threshold belongs to the outermost bin, what passes none to a bin of its own.
     place = np.searchsorted(edges, x.astype(float), side="right") - 1
-    place = np.minimum(place, 4) if above else np.where(place < 5, np.maximum(place, 0), 5)
+    depth = np.clip(4 - place, 0, 5) if above else np.clip(place, 0, 5)
+    assert extra.shape == (2, 6)
+    from_the_start = extra[:, ::-1] if above else extra
     for fold in range(2):
-        for k in range(5):
-            beyond = (place >= k) & (place >= 0) if above else (place <= k)
-            beyond &= keys.astype(int) % 2 == fold
-            bins = range(k, 5) if above else range(k + 1)
+        for k in range(6):
+            own = keys.astype(int) % 2 == fold
             alone = sum(
-                squared_sums(keys[mine], weights[mine])
-                for mine in ((place == b) & (keys.astype(int) % 2 == fold) for b in bins)
+                squared_sums(keys[own & (depth == each)], weights[own & (depth == each)])
+                for each in range(k + 1)
             )
-            total = extra[fold, k:].sum() if above else extra[fold, : k + 1].sum()
-            assert alone + total == pytest.approx(squared_sums(keys[beyond], weights[beyond]), abs=1e-9)
+            beyond = own & (depth <= k)
+            total = alone + from_the_start[fold, : k + 1].sum()
+            assert total == pytest.approx(squared_sums(keys[beyond], weights[beyond]), abs=1e-9)
+
+
+def test_the_whole_region(tmp_path: Path) -> None:
+    import pandas as pd
+
+    run = run_with_copies(tmp_path, 4)
+    table = pd.read_parquet(tmp_path / "again" / "signal_0.parquet")
+    for above in (True, False):
+        extra = shared_variances(run, "x", "sr", above=above, outside=True)["signal"]
+        assert extra.shape == (3, 21)
+        variances = run.histogram("x")[{"process": "signal"}].variances(flow=True).sum()
+        expected = squared_sums(table["fold_key"], table["weight"])
+        assert variances + extra.sum() == pytest.approx(expected)
