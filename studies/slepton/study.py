@@ -126,8 +126,8 @@ def _samples() -> list[GenerateStep]:
         GenerateStep(
             "samples/backgrounds",
             BACKGROUNDS,
-            events=822_000,
-            small=50_000,
+            events=917_000,
+            small=56_000,
             options=_OF_BACKGROUNDS,
         ),
         GenerateStep(
