@@ -71,7 +71,7 @@ def _slices(*shares: float) -> tuple[Tranche, ...]:
 
 def _signal(name: str, m: float, m_lsp: float) -> tuple[Process, ...]:
     wanted = DimuonFilter(muon_pt=_MUON_PT, edges=_EDGES, acceptance=_OF_SIGNAL)
-    slices = tuple(zip(_EDGES, (0.15, 1.5, 5.5, 10.7), strict=True))
+    slices = tuple(zip(_EDGES, (0.225, 2.25, 8.25, 16.05), strict=True))
     return (smuon_pairs(name, "left", m, m_lsp, slices, wanted, "cms"),)
 
 

@@ -33,8 +33,8 @@ def test_events_follow_the_shares(tmp_path) -> None:
 def test_datasets_that_are_not_named_keep_theirs(tmp_path) -> None:
     chosen = processes_of("WW")
     first, *others = (f"WW_{tranche.name}" for tranche in chosen[0].tranches)
-    before = events_of(chosen, tmp_path, 10_000)
-    after = events_of(with_shares(chosen, {first: 2.0 * chosen[0].tranches[0].share}), tmp_path, 10_000)
+    before = events_of(chosen, tmp_path, 1_000_000)
+    after = events_of(with_shares(chosen, {first: 2.0 * chosen[0].tranches[0].share}), tmp_path, 1_000_000)
     assert after[first] / after[others[0]] == pytest.approx(2 * before[first] / before[others[0]], rel=2e-3)
     assert after[others[0]] / after[others[1]] == pytest.approx(
         before[others[0]] / before[others[1]], rel=2e-3
