@@ -116,6 +116,14 @@ def run_with_copies(folder: Path, copies: int) -> RunFolder:
     return out
 
 
+def squared_sums(keys, weights):
+    """Sum over events of the square of what all their rows weigh together."""
+    total = defaultdict(float)
+    for key, weight in zip(keys, weights, strict=True):
+        total[int(key)] += float(weight)
+    return sum(each**2 for each in total.values())
+
+
 def variances_of_copies(x, keys, bins):
     sums = defaultdict(float)
     for value, key in zip(x, keys, strict=True):

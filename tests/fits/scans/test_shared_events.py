@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from simulatedruns import LUMI, run_with_copies
+from simulatedruns import LUMI, run_with_copies, squared_sums
 
 from massgap.fits.scans.shared_events import shared_variances
 from massgap.fits.scans.threshold_scan import ScanOptions, scan_thresholds
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def squared_sums(keys, weights):
-    total = defaultdict(float)
-    for key, weight in zip(keys, weights, strict=True):
-        total[int(key)] += float(weight)
-    return sum(each**2 for each in total.values())
 
 
 @pytest.mark.parametrize("keep", ["above", "below"])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import pytest
-from simulatedruns import run_with_copies
+from simulatedruns import run_with_copies, squared_sums
 
 from massgap.fits.scans.shared_events import shared_variances
 from massgap.studies.slepton.numbers.statements import _score_sum
@@ -15,13 +14,6 @@ from massgap.studies.slepton.numbers.sums import sum_of
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def variance(keys, weights):
-    total = defaultdict(float)
-    for key, weight in zip(keys, weights, strict=True):
-        total[int(key)] += float(weight)
-    return sum(each**2 for each in total.values())
 
 
 @pytest.mark.parametrize("below", [0.25, 0.5, math.inf])
@@ -35,7 +27,7 @@ def test_an_event_in_several_bins_counts_once(tmp_path: Path, below: float) -> N
     shared = shared_variances(run, "x", "sr", above=False, outside=True)
     value, found = sum_of(histogram, "signal", "sr", below, shared=shared)
     assert value == pytest.approx(kept["weight"].sum())
-    assert found == pytest.approx(variance(kept["fold_key"], kept["weight"]))
+    assert found == pytest.approx(squared_sums(kept["fold_key"], kept["weight"]))
     naive = sum_of(histogram, "signal", "sr", below, shared=None)
     assert found > 1.2 * naive[1]
     # one that has no copies
@@ -63,4 +55,4 @@ def test_beyond_a_score(tmp_path: Path, above: float) -> None:
     shared = shared_variances(run, "x", "sr", above=True, outside=True)
     value, found = _score_sum(renamed, "signal", above, shared)
     assert value == pytest.approx(kept["weight"].sum())
-    assert found == pytest.approx(variance(kept["fold_key"], kept["weight"]))
+    assert found == pytest.approx(squared_sums(kept["fold_key"], kept["weight"]))
