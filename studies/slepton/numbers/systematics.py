@@ -36,15 +36,14 @@ def systematics_table(folders: Folders) -> FurtherTable | None:
     if first is None:
         return None
     columns = (str(first["signal"]), *PROCESSES)
-    channel = first["parts"][0]["channel"]
-    entries = {
-        str(entry["name"]): entry
-        for found in fits
-        for entry in (found or {}).get("nuisances", ())
-        if "shape" in entry["kinds"]
-    }
+    entries: dict[str, tuple[Mapping[str, Any], str]] = {}
+    for found in (each for each in fits if each is not None):
+        for entry in found["nuisances"]:
+            if "shape" in entry["kinds"]:
+                # The region of the search is the first part, under a name that depends on the others.
+                entries.setdefault(str(entry["name"]), (entry, found["parts"][0]["channel"]))
     rows: list[tuple[Cell, ...]] = []
-    for name, entry in sorted(entries.items()):
+    for name, (entry, channel) in sorted(entries.items()):
         effects = {effect["process"]: effect for effect in entry["effects"] if effect["channel"] == channel}
         rows.append(
             (

@@ -93,4 +93,15 @@ def test_systematics_are_told_with_what_the_fit_learns_of_them() -> None:
     table = systematics_table(folders)
     assert table.rows == (("jes", None, "+3.1 / -2.0 %", None, None, None, (0.6, None), None),)
     assert len(table.header) == len(table.rows[0])
+    # Another fit calls the same region by another name, and has a parameter of its own.
+    of_search = [{**effects[0], "channel": "precuts"}]
+    more = [
+        {"name": "jes", "kinds": ["shape"], "effects": of_search},
+        {"name": "electron_scale", "kinds": ["shape"], "effects": of_search},
+    ]
+    emu = {**fit, "parts": [{"channel": "precuts"}], "nuisances": more, "pulls": {}}
+    folders = SimpleNamespace(study=None, results={"fits/controls": fit, "fits/emu": emu}.get)
+    told_first, told_second = sorted(systematics_table(folders).rows)
+    assert (told_first[0], told_first[2]) == ("electron_scale", "+3.1 / -2.0 %")
+    assert told_second == table.rows[0]
     assert systematics_table(SimpleNamespace(study=None, results=lambda _: None)) is None
