@@ -127,7 +127,7 @@ def _samples() -> list[GenerateStep]:
             "samples/backgrounds",
             BACKGROUNDS,
             events=917_000,
-            small=56_000,
+            small=40_000,
             options=_OF_BACKGROUNDS,
         ),
         GenerateStep(
