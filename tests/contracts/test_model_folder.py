@@ -69,6 +69,7 @@ def test_another_model_than_the_one_described(made):
 def test_what_json_cannot_say_is_refused_and_nothing_looks_finished(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_model_folder(tmp_path / "model", {**TRAINING, "folds": [float("nan")]}, CONTENT, "")
+    assert finished_model_folder(tmp_path / "model", "abc") is None
     assert not list((tmp_path / "model").iterdir())
 
 
