@@ -66,6 +66,12 @@ def test_another_model_than_the_one_described(made):
         model_file(made.folder)
 
 
+def test_a_description_without_its_model_is_an_interrupted_training(made):
+    made.model_file.unlink()
+    with pytest.raises(ModelFolderError, match=r"has lost its .onnx file, or the training was interrupted; train again"):
+        model_file(made.folder)
+
+
 def test_what_json_cannot_say_is_refused_and_nothing_looks_finished(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_model_folder(tmp_path / "model", {**TRAINING, "folds": [float("nan")]}, CONTENT, "")
