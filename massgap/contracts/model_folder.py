@@ -144,7 +144,9 @@ def model_file(path: Path) -> Path:
         return path
     found = sorted(path.glob("*.onnx"))
     if not found and (path / TRAINING).is_file():
-        msg = f"The model folder {path} has lost its .onnx file, or the training was interrupted; train again."
+        msg = (
+            f"The model folder {path} has lost its .onnx file, or the training was interrupted; train again."
+        )
         raise ModelFolderError(msg)
     if len(found) != 1:
         names = ", ".join(f.name for f in found) or "none"

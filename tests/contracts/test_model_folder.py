@@ -68,7 +68,9 @@ def test_another_model_than_the_one_described(made):
 
 def test_a_description_without_its_model_is_an_interrupted_training(made):
     made.model_file.unlink()
-    with pytest.raises(ModelFolderError, match=r"has lost its .onnx file, or the training was interrupted; train again"):
+    with pytest.raises(
+        ModelFolderError, match=r"has lost its .onnx file, or the training was interrupted; train again"
+    ):
         model_file(made.folder)
 
 
