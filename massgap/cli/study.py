@@ -144,6 +144,13 @@ def demo(**options: Any) -> None:
 )
 @click.option("--quick", is_flag=True, help="Small networks, a few minutes.")
 @click.option("--seed", default=1, show_default=True)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Worker processes that share the spin models; no number depends on it.",
+)
 def scan(name: str, run: Path, out: Path | None, **options: Any) -> None:
     """Train networks of sets of variables on signals made on the spot, and rank observables by their decision ordering.
 

@@ -40,13 +40,14 @@ def _scan(
     events: int | None = None,
     quick: bool = False,
     seed: int = 1,
+    workers: int = 1,
     announce: Callable[[str], None] | None = None,
     part: Callable[[str, Callable[[], Any]], Any],
 ) -> Mapping[str, Any]:
     """What ``massgap scan`` does, with sizes of networks for a quick look or for the paper."""
     from massgap.studies.cascade.ensembles.stages import Beyond
     from massgap.studies.cascade.ordering import Training
-    from massgap.studies.cascade.scan import Direction, scan
+    from massgap.studies.cascade.scanning.scan import Direction, scan
 
     training = Training((100, 100, 100), (50, 50), 30, 10, seed) if quick else Training(seed=seed)
     return scan(
@@ -62,6 +63,7 @@ def _scan(
         events=events or (20_000 if quick else 200_000),
         along_events=4_000 if quick else 20_000,
         training=training,
+        workers=workers,
         announce=announce or (lambda _: None),
         part=part,
     )

@@ -25,7 +25,9 @@ SCANNED = ("arrays", "contracts", "fits", "models", "samples", "selections", "st
 SCAN_FILE, SCAN_FORMAT = "scan.json", "massgap-scan/1"
 
 
-def scan(name: str | Study, run: str | Path, out: str | Path, **options: Any) -> Mapping[str, Any]:
+def scan(
+    name: str | Study, run: str | Path, out: str | Path, *, workers: int = 1, **options: Any
+) -> Mapping[str, Any]:
     """Train networks of sets of variables, and say how well they separate and what stands in for what.
 
     An interrupted call leaves the parts that it has finished in the folder, and the next one with the same options, run and code
@@ -39,6 +41,8 @@ def scan(name: str | Study, run: str | Path, out: str | Path, **options: Any) ->
         A run of its analysis, with feature tables.
     out
         Folder for ``scan.json``.
+    workers
+        Processes that share what does not need each other; no number depends on it.
     options
         Of the study's scan.
 
@@ -63,7 +67,7 @@ def scan(name: str | Study, run: str | Path, out: str | Path, **options: Any) ->
     content = hashlib.sha256(run_content(Path(run))).hexdigest()
     key = [study.name, told, content, package_digest(only=SCANNED), versions()]
     part = FinishedParts(Path(out) / "parts", key)
-    found: Mapping[str, Any] = study.scan(Path(out), Path(run), part=part, **options)
+    found: Mapping[str, Any] = study.scan(Path(out), Path(run), part=part, workers=workers, **options)
     part.remove()
     return found
 

@@ -120,7 +120,7 @@ def beyond(
     announce
         Called with a line of text when something begins.
     keep
-        Called with the name of a part and what makes it, see :func:`massgap.studies.cascade.scan.scan`.
+        Called with the name of a part and what makes it, see :func:`massgap.studies.cascade.scanning.scan.scan`.
     """
 
     def stage(name: str, make: Callable[[], Any]) -> Any:

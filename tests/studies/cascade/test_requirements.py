@@ -10,7 +10,7 @@ import pytest
 from massgap.contracts.study_folder import StudyFolder, write_study
 from massgap.studies.cascade.further import further_tables, tables_of
 from massgap.studies.cascade.requirements import grows
-from massgap.studies.cascade.scan import FORMAT
+from massgap.studies.cascade.scanning.scan import FORMAT
 from massgap.studies.cascade.validation import measured, paper, validate
 from massgap.studies.errors import StudyError
 

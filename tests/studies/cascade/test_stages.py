@@ -226,7 +226,7 @@ def test_scan_and_validation_from_the_command_line(background_run, tmp_path):
 
 def test_an_interrupted_scan_goes_on_where_it_was(background_run, tmp_path, monkeypatch):
     """And finds to the byte what one in one piece finds; other options begin anew."""
-    from massgap.studies.cascade import scan as scanning
+    from massgap.studies.cascade.scanning import model_scan as scanning
 
     made = []
 
@@ -264,6 +264,22 @@ def test_an_interrupted_scan_goes_on_where_it_was(background_run, tmp_path, monk
     stop = False
     stages.scan("cascade", background_run, out, **options | {"seed": 2})
     assert len(made) == 4
+
+
+def test_two_processes_share_the_spin_models_and_find_the_same(background_run, tmp_path):
+    options = {"variables": "met", "lines": ("alpha=0:1:1",), "processes": ("other",), "events": 1200}
+    told: dict[int, list[str]] = {1: [], 2: []}
+    for workers, lines in told.items():
+        out = tmp_path / str(workers)
+        stages.scan(
+            "cascade", background_run, out, quick=True, workers=workers, announce=lines.append, **options
+        )
+    assert (tmp_path / "1" / "scan.json").read_bytes() == (tmp_path / "2" / "scan.json").read_bytes()
+    for model in ("fDM", "sDM"):
+        own = [[line for line in lines if line.startswith(model)] for lines in told.values()]
+        assert own[0] == own[1]
+        assert len(own[0]) == 4
+    assert sorted(path.name for path in (tmp_path / "2").iterdir()) == ["scan.json"]
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, TRUTH_SPECTRUM
-from massgap.studies.cascade.discovery import EPS_B, at_threshold, cut_at, ratio_pulls
-from massgap.studies.cascade.ensembles.lines import RATIOS, Direction, along, require_different
+from massgap.selections.cascade.spectrum import TESTING_SPECTRUM
+from massgap.studies.cascade.discovery import EPS_B, cut_at
+from massgap.studies.cascade.ensembles.lines import RATIOS, Direction, require_different
 from massgap.studies.cascade.ensembles.spin import spin_study
-from massgap.studies.cascade.ensembles.stages import Beyond, beyond, lines_of
-from massgap.studies.cascade.networks import area
-from massgap.studies.cascade.ordering import Sides, Training, guided_search, orderings
+from massgap.studies.cascade.ensembles.stages import Beyond, lines_of
+from massgap.studies.cascade.ordering import Sides, Training
 from massgap.studies.cascade.samples import (
-    LUMINOSITY,
     MODELS,
     PAPER_BACKGROUND_FB,
     PAPER_PROCESSES,
@@ -26,8 +24,10 @@ from massgap.studies.cascade.samples import (
     observables,
     signal_events,
 )
-from massgap.studies.cascade.variables import TRIPLETS, columns_of, variable_sets
+from massgap.studies.cascade.scanning.model_scan import PURIFYING, PURIFYING_NAME, ModelScan, announced
+from massgap.studies.cascade.variables import columns_of, variable_sets
 from massgap.studies.errors import StudyError
+from massgap.studies.side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,11 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "RATIOS", "Direction", "scan", "summary"]
 
 FORMAT = "massgap-scan/1"
-ESTIMATED = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-"""S/B of figure 9."""
-PURIFYING = ("met", "delta4", "m_mumugamma")
-"""The triplet that the paper purifies by."""
-PURIFYING_NAME = ",".join(PURIFYING)
 _SHOWN = 5
 
 
@@ -62,6 +57,7 @@ def scan(
     events: int = 20_000,
     along_events: int = 20_000,
     training: Training | None = None,
+    workers: int = 1,
     announce: Callable[[str], None] = lambda _: None,
     part: Callable[[str, Callable[[], Any]], Any],
 ) -> dict[str, Any]:
@@ -96,6 +92,8 @@ def scan(
         the epochs: there are hundreds of them.
     training
         Sizes and epochs of the networks.
+    workers
+        Processes that share the spin models; no number depends on it.
     announce
         Called with a line of text when something begins.
     part
@@ -115,57 +113,31 @@ def scan(
     from massgap.contracts.writing import prepare_folder, write_json
 
     models = _checked(models, lines)
-    begun, training = _announced(announce, part), training or Training()
+    begun, training = announced(announce, part), training or Training()
     sets = {"momenta": ("momenta",), **variable_sets(variables)}
     if further is not None:
         sets.setdefault(PURIFYING_NAME, PURIFYING)
     every_background = background_events(background)
     other = every_background.of(processes)
     folder = prepare_folder(out)
-    beside = other.take(np.arange(min(len(other), 3 * min(along_events, events))))
-    half = training._replace(epochs=-(-training.epochs // 2))
     result = {**_about(every_background, other, events), "training": training._asdict(), "models": {}}
+    of_model = ModelScan(
+        every_background,
+        tuple(processes),
+        sets,
+        tuple(lines),
+        triplets,
+        further,
+        events,
+        along_events,
+        training,
+        part,
+    )
     purifiers: dict[str, Scored] = {}
-    for model in models:
-        signal = signal_events(model, TESTING_SPECTRUM, events, seed=training.seed)
-        benchmark = signal_events(model, TRUTH_SPECTRUM, events, seed=training.seed + 1)
-        sides = Sides.of(signal, other, TESTING_SPECTRUM)
-        every = {**sets, **({",".join(names): names for names in TRIPLETS[model]} if triplets else {})}
-        scored: dict[str, Scored] = {}
-        for name, names in every.items():
-            announce(f"{model}: network of {name}")
-            scored[name] = sides.fitted(names, training)
-        found: dict[str, Any] = {
-            "networks": _all_told(scored, every, other, benchmark),
-            "orderings": {name: list(value) for name, value in orderings(sides, scored["momenta"]).items()},
-            "lines": {},
-        }
-        if triplets:
-            search = partial(_searched, sides, scored["momenta"], training)
-            found["search"] = begun(f"{model}: search guided by orderings", search)
-        for line in lines:
-            for name, names in sets.items():
-                what = f"{model}: {len(line.values)} spectra along {line.name}, networks of {name}"
-                told = partial(along, line, model, names, beside, min(along_events, events), half)
-                found["lines"].setdefault(line.name, {})[name] = begun(what, told)
-        if PURIFYING_NAME in scored:
-            purifiers[model] = scored[PURIFYING_NAME]
-            found["purified"] = _purified(
-                scored[PURIFYING_NAME], other, every_background, processes, benchmark
-            )
-            if further is not None:
-                found |= beyond(
-                    model,
-                    scored[PURIFYING_NAME],
-                    PURIFYING,
-                    other,
-                    _separate(found["lines"]),
-                    training,
-                    further,
-                    announce,
-                    part,
-                )
+    for model, (found, purifier) in side_by_side(of_model, models, workers, announce).items():
         result["models"][model] = found
+        if purifier is not None:
+            purifiers[model] = purifier
     if ensembles:
         spins = partial(_spin, other, events, training, ensembles, purifiers.get("fDM"))
         result |= begun("spins from ensembles", spins)
@@ -178,27 +150,6 @@ def _checked(models: Sequence[str], lines: Sequence[Direction]) -> tuple[str, ..
     """The spin models, each once; what cannot be is refused before anything is trained."""
     require_different(lines)
     return checked_models(models)
-
-
-def _announced(
-    announce: Callable[[str], None], part: Callable[[str, Callable[[], Any]], Any]
-) -> Callable[[str, Callable[[], Any]], Any]:
-    """Makes parts, and says which."""
-
-    def begun(what: str, make: Callable[[], Any]) -> Any:
-        announce(what)
-        return part(what, make)
-
-    return begun
-
-
-def _searched(sides: Sides, momenta: Scored, training: Training) -> dict[str, Any]:
-    return guided_search(sides, momenta, training)._asdict()
-
-
-def _separate(lines: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Line -> what networks of the purifying triplet have found along it."""
-    return {name: along_it[PURIFYING_NAME] for name, along_it in lines.items() if PURIFYING_NAME in along_it}
 
 
 def _about(every: Backgrounds, other: Events, events: int) -> dict[str, Any]:
@@ -288,86 +239,3 @@ def summary(result: Mapping[str, Any]) -> list[str]:
         rates = ", ".join(f"{row['accuracy']:.4f} at S/B = {row['ratio']:g}" for row in told["accuracies"])
         lines.append(f"spin by {name}: AUC {told['auc'][0]:.4f} +- {told['auc'][1]:.4f}; accuracy {rates}")
     return lines
-
-
-def _logits(
-    scored: Scored, names: Sequence[str], seen: Mapping[str, NDArray[np.float64]]
-) -> NDArray[np.float64]:
-    """Logits of a network of these variables for events of which these observables are known."""
-    return scored.logits(np.stack([seen[name] for name in columns_of(tuple(names))], axis=1))
-
-
-def _all_told(
-    scored: Mapping[str, Scored], every: Mapping[str, Sequence[str]], other: Events, benchmark: Events
-) -> dict[str, Any]:
-    """Name -> what a network of these variables has found."""
-    seen = observables(benchmark, TESTING_SPECTRUM)
-    return {
-        name: _told(one, other.weight, _logits(one, every[name], seen), benchmark.weight)
-        for name, one in scored.items()
-    }
-
-
-def _told(
-    scored: Scored,
-    weight: NDArray[np.float64],
-    logits: NDArray[np.float64],
-    of_benchmark: NDArray[np.float64],
-) -> dict[str, Any]:
-    """AUC, discovery cut and (S/B)_est of a network; and the first two with the benchmark, which it was not trained for, as the signal."""
-    told: dict[str, Any] = {
-        "auc": [scored.auc, scored.auc_error],
-        "benchmark": {"auc": list(area(logits, scored.second, of_benchmark, weight))},
-    }
-    try:
-        cut = cut_at(scored.first, scored.second, weight)
-        told["cut"] = {**cut._asdict(), "gain": cut.gain}
-        share = at_threshold(logits, of_benchmark, cut.threshold)
-        # moving the threshold by its error does to the benchmark what it does to the signal
-        moved = cut.eps_s_error**2 - cut.eps_s * (1.0 - cut.eps_s) / max(len(scored.first), 1)
-        error = float(np.sqrt(share * (1.0 - share) / max(len(logits), 1) + max(moved, 0.0)))
-        told["benchmark"] |= {"eps_s": [share, error]}
-        expected = PAPER_BACKGROUND_FB * LUMINOSITY
-        told["ratio"] = {f"{ratio:g}": ratio_pulls(cut, ratio, expected)._asdict() for ratio in RATIOS}
-    except StudyError as error_of_cut:
-        told["cut_missing"] = str(error_of_cut)
-    return told
-
-
-def _purified(
-    scored: Scored, other: Events, every: Backgrounds, processes: Sequence[str], benchmark: Events
-) -> dict[str, Any]:
-    """What the discovery cut leaves of each process and of the benchmark, and (S/B)_est of the latter (fig. 9)."""
-    try:
-        cut = cut_at(scored.first, scored.second, other.weight)
-    except StudyError as error:
-        return {"missing": str(error)}
-    columns = columns_of(PURIFYING)
-
-    def logits(sample: Events) -> NDArray[np.float64]:
-        x = observables(sample, TESTING_SPECTRUM)
-        return scored.logits(np.stack([x[name] for name in columns], axis=1))
-
-    def left(name: str) -> tuple[float, float]:
-        inside = every.rows(processes)
-        if name in processes:
-            chosen = every.process[inside] == every.names.index(name)
-            weight = other.weight[chosen & (scored.second > cut.threshold)]
-        else:
-            sample = every.of([name])
-            weight = sample.weight[logits(sample) > cut.threshold]
-        return float(weight.sum()), float(np.sqrt((weight**2).sum()))
-
-    of_truth = float(benchmark.weight[logits(benchmark) > cut.threshold].sum() / benchmark.weight.sum())
-    expected = PAPER_BACKGROUND_FB * LUMINOSITY
-    return {
-        "left_fb": {name: list(left(name)) for name in every.names},
-        "eps_s_benchmark": of_truth,
-        "ratio": {
-            f"{ratio:g}": {
-                "same": ratio_pulls(cut, ratio, expected)._asdict(),
-                "benchmark": ratio_pulls(cut, ratio, expected, eps_s=of_truth)._asdict(),
-            }
-            for ratio in ESTIMATED
-        },
-    }

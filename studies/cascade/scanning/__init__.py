@@ -1,0 +1,1 @@
+"""The scan of variables and spectra."""

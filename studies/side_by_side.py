@@ -1,0 +1,105 @@
+"""Pieces of a study's work side by side, in processes of their own."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from massgap.studies.errors import StudyError
+from massgap.worker_process import worker_pool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+__all__ = ["side_by_side"]
+
+_NEWS = 0.2
+"""Seconds between two looks at what workers have announced."""
+
+
+def side_by_side(
+    work: Callable[[str, Callable[[str], None]], Any],
+    names: Sequence[str],
+    workers: int,
+    announce: Callable[[str], None],
+) -> dict[str, Any]:
+    """Do a piece of work for each name, in processes of their own where there are several of both.
+
+    Parameters
+    ----------
+    work
+        Called with a name and what it is to announce lines of text with.
+    names
+        Of the pieces.
+    workers
+        Processes at most; with 1 all is done here.
+    announce
+        Called here with each line, in the order in which they come.
+
+    Returns
+    -------
+    dict
+        Name -> what was returned, in the order of the names.
+
+    Raises
+    ------
+    Exception
+        What a piece has raised; the others are ended.
+    StudyError
+        If a process ends without a result.
+
+    Examples
+    --------
+    >>> side_by_side(lambda name, announce: len(name), ["a", "bcd"], 1, print)
+    {'a': 1, 'bcd': 3}
+    """
+    if min(workers, len(names)) <= 1:
+        return {name: work(name, announce) for name in names}
+    from loky.process_executor import TerminatedWorkerError
+
+    with tempfile.TemporaryDirectory(prefix="massgap-") as folder:
+        pool = worker_pool(min(workers, len(names)))
+        try:
+            news = {name: Path(folder) / f"{number}.txt" for number, name in enumerate(names)}
+            futures = {name: pool.submit(_announcing, work, name, str(path)) for name, path in news.items()}
+            for line in _lines(futures, news):
+                announce(line)
+            found = {name: future.result() for name, future in futures.items()}
+        except TerminatedWorkerError:
+            pool.shutdown(wait=True, kill_workers=True)
+            msg = "A worker process ended without a result, most likely for lack of memory: use --workers 1."
+            raise StudyError(msg) from None
+        except BaseException:
+            pool.shutdown(wait=True, kill_workers=True)
+            raise
+        pool.shutdown(wait=True)
+    return found
+
+
+def _announcing(work: Callable[[str, Callable[[str], None]], Any], name: str, path: str) -> Any:
+    """Work whose announcements go into a file: a line each."""
+    with Path(path).open("a", encoding="utf-8") as file:
+
+        def announce(line: str) -> None:
+            file.write(line + "\n")
+            file.flush()
+
+        return work(name, announce)
+
+
+def _lines(futures: dict[str, Any], news: dict[str, Path]) -> Iterator[str]:
+    """Lines as they come, until all is done or one has failed."""
+    told = dict.fromkeys(news, 0)
+    going = True
+    while going:
+        failed = any(future.done() and future.exception() is not None for future in futures.values())
+        going = not failed and not all(future.done() for future in futures.values())
+        for name, path in news.items():
+            whole = path.read_text(encoding="utf-8") if path.exists() else ""
+            ended = whole[: whole.rfind("\n") + 1].splitlines()
+            yield from ended[told[name] :]
+            told[name] = len(ended)
+        if going:
+            time.sleep(_NEWS)
