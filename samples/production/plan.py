@@ -219,8 +219,10 @@ def plan_tasks(chosen: list[Process], out: Path, events: int, seed: int, options
         own = replace(options, repeat=repeat, leptonic=process.leptonic or options.leptonic)
         for index, tranche in enumerate(process.tranches):
             wanted = max(1, round(events * tranche.share / total))
-            for block, first in enumerate(range(0, wanted, BLOCK)):
-                n = min(BLOCK, wanted - first)
+            # Pythia's start takes as long as 60 events; several responses are for large samples
+            size = BLOCK if own.responses == 1 else 2 * BLOCK
+            for block, first in enumerate(range(0, wanted, size)):
+                n = min(size, wanted - first)
                 path = out / f"{process.name}_{tranche.name}" / f"block_{block:04d}.root"
                 digest = _digest(common, process, tranche, [index, block, n, seed], own)
                 tasks.append(Task(process, index, block, n, seed, own, str(path), digest))

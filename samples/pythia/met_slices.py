@@ -33,10 +33,10 @@ from massgap.samples.pythia.kinematics import (
     pt_eta,
 )
 from massgap.samples.pythia.met_hard import HardLepton, is_third_muon, met_hard
-from massgap.samples.pythia.muon_pairs import Made, MuonPairs, leptons_of, made_by
+from massgap.samples.pythia.muon_pairs import Made, MuonPairs, leptons_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from massgap.samples.processes.filters import DimuonAcceptance, DimuonFilter, OneJet
 
@@ -92,7 +92,9 @@ class MetSlices(MuonPairs):
         self._edges, self._acceptance, self._slice = wanted.edges, wanted.acceptance, slice_
         self._unseen = self._slice_of(0.0)
         self.value, self.index = 0.0, self._unseen
-        self._hard = _HardProcess({}, (), (), ())
+        # the record after the hard process, and the rows of its leptons: most events are decided without the momenta in it
+        self._process: Any = None
+        self._leptons: tuple[int, ...] = ()
         self._jets = _SeveralJets(wanted.acceptance.jet) if wanted.acceptance.jet is not None else None
         # whether the slice is open until the shower, and whether it is yet to be decided in this attempt
         self._sliceable = self._pending = False
@@ -107,15 +109,14 @@ class MetSlices(MuonPairs):
         self.counters.tried += 1
         self._pending = self._sliceable = False
         self.value, self.index = 0.0, self._unseen
-        made = made_by(event)
-        leptons = leptons_of(made, self.wanted)
-        if not self.has_pair(made, leptons):
+        leptons = leptons_of(event, self.wanted)
+        if not self.has_pair(event, leptons):
             self.counters.dropped += 1
             return True
         may_rise = may_be_seen(leptons, self._acceptance)
         if not may_rise and self._slice != self._unseen:
             return True
-        self._hard = _HardProcess.read(event, made, leptons, self.wanted.jets_from)
+        self._process, self._leptons = event, tuple([one.row for one in leptons])
         self._sliceable = self._pending = may_rise
         self._steps, self._closed = 0, False
         return False
@@ -144,10 +145,20 @@ class MetSlices(MuonPairs):
         if not self._pending:
             return False
         self._pending = False
-        self.value = met_hard(*self._hard.after_emission(event), self._acceptance)
+        self.value = self._heading_for(event)
         self.index = self._slice_of(self.value)
         # an event changes its slice yet if it turns out to hold several jets
         return self._slice not in (self.index, self._slice_of(-abs(self.value)))
+
+    def _heading_for(self, event: Any) -> float:
+        """met_hard."""
+        emitted = _hardest_parton(event)
+        jet, jets_from = self._acceptance.jet, self.wanted.jets_from
+        if jet is not None and not jets_from and emitted < jet.pt:
+            return 0.0  # as met_hard has it, and two events of three: the hard process need not be read
+        hard = _HardProcess.read(self._process, self._leptons, jets_from)
+        leptons, invisible, jets = hard.after_emission(event)
+        return met_hard(leptons, invisible, [*jets, emitted], self._acceptance)
 
     def drops_partons(self, event: Any) -> bool:
         """Keep the events of the slice."""
@@ -156,6 +167,7 @@ class MetSlices(MuonPairs):
             self.value = -self.value
             self.index = self._slice_of(self.value)
         if self.index == self._slice:
+            self.force_taus()
             self.counters.accepted += 1
             return False
         return True
@@ -168,19 +180,14 @@ class MetSlices(MuonPairs):
 
 def may_be_seen(leptons: list[Made], acceptance: DimuonAcceptance) -> bool:
     """Whether a pair of the hard process may still satisfy met_hard's conditions after the recoil."""
-    muons = [one for one in leptons if abs(one.pdg) == 13]
-    return any(
-        _pair_may_be_seen(p, q, acceptance)
-        and not any(
-            is_third_muon(momentum(r.particle), acceptance, _RECOIL)
-            for r in muons
-            if r is not p and r is not q
-        )
-        for p in leptons
-        if p.pdg < 0
-        for q in leptons
-        if q.pdg > 0
-    )
+    for p in leptons:
+        for q in leptons:
+            if p.pdg > 0 or q.pdg < 0 or not _pair_may_be_seen(p, q, acceptance):
+                continue
+            others = [r for r in leptons if r is not p and r is not q and abs(r.pdg) == 13]
+            if not any(is_third_muon(momentum(r.particle), acceptance, _RECOIL) for r in others):
+                return True
+    return False
 
 
 def _pair_may_be_seen(p: Made, q: Made, acceptance: DimuonAcceptance) -> bool:
@@ -191,6 +198,16 @@ def _pair_may_be_seen(p: Made, q: Made, acceptance: DimuonAcceptance) -> bool:
     if abs(p.pdg) != 13 or abs(q.pdg) != 13 or p.particle.mother1() != q.particle.mother1():
         return True
     return not lies_in(acceptance.veto, pair_mass(momentum(p.particle), momentum(q.particle)))
+
+
+def _hardest_parton(event: Any) -> float:
+    """Largest pT (GeV) of what may become a jet, apart from decays: emissions, and partons that the hard process has made."""
+    hardest = 0.0
+    for row in range(FIRST, event.size()):
+        particle = event[row]
+        if particle.idAbs() in _PARTONS and particle.status() > 0:
+            hardest = max(hardest, particle.pT())
+    return hardest
 
 
 class _Outgoing(NamedTuple):
@@ -205,44 +222,34 @@ class _HardProcess(NamedTuple):
     """What the hard process made, and the momenta (by row) of what all that descends from."""
 
     old: dict[int, Momentum]
-    leptons: tuple[_Outgoing, ...]
-    invisible: tuple[_Outgoing, ...]
-    jets: tuple[_Outgoing, ...]
+    leptons: list[_Outgoing]
+    invisible: list[_Outgoing]
+    jets: list[_Outgoing]
 
     @classmethod
-    def read(
-        cls, event: Any, made: list[Made], leptons: list[Made], jets_from: tuple[int, ...]
-    ) -> _HardProcess:
-        """Read the record right after the hard process."""
-
+    def read(cls, event: Any, leptons: tuple[int, ...], jets_from: tuple[int, ...]) -> _HardProcess:
+        """Read the record after the hard process; ``leptons`` are rows."""
         # what each row descends from: particles that the hard process itself made have mothers up to row 4
-        first: dict[int, int] = {}
-        for row, _, particle in made:
-            mother = particle.mother1()
-            first[row] = row if mother < FIRST else first[mother]
-
-        def outgoing(some: Iterable[Made]) -> tuple[_Outgoing, ...]:
-            return tuple(_Outgoing(one.pdg, momentum(one.particle), first[one.row]) for one in some)
-
-        groups = (
-            outgoing(leptons),
-            outgoing(one for one in made if abs(one.pdg) in _INVISIBLE),
-            outgoing(one for one in made if abs(one.pdg) in jets_from) if jets_from else (),
-        )
+        size = event.size()
+        first = [0] * size
+        groups: tuple[list[_Outgoing], ...] = ([], [], [])
+        for row in range(FIRST, size):
+            particle = event[row]
+            mother, kind = particle.mother1(), particle.idAbs()
+            first[row] = ancestor = row if mother < FIRST else first[mother]
+            if row in leptons:
+                groups[0].append(_Outgoing(particle.id(), momentum(particle), ancestor))
+            elif kind in _INVISIBLE:
+                groups[1].append(_Outgoing(kind, momentum(particle), ancestor))
+            elif kind in jets_from:
+                groups[2].append(_Outgoing(kind, momentum(particle), ancestor))
         rows = {found.ancestor for group in groups for found in group}
-        return cls({i: momentum(event[i]) for i in rows}, *groups)
+        return cls({row: momentum(event[row]) for row in rows}, *groups)
 
     def after_emission(self, event: Any) -> tuple[list[HardLepton], list[Momentum], list[float]]:
         """Leptons, momenta of what escapes, and pt of the jets, where the shower has put them."""
-        new: dict[int, Momentum] = {}
+        new = {row: momentum(event[event[row].iBotCopyId()]) for row in self.old if row < event.size()}
         frames: dict[int, tuple[Frame, Frame]] = {}
-        emitted = 0.0
-        for i in range(FIRST, event.size()):
-            particle = event[i]
-            if i in self.old:
-                new[i] = momentum(event[particle.iBotCopyId()])
-            elif particle.status() > 0 and abs(particle.id()) in _PARTONS:
-                emitted = max(emitted, particle.pT())
 
         def now(found: _Outgoing) -> Momentum:
             row = found.ancestor
@@ -259,7 +266,7 @@ class _HardProcess(NamedTuple):
         return (
             [HardLepton(found.pdg, now(found)) for found in self.leptons],
             [now(found) for found in self.invisible],
-            [*(pt_eta(now(found))[0] for found in self.jets), emitted],
+            [pt_eta(now(found))[0] for found in self.jets],
         )
 
 

@@ -52,38 +52,44 @@ class MuonPairs(EventFilter):
         self._tau_to = tau_to
         self._force_taus = force_taus
         self._uniform = uniform
+        # what taus must decay to in this event, and what Pythia was told last
         self._forced: tuple[int, ...] = ()
+        self._told: tuple[int, ...] = ()
 
     def drops_process(self, event: Any) -> bool:
         """Drop what has no pair."""
         self.counters.tried += 1
-        made = made_by(event)
-        if self.has_pair(made, leptons_of(made, self.wanted)):
+        if self.has_pair(event, leptons_of(event, self.wanted)):
+            self.force_taus()
             self.counters.accepted += 1
             return False
         self.counters.dropped += 1
         return True
 
-    def has_pair(self, made: list[Made], leptons: list[Made]) -> bool:
-        """Whether the event is wanted; tells Pythia how its taus decay.
+    def force_taus(self) -> None:
+        """Tell Pythia how the taus of this event decay, before hadrons are made; it takes as long as a hard process."""
+        if self._forced != self._told:
+            self._force_taus(self._forced)
+            self._told = self._forced
+
+    def has_pair(self, event: Any, leptons: list[Made]) -> bool:
+        """Whether the event is wanted; :meth:`force_taus` is to be called for one that stays.
 
         Parameters
         ----------
-        made : list of Made
+        event : Pythia's record
             What the hard process made.
         leptons : list of Made
             Of that the muons and taus, and the electrons where one is wanted.
         """
-        if self.wanted.drop_leptonic and not any(abs(one.pdg) < 12 for one in made):
+        if self.wanted.drop_leptonic and not any(abs(one.pdg) < 12 for one in made_by(event)):
             return False
         if len({one.pdg > 0 for one in leptons}) < 2:
             return False
         forced = self._decays_of_taus([abs(one.pdg) for one in leptons])
         if forced is None or not self._in_acceptance(leptons):
             return False
-        if forced != self._forced:
-            self._force_taus(forced)
-            self._forced = forced
+        self._forced = forced
         return True
 
     def _decays_of_taus(self, kinds: list[int]) -> tuple[int, ...] | None:
@@ -134,7 +140,12 @@ def made_by(event: Any) -> list[Made]:
     return [Made(i, particle.id(), particle) for i in range(FIRST, event.size()) for particle in (event[i],)]
 
 
-def leptons_of(made: list[Made], wanted: DimuonFilter) -> list[Made]:
+def leptons_of(event: Any, wanted: DimuonFilter) -> list[Made]:
     """Muons and taus that do not decay in the hard process, and electrons where one of the two may be one."""
     kinds = (_E, _MU, _TAU) if wanted.mixed else (_MU, _TAU)
-    return [one for one in made if abs(one.pdg) in kinds and one.particle.status() > 0]
+    found = []
+    for row in range(FIRST, event.size()):
+        particle = event[row]
+        if particle.idAbs() in kinds and particle.status() > 0:
+            found.append(Made(row, particle.id(), particle))
+    return found

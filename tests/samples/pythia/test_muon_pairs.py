@@ -37,6 +37,9 @@ class Particle:
     def pz(self):
         return self.pt * math.sinh(self.eta_)
 
+    def idAbs(self):
+        return abs(self.pdg)
+
     def e(self):
         return self.pt * math.cosh(self.eta_)
 
