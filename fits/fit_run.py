@@ -28,6 +28,7 @@ from massgap.fits.inference.hypothesis_tests import (
 )
 from massgap.fits.inference.result import FitResult
 from massgap.fits.inference.small_counts import small_counts_warning
+from massgap.fits.inference.yields import fitted_yields
 from massgap.fits.parts import fill_plans
 from massgap.fits.plan import FitOptions, FitPart, FitPlan, scores_of
 from massgap.fits.scans.scan_uncertainty import scan_uncertainty
@@ -162,7 +163,7 @@ def _fit(
     workspace = _workspace(request, filled, notes)
     likelihood = likelihood_of(workspace, engine=request.options.engine)
     on_data = filled.observations is not None
-    tests = _test(likelihood, request, on_data=on_data, say=say)
+    tests = _test(likelihood, workspace, request, on_data=on_data, say=say)
     tests |= _toys(likelihood, request, tests, notes, on_data=on_data, toys_done=toys_done)
     if source is not None:
         say("Resampling the simulation")
@@ -216,9 +217,14 @@ def _workspace(request: FitRequest, filled: FilledPlan, notes: list[str]) -> dic
 
 
 def _test(
-    likelihood: Likelihood, request: FitRequest, *, on_data: bool, say: Callable[[str], None]
+    likelihood: Likelihood,
+    workspace: dict[str, Any],
+    request: FitRequest,
+    *,
+    on_data: bool,
+    say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Significance, limit and signal strength, as the results have them."""
+    """Significance, limit, signal strength and yields, as the results have them."""
     say("Testing for discovery")
     found = discovery(likelihood, observed=on_data)
     say("Finding the upper limit")
@@ -226,12 +232,14 @@ def _test(
     cls = hypothesis_test(likelihood, 1.0, observed=on_data)
     say("Fitting the signal strength")
     strength = signal_strength(likelihood, observed=on_data)
+    yields = fitted_yields(likelihood, workspace, request.signal, strength.pars, strength.covariance)
     return {
         "discovery": asdict(found),
         "upper_limit": {**asdict(limit), "expected": list(limit.expected)},
         "cls": {**asdict(cls), "expected": list(cls.expected)},
-        "signal_strength": {k: v for k, v in asdict(strength).items() if k != "pulls"},
+        "signal_strength": strength.as_dict(),
         "pulls": {name: asdict(pull) for name, pull in strength.pulls.items()},
+        "yields": [found.as_dict() for found in yields],
     }
 
 

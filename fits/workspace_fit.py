@@ -141,9 +141,9 @@ def fit_workspace(
             )
         results["discovery"] = asdict(discovery(likelihood, observed=options.observed))
         if options.strength:
-            found = asdict(signal_strength(likelihood, observed=options.observed))
-            results["pulls"] = found.pop("pulls")
-            results["signal_strength"] = found
+            strength = signal_strength(likelihood, observed=options.observed)
+            results["pulls"] = {name: asdict(pull) for name, pull in strength.pulls.items()}
+            results["signal_strength"] = strength.as_dict()
         if options.impacts:
             data = likelihood.observed
             data = data if options.observed else likelihood.expected(likelihood.with_poi(1.0))

@@ -9,7 +9,7 @@ background-only fit to them, as in pyhf.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -108,7 +108,8 @@ class SignalStrength:
     every bin a positive expectation. Where no minimum with positive expectations exists the fit is
     repeated with a signal strength of at least 0. ``nll`` is minus the logarithm of the likelihood ratio to the
     saturated model, so that twice of it measures the goodness of the fit; ``second_start`` tells by
-    how much (in that unit) a fit from another starting point ended elsewhere.
+    how much (in that unit) a fit from another starting point ended elsewhere. ``pars`` and ``covariance`` are those of all
+    parameters, in the order of the likelihood's names.
     """
 
     value: float
@@ -119,6 +120,13 @@ class SignalStrength:
     second_start: float | None
     on_data: bool
     pulls: Mapping[str, Pull]
+    pars: Floats = field(repr=False, compare=False)
+    covariance: Floats = field(repr=False, compare=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers: all but the pulls, which have a place of their own, and the parameters."""
+        left = ("pulls", "pars", "covariance")
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in left}
 
 
 def discovery(workspace: Mapping[str, Any] | Likelihood, *, observed: bool = False) -> Discovery:
@@ -280,7 +288,9 @@ def signal_strength(workspace: Mapping[str, Any] | Likelihood, *, observed: bool
         pull = (float(best.pars[i]) - central) / width if central is not None and width else None
         pulls[name] = Pull(float(best.pars[i]), error, pull, error / width if width else None)
     error = up if down is None else 0.5 * (up + down)
-    return SignalStrength(value, error, up, down, 0.5 * best.nll2, best.second_start, observed, pulls)
+    return SignalStrength(
+        value, error, up, down, 0.5 * best.nll2, best.second_start, observed, pulls, best.pars, covariance
+    )
 
 
 def _likelihood(workspace: Mapping[str, Any] | Likelihood) -> Likelihood:

@@ -65,7 +65,9 @@ def fit_section(inputs: Inputs) -> Section | None:
         grid(figures, wide=True),
         heading("Expected events per bin"),
     ]
-    return Section("fit", "Fit", join(*heads, *yields, parameters(results), _options(results)))
+    return Section(
+        "fit", "Fit", join(*heads, *yields, _fitted(inputs, results), parameters(results), _options(results))
+    )
 
 
 def _part(inputs: Inputs, part: Mapping[str, Any]) -> str:
@@ -192,6 +194,30 @@ def _yields(inputs: Inputs, results: Mapping[str, Any], part: Mapping[str, Any])
         )
     caption = f"{_part(inputs, part)}: events with the uncertainty of the simulation"
     return table(["Sample", *bins, "Sum"], rows, caption=caption)
+
+
+def _fitted(inputs: Inputs, results: Mapping[str, Any]) -> Markup:
+    """Yields before and after the fit; nothing for results that were written without."""
+    found = results.get("yields")
+    if not found:
+        return Markup("")
+    names = {part.get("channel"): _part(inputs, part) for part in results["parts"]}
+    rows: list[list[object]] = []
+    for entry in found:
+        where = names.get(entry["channel"], entry["channel"])
+        cells = [value(entry[key][0], measured(*entry[key])) for key in ("prefit", "postfit")]
+        rows.append([where, entry["process"] or "all backgrounds", *cells])
+    fitted_to = "data" if (results.get("signal_strength") or {}).get("on_data") else "Asimov data with the signal"
+    return join(
+        heading("Yields before and after the fit"),
+        table(
+            ["Part", "Process", "Before", "After"],
+            rows,
+            caption=f"Events in all bins; before the fit with what the widths of the parameters leave open, free factors at 1, after the fit to "
+            f"{fitted_to} with what the covariance of all parameters leaves open",
+            text_columns=(0, 1),
+        ),
+    )
 
 
 def _options(results: Mapping[str, Any]) -> Markup:

@@ -407,6 +407,10 @@ def _results(score: Any, rng: np.random.Generator) -> dict[str, Any]:
         "upper_limit": {"observed": None, "expected": [0.14, 0.19, 0.271, 0.38, 0.52], "level": 0.95},
         "signal_strength": {"value": 1.0, "error": 0.143, "nll": 12.0},
         "pulls": {"lumi": {"pull": 0.1, "error": 0.99}, "norm_tt": {"pull": -0.4, "error": 0.5}},
+        "yields": [
+            {"channel": "mumu1j", "process": "tt", "prefit": [812.5, 95.2], "postfit": [790.1, 21.3]},
+            {"channel": "mumu1j", "process": None, "prefit": [1403.0, 110.0], "postfit": [1381.0, 30.5]},
+        ],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import dataclasses
 import re
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -90,6 +91,10 @@ def test_the_chapter_of_the_fit(inputs: Any) -> None:
     assert "In 3 replicas a bin lost all its background" in text
     assert "In 2 replicas no expected limit was found" in text
     assert "between 6.90 and 7.80" in text
+    assert "tt 812 ± 95 790 ± 21" in text
+    assert "all backgrounds 1,400 ± 110 1,381 ± 30" in text
+    without = dataclasses.replace(inputs, results={**inputs.results, "yields": []})
+    assert "before and after the fit" not in words(fit_section(without).body)
 
 
 def test_the_chapter_of_the_scan_and_the_headline(inputs: Any) -> None:
