@@ -24,6 +24,7 @@ def side_by_side(
     names: Sequence[str],
     workers: int,
     announce: Callable[[str], None],
+    finished: Callable[[str, Any], None] = lambda *_: None,
 ) -> dict[str, Any]:
     """Do a piece of work for each name, in processes of their own where there are several of both.
 
@@ -37,6 +38,8 @@ def side_by_side(
         Processes at most; with 1 all is done here.
     announce
         Called here with each line, in the order in which they come.
+    finished
+        Called here with the name and the result of each piece, as soon as it is done.
 
     Returns
     -------
@@ -56,7 +59,11 @@ def side_by_side(
     {'a': 1, 'bcd': 3}
     """
     if min(workers, len(names)) <= 1:
-        return {name: work(name, announce) for name in names}
+        found = {}
+        for name in names:
+            found[name] = work(name, announce)
+            finished(name, found[name])
+        return found
     from loky.process_executor import TerminatedWorkerError
 
     with tempfile.TemporaryDirectory(prefix="massgap-") as folder:
@@ -64,8 +71,13 @@ def side_by_side(
         try:
             news = {name: Path(folder) / f"{number}.txt" for number, name in enumerate(names)}
             futures = {name: pool.submit(_announcing, work, name, str(path)) for name, path in news.items()}
+            told: set[str] = set()
             for line in _lines(futures, news):
-                announce(line)
+                for name in [name for name, future in futures.items() if name not in told and future.done()]:
+                    told.add(name)
+                    finished(name, futures[name].result())
+                if line is not None:
+                    announce(line)
             found = {name: future.result() for name, future in futures.items()}
         except TerminatedWorkerError:
             pool.shutdown(wait=True, kill_workers=True)
@@ -89,8 +101,8 @@ def _announcing(work: Callable[[str, Callable[[str], None]], Any], name: str, pa
         return work(name, announce)
 
 
-def _lines(futures: dict[str, Any], news: dict[str, Path]) -> Iterator[str]:
-    """Lines as they come, until all is done or one has failed."""
+def _lines(futures: dict[str, Any], news: dict[str, Path]) -> Iterator[str | None]:
+    """Lines as they come, and None after each look, until all is done or one has failed."""
     told = dict.fromkeys(news, 0)
     going = True
     while going:
@@ -101,5 +113,6 @@ def _lines(futures: dict[str, Any], news: dict[str, Path]) -> Iterator[str]:
             ended = whole[: whole.rfind("\n") + 1].splitlines()
             yield from ended[told[name] :]
             told[name] = len(ended)
+        yield None
         if going:
             time.sleep(_NEWS)

@@ -26,6 +26,7 @@ from massgap.contracts.writing import read_json, write_atomically, write_json
 
 __all__ = [
     "FORMAT",
+    "TRAINING",
     "ModelFolder",
     "check_model_file",
     "finished_model_folder",

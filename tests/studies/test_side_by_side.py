@@ -98,3 +98,24 @@ def test_an_interrupt_ends_the_processes(tmp_path):
     for name in "ab":
         with pytest.raises(ProcessLookupError):
             os.kill(int((tmp_path / name).read_text()), 0)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_each_piece_is_told_when_it_is_done(tmp_path, workers):
+    """Not when all are: what is written down then is there after an interrupt."""
+    go = tmp_path / "go"
+    done = []
+
+    def work(name, announce):
+        announce(name)
+        while name == "last" and workers > 1 and not go.exists():
+            time.sleep(0.01)
+        return f"{name} made"
+
+    def finished(name, result):
+        done.append((name, result))
+        go.touch()
+
+    side_by_side(work, ("last", "first"), workers, lambda _: None, finished)
+    order = ["last", "first"] if workers == 1 else ["first", "last"]
+    assert done == [(name, f"{name} made") for name in order]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from massgap.contracts.model_folder import TRAINING
 from massgap.contracts.run_folder import open_run
 from massgap.contracts.study_folder import StudyFolder, write_study
 from massgap.errors import MassgapError
@@ -19,6 +20,7 @@ from massgap.stages.reporting import report, report_plane
 from massgap.stages.studying.filesets import merged_fileset
 from massgap.stages.studying.keys import finished_fit, step_key
 from massgap.stages.studying.scanning import SCANNED, finished_scan, scan
+from massgap.stages.studying.together import Call, independent, make_together, processes
 from massgap.stages.studying.variations import available_variations, known_nuisances
 from massgap.stages.training import train
 from massgap.studies.errors import StudyError
@@ -99,10 +101,15 @@ class Going:
             What the stages returned by the name of the step, and how long they took (s) by its key.
         """
         seconds: dict[str, float] = {}
+        together: set[str] = set()
         for number, step in enumerate(steps, 1):
-            left = self.ahead.words(self._cost(later) for later in steps[number - 1 :])
-            self.announce(f"{number}/{len(steps)}  {step.words or self._usual_words(step)}{left}")
             start = time.perf_counter()
+            if step.name not in together:
+                left = self.ahead.words(self._cost(later) for later in steps[number - 1 :])
+                group = self._together(steps, number, left)
+                together |= group
+                if not group:
+                    self.announce(self._words(step, number, len(steps), left))
             done = self._tried(step)
             took = time.perf_counter() - start
             self.ahead.add(self._cost(step), took)
@@ -111,6 +118,48 @@ class Going:
             self.record = replace(self.record, complete=number == len(steps), **done)
             write_study(self.record)
         return self.made, seconds
+
+    def _words(self, step: Step, number: int, of: int, left: str = "") -> str:
+        return f"{number}/{of}  {step.words or self._usual_words(step)}{left}"
+
+    def _together(self, steps: tuple[Step, ...], number: int, left: str) -> set[str]:
+        """Make what can be made together with a step, and the step: names of all of them, none if nothing can."""
+        workers = processes(self.execution)
+        group = independent(steps[number - 1 :]) if workers > 1 else []
+        calls: dict[str, Call] = {}
+        keys: dict[str, tuple[Step, str]] = {}
+        for at, step in enumerate(group, number):
+            try:
+                call = self._call_of(step, keys)
+            except MassgapError:  # told when its turn comes
+                call = None
+            if call is not None:
+                calls[step.name] = Call(self._words(step, at, len(steps)), *call)
+        if len(calls) < 2:
+            return set()
+
+        def finished(name: str) -> None:
+            if name in keys:
+                self._remember(*keys[name])
+                write_study(self.record)
+
+        last = number + len(group) - 1
+        self.announce(f"{number} to {last} of {len(steps)}, {workers} at a time{left}")
+        make_together(calls, workers, self.announce, finished)
+        return {step.name for step in group}
+
+    def _call_of(
+        self, step: Step, keys: dict[str, tuple[Step, str]]
+    ) -> tuple[Any, tuple[Any, ...], dict[str, Any]] | None:
+        """What makes a training or fit that is not there yet; the key of a fit goes into ``keys``."""
+        if isinstance(step, TrainStep):
+            # one that is there is most likely good, and then read in no time; if it is not, it is trained when its turn comes
+            return None if (self.record.path / step.name / TRAINING).exists() else self._train_call(step)
+        if not isinstance(step, FitStep):
+            return None
+        key = self._key(step, step.run)
+        keys[step.name] = step, key
+        return None if self._finished_fit(step, key) else self._fit_call(step)
 
     def _tried(self, step: Step) -> dict[str, Any]:
         """Do a step: what is new in the record."""
@@ -195,24 +244,30 @@ class Going:
         return result, "runs", entry
 
     def _train(self, step: TrainStep) -> tuple[Any, str, dict[str, Any]]:
-        folder = self.record.path
-        made = train(
-            folder / step.run,
-            folder / step.name,
-            progress=self.hooks.get("train"),
-            **{"seed": self.record.seed, **step.options},
-        )
+        stage, arguments, options = self._train_call(step)
+        made = stage(*arguments, progress=self.hooks.get("train"), **options)
         return made, "models", {"run": step.run, "file": f"{step.name}/{made.model_file.name}"}
 
-    def _fit(self, step: FitStep) -> tuple[Any, str, dict[str, Any]]:
+    def _train_call(self, step: TrainStep) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
         folder = self.record.path
+        return train, (folder / step.run, folder / step.name), {"seed": self.record.seed, **step.options}
+
+    def _fit(self, step: FitStep) -> tuple[Any, str, dict[str, Any]]:
         key = self._key(step, step.run)
-        made = finished_fit(folder / step.name) if self.record.keys.get(step.name) == key else None
+        made = self._finished_fit(step, key)
         if made is None:
-            options = {**self._fit_options(step), **step.options}
-            made = fit(folder / step.run, folder / step.name, lumi_fb=self.record.luminosity, **options)
+            stage, arguments, options = self._fit_call(step)
+            made = stage(*arguments, **options)
             self._remember(step, key)
         return made, "fits", {"run": step.run}
+
+    def _finished_fit(self, step: FitStep, key: str) -> Any:
+        return finished_fit(self.record.path / step.name) if self.record.keys.get(step.name) == key else None
+
+    def _fit_call(self, step: FitStep) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+        folder = self.record.path
+        options = {"lumi_fb": self.record.luminosity, **self._fit_options(step), **step.options}
+        return fit, (folder / step.run, folder / step.name), options
 
     def _plane(self, step: PlaneStep) -> tuple[Any, str, dict[str, Any]]:
         folder = self.record.path
