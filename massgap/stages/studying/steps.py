@@ -288,7 +288,7 @@ class Going:
         if made is None:
             options = dict(step.small if self.record.small else step.options)
             options = {"seed": self.record.seed, "announce": self.announce, **options}
-            workers = self.execution.workers or 1
+            workers = processes(self.execution)
             made = scan(self.study, folder / step.run, folder / step.name, workers=workers, **options)
             self._remember(step, key)
         return made, "scans", {"run": step.run}
