@@ -12,7 +12,7 @@ import numpy as np
 
 from massgap.arrays.same_event import sums_of_squares
 from massgap.contracts.errors import TableError
-from massgap.contracts.feature_table import selected_events
+from massgap.fits.workspaces.copied_rows import copied_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,34 +46,21 @@ def shared_variances(
         Process -> fb^2, shape (folds, bins), one fold where the histogram has none. Empty where no dataset has copies, or the run
         kept no rows of what the histogram is of.
     """
-    metadata = run.manifest.get("datasets", {})
-    copied = {name: m for name, m in metadata.items() if int(m.get("n_copies") or 1) > 1}
-    if not copied or not run.manifest.get("features") or histogram not in run.histograms:
+    if histogram not in run.histograms:
+        return {}
+    try:
+        rows = copied_rows(run, histogram, region)
+    except TableError:  # the bootstrap says so
         return {}
     axes = run.histogram(histogram).axes
     edges = np.asarray(axes[-1].edges, dtype=np.float64)
     folds = axes["fold"].size if "fold" in axes.name else 1
-    needed = ("fold_key", "weight", histogram, f"region_{region}")
     found: dict[str, Floats] = {}
-    try:
-        for each in selected_events(run.path, {**run.manifest, "datasets": copied}, needed):
-            if not set(needed) <= set(each.table):
-                continue
-            rows = each.table[each.table[needed[3]].to_numpy(bool)]
-            extra = _extra(
-                rows[histogram].to_numpy(np.float64),
-                rows["fold_key"].to_numpy(np.uint64),
-                rows["weight"].to_numpy(np.float64),
-                edges,
-                folds,
-                above,
-            )
-            if not outside:
-                extra = extra[:, 1:] if above else extra[:, :-1]
-            process = str(copied[each.dataset].get("process", each.dataset))
-            found[process] = found.get(process, 0.0) + extra
-    except TableError:  # the bootstrap says so
-        return {}
+    for each in rows:
+        extra = _extra(each.values, each.keys, each.weights, edges, folds, above)
+        if not outside:
+            extra = extra[:, 1:] if above else extra[:, :-1]
+        found[each.process] = found.get(each.process, 0.0) + extra
     return found
 
 

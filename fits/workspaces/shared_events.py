@@ -14,7 +14,7 @@ import numpy as np
 
 from massgap.arrays.same_event import sums_of_squares
 from massgap.contracts.errors import TableError
-from massgap.contracts.feature_table import selected_events
+from massgap.fits.workspaces.copied_rows import copied_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,32 +48,20 @@ def with_shared_events(
     Templates
         The same where the run has no such samples, or kept no rows of what the histogram is of.
     """
-    metadata = run.manifest.get("datasets", {})
-    copied = {name: m for name, m in metadata.items() if int(m.get("n_copies") or 1) > 1}
-    if not copied or not run.manifest.get("features"):
-        return templates
     processes = dict(templates.processes)
-    region = f"region_{templates.region}"
-    needed = ("fold_key", "weight", histogram, region)
     try:
-        for found in selected_events(run.path, {**run.manifest, "datasets": copied}, needed):
-            table, own = found.table, str(copied[found.dataset].get("process", found.dataset))
-            name = renamed.get(own, own)
-            if name not in processes or not set(needed) <= set(table):
-                continue
-            rows = table[table[region].to_numpy(bool)]
-            extra = _shared(
-                rows[histogram].to_numpy(np.float64),
-                rows["fold_key"].to_numpy(np.uint64),
-                rows["weight"].to_numpy(np.float64),
-                np.asarray(run.histogram(histogram).axes[-1].edges, dtype=np.float64),
-                templates.edges,
-            )
-            processes[name] = replace(
-                processes[name], variances=np.maximum(processes[name].variances + extra, 0.0)
-            )
+        rows = copied_rows(run, histogram, templates.region)
     except TableError:  # the bootstrap says so
         return templates
+    for found in rows:
+        name = renamed.get(found.process, found.process)
+        if name not in processes:
+            continue
+        fine = np.asarray(run.histogram(histogram).axes[-1].edges, dtype=np.float64)
+        extra = _shared(found.values, found.keys, found.weights, fine, templates.edges)
+        processes[name] = replace(
+            processes[name], variances=np.maximum(processes[name].variances + extra, 0.0)
+        )
     return replace(templates, processes=processes)
 
 

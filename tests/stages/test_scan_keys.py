@@ -42,7 +42,9 @@ def test_the_small_form_of_a_scan_is_not_taken_for_the_whole_one(tmp_path, monke
     keys: dict[str, str] = {}
     for form in (small, small, not small):
         record = StudyFolder(tmp_path, "cascade", small=form, keys=keys)
-        going = steps.Going(find_study("cascade"), record, SimpleNamespace(workers=1, executor="futures"), {}, None, {})
+        going = steps.Going(
+            find_study("cascade"), record, SimpleNamespace(workers=1, executor="futures"), {}, None, {}
+        )
         going._scan(step)
         keys = going.record.keys
     assert made == [small, not small]
