@@ -179,17 +179,15 @@ def _likelihoods(models: Mapping[str, Any]) -> FurtherTable:
         told = of.get("likelihood", [])
         for one in told if isinstance(told, list) else []:
             for name, numbers in one["parameters"].items():
-                if numbers["mean"] is None:
-                    lost = f"{one['without_minimum']} of {one['toys']}"
-                    rows.append((model, f"{one['ratio']:g}", name, "-", "-", "-", lost))
-                else:
+                values: tuple[Any, ...] = ("-", "-", "-")
+                if numbers["mean"] is not None:
                     values = (
                         (numbers["mean"], numbers["mean_error"]),
                         (numbers["spread"], None),
-                        (numbers["error"], None),
+                        "-" if numbers["error"] is None else (numbers["error"], None),
                     )
-                    lost = f"{one['without_minimum']} of {one['toys']}"
-                    rows.append((model, f"{one['ratio']:g}", name, *values, lost))
+                lost = (f"{n} of {one['toys']}" for n in (numbers.get("at_edge", 0), one["without_minimum"]))
+                rows.append((model, f"{one['ratio']:g}", name, *values, *lost))
     return FurtherTable(
         "Likelihood of all four parameters with the network that has the spectrum as input",
         (
@@ -199,10 +197,12 @@ def _likelihoods(models: Mapping[str, Any]) -> FurtherTable:
             "mean [GeV]",
             "standard deviation [GeV]",
             "error of the fits [GeV]",
+            "ending at a scanned scale's edge",
             "fits without a minimum",
         ),
         tuple(rows),
-        "The benchmark is at alpha = beta = 0, gamma = -1, delta = -300.5 GeV. Fits without a minimum are in none of the numbers.",
+        "The benchmark is at alpha = beta = 0, gamma = -1, delta = -300.5 GeV. Fits without a minimum are in none of the numbers; where the scale, "
+        "delta, is not known it ends at an edge of those about the lowest expected value, without an error.",
     )
 
 

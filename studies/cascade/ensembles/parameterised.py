@@ -67,9 +67,20 @@ class Hypotheses(NamedTuple):
         """Of events that it has not seen, for one spectrum."""
         return self.scored.logits(_inputs(events, self.names, checked_point(point)))
 
-    def of_background(self, point: Sequence[float]) -> NDArray[np.float64]:
-        """Of the background events, each of the half of the network that has not seen it."""
-        return self.scored.logits(_inputs(self.background, self.names, checked_point(point)))
+    def of_background(
+        self, point: Sequence[float], rows: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float64]:
+        """Of the background events, each of the half of the network that has not seen it; of the first rows alone where they are given.
+
+        Parameters
+        ----------
+        point
+            The spectrum.
+        rows
+            Numbers of events from 0 on without a gap: it is the place of an event that tells which half has not seen it.
+        """
+        events = self.background if rows is None else self.background.take(rows)
+        return self.scored.logits(_inputs(events, self.names, checked_point(point)))
 
 
 def checked_point(point: Sequence[float]) -> tuple[float, ...]:

@@ -61,7 +61,7 @@ class Beyond(NamedTuple):
     grid: Grid = Grid()
     toys: int = 50
     benchmark: int = 10_000
-    background: int = 40_000
+    background: int = 400_000
     ratios: tuple[float, ...] = (1.0, 0.1)
 
     @classmethod
@@ -81,7 +81,7 @@ class Beyond(NamedTuple):
             spectra=100,
             events=60_000,
             hidden=(100, 100),
-            grid=Grid((-6.0, 0.0, 6.0), (-6.0, 0.0, 6.0), (-5.0, 0.0, 5.0), (-420.0, -300.0, -150.0)),
+            grid=Grid((-420.0, -300.0, -150.0)),
             toys=10,
             benchmark=10_000,
             background=20_000,
