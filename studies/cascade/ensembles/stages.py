@@ -9,7 +9,7 @@ import numpy as np
 
 from massgap.selections.cascade.spectrum import TRUTH_SPECTRUM
 from massgap.studies.cascade.discovery import cut_at
-from massgap.studies.cascade.ensembles.likelihood import Grid, likelihood_study
+from massgap.studies.cascade.ensembles.likelihood import likelihood_study
 from massgap.studies.cascade.ensembles.mass_study import MassPlan, mass_study
 from massgap.studies.cascade.ensembles.parameterised import (
     BOX,
@@ -19,6 +19,7 @@ from massgap.studies.cascade.ensembles.parameterised import (
     optimum,
 )
 from massgap.studies.cascade.ensembles.pools import Purifier
+from massgap.studies.cascade.ensembles.search import Grid
 from massgap.studies.cascade.samples import Events, signal_events
 from massgap.studies.cascade.variables import columns_of
 from massgap.studies.errors import StudyError

@@ -1,0 +1,242 @@
+"""Where a likelihood of the four parameters of the spectrum is lowest: grids that shrink, at each of some scales, and a parabola through the last."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+__all__ = ["About", "Grid", "Lowest", "grid_about_lowest", "lowest_at", "vertex"]
+
+_SEARCHES = 12
+_SHRINK = 0.3
+"""Steps become smaller by so much at most at a time ..."""
+_SETTLED = 0.7
+"""... and are those of two standard deviations where they change by less."""
+_APART = 1.0
+"""GeV, between which the mean over the background is smooth."""
+
+
+class Grid(NamedTuple):
+    """Where the likelihood is searched, GeV: values of the scale, and how far the other three may be from where the search begins.
+
+    Attributes
+    ----------
+    delta
+        Values of the scale: at each the lowest point in the other three is found.
+    steps
+        Of alpha, beta and gamma in the beginning.
+    """
+
+    delta: tuple[float, ...] = (-440.0, -370.0, -300.0, -230.0, -160.0, 0.0, 160.0)
+    steps: tuple[float, float, float] = (4.0, 4.0, 3.0)
+
+
+class Lowest(NamedTuple):
+    """Lowest point of a parabola.
+
+    Attributes
+    ----------
+    place, error
+        Shape (4,). Where the data say nothing of the last parameter within the grid it ends at an edge, and has no error (NaN).
+    """
+
+    place: NDArray[np.float64]
+    error: NDArray[np.float64]
+
+    @property
+    def found(self) -> bool:
+        """Whether there is one."""
+        return bool(np.isfinite(self.place).all())
+
+
+def vertex(points: NDArray[np.float64], values: NDArray[np.float64]) -> Lowest:
+    """Lowest point of a parabola in four dimensions through the points of a grid, and the errors (Delta = 1).
+
+    Edges of masses fix the first three parameters; the scale, the last one, may not be known: where the parabola falls towards an edge of the grid
+    it ends there, and the other three are those at the edge.
+
+    Parameters
+    ----------
+    points, values
+        Shapes (n, 4) and (n,).
+
+    Returns
+    -------
+    Lowest
+        NaN where the parabola has no lowest point in the first three.
+    """
+    nothing = Lowest(np.full(4, np.nan), np.full(4, np.nan))
+    centre, scale = points.mean(axis=0), np.maximum(points.std(axis=0), 1e-9)
+    x = (points - centre) / scale
+    slope, hessian = _quadratic(x, values)
+    if not _falls_to_a_point(hessian[:3, :3]):
+        return nothing
+    low, high = float(x[:, 3].min()), float(x[:, 3].max())
+    if _falls_to_a_point(hessian):
+        place = -np.linalg.solve(hessian, slope)
+        if low <= place[3] <= high:
+            return Lowest(centre + scale * place, scale * np.sqrt(np.diag(2.0 * np.linalg.inv(hessian))))
+    ends = []
+    for edge in (low, high):
+        at = np.append(-np.linalg.solve(hessian[:3, :3], slope[:3] + hessian[:3, 3] * edge), edge)
+        ends.append((float(slope @ at + 0.5 * at @ hessian @ at), at))
+    place = min(ends, key=lambda end: end[0])[1]
+    error = np.append(np.sqrt(np.diag(2.0 * np.linalg.inv(hessian[:3, :3]))), np.nan)
+    return Lowest(centre + scale * place, scale * error)
+
+
+def _falls_to_a_point(hessian: NDArray[np.float64]) -> bool:
+    return bool((np.linalg.eigvalsh(hessian) > 1e-9 * np.abs(hessian).max()).all())
+
+
+def lowest_at(
+    expected: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    centre: NDArray[np.float64],
+    steps: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Where a likelihood of three parameters is lowest: on grids of three values of each that shrink to two standard deviations about it.
+
+    Parameters
+    ----------
+    expected
+        -2 ln L of points, shapes (n, 3) -> (n,).
+    centre, steps
+        Where to begin, shape (3,).
+
+    Returns
+    -------
+    centre, steps : ndarray
+        Shape (3,).
+    value : float
+        Its lowest value there.
+    """
+    corners = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=3)))
+    value = np.inf
+    for _ in range(_SEARCHES):
+        points = centre + steps * corners
+        values = expected(points)
+        best = int(values.argmin())
+        value = float(values[best])
+        place, error = _parabola(corners, values)
+        if place is None:
+            # far from the lowest point it is no parabola: on to the lowest of the grid, or nearer to where it is
+            centre, steps = points[best], steps * (0.5 if not corners[best].any() else 1.0)
+            continue
+        inside = bool((np.abs(place) < 1.0).all())
+        wanted = np.clip(2.0 * error, _SHRINK, 1.0)
+        centre = centre + steps * np.clip(place, -1.0, 1.0)
+        steps = steps * wanted
+        if inside and (wanted > _SETTLED).all():
+            break
+    return centre, steps, value
+
+
+def _parabola(x: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[Any, Any]:
+    """Lowest point and errors (Delta = 1) of a parabola; None where it has none."""
+    slope, hessian = _quadratic(x, values)
+    if not _falls_to_a_point(hessian):
+        return None, None
+    return -np.linalg.solve(hessian, slope), np.sqrt(np.diag(2.0 * np.linalg.inv(hessian)))
+
+
+def _quadratic(
+    x: NDArray[np.float64], values: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Slope and second derivatives at 0 of the parabola through values at points, shape (n, k)."""
+    k = x.shape[1]
+    pairs = list(itertools.combinations_with_replacement(range(k), 2))
+    design = np.column_stack([np.ones(len(x)), x, *(x[:, i] * x[:, j] for i, j in pairs)])
+    fit = np.linalg.lstsq(design, values - values.min(), rcond=None)[0]
+    hessian = np.zeros((k, k))
+    for (i, j), value in zip(pairs, fit[1 + k :], strict=True):
+        hessian[i, j] += value
+        hessian[j, i] += value
+    return fit[1 : 1 + k], hessian
+
+
+class About(NamedTuple):
+    """A grid about where a likelihood of all four parameters is lowest.
+
+    Attributes
+    ----------
+    points
+        Three values of the scale, at each 27 about its own lowest point; shape (81, 4).
+    log_means
+        Logarithm of the mean ratio over the background at these, shape (81,).
+    profile
+        The lowest value at each scale of the search less the lowest of all, shape (scales,).
+    """
+
+    points: NDArray[np.float64]
+    log_means: NDArray[np.float64]
+    profile: NDArray[np.float64]
+
+
+def grid_about_lowest(
+    expected: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]],
+    log_mean: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    grid: Grid,
+) -> About:
+    """Search the lowest point at each scale, and again with the ratios divided by their mean over the background.
+
+    The mean is taken over more events than the likelihood, and about the first lowest point of each scale alone: its logarithm is linear in the other
+    three there.
+
+    Parameters
+    ----------
+    expected
+        -2 ln L of points, shape (n, 4), with ratios that are divided by the exponential of a shape (n,).
+    log_mean
+        Logarithm of the mean ratio over the background, of points.
+    grid
+        Where it is searched.
+    """
+    found: list[tuple[NDArray[np.float64], NDArray[np.float64], float, Any]] = []
+    centre, steps = np.zeros(3), np.array(grid.steps)
+    for delta in grid.delta:
+
+        def of_scale(mean: Any, delta: float = delta) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+            return lambda x: expected(_with(x, delta), mean(x))
+
+        def mean_at(x: NDArray[np.float64], delta: float = delta) -> NDArray[np.float64]:
+            return log_mean(_with(x, delta))
+
+        # the next scale has its lowest point nearby
+        begin = np.maximum(steps, 0.25 * np.array(grid.steps))
+        centre, steps, _ = lowest_at(of_scale(lambda x: np.zeros(len(x))), centre, begin)
+        mean = _linear(mean_at, centre)
+        centre, steps, value = lowest_at(
+            of_scale(mean), centre, np.maximum(steps, 0.1 * np.array(grid.steps))
+        )
+        found.append((centre, steps, value, mean))
+    profile = np.array([value for _, _, value, _ in found])
+    middle = int(np.clip(profile.argmin(), 1, len(found) - 2))
+    chosen = range(middle - 1, middle + 2)
+    corners = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=3)))
+    local = {k: found[k][0] + found[k][1] * corners for k in chosen}
+    return About(
+        np.concatenate([_with(local[k], grid.delta[k]) for k in chosen]),
+        np.concatenate([found[k][3](local[k]) for k in chosen]),
+        profile - profile.min(),
+    )
+
+
+def _with(x: NDArray[np.float64], delta: float) -> NDArray[np.float64]:
+    return np.column_stack([x, np.full(len(x), delta)])
+
+
+def _linear(
+    function: Callable[[NDArray[np.float64]], NDArray[np.float64]], centre: NDArray[np.float64]
+) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """A function of three parameters by its value at a point and its differences over :data:`_APART` on either side."""
+    ends = centre + _APART * np.concatenate([np.zeros((1, 3)), np.eye(3), -np.eye(3)])
+    values = function(ends)
+    slope = (values[1:4] - values[4:]) / (2.0 * _APART)
+    return lambda x: values[0] + (x - centre) @ slope
