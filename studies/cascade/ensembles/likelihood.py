@@ -5,8 +5,8 @@ r"""The likelihood of all four parameters of the spectrum from an ensemble of si
 with the ratio of densities r of a network with the spectrum as input, divided by its mean over the background, which is 1 for a perfect network.  The
 mean over simulated events fluctuates, and not alike for any two hypotheses: in the likelihood of thousands of events a per cent is a hundred units.
 It is taken over all background events of the training, at a few points a GeV apart, between which it is smooth.  Where the expected likelihood is
-lowest is found at each of some scales on grids that shrink about it to two of its own standard deviations; a parabola through those of the three best
-scales gives each pseudo-experiment its estimates and errors.
+lowest is found at each of some scales on grids that shrink about it to two of its own standard deviations; parabolas through those of the three best
+scales, and through their lowest values, give each pseudo-experiment its estimates and errors.
 """
 
 from __future__ import annotations

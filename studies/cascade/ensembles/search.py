@@ -1,4 +1,4 @@
-"""Where a likelihood of the four parameters of the spectrum is lowest: grids that shrink, at each of some scales, and a parabola through the last."""
+"""Where a likelihood of the four parameters of the spectrum is lowest: grids that shrink, at each of some scales, and parabolas through the last."""
 
 from __future__ import annotations
 
@@ -57,39 +57,47 @@ class Lowest(NamedTuple):
 
 
 def vertex(points: NDArray[np.float64], values: NDArray[np.float64]) -> Lowest:
-    """Lowest point of a parabola in four dimensions through the points of a grid, and the errors (Delta = 1).
+    """Lowest point of a likelihood of all four parameters by parabolas through the points of a grid, and the errors (Delta = 1).
 
-    Edges of masses fix the first three parameters; the scale, the last one, may not be known: where the parabola falls towards an edge of the grid
-    it ends there, and the other three are those at the edge.
+    Edges of masses fix the first three parameters: at each scale the lowest point in these, then the lowest of the scales, profile the likelihood.  The
+    scale, the last parameter, may not be known: where its profile falls towards an edge of the grid it ends there, and the other three are those at
+    the edge.
 
     Parameters
     ----------
     points, values
-        Shapes (n, 4) and (n,).
+        Shapes (n, 4) and (n,): about 27 points at each of three scales.
 
     Returns
     -------
     Lowest
-        NaN where the parabola has no lowest point in the first three.
+        NaN where there is no lowest point in the first three.
     """
     nothing = Lowest(np.full(4, np.nan), np.full(4, np.nan))
-    centre, scale = points.mean(axis=0), np.maximum(points.std(axis=0), 1e-9)
-    x = (points - centre) / scale
-    slope, hessian = _quadratic(x, values)
-    if not _falls_to_a_point(hessian[:3, :3]):
-        return nothing
-    low, high = float(x[:, 3].min()), float(x[:, 3].max())
-    if _falls_to_a_point(hessian):
-        place = -np.linalg.solve(hessian, slope)
-        if low <= place[3] <= high:
-            return Lowest(centre + scale * place, scale * np.sqrt(np.diag(2.0 * np.linalg.inv(hessian))))
-    ends = []
-    for edge in (low, high):
-        at = np.append(-np.linalg.solve(hessian[:3, :3], slope[:3] + hessian[:3, 3] * edge), edge)
-        ends.append((float(slope @ at + 0.5 * at @ hessian @ at), at))
-    place = min(ends, key=lambda end: end[0])[1]
-    error = np.append(np.sqrt(np.diag(2.0 * np.linalg.inv(hessian[:3, :3]))), np.nan)
-    return Lowest(centre + scale * place, scale * error)
+    scales = np.unique(points[:, 3])
+    places, errors, lowest = [], [], []
+    for scale in scales:
+        own = points[:, 3] == scale
+        centre = points[own, :3].mean(axis=0)
+        unit = np.maximum(np.abs(points[own, :3] - centre).max(axis=0), 1e-12)
+        place, error = _parabola((points[own, :3] - centre) / unit, values[own])
+        if place is None:
+            return nothing
+        places.append(centre + unit * place)
+        errors.append(unit * error)
+        lowest.append(_value((points[own, :3] - centre) / unit, values[own], place))
+    profile = np.polynomial.Polynomial.fit(scales, lowest, 2)
+    slope, bend = (float(profile.deriv(order)(scales[1])) for order in (1, 2))
+    scale, error_of_scale = float(scales[int(np.argmin(lowest))]), float("nan")
+    if bend > 0.0 and scales[0] <= scales[1] - slope / bend <= scales[2]:
+        scale, error_of_scale = float(scales[1] - slope / bend), float(np.sqrt(2.0 / bend))
+    along = [np.polynomial.Polynomial.fit(scales, np.array(places)[:, k], 2) for k in range(3)]
+    place = np.array([*(float(of(scale)) for of in along), scale])
+    nearest = errors[int(np.abs(scales - scale).argmin())]
+    moved = np.array([float(of.deriv(1)(scale)) for of in along])
+    if np.isfinite(error_of_scale):
+        nearest = np.hypot(nearest, moved * error_of_scale)
+    return Lowest(place, np.append(nearest, error_of_scale))
 
 
 def _falls_to_a_point(hessian: NDArray[np.float64]) -> bool:
@@ -140,7 +148,7 @@ def lowest_at(
 
 def _parabola(x: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[Any, Any]:
     """Lowest point and errors (Delta = 1) of a parabola; None where it has none."""
-    slope, hessian = _quadratic(x, values)
+    _, slope, hessian = _quadratic(x, values)
     if not _falls_to_a_point(hessian):
         return None, None
     return -np.linalg.solve(hessian, slope), np.sqrt(np.diag(2.0 * np.linalg.inv(hessian)))
@@ -148,17 +156,24 @@ def _parabola(x: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[Any,
 
 def _quadratic(
     x: NDArray[np.float64], values: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Slope and second derivatives at 0 of the parabola through values at points, shape (n, k)."""
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """Value, slope and second derivatives at 0 of the parabola through values at points, shape (n, k)."""
     k = x.shape[1]
     pairs = list(itertools.combinations_with_replacement(range(k), 2))
     design = np.column_stack([np.ones(len(x)), x, *(x[:, i] * x[:, j] for i, j in pairs)])
-    fit = np.linalg.lstsq(design, values - values.min(), rcond=None)[0]
+    least = values.min()
+    fit = np.linalg.lstsq(design, values - least, rcond=None)[0]
     hessian = np.zeros((k, k))
     for (i, j), value in zip(pairs, fit[1 + k :], strict=True):
         hessian[i, j] += value
         hessian[j, i] += value
-    return fit[1 : 1 + k], hessian
+    return float(fit[0] + least), fit[1 : 1 + k], hessian
+
+
+def _value(x: NDArray[np.float64], values: NDArray[np.float64], at: NDArray[np.float64]) -> float:
+    """Of the parabola through values at points."""
+    value, slope, hessian = _quadratic(x, values)
+    return float(value + slope @ at + 0.5 * at @ hessian @ at)
 
 
 class About(NamedTuple):
