@@ -108,8 +108,11 @@ def lowest_at(
     expected: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     centre: NDArray[np.float64],
     steps: NDArray[np.float64],
+    least: float = 0.4,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Where a likelihood of three parameters is lowest: on grids of three values of each that shrink to two standard deviations about it.
+
+    Nearer than some tenths of a GeV the likelihood of the cascade is rough: one event after the other passes an edge.
 
     Parameters
     ----------
@@ -117,6 +120,8 @@ def lowest_at(
         -2 ln L of points, shapes (n, 3) -> (n,).
     centre, steps
         Where to begin, shape (3,).
+    least
+        Steps are at least so large, GeV.
 
     Returns
     -------
@@ -135,10 +140,12 @@ def lowest_at(
         place, error = _parabola(corners, values)
         if place is None:
             # far from the lowest point it is no parabola: on to the lowest of the grid, or nearer to where it is
-            centre, steps = points[best], steps * (0.5 if not corners[best].any() else 1.0)
+            centre = points[best]
+            steps = steps if corners[best].any() else np.maximum(0.5 * steps, np.minimum(steps, least))
             continue
         inside = bool((np.abs(place) < 1.0).all())
-        wanted = np.clip(2.0 * error, _SHRINK, 1.0)
+        value = _value(corners, values, np.clip(place, -1.0, 1.0))
+        wanted = np.clip(np.maximum(2.0 * error, least / steps), _SHRINK, 1.0)
         centre = centre + steps * np.clip(place, -1.0, 1.0)
         steps = steps * wanted
         if inside and (wanted > _SETTLED).all():

@@ -65,12 +65,16 @@ def test_the_search_ends_at_two_standard_deviations_about_the_lowest_point():
         pull = (points - place) / sigma
         return (pull**2 / (1.0 + 0.01 * np.abs(pull))).sum(axis=1)
 
-    centre, steps, value = lowest_at(expected, np.zeros(3), np.array([4.0, 4.0, 3.0]))
+    centre, steps, value = lowest_at(expected, np.zeros(3), np.array([4.0, 4.0, 3.0]), 0.0)
     assert np.abs((centre - place) / sigma).max() < 0.5
     assert steps == pytest.approx(2.0 * sigma, rel=0.35)
     assert value < 3.0
     assert len(seen) <= 12
     assert set(seen) == {27}
+    # not nearer than it is smooth
+    centre, steps, _ = lowest_at(expected, np.zeros(3), np.array([4.0, 4.0, 3.0]), 0.3)
+    assert steps == pytest.approx([0.3, 0.4, 0.3], rel=0.35)
+    assert np.abs(centre - place).max() < 0.1
 
 
 def test_the_grid_lies_about_the_lowest_point_of_three_scales():
