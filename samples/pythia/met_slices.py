@@ -151,11 +151,11 @@ class MetSlices(MuonPairs):
         return self._slice not in (self.index, self._slice_of(-abs(self.value)))
 
     def _heading_for(self, event: Any) -> float:
-        """met_hard."""
+        """met_hard of the event, where the shower's first emission has put it."""
         emitted = _hardest_parton(event)
         jet, jets_from = self._acceptance.jet, self.wanted.jets_from
         if jet is not None and not jets_from and emitted < jet.pt:
-            return 0.0  # as met_hard has it, and two events of three: the hard process need not be read
+            return 0.0  # as met_hard has it, whatever the momenta: the hard process need not be read
         hard = _HardProcess.read(self._process, self._leptons, jets_from)
         leptons, invisible, jets = hard.after_emission(event)
         return met_hard(leptons, invisible, [*jets, emitted], self._acceptance)

@@ -101,7 +101,7 @@ def likelihood_study(
     ratios
         S/B, to the paper's background; one result for each.
     grid
-        Where the search for the lowest expected value begins.
+        Where the lowest expected value is searched.
     events, background
         Benchmark events and background events to draw from.
     toys
@@ -195,7 +195,7 @@ def _numbers(
     place: NDArray[np.float64], error: NDArray[np.float64], shared: float
 ) -> dict[str, float | int | None]:
     """Mean, its error with what all fits share of the events that they are drawn from, standard deviation, the median error of the fits, and how many
-    ended at an edge of the box, which have none.
+    ended at an edge of the grid, which have none.
 
     None where too few have a minimum.
     """

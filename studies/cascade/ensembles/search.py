@@ -21,6 +21,10 @@ _SETTLED = 0.7
 """... and are those of two standard deviations where they change by less."""
 _APART = 1.0
 """GeV, between which the mean over the background is smooth."""
+_REACH = 20.0
+"""The search goes so far (GeV), and its grids by a step of 4 GeV farther: networks know no spectra beyond."""
+_CORNERS = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=3)))
+"""Of a grid of three values of three parameters, in steps; shape (27, 3)."""
 
 
 class Grid(NamedTuple):
@@ -56,6 +60,47 @@ class Lowest(NamedTuple):
         return bool(np.isfinite(self.place).all())
 
 
+class _Parabola(NamedTuple):
+    """Value, slope and second derivatives at 0, shapes (), (k,) and (k, k)."""
+
+    value: float
+    slope: NDArray[np.float64]
+    hessian: NDArray[np.float64]
+
+    @classmethod
+    def through(cls, x: NDArray[np.float64], values: NDArray[np.float64]) -> _Parabola:
+        """The nearest one to values at points, shape (n, k)."""
+        k = x.shape[1]
+        pairs = list(itertools.combinations_with_replacement(range(k), 2))
+        design = np.column_stack([np.ones(len(x)), x, *(x[:, i] * x[:, j] for i, j in pairs)])
+        least = values.min()
+        fit = np.linalg.lstsq(design, values - least, rcond=None)[0]
+        hessian = np.zeros((k, k))
+        for (i, j), value in zip(pairs, fit[1 + k :], strict=True):
+            hessian[i, j] += value
+            hessian[j, i] += value
+        return cls(float(fit[0] + least), fit[1 : 1 + k], hessian)
+
+    @property
+    def has_lowest(self) -> bool:
+        """Whether it rises in all directions."""
+        return bool((np.linalg.eigvalsh(self.hessian) > 1e-9 * np.abs(self.hessian).max()).all())
+
+    @property
+    def lowest(self) -> NDArray[np.float64]:
+        """Where it is lowest."""
+        return np.asarray(-np.linalg.solve(self.hessian, self.slope), np.float64)
+
+    @property
+    def errors(self) -> NDArray[np.float64]:
+        """Of that (Delta = 1)."""
+        return np.asarray(np.sqrt(np.diag(2.0 * np.linalg.inv(self.hessian))), np.float64)
+
+    def at(self, x: NDArray[np.float64]) -> float:
+        """Its value at a point."""
+        return float(self.value + self.slope @ x + 0.5 * x @ self.hessian @ x)
+
+
 def vertex(points: NDArray[np.float64], values: NDArray[np.float64]) -> Lowest:
     """Lowest point of a likelihood of all four parameters by parabolas through the points of a grid, and the errors (Delta = 1).
 
@@ -73,19 +118,18 @@ def vertex(points: NDArray[np.float64], values: NDArray[np.float64]) -> Lowest:
     Lowest
         NaN where there is no lowest point in the first three.
     """
-    nothing = Lowest(np.full(4, np.nan), np.full(4, np.nan))
     scales = np.unique(points[:, 3])
     places, errors, lowest = [], [], []
     for scale in scales:
         own = points[:, 3] == scale
         centre = points[own, :3].mean(axis=0)
         unit = np.maximum(np.abs(points[own, :3] - centre).max(axis=0), 1e-12)
-        place, error = _parabola((points[own, :3] - centre) / unit, values[own])
-        if place is None:
-            return nothing
-        places.append(centre + unit * place)
-        errors.append(unit * error)
-        lowest.append(_value((points[own, :3] - centre) / unit, values[own], place))
+        parabola = _Parabola.through((points[own, :3] - centre) / unit, values[own])
+        if not parabola.has_lowest:
+            return Lowest(np.full(4, np.nan), np.full(4, np.nan))
+        places.append(centre + unit * parabola.lowest)
+        errors.append(unit * parabola.errors)
+        lowest.append(parabola.at(parabola.lowest))
     profile = np.polynomial.Polynomial.fit(scales, lowest, 2)
     slope, bend = (float(profile.deriv(order)(scales[1])) for order in (1, 2))
     scale, error_of_scale = float(scales[int(np.argmin(lowest))]), float("nan")
@@ -98,10 +142,6 @@ def vertex(points: NDArray[np.float64], values: NDArray[np.float64]) -> Lowest:
     if np.isfinite(error_of_scale):
         nearest = np.hypot(nearest, moved * error_of_scale)
     return Lowest(place, np.append(nearest, error_of_scale))
-
-
-def _falls_to_a_point(hessian: NDArray[np.float64]) -> bool:
-    return bool((np.linalg.eigvalsh(hessian) > 1e-9 * np.abs(hessian).max()).all())
 
 
 def lowest_at(
@@ -130,57 +170,33 @@ def lowest_at(
     value : float
         Its lowest value there.
     """
-    corners = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=3)))
     value = np.inf
     for _ in range(_SEARCHES):
-        points = centre + steps * corners
+        centre = np.clip(centre, -_REACH, _REACH)
+        points = centre + steps * _CORNERS
         values = expected(points)
         best = int(values.argmin())
-        value = float(values[best])
-        place, error = _parabola(corners, values)
-        if place is None:
+        parabola = _Parabola.through(_CORNERS, values)
+        if not parabola.has_lowest:
             # far from the lowest point it is no parabola: on to the lowest of the grid, or nearer to where it is
-            centre = points[best]
-            steps = steps if corners[best].any() else np.maximum(0.5 * steps, np.minimum(steps, least))
+            value = float(values[best])
+            if _CORNERS[best].any():
+                centre = points[best]
+                continue
+            nearer = np.maximum(0.5 * steps, np.minimum(steps, least))
+            if (nearer == steps).all():
+                break
+            steps = nearer
             continue
+        place = np.clip(parabola.lowest, -1.0, 1.0)
         inside = bool((np.abs(place) < 1.0).all())
-        value = _value(corners, values, np.clip(place, -1.0, 1.0))
-        wanted = np.clip(np.maximum(2.0 * error, least / steps), _SHRINK, 1.0)
-        centre = centre + steps * np.clip(place, -1.0, 1.0)
+        value = parabola.at(place)
+        wanted = np.clip(np.maximum(2.0 * parabola.errors, least / steps), _SHRINK, 1.0)
+        centre = centre + steps * place
         steps = steps * wanted
         if inside and (wanted > _SETTLED).all():
             break
-    return centre, steps, value
-
-
-def _parabola(x: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[Any, Any]:
-    """Lowest point and errors (Delta = 1) of a parabola; None where it has none."""
-    _, slope, hessian = _quadratic(x, values)
-    if not _falls_to_a_point(hessian):
-        return None, None
-    return -np.linalg.solve(hessian, slope), np.sqrt(np.diag(2.0 * np.linalg.inv(hessian)))
-
-
-def _quadratic(
-    x: NDArray[np.float64], values: NDArray[np.float64]
-) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-    """Value, slope and second derivatives at 0 of the parabola through values at points, shape (n, k)."""
-    k = x.shape[1]
-    pairs = list(itertools.combinations_with_replacement(range(k), 2))
-    design = np.column_stack([np.ones(len(x)), x, *(x[:, i] * x[:, j] for i, j in pairs)])
-    least = values.min()
-    fit = np.linalg.lstsq(design, values - least, rcond=None)[0]
-    hessian = np.zeros((k, k))
-    for (i, j), value in zip(pairs, fit[1 + k :], strict=True):
-        hessian[i, j] += value
-        hessian[j, i] += value
-    return float(fit[0] + least), fit[1 : 1 + k], hessian
-
-
-def _value(x: NDArray[np.float64], values: NDArray[np.float64], at: NDArray[np.float64]) -> float:
-    """Of the parabola through values at points."""
-    value, slope, hessian = _quadratic(x, values)
-    return float(value + slope @ at + 0.5 * at @ hessian @ at)
+    return np.clip(centre, -_REACH, _REACH), steps, value
 
 
 class About(NamedTuple):
@@ -241,8 +257,7 @@ def grid_about_lowest(
     profile = np.array([value for _, _, value, _ in found])
     middle = int(np.clip(profile.argmin(), 1, len(found) - 2))
     chosen = range(middle - 1, middle + 2)
-    corners = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=3)))
-    local = {k: found[k][0] + found[k][1] * corners for k in chosen}
+    local = {k: found[k][0] + found[k][1] * _CORNERS for k in chosen}
     return About(
         np.concatenate([_with(local[k], grid.delta[k]) for k in chosen]),
         np.concatenate([found[k][3](local[k]) for k in chosen]),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from massgap.studies.cascade.ensembles import likelihood
-from massgap.studies.cascade.ensembles.parameterised import PARAMETERS
+from massgap.studies.cascade.ensembles.parameterised import PARAMETERS, checked_point
 from massgap.studies.cascade.ensembles.search import Grid, grid_about_lowest, lowest_at, vertex
 from massgap.studies.cascade.samples import Events
 
@@ -75,6 +75,31 @@ def test_the_search_ends_at_two_standard_deviations_about_the_lowest_point():
     centre, steps, _ = lowest_at(expected, np.zeros(3), np.array([4.0, 4.0, 3.0]), 0.3)
     assert steps == pytest.approx([0.3, 0.4, 0.3], rel=0.35)
     assert np.abs(centre - place).max() < 0.1
+
+
+def test_the_search_does_not_leave_what_networks_know():
+    seen = []
+
+    def expected(points):
+        seen.append(np.abs(points).max())
+        return -points.sum(axis=1)
+
+    centre, steps, _ = lowest_at(expected, np.zeros(3), np.array([4.0, 4.0, 3.0]))
+    assert centre.tolist() == [20.0, 20.0, 20.0]
+    assert max(seen) <= 24.0
+    checked_point([*(centre + steps), 0.0])
+
+
+def test_nothing_is_computed_again_where_no_nearer_grid_is_left():
+    """A ridge between two directions that falls to no point: the grid stays where it is."""
+    seen = []
+
+    def expected(points):
+        seen.append(len(points))
+        return np.where(np.abs(points).max(axis=1) > 0.0, 1.0, 0.0) - points[:, 0] ** 2
+
+    lowest_at(expected, np.zeros(3), np.array([0.4, 0.4, 0.4]))
+    assert seen == [27]
 
 
 def test_the_grid_lies_about_the_lowest_point_of_three_scales():
