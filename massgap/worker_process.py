@@ -7,9 +7,13 @@ import signal
 import threading
 import time
 import warnings
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["begin_worker", "end_with_parent", "ignore_interrupts", "worker_pool"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["begin_worker", "end_with_parent", "ending_pool", "ignore_interrupts", "worker_pool"]
 
 
 def worker_pool(workers: int) -> Any:
@@ -22,6 +26,23 @@ def worker_pool(workers: int) -> Any:
 
     warnings.filterwarnings("ignore", message="A worker was restarted", category=UserWarning)
     return ProcessPoolExecutor(workers, initializer=begin_worker)
+
+
+@contextmanager
+def ending_pool(workers: int, lost: Exception) -> Iterator[Any]:
+    """A pool whose workers are ended with whatever ends the block; ``lost`` is raised where one of them is gone without a result."""
+    from loky.process_executor import TerminatedWorkerError
+
+    pool = worker_pool(workers)
+    try:
+        yield pool
+    except TerminatedWorkerError:
+        pool.shutdown(wait=True, kill_workers=True)
+        raise lost from None
+    except BaseException:
+        pool.shutdown(wait=True, kill_workers=True)
+        raise
+    pool.shutdown(wait=True)
 
 
 def begin_worker() -> None:

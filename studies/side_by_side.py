@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from massgap.studies.errors import StudyError
-from massgap.worker_process import worker_pool
+from massgap.worker_process import ending_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -64,30 +64,21 @@ def side_by_side(
             found[name] = work(name, announce)
             finished(name, found[name])
         return found
-    from loky.process_executor import TerminatedWorkerError
-
-    with tempfile.TemporaryDirectory(prefix="massgap-") as folder:
-        pool = worker_pool(min(workers, len(names)))
-        try:
-            news = {name: Path(folder) / f"{number}.txt" for number, name in enumerate(names)}
-            futures = {name: pool.submit(_announcing, work, name, str(path)) for name, path in news.items()}
-            told: set[str] = set()
-            for line in _lines(futures, news):
-                for name in [name for name, future in futures.items() if name not in told and future.done()]:
-                    told.add(name)
-                    finished(name, futures[name].result())
-                if line is not None:
-                    announce(line)
-            found = {name: future.result() for name, future in futures.items()}
-        except TerminatedWorkerError:
-            pool.shutdown(wait=True, kill_workers=True)
-            msg = "A worker process ended without a result, most likely for lack of memory: use --workers 1."
-            raise StudyError(msg) from None
-        except BaseException:
-            pool.shutdown(wait=True, kill_workers=True)
-            raise
-        pool.shutdown(wait=True)
-    return found
+    lost = "A worker process ended without a result, most likely for lack of memory: use --workers 1."
+    with (
+        tempfile.TemporaryDirectory(prefix="massgap-") as folder,
+        ending_pool(min(workers, len(names)), StudyError(lost)) as pool,
+    ):
+        news = {name: Path(folder) / f"{number}.txt" for number, name in enumerate(names)}
+        futures = {name: pool.submit(_announcing, work, name, str(path)) for name, path in news.items()}
+        told: set[str] = set()
+        for line in _lines(futures, news):
+            for name in [name for name, future in futures.items() if name not in told and future.done()]:
+                told.add(name)
+                finished(name, futures[name].result())
+            if line is not None:
+                announce(line)
+        return {name: future.result() for name, future in futures.items()}
 
 
 def _announcing(work: Callable[[str, Callable[[str], None]], Any], name: str, path: str) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 
 from massgap.models.errors import ModelError
 from massgap.models.networks.optimisation import Events, optimise
-from massgap.worker_process import begin_worker
+from massgap.worker_process import ending_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -106,21 +106,10 @@ def _results(tasks: Sequence[tuple[Any, ...]], workers: int) -> Iterator[Network
     if workers <= 1:
         yield from (_fit(*task) for task in tasks)
         return
-    from loky import ProcessPoolExecutor
-    from loky.process_executor import TerminatedWorkerError
-
-    pool = ProcessPoolExecutor(workers, initializer=begin_worker)
-    try:
+    lost = "A process that trains networks ended without a result, most likely for lack of memory: use fewer workers."
+    with ending_pool(workers, ModelError(lost)) as pool:
         for future in [pool.submit(_fit, *task) for task in tasks]:
             yield future.result()
-    except TerminatedWorkerError:
-        pool.shutdown(wait=True, kill_workers=True)
-        msg = "A process that trains networks ended without a result, most likely for lack of memory: use fewer workers."
-        raise ModelError(msg) from None
-    except BaseException:
-        pool.shutdown(wait=True, kill_workers=True)
-        raise
-    pool.shutdown(wait=True)
 
 
 def _fit(

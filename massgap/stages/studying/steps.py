@@ -134,7 +134,7 @@ class Going:
             except MassgapError:  # told when its turn comes
                 call = None
             if call is not None:
-                calls[step.name] = Call(self._words(step, at, len(steps)), *call)
+                calls[step.name] = call._replace(words=self._words(step, at, len(steps)))
         if len(calls) < 2:
             return set()
 
@@ -148,9 +148,7 @@ class Going:
         make_together(calls, workers, self.announce, finished)
         return {step.name for step in group}
 
-    def _call_of(
-        self, step: Step, keys: dict[str, tuple[Step, str]]
-    ) -> tuple[Any, tuple[Any, ...], dict[str, Any]] | None:
+    def _call_of(self, step: Step, keys: dict[str, tuple[Step, str]]) -> Call | None:
         """What makes a training or fit that is not there yet; the key of a fit goes into ``keys``."""
         if isinstance(step, TrainStep):
             # one that is there is most likely good, and then read in no time; if it is not, it is trained when its turn comes
@@ -244,30 +242,30 @@ class Going:
         return result, "runs", entry
 
     def _train(self, step: TrainStep) -> tuple[Any, str, dict[str, Any]]:
-        stage, arguments, options = self._train_call(step)
-        made = stage(*arguments, progress=self.hooks.get("train"), **options)
+        made = self._train_call(step).made(progress=self.hooks.get("train"))
         return made, "models", {"run": step.run, "file": f"{step.name}/{made.model_file.name}"}
 
-    def _train_call(self, step: TrainStep) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    def _train_call(self, step: TrainStep) -> Call:
         folder = self.record.path
-        return train, (folder / step.run, folder / step.name), {"seed": self.record.seed, **step.options}
+        return Call(
+            train, (folder / step.run, folder / step.name), {"seed": self.record.seed, **step.options}
+        )
 
     def _fit(self, step: FitStep) -> tuple[Any, str, dict[str, Any]]:
         key = self._key(step, step.run)
         made = self._finished_fit(step, key)
         if made is None:
-            stage, arguments, options = self._fit_call(step)
-            made = stage(*arguments, **options)
+            made = self._fit_call(step).made()
             self._remember(step, key)
         return made, "fits", {"run": step.run}
 
     def _finished_fit(self, step: FitStep, key: str) -> Any:
         return finished_fit(self.record.path / step.name) if self.record.keys.get(step.name) == key else None
 
-    def _fit_call(self, step: FitStep) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    def _fit_call(self, step: FitStep) -> Call:
         folder = self.record.path
         options = {"lumi_fb": self.record.luminosity, **self._fit_options(step), **step.options}
-        return fit, (folder / step.run, folder / step.name), options
+        return Call(fit, (folder / step.run, folder / step.name), options)
 
     def _plane(self, step: PlaneStep) -> tuple[Any, str, dict[str, Any]]:
         folder = self.record.path

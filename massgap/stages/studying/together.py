@@ -25,16 +25,20 @@ class Call(NamedTuple):
 
     Attributes
     ----------
+    stage, arguments, options
+        A function and what it is called with.
     words
         A line that says so.
-    stage, arguments, options
-        A function and what it is called with; what it returns is left: the step itself finds in its folder what was made.
     """
 
-    words: str
     stage: Callable[..., Any]
     arguments: tuple[Any, ...]
     options: Mapping[str, Any]
+    words: str = ""
+
+    def made(self, **more: Any) -> Any:
+        """Make it, with more options."""
+        return self.stage(*self.arguments, **more, **self.options)
 
 
 def processes(execution: Execution) -> int:
@@ -62,7 +66,7 @@ def make_together(
 ) -> None:
     """Make steps in processes of their own.
 
-    What cannot be made is left: the step itself says why when its turn comes.
+    What cannot be made is left: the step itself says why when its turn comes, and finds in its folder what was made.
 
     Parameters
     ----------
@@ -93,7 +97,7 @@ def _made(calls: Mapping[str, Call], name: str, announce: Callable[[str], None])
     call = calls[name]
     announce(call.words)
     try:
-        call.stage(*call.arguments, **call.options)
+        call.made()
     except MassgapError:
         return False
     return True
