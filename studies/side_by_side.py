@@ -73,11 +73,14 @@ def side_by_side(
         futures = {name: pool.submit(_announcing, work, name, str(path)) for name, path in news.items()}
         told: set[str] = set()
         for line in _lines(futures, news):
-            for name in [name for name, future in futures.items() if name not in told and future.done()]:
-                told.add(name)
-                finished(name, futures[name].result())
             if line is not None:
                 announce(line)
+                continue
+            done = [name for name, future in futures.items() if name not in told and future.done()]
+            told.update(done)
+            # what is done is told before what has failed ends all of it
+            for name in sorted(done, key=lambda name: futures[name].exception() is not None):
+                finished(name, futures[name].result())
         return {name: future.result() for name, future in futures.items()}
 
 

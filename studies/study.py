@@ -261,9 +261,9 @@ class Study:
     validate
         Puts the numbers of a folder beside the paper's: folder -> list of :class:`massgap.studies.comparison.Compared`.
     scan
-        Trains networks of sets of variables on a run: (folder for the results, run folder, part=..., **options) -> what ``massgap scan`` prints;
-        ``part(name, make)`` gives the part of a name, made now or by an interrupted call
-        and writes, plain data with a ``summary`` of lines.
+        Trains networks of sets of variables on a run: (folder for the results, run folder, part=..., **options) -> what ``massgap scan`` prints
+        and writes, plain data with a ``summary`` of lines.  ``part(name, make)`` gives the part of a name, made now or by an interrupted call;
+        ``workers``, where it takes that, is how many processes may share what does not need each other.
 
     Raises
     ------

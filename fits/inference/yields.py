@@ -62,7 +62,8 @@ def fitted_yields(
 
     With the covariance :math:`C` of the parameters :math:`\theta` the variance of a yield :math:`y` is
     :math:`\nabla y^T C \nabla y`: parameters that move it against each other and are known together alone, such as a free factor
-    and the scales of a process, count as what they are together.
+    and the scales of a process, count as what they are together.  A parameter that samples share is that of all of them: with one for the statistics of
+    all simulation in a bin, the error of a small process there is that of the sum.
 
     Parameters
     ----------

@@ -207,14 +207,17 @@ def _fitted(inputs: Inputs, results: Mapping[str, Any]) -> Markup:
         where = names.get(entry["channel"], entry["channel"])
         cells = [value(entry[key][0], measured(*entry[key])) for key in ("prefit", "postfit")]
         rows.append([where, entry["process"] or "all backgrounds", *cells])
-    fitted_to = "data" if (results.get("signal_strength") or {}).get("on_data") else "Asimov data with the signal"
+    fitted_to = (
+        "data" if (results.get("signal_strength") or {}).get("on_data") else "Asimov data with the signal"
+    )
     return join(
         heading("Yields before and after the fit"),
         table(
             ["Part", "Process", "Before", "After"],
             rows,
             caption=f"Events in all bins; before the fit with what the widths of the parameters leave open, free factors at 1, after the fit to "
-            f"{fitted_to} with what the covariance of all parameters leaves open",
+            f"{fitted_to} with what the covariance of all parameters leaves open. The simulation of a bin is one number for all processes in it, "
+            "unless the fit keeps one for each",
             text_columns=(0, 1),
         ),
     )

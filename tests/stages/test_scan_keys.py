@@ -9,10 +9,10 @@ import pytest
 from massgap.contracts.study_folder import StudyFolder
 from massgap.contracts.writing import write_json
 from massgap.source_code import PACKAGE, imported_files
-from massgap.stages.studying import steps
+from massgap.stages.studying import scanning, steps
 from massgap.stages.studying.scanning import SCANNED
 from massgap.studies.scan_step import ScanStep
-from massgap.studies.study import find_study
+from massgap.studies.study import Study, find_study
 
 
 def test_the_code_that_decides_what_a_scan_finds_is_in_its_key():
@@ -48,3 +48,17 @@ def test_the_small_form_of_a_scan_is_not_taken_for_the_whole_one(tmp_path, monke
         going._scan(step)
         keys = going.record.keys
     assert made == [small, not small]
+
+
+def test_a_scan_of_ones_own_need_not_share_its_work(tmp_path):
+    """``workers`` goes where it is asked for."""
+
+    def alone(out, run, *, part, lines=1):
+        return {"summary": [part("a", lambda: "found")] * lines}
+
+    def shared(out, run, *, part, workers):
+        return {"summary": [f"{workers} at a time"]}
+
+    for made, told in ((alone, "found"), (shared, "2 at a time")):
+        mine = Study("mine", "Mine", (), scan=made)
+        assert scanning.scan(mine, tmp_path / "run", tmp_path / told, workers=2) == {"summary": [told]}

@@ -57,7 +57,10 @@ def processes_of(tmp_path, log, monkeypatch):
 
     def fit(_, out, **options):
         assert options == {"lumi_fb": 140.0}
+        if out.name == "deadly" and os.getpid() != here:
+            os._exit(9)
         if out.name == "b":
+            note(out)
             msg = "no background in b"
             raise FitError(msg)
         if not out.exists():
@@ -96,9 +99,10 @@ def test_trainings_and_fits_are_shared_by_processes(processes_of, tmp_path) -> N
     assert found.complete
     assert list(found.models) == ["low", "high"]
     assert list(found.fits) == ["fits/a", "fits/c"]
-    # what failed has failed once in each place, and is told once
+    # what failed is not tried again here, and is told once
+    assert processes_of("b") == [False]
     assert found.failed == {"fits/b": "no background in b"}
-    assert found.keys == {"fits/a": "key of fits/a", "fits/c": "key of fits/c"}
+    assert found.keys == {name: f"key of {name}" for name in ("low", "high", "fits/a", "fits/c")}
     assert lines[1].startswith("2/7  run")
     assert lines[2].startswith("3 to 4 of 7, 2 at a time")
     assert sorted(lines[3:5]) == ["3/7  train low", "4/7  train"]
@@ -106,6 +110,8 @@ def test_trainings_and_fits_are_shared_by_processes(processes_of, tmp_path) -> N
     assert sorted(lines[6:9]) == ["5/7  fit", "6/7  fit", "7/7  fit"]
     assert lines[9:] == ["     not done: no background in b"]
     assert list(done.seconds) == ["generate", "run", "train", "high", "fit"]
+    # what was made at a time took that time together
+    assert done.seconds["high"] > 0.3 * (done.seconds["train"] + done.seconds["high"])
     # what is there is not begun again, nor are processes for it
     again: list[str] = []
     stages.study(mine(*STEPS), tmp_path, seed=7, announce=again.append, workers=2)
@@ -138,6 +144,34 @@ def test_fits_that_were_made_before_an_interrupt_are_not_made_again(
     assert len(seen) == 1
     assert list(open_study(tmp_path).keys) == seen
     monkeypatch.undo()
+
+
+def test_trainings_of_another_code_are_shared_again(processes_of, tmp_path, monkeypatch) -> None:
+    lines: list[str] = []
+    stages.study(mine(*STEPS[:4]), tmp_path, workers=2)
+    monkeypatch.setattr(carried_out, "step_key", lambda step, *_: f"another key of {step.name}")
+    stages.study(mine(*STEPS[:4]), tmp_path, announce=lines.append, workers=2)
+    assert lines[2].startswith("3 to 4 of 4, 2 at a time")
+    assert open_study(tmp_path).keys == {name: f"another key of {name}" for name in ("low", "high")}
+
+
+def test_a_process_that_is_lost_leaves_the_rest_to_this_one(processes_of, tmp_path) -> None:
+    """Alone on the machine a step may have the memory that it needs."""
+    lines: list[str] = []
+    steps = (*STEPS[:2], FitStep("fits/deadly", "run"), FitStep("fits/c", "run"))
+    stages.study(mine(*steps), tmp_path, announce=lines.append, workers=2)
+    found = open_study(tmp_path)
+    assert found.complete
+    assert list(found.fits) == ["fits/deadly", "fits/c"]
+    assert processes_of("deadly") == [True]
+    (told,) = (line for line in lines if "lack of memory" in line)
+    assert told.endswith("Going on with one step at a time.")
+
+
+def test_the_time_that_is_left_counts_a_group_once() -> None:
+    ahead = carried_out.TimeAhead()
+    ahead.add(300.0, 300.0)
+    assert ahead.words([600.0]) == "  (about 10 min left)"
 
 
 def test_a_cluster_does_not_share_what_is_made_here() -> None:

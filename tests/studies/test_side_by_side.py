@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import wait
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,28 @@ def test_a_piece_that_fails_ends_the_others(tmp_path):
         side_by_side(work, ("fails", "goes on"), 2, lambda _: None)
     with pytest.raises(ProcessLookupError):
         os.kill(int(running.read_text()), 0)
+
+
+def test_what_is_done_is_told_before_what_fails_ends_all(monkeypatch):
+    """Both between two looks, with last words."""
+
+    def lines(futures, _):
+        wait(futures.values())
+        yield "last words"
+        yield None
+
+    def work(name, _):
+        if name == "fails":
+            msg = "too few events"
+            raise StudyError(msg)
+        return name
+
+    monkeypatch.setattr("massgap.studies.side_by_side._lines", lines)
+    heard, done = [], []
+    with pytest.raises(StudyError, match="too few events"):
+        side_by_side(work, ("fails", "good"), 2, heard.append, lambda *each: done.append(each))
+    assert heard == ["last words"]
+    assert done == [("good", "good")]
 
 
 def test_a_process_that_is_killed_is_told_with_a_remedy():

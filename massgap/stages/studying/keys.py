@@ -22,6 +22,7 @@ __all__ = ["finished_fit", "run_content", "step_key"]
 
 CONTENT = ("histograms.json", "cutflow.json")
 """Files of a run that decide what a fit of it finds; dates and commands do not."""
+_CODE = {"fit": ("fits", "arrays", "contracts"), "train": ("models", "arrays", "contracts")}
 
 
 def step_key(step: Step, record: StudyFolder, needs: tuple[str, ...]) -> str:
@@ -47,7 +48,7 @@ def step_key(step: Step, record: StudyFolder, needs: tuple[str, ...]) -> str:
         plain,
         record.luminosity,
         record.seed,
-        package_digest(only=("fits", "arrays", "contracts")),
+        package_digest(only=_CODE.get(step.kind, _CODE["fit"])),
         versions(),
     ]
     digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=repr).encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,9 +68,16 @@ def scan(
     content = hashlib.sha256(run_content(Path(run))).hexdigest()
     key = [study.name, told, content, package_digest(only=SCANNED), versions()]
     part = FinishedParts(Path(out) / "parts", key)
-    found: Mapping[str, Any] = study.scan(Path(out), Path(run), part=part, workers=workers, **options)
+    if _takes(study.scan, "workers"):
+        options["workers"] = workers
+    found: Mapping[str, Any] = study.scan(Path(out), Path(run), part=part, **options)
     part.remove()
     return found
+
+
+def _takes(function: Any, name: str) -> bool:
+    parameters = inspect.signature(function).parameters.values()
+    return any(p.name == name or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def finished_scan(folder: Path) -> Mapping[str, Any] | None:

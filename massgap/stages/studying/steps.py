@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,7 +19,7 @@ from massgap.stages.reporting import report, report_plane
 from massgap.stages.studying.filesets import merged_fileset
 from massgap.stages.studying.keys import finished_fit, step_key
 from massgap.stages.studying.scanning import SCANNED, finished_scan, scan
-from massgap.stages.studying.together import Call, independent, make_together, processes
+from massgap.stages.studying.together import Call, independent, is_of_the_machine, make_together, processes
 from massgap.stages.studying.variations import available_variations, known_nuisances
 from massgap.stages.training import train
 from massgap.studies.errors import StudyError
@@ -36,7 +35,7 @@ from massgap.studies.study import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from massgap.stages.execution import Execution
     from massgap.studies.scan_step import ScanStep
@@ -49,7 +48,6 @@ PARTON_EVENTS_PER_S = 5000.0
 """The same of events without shower and detector."""
 PRIOR_S = 120.0
 """Seconds for which the estimates are believed before what the first steps took outweighs them."""
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 USUAL_WORDS = {
     "train": "train",
     "scan": "train networks of sets of variables",
@@ -91,6 +89,10 @@ class Going:
         self.announce, self.hooks = announce or (lambda _: None), hooks
         self.made: dict[str, Any] = {}
         self.ahead = TimeAhead()
+        #: Steps that were tried several at a time, and why they failed; nothing where they did not.
+        self.together: dict[str, str] = {}
+        #: Whether processes beside each other have not enough memory.
+        self.alone = False
 
     def through(self, steps: tuple[Step, ...]) -> tuple[dict[str, Any], dict[str, float]]:
         """Do all steps in their order; after each the record says that it is done.
@@ -101,20 +103,16 @@ class Going:
             What the stages returned by the name of the step, and how long they took (s) by its key.
         """
         seconds: dict[str, float] = {}
-        together: set[str] = set()
         for number, step in enumerate(steps, 1):
             start = time.perf_counter()
-            if step.name not in together:
+            if step.name not in self.together:
                 left = self.ahead.words(self._cost(later) for later in steps[number - 1 :])
-                group = self._together(steps, number, left)
-                together |= group
-                if not group:
+                group = self._make_together(steps, number, left)
+                if step.name not in group:
                     self.announce(self._words(step, number, len(steps), left))
+                start = self._took(list(group.values()), start, seconds) if group else start
             done = self._tried(step)
-            took = time.perf_counter() - start
-            self.ahead.add(self._cost(step), took)
-            key = step.key or step.kind
-            seconds[key] = seconds.get(key, 0.0) + took
+            self._took([step], start, seconds)
             self.record = replace(self.record, complete=number == len(steps), **done)
             write_study(self.record)
         return self.made, seconds
@@ -122,13 +120,26 @@ class Going:
     def _words(self, step: Step, number: int, of: int, left: str = "") -> str:
         return f"{number}/{of}  {step.words or self._usual_words(step)}{left}"
 
-    def _together(self, steps: tuple[Step, ...], number: int, left: str) -> set[str]:
-        """Make what can be made together with a step, and the step: names of all of them, none if nothing can."""
+    def _took(self, steps: Sequence[Step], start: float, seconds: dict[str, float]) -> float:
+        """Put down how long steps took that were made at a time, by their estimates; what time it is now."""
+        now = time.perf_counter()
+        estimated = sum(self._cost(step) for step in steps)
+        self.ahead.add(estimated, now - start)
+        for step in steps:
+            key = step.key or step.kind
+            share = self._cost(step) / estimated if estimated > 0.0 else 1.0 / len(steps)
+            seconds[key] = seconds.get(key, 0.0) + share * (now - start)
+        return now
+
+    def _make_together(self, steps: tuple[Step, ...], number: int, left: str) -> dict[str, Step]:
+        """Make what can be made together with a step, and the step: what was tried so, nothing where there is nothing to share."""
         workers = processes(self.execution)
-        group = independent(steps[number - 1 :]) if workers > 1 else []
+        group = independent(steps[number - 1 :]) if workers > 1 and not self.alone else []
         calls: dict[str, Call] = {}
         keys: dict[str, tuple[Step, str]] = {}
         for at, step in enumerate(group, number):
+            if step.name in self.together:
+                continue
             try:
                 call = self._call_of(step, keys)
             except MassgapError:  # told when its turn comes
@@ -136,35 +147,45 @@ class Going:
             if call is not None:
                 calls[step.name] = call._replace(words=self._words(step, at, len(steps)))
         if len(calls) < 2:
-            return set()
+            return {}
+        tried: dict[str, str] = {}
 
-        def finished(name: str) -> None:
-            if name in keys:
+        def finished(name: str, failed: str) -> None:
+            tried[name] = failed
+            if not failed:
                 self._remember(*keys[name])
                 write_study(self.record)
 
         last = number + len(group) - 1
         self.announce(f"{number} to {last} of {len(steps)}, {workers} at a time{left}")
-        make_together(calls, workers, self.announce, finished)
-        return {step.name for step in group}
+        try:
+            make_together(calls, workers, self.announce, finished)
+        except StudyError as error:  # a process is lost: what is left may have more memory alone
+            self.announce(f"     {error} Going on with one step at a time.")
+            self.alone = True
+        self.together |= tried
+        return {step.name: step for step in group if step.name in tried}
 
     def _call_of(self, step: Step, keys: dict[str, tuple[Step, str]]) -> Call | None:
-        """What makes a training or fit that is not there yet; the key of a fit goes into ``keys``."""
-        if isinstance(step, TrainStep):
-            # one that is there is most likely good, and then read in no time; if it is not, it is trained when its turn comes
-            return None if (self.record.path / step.name / TRAINING).exists() else self._train_call(step)
-        if not isinstance(step, FitStep):
+        """What makes a training or fit that is not there yet; its key goes into ``keys``."""
+        if not isinstance(step, TrainStep | FitStep):
             return None
         key = self._key(step, step.run)
         keys[step.name] = step, key
-        return None if self._finished_fit(step, key) else self._fit_call(step)
+        if isinstance(step, FitStep):
+            return None if self._finished_fit(step, key) else self._fit_call(step)
+        # one that is there with this key is good, or is trained when its turn comes
+        there = (self.record.path / step.name / TRAINING).exists()
+        return None if there and self.record.keys.get(step.name) == key else self._train_call(step)
 
     def _tried(self, step: Step) -> dict[str, Any]:
         """Do a step: what is new in the record."""
         try:
+            if failed := self.together.get(step.name):
+                raise StudyError(failed)
             self.made[step.name], room, entry = self._do(step)
         except MassgapError as error:
-            if not step.optional or _is_of_the_machine(error):
+            if not step.optional or is_of_the_machine(error):
                 raise
             self.announce(f"     not done: {error}")
             return {"failed": {**self.record.failed, step.name: str(error)}}
@@ -243,6 +264,7 @@ class Going:
 
     def _train(self, step: TrainStep) -> tuple[Any, str, dict[str, Any]]:
         made = self._train_call(step).made(progress=self.hooks.get("train"))
+        self._remember(step, self._key(step, step.run))
         return made, "models", {"run": step.run, "file": f"{step.name}/{made.model_file.name}"}
 
     def _train_call(self, step: TrainStep) -> Call:
@@ -336,16 +358,6 @@ class Going:
             **options,
         )
         return made, "reports", {"run": step.run, "model": step.model, "fit": found}
-
-
-def _is_of_the_machine(error: BaseException) -> bool:
-    """Whether a disk is behind an error: the steps that follow would fail for the same reason, one by one."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, OSError) and seen.errno in _DISK:
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
 
 
 def asked(options: Mapping[str, Any], models: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
     from massgap.stages.execution import Execution
     from massgap.studies.study import Step
 
-__all__ = ["Call", "independent", "make_together", "processes"]
+__all__ = ["Call", "independent", "is_of_the_machine", "make_together", "processes"]
 
 _KINDS = ("train", "fit")
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 class Call(NamedTuple):
@@ -62,11 +64,9 @@ def make_together(
     calls: Mapping[str, Call],
     workers: int,
     announce: Callable[[str], None],
-    finished: Callable[[str], None],
+    finished: Callable[[str, str], None],
 ) -> None:
     """Make steps in processes of their own.
-
-    What cannot be made is left: the step itself says why when its turn comes, and finds in its folder what was made.
 
     Parameters
     ----------
@@ -77,7 +77,8 @@ def make_together(
     announce
         Called with the words of each when it begins.
     finished
-        Called with the name of each that was made, as soon as it was.
+        Called with the name of each as soon as it was tried, and why it could not be made; that is nothing where it was.  One that failed
+        for the machine is not told: the step itself says why when its turn comes, and finds in its folder what was made.
 
     Raises
     ------
@@ -85,19 +86,29 @@ def make_together(
         If a process ends without a result.
     """
 
-    def told(name: str, made: bool) -> None:
-        if made:
-            finished(name)
+    def told(name: str, failed: str | None) -> None:
+        if failed is not None:
+            finished(name, failed)
 
     side_by_side(partial(_made, dict(calls)), list(calls), workers, announce, told)
 
 
-def _made(calls: Mapping[str, Call], name: str, announce: Callable[[str], None]) -> bool:
-    """Whether it could be made."""
+def _made(calls: Mapping[str, Call], name: str, announce: Callable[[str], None]) -> str | None:
+    """Why it could not be made, nothing if it was; None where the machine is the reason."""
     call = calls[name]
     announce(call.words)
     try:
         call.made()
-    except MassgapError:
-        return False
-    return True
+    except MassgapError as error:
+        return None if is_of_the_machine(error) else str(error)
+    return ""
+
+
+def is_of_the_machine(error: BaseException) -> bool:
+    """Whether a disk is behind an error: the steps that follow would fail for the same reason, one by one."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in _DISK:
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False

@@ -156,7 +156,8 @@ def _toys(pool: _Pool, grid: Grid, ratio: float, toys: int, seed: int) -> dict[s
     points, profile = about.points, about.profile
     densities = pool.ratios(points) / np.exp(about.log_means)
     rng = np.random.default_rng([seed, 82, round(1e6 * ratio)])
-    found = [_one(points, densities, means, rng) for _ in range(toys)]
+    expected = profiled(densities, EXPECTED, means)
+    found = [_one(points, densities, means, expected, rng) for _ in range(toys)]
     good = [one for one in found if one.found]
     places, errors = (
         np.stack([one[k] for one in good]) if good else np.zeros((0, len(PARAMETERS))) for k in range(2)
@@ -184,11 +185,12 @@ def _one(
     points: NDArray[np.float64],
     densities: NDArray[np.float64],
     means: NDArray[np.float64],
+    expected: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> Lowest:
     counts = rng.poisson(means)
     drawn = counts > 0  # one in six
-    return vertex(points, profiled(densities[drawn], EXPECTED, counts[drawn]))
+    return vertex(points, profiled(densities[drawn], EXPECTED, counts[drawn]), expected)
 
 
 def _numbers(

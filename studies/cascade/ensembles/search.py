@@ -68,9 +68,15 @@ class _Parabola(NamedTuple):
     hessian: NDArray[np.float64]
 
     @classmethod
-    def through(cls, x: NDArray[np.float64], values: NDArray[np.float64]) -> _Parabola:
-        """The nearest one to values at points, shape (n, k)."""
+    def through(
+        cls, x: NDArray[np.float64], values: NDArray[np.float64], bent: _Parabola | None = None
+    ) -> _Parabola:
+        """The nearest one to values at points, shape (n, k); of those that are bent like another one if one is given."""
         k = x.shape[1]
+        if bent is not None:
+            rest = values - 0.5 * np.einsum("ni,ij,nj->n", x, bent.hessian, x)
+            fit = np.linalg.lstsq(np.column_stack([np.ones(len(x)), x]), rest - rest.min(), rcond=None)[0]
+            return cls(float(fit[0] + rest.min()), fit[1:], bent.hessian)
         pairs = list(itertools.combinations_with_replacement(range(k), 2))
         design = np.column_stack([np.ones(len(x)), x, *(x[:, i] * x[:, j] for i, j in pairs)])
         least = values.min()
@@ -101,7 +107,9 @@ class _Parabola(NamedTuple):
         return float(self.value + self.slope @ x + 0.5 * x @ self.hessian @ x)
 
 
-def vertex(points: NDArray[np.float64], values: NDArray[np.float64]) -> Lowest:
+def vertex(
+    points: NDArray[np.float64], values: NDArray[np.float64], expected: NDArray[np.float64] | None = None
+) -> Lowest:
     """Lowest point of a likelihood of all four parameters by parabolas through the points of a grid, and the errors (Delta = 1).
 
     Edges of masses fix the first three parameters: at each scale the lowest point in these, then the lowest of the scales, profile the likelihood.  The
@@ -112,6 +120,10 @@ def vertex(points: NDArray[np.float64], values: NDArray[np.float64]) -> Lowest:
     ----------
     points, values
         Shapes (n, 4) and (n,): about 27 points at each of three scales.
+    expected
+        Values whose expectation has these parabolas' second derivatives, shape (n,); the values themselves by default.  One step with the expected
+        information estimates as precisely as the lowest point of the values themselves, where these are expected to be near (Fisher's scoring; L. Le Cam,
+        Asymptotic Methods in Statistical Decision Theory, section 11), and single events that pass an edge cannot leave them without one.
 
     Returns
     -------
@@ -119,19 +131,24 @@ def vertex(points: NDArray[np.float64], values: NDArray[np.float64]) -> Lowest:
         NaN where there is no lowest point in the first three.
     """
     scales = np.unique(points[:, 3])
-    places, errors, lowest = [], [], []
+    bent = values if expected is None else expected
+    places, errors, lowest, expected_lowest = [], [], [], []
     for scale in scales:
         own = points[:, 3] == scale
         centre = points[own, :3].mean(axis=0)
         unit = np.maximum(np.abs(points[own, :3] - centre).max(axis=0), 1e-12)
-        parabola = _Parabola.through((points[own, :3] - centre) / unit, values[own])
-        if not parabola.has_lowest:
+        x = (points[own, :3] - centre) / unit
+        about = _Parabola.through(x, bent[own])
+        if not about.has_lowest:
             return Lowest(np.full(4, np.nan), np.full(4, np.nan))
+        parabola = _Parabola.through(x, values[own], about)
         places.append(centre + unit * parabola.lowest)
         errors.append(unit * parabola.errors)
         lowest.append(parabola.at(parabola.lowest))
-    profile = np.polynomial.Polynomial.fit(scales, lowest, 2)
-    slope, bend = (float(profile.deriv(order)(scales[1])) for order in (1, 2))
+        expected_lowest.append(about.at(about.lowest))
+    bend = float(np.polynomial.Polynomial.fit(scales, expected_lowest, 2).deriv(2)(scales[1]))
+    away = scales - scales[1]
+    slope = float(np.polyfit(away, np.array(lowest) - 0.5 * bend * away**2, 1)[0])
     scale, error_of_scale = float(scales[int(np.argmin(lowest))]), float("nan")
     if bend > 0.0 and scales[0] <= scales[1] - slope / bend <= scales[2]:
         scale, error_of_scale = float(scales[1] - slope / bend), float(np.sqrt(2.0 / bend))
@@ -190,6 +207,8 @@ def lowest_at(
             continue
         place = np.clip(parabola.lowest, -1.0, 1.0)
         inside = bool((np.abs(place) < 1.0).all())
+        # the value is that of where the search may be
+        place = (np.clip(centre + steps * place, -_REACH, _REACH) - centre) / steps
         value = parabola.at(place)
         wanted = np.clip(np.maximum(2.0 * parabola.errors, least / steps), _SHRINK, 1.0)
         centre = centre + steps * place

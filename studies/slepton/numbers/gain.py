@@ -111,10 +111,19 @@ def further_tables(folders: Folders) -> list[FurtherTable]:
         out.append(FurtherTable("All spectra with four classifiers", header, spectra, note))
     known = normalisations(folders)
     if known:
-        columns = ("Background", "Prior", "Finite simulation", "Had the simulation no end")
+        columns = (
+            "Background",
+            "Prior",
+            "Finite simulation",
+            "Had the simulation no end",
+            "Events after the pre-cuts",
+            "Events with a b jet",
+        )
         note = (
-            "Relative uncertainty of the normalisations after the fit with control regions, of Asimov data. What lies between the two "
-            "columns is the number of simulated events, what is left is the number of recorded ones and the variations."
+            "Relative uncertainty after the fit with control regions, of Asimov data: of the normalisations, then, with finite simulation, of the "
+            "events themselves, which all parameters together move. What lies between the first two is the number of simulated events, what is left "
+            "is the number of recorded ones and the variations. A free factor is known no better than the scales that move all events alike; its "
+            "events are known by their own number. The simulation of a bin is one number for all processes in it."
         )
         out.append(FurtherTable("What the control regions know", columns, known, note))
     if (systematics := systematics_table(folders)) is not None:
@@ -182,7 +191,7 @@ def draws_of_spectra(folders: Folders) -> dict[tuple[int, int], dict[str, Floats
 
 
 def normalisations(folders: Folders) -> tuple[tuple[str | Number | None, ...], ...]:
-    """Background, prior, and relative uncertainty of its normalisation with finite and with endless simulation."""
+    """Background, prior, relative uncertainty of its normalisation with finite and with endless simulation, and of its events in two channels."""
     fits = [folders.results(f"fits/{place}") for place in ("controls", "large_simulation")]
     rows = []
     for background in BACKGROUNDS:
@@ -193,7 +202,8 @@ def normalisations(folders: Folders) -> tuple[tuple[str | Number | None, ...], .
         model = next(found for found in fits if found)["options"]["model"]
         own = model["normalisation"].get(background, model["default_normalisation"])
         errors = [_relative(pull, own) for pull in pulls]
-        rows.append((background, "free" if own == "free" else f"{float(own):.0%}", *errors))
+        events = (_of_events(folders, background, channel) for channel in ("precuts", "mumu1b"))
+        rows.append((background, "free" if own == "free" else f"{float(own):.0%}", *errors, *events))
     return tuple(rows)
 
 
@@ -231,10 +241,10 @@ def beyond(folders: Folders) -> Numbers:
         ("that, had the simulation no end", "number"): quotient(
             fits["emu_large_simulation"], fits["benchmark"]
         ),
-        ("relative uncertainty of tt after the fit with control regions", "number"): _of_tt(
-            folders, "precuts"
+        ("relative uncertainty of tt after the fit with control regions", "number"): _of_events(
+            folders, "tt", "precuts"
         ),
-        ("the same in their control region", "number"): _of_tt(folders, "mumu1b"),
+        ("the same in their control region", "number"): _of_events(folders, "tt", "mumu1b"),
     }
     out.update(resources(folders))
     spectra, draws = of_spectra(folders), draws_of_spectra(folders)
@@ -257,13 +267,13 @@ def beyond(folders: Folders) -> Numbers:
     return out
 
 
-def _of_tt(folders: Folders, channel: str) -> Number | None:
-    """What the fit with control regions leaves open of the tops in a channel, relative to their number there.
+def _of_events(folders: Folders, process: str, channel: str) -> Number | None:
+    """What the fit with control regions leaves open of the events of a process in a channel, relative to their number there.
 
-    Not the error of their free factor: that is known as little as the scales, which move all tops alike.
+    Not the error of a free factor: that is known as little as the scales, which move all events alike.
     """
     for entry in (folders.results("fits/controls") or {}).get("yields", ()):
-        if (entry["channel"], entry["process"]) == (channel, "tt"):
+        if (entry["channel"], entry["process"]) == (channel, process):
             events, error = entry["postfit"]
-            return error / events, None
+            return (error / events, None) if events else None
     return None

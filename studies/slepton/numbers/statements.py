@@ -10,7 +10,7 @@ import numpy as np
 from massgap.studies.slepton.numbers.folders import paper
 from massgap.studies.slepton.numbers.replicas import paired
 from massgap.studies.slepton.numbers.scans import at_precuts, highest, highest_at, normalised_scan
-from massgap.studies.slepton.numbers.sums import fraction, sum_of
+from massgap.studies.slepton.numbers.sums import fraction, ratio, shared_by_parts, shared_within, sum_of
 from massgap.studies.slepton.numbers.tables import quotient
 from massgap.studies.slepton.places import VARIANTS
 
@@ -74,7 +74,15 @@ def _of_mt2(folders: Folders) -> Numbers:
                 )
                 for edge in (130.0, math.inf)
             )
-            numbers[f"M_T2^100 < 130 keeps of {what}", "number"] = fraction(tuple(part), tuple(whole))
+            crossing = sum(
+                shared_by_parts(
+                    folders.opened, "mt2_100", "precuts", name, lambda x: x < 130.0, lambda x: x >= 130.0
+                )
+                for name in present
+            )
+            numbers[f"M_T2^100 < 130 keeps of {what}", "number"] = fraction(
+                tuple(part), tuple(whole), crossing
+            )
     for background in HARD_BACKGROUNDS:
         shares = folders.importance.get(background) or {}
         if "mt2_100" in shares:
@@ -101,7 +109,11 @@ def statements(folders: Folders) -> Numbers:
     for what, process in (("tautau", "tautau"), ("mumu", "mumu"), ("the signal", signal)):
         if process in there:
             shared = folders.shared("score", "precuts", above=True)
-            share = fraction(*(_score_sum(score, process, edge, shared) for edge in (0.4, -math.inf)))
+            sums = (_score_sum(score, process, edge, shared) for edge in (0.4, -math.inf))
+            crossing = shared_by_parts(
+                folders.opened, "score", "precuts", process, lambda x: x >= 0.4, lambda x: x < 0.4
+            )
+            share = fraction(*sums, crossing)
             numbers[f"score > 0.4 keeps of {what}", "number"] = share
     numbers.update(_angles(folders))
     numbers.update(_ratios(folders))
@@ -129,15 +141,24 @@ def _angles(folders: Folders) -> Numbers:
         if process not in there:
             continue
         filled: Any = histogram[{"process": process, "region": "topology", "variation": "nominal"}]
-        middle = abs(filled.axes[-1].centers)
-        inner, outer = middle < 0.4, (middle > 0.4) & (middle < 0.8)
-        parts = [
-            (float(filled.values()[at].sum()), math.sqrt(filled.variances()[at].sum()))
-            for at in (outer, inner)
-        ]
+        middle = filled.axes[-1].centers
+        parts = {}
+        for part, inside in (("outer", _outer), ("inner", _inner)):
+            at = inside(middle)
+            extra = shared_within(folders.opened, "cos_theta_star", "topology", process, inside)
+            parts[part] = float(filled.values()[at].sum()), float(filled.variances()[at].sum() + extra)
+        shared = shared_by_parts(folders.opened, "cos_theta_star", "topology", process, _outer, _inner)
         name = f"density of |cos theta*| of {what}, 0.4 to 0.8 over below 0.4"
-        out[name, "number"] = quotient(*parts)
+        out[name, "number"] = ratio(parts["outer"], parts["inner"], shared)
     return out
+
+
+def _inner(cosine: Any) -> Any:
+    return np.abs(cosine) < 0.4
+
+
+def _outer(cosine: Any) -> Any:
+    return (np.abs(cosine) >= 0.4) & (np.abs(cosine) < 0.8)
 
 
 def _ratios(folders: Folders) -> Numbers:

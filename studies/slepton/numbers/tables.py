@@ -15,7 +15,7 @@ from massgap.studies.slepton.numbers.scans import (
     normalised_scan,
     over_range,
 )
-from massgap.studies.slepton.numbers.sums import fraction, sum_of
+from massgap.studies.slepton.numbers.sums import fraction, shared_by_regions, sum_of
 from massgap.studies.slepton.places import BACKGROUNDS, SPECTRA, VARIANTS, retrained_score
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def table_one(folders: Folders) -> Numbers:
             # Not one event is left: what is not known is as large as one of those before.
             after = (0.0, (before[1] / before[0]) ** 2)
         numbers[row, "pre-cuts"] = (after[0], math.sqrt(after[1]))
-        numbers[row, "efficiency"] = fraction(after, before)
+        shared = shared_by_regions(folders.opened, "m_ll", "precuts", "topology", process)
+        numbers[row, "efficiency"] = fraction(after, before, shared)
     return numbers
 
 
