@@ -25,11 +25,13 @@ from massgap.samples.physics.cross_sections import DEFAULT_PDF
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["MEDIATOR", "ChainEvents", "ChainGenerator"]
+__all__ = ["MEDIATOR", "POINTS", "ChainEvents", "ChainGenerator"]
 
 MEDIATOR = 4000.0
 """GeV: the paper leaves the mass of the mediator open; shapes hardly know it, the cross section does."""
-_ROUNDS, _POINTS, _CHUNK = 5, 20_000, 50_000
+POINTS = 20_000
+"""Of each round in which the sampling is adapted."""
+_ROUNDS, _CHUNK = 5, 50_000
 
 
 @compiled
@@ -151,6 +153,8 @@ class ChainGenerator:
         Pythia's number of the parton densities.
     seed
         One number or several; the same give the same events.
+    points
+        Of each round in which the sampling is adapted: fewer are enough where few events of each of many spectra are wanted.
 
     Raises
     ------
@@ -171,6 +175,7 @@ class ChainGenerator:
     sqrt_s_tev: float = 14.0
     pdf_set: int = DEFAULT_PDF
     seed: int | Sequence[int] = 1
+    points: int = POINTS
 
     def __post_init__(self) -> None:
         self.masses = check_chain(self.masses)
@@ -204,9 +209,9 @@ class ChainGenerator:
         if self._integral is None:
             rng = np.random.Generator(np.random.PCG64(19))
             for _ in range(_ROUNDS):
-                even, weight, _ = self._points(rng, _POINTS)
+                even, weight, _ = self._points(rng, self.points)
                 self._grid.adapt(even, weight)
-            self._integral = integral_of(self._points(rng, 5 * _POINTS)[1])
+            self._integral = integral_of(self._points(rng, 5 * self.points)[1])
         return self._integral
 
     def events(self, n: int) -> ChainEvents:
@@ -218,10 +223,11 @@ class ChainGenerator:
             How many, at least 0.
         """
         cap = self.integrate().largest_fb
+        chunk = max(1, _CHUNK * self.points // POINTS)
         points, weights, found = [np.zeros((0, 3))], [np.zeros(0)], 0
         while found < n:
-            _, weight, point = self._points(self._rng, _CHUNK)
-            kept = np.flatnonzero(weight > cap * self._rng.random(_CHUNK))
+            _, weight, point = self._points(self._rng, chunk)
+            kept = np.flatnonzero(weight > cap * self._rng.random(chunk))
             points.append(point[kept])
             weights.append(np.maximum(weight[kept] / cap, 1.0))
             found += len(kept)

@@ -50,6 +50,7 @@ CHIRAL = True
 the axis of the paper's fig. 4 ends where only this reading arrives (docs/analyses/cascade.md has the numbers of both)."""
 _BATCH = 50_000
 _MOST_BATCHES = 400
+_FEWER = 10
 
 
 def checked_models(models: Sequence[str]) -> tuple[str, ...]:
@@ -103,6 +104,7 @@ def signal_events(
     seed: int = 1,
     chiral: bool = CHIRAL,
     mediator: float | None = None,
+    few: bool = False,
 ) -> Events:
     """``n`` selected signal events at parton level, after the resolution.
 
@@ -118,6 +120,8 @@ def signal_events(
         Events of different seeds, models or spectra share no random numbers.
     chiral, mediator
         Of the production, see :class:`massgap.samples.matrix_elements.chain.ChainGenerator`.
+    few
+        Whether there are to be some hundreds, of many spectra: they are made in smaller batches, with a sampling that is adapted to fewer points.
 
     Raises
     ------
@@ -127,14 +131,20 @@ def signal_events(
         If the masses do not fall, or the generator extra is not installed.
     """
     from massgap.samples.detector.response import load_card
-    from massgap.samples.matrix_elements.chain import MEDIATOR, ChainGenerator
+    from massgap.samples.matrix_elements.chain import MEDIATOR, POINTS, ChainGenerator
     from massgap.samples.production.parton_level import seen_events
 
     (model,) = checked_models([model])
     masses = falling_spectrum(spectrum)
     key = [seed, zlib.crc32(f"{model} {masses}".encode())]
+    batch = _BATCH // _FEWER if few else _BATCH
     generator = ChainGenerator(
-        masses, model == "sDM", MEDIATOR if mediator is None else mediator, chiral=chiral, seed=key
+        masses,
+        model == "sDM",
+        MEDIATOR if mediator is None else mediator,
+        chiral=chiral,
+        seed=key,
+        points=POINTS // _FEWER if few else POINTS,
     )
     card, rng = load_card("cascade"), np.random.Generator(np.random.PCG64([*key, 2]))
     parts: list[Events] = []
@@ -142,7 +152,7 @@ def signal_events(
     for _ in range(_MOST_BATCHES):
         if found >= n:
             break
-        seen = seen_events(generator.events(_BATCH), card, rng, 10.0)
+        seen = seen_events(generator.events(batch), card, rng, 10.0)
         columns = {
             f"{component}_{name}": seen[component][k]
             for k, name in enumerate(("plus", "minus", "gamma"))
@@ -152,7 +162,7 @@ def signal_events(
         parts.append(events.take(_selected(events)))
         found += len(parts[-1])
     if found < n:
-        msg = f"of {_BATCH * len(parts):,} events with the masses {masses} only {found} are selected: give larger gaps between them"
+        msg = f"of {batch * len(parts):,} events with the masses {masses} only {found} are selected: give larger gaps between them"
         raise StudyError(msg)
     columns = {name: np.concatenate([part.columns[name] for part in parts])[:n] for name in MOMENTA}
     return Events(columns, np.concatenate([part.weight for part in parts])[:n])

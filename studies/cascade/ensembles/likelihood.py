@@ -2,11 +2,11 @@ r"""The likelihood of all four parameters of the spectrum from an ensemble of si
 
 .. math:: -2 \ln L(\theta, S) = 2 S - 2 \sum_i \ln(1 + \frac{S}{B} r(x_i | \theta))
 
-with the ratio of densities r of a network with the spectrum as input, divided by its mean over the background, which is 1 for a perfect network.  The
-mean over simulated events fluctuates, and not alike for any two hypotheses: in the likelihood of thousands of events a per cent is a hundred units.
-It is taken over all background events of the training, at a few points a GeV apart, between which it is smooth.  Where the expected likelihood is
-lowest is found at each of some scales on grids that shrink about it to two of its own standard deviations; parabolas through those of the three best
-scales, and through their lowest values, give each pseudo-experiment its estimates and errors.
+with the ratio of densities r of :mod:`massgap.studies.cascade.ensembles.parameterised`.  Its factor that depends on the spectrum is divided by its mean over
+the signal of all spectra, which is 1 for a perfect network: in the likelihood of thousands of events a per cent is a hundred units.  That is taken over all
+signal events of the training, at a few points a GeV apart, between which it is smooth.  Where the expected likelihood is lowest is found at each of some
+scales on grids that shrink about it to two of its own standard deviations; parabolas through those of the three best scales, and through their lowest
+values, give each pseudo-experiment its estimates and errors.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from massgap.selections.cascade.spectrum import TRUTH_SPECTRUM
 from massgap.studies.cascade.ensembles.mass import EXPECTED
-from massgap.studies.cascade.ensembles.parameterised import PARAMETERS, Hypotheses
+from massgap.studies.cascade.ensembles.parameterised import PARAMETERS, Hypotheses, is_open
 from massgap.studies.cascade.ensembles.pools import shared_variance
 from massgap.studies.cascade.ensembles.search import Grid, Lowest, grid_about_lowest, vertex
 from massgap.studies.cascade.samples import signal_events
@@ -108,10 +108,20 @@ def likelihood_study(
         Pseudo-experiments.
     seed
         The same gives the same.
+
+    Raises
+    ------
+    StudyError
+        If masses do not fall everywhere in the network's box, or the grid cannot be searched.
     """
     signal = signal_events(model, TRUTH_SPECTRUM, events, seed=seed + 5000)
+    if not is_open(network.box):
+        msg = "the network with the spectrum as input knows spectra whose masses hardly fall: the likelihood is searched where all of them do"
+        raise StudyError(msg)
+    low, high = (tuple(network.box[name][k] for name in PARAMETERS[:3]) for k in (0, 1))
+    grid = (grid or Grid())._replace(low=low, high=high)
     pool = _Pool(network, signal, np.arange(min(len(network.background), background)))
-    return [_toys(pool, grid or Grid(), ratio, toys, seed) for ratio in ratios]
+    return [_toys(pool, grid, ratio, toys, seed) for ratio in ratios]
 
 
 class _Pool:
@@ -132,13 +142,8 @@ class _Pool:
         return np.exp(np.clip(np.stack(columns, axis=1), -_MOST, _MOST))
 
     def log_means(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Logarithm of the mean ratio over all background events, not only those that are drawn from: 0 for a perfect network."""
-        weight = self.network.background.weight
-        found = [
-            float(np.exp(np.clip(self.network.of_background(point), -_MOST, _MOST)) @ weight / weight.sum())
-            for point in points
-        ]
-        return np.log(found)
+        """Logarithm of the mean of what depends on the spectrum, over the signal of all spectra: 0 for a perfect network."""
+        return np.array([self.network.log_mean(point) for point in points])
 
     def means(self, ratio: float) -> NDArray[np.float64]:
         """How often each event is expected in a pseudo-experiment."""
@@ -174,9 +179,10 @@ def _toys(pool: _Pool, grid: Grid, ratio: float, toys: int, seed: int) -> dict[s
         "toys": toys,
         "without_minimum": toys - len(good),
         "scales": {"delta": list(grid.delta), "rise": profile.tolist()},
-        "mean_of_background": float(np.exp(about.log_means[len(points) // 2])),
+        "mean_of_signal": float(np.exp(about.log_means[len(points) // 2])),
         "parameters": {
-            name: _numbers(places[:, k], errors[:, k], shared) for k, name in enumerate(PARAMETERS)
+            name: _numbers(places[:, k], errors[:, k], shared, np.isfinite(errors[:, -1]))
+            for k, name in enumerate(PARAMETERS)
         },
     }
 
@@ -194,14 +200,16 @@ def _one(
 
 
 def _numbers(
-    place: NDArray[np.float64], error: NDArray[np.float64], shared: float
+    place: NDArray[np.float64], error: NDArray[np.float64], shared: float, known: NDArray[np.bool_]
 ) -> dict[str, float | int | None]:
     """Mean, its error with what all fits share of the events that they are drawn from, standard deviation, the median error of the fits, and how many
-    ended at an edge of the grid, which have none.
+    ended at an edge of the grid, which have none.  Errors are those of fits that know the scale, and the scale's share is in them; where no fit knows
+    it they are those at a scale that is given.
 
     None where too few have a minimum.
     """
     n, inside = len(place), np.isfinite(error)
+    counted = inside & known if (inside & known).any() else inside
     if n < 2:
         return {"mean": None, "mean_error": None, "spread": None, "error": None, "at_edge": 0}
     spread = float(place.std(ddof=1))
@@ -209,6 +217,6 @@ def _numbers(
         "mean": float(place.mean()),
         "mean_error": float(spread * np.sqrt(1.0 / n + shared)),
         "spread": spread,
-        "error": float(np.median(error[inside])) if inside.any() else None,
+        "error": float(np.median(error[counted])) if counted.any() else None,
         "at_edge": int((~inside).sum()),
     }

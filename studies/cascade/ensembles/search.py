@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from massgap.studies.errors import StudyError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -20,26 +22,48 @@ _SHRINK = 0.3
 _SETTLED = 0.7
 """... and are those of two standard deviations where they change by less."""
 _APART = 1.0
-"""GeV, between which the mean over the background is smooth."""
-_REACH = 20.0
-"""The search goes so far (GeV), and its grids by a step of 4 GeV farther: networks know no spectra beyond."""
+"""GeV, between which the mean ratio is smooth."""
+_LEAST = 0.1
+"""Steps are at least so large, GeV: nearer the likelihood is rough, as one event after the other passes an edge."""
 _CORNERS = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=3)))
 """Of a grid of three values of three parameters, in steps; shape (27, 3)."""
 
 
 class Grid(NamedTuple):
-    """Where the likelihood is searched, GeV: values of the scale, and how far the other three may be from where the search begins.
+    """Where the likelihood is searched, GeV.
 
     Attributes
     ----------
     delta
-        Values of the scale: at each the lowest point in the other three is found.
+        Values of the scale that rise, three at least: at each the lowest point in the other three is found.
+    low, high
+        Of these: networks know no spectra beyond.
     steps
-        Of alpha, beta and gamma in the beginning.
+        Of these in the beginning.
     """
 
     delta: tuple[float, ...] = (-440.0, -370.0, -300.0, -230.0, -160.0, 0.0, 160.0)
+    low: tuple[float, float, float] = (-8.0, -8.0, -8.0)
+    high: tuple[float, float, float] = (8.0, 8.0, 8.0)
     steps: tuple[float, float, float] = (4.0, 4.0, 3.0)
+
+    def checked(self) -> Grid:
+        """The same, if it can be searched.
+
+        Raises
+        ------
+        StudyError
+            If scales are fewer than three or do not rise, or the first grid is larger than where it is to lie.
+        """
+        if len(self.delta) < 3 or not (np.diff(self.delta) > 0.0).all():
+            told = ", ".join(f"{scale:g}" for scale in self.delta)
+            msg = f"a likelihood is profiled over three values of delta at least, that rise, and not over {told or 'none'}"
+            raise StudyError(msg)
+        room = 0.5 * (np.array(self.high) - np.array(self.low))
+        if not (np.array(self.steps) <= room).all():
+            msg = f"steps of {', '.join(f'{step:g}' for step in self.steps)} GeV are larger than half of where alpha, beta and gamma may be"
+            raise StudyError(msg)
+        return self
 
 
 class Lowest(NamedTuple):
@@ -165,11 +189,10 @@ def lowest_at(
     expected: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     centre: NDArray[np.float64],
     steps: NDArray[np.float64],
-    least: float = 0.4,
+    grid: Grid,
+    least: float = _LEAST,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Where a likelihood of three parameters is lowest: on grids of three values of each that shrink to two standard deviations about it.
-
-    Nearer than some tenths of a GeV the likelihood of the cascade is rough: one event after the other passes an edge.
 
     Parameters
     ----------
@@ -177,6 +200,8 @@ def lowest_at(
         -2 ln L of points, shapes (n, 3) -> (n,).
     centre, steps
         Where to begin, shape (3,).
+    grid
+        Between what values.
     least
         Steps are at least so large, GeV.
 
@@ -188,8 +213,9 @@ def lowest_at(
         Its lowest value there.
     """
     value = np.inf
+    low, high = np.array(grid.low), np.array(grid.high)
     for _ in range(_SEARCHES):
-        centre = np.clip(centre, -_REACH, _REACH)
+        centre = np.clip(centre, low + steps, high - steps)
         points = centre + steps * _CORNERS
         values = expected(points)
         best = int(values.argmin())
@@ -207,15 +233,13 @@ def lowest_at(
             continue
         place = np.clip(parabola.lowest, -1.0, 1.0)
         inside = bool((np.abs(place) < 1.0).all())
-        # the value is that of where the search may be
-        place = (np.clip(centre + steps * place, -_REACH, _REACH) - centre) / steps
         value = parabola.at(place)
         wanted = np.clip(np.maximum(2.0 * parabola.errors, least / steps), _SHRINK, 1.0)
         centre = centre + steps * place
         steps = steps * wanted
         if inside and (wanted > _SETTLED).all():
             break
-    return np.clip(centre, -_REACH, _REACH), steps, value
+    return np.clip(centre, low + steps, high - steps), steps, value
 
 
 class About(NamedTuple):
@@ -226,7 +250,7 @@ class About(NamedTuple):
     points
         Three values of the scale, at each 27 about its own lowest point; shape (81, 4).
     log_means
-        Logarithm of the mean ratio over the background at these, shape (81,).
+        Logarithm of the mean ratio at these, shape (81,).
     profile
         The lowest value at each scale of the search less the lowest of all, shape (scales,).
     """
@@ -241,7 +265,7 @@ def grid_about_lowest(
     log_mean: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     grid: Grid,
 ) -> About:
-    """Search the lowest point at each scale, and again with the ratios divided by their mean over the background.
+    """Search the lowest point at each scale, and again with the ratios divided by their mean.
 
     The mean is taken over more events than the likelihood, and about the first lowest point of each scale alone: its logarithm is linear in the other
     three there.
@@ -251,10 +275,16 @@ def grid_about_lowest(
     expected
         -2 ln L of points, shape (n, 4), with ratios that are divided by the exponential of a shape (n,).
     log_mean
-        Logarithm of the mean ratio over the background, of points.
+        Logarithm of the mean ratio, of points.
     grid
         Where it is searched.
+
+    Raises
+    ------
+    StudyError
+        If the grid cannot be searched.
     """
+    grid = grid.checked()
     found: list[tuple[NDArray[np.float64], NDArray[np.float64], float, Any]] = []
     centre, steps = np.zeros(3), np.array(grid.steps)
     for delta in grid.delta:
@@ -267,10 +297,10 @@ def grid_about_lowest(
 
         # the next scale has its lowest point nearby
         begin = np.maximum(steps, 0.25 * np.array(grid.steps))
-        centre, steps, _ = lowest_at(of_scale(lambda x: np.zeros(len(x))), centre, begin)
+        centre, steps, _ = lowest_at(of_scale(lambda x: np.zeros(len(x))), centre, begin, grid)
         mean = _linear(mean_at, centre)
         centre, steps, value = lowest_at(
-            of_scale(mean), centre, np.maximum(steps, 0.1 * np.array(grid.steps))
+            of_scale(mean), centre, np.maximum(steps, 0.1 * np.array(grid.steps)), grid
         )
         found.append((centre, steps, value, mean))
     profile = np.array([value for _, _, value, _ in found])

@@ -13,6 +13,7 @@ from massgap.studies.cascade.ensembles.likelihood import likelihood_study
 from massgap.studies.cascade.ensembles.mass_study import MassPlan, mass_study
 from massgap.studies.cascade.ensembles.parameterised import (
     BOX,
+    NEAR,
     PARAMETERS,
     Hypotheses,
     hypothesis_network,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Beyond", "beyond", "compared_optima", "lines_of"]
 
-LIKELIHOOD = ("met", "delta4", "m_mumu", "m_plus_gamma", "m_minus_gamma", "m_mumugamma")
+LIKELIHOOD = ("met", "pt_gamma", "delta4", "m_mumu", "m_plus_gamma", "m_minus_gamma", "m_mumugamma")
 """Observables of the network of the likelihood."""
 _POINTS = 3
 """Of a line that has an optimum."""
@@ -56,9 +57,9 @@ class Beyond(NamedTuple):
     """
 
     mass: MassPlan = MassPlan()
-    spectra: int = 400
-    events: int = 400_000
-    hidden: tuple[int, ...] = (100, 100)
+    spectra: int = 1000
+    events: int = 600_000
+    hidden: tuple[int, ...] = (100, 100, 100)
     grid: Grid = Grid()
     toys: int = 50
     benchmark: int = 10_000
@@ -150,7 +151,7 @@ def _attempt(what: Callable[[], Any]) -> Any:
 
 
 def _network(
-    model: str, part: Events, names: tuple[str, ...], training: Training, plan: Beyond
+    model: str, part: Events, names: tuple[str, ...], training: Training, plan: Beyond, box: Any = BOX
 ) -> Hypotheses:
     return hypothesis_network(
         model,
@@ -160,6 +161,7 @@ def _network(
         spectra=plan.spectra,
         events=plan.events,
         hidden=plan.hidden,
+        box=box,
         seed=training.seed,
     )
 
@@ -169,7 +171,7 @@ def compared_optima(
 ) -> dict[str, Any]:
     """Where the network with the spectrum as input has its largest gain along each line, beside separate networks."""
     bench = signal_events(model, TRUTH_SPECTRUM, plan.benchmark, seed=training.seed + 1)
-    rows: dict[str, Any] = {"auc": [network.scored.auc, network.scored.auc_error], "lines": {}}
+    rows: dict[str, Any] = {"auc": [network.of_signal.auc, network.of_signal.auc_error], "lines": {}}
     for name, along in lines.items():
         low, high = BOX[name]
         # a line may go on where the network was not trained
@@ -194,7 +196,7 @@ def _plain(place: tuple[float, float]) -> list[float | None]:
 
 
 def _likelihood(model: str, part: Events, training: Training, plan: Beyond) -> list[dict[str, Any]]:
-    network = _network(model, part, LIKELIHOOD, training, plan)
+    network = _network(model, part, LIKELIHOOD, training, plan, NEAR)
     return likelihood_study(
         model, network, plan.ratios, grid=plan.grid, events=plan.benchmark, toys=plan.toys, seed=training.seed
     )

@@ -9,13 +9,15 @@ from massgap.fits.counting.neyman import confidence_belt
 from massgap.samples.physics.cascade_decays import endpoints
 from massgap.selections.cascade.spectrum import TESTING_SPECTRUM, TRUTH_SPECTRUM
 from massgap.studies.cascade.discovery import cut_at
-from massgap.studies.cascade.ensembles import mass_study, stages
+from massgap.studies.cascade.ensembles import mass_study, parameterised, stages
 from massgap.studies.cascade.ensembles.likelihood import profiled
 from massgap.studies.cascade.ensembles.mass import EXPECTED, Viewer, experiments, map_network
 from massgap.studies.cascade.ensembles.parameterised import (
+    aligned,
     checked_point,
     hypothesis_network,
     optimum,
+    spectrum_at,
 )
 from massgap.studies.cascade.ensembles.pools import (
     MASSES,
@@ -115,7 +117,7 @@ def test_another_seed_has_other_ensembles(monkeypatch):
 
 def test_a_line_beyond_what_the_network_was_trained_for_is_compared_where_it_was(monkeypatch):
     class Network:
-        scored = type("Scored", (), {"auc": 0.9, "auc_error": 0.01})
+        of_signal = type("Scored", (), {"auc": 0.9, "auc_error": 0.01})
         background = Events({}, np.ones(1000))
 
         def logits(self, events, point):
@@ -198,10 +200,53 @@ def test_one_network_with_the_spectrum_as_input_is_as_good_as_one_of_its_own(eve
     first, second = one.logits(signal, (0.0, 0.0, 0.0, 0.0)), one.of_background((0.0, 0.0, 0.0, 0.0))
     area = (first[:, None] > second[None, ::4]).mean()
     assert area == pytest.approx(separate.auc, abs=0.03)
+    # what depends on the spectrum is a quotient of densities: its mean over the signal of all is 1
+    assert abs(one.log_mean((0.0, 0.0, 0.0, 0.0))) < 0.3
     with pytest.raises(StudyError, match="alpha = 99 GeV is outside"):
         one.logits(signal, (99.0, 0.0, 0.0, 0.0))
     with pytest.raises(StudyError, match="raise --events"):
         hypothesis_network("fDM", other, names, training, spectra=20, events=10)
+
+
+@pytest.mark.parametrize("point", [(0.0, 0.0, 0.0, 0.0), (6.0, -3.0, 5.0, -400.0), (-7.0, 4.0, -4.0, 200.0)])
+@pytest.mark.parametrize("model", ["fDM", "sDM"])
+def test_edges_are_at_one_place_for_all_spectra(model, point):
+    pytest.importorskip("pythia8mc")
+    names = ("met", "delta4", "m_mumu", "m_plus_gamma", "m_minus_gamma", "m_mumugamma")
+    signal = signal_events(model, spectrum_at(point), 2000, few=True)
+    inputs = dict(zip(parameterised._aligned_names(names), aligned(signal, names, point).T, strict=True))
+    edges = parameterised.endpoints(*spectrum_at(point))
+    for name in ("m_mumu", "m_plus_gamma", "m_mumugamma"):
+        # resolutions are a per cent or two; the selection takes muons of 15 to 65 GeV alone
+        largest = min(1.0, 65.0 / edges.m12) if name == "m_mumu" else 1.0
+        assert np.quantile(inputs[name], 0.97) < 1.03
+        assert inputs[name].max() > 0.9 * largest
+        assert inputs[f"{name}_beyond"] == pytest.approx(
+            np.tanh(
+                (inputs[name] - 1.0)
+                * {"m_mumu": edges.m12, "m_mumugamma": edges.m123}.get(name, max(edges.m13, edges.m23))
+                / 2.0
+            ),
+            abs=1e-4,
+        )
+    assert (
+        inputs["m_plus_gamma"] * max(edges.m13, edges.m23)
+        >= inputs["m_minus_gamma"] * min(edges.m13, edges.m23) - 1e-3
+    ).all()
+    assert 0.1 < np.median(inputs["delta4_root"]) < 1.5
+    assert inputs["delta"].tolist() == [point[3]] * 2000
+    # with one of the photon masses alone there is no larger one
+    one = dict(
+        zip(
+            parameterised._aligned_names(("m_plus_gamma",)),
+            aligned(signal, ("m_plus_gamma",), point).T,
+            strict=True,
+        )
+    )
+    far = max(edges.m13, edges.m23)
+    assert one["m_plus_gamma"] * far == pytest.approx(
+        observables(signal, spectrum_at(point))["m_plus_gamma"], rel=1e-5
+    )
 
 
 def test_optimum_of_a_noisy_curve():

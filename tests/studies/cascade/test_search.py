@@ -8,9 +8,17 @@ import numpy as np
 import pytest
 
 from massgap.studies.cascade.ensembles import likelihood
-from massgap.studies.cascade.ensembles.parameterised import PARAMETERS, checked_point
+from massgap.studies.cascade.ensembles.parameterised import (
+    BOX,
+    NEAR,
+    PARAMETERS,
+    Hypotheses,
+    checked_point,
+    is_open,
+)
 from massgap.studies.cascade.ensembles.search import Grid, grid_about_lowest, lowest_at, vertex
 from massgap.studies.cascade.samples import Events
+from massgap.studies.errors import StudyError
 
 MATRIX = np.diag([0.5, 0.2, 1.0, 1e-4])
 MATRIX[0, 1] = MATRIX[1, 0] = 0.1
@@ -65,14 +73,14 @@ def test_the_search_ends_at_two_standard_deviations_about_the_lowest_point():
         pull = (points - place) / sigma
         return (pull**2 / (1.0 + 0.01 * np.abs(pull))).sum(axis=1)
 
-    centre, steps, value = lowest_at(expected, np.zeros(3), np.array([4.0, 4.0, 3.0]), 0.0)
+    centre, steps, value = lowest_at(expected, np.zeros(3), np.array([4.0, 4.0, 3.0]), Grid(), 0.0)
     assert np.abs((centre - place) / sigma).max() < 0.5
     assert steps == pytest.approx(2.0 * sigma, rel=0.35)
     assert value < 3.0
     assert len(seen) <= 12
     assert set(seen) == {27}
     # not nearer than it is smooth
-    centre, steps, _ = lowest_at(expected, np.zeros(3), np.array([4.0, 4.0, 3.0]), 0.3)
+    centre, steps, _ = lowest_at(expected, np.zeros(3), np.array([4.0, 4.0, 3.0]), Grid(), 0.3)
     assert steps == pytest.approx([0.3, 0.4, 0.3], rel=0.35)
     assert np.abs(centre - place).max() < 0.1
 
@@ -81,13 +89,37 @@ def test_the_search_does_not_leave_what_networks_know():
     seen = []
 
     def expected(points):
+        for point in points:
+            checked_point([*point, 0.0], NEAR)
         seen.append(np.abs(points).max())
         return -points.sum(axis=1)
 
-    centre, steps, _ = lowest_at(expected, np.zeros(3), np.array([4.0, 4.0, 3.0]))
-    assert centre.tolist() == [20.0, 20.0, 20.0]
-    assert max(seen) <= 24.0
-    checked_point([*(centre + steps), 0.0])
+    centre, steps, _ = lowest_at(expected, np.zeros(3), np.array([4.0, 4.0, 3.0]), Grid())
+    assert (centre + steps).tolist() == [8.0, 8.0, 8.0]
+    assert max(seen) == 8.0
+
+
+def test_masses_fall_wherever_the_search_may_go():
+    """Else it ended in an error about masses that nobody gave."""
+    assert is_open(NEAR)
+    assert not is_open(BOX)
+    network = Hypotheses((), None, None, None, None, BOX)
+    with pytest.raises(StudyError, match="masses hardly fall"):
+        likelihood.likelihood_study("fDM", network, (1.0,), events=10, toys=1)
+
+
+@pytest.mark.parametrize(
+    ("grid", "match"),
+    [
+        (Grid(delta=(-300.0, -150.0)), "and not over -300, -150"),
+        (Grid(delta=(-300.0, -300.0, -150.0)), "that rise"),
+        (Grid(delta=()), "not over none"),
+        (Grid(steps=(9.0, 1.0, 1.0)), "steps of 9, 1, 1 GeV"),
+    ],
+)
+def test_a_grid_that_cannot_be_searched(grid, match):
+    with pytest.raises(StudyError, match=match):
+        grid_about_lowest(lambda *_: None, lambda *_: None, grid)
 
 
 def test_nothing_is_computed_again_where_no_nearer_grid_is_left():
@@ -98,7 +130,7 @@ def test_nothing_is_computed_again_where_no_nearer_grid_is_left():
         seen.append(len(points))
         return np.where(np.abs(points).max(axis=1) > 0.0, 1.0, 0.0) - points[:, 0] ** 2
 
-    lowest_at(expected, np.zeros(3), np.array([0.4, 0.4, 0.4]))
+    lowest_at(expected, np.zeros(3), np.array([0.1, 0.1, 0.1]), Grid())
     assert seen == [27]
 
 
@@ -140,21 +172,24 @@ def test_pseudo_experiments_find_the_truth_with_densities_that_are_known_up_to_a
 
     class Known:
         background = Events({"x": rest[:, 0]}, np.ones(len(rest)))
+        box = NEAR
 
         def logits(self, _, point):
-            return log_ratio(signal, point) + 0.4 + 0.05 * point[0]
+            return log_ratio(signal, point) + self.log_mean(point)
 
         def of_background(self, point, rows=None):
+            return log_ratio(rest if rows is None else rest[rows], point) + self.log_mean(point)
+
+        def log_mean(self, point):
             # a network whose ratios are too large everywhere, and the more the larger alpha
-            wrong = 0.4 + 0.05 * point[0]
-            return log_ratio(rest if rows is None else rest[rows], point) + wrong
+            return 0.4 + 0.05 * point[0]
 
     monkeypatch.setattr(
         likelihood, "signal_events", lambda *_, **__: Events({"x": signal[:, 0]}, np.ones(len(signal)))
     )
     (one,) = likelihood.likelihood_study("fDM", Known(), (1.0,), events=20000, toys=40)
     assert one["without_minimum"] == 0
-    assert one["mean_of_background"] == pytest.approx(np.exp(0.4 + 0.05 * 0.5), rel=0.05)
+    assert one["mean_of_signal"] == pytest.approx(np.exp(0.4 + 0.05 * 0.5), rel=0.05)
     for name, true in zip(PARAMETERS, truth, strict=True):
         told = one["parameters"][name]
         assert told["at_edge"] == 0
