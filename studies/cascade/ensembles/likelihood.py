@@ -19,7 +19,7 @@ from massgap.selections.cascade.spectrum import TRUTH_SPECTRUM
 from massgap.studies.cascade.ensembles.mass import EXPECTED
 from massgap.studies.cascade.ensembles.parameterised import PARAMETERS, Hypotheses, is_open
 from massgap.studies.cascade.ensembles.pools import shared_variance
-from massgap.studies.cascade.ensembles.search import Grid, Lowest, grid_about_lowest, vertex
+from massgap.studies.cascade.ensembles.search import About, Grid, Lowest, grid_about_lowest, vertex
 from massgap.studies.cascade.samples import signal_events
 from massgap.studies.errors import StudyError
 
@@ -87,7 +87,7 @@ def likelihood_study(
     grid: Grid | None = None,
     events: int,
     toys: int,
-    background: int = 40_000,
+    background: int = 20_000,
     seed: int = 1,
 ) -> list[dict[str, Any]]:
     """Pseudo-experiments of the benchmark: estimates of all four parameters with their errors.
@@ -121,22 +121,27 @@ def likelihood_study(
     low, high = (tuple(network.box[name][k] for name in PARAMETERS[:3]) for k in (0, 1))
     grid = (grid or Grid())._replace(low=low, high=high)
     pool = _Pool(network, signal, np.arange(min(len(network.background), background)))
-    return [_toys(pool, grid, ratio, toys, seed) for ratio in ratios]
+    found: list[dict[str, Any]] = []
+    about: About | None = None
+    for ratio in ratios:
+        about = _about(pool, grid, ratio, about)
+        found.append(_toys(pool, grid, about, ratio, toys, seed))
+    return found
 
 
 class _Pool:
     """Events that pseudo-experiments are drawn from, and what they say of hypotheses."""
 
     def __init__(self, network: Hypotheses, signal: Events, rows: NDArray[np.int64]) -> None:
-        self.network, self.signal, self._rows = network, signal, rows
-        self.weight = network.background.weight[rows]
+        # the first background events: it is their place that tells which half of the networks has not seen them
+        self.network, self.events = network, (signal, network.background.take(rows))
+        self.signal, self.weight = signal, self.events[1].weight
+        self._second = np.concatenate([network.second_logits(part) for part in self.events])
 
     def ratios(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Of the densities, of signal and background events one after the other; shape (events, hypotheses)."""
         columns = [
-            np.concatenate(
-                [self.network.logits(self.signal, point), self.network.of_background(point, self._rows)]
-            )
+            self._second + np.concatenate([self.network.first_logits(part, point) for part in self.events])
             for point in points
         ]
         return np.exp(np.clip(np.stack(columns, axis=1), -_MOST, _MOST))
@@ -151,13 +156,18 @@ class _Pool:
         return np.concatenate([np.full(n, ratio * EXPECTED / n), EXPECTED * self.weight / self.weight.sum()])
 
 
-def _toys(pool: _Pool, grid: Grid, ratio: float, toys: int, seed: int) -> dict[str, Any]:
+def _about(pool: _Pool, grid: Grid, ratio: float, before: About | None) -> About:
     means = pool.means(ratio)
-    about = grid_about_lowest(
+    return grid_about_lowest(
         lambda points, log_means: profiled(pool.ratios(points) / np.exp(log_means), EXPECTED, means),
         pool.log_means,
         grid,
+        before,
     )
+
+
+def _toys(pool: _Pool, grid: Grid, about: About, ratio: float, toys: int, seed: int) -> dict[str, Any]:
+    means = pool.means(ratio)
     points, profile = about.points, about.profile
     densities = pool.ratios(points) / np.exp(about.log_means)
     rng = np.random.default_rng([seed, 82, round(1e6 * ratio)])

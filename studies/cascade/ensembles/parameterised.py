@@ -60,6 +60,8 @@ _LEAST_GAP = 5.0
 """Between masses that follow each other, GeV: with smaller ones hardly an event is selected."""
 _SOFT = 2.0
 """GeV, over which an edge is passed: twice the resolution of masses."""
+_MEAN = 200_000
+"""Events that a mean is taken over, at most."""
 _MOST = 60.0
 """A logit is at most this."""
 
@@ -104,28 +106,25 @@ class Hypotheses(NamedTuple):
 
     def logits(self, events: Events, point: Sequence[float]) -> NDArray[np.float64]:
         """Logarithms of the ratio, of events that no network has seen, for one spectrum; shape (n,)."""
-        inputs = aligned(events, self.names, checked_point(point, self.box))
-        return self.of_spectrum.logits(inputs) + self.of_signal.logits(_plain(events, self.names))
+        return self.first_logits(events, point) + self.second_logits(events)
 
-    def of_background(
-        self, point: Sequence[float], rows: NDArray[np.int64] | None = None
-    ) -> NDArray[np.float64]:
-        """Of the background events, each by the half of the networks that has not seen it; of the first rows alone where they are given.
+    def first_logits(self, events: Events, point: Sequence[float]) -> NDArray[np.float64]:
+        """Logarithms of the factor that depends on the spectrum."""
+        return self.of_spectrum.logits(aligned(events, self.names, checked_point(point, self.box)))
 
-        Parameters
-        ----------
-        point
-            The spectrum.
-        rows
-            Numbers of events from 0 on without a gap: it is the place of an event that tells which half has not seen it.
-        """
-        events = self.background if rows is None else self.background.take(rows)
-        return self.logits(events, point)
+    def second_logits(self, events: Events) -> NDArray[np.float64]:
+        """Logarithms of the factor that does not."""
+        return self.of_signal.logits(_plain(events, self.names))
+
+    def of_background(self, point: Sequence[float]) -> NDArray[np.float64]:
+        """Of the background events, each by the half of the networks that has not seen it."""
+        return self.logits(self.background, point)
 
     def log_mean(self, point: Sequence[float]) -> float:
         """Logarithm of the mean of the first factor over the signal of all spectra, each event by the half that has not seen it: 0 for a perfect network."""
-        logits = self.of_spectrum.logits(aligned(self.signal, self.names, checked_point(point, self.box)))
-        weight = self.signal.weight
+        # the place of an event tells which half that is
+        some = self.signal.take(np.arange(min(len(self.signal), _MEAN)))
+        logits, weight = self.first_logits(some, point), some.weight
         return float(np.log(np.exp(np.clip(logits, -_MOST, _MOST)) @ weight / weight.sum()))
 
 

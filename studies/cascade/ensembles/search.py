@@ -42,9 +42,9 @@ class Grid(NamedTuple):
         Of these in the beginning.
     """
 
-    delta: tuple[float, ...] = (-440.0, -370.0, -300.0, -230.0, -160.0, 0.0, 160.0)
-    low: tuple[float, float, float] = (-8.0, -8.0, -8.0)
-    high: tuple[float, float, float] = (8.0, 8.0, 8.0)
+    delta: tuple[float, ...] = (-440.0, -370.0, -300.0, -230.0, -160.0, 0.0)
+    low: tuple[float, ...] = (-8.0, -8.0, -8.0)
+    high: tuple[float, ...] = (8.0, 8.0, 8.0)
     steps: tuple[float, float, float] = (4.0, 4.0, 3.0)
 
     def checked(self) -> Grid:
@@ -253,17 +253,21 @@ class About(NamedTuple):
         Logarithm of the mean ratio at these, shape (81,).
     profile
         The lowest value at each scale of the search less the lowest of all, shape (scales,).
+    found
+        Where it is lowest at each scale, and how the mean depends on the first three parameters there.
     """
 
     points: NDArray[np.float64]
     log_means: NDArray[np.float64]
     profile: NDArray[np.float64]
+    found: tuple[tuple[NDArray[np.float64], Any], ...] = ()
 
 
 def grid_about_lowest(
     expected: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]],
     log_mean: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     grid: Grid,
+    before: About | None = None,
 ) -> About:
     """Search the lowest point at each scale, and again with the ratios divided by their mean.
 
@@ -278,6 +282,8 @@ def grid_about_lowest(
         Logarithm of the mean ratio, of points.
     grid
         Where it is searched.
+    before
+        What was found on this grid for another number of the same events: the search begins there, with the same means.
 
     Raises
     ------
@@ -287,7 +293,7 @@ def grid_about_lowest(
     grid = grid.checked()
     found: list[tuple[NDArray[np.float64], NDArray[np.float64], float, Any]] = []
     centre, steps = np.zeros(3), np.array(grid.steps)
-    for delta in grid.delta:
+    for k, delta in enumerate(grid.delta):
 
         def of_scale(mean: Any, delta: float = delta) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
             return lambda x: expected(_with(x, delta), mean(x))
@@ -296,9 +302,14 @@ def grid_about_lowest(
             return log_mean(_with(x, delta))
 
         # the next scale has its lowest point nearby
-        begin = np.maximum(steps, 0.25 * np.array(grid.steps))
-        centre, steps, _ = lowest_at(of_scale(lambda x: np.zeros(len(x))), centre, begin, grid)
-        mean = _linear(mean_at, centre)
+        steps = (
+            np.maximum(steps, 0.25 * np.array(grid.steps)) if before is None else 0.25 * np.array(grid.steps)
+        )
+        if before is None:
+            centre, steps, _ = lowest_at(of_scale(lambda x: np.zeros(len(x))), centre, steps, grid)
+            mean = _linear(mean_at, centre)
+        else:
+            centre, mean = before.found[k]
         centre, steps, value = lowest_at(
             of_scale(mean), centre, np.maximum(steps, 0.1 * np.array(grid.steps)), grid
         )
@@ -311,6 +322,7 @@ def grid_about_lowest(
         np.concatenate([_with(local[k], grid.delta[k]) for k in chosen]),
         np.concatenate([found[k][3](local[k]) for k in chosen]),
         profile - profile.min(),
+        tuple((centre, mean) for centre, _, _, mean in found),
     )
 
 

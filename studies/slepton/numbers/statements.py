@@ -109,11 +109,11 @@ def statements(folders: Folders) -> Numbers:
     for what, process in (("tautau", "tautau"), ("mumu", "mumu"), ("the signal", signal)):
         if process in there:
             shared = folders.shared("score", "precuts", above=True)
-            sums = (_score_sum(score, process, edge, shared) for edge in (0.4, -math.inf))
+            part, whole = (_score_sum(score, process, edge, shared) for edge in (0.4, -math.inf))
             crossing = shared_by_parts(
                 folders.opened, "score", "precuts", process, lambda x: x >= 0.4, lambda x: x < 0.4
             )
-            share = fraction(*sums, crossing)
+            share = fraction(part, whole, crossing)
             numbers[f"score > 0.4 keeps of {what}", "number"] = share
     numbers.update(_angles(folders))
     numbers.update(_ratios(folders))
@@ -200,8 +200,8 @@ def steps(folders: Folders) -> Numbers:
         rows = {entry["step"]: entry for entry in _cutflow(folders, process)}
         for column, (after, before) in STEPS.items():
             if after in rows and before in rows:
-                both = [(rows[name]["weighted"], rows[name]["variance"]) for name in (after, before)]
-                out[row, column] = fraction(*both)
+                kept, whole = ((rows[name]["weighted"], rows[name]["variance"]) for name in (after, before))
+                out[row, column] = fraction(kept, whole)
     return out
 
 

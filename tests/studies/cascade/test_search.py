@@ -144,7 +144,8 @@ def test_the_grid_lies_about_the_lowest_point_of_three_scales():
     def true_mean(points):
         return 0.3 + 0.02 * points[:, 0] - 0.1 * points[:, 2] + 1e-3 * points[:, 3]
 
-    points, log_means, rise = grid_about_lowest(expected, true_mean, Grid())
+    about = grid_about_lowest(expected, true_mean, Grid())
+    points, log_means, rise, _ = about
     assert points.shape == (81, 4)
     assert log_means == pytest.approx(true_mean(points), abs=1e-9)
     assert sorted(set(points[:, 3])) == [-300.0, -230.0, -160.0]
@@ -152,11 +153,14 @@ def test_the_grid_lies_about_the_lowest_point_of_three_scales():
     assert rise[2] == pytest.approx((50.0 / 30.0) ** 2 - (20.0 / 30.0) ** 2, abs=0.5)
     found = vertex(points, expected(points, log_means))
     assert found.place == pytest.approx([0.5, 0.5, 0.5, -250.0], abs=0.1)
+    # from where it was found before it is found again, without another mean
+    again = grid_about_lowest(expected, lambda _: pytest.fail("a mean"), Grid(), about)
+    assert again.points == pytest.approx(points, abs=0.02)
     # the lowest scale may be the last one
     points, *_ = grid_about_lowest(
         lambda p, _: (p[:, :3] ** 2).sum(axis=1) - p[:, 3], lambda p: np.zeros(len(p)), Grid()
     )
-    assert sorted(set(points[:, 3])) == [-160.0, 0.0, 160.0]
+    assert sorted(set(points[:, 3])) == [-230.0, -160.0, 0.0]
 
 
 def test_pseudo_experiments_find_the_truth_with_densities_that_are_known_up_to_a_factor(monkeypatch):
@@ -174,11 +178,13 @@ def test_pseudo_experiments_find_the_truth_with_densities_that_are_known_up_to_a
         background = Events({"x": rest[:, 0]}, np.ones(len(rest)))
         box = NEAR
 
-        def logits(self, _, point):
-            return log_ratio(signal, point) + self.log_mean(point)
+        def first_logits(self, events, point):
+            # of events of either class
+            of_class = signal if len(events) == len(signal) else rest[: len(events)]
+            return log_ratio(of_class, point) + self.log_mean(point)
 
-        def of_background(self, point, rows=None):
-            return log_ratio(rest if rows is None else rest[rows], point) + self.log_mean(point)
+        def second_logits(self, events):
+            return np.zeros(len(events))
 
         def log_mean(self, point):
             # a network whose ratios are too large everywhere, and the more the larger alpha
@@ -187,7 +193,7 @@ def test_pseudo_experiments_find_the_truth_with_densities_that_are_known_up_to_a
     monkeypatch.setattr(
         likelihood, "signal_events", lambda *_, **__: Events({"x": signal[:, 0]}, np.ones(len(signal)))
     )
-    (one,) = likelihood.likelihood_study("fDM", Known(), (1.0,), events=20000, toys=40)
+    (one,) = likelihood.likelihood_study("fDM", Known(), (1.0,), events=20000, background=40000, toys=40)
     assert one["without_minimum"] == 0
     assert one["mean_of_signal"] == pytest.approx(np.exp(0.4 + 0.05 * 0.5), rel=0.05)
     for name, true in zip(PARAMETERS, truth, strict=True):
