@@ -42,7 +42,7 @@ def run(
 ) -> None:
     """Run an analysis over NanoAOD, PHYSLITE or Delphes files and print its cutflow.
 
-    ANALYSIS is slepton, or path/to/file.py:Class for your own coffea processor.
+    ANALYSIS is slepton, smuon, vlq, cascade or electroweakino, or path/to/file.py:Class for your own coffea processor.
 
     \b
     Examples:

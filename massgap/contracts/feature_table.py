@@ -130,6 +130,13 @@ def write_feature_tables(
         if see is not None:
             see(dataset, table)
         arrow = pa.Table.from_pandas(table, preserve_index=False)
+        # text without a row has no type of its own, and with that a folder could not be read at once
+        arrow = arrow.cast(
+            pa.schema(
+                field.with_type(pa.large_string()) if pa.types.is_null(field.type) else field
+                for field in arrow.schema
+            )
+        )
         names = [name for name in table.columns if is_feature(name)]
         about = {"format": FORMAT, "features": names, "units": {n: units.get(n, "") for n in names}}
         arrow = arrow.replace_schema_metadata(

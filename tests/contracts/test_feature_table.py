@@ -41,6 +41,18 @@ def test_regions_and_scores_are_columns_and_no_features(tmp_path):
     assert found.table["fold_key"].dtype == np.uint64
 
 
+def test_a_folder_is_read_at_once_also_where_a_data_set_has_no_event(tmp_path):
+    """As docs/guide/files.md does; text without a row had no type."""
+    tables = {name: table(name, n) for name, n in (("a", 0), ("b", 3), ("c", 0))}
+    for name, each in tables.items():
+        each["channel"] = pd.Series(["1l"] * len(each), dtype=object)
+        tables[name] = each
+    write_feature_tables(tmp_path / "features", tables, {})
+    found = pd.read_parquet(tmp_path / "features")
+    assert found["channel"].tolist() == ["1l"] * 3
+    assert found["met"].tolist() == [0.0, 1.0, 2.0]
+
+
 def test_a_second_run_leaves_nothing_of_the_first(tmp_path):
     write_feature_tables(tmp_path / "features", {"a": table("a", 2)}, {})
     files = write_feature_tables(tmp_path / "features", {"b": table("b", 2)}, {})

@@ -1,7 +1,7 @@
 """Relative kinematic interference of three samples: inclusive, electroweak alone, and with two powers of the strong coupling.
 
 Samples of other generators come through ``massgap generate --lhe``; their processes are told apart by how their names end:
-``NAME_incl``, ``NAME_ew`` and ``NAME_qcd`` of one signal are a set (docs/electroweakino.md has the commands).
+``NAME_incl``, ``NAME_ew`` and ``NAME_qcd`` of one signal are a set (docs/analyses/electroweakino.md has the commands).
 """
 
 from __future__ import annotations
