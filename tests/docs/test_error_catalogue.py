@@ -33,6 +33,7 @@ ELSEWHERE = {
     "massgap/runner/executors/dask_workers.py": "hands on what the scheduler says",
     "massgap/runner/planning.py": "hands on the words of another error",
     "massgap/runner/process.py": "the same",
+    "massgap/stages/studying/steps.py": "the words of an error in another process",
     "massgap/stages/studying/studies.py": "the messages of all extras that are missing",
 }
 """Files in which an error is made of words that stand elsewhere, and why."""

@@ -309,9 +309,22 @@ def test_normalisations_are_those_of_the_fit() -> None:
         "jes": {"value": 0.0, "error": 0.9},
     }
     model = {"normalisation": {"tt": "free"}, "default_normalisation": 0.2}
-    fits = {"fits/controls": {"pulls": pulls, "options": {"model": model}}}
+    yields = [
+        {"channel": channel, "process": process, "prefit": [1.0, 0.1], "postfit": [events, error]}
+        for channel, process, events, error in (
+            ("precuts", "tt", 200.0, 8.0),
+            ("mumu1b", "tt", 5000.0, 50.0),
+            ("precuts", "WW", 50.0, 10.0),
+            # a small simulation may have none of it there
+            ("mumu1b", "WW", 0.0, 0.0),
+        )
+    ]
+    fits = {"fits/controls": {"pulls": pulls, "options": {"model": model}, "yields": yields}}
     found = normalisations(SimpleNamespace(results=fits.get))
-    assert found == (("tt", "free", (0.05, None), None), ("WW", "20%", (0.1, None), None))
+    assert found == (
+        ("tt", "free", (0.05, None), None, (0.04, None), (0.01, None)),
+        ("WW", "20%", (0.1, None), None, (0.2, None), None),
+    )
 
 
 def test_a_model_of_another_met_or_other_observables_is_refused(done) -> None:
