@@ -138,7 +138,8 @@ def checked_point(point: Sequence[float], box: Box = BOX) -> tuple[float, ...]:
     """
     for name, value in zip(PARAMETERS, point, strict=True):
         low, high = box[name]
-        if not low <= value <= high:
+        # a sum of a place and a step may be a rounding beyond
+        if not low - 1e-9 <= value <= high + 1e-9:
             msg = f"{name} = {value:g} GeV is outside of {low:g} to {high:g}, for which the network with the spectrum as input was trained"
             raise StudyError(msg)
     return tuple(float(value) for value in point)

@@ -37,9 +37,9 @@ class Grid(NamedTuple):
     delta
         Values of the scale that rise, three at least: at each the lowest point in the other three is found.
     low, high
-        Of these: networks know no spectra beyond.
+        Of the other three: networks know no spectra beyond.
     steps
-        Of these in the beginning.
+        Of these three in the beginning.
     """
 
     delta: tuple[float, ...] = (-440.0, -370.0, -300.0, -230.0, -160.0, 0.0)
@@ -307,7 +307,7 @@ def grid_about_lowest(
         )
         if before is None:
             centre, steps, _ = lowest_at(of_scale(lambda x: np.zeros(len(x))), centre, steps, grid)
-            mean = _linear(mean_at, centre)
+            mean = _linear(mean_at, centre, grid)
         else:
             centre, mean = before.found[k]
         centre, steps, value = lowest_at(
@@ -331,10 +331,11 @@ def _with(x: NDArray[np.float64], delta: float) -> NDArray[np.float64]:
 
 
 def _linear(
-    function: Callable[[NDArray[np.float64]], NDArray[np.float64]], centre: NDArray[np.float64]
+    function: Callable[[NDArray[np.float64]], NDArray[np.float64]], centre: NDArray[np.float64], grid: Grid
 ) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-    """A function of three parameters by its value at a point and its differences over :data:`_APART` on either side."""
+    """A function of three parameters by its value at a point and its differences over :data:`_APART` on either side, as far as the grid goes."""
     ends = centre + _APART * np.concatenate([np.zeros((1, 3)), np.eye(3), -np.eye(3)])
+    ends = np.clip(ends, grid.low, grid.high)
     values = function(ends)
-    slope = (values[1:4] - values[4:]) / (2.0 * _APART)
+    slope = (values[1:4] - values[4:]) / (np.diag(ends[1:4]) - np.diag(ends[4:]))
     return lambda x: values[0] + (x - centre) @ slope

@@ -156,6 +156,18 @@ def test_the_grid_lies_about_the_lowest_point_of_three_scales():
     # from where it was found before it is found again, without another mean
     again = grid_about_lowest(expected, lambda _: pytest.fail("a mean"), Grid(), about)
     assert again.points == pytest.approx(points, abs=0.02)
+
+    # at an edge of what networks know no mean is asked for beyond it
+    def known(points):
+        for point in points:
+            checked_point(point, NEAR)
+        return true_mean(points)
+
+    at_edge = grid_about_lowest(
+        lambda p, m: ((p[:, :3] - 9.0) ** 2).sum(axis=1) + 2000.0 * (m - true_mean(p)), known, Grid()
+    )
+    assert at_edge.log_means == pytest.approx(true_mean(at_edge.points), abs=1e-9)
+    assert at_edge.points[:, :3].max() == pytest.approx(8.0)
     # the lowest scale may be the last one
     points, *_ = grid_about_lowest(
         lambda p, _: (p[:, :3] ** 2).sum(axis=1) - p[:, 3], lambda p: np.zeros(len(p)), Grid()
