@@ -14,8 +14,8 @@ OUT ?= demo
 EVENTS ?=
 # Tested versions; CONSTRAINTS= (empty) takes the newest ones that pyproject.toml allows.
 CONSTRAINTS ?= constraints.txt
-# Processes that share the tests, and arguments for pytest.
-TEST_WORKERS ?= 2
+# Processes that share the tests (one more than two cores have work for: many tests wait for clusters, jobs and other processes), and arguments for pytest.
+TEST_WORKERS ?= 3
 TESTS ?=
 # Folder of the benchmarks, and which of them.
 BENCH ?= bench
@@ -35,7 +35,7 @@ PIP := $(RUN) -m pip --disable-pip-version-check --no-input install $(if $(CONST
 help: ## Show this list
 	@echo "make demo       the slepton analysis from nothing to an HTML report"
 	@echo "                (OUT=folder EVENTS=100k EXECUTOR=iterative|futures|dask WORKERS=2)"
-	@echo "make test       the tests (TESTS='tests/fits -x' for some of them, TEST_WORKERS=2)"
+	@echo "make test       the tests (TESTS='tests/fits -x' for some of them, TEST_WORKERS=3)"
 	@echo "make bench      the benchmarks, about 15 minutes (BENCH=folder SUBJECTS='mt2 slepton', all by default)"
 	@echo "make measured   the benchmarks again for the table of docs/performance.md, on a quiet machine"
 	@echo "make docs       the site of the documentation, in docs/_build/html"
