@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,8 @@ class CutflowRow:
     weighted, error
         Cross section that is left and its statistical uncertainty, in fb.
     efficiency
-        Weighted efficiency with respect to the step before; None for the first step, and where
-        nothing was left before or what was left had another sign than the sample.
+        Weighted efficiency with respect to the step before; None for the first step, where a further selection begins
+        (a region of control, say), and where nothing was left before or what was left had another sign than the sample.
     cumulative
         Weighted efficiency with respect to the first step, None likewise.
     """
@@ -65,11 +66,22 @@ def cutflow_rows(cutflow: Mapping[str, Any]) -> dict[str, dict[str, list[Cutflow
             if missing:
                 message = f"the cutflow of {process} lacks the step {missing[0]!r}: run the analysis again."
                 raise UnreadableInput(message)
-        table[channel] = {process: _rows(entries) for process, entries in found.items()}
+        begins = _begins(list(found.values()))
+        table[channel] = {process: _rows(entries, begins) for process, entries in found.items()}
     return table
 
 
-def _rows(entries: Sequence[Mapping[str, Any]]) -> list[CutflowRow]:
+def _begins(cutflows: Sequence[Sequence[Mapping[str, Any]]]) -> set[str]:
+    """Steps with more events than those before them: no cut does that, a further selection begins there."""
+    return {
+        str(entry["step"])
+        for entries in cutflows
+        for before, entry in itertools.pairwise(entries)
+        if int(entry["raw"]) > int(before["raw"])
+    }
+
+
+def _rows(entries: Sequence[Mapping[str, Any]], begins: set[str]) -> list[CutflowRow]:
     rows: list[CutflowRow] = []
     for entry in entries:
         weighted = float(entry["weighted"])
@@ -82,7 +94,9 @@ def _rows(entries: Sequence[Mapping[str, Any]]) -> list[CutflowRow]:
                 weighted=weighted,
                 error=math.sqrt(max(0.0, float(entry["variance"]))),
                 # Of a negative sample as well; not where weights of both signs have turned the sum round.
-                efficiency=weighted / before if before * start > 0 else None,
+                efficiency=weighted / before
+                if before * start > 0 and str(entry["step"]) not in begins
+                else None,
                 cumulative=weighted / start if start else None,
             )
         )

@@ -19,7 +19,8 @@ def cutflow_section(inputs: Inputs) -> Section | None:
     unit = str(inputs.cutflow.get("unit", "fb"))
     text = paragraph(
         "Each cell: the cross section that is left with its statistical uncertainty, the number of "
-        "simulated events, and the weighted efficiency with respect to the step before and to the first step."
+        "simulated events, and the weighted efficiency with respect to the step before and to the first step. Where there are more "
+        "events than in the step before, a further selection begins."
     )
     channels = cutflow_rows(inputs.cutflow)
     shown = []

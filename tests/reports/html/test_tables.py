@@ -41,6 +41,25 @@ def test_a_process_without_events_has_no_efficiency() -> None:
     assert [row.efficiency for row in cutflow_rows(CUTFLOW)["c"]["empty"]] == [None, None, None]
 
 
+def test_a_further_selection_has_no_efficiency_where_it_begins() -> None:
+    """It read 275,000 % of a step of another region; so do samples that happen to have none or one event there."""
+    steps = ("all", "met", "all (control)", "wide")
+
+    def entries(*raw: int) -> list[dict[str, object]]:
+        each = zip(steps, raw, strict=True)
+        return [{"channel": "c", "step": s, "raw": n, "weighted": 0.1 * n, "variance": 1.0} for s, n in each]
+
+    cutflow = {
+        **CUTFLOW,
+        "steps": list(steps),
+        "processes": {"tt": entries(100, 5, 80, 8), "ZZ": entries(4, 2, 2, 1)},
+    }
+    found = cutflow_rows(cutflow)["c"]
+    assert [row.efficiency for row in found["tt"]] == pytest.approx([None, 0.05, None, 0.1])
+    assert [row.efficiency for row in found["ZZ"]] == pytest.approx([None, 0.5, None, 0.5])
+    assert [row.cumulative for row in found["tt"]] == pytest.approx([None, 0.05, 0.8, 0.08])
+
+
 def test_a_negative_sample_has_efficiencies_and_a_sum_that_turns_round_has_none() -> None:
     rows = [("all", -50.0), ("met", -12.5), ("turned", 1.0), ("more", 0.5)]
     entries = [{"channel": "c", "step": s, "raw": 9, "weighted": w, "variance": 1.0} for s, w in rows]
