@@ -168,10 +168,12 @@ def test_a_process_that_is_lost_leaves_the_rest_to_this_one(processes_of, tmp_pa
     assert told.endswith("Going on with one step at a time.")
 
 
-def test_the_time_that_is_left_counts_a_group_once() -> None:
-    ahead = carried_out.TimeAhead()
-    ahead.add(300.0, 300.0)
-    assert ahead.words([600.0]) == "  (about 10 min left)"
+def test_the_time_that_is_left_counts_a_group_once(processes_of, tmp_path, monkeypatch) -> None:
+    """What it took is held against what all of its steps cost by estimate."""
+    added: list[float] = []
+    monkeypatch.setattr(carried_out.TimeAhead, "add", lambda _, estimated, took: added.append(estimated))
+    stages.study(mine(*STEPS[:4]), tmp_path, workers=2)
+    assert STEPS[2].seconds + STEPS[3].seconds in added
 
 
 def test_a_cluster_does_not_share_what_is_made_here() -> None:

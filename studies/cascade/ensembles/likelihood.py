@@ -17,7 +17,7 @@ import numpy as np
 
 from massgap.selections.cascade.spectrum import TRUTH_SPECTRUM
 from massgap.studies.cascade.ensembles.mass import EXPECTED
-from massgap.studies.cascade.ensembles.parameterised import PARAMETERS, Hypotheses, is_open
+from massgap.studies.cascade.ensembles.parameterised import MOST, PARAMETERS, Hypotheses, is_open
 from massgap.studies.cascade.ensembles.pools import shared_variance
 from massgap.studies.cascade.ensembles.search import About, Grid, Lowest, grid_about_lowest, vertex
 from massgap.studies.cascade.samples import signal_events
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from massgap.studies.cascade.samples import Events
 
 __all__ = ["likelihood_study", "profiled"]
-
-_MOST = 60.0
-"""A logit is at most this."""
 
 
 def profiled(
@@ -144,7 +141,7 @@ class _Pool:
             self._second + np.concatenate([self.network.first_logits(part, point) for part in self.events])
             for point in points
         ]
-        return np.exp(np.clip(np.stack(columns, axis=1), -_MOST, _MOST))
+        return np.exp(np.clip(np.stack(columns, axis=1), -MOST, MOST))
 
     def log_means(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Logarithm of the mean of what depends on the spectrum, over the signal of all spectra: 0 for a perfect network."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BOX",
+    "MOST",
     "NEAR",
     "PARAMETERS",
     "Hypotheses",
@@ -62,7 +63,7 @@ _SOFT = 2.0
 """GeV, over which an edge is passed: twice the resolution of masses."""
 _MEAN = 200_000
 """Events that a mean is taken over, at most."""
-_MOST = 60.0
+MOST = 60.0
 """A logit is at most this."""
 
 
@@ -105,7 +106,7 @@ class Hypotheses(NamedTuple):
     box: Box = BOX
 
     def logits(self, events: Events, point: Sequence[float]) -> NDArray[np.float64]:
-        """Logarithms of the ratio, of events that no network has seen, for one spectrum; shape (n,)."""
+        """Logarithms of the ratio for one spectrum, shape (n,); of events that no network has seen, or of the first of ``background`` in their order."""
         return self.first_logits(events, point) + self.second_logits(events)
 
     def first_logits(self, events: Events, point: Sequence[float]) -> NDArray[np.float64]:
@@ -116,16 +117,12 @@ class Hypotheses(NamedTuple):
         """Logarithms of the factor that does not."""
         return self.of_signal.logits(_plain(events, self.names))
 
-    def of_background(self, point: Sequence[float]) -> NDArray[np.float64]:
-        """Of the background events, each by the half of the networks that has not seen it."""
-        return self.logits(self.background, point)
-
     def log_mean(self, point: Sequence[float]) -> float:
         """Logarithm of the mean of the first factor over the signal of all spectra, each event by the half that has not seen it: 0 for a perfect network."""
         # the place of an event tells which half that is
         some = self.signal.take(np.arange(min(len(self.signal), _MEAN)))
         logits, weight = self.first_logits(some, point), some.weight
-        return float(np.log(np.exp(np.clip(logits, -_MOST, _MOST)) @ weight / weight.sum()))
+        return float(np.log(np.exp(np.clip(logits, -MOST, MOST)) @ weight / weight.sum()))
 
 
 def checked_point(point: Sequence[float], box: Box = BOX) -> tuple[float, ...]:
@@ -158,13 +155,12 @@ def aligned(events: Events, names: tuple[str, ...], point: Sequence[float]) -> N
     # [GeV^8] to the fourth root, as the observables are
     volume = float(edge.m12 * edge.m13 * edge.m23 * spectrum.m_y) ** 0.5
     scales = {"m_mumu": float(edge.m12), "m_mumugamma": float(edge.m123)}
+    scales |= {"m_plus_gamma": far, "m_minus_gamma": far}
     columns = columns_of(names)
     if {"m_plus_gamma", "m_minus_gamma"} <= set(columns):
         both = x["m_plus_gamma"], x["m_minus_gamma"]
         x["m_plus_gamma"], x["m_minus_gamma"] = np.maximum(*both), np.minimum(*both)
-        scales |= {"m_plus_gamma": far, "m_minus_gamma": near}
-    else:
-        scales |= {"m_plus_gamma": far, "m_minus_gamma": far}
+        scales["m_minus_gamma"] = near
     found: list[Any] = []
     for name in columns:
         if name in scales:

@@ -171,6 +171,8 @@ def compared_optima(
 ) -> dict[str, Any]:
     """Where the network with the spectrum as input has its largest gain along each line, beside separate networks."""
     bench = signal_events(model, TRUTH_SPECTRUM, plan.benchmark, seed=training.seed + 1)
+    # what does not depend on the spectrum is the same along all lines
+    sides = [(events, network.second_logits(events)) for events in (bench, network.background)]
     rows: dict[str, Any] = {"auc": [network.of_signal.auc, network.of_signal.auc_error], "lines": {}}
     for name, along in lines.items():
         low, high = BOX[name]
@@ -182,8 +184,7 @@ def compared_optima(
         shares = []
         for value in values:
             point = [value if parameter == name else 0.0 for parameter in PARAMETERS]
-            rest = network.of_background(point)
-            logits = network.logits(bench, point)
+            logits, rest = (network.first_logits(events, point) + same for events, same in sides)
             shares.append(cut_at(logits, rest, network.background.weight).eps_s)
         found = {"one": _plain(optimum(values, shares)), "separate": _plain(optimum(values, own))}
         rows["lines"][name] = {"values": values, "eps_s": shares, **found}

@@ -120,14 +120,14 @@ def test_a_line_beyond_what_the_network_was_trained_for_is_compared_where_it_was
         of_signal = type("Scored", (), {"auc": 0.9, "auc_error": 0.01})
         background = Events({}, np.ones(1000))
 
-        def logits(self, events, point):
+        def first_logits(self, events, point):
             checked_point(point)
-            return np.linspace(-3.0, 3.0, 100)
+            return np.linspace(-3.0, 3.0, 100) if events is None else np.linspace(-4.0, 2.0, 1000)
 
-        of_background = None
+        def second_logits(self, events):
+            return 0.0
 
     network = Network()
-    network.of_background = lambda point: np.linspace(-4.0, 2.0, 1000)
     monkeypatch.setattr(stages, "signal_events", lambda *_, **__: None)
     values = [-500.0, -300.0, -100.0, 100.0, 300.0]
     lines = {
@@ -197,7 +197,7 @@ def test_one_network_with_the_spectrum_as_input_is_as_good_as_one_of_its_own(eve
         *(np.stack([side[c] for c in columns], axis=1) for side in (x, y)), signal.weight, other.weight
     )
     separate = cross_fitted({"x": task}, columns, (30, 30), epochs=25, patience=25)["x"]
-    first, second = one.logits(signal, (0.0, 0.0, 0.0, 0.0)), one.of_background((0.0, 0.0, 0.0, 0.0))
+    first, second = one.logits(signal, (0.0, 0.0, 0.0, 0.0)), one.logits(other, (0.0, 0.0, 0.0, 0.0))
     area = (first[:, None] > second[None, ::4]).mean()
     assert area == pytest.approx(separate.auc, abs=0.03)
     # what depends on the spectrum is a quotient of densities: its mean over the signal of all is 1
